@@ -1,0 +1,1 @@
+"""Reef: cross-build TensorFlow for ARM boards, package it for Debian, publish it with apt."""

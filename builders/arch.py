@@ -1,0 +1,72 @@
+"""The one table of CPU names: Debian's, OCI's, the GNU triplet, the kernel's and QEMU's."""
+
+from dataclasses import dataclass
+
+from builders.errors import InputError
+
+
+@dataclass(frozen=True, order=True)
+class Architecture:
+    """One CPU architecture under each of the names that the tools use for it.
+
+    ``machine`` is what ``uname -m`` prints, ``oci`` the platform string of container images,
+    ``elf_class`` 32 or 64 (bits), ``elf_machine`` the e_machine number of the ELF header, and ``qemu`` the
+    name of QEMU's user emulator without a ``-static`` suffix.
+    """
+
+    debian: str
+    oci: str
+    triplet: str
+    machine: str
+    qemu: str
+    elf_class: int
+    elf_machine: int
+    dynamic_linker: str
+
+    def __str__(self) -> str:
+        return self.debian
+
+    def runs_on(self, other: "Architecture") -> bool:
+        """Tell whether a CPU ``other`` executes this architecture's programs without emulation."""
+        return self == other
+
+
+AMD64 = Architecture(
+    "amd64", "linux/amd64", "x86_64-linux-gnu", "x86_64", "qemu-x86_64", 64, 62, "/lib64/ld-linux-x86-64.so.2"
+)
+ARM64 = Architecture(
+    "arm64",
+    "linux/arm64",
+    "aarch64-linux-gnu",
+    "aarch64",
+    "qemu-aarch64",
+    64,
+    183,
+    "/lib/ld-linux-aarch64.so.1",
+)
+ARMHF = Architecture(
+    "armhf",
+    "linux/arm/v7",
+    "arm-linux-gnueabihf",
+    "armv7l",
+    "qemu-arm",
+    32,
+    40,
+    "/lib/ld-linux-armhf.so.3",
+)
+
+ARCHITECTURES: dict[str, Architecture] = {a.debian: a for a in (AMD64, ARM64, ARMHF)}
+
+
+def by_machine(machine: str) -> Architecture:
+    """Return the architecture that the kernel calls ``machine`` (as ``uname -m`` prints it).
+
+    Raises InputError where Reef does not know the machine.
+    """
+    for architecture in ARCHITECTURES.values():
+        if machine == architecture.machine:
+            return architecture
+    raise InputError(
+        f"this machine's CPU is not known: {machine}",
+        f"known: {', '.join(a.machine for a in ARCHITECTURES.values())}",
+    )

@@ -1,0 +1,63 @@
+"""Reading .deb files: what they say of themselves, and the files inside."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from debian.arfile import ArError
+from debian.debfile import DebError
+from debian.debfile import DebFile as DebianDebFile
+
+from builders.errors import PackageError
+from builders.products import DebFile
+
+READ_ERRORS = (DebError, ArError, tarfile.TarError, EOFError, OSError, ValueError, KeyError)
+BLOCK = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def control_of(path: Path) -> dict[str, str]:
+    """Return the control fields of a .deb (Debian Policy 5.3), in their order; raises PackageError."""
+    try:
+        with DebianDebFile(str(path)) as deb:
+            fields = {str(name): str(value) for name, value in deb.debcontrol().items()}
+    except READ_ERRORS as error:
+        raise PackageError(f"not a readable .deb: {path}", str(error), "build it again") from error
+    for wanted in ("Package", "Version", "Architecture"):
+        if wanted not in fields:
+            raise PackageError(f"{path}: the control file has no field {wanted}")
+    return fields
+
+
+def read_deb(path: Path) -> DebFile:
+    """Return a .deb's record, its digest taken from the bytes on disk; raises PackageError."""
+    fields = control_of(path)
+    return DebFile(
+        path,
+        fields["Package"],
+        fields["Version"],
+        fields["Architecture"],
+        path.stat().st_size,
+        sha256_of(path),
+    )
+
+
+def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
+    """Yield every entry of a .deb's data archive in order, with the bytes of regular files; raises PackageError."""
+    try:
+        with DebianDebFile(str(path)) as deb:
+            archive = deb.data.tgz()
+            for entry in archive:
+                content = archive.extractfile(entry) if entry.isfile() else None
+                yield entry, content.read() if content else None
+    except READ_ERRORS as error:
+        raise PackageError(f"not a readable .deb: {path}", str(error), "build it again") from error

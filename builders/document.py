@@ -1,0 +1,107 @@
+"""Typed YAML files: what is wrong is told with file, line and the nearest legal name."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+import yaml
+
+from builders.errors import InputError
+from builders.target import nearest
+
+ModelType = TypeVar("ModelType", bound="Model")
+
+
+class Model(pydantic.BaseModel):
+    """The base of everything read from YAML: frozen, and an unknown key is an error."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+def load(path: Path, model: type[ModelType]) -> ModelType:
+    """Read the YAML file at ``path`` as ``model``.
+
+    Raises InputError with ``path:line`` for each fault: bad YAML, unknown or missing keys, wrong types.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}", str(error)) from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise InputError(f"{path}:{line}: not valid YAML", getattr(error, "problem", None) or str(error)) from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}:1: a mapping of keys to values is wanted here")
+    try:
+        return model.model_validate(data)
+    except pydantic.ValidationError as error:
+        raise InputError(
+            f"{path} is not valid",
+            "\n".join(_told(path, node, model, fault) for fault in error.errors()),
+            "the legal keys: invoke schema",
+        ) from error
+
+
+def _told(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -> str:
+    location: tuple[int | str, ...] = fault["loc"]
+    line = _line(node, location)
+    dotted = ".".join(str(part) for part in location)
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        hint = f"; {nearest(str(location[-1]), known)}" if known else ""
+        return f"{path}:{line}: unknown key {dotted!r}{hint}"
+    if fault["type"] == "missing":
+        return f"{path}:{line}: missing key {dotted!r}"
+    return f"{path}:{line}: {dotted}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Return the line (from 1) of the deepest part of ``location`` that the file really has."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        found = _child(node, part)
+        if found is None:
+            continue  # a step that only the model has, such as the name of a union's member
+        key, node = found
+        line = key.start_mark.line + 1
+    return line
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None
+
+
+def _keys_at(model: type[Model], location: tuple[int | str, ...]) -> list[str]:
+    """Return the legal keys of the mapping at ``location``, read from the model's JSON schema."""
+    schema = model.model_json_schema()
+    here: Any = schema
+    for part in location:
+        here = _resolved(here, schema)
+        if isinstance(part, int):
+            here = here.get("items", {})
+        else:
+            extra = here.get("additionalProperties")
+            here = here.get("properties", {}).get(part, extra if isinstance(extra, dict) else {})
+    return list(_resolved(here, schema).get("properties", {}))
+
+
+def _resolved(part: Any, schema: Any) -> Any:
+    for choice in part.get("anyOf", []):
+        if choice.get("type") != "null":
+            part = choice
+            break
+    if "$ref" in part:
+        return schema["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+    return part

@@ -1,0 +1,23 @@
+"""Engines run build jobs. An engine is anything with the three members of `Engine`."""
+
+from pathlib import Path
+from typing import Protocol
+
+from builders.log import Log
+from builders.products import BuildJob, JobResult
+
+
+class Engine(Protocol):
+    """Runs declarative jobs in Debian roots; roots, mounts and caches are its own affair."""
+
+    name: str
+
+    def check(self, job: BuildJob) -> None:
+        """Raise HostError where this machine lacks something that ``job`` needs; changes nothing but binfmt."""
+
+    def run(self, job: BuildJob, output: Path, log: Log, *, keep: bool = False) -> JobResult:
+        """Run ``job`` and put what it left in its output folder into ``output`` (made, must not exist).
+
+        ``keep`` keeps the root of a failed job for ``invoke shell``. Raises RootError where the root cannot be
+        made, BuildError where a script fails (last lines, the log's place, how to enter the root).
+        """

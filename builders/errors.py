@@ -1,0 +1,80 @@
+"""Every failure that a user can meet: what failed, the detail, what to do, and an exit code per stage."""
+
+
+class ReefError(Exception):
+    """A failure to tell the user in three parts; only the command line prints it.
+
+    ``what`` is one line naming the thing that failed, ``detail`` is the evidence (may span lines),
+    ``fix`` says what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, detail: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.detail = detail
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.what, self.detail, self.fix) if part)
+
+
+class InputError(ReefError):
+    """A recipe, a setting or a command-line value is wrong."""
+
+    exit_code = 3
+
+
+class SourceError(ReefError):
+    """A source cannot be fetched, verified, unpacked or edited."""
+
+    exit_code = 4
+
+
+class HostError(ReefError):
+    """The machine lacks a tool, a permission or a kernel feature."""
+
+    exit_code = 5
+
+
+class RootError(ReefError):
+    """A build root cannot be made or entered."""
+
+    exit_code = 6
+
+
+class BuildError(ReefError):
+    """A script of a build job failed."""
+
+    exit_code = 7
+
+
+class PackageError(ReefError):
+    """The packaging files cannot be rendered, or a .deb is malformed."""
+
+    exit_code = 8
+
+
+class CheckError(ReefError):
+    """A check on finished packages failed, so they must not be published."""
+
+    exit_code = 9
+
+
+class PublishError(ReefError):
+    """The apt repository cannot be written, signed or verified."""
+
+    exit_code = 10
+
+
+class DiskError(ReefError):
+    """No space left, or a file under artifacts/ cannot be read or written."""
+
+    exit_code = 11
+
+
+class BusyError(ReefError):
+    """Another run holds what this one needs."""
+
+    exit_code = 12

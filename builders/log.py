@@ -1,0 +1,188 @@
+"""What a run shows: steps with durations, progress bars, folds in CI, and the table at the end.
+
+On a terminal the running steps are live lines; elsewhere each step is a timed line at its start and end, with a sign
+of life in between, folded by GitHub's or GitLab's own markers.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+SIGN_OF_LIFE_S = 30.0
+COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
+"""ninja's and Bazel's way to say how far they are."""
+
+
+class Step:
+    """One running step: feed it output lines, or amounts done."""
+
+    def __init__(self, log: "Log", title: str) -> None:
+        self._log = log
+        self.title = title
+        self.started = time.monotonic()
+        self._last_sign = self.started
+        self.task: TaskID | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the step began, in seconds."""
+        return time.monotonic() - self.started
+
+    def line(self, text: str) -> None:
+        """Take one line of a program's output; a leading ``[12/345]`` moves the bar."""
+        counted = COUNTED.match(text)
+        if counted:
+            self.amount(int(counted[1]), int(counted[2]), text)
+        else:
+            self._show(text, None, None)
+
+    def amount(self, done: int, total: int | None, text: str = "") -> None:
+        """Say how much is done, in any unit; ``total`` is None where it is not known."""
+        self._show(text, done, total)
+
+    def _show(self, text: str, done: int | None, total: int | None) -> None:
+        self._log._update(self, text, done, total)
+        now = time.monotonic()
+        if not self._log.live and now - self._last_sign >= SIGN_OF_LIFE_S:
+            self._last_sign = now
+            share = f" {done}/{total}" if done is not None and total else ""
+            self._log.note(f"  … {self.title}:{share} after {self.seconds:.0f} s")
+
+
+class Log:
+    """The run's display. ``live`` is chosen from the terminal unless given; ``quiet`` shows warnings only."""
+
+    def __init__(self, *, live: bool | None = None, quiet: bool = False, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        in_ci = bool(os.environ.get("CI"))
+        self.live = (self.console.is_terminal and not in_ci if live is None else live) and not quiet
+        self.quiet = quiet
+        self._folds = _fold_style()
+        self._depth = 0
+        self._progress: Progress | None = None
+        self._lock = threading.RLock()
+        self._running = 0
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        if not self.quiet:
+            self.console.print(escape(text))
+
+    def warn(self, text: str) -> None:
+        """Print one line that asks for attention."""
+        self.console.print(f"[yellow]warning:[/] {escape(text)}")
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Show a step while it runs, and how long it took (or that it failed) at its end."""
+        step = Step(self, title)
+        self._begin(step)
+        try:
+            yield step
+        except BaseException as error:
+            self._finish(step, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        self._finish(step, None)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table, aligned, without a cut in any cell."""
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(column, no_wrap=True)
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        width = max(self.console.width, 200)
+        self.console.print(table, width=width, crop=False)
+
+    def _begin(self, step: Step) -> None:
+        with self._lock:
+            self._running += 1
+            if self.live:
+                if self._progress is None:
+                    self._progress = Progress(
+                        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
+                        TextColumn("{task.fields[said]}", markup=False), TimeElapsedColumn(),
+                        console=self.console, transient=True,
+                    )  # fmt: skip
+                    self._progress.start()
+                step.task = self._progress.add_task(escape(step.title), total=None, said="")
+            elif not self.quiet and self._running == 1:
+                self._print_raw(self._folds.opening(step.title))
+                self.note(f"▸ {step.title}")
+            else:
+                self.note(f"  ▸ {step.title}")
+
+    def _finish(self, step: Step, trouble: str | None) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._progress is not None and step.task is not None:
+                self._progress.remove_task(step.task)
+                if not self._running:
+                    self._progress.stop()
+                    self._progress = None
+            mark, tail = ("✗", f" {trouble}") if trouble else ("✓", "")
+            indent = "  " if self._running else ""
+            self.note(f"{indent}{mark} {step.title}{tail} ({step.seconds:.1f} s)")
+            if not self.live and not self.quiet and not self._running:
+                self._print_raw(self._folds.closing(step.title))
+
+    def _update(self, step: Step, text: str, done: int | None, total: int | None) -> None:
+        with self._lock:
+            if self._progress is None or step.task is None:
+                return
+            said = text.strip()[:60]
+            if done is None:
+                self._progress.update(step.task, said=said)
+            else:
+                self._progress.update(step.task, completed=done, total=total, said=said)
+
+    def _print_raw(self, text: str) -> None:
+        if text:
+            self.console.file.write(text + "\n")
+            self.console.file.flush()
+
+
+class _Folds:
+    """No folds: a plain log."""
+
+    def opening(self, title: str) -> str:  # noqa: ARG002 - CI kinds use it
+        return ""
+
+    def closing(self, title: str) -> str:  # noqa: ARG002 - CI kinds use it
+        return ""
+
+
+class _GitHubFolds(_Folds):
+    def opening(self, title: str) -> str:
+        return f"::group::{title}"
+
+    def closing(self, title: str) -> str:  # noqa: ARG002 - GitHub's folds are not named at their end
+        return "::endgroup::"
+
+
+class _GitLabFolds(_Folds):
+    def opening(self, title: str) -> str:
+        return f"\x1b[0Ksection_start:{int(time.time())}:{_slug(title)}\r\x1b[0K{title}"
+
+    def closing(self, title: str) -> str:
+        return f"\x1b[0Ksection_end:{int(time.time())}:{_slug(title)}\r\x1b[0K"
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+
+
+def _fold_style() -> _Folds:
+    if os.environ.get("GITHUB_ACTIONS"):
+        return _GitHubFolds()
+    if os.environ.get("GITLAB_CI"):
+        return _GitLabFolds()
+    return _Folds()

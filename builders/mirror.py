@@ -1,0 +1,51 @@
+"""The Debian mirror that this machine's own apt uses, and the settings its apt reaches it with."""
+
+import functools
+from dataclasses import dataclass
+
+from builders import process
+from builders.errors import HostError
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """``url`` has no trailing slash; ``apt_options`` are apt.conf lines (proxies, retries, date checks)."""
+
+    url: str
+    apt_options: tuple[str, ...]
+
+
+@functools.cache
+def host_mirror() -> Mirror:
+    """Return the mirror of Debian's main archive from which this machine installs.
+
+    Raises HostError where apt knows none: the machine runs another distribution, or has never run apt-get update.
+    """
+    targets = process.capture(
+        ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian", "Label: Debian"]
+    )
+    sites = list(dict.fromkeys(targets.split()))
+    if not sites:
+        raise HostError(
+            "this machine's apt names no Debian mirror",
+            "apt-get indextargets lists no index whose origin is Debian",
+            "on Debian run: sudo apt-get update; elsewhere set debian_mirror: in reef.yml",
+        )
+    return Mirror(sites[0].rstrip("/"), apt_options())
+
+
+@functools.cache
+def apt_options() -> tuple[str, ...]:
+    """Return the apt.conf lines with which this machine's apt reaches its mirrors (the ``Acquire`` group).
+
+    A machine behind a proxy, or one that pins an old snapshot of the archive, says so there; a root needs the same.
+    """
+    wanted = ("proxy", "check-valid-until", "check-date", "retries", "timeout", "cainfo")
+    lines = process.capture(["apt-config", "dump", "Acquire"]).splitlines()
+    return tuple(
+        line
+        for line in lines
+        if any(word in line.split(" ", 1)[0].lower() for word in wanted) and not line.endswith(' "";')
+    )

@@ -1,0 +1,292 @@
+"""The only door to other programs: argv lists, an allow-listed environment, time limits, the output's tail.
+
+Every program dies with this process, whatever ends it (``setpriv --pdeathsig``), and Ctrl-C ends a program's whole
+process group before the interrupt travels on.
+"""
+
+import codecs
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from builders.errors import HostError
+
+PASSED_ON = (
+    "HOME", "USER", "LOGNAME", "TERM", "TMPDIR", "XDG_RUNTIME_DIR",
+    "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK",
+    "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+    "BUILDX_CONFIG", "BUILDX_BUILDER", "GPG_TTY",
+)  # fmt: skip
+"""Names of environment variables that a program may inherit; everything else is dropped."""
+
+TAIL_LINES = 40
+SAMPLE_S = 0.5
+GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ended: ``tail`` holds its last lines (stdout and stderr as they came)."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    tail: str
+    seconds: float
+    peak_memory_bytes: int
+
+
+class ProgramFailed(HostError):
+    """A program ended with a status other than 0, or ran out of time; carries its ``completed`` record."""
+
+    def __init__(self, completed: Completed, what: str | None = None, fix: str = "") -> None:
+        super().__init__(
+            what or f"{completed.argv[0]} failed with status {completed.returncode}",
+            f"command: {shlex.join(completed.argv)}\n{completed.tail}".rstrip(),
+            fix,
+        )
+        self.completed = completed
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a program: the allow-listed names, a fixed locale, and ``extra`` on top."""
+    result = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    path = os.environ.get("PATH", os.defpath)
+    # An ordinary user's PATH lacks the sbin folders, where losetup-like tools of Debian lie.
+    result["PATH"] = ":".join([path, *(p for p in ("/usr/sbin", "/sbin") if p not in path.split(":"))])
+    result["LC_ALL"] = "C.UTF-8"
+    return result | dict(extra or {})
+
+
+def find(program: str) -> str | None:
+    """Return the full path of ``program`` on the PATH that programs get, or None."""
+    return shutil.which(program, path=environment()["PATH"])
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    extra_environment: Mapping[str, str] | None = None,
+    input_text: str | None = None,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    timeout_s: float | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end and return its record.
+
+    Its output (both streams) goes line by line to ``on_line`` and, appended, to the file ``log``. Raises
+    ProgramFailed for a status other than 0 unless ``check`` is off, and always when ``timeout_s`` (seconds)
+    passes; HostError where the program is not installed.
+    """
+    started = time.monotonic()
+    with _started(argv, cwd, extra_environment, input_text) as child:
+        watch = _Watch(child, started, timeout_s)
+        try:
+            tail = _pump(child, watch, log, on_line)
+        except BaseException:
+            _end(child)
+            raise
+        done = Completed(tuple(argv), child.returncode, tail, time.monotonic() - started, watch.peak)
+    if watch.timed_out:
+        raise ProgramFailed(done, f"{argv[0]} was ended after its time limit of {timeout_s:.0f} s")
+    if check and done.returncode:
+        raise ProgramFailed(done)
+    return done
+
+
+def capture(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    extra_environment: Mapping[str, str] | None = None,
+    input_text: str | None = None,
+    timeout_s: float = 300,
+) -> str:
+    """Run a short program and return its standard output; its standard error is shown only when it fails.
+
+    Raises ProgramFailed and HostError as `run` does.
+    """
+    started = time.monotonic()
+    try:
+        done = subprocess.run(
+            _with_parent_death(argv),
+            cwd=cwd,
+            env=environment(extra_environment),
+            input=input_text,
+            stdin=subprocess.DEVNULL if input_text is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv[0]) from error
+    except subprocess.TimeoutExpired as error:
+        record = Completed(tuple(argv), -signal.SIGKILL, "", time.monotonic() - started, 0)
+        raise ProgramFailed(record, f"{argv[0]} gave no answer within {timeout_s:.0f} s") from error
+    if done.returncode:
+        record = Completed(
+            tuple(argv), done.returncode, (done.stderr + done.stdout)[-4000:], time.monotonic() - started, 0
+        )
+        raise ProgramFailed(record)
+    return done.stdout
+
+
+def interactive(argv: Sequence[str], *, extra_environment: Mapping[str, str] | None = None) -> int:
+    """Run a program on the user's own terminal and return its status."""
+    return subprocess.run(list(argv), env=environment(extra_environment), check=False).returncode
+
+
+class _Watch:
+    """Samples a child's memory (resident bytes summed over its process tree) and its deadline."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]", started: float, timeout_s: float | None) -> None:
+        self.peak = 0
+        self.timed_out = False
+        self._child = child
+        self._deadline = None if timeout_s is None else started + timeout_s
+        self._next = started
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self.peak = max(self.peak, tree_memory_bytes(self._child.pid))
+            self._next = now + SAMPLE_S
+        if self._deadline is not None and now > self._deadline and not self.timed_out:
+            self.timed_out = True
+            _end(self._child)
+
+
+def tree_memory_bytes(pid: int) -> int:
+    """Return the resident bytes of process ``pid`` and all that descend from it, 0 where it is gone."""
+    total = 0
+    try:
+        processes = [root := psutil.Process(pid), *root.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for process in processes:
+        try:
+            total += process.memory_info().rss
+        except psutil.Error:
+            continue  # it ended between the listing and the reading
+    return total
+
+
+def _missing(program: str) -> HostError:
+    return HostError(f"{program} is not installed", fix="run: invoke doctor")
+
+
+def _with_parent_death(argv: Sequence[str]) -> list[str]:
+    if not find(argv[0]):
+        raise _missing(argv[0])
+    if sys.platform == "linux" and find("setpriv"):
+        return ["setpriv", "--pdeathsig", "KILL", "--", *argv]
+    return list(argv)
+
+
+def _started(
+    argv: Sequence[str], cwd: Path | None, extra: Mapping[str, str] | None, input_text: str | None
+) -> "subprocess.Popen[bytes]":
+    child = subprocess.Popen(
+        _with_parent_death(argv),
+        cwd=cwd,
+        env=environment(extra),
+        stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    if input_text is not None and child.stdin:
+        # A thread, so that a child which talks before it reads cannot block both sides.
+        threading.Thread(target=_feed, args=(child.stdin, input_text), daemon=True).start()
+    return child
+
+
+def _feed(pipe: IO[bytes], text: str) -> None:
+    try:
+        pipe.write(text.encode())
+        pipe.close()
+    except BrokenPipeError:
+        return  # the child ended without reading everything; its status tells
+
+
+class _Output:
+    """Splits a program's output into lines for the log, the tail and the listener as it comes."""
+
+    def __init__(self, sink: IO[bytes] | None, on_line: Callable[[str], None] | None) -> None:
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._sink = sink
+        self._on_line = on_line
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def take(self, chunk: bytes) -> None:
+        if self._sink:
+            self._sink.write(chunk)
+            self._sink.flush()
+        text = self._rest + self._decoder.decode(chunk, final=not chunk)
+        *lines, self._rest = text.replace("\r", "\n").split("\n")
+        if not chunk and self._rest:
+            lines.append(self._rest)
+        for line in lines:
+            self.tail.append(line)
+            if self._on_line:
+                self._on_line(line)
+
+
+def _pump(
+    child: "subprocess.Popen[bytes]", watch: _Watch, log: Path | None, on_line: Callable[[str], None] | None
+) -> str:
+    with ExitStack() as stack:
+        output = _Output(stack.enter_context(log.open("ab")) if log else None, on_line)
+        selector = stack.enter_context(selectors.DefaultSelector())
+        selector.register(_pipe_of(child), selectors.EVENT_READ)
+        ended = False
+        while not ended:
+            watch()
+            if selector.select(SAMPLE_S):
+                chunk = os.read(_pipe_of(child).fileno(), 65536)
+                output.take(chunk)
+                ended = not chunk
+            else:
+                # A daemon that the program left behind may hold the pipe: the program's end is the end.
+                ended = child.poll() is not None
+        while child.poll() is None:
+            watch()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(SAMPLE_S)
+        return "\n".join(output.tail)
+
+
+def _pipe_of(child: "subprocess.Popen[bytes]") -> IO[bytes]:
+    if child.stdout is None:
+        raise AssertionError("every child is started with a pipe")
+    return child.stdout
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End the child's whole process group: politely, then for certain."""
+    for number, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
+        # Gone already, or running under another id of a user namespace, which dies with its parent.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(patience_s)
+            return

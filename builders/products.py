@@ -1,0 +1,156 @@
+"""The frozen nouns that stages hand to each other; they hold facts and do nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders.arch import Architecture
+from builders.target import Target
+
+
+@dataclass(frozen=True)
+class FetchedSource:
+    """One source as it was really obtained, for the SBOM: ``location`` is the URL or path that answered,
+    ``digest`` is ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>``."""
+
+    name: str
+    kind: str
+    location: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """A recipe's sources, unpacked and edited under ``path``; read-only for everyone after.
+
+    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it.
+    """
+
+    recipe: str
+    path: Path
+    digest: str
+    sources: tuple[FetchedSource, ...]
+
+
+@dataclass(frozen=True)
+class Root:
+    """A Debian root to run a job in: Debian's meaning of build (runs here) and host (results are for it)."""
+
+    suite: str
+    build: Architecture
+    host: Architecture
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A folder of the machine that the job sees at ``destination`` (absolute, inside the root).
+
+    Several inputs with one destination lie over each other, the last on top. A job may write there; the
+    folder itself stays untouched.
+    """
+
+    path: Path
+    destination: str
+
+
+@dataclass(frozen=True)
+class CacheMount:
+    """A folder kept between jobs (ccache, apt archives), seen at ``destination`` and shared by name."""
+
+    name: str
+    destination: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on a job: ``time_s`` in seconds of wall time for each script; None means unbounded."""
+
+    time_s: float | None = None
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """All that an engine needs to run one job; the same for every engine.
+
+    ``fetch`` (optional) runs first and is the only script with a network; ``script`` runs with none but
+    loopback. Both are POSIX shell, run with ``sh -eu`` as the root's user 0 in ``workdir``. ``output`` is an empty
+    folder of the root whose content is handed back.
+    """
+
+    name: str
+    root: Root
+    script: str
+    fetch: str | None = None
+    inputs: tuple[Input, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    caches: tuple[CacheMount, ...] = ()
+    workdir: str = "/build"
+    output: str = "/build/out"
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One timed step: ``seconds`` of wall time, ``peak_memory_bytes`` summed over its processes."""
+
+    name: str
+    seconds: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A finished job: ``output`` is the folder of the machine that holds what it produced."""
+
+    job: str
+    output: Path
+    log: Path
+    steps: tuple[StepRecord, ...]
+
+
+@dataclass(frozen=True)
+class DebFile:
+    """One binary package file; ``size`` in bytes, ``sha256`` in hex."""
+
+    path: Path
+    package: str
+    version: str
+    architecture: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one named check says of one subject (a .deb's package name, or the whole build)."""
+
+    check: str
+    subject: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every verdict on one recipe's packages for one target."""
+
+    recipe: str
+    target: Target
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A signed repository as it lies on disk after ``publish``; ``release_sha256`` is InRelease's digest."""
+
+    path: Path
+    suite: str
+    packages: tuple[DebFile, ...]
+    key_fingerprint: str
+    release_sha256: str
+    changed: bool

@@ -1,0 +1,336 @@
+"""Recipes: what to build, from which pinned sources, into which packages, and how to check them."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from builders.arch import ARCHITECTURES, Architecture
+from builders.document import Model, load
+from builders.errors import InputError
+from builders.target import SUITES, Target, nearest
+
+Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+"""Debian Policy 5.6.1: lower case letters, digits and ``+-.``, at least two characters."""
+UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
+"""Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
+RelativePath = Annotated[str, pydantic.StringConstraints(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$)).+$")]
+SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
+StrategyName = Literal["native", "cross", "emulate"]
+
+
+class Archive(Model):
+    """A tar or zip archive: the first of ``urls`` that answers is taken, its digest must be ``sha256``."""
+
+    urls: Annotated[list[str], pydantic.Field(min_length=1)]
+    sha256: Sha256
+    strip: int = 1
+    """Leading path components dropped on unpacking."""
+
+
+class DebianPool(Model):
+    """A file of the Debian archive by its ``pool/...`` path, on the mirror that this machine's apt uses."""
+
+    path: Annotated[str, pydantic.StringConstraints(pattern=r"^pool/.+")]
+    sha256: Sha256
+    strip: int = 1
+
+
+class Git(Model):
+    """A git repository at one commit, given in full."""
+
+    url: str
+    commit: Commit
+
+
+class Local(Model):
+    """A folder of this machine, for development; relative to the recipe's folder."""
+
+    path: str
+
+
+class SourceKinds(Model):
+    """One way to obtain a source; exactly one key."""
+
+    archive: Archive | None = None
+    debian: DebianPool | None = None
+    git: Git | None = None
+    local: Local | None = None
+
+    @property
+    def way(self) -> Archive | DebianPool | Git | Local:
+        """The one way that is set."""
+        return next(w for w in (self.archive, self.debian, self.git, self.local) if w is not None)
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> "SourceKinds":
+        if sum(w is not None for w in (self.archive, self.debian, self.git, self.local)) != 1:
+            raise ValueError("exactly one of archive, debian, git, local is wanted")
+        return self
+
+
+class Source(SourceKinds):
+    """A source, where it is unpacked in the tree, and other packings of the same content."""
+
+    name: SourceName
+    unpack: str = "."
+    alternatives: list[SourceKinds] = []
+    """Tried in order where the first way cannot be had; each has a digest of its own."""
+
+
+class Edit(Model):
+    """A checked change to a source file: the regular expression must match exactly ``count`` times."""
+
+    file: RelativePath
+    find: str
+    replace: str
+    count: int = 1
+    reason: str
+
+    @pydantic.field_validator("find")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value, re.MULTILINE)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+class Serves(Model):
+    """The suites and architectures that a recipe builds for."""
+
+    suites: Annotated[list[str], pydantic.Field(min_length=1)]
+    architectures: Annotated[list[str], pydantic.Field(min_length=1)]
+
+    @pydantic.field_validator("suites")
+    @classmethod
+    def _known_suites(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in SUITES:
+                raise ValueError(f"unknown suite {name!r}; {nearest(name, SUITES)}")
+        return value
+
+    @pydantic.field_validator("architectures")
+    @classmethod
+    def _known_architectures(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in ARCHITECTURES:
+                raise ValueError(f"unknown architecture {name!r}; {nearest(name, ARCHITECTURES)}")
+        return value
+
+
+class Build(Model):
+    """How the tree is compiled: POSIX shell run by debian/rules in the source tree, with ``sh -eu``.
+
+    The scripts see Debian's ``DEB_*`` variables (dpkg-architecture), dpkg-buildflags' ``CFLAGS`` and kin,
+    ``DESTDIR`` (install only), ``JOBS`` and ``RECIPE`` (the folder with the recipe's ``files/``).
+    """
+
+    tools: list[str] = []
+    """Debian packages that run on the build machine."""
+    libraries: list[str] = []
+    """Debian packages for the target CPU."""
+    recipes: list[str] = []
+    """Recipes whose packages are installed before the build."""
+    fetch: str | None = None
+    """The only step with a network; runs in the source tree before everything else."""
+    configure: str = ""
+    compile: str = ""
+    install: str = ""
+    time_limit_s: float | None = None
+
+
+class MaintainerScript(Model):
+    """Shell added to one maintainer script, before debhelper's own parts (Debian Policy chapter 6)."""
+
+    preinst: str | None = None
+    postinst: str | None = None
+    prerm: str | None = None
+    postrm: str | None = None
+
+
+class Override(Model):
+    """A lintian tag that is accepted, and why."""
+
+    tag: str
+    reason: str
+
+
+class Package(Model):
+    """One binary package of the recipe; relation fields take Debian's syntax (Policy 7.1)."""
+
+    name: PackageName
+    summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
+    description: str = ""
+    section: str = "misc"
+    priority: str = "optional"
+    architecture: Literal["any", "all"] = "any"
+    multi_arch: Literal["no", "same", "foreign", "allowed"] | None = None
+    files: list[str] = []
+    """Paths under DESTDIR, as dh_install takes them."""
+    links: dict[str, str] = {}
+    """Symbolic links: path of the link -> its target."""
+    depends: list[str] = []
+    pre_depends: list[str] = []
+    recommends: list[str] = []
+    suggests: list[str] = []
+    provides: list[str] = []
+    conflicts: list[str] = []
+    breaks: list[str] = []
+    replaces: list[str] = []
+    symbols: str | None = None
+    """A file of the recipe's folder for dpkg-gensymbols; without one a shlibs file is made."""
+    udev: str | None = None
+    systemd: str | None = None
+    conffiles: dict[str, str] = {}
+    """Files of the recipe's folder to install as conffiles: path on the board (under etc/) -> file."""
+    manpages: list[str] = []
+    scripts: MaintainerScript = MaintainerScript()
+    lintian_overrides: list[Override] = []
+
+
+class Check(Model):
+    """A script that must succeed (and print ``expect``) where the packages are installed."""
+
+    name: SourceName
+    on: Literal["target"] = "target"
+    """``target``: a clean root of the target's suite and CPU, from the staged repository."""
+    packages: Annotated[list[str], pydantic.Field(min_length=1)]
+    script: str
+    """A file of the recipe's folder."""
+    expect: list[str] = []
+    """Each must stand as a whole line of the script's output."""
+
+
+class ChangelogEntry(Model):
+    """One entry of debian/changelog, the newest first; its date is the build's SOURCE_DATE_EPOCH."""
+
+    revision: Annotated[int, pydantic.Field(ge=1)]
+    version: UpstreamVersion | None = None
+    """The upstream version, where it differs from the recipe's."""
+    date: datetime
+    changes: Annotated[list[str], pydantic.Field(min_length=1)]
+
+    @pydantic.field_validator("date")
+    @classmethod
+    def _has_zone(cls, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            raise ValueError("a time zone is wanted, as in 2026-01-31T12:00:00Z")
+        return value
+
+
+class Copyright(Model):
+    """One paragraph of debian/copyright (machine-readable format 1.0)."""
+
+    files: Annotated[list[str], pydantic.Field(min_length=1)]
+    copyright: Annotated[list[str], pydantic.Field(min_length=1)]
+    license: str
+
+
+class Recipe(Model):
+    """A recipe as its ``recipe.yml`` gives it."""
+
+    name: PackageName
+    version: UpstreamVersion
+    summary: str
+    description: str = ""
+    homepage: str
+    license: str
+    section: str = "misc"
+    tensorflow: str | None = None
+    """The train: TensorFlow's ``major.minor`` whose ABI the packages share."""
+    changelog: Annotated[list[ChangelogEntry], pydantic.Field(min_length=1)]
+    copyright: list[Copyright] = []
+    sources: Annotated[list[Source], pydantic.Field(min_length=1)]
+    edits: list[Edit] = []
+    targets: Serves
+    strategy: Annotated[list[StrategyName], pydantic.Field(min_length=1)] = ["cross", "emulate"]
+    build: Build
+    packages: Annotated[list[Package], pydantic.Field(min_length=1)]
+    checks: list[Check] = []
+
+    _folder: Path = pydantic.PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """The folder that ``recipe.yml`` lies in; file names in the recipe are relative to it."""
+        return self._folder
+
+    @property
+    def revision(self) -> int:
+        """The newest changelog entry's revision."""
+        return self.changelog[0].revision
+
+    @property
+    def epoch(self) -> int:
+        """SOURCE_DATE_EPOCH: the newest changelog entry's time, in seconds since 1970 (UTC)."""
+        return int(self.changelog[0].date.timestamp())
+
+    def serves(self, target: Target) -> bool:
+        """Tell whether the recipe builds for ``target``."""
+        return target.suite.name in self.targets.suites and target.architecture.debian in self.targets.architectures
+
+    def strategy_for(self, machine: Architecture, target: Target) -> StrategyName:
+        """Choose how to build on a machine with CPU ``machine``: native, else the recipe's first choice."""
+        if target.architecture.runs_on(machine):
+            return "native"
+        return next((s for s in self.strategy if s != "native"), "emulate")
+
+
+def load_recipe(folder: Path) -> Recipe:
+    """Read ``folder/recipe.yml``; raises InputError with file and line for each fault."""
+    path = folder / "recipe.yml"
+    recipe = load(path, Recipe)
+    if recipe.name != folder.name:
+        raise InputError(
+            f"{path}: the recipe is named {recipe.name!r}, its folder {folder.name!r}", fix="give both one name"
+        )
+    recipe._folder = folder
+    _check_files(recipe, path)
+    return recipe
+
+
+def _check_files(recipe: Recipe, path: Path) -> None:
+    named = [c.script for c in recipe.checks]
+    for package in recipe.packages:
+        named += [n for n in (package.symbols, package.udev, package.systemd) if n]
+        named += list(package.conffiles.values()) + package.manpages
+    missing = [name for name in named if not (recipe.folder / name).is_file()]
+    if missing:
+        raise InputError(f"{path}: files that the recipe names are missing", ", ".join(missing))
+
+
+def load_recipes(folder: Path) -> dict[str, Recipe]:
+    """Read every recipe below ``folder``, by name, sorted; raises InputError where there is none."""
+    found = {f.parent.name: load_recipe(f.parent) for f in sorted(folder.glob("*/recipe.yml"))}
+    if not found:
+        raise InputError(f"no recipes in {folder}", fix="a recipe is a folder with a recipe.yml in it")
+    return found
+
+
+def choose(recipes: dict[str, Recipe], names: list[str]) -> list[Recipe]:
+    """Return the named recipes and those they build against, in build order; all where ``names`` is empty.
+
+    Raises InputError for an unknown name (with the nearest) and for a circle.
+    """
+    order: list[Recipe] = []
+    for name in names or list(recipes):
+        _visit(name, recipes, order, ())
+    return order
+
+
+def _visit(name: str, recipes: dict[str, Recipe], order: list[Recipe], above: tuple[str, ...]) -> None:
+    if name not in recipes:
+        raise InputError(f"unknown recipe: {name!r}", nearest(name, recipes))
+    if name in above:
+        raise InputError("recipes build against each other in a circle", " -> ".join([*above, name]))
+    if recipes[name] in order:
+        return
+    for needed in recipes[name].build.recipes:
+        _visit(needed, recipes, order, (*above, name))
+    order.append(recipes[name])

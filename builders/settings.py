@@ -1,0 +1,71 @@
+"""This repository's settings: ``reef.yml``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from builders.document import Model, load
+from builders.errors import InputError
+from builders.target import Target, parse_target
+
+
+class Signing(Model):
+    """The key that signs the repository; it never lies under ``artifacts/``."""
+
+    home: str | None = None
+    """GnuPG's home folder; by default ``$XDG_DATA_HOME/reef/gnupg``. The variable REEF_GNUPGHOME goes first."""
+    key: str | None = None
+    """Fingerprint of the key to sign with; by default the one that Reef made in ``home``."""
+    expires_days: Annotated[int, pydantic.Field(ge=1)] = 1095
+    warn_days: Annotated[int, pydantic.Field(ge=0)] = 90
+
+
+class Repository(Model):
+    """What the published repository says of itself (its Release files)."""
+
+    origin: str = "Reef"
+    label: str = "Reef"
+    component: str = "main"
+    url: str | None = None
+    """Where boards reach it; stands in the ``.sources`` file. By default the folder itself."""
+
+
+class Settings(Model):
+    """Settings as ``reef.yml`` gives them; every key is optional."""
+
+    maintainer: str = "Reef <reef@localhost>"
+    """Maintainer field of the packages (Debian Policy 5.6.2): ``Name <mail@address>``."""
+    targets: list[str] = ["trixie/arm64"]
+    """Built where the command line names none."""
+    engine: Literal["auto", "chroot"] = "auto"
+    artifacts: str = "artifacts"
+    recipes: str = "recipes"
+    debian_mirror: str | None = None
+    """The Debian mirror for roots and pool sources; by default the one that this machine's apt uses."""
+    mirrors: dict[str, str] = {}
+    """URL prefixes of sources and what stands in their place; the longest that fits is used."""
+    jobs: Annotated[int, pydantic.Field(ge=1)] | None = None
+    ccache_size: str = "5G"
+    repository: Repository = Repository()
+    signing: Signing = Signing()
+
+    @pydantic.field_validator("targets")
+    @classmethod
+    def _targets_known(cls, value: list[str]) -> list[str]:
+        for text in value:
+            try:
+                parse_target(text)
+            except InputError as error:
+                raise ValueError(str(error)) from error
+        return value
+
+    def default_targets(self) -> list[Target]:
+        """Return the targets to build where the command line names none."""
+        return [parse_target(text) for text in self.targets]
+
+
+def load_settings(folder: Path) -> Settings:
+    """Read ``folder/reef.yml``, or return the defaults where there is none; raises InputError."""
+    path = folder / "reef.yml"
+    return load(path, Settings) if path.exists() else Settings()

@@ -1,0 +1,1 @@
+"""Reef: sources stage."""

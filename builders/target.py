@@ -1,0 +1,67 @@
+"""Targets: a Debian suite and an architecture, written ``suite/architecture``."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from builders.arch import ARCHITECTURES, Architecture
+from builders.errors import InputError
+
+
+@dataclass(frozen=True, order=True)
+class Suite:
+    """One Debian release that boards run.
+
+    ``release`` is Debian's release number (``13``); ``glibc``, ``glibcxx`` and ``cxxabi`` are the newest symbol
+    versions that the suite's own libc6 and libstdc++6 define: the floor that a package must not exceed.
+    """
+
+    name: str
+    release: int
+    glibc: tuple[int, ...]
+    glibcxx: tuple[int, ...]
+    cxxabi: tuple[int, ...]
+
+
+SUITES: dict[str, Suite] = {
+    s.name: s
+    for s in (
+        Suite("bullseye", 11, (2, 31), (3, 4, 28), (1, 3, 12)),
+        Suite("bookworm", 12, (2, 36), (3, 4, 30), (1, 3, 13)),
+        Suite("trixie", 13, (2, 41), (3, 4, 33), (1, 3, 15)),
+    )
+}
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """What a package is built for; ``str()`` gives ``trixie/arm64``, ``slug`` the same fit for a file name."""
+
+    suite: Suite
+    architecture: Architecture
+
+    def __str__(self) -> str:
+        return f"{self.suite.name}/{self.architecture.debian}"
+
+    @property
+    def slug(self) -> str:
+        return f"{self.suite.name}-{self.architecture.debian}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint naming the known word closest to ``word``, or listing them all."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def parse_target(text: str) -> Target:
+    """Read ``suite/architecture``; raises InputError naming the nearest known word."""
+    suite_name, slash, architecture_name = text.partition("/")
+    if not slash:
+        raise InputError(f"not a target: {text!r}", "a target is suite/architecture, as in trixie/arm64")
+    if suite_name not in SUITES:
+        raise InputError(f"unknown suite: {suite_name!r}", nearest(suite_name, SUITES))
+    if architecture_name not in ARCHITECTURES:
+        raise InputError(f"unknown architecture: {architecture_name!r}", nearest(architecture_name, ARCHITECTURES))
+    return Target(SUITES[suite_name], ARCHITECTURES[architecture_name])

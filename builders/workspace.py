@@ -1,0 +1,195 @@
+"""Every path under ``artifacts/``, the locks on them, and writing that is either whole or absent."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from builders import process
+from builders.errors import BusyError, DiskError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder ``artifacts/`` of a project and the fixed places inside it."""
+
+    path: Path
+
+    @property
+    def downloads(self) -> Path:
+        """Source archives and git mirrors, by digest."""
+        return self.path / "cache" / "sources"
+
+    @property
+    def caches(self) -> Path:
+        """Folders that build jobs share between runs (ccache, apt archives), one per cache mount's name."""
+        return self.path / "cache" / "mounts"
+
+    @property
+    def trees(self) -> Path:
+        """Unpacked and edited source trees, by digest."""
+        return self.path / "cache" / "trees"
+
+    @property
+    def roots(self) -> Path:
+        """Build roots, by manifest."""
+        return self.path / "cache" / "roots"
+
+    @property
+    def builds(self) -> Path:
+        """Finished .debs and their records: ``<recipe>/<target slug>/``."""
+        return self.path / "builds"
+
+    @property
+    def logs(self) -> Path:
+        """Full logs, one file per step."""
+        return self.path / "logs"
+
+    @property
+    def apt(self) -> Path:
+        """The published apt repository."""
+        return self.path / "apt"
+
+    @property
+    def scratch(self) -> Path:
+        """Half-made things; whatever lies here without a live lock is rubbish."""
+        return self.path / "scratch"
+
+    def build(self, recipe: str, slug: str) -> Path:
+        """Return the folder of one recipe's finished build for one target."""
+        return self.builds / recipe / slug
+
+    def log_file(self, name: str) -> Path:
+        """Return an empty log file called after ``name`` (slashes become folders), with its folder made."""
+        path = self.logs / f"{name}.log"
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+        return path
+
+    @contextmanager
+    def locked(self, name: str, *, wait_s: float = -1, what: str = "") -> Iterator[None]:
+        """Hold the lock ``name`` against other runs; it falls with the process, however that ends.
+
+        ``wait_s`` in seconds, -1 for ever, 0 not at all. Raises BusyError when the wait was in vain.
+        """
+        path = self.path / "locks" / f"{name.replace('/', '-')}.lock"
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(path, timeout=wait_s)
+            try:
+                lock.acquire()
+            except filelock.Timeout as error:
+                raise BusyError(
+                    f"another run of Reef holds {what or name}",
+                    f"lock: {path}",
+                    "wait for it to end, then run the same command again",
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def scratch_folder(self, name: str, *, keep: bool = False) -> Iterator[Path]:
+        """Give a new empty folder under ``scratch`` that is removed at the end, unless ``keep``.
+
+        The folder is locked for as long as this process lives, so that `sweep` of another run spares it.
+        """
+        with told(self.scratch):
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            # The lock is taken before the folder exists: a sweep between the two finds nothing to remove.
+            path = self.scratch / f"{name.replace('/', '-')}.{os.getpid()}.{os.urandom(3).hex()}"
+            lock = filelock.FileLock(f"{path}.lock")
+            lock.acquire()
+            path.mkdir()
+        try:
+            yield path
+        finally:
+            if not keep:
+                remove_tree(path)
+                Path(f"{path}.lock").unlink(missing_ok=True)
+            lock.release()
+
+    def sweep(self, *, kept_too: bool = False) -> list[Path]:
+        """Remove what runs that died left in ``scratch`` and return it; ``kept_too`` also what was kept on purpose."""
+        removed = []
+        for lock_path in sorted(self.scratch.glob("*.lock")):
+            folder = lock_path.with_suffix("")
+            if (folder / ".keep").exists() and not kept_too:
+                continue
+            lock = filelock.FileLock(lock_path, timeout=0)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                continue
+            if folder.exists():
+                remove_tree(folder)
+                removed.append(folder)
+            lock_path.unlink(missing_ok=True)
+            lock.release()
+        return removed
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal about ``path`` into a DiskError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> DiskError:
+    """Return the DiskError that tells a user of ``error``, which was met at or below ``path``."""
+    where = error.filename or path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError(
+            f"no space left on the disk of {where}",
+            str(error),
+            "free some space (invoke clean --help says what can go), then run the same command again",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DiskError(
+            f"no permission to write {where}",
+            str(error),
+            "make it yours (a run as root may have made it: sudo chown -R $USER artifacts), or choose another "
+            "folder with artifacts: in reef.yml",
+        )
+    return DiskError(f"cannot use {where}", str(error), "mend it, then run the same command again")
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write ``path`` so that a reader finds the old content or the new, never a part; raises DiskError."""
+    data = content.encode() if isinstance(content, str) else content
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all below it; files that belong to a user namespace's ids are removed from inside one."""
+    if not path.exists():
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        process.run(["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", "--", str(path)])
+    except OSError as error:
+        raise disk_error(error, path) from error
