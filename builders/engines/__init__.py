@@ -15,9 +15,9 @@ class Engine(Protocol):
     def check(self, job: BuildJob) -> None:
         """Raise HostError where this machine lacks something that ``job`` needs; changes nothing but binfmt."""
 
-    def run(self, job: BuildJob, output: Path, log: Log, *, keep: bool = False) -> JobResult:
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job`` and put what it left in its output folder into ``output`` (made, must not exist).
 
-        ``keep`` keeps the root of a failed job for ``invoke shell``. Raises RootError where the root cannot be
-        made, BuildError where a script fails (last lines, the log's place, how to enter the root).
+        A failed job's root is kept for ``invoke shell``. Raises RootError where the root cannot be made,
+        BuildError where a script fails (last lines, the log's place, how to enter the root).
         """

@@ -1,0 +1,82 @@
+"""Running another CPU's programs: QEMU's user emulators, registered with the kernel's binfmt_misc."""
+
+import os
+from pathlib import Path
+
+from builders import process
+from builders.arch import Architecture
+from builders.errors import HostError
+
+MISC = Path("/proc/sys/fs/binfmt_misc")
+INSTALL = "sudo apt-get install qemu-user-static binfmt-support"
+
+
+def ensure(architecture: Architecture, misc: Path = MISC) -> None:
+    """Make sure that programs of ``architecture`` run here, also inside roots; registers QEMU where root.
+
+    Raises HostError with the command to run where it cannot.
+    """
+    if registered(architecture, misc):
+        return
+    emulator = process.find(f"{architecture.qemu}-static") or process.find(architecture.qemu)
+    if emulator is None:
+        raise HostError(f"no QEMU user emulator for {architecture} on this machine", fix=INSTALL)
+    if os.geteuid() != 0:
+        raise HostError(
+            f"the kernel does not know how to run {architecture} programs",
+            f"nothing fitting is registered in {misc}",
+            "run once: sudo ./inv doctor --fix",
+        )
+    if not (misc / "register").exists():
+        process.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(misc)])
+    if registered(architecture, misc):
+        return
+    try:
+        (misc / "register").write_bytes(_registration(architecture, emulator))
+    except OSError as error:
+        raise HostError(
+            f"QEMU for {architecture} cannot be registered with the kernel",
+            str(error),
+            "in a container start it with --privileged, or register on the machine outside: " + INSTALL,
+        ) from error
+
+
+def registered(architecture: Architecture, misc: Path = MISC) -> str | None:
+    """Return the name under which the kernel runs ``architecture``'s programs, None where it does not.
+
+    Only an enabled entry with the F flag counts: the emulator is then opened at registration, so that it
+    works inside roots that do not hold it (kernel: Documentation/admin-guide/binfmt-misc.rst).
+    """
+    if not misc.is_dir():
+        return None
+    wanted = _magic(architecture)
+    for entry in sorted(misc.iterdir()):
+        if entry.name in ("register", "status"):
+            continue
+        fields = dict(line.partition(" ")[::2] for line in entry.read_text().splitlines())
+        fits = bytes.fromhex(fields.get("magic", "")).startswith(wanted[:5]) and fields["magic"] == wanted.hex()
+        if fits and "enabled" in fields and "F" in fields.get("flags:", ""):
+            return entry.name
+    return None
+
+
+def _magic(architecture: Architecture) -> bytes:
+    """Return the first 20 bytes of a little-endian ELF program: class, type EXEC and the machine's number."""
+    elf_class = 2 if architecture.elf_class == 64 else 1
+    return (
+        b"\x7fELF" + bytes([elf_class, 1, 1]) + bytes(9) + b"\x02\x00" + architecture.elf_machine.to_bytes(2, "little")
+    )
+
+
+def _registration(architecture: Architecture, emulator: str) -> bytes:
+    # The mask lets the OS ABI byte pass, and type DYN (3) beside EXEC (2): position-independent programs.
+    mask = b"\xff" * 7 + b"\x00" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
+
+    def escaped(data: bytes) -> bytes:
+        return b"".join(b"\\x%02x" % byte for byte in data)
+
+    fields = [
+        b"", f"reef-{architecture.qemu}".encode(), b"M", b"", escaped(_magic(architecture)), escaped(mask),
+        emulator.encode(), b"F",
+    ]  # fmt: skip
+    return b":".join(fields)

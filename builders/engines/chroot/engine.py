@@ -1,0 +1,155 @@
+"""The chroot engine proper.
+
+A root is made once and never written again: each job sees it through an overlay of its own, in mount, process and
+network namespaces that vanish with the job.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from builders import process
+from builders.arch import Architecture
+from builders.engines.chroot import binfmt, namespace, roots
+from builders.engines.chroot.entry import Entry, Overlay
+from builders.errors import BuildError, HostError, InputError
+from builders.log import Log
+from builders.products import BuildJob, Input, JobResult, StepRecord
+from builders.settings import Settings
+from builders.target import nearest
+from builders.workspace import Workspace, remove_tree, told
+
+TOOLS = {
+    "mmdebstrap": ("makes build roots", "mmdebstrap"),
+    "unshare": ("gives jobs namespaces of their own", "util-linux"),
+    "setpriv": ("ends programs together with Reef", "util-linux"),
+    "mount": ("puts a job's root together", "mount"),
+}
+"""Programs that the engine starts: why, and the Debian package that has it."""
+
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+
+
+class ChrootEngine:
+    """Runs jobs in overlays over cached roots; ``machine`` is the CPU of this machine."""
+
+    name = "chroot"
+
+    def __init__(self, workspace: Workspace, settings: Settings, machine: Architecture) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._machine = machine
+
+    def check(self, job: BuildJob) -> None:
+        """Raise HostError where a tool, a namespace or the emulation of the job's CPU is missing."""
+        if sys.platform != "linux":
+            raise HostError("the chroot engine needs Linux", f"this is {sys.platform}")
+        for program, (reason, package) in TOOLS.items():
+            if not process.find(program):
+                raise HostError(
+                    f"{program} is not installed; it {reason}", fix=f"sudo apt-get install {package}, or ./inv doctor"
+                )
+        namespace.check()
+        if not job.root.build.runs_on(self._machine):
+            binfmt.ensure(job.root.build)
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
+        """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
+
+        A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
+        """
+        remove_tree(failed_folder(self._workspace, job.name))
+        rootfs = roots.make(job.root, self._workspace, self._settings, log)
+        steps = []
+        with self._workspace.scratch_folder("job") as scratch:
+            scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
+            for name, script in scripts:
+                entry = self._entry(job, rootfs, scratch, script or "", network=name == "fetch")
+                steps.append(self._step(job, name, entry, scratch, log))
+            with told(output):
+                output.parent.mkdir(parents=True, exist_ok=True)
+                (scratch / "out").rename(output)
+        return JobResult(job.name, output, self._workspace.logs / f"{job.name}-run.log", tuple(steps))
+
+    def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
+        binds = {job.output: scratch / "out"} | {c.destination: self._workspace.caches / c.name for c in job.caches}
+        for folder in [scratch / "mnt", *binds.values()]:
+            folder.mkdir(parents=True, exist_ok=True)
+        overlays = [Overlay("/", [str(rootfs)], str(scratch / "root"))]
+        overlays += [
+            Overlay(destination, [str(i.path.resolve()) for i in inputs], str(scratch / f"input{number}"))
+            for number, (destination, inputs) in enumerate(_by_destination(job.inputs).items())
+        ]
+        return Entry(
+            mountpoint=str(scratch / "mnt"),
+            overlays=overlays,
+            binds={destination: str(folder) for destination, folder in binds.items()},
+            network=network,
+            environment=BASE_ENVIRONMENT | dict(job.environment),
+            workdir=job.workdir,
+            script=script,
+        )
+
+    def _step(self, job: BuildJob, name: str, entry: Entry, scratch: Path, log: Log) -> StepRecord:
+        log_file = self._workspace.log_file(f"{job.name}-{name}")
+        entry.write(scratch / "entry.json")
+        with log.step(f"{name} {job.name}") as step:
+            try:
+                done = process.run(
+                    [*namespace.prefix(network=entry.network), *enter_words(scratch / "entry.json")],
+                    log=log_file,
+                    on_line=step.line,
+                    timeout_s=job.limits.time_s,
+                )
+            except process.ProgramFailed as error:
+                self._keep(job, scratch)
+                raise BuildError(
+                    f"{name} of {job.name} failed with status {error.completed.returncode}",
+                    f"{error.completed.tail}\nfull log: {log_file}",
+                    f"enter its root: ./inv shell {job.name}",
+                ) from error
+        return StepRecord(name, done.seconds, done.peak_memory_bytes)
+
+    def _keep(self, job: BuildJob, scratch: Path) -> None:
+        """Move a failed job's changes aside; paths in its entry move with them."""
+        folder = failed_folder(self._workspace, job.name)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        text = (scratch / "entry.json").read_text().replace(str(scratch), str(folder))
+        (scratch / "entry.json").write_text(text)
+        shutil.move(scratch, folder)
+
+
+def enter_words(entry: Path) -> list[str]:
+    """Return the argv words that enter the root described by the file ``entry``, inside its namespaces."""
+    return [sys.executable, "-m", "builders.engines.chroot.enter", str(entry)]
+
+
+def failed_folder(workspace: Workspace, job: str) -> Path:
+    """Return where the root of the failed job named ``job`` is kept."""
+    return workspace.path / "failed" / job.replace("/", "-")
+
+
+def shell(workspace: Workspace, job: str) -> int:
+    """Enter the kept root of a failed job with an interactive shell (with a network) and return its status."""
+    kept = {p.name for p in (workspace.path / "failed").glob("*") if (p / "entry.json").exists()}
+    name = job.replace("/", "-")
+    if name not in kept:
+        raise InputError(
+            f"no root is kept for {job!r}", nearest(name, kept) if kept else "none is kept", "failed jobs keep theirs"
+        )
+    path = failed_folder(workspace, job) / "entry.json"
+    return process.interactive([*namespace.prefix(network=True), *enter_words(path), "/bin/bash"])
+
+
+def _by_destination(inputs: Iterable[Input]) -> dict[str, list[Input]]:
+    grouped: dict[str, list[Input]] = {}
+    for one in inputs:
+        grouped.setdefault(one.destination, []).append(one)
+    return grouped

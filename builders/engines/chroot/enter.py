@@ -1,0 +1,109 @@
+"""Runs inside the namespaces of a job: puts its root together, enters it and becomes the job's script.
+
+Started as ``python -m builders.engines.chroot.enter SPEC.json``; the file holds an `Entry`. All mounts are made in this
+process's own mount namespace, so nobody has to take them down.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+
+from builders import process
+from builders.engines.chroot.entry import Entry, Overlay
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+
+def main(argv: list[str]) -> None:
+    """Enter the root that the JSON file ``argv[1]`` describes and run its script; further words replace the script."""
+    entry = Entry.read(Path(argv[1]))
+    socket.sethostname("reef")
+    if not entry.network:
+        _loopback_up()
+    root = Path(entry.mountpoint)
+    for overlay in entry.overlays:
+        _mount_overlay(root, overlay)
+    for destination, source in entry.binds.items():
+        _mount("--bind", source, _inside(root, destination))
+    _system_folders(root)
+    _network_files(root, entry.network)
+    script = root / "reef" / "script.sh"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(entry.script)
+    os.chroot(root)
+    os.makedirs(entry.workdir, exist_ok=True)
+    os.chdir(entry.workdir)
+    command = argv[2:] or ["/bin/sh", "-eu", "/reef/script.sh"]
+    os.execve(command[0], command, entry.environment)  # noqa: S606 - becoming the job is the point
+
+
+def _mount(*words: str | Path) -> None:
+    process.run(["mount", *map(str, words)])
+
+
+def _inside(root: Path, destination: str) -> Path:
+    """Return ``destination`` below ``root``, made where it is missing."""
+    path = root / destination.lstrip("/")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _escaped(path: str) -> str:
+    """Escape what mount(8) and overlayfs take for separators in an option."""
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def _mount_overlay(root: Path, overlay: Overlay) -> None:
+    upper, work = Path(overlay.scratch, "upper"), Path(overlay.scratch, "work")
+    upper.mkdir(parents=True, exist_ok=True)
+    # A volatile overlay (no syncing of what is thrown away) marks its work folder against a second use.
+    process.run(["rm", "-rf", "--", str(work)])
+    work.mkdir()
+    lower = ":".join(_escaped(layer) for layer in reversed(overlay.layers))
+    options = f"lowerdir={lower},upperdir={_escaped(str(upper))},workdir={_escaped(str(work))},volatile"
+    if Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]:
+        options += ",userxattr"  # the only extended attributes that a user namespace may write
+    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, overlay.destination))
+
+
+def _system_folders(root: Path) -> None:
+    _mount("-t", "proc", "proc", _inside(root, "proc"))
+    _mount("--rbind", "/sys", _inside(root, "sys"))
+    dev = _inside(root, "dev")
+    _mount("-t", "tmpfs", "-o", "mode=755,size=64k", "tmpfs", dev)
+    for name in DEVICES:
+        (dev / name).touch()
+        _mount("--bind", f"/dev/{name}", dev / name)
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        (dev / name).symlink_to(target)
+    (dev / "ptmx").symlink_to("pts/ptmx")
+    for name, kind, options in (("pts", "devpts", "newinstance,ptmxmode=0666"), ("shm", "tmpfs", "mode=1777")):
+        (dev / name).mkdir()
+        _mount("-t", kind, "-o", options, kind, dev / name)
+
+
+def _network_files(root: Path, network: bool) -> None:
+    """Give the root the machine's resolver where it has a network, and a hosts file always."""
+    etc = _inside(root, "etc")
+    resolver = etc / "resolv.conf"
+    if resolver.is_symlink():
+        resolver.unlink()
+    resolver.write_bytes(Path("/etc/resolv.conf").read_bytes() if network else b"")
+    hosts = "127.0.0.1 localhost reef\n::1 localhost\n"
+    (etc / "hosts").write_text(Path("/etc/hosts").read_text() + "127.0.0.1 reef\n" if network else hosts)
+
+
+def _loopback_up() -> None:
+    """Bring up ``lo`` in this network namespace (netdevice(7)); iproute2 is not on every machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        request = struct.pack("16sH14x", b"lo", 0)
+        _, flags = struct.unpack("16sH14x", fcntl.ioctl(handle, SIOCGIFFLAGS, request))
+        fcntl.ioctl(handle, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
+
+
+if __name__ == "__main__":
+    main(sys.argv)

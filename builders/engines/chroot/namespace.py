@@ -1,0 +1,55 @@
+"""The namespaces that roots are made and entered in: as root, or as an ordinary user in a user namespace."""
+
+import os
+import pwd
+from pathlib import Path
+
+from builders import process
+from builders.errors import HostError
+
+
+def prefix(*, network: bool) -> list[str]:
+    """Return the argv words that put a command in namespaces of its own.
+
+    Mounts and processes made inside vanish with the command, whatever ends it. As an ordinary user a user
+    namespace goes around it, in which the user is root and the ids of /etc/subuid are the others;
+    ``--pdeathsig`` is set again inside, because the kernel clears it when credentials change (prctl(2)).
+    """
+    words = []
+    if os.geteuid() != 0:
+        words += ["unshare", "--user", "--map-root-user", "--map-auto"]
+        words += ["setpriv", "--pdeathsig", "KILL", "--"]
+    words += ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return [*words, *([] if network else ["--net"]), "--"]
+
+
+def check() -> None:
+    """Raise HostError where this user cannot have the namespaces, naming what is missing."""
+    if os.geteuid() != 0:
+        _check_ids()
+    try:
+        process.capture([*prefix(network=False), "true"])
+    except process.ProgramFailed as error:
+        raise HostError(
+            "namespaces cannot be made on this machine",
+            error.detail,
+            "as root: sudo ./inv ...; as an ordinary user: sudo sysctl kernel.unprivileged_userns_clone=1 and, "
+            "on Ubuntu, sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container start it "
+            "with --privileged",
+        ) from error
+
+
+def _check_ids() -> None:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    for file, tool in (("/etc/subuid", "newuidmap"), ("/etc/subgid", "newgidmap")):
+        if not process.find(tool):
+            raise HostError(
+                f"{tool} is not installed, needed to build as an ordinary user",
+                fix="sudo apt-get install uidmap",
+            )
+        lines = Path(file).read_text().splitlines() if Path(file).exists() else []
+        if not any(line.split(":")[0] in (user, str(os.geteuid())) for line in lines):
+            raise HostError(
+                f"user {user} has no range of ids in {file}, needed to build as an ordinary user",
+                fix=f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
+            )

@@ -1,0 +1,124 @@
+"""Build roots made by mmdebstrap and cached by a readable manifest."""
+
+import hashlib
+import json
+import shlex
+from pathlib import Path
+
+import yaml
+
+from builders import mirror, process
+from builders.arch import Architecture
+from builders.engines.chroot import namespace
+from builders.errors import RootError
+from builders.log import Log
+from builders.products import Root
+from builders.settings import Settings
+from builders.workspace import Workspace
+
+FORMAT = 1
+"""Raised when roots are made another way, so that older ones are not used again."""
+
+
+def manifest(root: Root) -> dict[str, object]:
+    """Return what decides a root's content; its digest names the cached root."""
+    return {
+        "format": FORMAT,
+        "suite": root.suite,
+        "build": root.build.debian,
+        "host": root.host.debian,
+        "packages": sorted(set(root.packages)),
+    }
+
+
+def key(root: Root) -> str:
+    """Return the cached root's folder name."""
+    digest = hashlib.sha256(json.dumps(manifest(root), sort_keys=True).encode()).hexdigest()
+    return f"{root.suite}-{root.build}-{root.host}-{digest[:12]}"
+
+
+def made(root: Root, workspace: Workspace) -> Path | None:
+    """Return the folder that holds the finished root's files, None where it is not made."""
+    folder = workspace.roots / key(root)
+    return folder / "rootfs" if (folder / "manifest.yml").exists() else None
+
+
+def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> Path:
+    """Return the root's folder, made first where it is missing; raises RootError.
+
+    It is made in scratch and renamed when whole: a folder under its final name is a finished root.
+    """
+    if found := made(root, workspace):
+        return found
+    with workspace.locked(f"root-{key(root)}", what=f"the root {key(root)}"):
+        if found := made(root, workspace):
+            return found
+        with workspace.scratch_folder("root") as scratch:
+            _bootstrap(root, scratch / "rootfs", workspace, settings, log)
+            packages = _installed(scratch / "rootfs")
+            document = manifest(root) | {"installed": packages}
+            (scratch / "manifest.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+            workspace.roots.mkdir(parents=True, exist_ok=True)
+            final = workspace.roots / key(root)
+            final.mkdir()
+            # The manifest moves last: without it the folder is not taken for a root.
+            (scratch / "rootfs").rename(final / "rootfs")
+            (scratch / "manifest.yml").rename(final / "manifest.yml")
+    return final / "rootfs"
+
+
+def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> None:
+    site = settings.debian_mirror or mirror.host_mirror().url
+    options = mirror.apt_options()
+    log_file = workspace.log_file(f"roots/{key(root)}")
+    architectures: list[Architecture] = list(dict.fromkeys([root.build, root.host]))
+    words = [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=apt",
+        "--format=directory",
+        f"--architectures={','.join(a.debian for a in architectures)}",
+        *([f"--include={','.join(root.packages)}"] if root.packages else []),
+        f"--keyring={mirror.KEYRING}",
+        *(f"--aptopt={option}" for option in options),
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=APT::Install-Recommends "false"',
+        "--dpkgopt=force-unsafe-io",
+        *_shared_archives(workspace),
+        root.suite,
+        str(folder),
+        site,
+    ]
+    title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
+    with log.step(title) as step:
+        try:
+            process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
+        except process.ProgramFailed as error:
+            raise RootError(
+                f"the root {key(root)} cannot be made",
+                f"{error.completed.tail}\nfull log: {log_file}",
+                f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another",
+            ) from error
+
+
+def _shared_archives(workspace: Workspace) -> list[str]:
+    """Return mmdebstrap's options for one cache of .debs for all roots, by hard links (no copying)."""
+    cache = workspace.caches / "apt"
+    cache.mkdir(parents=True, exist_ok=True)
+    place = shlex.quote(str(cache))
+    archives = '"$1/var/cache/apt/archives"'
+    link_in = f'mkdir -p {archives}; find {place} -name "*.deb" -exec cp -l -t {archives} {{}} +'
+    link_out = f'find {archives} -maxdepth 1 -name "*.deb" -exec cp -l -n -t {place} {{}} +'
+    return [
+        "--skip=download/empty,essential/unlink",
+        f"--setup-hook={link_in}",
+        f"--customize-hook={link_out}",
+    ]
+
+
+def _installed(rootfs: Path) -> list[str]:
+    """Return ``package:architecture=version`` of all that is installed in a root, sorted."""
+    text = process.capture(
+        ["dpkg-query", f"--admindir={rootfs}/var/lib/dpkg", "--show", "--showformat=${binary:Package}=${Version}\n"]
+    )
+    return sorted(text.split())
