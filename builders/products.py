@@ -101,12 +101,14 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A finished job: ``output`` is the folder of the machine that holds what it produced."""
+    """A finished job: ``output`` is the folder of the machine that holds what it produced, ``root_packages`` what
+    was installed in its root (``name:architecture=version``), for the SBOM."""
 
     job: str
     output: Path
     log: Path
     steps: tuple[StepRecord, ...]
+    root_packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

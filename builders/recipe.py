@@ -135,8 +135,8 @@ class Build(Model):
     """Debian packages that run on the build machine."""
     libraries: list[str] = []
     """Debian packages for the target CPU."""
-    recipes: list[str] = []
-    """Recipes whose packages are installed before the build."""
+    recipes: dict[str, list[str]] = {}
+    """Recipes to build against -> which of their packages are installed, for the target CPU, before the build."""
     fetch: str | None = None
     """The only step with a network; runs in the source tree before everything else."""
     configure: str = ""

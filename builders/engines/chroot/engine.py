@@ -76,7 +76,8 @@ class ChrootEngine:
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
-        return JobResult(job.name, output, self._workspace.logs / f"{job.name}-run.log", tuple(steps))
+        log_file = self._workspace.logs / f"{job.name}-run.log"
+        return JobResult(job.name, output, log_file, tuple(steps), roots.installed(job.root, self._workspace))
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
         binds = {job.output: scratch / "out"} | {c.destination: self._workspace.caches / c.name for c in job.caches}

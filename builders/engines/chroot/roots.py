@@ -67,6 +67,12 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> Path
     return final / "rootfs"
 
 
+def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
+    """Return what is installed in a finished root: ``name:architecture=version``, sorted."""
+    document = yaml.safe_load((workspace.roots / key(root) / "manifest.yml").read_text())
+    return tuple(document["installed"])
+
+
 def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> None:
     site = settings.debian_mirror or mirror.host_mirror().url
     options = mirror.apt_options()

@@ -1,0 +1,89 @@
+"""The job that turns a source tree and its ``debian/`` folder into .debs."""
+
+from pathlib import Path
+
+from builders.arch import Architecture
+from builders.deb.render import RECIPE_FOLDER, render
+from builders.debfile import read_deb
+from builders.errors import PackageError
+from builders.products import BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree
+from builders.recipe import Recipe, StrategyName
+from builders.settings import Settings
+from builders.target import Target
+
+OUTPUT = "/build/out"
+PACKAGES = "/reef/packages"
+ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
+
+
+def build_root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture) -> Root:
+    """Return the root that a recipe is built in: this machine's CPU for cross, the target's otherwise."""
+    host = target.architecture
+    if strategy == "cross":
+        libraries = [f"{name}:{host}" for name in recipe.build.libraries]
+        packages = [*ALWAYS, f"crossbuild-essential-{host}", *recipe.build.tools, *libraries]
+        return Root(target.suite.name, machine, host, tuple(packages))
+    return Root(target.suite.name, host, host, (*ALWAYS, *recipe.build.tools, *recipe.build.libraries))
+
+
+def build_job(
+    recipe: Recipe,
+    target: Target,
+    *,
+    strategy: StrategyName,
+    tree: SourceTree,
+    rendered: Path,
+    settings: Settings,
+    machine: Architecture,
+    jobs: int,
+    packages: Path | None = None,
+) -> BuildJob:
+    """Return the job that builds a recipe's .debs, at a fixed path and time so that equal input gives equal bytes.
+
+    ``rendered`` holds the ``debian/`` folder, ``packages`` (optional) the .debs of the recipes it builds against,
+    ``jobs`` is how many compilers run at once.
+    """
+    place = f"/build/{recipe.name}-{recipe.version}"
+    host = target.architecture
+    needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
+    inputs = [Input(tree.path, place), Input(rendered, place), Input(recipe.folder, RECIPE_FOLDER)]
+    if needed:
+        if packages is None:
+            raise PackageError(f"{recipe.name} builds against packages that were not given")
+        inputs.append(Input(packages, PACKAGES))
+    fetch = recipe.build.fetch
+    profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
+    return BuildJob(
+        name=f"{recipe.name}/{target}/build",
+        root=build_root(recipe, target, strategy, machine),
+        script=render(
+            "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles
+        ),
+        fetch=render("fetch.sh.j2", packages=needed, fetch=fetch, tree=place) if needed or fetch else None,
+        inputs=tuple(inputs),
+        environment={
+            "CCACHE_DIR": "/cache/ccache",
+            "CCACHE_MAXSIZE": settings.ccache_size,
+            # Roots are made anew with equal compilers whose file times differ.
+            "CCACHE_COMPILERCHECK": "content",
+            "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
+        },
+        caches=(CacheMount("ccache", "/cache/ccache"),),
+        output=OUTPUT,
+        limits=Limits(recipe.build.time_limit_s),
+    )
+
+
+def collect(output: Path) -> tuple[DebFile, ...]:
+    """Return the .debs that a build job left, sorted by name; raises PackageError where it left none."""
+    found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
+    if not found:
+        raise PackageError(f"the build left no .deb in {output}")
+    return found
+
+
+def cache_hits(output: Path) -> tuple[int, int]:
+    """Return ccache's hits and its hits plus misses during a build (``ccache --print-stats``)."""
+    counts = dict(line.split("\t")[:2] for line in (output / "ccache.tsv").read_text().splitlines() if "\t" in line)
+    hits = int(counts.get("direct_cache_hit", 0)) + int(counts.get("preprocessed_cache_hit", 0))
+    return hits, hits + int(counts.get("cache_miss", 0))

@@ -1,0 +1,192 @@
+"""Rendering a recipe as the ``debian/`` folder that dpkg-buildpackage takes."""
+
+import functools
+from collections.abc import Mapping
+from email.utils import format_datetime
+from pathlib import Path
+
+import jinja2
+
+from builders.errors import PackageError
+from builders.recipe import Package, Recipe
+from builders.settings import Settings
+from builders.target import Target
+
+RECIPE_FOLDER = "/build/recipe"
+"""Where the build finds the recipe's folder inside its root."""
+
+DEBHELPER = "debhelper-compat (= 13)"
+COMMON_LICENSES = {
+    "Apache-2.0": "Apache-2.0", "GPL-2": "GPL-2", "GPL-2+": "GPL-2", "GPL-3": "GPL-3", "GPL-3+": "GPL-3",
+    "LGPL-2.1": "LGPL-2.1", "LGPL-2.1+": "LGPL-2.1", "MPL-2.0": "MPL-2.0", "CC0-1.0": "CC0-1.0",
+}  # fmt: skip
+"""Licences whose text every Debian system has (Policy 12.5) -> its file's name."""
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("builders.deb"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Debian control files and shell, not HTML
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Render one of Reef's templates; raises PackageError naming a variable that is not defined."""
+    try:
+        return _templates().get_template(template).render(extended=extended, **values)
+    except jinja2.TemplateError as error:
+        raise PackageError(f"cannot render {template}", str(error), "mend the recipe or the template") from error
+
+
+def expand(text: str, where: str, values: Mapping[str, object]) -> str:
+    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and the variable."""
+    try:
+        return _templates().from_string(text).render(**values)
+    except jinja2.TemplateError as error:
+        known = ", ".join(sorted(values))
+        raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}") from error
+
+
+def version(recipe: Recipe, target: Target, revision: int | None = None, upstream: str | None = None) -> str:
+    """Return the packages' version for a suite, as in ``2.14.1-1~deb13``.
+
+    The suite's number makes a board's release upgrade upgrade its packages; ``~`` sorts below a version without it
+    (deb-version(7)).
+    """
+    return f"{upstream or recipe.version}-{revision or recipe.revision}~deb{target.suite.release}"
+
+
+def extended(text: str) -> str:
+    """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13)."""
+    return "\n".join(f" {line}" if line.strip() else " ." for line in text.strip().split("\n"))
+
+
+def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str, str]:
+    """Return every file of ``debian/`` for a recipe and target: path inside ``debian/`` -> text.
+
+    Recipe texts may use ``{{ version }}``, ``{{ upstream_version }}``, ``{{ suite }}``, ``{{ architecture }}``,
+    ``{{ triplet }}`` and ``{{ tensorflow }}``. Raises PackageError for an undefined variable.
+    """
+    values: dict[str, object] = {
+        "version": version(recipe, target),
+        "upstream_version": recipe.version,
+        "suite": target.suite.name,
+        "architecture": target.architecture.debian,
+        "triplet": target.architecture.triplet,
+        "tensorflow": recipe.tensorflow or "",
+    }
+    files = {
+        "control": render(
+            "control.j2",
+            recipe=recipe,
+            maintainer=settings.maintainer,
+            build_depends=[DEBHELPER, *recipe.build.tools, *recipe.build.libraries],
+            relations_of=_relations,
+        ),
+        "rules": render("rules.j2", recipe=recipe, recipe_folder=RECIPE_FOLDER),
+        "changelog": _changelog(recipe, target, settings),
+        "copyright": _copyright(recipe, settings),
+        "source/format": "3.0 (quilt)\n",
+    }
+    for step in ("configure", "compile", "install"):
+        files[f"reef/{step}.sh"] = getattr(recipe.build, step)
+    for package in recipe.packages:
+        files |= _package_files(recipe, package)
+    return {
+        path: text if path in ("control", "changelog", "copyright", "rules") else expand(text, f"debian/{path}", values)
+        for path, text in files.items()
+    }
+
+
+def _relations(package: Package) -> list[tuple[str, list[str]]]:
+    own = "${shlibs:Depends}" if package.architecture == "any" else ""
+    depends = [one for one in (own, "${misc:Depends}", *package.depends) if one]
+    fields = [
+        ("Pre-Depends", [*(["${misc:Pre-Depends}"] if package.systemd else []), *package.pre_depends]),
+        ("Depends", depends),
+        ("Recommends", package.recommends),
+        ("Suggests", package.suggests),
+        ("Provides", package.provides),
+        ("Conflicts", package.conflicts),
+        ("Breaks", package.breaks),
+        ("Replaces", package.replaces),
+    ]
+    return [(name, relations) for name, relations in fields if relations]
+
+
+def _changelog(recipe: Recipe, target: Target, settings: Settings) -> str:
+    entries = [
+        {
+            "version": version(recipe, target, entry.revision, entry.version),
+            "changes": entry.changes,
+            "date": format_datetime(entry.date),
+        }
+        for entry in recipe.changelog
+    ]
+    return render(
+        "changelog.j2", recipe=recipe, entries=entries, suite=target.suite.name, maintainer=settings.maintainer
+    )
+
+
+def _copyright(recipe: Recipe, settings: Settings) -> str:
+    paragraphs = []
+    for paragraph in recipe.copyright:
+        short, _, text = paragraph.license.partition("\n")
+        paragraphs.append(
+            {"files": paragraph.files, "copyright": paragraph.copyright, "short": short.strip(), "text": text}
+        )
+    year = recipe.changelog[-1].date.year
+    packaging = {
+        "files": ["debian/*"], "copyright": [f"{year} {settings.maintainer}"], "short": recipe.license, "text": "",
+    }  # fmt: skip
+    paragraphs.append(packaging)
+    wanted = dict.fromkeys(p["short"] for p in paragraphs if not p["text"])
+    licenses = [
+        (name, f"On Debian systems the full text is in\n/usr/share/common-licenses/{COMMON_LICENSES[str(name)]}.")
+        for name in wanted
+        if str(name) in COMMON_LICENSES
+    ]
+    return render("copyright.j2", recipe=recipe, paragraphs=paragraphs, licenses=licenses)
+
+
+def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
+    name = package.name
+    installs = list(package.files)
+    files: dict[str, str] = {}
+    for path, source in package.conffiles.items():
+        place = f"reef/conffiles/{name}/{path.lstrip('/')}"
+        files[place] = _text(recipe, source)
+        installs.append(f"debian/{place} {Path(path.lstrip('/')).parent}")
+    lists = {
+        "install": installs,
+        "links": [f"{target} {link}" for link, target in package.links.items()],
+        "manpages": [f"{RECIPE_FOLDER}/{page}" for page in package.manpages],
+        "lintian-overrides": [
+            line for o in package.lintian_overrides for line in (f"# {o.reason}", f"{name}: {o.tag}")
+        ],
+    }
+    files |= {f"{name}.{kind}": "\n".join(lines) + "\n" for kind, lines in lists.items() if lines}
+    named = {"symbols": package.symbols, "udev": package.udev, "service": package.systemd}
+    files |= {f"{name}.{kind}": _text(recipe, source) for kind, source in named.items() if source}
+    for kind in ("preinst", "postinst", "prerm", "postrm"):
+        if body := getattr(package.scripts, kind):
+            files[f"{name}.{kind}"] = f"#!/bin/sh\nset -e\n\n{body.strip()}\n\n#DEBHELPER#\n\nexit 0\n"
+    return files
+
+
+def _text(recipe: Recipe, name: str) -> str:
+    return (recipe.folder / name).read_text(encoding="utf-8")
+
+
+def write(files: Mapping[str, str], folder: Path) -> None:
+    """Write what `debian_files` returned as ``folder/debian``; rules and scripts become executable."""
+    for name, text in files.items():
+        path = folder / "debian" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755 if name == "rules" else 0o644)

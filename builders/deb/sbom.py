@@ -1,0 +1,85 @@
+"""The software bill of materials of a build, as CycloneDX JSON (ECMA-424)."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentScope, ComponentType
+from cyclonedx.model.contact import OrganizationalContact
+from cyclonedx.output.json import JsonV1Dot5
+from packageurl import PackageURL
+
+from builders.products import DebFile, FetchedSource
+from builders.recipe import Recipe
+from builders.target import Target
+from builders.workspace import write_whole
+
+
+def write_sbom(
+    path: Path,
+    recipe: Recipe,
+    target: Target,
+    *,
+    debs: Sequence[DebFile],
+    sources: Sequence[FetchedSource],
+    root_packages: Sequence[str],
+) -> None:
+    """Write the SBOM of one recipe's build: what came out, the sources, and what the build root held.
+
+    Time and serial number follow from the recipe, so that equal builds give equal files.
+    """
+    bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, "/".join([str(target), *(d.sha256 for d in debs)])))
+    bom.metadata.timestamp = datetime.fromtimestamp(recipe.epoch, UTC)
+    bom.metadata.component = Component(
+        name=recipe.name, version=recipe.version, type=ComponentType.APPLICATION, bom_ref=f"recipe/{recipe.name}"
+    )
+    bom.metadata.authors = [OrganizationalContact(name="Reef")]
+    for deb in debs:
+        bom.components.add(_deb(deb))
+    for source in sources:
+        bom.components.add(_source(source))
+    for line in root_packages:
+        bom.components.add(_tool(line))
+    write_whole(path, JsonV1Dot5(bom).output_as_string(indent=1))
+
+
+def _deb(deb: DebFile) -> Component:
+    return Component(
+        name=deb.package,
+        version=deb.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"deb/{deb.package}/{deb.architecture}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=deb.sha256)],
+        purl=PackageURL("deb", "reef", deb.package, deb.version, {"arch": deb.architecture}),
+    )
+
+
+def _source(source: FetchedSource) -> Component:
+    kind, _, value = source.digest.partition(":")
+    return Component(
+        name=source.name,
+        type=ComponentType.FILE,
+        bom_ref=f"source/{source.name}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=value)] if kind == "sha256" else [],
+        properties=[Property(name="reef:digest", value=source.digest)],
+        external_references=[
+            ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(source.location)),
+        ],
+    )
+
+
+def _tool(line: str) -> Component:
+    """Return the component of a package of the build root: used, but not part of what came out."""
+    name, _, version = line.partition("=")
+    package, _, architecture = name.partition(":")
+    return Component(
+        name=package,
+        version=version,
+        type=ComponentType.APPLICATION,
+        scope=ComponentScope.EXCLUDED,
+        bom_ref=f"root/{name}",
+        purl=PackageURL("deb", "debian", package, version, {"arch": architecture} if architecture else {}),
+    )
