@@ -1,0 +1,89 @@
+"""Everything that the host needs, each with its reason, its state and what to do."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders import mirror, process
+from builders.arch import ARCHITECTURES
+from builders.engines.chroot import binfmt, namespace
+from builders.errors import HostError
+from builders.project import Project
+
+HOST_PACKAGES = Path(__file__).with_name("host-packages.txt")
+WANTED_BYTES = 15 * 2**30
+"""Free disk space that one TensorFlow Lite build with its roots and checks is comfortable with."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing the host needs: ``trouble`` is empty where it is there; ``fix`` is one command or sentence."""
+
+    name: str
+    reason: str
+    trouble: str
+    fix: str = ""
+
+
+def examine(project: Project, *, mend: bool = False) -> list[Need]:
+    """Return every need with its state; with ``mend`` QEMU is registered first where it is missing (as root)."""
+    needs = list(_packages())
+    needs.append(_probe("namespaces", "keep a job's mounts and processes apart", namespace.check))
+    for target in project.settings.default_targets():
+        if not target.architecture.runs_on(project.machine):
+            needs.append(_emulation(target.architecture.debian, mend=mend))
+    if not project.settings.debian_mirror:
+        needs.append(_probe("Debian mirror", "roots and pool sources come from it", _mirror))
+    needs.append(_space(project))
+    return needs
+
+
+def host_packages(path: Path = HOST_PACKAGES) -> dict[str, str]:
+    """Return the Debian packages that Reef needs on this machine, with their reasons."""
+    lines = [line.split(maxsplit=1) for line in path.read_text().splitlines() if line and line[0] != "#"]
+    return {words[0]: words[1] for words in lines}
+
+
+def _packages() -> Iterator[Need]:
+    wanted = host_packages()
+    listed = process.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted], check=False
+    ).tail
+    installed = {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
+    for name, reason in wanted.items():
+        missing = name not in installed
+        yield Need(name, reason, "not installed" if missing else "", f"sudo apt-get install {name}" if missing else "")
+
+
+def _probe(name: str, reason: str, check: Callable[[], object]) -> Need:
+    try:
+        check()
+    except HostError as error:
+        return Need(name, reason, error.what, error.fix)
+    return Need(name, reason, "")
+
+
+def _mirror() -> None:
+    mirror.host_mirror()
+
+
+def _emulation(name: str, *, mend: bool) -> Need:
+    architecture = ARCHITECTURES[name]
+    reason = f"runs {name} programs for the checks"
+    if mend:
+        return _probe(f"QEMU {name}", reason, lambda: binfmt.ensure(architecture))
+    registered = binfmt.registered(architecture)
+    return Need(
+        f"QEMU {name}",
+        reason,
+        "" if registered else "not registered with the kernel",
+        "" if registered else "sudo ./inv doctor --fix",
+    )
+
+
+def _space(project: Project) -> Need:
+    folder = project.workspace.path if project.workspace.path.exists() else project.folder
+    free = shutil.disk_usage(folder).free
+    trouble = "" if free >= WANTED_BYTES else f"{free / 2**30:.1f} GB free, {WANTED_BYTES / 2**30:.0f} GB wanted"
+    return Need("disk space", "roots, sources and builds", trouble, "invoke clean, or a larger disk" if trouble else "")

@@ -1,0 +1,67 @@
+"""What decides a build's result, as a readable document: compared by the plan, shown by ``invoke explain``."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from builders import deb, sources
+from builders.arch import Architecture
+from builders.deb.job import build_root
+from builders.deb.render import render
+from builders.recipe import Recipe, StrategyName
+from builders.settings import Settings
+from builders.state import Fingerprint, digest
+from builders.target import Target
+
+NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks")
+"""Parts of a recipe's folder that do not reach the build: the recipe itself stands in the document by its meaning."""
+
+
+def fingerprint(
+    recipe: Recipe,
+    target: Target,
+    *,
+    strategy: StrategyName,
+    machine: Architecture,
+    settings: Settings,
+    against: Mapping[str, Fingerprint],
+) -> Fingerprint:
+    """Return the fingerprint that a build would have; ``against`` holds those of the recipes it builds against.
+
+    The engine is not part of it: both engines give the same bytes.
+    """
+    root = build_root(recipe, target, strategy, machine)
+    return {
+        "version": deb.version(recipe, target),
+        "strategy": strategy,
+        "sources": sources.describe(recipe),
+        "root": {
+            "suite": root.suite,
+            "build": root.build.debian,
+            "host": root.host.debian,
+            "packages": sorted(root.packages),
+        },
+        "debian": {path: _short(text.encode()) for path, text in deb.debian_files(recipe, target, settings).items()},
+        "files": _files(recipe.folder),
+        "script": _short(_script(recipe).encode()),
+        "against": {name: digest(document)[:16] for name, document in against.items()},
+    }
+
+
+def _script(recipe: Recipe) -> str:
+    """Return what the build job runs around the recipe's own scripts, so that a change of Reef's shows too."""
+    fixed = render("build.sh.j2", recipe=recipe, host="", strategy="", tree="", output="", profiles="")
+    return fixed + (recipe.build.fetch or "")
+
+
+def _files(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] not in NOT_BUILT_FROM and "__pycache__" not in name.parts:
+            found[str(name)] = _short(path.read_bytes())
+    return found
+
+
+def _short(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

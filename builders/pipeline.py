@@ -1,0 +1,191 @@
+"""The flat list of verbs; the only module that knows all stages."""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders import checks, deb, sources, state
+from builders.deb.job import cache_hits
+from builders.debfile import members
+from builders.engines import Engine
+from builders.errors import BuildError, CheckError
+from builders.plan import Step, Wanted, plan
+from builders.products import BuildJob, DebFile, JobResult, Report, SourceTree
+from builders.project import Project
+from builders.state import Record
+from builders.workspace import Workspace, remove_tree, told
+
+
+@dataclass(frozen=True)
+class Built:
+    """What became of one wanted build: its record, and whether this run built it."""
+
+    wanted: Wanted
+    record: Record
+    report: Report
+    fresh: bool
+
+
+def steps(project: Project, wanted: Sequence[Wanted], *, force: bool = False) -> list[Step]:
+    """Return what `build` would do, and why."""
+    return plan(wanted, state.read_all(project.workspace, [one.key for one in wanted]), force=force)
+
+
+def build(
+    project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, offline: bool = False, force: bool = False
+) -> list[Built]:
+    """Build what is not up to date, in order, and return what there is now.
+
+    Raises what the stages raise; what was built before a failure stays.
+    """
+    todo = steps(project, wanted, force=force)
+    if any(step.action == "build" for step in todo):
+        project.workspace.sweep()
+    return [_build_one(project, step, project.engine(engine), offline=offline) for step in todo]
+
+
+def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -> Built:
+    wanted = step.wanted
+    folder = project.workspace.build(*wanted.key)
+    with project.workspace.locked(f"build-{wanted.recipe.name}-{wanted.target.slug}", what=f"the build of {folder}"):
+        record = state.read_record(folder)
+        # Another run may have built it while this one waited.
+        stale = record is None or record.fingerprint != wanted.fingerprint
+        fresh = stale or (step.action == "build" and step.reasons == ("asked for with --force",))
+        if fresh:
+            project.log.note(f"{wanted.recipe.name} for {wanted.target}: {', '.join(step.reasons)}")
+            record = _make(project, wanted, engine, folder, offline=offline)
+        if record is None:
+            raise AssertionError("a build that is not stale has a record")
+        return Built(wanted, record, static_report(wanted, record, folder), fresh)
+
+
+def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, offline: bool) -> Record:
+    tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
+    with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
+        result = _run_build(project, wanted, engine, tree, scratch)
+        debs = deb.collect(result.output)
+        deb.write_sbom(
+            result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
+            debs=debs, sources=tree.sources, root_packages=result.root_packages,
+        )  # fmt: skip
+        record = Record(
+            wanted.fingerprint, debs, tree.sources, result.steps, cache_hits(result.output), engine.name
+        )
+        state.write_record(result.output, record)
+        _replace(result.output, folder, scratch)
+    finished = state.read_record(folder)
+    if finished is None:
+        raise BuildError(f"the build in {folder} changed while it was recorded", fix="run the same command again")
+    return finished
+
+
+def _run_build(
+    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path
+) -> JobResult:
+    job = _job(project, wanted, tree, scratch)
+    engine.check(job)
+    return engine.run(job, scratch / "out", project.log)
+
+
+def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path) -> BuildJob:
+    rendered = scratch / "rendered"
+    deb.write(deb.debian_files(wanted.recipe, wanted.target, project.settings), rendered)
+    packages = None
+    if wanted.recipe.build.recipes:
+        packages = scratch / "packages"
+        packages.mkdir()
+        for name in wanted.recipe.build.recipes:
+            for path in sorted(project.workspace.build(name, wanted.target.slug).glob("*.deb")):
+                shutil.copy2(path, packages)
+    return deb.build_job(
+        wanted.recipe, wanted.target, strategy=wanted.strategy, tree=tree, rendered=rendered,
+        settings=project.settings, machine=project.machine, jobs=project.jobs, packages=packages,
+    )  # fmt: skip
+
+
+def _replace(new: Path, folder: Path, scratch: Path) -> None:
+    """Put a finished build in its place; between the two renames there is none, which only means building again."""
+    with told(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            folder.rename(scratch / "old")
+        new.rename(folder)
+
+
+def static_report(wanted: Wanted, record: Record, folder: Path) -> Report:
+    """Return the verdicts on a build's .debs that need no board, judged once and kept beside them."""
+    path = folder / "static-report.json"
+    known = checks.read_report(path, record.debs)
+    if known:
+        return known
+    lintian = folder / "lintian.log"
+    output = lintian.read_text(errors="replace") if lintian.exists() else ""
+    report = Report(
+        wanted.recipe.name, wanted.target, checks.inspect(wanted.recipe, wanted.target, record.debs, output)
+    )
+    checks.write_report(report, record.debs, path)
+    return report
+
+
+def require_passed(reports: Sequence[Report]) -> None:
+    """Raise CheckError telling every failed verdict, where there is one."""
+    failed = [report for report in reports if not report.passed]
+    if failed:
+        raise CheckError(
+            "checks failed; nothing is published",
+            "\n".join(checks.failures(report) for report in failed),
+            "mend the recipe and run build-arm again",
+        )
+
+
+def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, offline: bool = False) -> None:
+    """Build each again in a root made for it, without caches, and compare the .debs byte by byte.
+
+    Raises BuildError saying which files of which .deb differ.
+    """
+    for one in wanted:
+        record = state.read_record(project.workspace.build(*one.key))
+        if record is None:
+            raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
+        tree = sources.fetch(one.recipe, project.workspace, project.settings, project.log, offline=offline)
+        with project.workspace.scratch_folder("verify") as scratch:
+            fresh = Workspace(scratch / "artifacts")
+            result = _run_build(project, one, project.engine(engine, fresh), tree, scratch)
+            differing = compare(record.debs, deb.collect(result.output))
+            # Roots hold files of other users in a user namespace: remove them the way that can.
+            remove_tree(fresh.path)
+        if differing:
+            raise BuildError(
+                f"two builds of {one.recipe.name} for {one.target} differ", "\n".join(differing),
+                "something of the build is not fixed: times, paths, order or a source outside the recipe",
+            )  # fmt: skip
+        project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
+
+
+def compare(first: Sequence[DebFile], second: Sequence[DebFile]) -> list[str]:
+    """Return a line for each .deb (and each file inside) that differs between two builds, empty where none does."""
+    lines = []
+    others = {one.package: one for one in second}
+    for one in first:
+        other = others.pop(one.package, None)
+        if other is None:
+            lines.append(f"{one.package}: only in the first build")
+        elif one.sha256 != other.sha256:
+            lines.append(f"{one.package}: sha256 {one.sha256[:16]} and {other.sha256[:16]}")
+            lines += [f"  {name}" for name in _differing_members(one.path, other.path)]
+    return lines + [f"{name}: only in the second build" for name in others]
+
+
+def _differing_members(first: Path, second: Path) -> list[str]:
+    def facts(path: Path) -> dict[str, tuple[object, ...]]:
+        return {
+            entry.name: (entry.mode, entry.mtime, entry.linkname, hashlib.sha256(content or b"").hexdigest())
+            for entry, content in members(path)
+        }
+
+    one, other = facts(first), facts(second)
+    names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+    return names or ["the files inside agree; the control archive or the packing differs"]

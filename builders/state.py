@@ -1,0 +1,98 @@
+"""What was built before: records beside the .debs, and fingerprints as readable documents."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.products import DebFile, FetchedSource, StepRecord
+from builders.workspace import Workspace, write_whole
+
+FORMAT = 1
+RECORD = "record.json"
+
+Fingerprint = Mapping[str, Any]
+"""Everything that decides a build's result: nested mappings of plain values."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished build: its fingerprint, its .debs, and how it went (``ccache`` is hits, hits plus misses)."""
+
+    fingerprint: Fingerprint
+    debs: tuple[DebFile, ...]
+    sources: tuple[FetchedSource, ...]
+    steps: tuple[StepRecord, ...]
+    ccache: tuple[int, int]
+    engine: str
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all steps."""
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most memory that any step's processes held together."""
+        return max((step.peak_memory_bytes for step in self.steps), default=0)
+
+
+def digest(document: object) -> str:
+    """Return the SHA-256 (hex) of a document of plain values, whatever its keys' order."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write a build's record; it is the last file of a build's folder, so its presence means a whole build."""
+    document = asdict(record) | {"format": FORMAT}
+    document["debs"] = [_deb_out(deb) for deb in record.debs]
+    write_whole(folder / RECORD, json.dumps(document, indent=1) + "\n")
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return the record of a finished build whose .debs lie there unchanged, None where there is none.
+
+    Size and time of each .deb are compared here, which is quick; publishing compares digests.
+    """
+    try:
+        document = json.loads((folder / RECORD).read_text())
+        if document["format"] != FORMAT:
+            return None
+        debs = tuple(_deb_in(folder, one) for one in document["debs"])
+        unchanged = all(_stamp(d.path) == (d.size, o["mtime_ns"]) for d, o in zip(debs, document["debs"], strict=True))
+        return _record(document, debs) if unchanged else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # half-written, older than this format, or a .deb is gone: as if never built
+
+
+def read_all(workspace: Workspace, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Record]:
+    """Return the records of those of ``keys`` (recipe, target slug) that are built."""
+    found = {key: read_record(workspace.build(*key)) for key in keys}
+    return {key: record for key, record in found.items() if record}
+
+
+def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...]) -> Record:
+    return Record(
+        fingerprint=document["fingerprint"],
+        debs=debs,
+        sources=tuple(FetchedSource(**one) for one in document["sources"]),
+        steps=tuple(StepRecord(**one) for one in document["steps"]),
+        ccache=(document["ccache"][0], document["ccache"][1]),
+        engine=document["engine"],
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _deb_out(deb: DebFile) -> dict[str, Any]:
+    return asdict(deb) | {"path": deb.path.name, "mtime_ns": deb.path.stat().st_mtime_ns}
+
+
+def _deb_in(folder: Path, document: Mapping[str, Any]) -> DebFile:
+    fields = {name: value for name, value in document.items() if name != "mtime_ns"}
+    return DebFile(**fields | {"path": folder / document["path"]})
