@@ -18,7 +18,15 @@ PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0
 """Debian Policy 5.6.1: lower case letters, digits and ``+-.``, at least two characters."""
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
-RelativePath = Annotated[str, pydantic.StringConstraints(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$)).+$")]
+
+
+def _stays_inside(path: str) -> str:
+    if not path or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a relative path without '..' is wanted")
+    return path
+
+
+RelativePath = Annotated[str, pydantic.AfterValidator(_stays_inside)]
 SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 StrategyName = Literal["native", "cross", "emulate"]
 
