@@ -1,1 +1,28 @@
-"""Reef: apt stage."""
+"""The apt repository: index, sign, publish, verify.
+
+with workspace.locked("apt"):
+    staged = stage(repository, debs, staging, settings, signing_key(settings, log), log, date=..., state=...)
+    ... check what lies in staged.path ...
+    publications = promote(staged, repository)
+verify(repository, suite, repository / KEYRING)
+"""
+
+from builders.apt.keys import SigningKey, signing_key
+from builders.apt.layout import KEYRING
+from builders.apt.live import published
+from builders.apt.promotion import promote
+from builders.apt.staging import Staged, StagedSuite, stage
+from builders.apt.verification import Verified, verify
+
+__all__ = [
+    "KEYRING",
+    "SigningKey",
+    "Staged",
+    "StagedSuite",
+    "Verified",
+    "promote",
+    "published",
+    "signing_key",
+    "stage",
+    "verify",
+]

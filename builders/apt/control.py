@@ -1,0 +1,80 @@
+"""Control data of packages as text (Debian Policy 5.1, deb822(5)): strict reading, and dpkg's order of fields."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+# dpkg's own order for package indices (Dpkg::Control::FieldsCore, CTRL_INDEX_PKG); others follow by name.
+BEFORE = (
+    "Package", "Package-Type", "Source", "Version", "Kernel-Version", "Built-For-Profiles", "Auto-Built-Package",
+    "Architecture", "Subarchitecture", "Installer-Menu-Item", "Build-Essential", "Essential", "Protected", "Origin",
+    "Bugs", "Maintainer", "Installed-Size", "Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances",
+    "Conflicts", "Breaks", "Replaces", "Provides", "Built-Using", "Static-Built-Using",
+)  # fmt: skip
+ADDED = ("Filename", "Size", "SHA256")
+"""Fields that the index adds to those of the control file."""
+AFTER = ("Section", "Priority", "Multi-Arch", "Homepage", "Description", "Tag", "Task")
+RANK = {name: number for number, name in enumerate((*BEFORE, *ADDED, *AFTER))}
+RESERVED = frozenset(name.lower() for name in (*ADDED, "MD5sum", "SHA1", "SHA512", "Phased-Update-Percentage"))
+
+FIELD = re.compile(r"([A-Za-z][!-9;-~]*):[ \t]*(.*)")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class BadControl(ValueError):
+    """The text is no single well-formed stanza."""
+
+
+def fields_of(content: bytes) -> dict[str, str]:
+    """Return the fields of a .deb's control file in their order, values with their continuation lines.
+
+    Raises BadControl for a second stanza, a repeated or nameless field, bytes that are not UTF-8, control
+    characters, a missing Package, Version, Architecture, Maintainer or Description (Debian Policy 5.3), or a
+    field that only the archive may set.
+    """
+    fields = _parsed(_text(content))
+    for name in ("Package", "Version", "Architecture", "Maintainer", "Description"):
+        if not fields.get(name):
+            raise BadControl(f"no field {name}")
+    taken = sorted(name for name in fields if name.lower() in RESERVED)
+    if taken:
+        raise BadControl(f"the field {taken[0]} is the archive's to set")
+    return fields
+
+
+def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes:
+    """Return a package's entry of a Packages file, without the empty line after it."""
+    whole = {**fields, **dict(added)}
+    names = sorted(whole, key=lambda name: (RANK.get(name, len(RANK)), name))
+    return "".join(f"{name}:{_value(whole[name])}\n" for name in names).encode()
+
+
+def _value(value: str) -> str:
+    return value if value.startswith("\n") else f" {value}"
+
+
+def _text(content: bytes) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise BadControl(f"not UTF-8: {error}") from error
+    if UNPRINTABLE.search(text):
+        raise BadControl("it holds a control character")
+    return text.rstrip("\n")
+
+
+def _parsed(text: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    seen: set[str] = set()
+    last = ""
+    for line in text.split("\n"):
+        if line.startswith((" ", "\t")) and last and line.strip():
+            fields[last] += f"\n{line.rstrip()}"
+        elif match := FIELD.fullmatch(line):
+            last = match[1]
+            if last.lower() in seen:
+                raise BadControl(f"the field {last} stands twice")
+            seen.add(last.lower())
+            fields[last] = match[2].rstrip()
+        else:
+            raise BadControl(f"neither a field nor its continuation: {line[:80]!r}")
+    return fields

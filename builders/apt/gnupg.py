@@ -1,0 +1,113 @@
+"""GnuPG's own home: who owns it, one user at a time, and no agent left behind."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from builders import process
+from builders.errors import BusyError, DiskError, PublishError
+from builders.settings import Settings
+from builders.workspace import told
+
+LONGEST_SOCKET = 107
+"""Bytes that Linux allows in the path of a Unix socket (unix(7)), such as the agent's."""
+LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
+WAIT_S = 120.0
+GPG_TIME_S = 120.0
+AGENT_MARK = "reef-started-agent"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A GnuPG home folder. Every method starts gpg; secrets stay with its agent."""
+
+    path: Path
+
+    def gpg(self, *arguments: str, input_text: str | None = None) -> str:
+        """Run gpg on this home and return its standard output; raises ProgramFailed."""
+        argv = ["gpg", "--homedir", str(self.path), "--batch", "--no-tty", *arguments]
+        return process.capture(argv, input_text=input_text, timeout_s=GPG_TIME_S)
+
+    def records(self, *arguments: str) -> list[list[str]]:
+        """Run a listing and return its colon-separated records (GnuPG's doc/DETAILS); none where gpg finds none."""
+        try:
+            answer = self.gpg("--with-colons", "--fixed-list-mode", *arguments)
+        except process.ProgramFailed as error:
+            if error.completed.returncode == 2:
+                return []
+            raise
+        return [line.split(":") for line in answer.splitlines()]
+
+
+def home_path(settings: Settings) -> Path:
+    """Return the GnuPG home: REEF_GNUPGHOME, else ``signing.home``, else ``$XDG_DATA_HOME/reef/gnupg``."""
+    if given := os.environ.get("REEF_GNUPGHOME") or settings.signing.home:
+        return Path(given).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser().absolute() / "reef" / "gnupg"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Home]:
+    """Make the home where it is missing (mode 0700) and hold it against other runs.
+
+    An agent that gpg starts meanwhile is ended with the block, also one that a killed run left; an agent that the
+    user started stays. Raises BusyError, DiskError, and PublishError for a home that gpg could not use.
+    """
+    _checked(path)
+    lock = filelock.FileLock(path / "reef.lock", timeout=WAIT_S, mode=0o600)
+    try:
+        with told(path):
+            lock.acquire()
+    except filelock.Timeout as error:
+        raise BusyError(f"another run of Reef uses the keys in {path}", fix="wait for it to end") from error
+    try:
+        with _agent(Home(path)) as home:
+            yield home
+    finally:
+        lock.release()
+
+
+def _checked(path: Path) -> None:
+    if not Path("/run/user", str(os.getuid())).is_dir():
+        socket = os.fsencode(path / LONGEST_SOCKET_NAME)
+        if len(socket) > LONGEST_SOCKET:
+            raise PublishError(
+                f"the path of the GnuPG home is too long: {path}",
+                f"gpg-agent's socket would be {len(socket)} bytes, {LONGEST_SOCKET} are possible",
+                "choose a shorter one with signing.home in reef.yml or REEF_GNUPGHOME",
+            )
+    with told(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = path.stat()
+    if facts.st_uid != os.getuid():
+        raise DiskError(f"{path} belongs to another user", fix="choose another with signing.home in reef.yml")
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        raise PublishError(f"others can read the GnuPG home {path}", fix=f"run: chmod 700 {path}")
+
+
+@contextmanager
+def _agent(home: Home) -> Iterator[Home]:
+    mark = home.path / AGENT_MARK
+    ours = mark.exists() or not _agent_runs(home)
+    if ours:
+        # Written first: whoever comes after a killed run knows that the agent it left may be ended.
+        with told(mark):
+            mark.touch()
+    try:
+        yield home
+    finally:
+        if ours:
+            process.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=False)
+            mark.unlink(missing_ok=True)
+
+
+def _agent_runs(home: Home) -> bool:
+    # Its status is 0 in either case; only the answer tells.
+    ask = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "GETINFO pid", "/bye"]
+    return process.capture(ask, timeout_s=GPG_TIME_S).startswith("D ")

@@ -1,0 +1,121 @@
+"""Names and places in the repository: what a safe name is, and where everything lies.
+
+::
+
+    pool/<component>/<prefix>/<source>/<package>_<version>_<architecture>.deb
+    snapshots/<suite>/<stamp>/dists/<suite>/    one publication: InRelease, Release, Release.gpg, indices, by-hash
+    snapshots/<suite>/<stamp>/pool              link to the pool, so that a snapshot is an apt repository by itself
+    dists/<suite>                               link to the live publication; one rename of it publishes
+    reef-archive-keyring.gpg, .asc, <label>-<suite>.sources
+
+``dists/<suite>`` is a relative link as in Debian's own archive (``stable``): rsync and every HTTP server keep it.
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.errors import PublishError
+
+KEYRING = "reef-archive-keyring.gpg"
+ARMORED_KEYRING = "reef-archive-keyring.asc"
+INSTALLED_KEYRING = f"/usr/share/keyrings/{KEYRING}"
+"""Where a board keeps the keyring: a keyring package can take over the same path later."""
+DEBUG_COMPONENT = "debug"
+"""Component of the -dbgsym packages: boards on slow lines do not download their half of the index."""
+
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+VERSION = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~-]*")
+ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]+")
+SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
+COMPONENT = re.compile(r"[a-z0-9][a-z0-9+-]*")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The fixed places of the repository in the folder ``path``."""
+
+    path: Path
+
+    @property
+    def pool(self) -> Path:
+        """All .debs of all suites and times."""
+        return self.path / "pool"
+
+    def live(self, suite: str) -> Path:
+        """Return the link that readers follow to a suite's indices."""
+        return self.path / "dists" / suite
+
+    def snapshots(self, suite: str) -> Path:
+        """Return the folder of a suite's publications, one folder per stamp."""
+        return self.path / "snapshots" / suite
+
+    def snapshot(self, suite: str, stamp: str) -> Path:
+        """Return one publication of a suite: an apt repository by itself."""
+        return self.snapshots(suite) / stamp
+
+    def indices(self, suite: str, stamp: str) -> Path:
+        """Return the folder of one publication's InRelease and indices."""
+        return self.snapshot(suite, stamp) / "dists" / suite
+
+    def suites(self) -> list[str]:
+        """Return the names of the published suites."""
+        links = (path.name for path in (self.path / "dists").glob("*") if path.is_symlink())
+        return sorted(name for name in links if not name.startswith("."))
+
+    def live_stamp(self, suite: str) -> str | None:
+        """Return the stamp of a suite's live publication, None where there is none; raises PublishError."""
+        link = self.live(suite)
+        if not os.path.lexists(link):
+            return None
+        target = os.readlink(link) if link.is_symlink() else ""
+        parts = target.split("/")
+        if len(parts) != 6 or parts[:3] != ["..", "snapshots", suite] or parts[4:] != ["dists", suite]:
+            raise PublishError(
+                f"{link} is not Reef's",
+                f"a link into snapshots/{suite} is wanted there, found: {target or 'a folder or file'}",
+                "publish into an empty folder, or move this one away",
+            )
+        return parts[3]
+
+
+def link_target(suite: str, stamp: str) -> str:
+    """Return what the link ``dists/<suite>`` says for one publication."""
+    return f"../snapshots/{suite}/{stamp}/dists/{suite}"
+
+
+def stamp_of(date: int) -> str:
+    """Return a publication's name for its Release date (seconds since 1970): ``20261231T235959Z``."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(date))
+
+
+def checked(kind: str, value: str, pattern: re.Pattern[str], where: str = "") -> str:
+    """Return ``value`` where it wholly fits ``pattern`` and cannot leave a folder; raises PublishError."""
+    if not pattern.fullmatch(value) or ".." in value.split("/"):
+        place = f"{where}: " if where else ""
+        raise PublishError(f"{place}not a safe {kind}: {value!r}", f"it must fit {pattern.pattern}", "correct it")
+    return value
+
+
+def pool_path(control: Mapping[str, str], component: str, where: str) -> str:
+    """Return a package's path below the repository (Debian Policy 5.6; pool prefixes as in Debian's archive).
+
+    ``control`` holds its control fields, ``where`` names the .deb in an error; raises PublishError for a name,
+    version or architecture that Debian Policy (5.6.1, 5.6.7, 5.6.12) does not allow.
+    """
+    package = checked("package name", control["Package"], PACKAGE, where)
+    version = checked("version", control["Version"], VERSION, where)
+    architecture = checked("architecture", control["Architecture"], ARCHITECTURE, where)
+    named = control.get("Source", package).partition(" ")[0]
+    source = checked("source name", named, PACKAGE, where)
+    prefix = source[:4] if source.startswith("lib") and len(source) > 3 else source[0]
+    _, colon, rest = version.partition(":")
+    return f"pool/{component}/{prefix}/{source}/{package}_{rest if colon else version}_{architecture}.deb"
+
+
+def component_of(control: Mapping[str, str], main: str) -> str:
+    """Return the component of a package: debug symbols (deb-control(5), Auto-Built-Package) apart from the rest."""
+    return DEBUG_COMPONENT if control.get("Auto-Built-Package") == "debug-symbols" else main

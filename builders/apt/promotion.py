@@ -1,0 +1,96 @@
+"""Making a candidate the published repository, all or nothing.
+
+Order: new .debs, then the new snapshot with its indices (both invisible to readers), then the files at the root, and
+last, per suite, one rename of the link ``dists/<suite>``. A reader follows the link to the old publication or to the
+new one; indices that it asks for by hash are in both. A run killed at any point leaves the old or the new one; the
+journal tells the next run what to discard.
+"""
+
+import json
+from pathlib import Path
+
+from builders.apt import seen
+from builders.apt.layout import Repository, link_target
+from builders.apt.live import digest_of, read_live
+from builders.apt.staging import Staged, StagedSuite
+from builders.apt.tree import flush, move, point
+from builders.errors import BusyError
+from builders.products import Publication
+from builders.workspace import remove_tree, told, write_whole
+
+
+def promote(staged: Staged, repository: Path) -> tuple[Publication, ...]:
+    """Publish a candidate and return one record per suite, in the order given to `stage`.
+
+    Where nothing is new the repository is not touched. Raises BusyError where another run published since `stage`,
+    DiskError; the published repository is then still the old one, suite by suite.
+    """
+    place = Repository(repository.absolute())
+    recover(repository, staged.state)
+    if staged.changed:
+        _check_unmoved(staged, place)
+        _publish(staged, place)
+    known = seen.recall(staged.state)
+    seen.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
+    return tuple(_publication(staged, suite, place) for suite in staged.suites)
+
+
+def recover(repository: Path, state: Path) -> None:
+    """Discard what a killed run brought into the repository without publishing it; raises DiskError."""
+    journal, place = _journal(state), Repository(repository.absolute())
+    if not journal.exists():
+        return
+    lives = [live for name in place.suites() if (live := read_live(place, name))]
+    published = {entry.filename for live in lives for entry in live.entries}
+    published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}
+    with told(place.path):
+        for name in _listed(journal.read_text()) - published:
+            path = place.path / name
+            remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        journal.unlink()
+
+
+def _check_unmoved(staged: Staged, place: Repository) -> None:
+    for suite in staged.suites:
+        if place.live_stamp(suite.suite) != suite.before:
+            raise BusyError(
+                f"another run published {suite.suite} meanwhile",
+                f"live: {place.live_stamp(suite.suite)}, this candidate follows: {suite.before}",
+                "run the same command again",
+            )
+
+
+def _publish(staged: Staged, place: Repository) -> None:
+    changed = [suite for suite in staged.suites if suite.changed]
+    snapshots = [str(Path("snapshots", suite.suite, suite.stamp)) for suite in changed]
+    arriving = [*staged.pool, *snapshots]
+    journal = _journal(staged.state)
+    write_whole(journal, json.dumps(arriving, indent=0))
+    for name in (*arriving, *staged.root_files):
+        move(staged.path / name, place.path / name)
+    indices = [path for name in snapshots for path in (place.path / name).rglob("*") if path.is_file()]
+    flush(place.path, [*indices, *(place.path / name for name in (*staged.pool, *staged.root_files))])
+    for suite in changed:
+        point(place.live(suite.suite), link_target(suite.suite, suite.stamp))
+    with told(journal):
+        journal.unlink()
+
+
+def _publication(staged: Staged, suite: StagedSuite, place: Repository) -> Publication:
+    signed = place.indices(suite.suite, suite.stamp) / "InRelease"
+    with told(signed):
+        digest = digest_of(signed.read_bytes()).sha256
+    return Publication(place.path, suite.suite, suite.debs, staged.key_fingerprint, digest, suite.changed)
+
+
+def _journal(state: Path) -> Path:
+    return state / "publishing.json"
+
+
+def _listed(text: str) -> set[str]:
+    """Return the journal's paths; it is written whole, so anything else is not ours and names nothing."""
+    try:
+        names = json.loads(text)
+    except json.JSONDecodeError:
+        return set()
+    return {n for n in names if isinstance(n, str) and n.startswith(("pool/", "snapshots/")) and ".." not in n}

@@ -1,0 +1,92 @@
+"""Release files (Debian RepositoryFormat): what a suite holds, and the digest of each of its index files."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+
+from builders.errors import PublishError
+
+LINE = re.compile(r"([A-Za-z0-9-]+):[ ]?(.*)")
+DIGEST = re.compile(r" ([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9][A-Za-z0-9+./_-]*)")
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Size in bytes and SHA-256 in hex of one index file."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """One Release file: ``fields`` without the digests, ``files`` by path below ``dists/<suite>``."""
+
+    fields: Mapping[str, str]
+    files: Mapping[str, Digest]
+
+    @property
+    def date(self) -> int:
+        """Seconds since 1970 of the field Date."""
+        return int(parsedate_to_datetime(self.fields["Date"]).timestamp())
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        return tuple(self.fields["Architectures"].split())
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return tuple(self.fields["Components"].split())
+
+    def render(self) -> bytes:
+        """Return the file's bytes: fields in their order, files by name."""
+        lines = [f"{name}: {value}" for name, value in self.fields.items()]
+        lines.append("SHA256:")
+        lines += [f" {digest.sha256} {digest.size:16d} {path}" for path, digest in sorted(self.files.items())]
+        return ("\n".join(lines) + "\n").encode()
+
+
+def release_fields(
+    *, origin: str, label: str, suite: str, date: int, architectures: Sequence[str], components: Sequence[str]
+) -> dict[str, str]:
+    """Return the fields of a suite's Release in Debian's order; ``date`` in seconds since 1970.
+
+    Raises PublishError where ``origin`` or ``label`` would break the file's lines.
+    """
+    for name, value in (("origin", origin), ("label", label)):
+        if not value.strip() or not value.isprintable():
+            raise PublishError(f"repository.{name} must be one printable line: {value!r}", fix="correct reef.yml")
+    return {
+        "Origin": origin,
+        "Label": label,
+        "Suite": suite,
+        "Codename": suite,
+        "Date": formatdate(date, usegmt=True).replace("GMT", "UTC"),
+        "Acquire-By-Hash": "yes",
+        "Architectures": " ".join(architectures),
+        "Components": " ".join(components),
+        "Description": f"{label} packages for {suite}",
+    }
+
+
+def parse_release(content: bytes, where: str) -> Release:
+    """Read a Release file; raises PublishError naming ``where`` for lines or paths that do not belong there."""
+    fields: dict[str, str] = {}
+    files: dict[str, Digest] = {}
+    for line in content.decode(errors="replace").splitlines():
+        if match := LINE.fullmatch(line):
+            fields[match[1]] = match[2]
+        elif (match := DIGEST.fullmatch(line)) and ".." not in match[3].split("/"):
+            files[match[3]] = Digest(int(match[2]), match[1])
+        else:
+            raise PublishError(f"{where}: not a line of a Release file: {line[:120]!r}")
+    missing = [name for name in ("Suite", "Date", "Architectures", "Components", "SHA256") if name not in fields]
+    if missing:
+        raise PublishError(f"{where}: no field {missing[0]}")
+    fields.pop("SHA256")
+    try:
+        parsedate_to_datetime(fields["Date"])
+    except ValueError as error:
+        raise PublishError(f"{where}: no date: {fields['Date']!r}") from error
+    return Release(fields, files)

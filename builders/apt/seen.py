@@ -1,0 +1,71 @@
+"""What earlier publications read, so that a .deb that did not change is not read again.
+
+A SQLite file in the state folder, outside the published tree. It only saves time: without it, or with a broken one,
+every .deb is read once more.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.workspace import told
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS seen (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT, filename TEXT) WITHOUT ROWID"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A .deb as it was read: its identity on disk (`stamp`), its digest, and its path in the repository."""
+
+    stamp: str
+    sha256: str
+    filename: str
+
+
+def stamp(facts: os.stat_result) -> str:
+    """Return what changes whenever a file's bytes can have changed; the change time cannot be set back."""
+    return f"{facts.st_dev}:{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
+
+
+def recall(state: Path) -> dict[str, Seen]:
+    """Return everything seen, by absolute path; nothing where the record is missing or broken."""
+    path = _file(state)
+    if not path.exists():
+        return {}
+    try:
+        with closing(sqlite3.connect(path)) as record:
+            rows = record.execute("SELECT path, stamp, sha256, filename FROM seen").fetchall()
+    except sqlite3.DatabaseError:
+        return {}
+    return {row[0]: Seen(*row[1:]) for row in rows}
+
+
+def remember(state: Path, news: Iterable[tuple[str, Seen]]) -> None:
+    """Add to the record, in one transaction; a broken record is begun anew. Raises DiskError."""
+    rows = [(path, seen.stamp, seen.sha256, seen.filename) for path, seen in news]
+    if not rows:
+        return
+    path = _file(state)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(path, rows)
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)
+            try:
+                _write(path, rows)
+            except sqlite3.DatabaseError as error:
+                raise OSError(f"{path}: {error}") from error
+
+
+def _write(path: Path, rows: list[tuple[str, str, str, str]]) -> None:
+    with closing(sqlite3.connect(path)) as record, record:
+        record.execute(SCHEMA)
+        record.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
+
+
+def _file(state: Path) -> Path:
+    return state / "seen.sqlite"

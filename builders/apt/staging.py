@@ -1,0 +1,268 @@
+"""Building the next publication aside: a whole repository to test, of which nothing is published yet."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt import intake, layout, seen
+from builders.apt.intake import Known, Taken
+from builders.apt.keys import SigningKey
+from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
+from builders.apt.live import Live, digest_of, read_live, read_release
+from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text
+from builders.apt.tree import link, make_folder, move, point, write_file
+from builders.errors import PublishError
+from builders.log import Log
+from builders.products import DebFile
+from builders.settings import Settings
+from builders.workspace import remove_tree, told
+
+FUTURE_S = 10
+"""apt refuses a Release dated further ahead of its clock than this (apt.conf(5), Acquire::Max-FutureTime)."""
+GENERATIONS = 5
+"""Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
+
+
+@dataclass(frozen=True)
+class StagedSuite:
+    """One suite of a candidate: ``before`` is the live stamp it builds upon, ``stamp`` its own, the same where
+    nothing is new. ``debs`` are the given .debs as they will lie in the published pool."""
+
+    suite: str
+    before: str | None
+    stamp: str
+    debs: tuple[DebFile, ...]
+
+    @property
+    def changed(self) -> bool:
+        return self.stamp != self.before
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A candidate repository at ``path``, whole for its suites; the published folder itself where nothing is new.
+
+    ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``; ``state`` and
+    ``seen`` are what `promote` records for the next run.
+    """
+
+    path: Path
+    suites: tuple[StagedSuite, ...]
+    pool: tuple[str, ...]
+    root_files: tuple[str, ...]
+    key_fingerprint: str
+    state: Path
+    seen: tuple[tuple[str, seen.Seen], ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.root_files) or any(suite.changed for suite in self.suites)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """What is to be written: ``suites`` whole, of them ``changed`` anew, and the files ``root`` by name."""
+
+    published: Repository
+    staging: Repository
+    suites: Sequence[NextSuite]
+    changed: Sequence[NextSuite]
+    root: Mapping[str, bytes]
+
+
+def stage(
+    repository: Path,
+    debs: Mapping[str, Sequence[Path | DebFile]],
+    staging: Path,
+    *,
+    settings: Settings,
+    key: SigningKey,
+    log: Log,
+    date: int,
+    state: Path,
+) -> Staged:
+    """Build in ``staging`` the repository as it would be with ``debs`` (by suite name) added; publish nothing.
+
+    ``repository`` is the published folder or absent, ``staging`` absent or empty and best on the same filesystem
+    (published .debs are hard-linked), ``state`` a folder for Reef's own record outside the published tree. ``date``
+    in seconds since 1970 becomes the Release date, or one second after the published one where that is not
+    earlier: clients keep what they have when a Release is dated back. The caller holds the repository's lock from
+    here to the end of `promote`.
+
+    Where nothing is new, nothing is written. Raises PublishError for a .deb, name or date that must not be
+    published and for a published repository that is not sound; DiskError.
+    """
+    place = Repository(repository.absolute())
+    _check(debs, settings, date)
+    lives = {name: live for name in place.suites() if (live := read_live(place, name))}
+    taken = _take(debs, lives, staging, settings, state)
+    root = _root_files(place, debs, settings, key)
+    suites = [next_suite(settings, n, lives.get(n), [t.entry for t in taken[n]], date) for n in debs]
+    # Another key, or a longer-lived one: every suite is signed again.
+    changed = [suite for suite in suites if KEYRING in root or suite.differs()]
+    everything = [item for items in taken.values() for item in items]
+    if changed or root:
+        _write(_Candidate(place, Repository(staging), suites, changed, root), everything, key)
+        _tell_dates(changed, date, log)
+    remove_tree(_incoming(staging))
+    return Staged(
+        path=staging if changed or root else place.path,
+        suites=tuple(_staged(place, suite, taken[suite.name], suite in changed) for suite in suites),
+        pool=tuple(sorted({item.entry.filename for item in everything if item.copy})),
+        root_files=tuple(root),
+        key_fingerprint=key.fingerprint,
+        state=state,
+        seen=tuple(_memory(item) for item in everything),
+    )
+
+
+def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
+    for name in debs:
+        layout.checked("suite name", name, layout.SUITE)
+    component = layout.checked("component", settings.repository.component, layout.COMPONENT, "reef.yml")
+    if component == layout.DEBUG_COMPONENT:
+        raise PublishError(f"the component {component!r} is for debug symbols", fix="correct repository.component")
+    if date > time.time() + FUTURE_S:
+        raise PublishError(
+            f"the publication's date lies in the future: {layout.stamp_of(date)}",
+            "apt refuses a Release file dated ahead of its clock",
+            "correct SOURCE_DATE_EPOCH or this machine's clock",
+        )
+
+
+def _take(
+    debs: Mapping[str, Sequence[Path | DebFile]],
+    lives: Mapping[str, Live],
+    staging: Path,
+    settings: Settings,
+    state: Path,
+) -> dict[str, list[Taken]]:
+    published = [entry for live in lives.values() for entry in live.entries]
+    known = Known(seen.recall(state), {entry.filename: entry for entry in published})
+    given = [(name, deb) for name, items in debs.items() for deb in items]
+    read = intake.take([deb for _, deb in given], _incoming(staging), settings.repository.component, known)
+    result: dict[str, list[Taken]] = {name: [] for name in debs}
+    for (name, _), item in zip(given, intake.settled(read, published), strict=True):
+        result[name].append(item)
+    return result
+
+
+def _incoming(staging: Path) -> Path:
+    return staging / ".incoming"
+
+
+def _root_files(place: Repository, suites: Iterable[str], settings: Settings, key: SigningKey) -> dict[str, bytes]:
+    """Return the files at the repository's root that are not there yet as they should be."""
+    wanted = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
+    for name in suites:
+        text = sources_text(settings, place.path, name, key.fingerprint)
+        wanted[sources_name(settings, name)] = text.encode()
+    with told(place.path):
+        return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _tell_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
+    for suite in changed:
+        if suite.date != date:
+            log.warn(
+                f"{suite.name} is dated {suite.stamp}, one second after what is published: this run's own date, "
+                f"{layout.stamp_of(date)}, is not later, and clients pass over a Release that is dated back"
+            )
+
+
+def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
+    for item in taken:
+        if item.copy:
+            move(item.copy, work.staging.path / item.entry.filename)
+    _link_pool(work)
+    for suite in work.suites:
+        if suite in work.changed:
+            _write_suite(work.published, work.staging, suite, key)
+        elif suite.live:
+            _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
+    for name, content in work.root.items():
+        write_file(work.staging.path / name, content, max(suite.date for suite in work.suites))
+
+
+def _link_pool(work: _Candidate) -> None:
+    for name in sorted({entry.filename for suite in work.suites for entry in suite.entries}):
+        target = work.staging.path / name
+        if not target.exists():
+            make_folder(target.parent)
+            link(work.published.path / name, target)
+
+
+def _write_suite(place: Repository, candidate: Repository, suite: NextSuite, key: SigningKey) -> None:
+    folder = candidate.indices(suite.name, suite.stamp)
+    files: list[tuple[str, bytes]] = []
+    for name, content in suite.index_files():
+        write_file(folder / name, content, suite.date)
+        files.append((name, content))
+        _link_by_hash(folder / name, folder / name, digest_of(content).sha256)
+    release = folder / "Release"
+    write_file(release, suite.release(files), suite.date)
+    key.sign(release, date=suite.date)
+    for name in ("InRelease", "Release.gpg"):
+        with told(folder):
+            (folder / name).chmod(0o644)
+            os.utime(folder / name, (suite.date, suite.date))
+    _keep_generations(place, candidate, suite)
+    point(candidate.snapshot(suite.name, suite.stamp) / "pool", "../../../pool")
+    point(candidate.live(suite.name), suite.link)
+
+
+def _link_by_hash(source: Path, beside: Path, sha256: str) -> None:
+    folder = beside.parent / "by-hash" / "SHA256"
+    make_folder(folder)
+    link(source, folder / sha256)
+
+
+def _keep_generations(place: Repository, candidate: Repository, suite: NextSuite) -> None:
+    """Link the index files of earlier publications by hash (Debian RepositoryFormat, Acquire-By-Hash)."""
+    if suite.live is None:
+        return
+    stamps = sorted(p.name for p in place.snapshots(suite.name).iterdir() if p.name <= suite.live.stamp)
+    folder = candidate.indices(suite.name, suite.stamp)
+    for stamp in stamps[-(GENERATIONS - 1) :]:
+        old = place.indices(suite.name, stamp)
+        for name, digest in read_release(place, suite.name, stamp).files.items():
+            _link_by_hash(old / name, folder / name, digest.sha256)
+
+
+def _link_snapshot(place: Repository, candidate: Repository, suite: str, stamp: str) -> None:
+    source = place.snapshot(suite, stamp)
+    for path in sorted(source.rglob("*")):
+        target = candidate.snapshot(suite, stamp) / path.relative_to(source)
+        if path.is_symlink():
+            point(target, os.readlink(path))
+        elif path.is_dir():
+            make_folder(target)
+        else:
+            link(path, target)
+    point(candidate.live(suite), layout.link_target(suite, stamp))
+
+
+def _staged(place: Repository, suite: NextSuite, taken: Iterable[Taken], changed: bool) -> StagedSuite:
+    before = suite.live.stamp if suite.live else None
+    debs = tuple(
+        DebFile(
+            place.path / item.entry.filename,
+            item.entry.package,
+            item.entry.version,
+            item.entry.architecture,
+            item.entry.size,
+            item.entry.sha256,
+        )
+        for item in taken
+    )
+    return StagedSuite(suite.name, before, suite.stamp if changed or before is None else before, debs)
+
+
+def _memory(item: Taken) -> tuple[str, seen.Seen]:
+    return str(item.source), seen.Seen(item.stamp, item.entry.sha256, item.entry.filename)

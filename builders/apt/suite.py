@@ -1,0 +1,120 @@
+"""What a suite's next publication holds, worked out without touching a disk."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt.compression import FORMS
+from builders.apt.index import Entry, ordered, render
+from builders.apt.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING, link_target, stamp_of
+from builders.apt.live import Live, digest_of
+from builders.apt.release import Release, release_fields
+from builders.arch import ARCHITECTURES
+from builders.errors import PublishError
+from builders.settings import Settings
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
+
+
+@dataclass(frozen=True)
+class NextSuite:
+    """A suite as it would be: the live publication it follows, its Release date and its entries in index order."""
+
+    name: str
+    live: Live | None
+    date: int
+    architectures: tuple[str, ...]
+    components: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    settings: Settings
+
+    @property
+    def stamp(self) -> str:
+        """The publication's name."""
+        return stamp_of(self.date)
+
+    @property
+    def link(self) -> str:
+        """What ``dists/<suite>`` says for it."""
+        return link_target(self.name, self.stamp)
+
+    def fields(self) -> dict[str, str]:
+        """Return its Release fields; raises PublishError for settings that do not fit into lines."""
+        return release_fields(
+            origin=self.settings.repository.origin,
+            label=self.settings.repository.label,
+            suite=self.name,
+            date=self.date,
+            architectures=self.architectures,
+            components=self.components,
+        )
+
+    def differs(self) -> bool:
+        """Tell whether readers would see anything but a new date."""
+        if self.live is None:
+            return True
+        dateless = [{**fields, "Date": ""} for fields in (self.fields(), self.live.release.fields)]
+        return dateless[0] != dateless[1] or len(self.entries) != len(self.live.entries)
+
+    def index_files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield each index file's path below ``dists/<suite>`` and its bytes."""
+        for component in self.components:
+            entries = [entry for entry in self.entries if entry.component == component]
+            for architecture in self.architectures:
+                plain = render(entries, architecture)
+                for suffix, compressed in FORMS.items():
+                    yield f"{component}/binary-{architecture}/Packages{suffix}", compressed(plain)
+
+    def release(self, files: Iterable[tuple[str, bytes]]) -> bytes:
+        """Return the Release file over ``files``."""
+        return Release(self.fields(), {path: digest_of(content) for path, content in files}).render()
+
+
+def next_suite(settings: Settings, name: str, live: Live | None, added: Iterable[Entry], date: int) -> NextSuite:
+    """Return the publication of ``added`` on top of ``live``, dated after it (``date`` in seconds since 1970)."""
+    entries = {entry.filename: entry for entry in (*(live.entries if live else ()), *added)}
+    components = {settings.repository.component} | {entry.component for entry in entries.values()}
+    return NextSuite(
+        name,
+        live,
+        max(date, live.release.date + 1) if live else date,
+        _architectures(settings, name, live, entries.values()),
+        tuple(sorted(components, key=lambda component: (component == DEBUG_COMPONENT, component))),
+        tuple(ordered(entries.values())),
+        settings,
+    )
+
+
+def _architectures(settings: Settings, name: str, live: Live | None, entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the CPUs to write an index for: published, packaged or targeted; all of Reef's where none is known."""
+    found = {entry.architecture for entry in entries} | set(live.release.architectures if live else ())
+    found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}
+    return tuple(sorted(found - {"all"} or ARCHITECTURES))
+
+
+def sources_name(settings: Settings, suite: str) -> str:
+    """Return the name of a suite's ``.sources`` file at the repository's root."""
+    label = re.sub(r"[^a-z0-9]+", "-", settings.repository.label.lower()).strip("-") or "reef"
+    return f"{label}-{suite}.sources"
+
+
+def sources_text(settings: Settings, repository: Path, suite: str, fingerprint: str) -> str:
+    """Return the ``.sources`` file (sources.list(5), deb822 style) that adds one suite to a machine.
+
+    Raises PublishError where ``repository.url`` is no URL.
+    """
+    url = settings.repository.url or repository.absolute().as_uri()
+    if not URL.fullmatch(url):
+        raise PublishError(f"repository.url is not a URL: {url!r}", fix="correct reef.yml")
+    return (
+        f"# Save as /etc/apt/sources.list.d/{sources_name(settings, suite)}; the key goes first, as root:\n"
+        f"#   {KEYRING}, from the same folder as this file, to {INSTALLED_KEYRING}\n"
+        f"# The key's fingerprint: {fingerprint}\n"
+        f"# Debug symbols: add {DEBUG_COMPONENT} to Components.\n"
+        "Types: deb\n"
+        f"URIs: {url}\n"
+        f"Suites: {suite}\n"
+        f"Components: {settings.repository.component}\n"
+        f"Signed-By: {INSTALLED_KEYRING}\n"
+    )
