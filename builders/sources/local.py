@@ -1,0 +1,88 @@
+"""Local folders as sources: for development, pinned by nothing but their content at the time."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from builders.errors import SourceError
+from builders.sources.tree import TreeWriter, file_pieces
+
+ABSENT = "absent"
+"""What stands in a document for the digest of a folder that is not there."""
+
+
+def tree_digest(folder: Path) -> str:
+    """Return ``tree:<sha256>`` over names, executable bits, link targets and contents below ``folder``, or ABSENT.
+
+    Whatever is called ``.git`` is left out. Raises SourceError for a file that cannot be read, or is a device or pipe.
+    """
+    return _taken(folder, None, ()) if folder.is_dir() else ABSENT
+
+
+def copy_folder(folder: Path, writer: TreeWriter, into: tuple[str, ...]) -> str:
+    """Copy ``folder`` below ``into`` of the tree and return the digest of what was copied, as `tree_digest` does."""
+    return _taken(folder, writer, into)
+
+
+def _taken(folder: Path, writer: TreeWriter | None, into: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for parts, status in _walk(folder, ()):
+        path = folder.joinpath(*parts)
+        kind, content = _kind(path, status), hashlib.sha256()
+        pieces = _hashed(path, content)
+        if kind == "folder":
+            if writer:
+                writer.folder(into + parts)
+        elif kind == "link":
+            target = os.readlink(path)
+            content.update(os.fsencode(target))
+            if writer:
+                writer.link(into + parts, target)
+        elif writer:
+            writer.file(into + parts, pieces, executable=kind == "program")
+        else:
+            for _ in pieces:
+                pass
+        digest.update(os.fsencode(f"{'/'.join(parts)}\0{kind}\0{content.hexdigest()}\0"))
+    return f"tree:{digest.hexdigest()}"
+
+
+def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((e for e in found if e.name != ".git"), key=lambda e: e.name)
+        for entry in entries:
+            yield (*above, entry.name), entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), (*above, entry.name))
+    except (PermissionError, FileNotFoundError) as error:
+        raise _unreadable(Path(error.filename or folder), error) from error
+
+
+def _kind(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISDIR(status.st_mode):
+        return "folder"
+    if stat.S_ISLNK(status.st_mode):
+        return "link"
+    if stat.S_ISREG(status.st_mode):
+        return "program" if status.st_mode & 0o100 else "file"
+    raise SourceError(
+        f"a local source holds a device, pipe or socket: {path}", fix="remove it; a source holds files, folders, links"
+    )
+
+
+def _hashed(path: Path, content: "hashlib._Hash") -> Iterator[bytes]:
+    """Give a file's pieces and hash them on the way."""
+    pieces = file_pieces(path)
+    try:
+        for piece in pieces:
+            content.update(piece)
+            yield piece
+    except (PermissionError, FileNotFoundError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"a local source cannot be read: {path}", str(error), "make it readable, or take it away")

@@ -1,0 +1,203 @@
+"""One URL's way into a ``.part`` file, continued where it was cut: in the same run, and in the next."""
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from builders.errors import DiskError
+from builders.log import Step
+from builders.sources import web
+from builders.sources.download import file_sha256
+from builders.sources.run import NotHad, Reason, Run, Stopped, is_local, shown
+from builders.sources.tree import file_pieces, write_all
+from builders.workspace import disk_error, told, write_whole
+
+PIECE = 1 << 16
+STALLS = 4
+"""So many attempts in a row without one new byte, and the URL is given up."""
+ATTEMPTS = 40
+"""So many attempts on one URL in all, progress or not."""
+PAUSE_S = 0.25
+
+
+class Transfer:
+    """Takes one URL into ``<path>.part`` and, once its digest is right, to ``path``.
+
+    The caller holds the lock of ``path``. ``continued`` tells that bytes of an earlier attempt were built upon.
+    """
+
+    def __init__(self, run: Run, url: str, path: Path, proxies: Mapping[str, str]) -> None:
+        self.part = path.with_suffix(".part")
+        self.continued = False
+        self._note = path.with_suffix(".part.json")
+        self._path = path
+        self._run = run
+        self._url = url
+        self._proxies = proxies
+
+    def take(self, step: Step) -> None:
+        """Bring the part to its end; raises NotHad, DiskError, Stopped."""
+        with told(self.part):
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+        if is_local(self._url):
+            self._copy(step)
+        else:
+            with web.session(self._proxies) as session:
+                self._persist(session, step)
+
+    def accept(self, sha256: str) -> None:
+        """Move the finished part into the cache; one with another digest is thrown away, and NotHad raised."""
+        with told(self.part):
+            size, found = self._have(), file_sha256(self.part)
+            if found != sha256:
+                self._drop()
+                why = f"wrong digest: expected sha256 {sha256}, got {found} ({size} bytes); thrown away"
+                raise NotHad([Reason(shown(self._url), why, wrong_bytes=True)])
+            with self.part.open("rb") as file:
+                os.fsync(file.fileno())
+            write_whole(self._path.with_suffix(".url"), shown(self._url))
+            self.part.replace(self._path)
+            self._drop()
+
+    def _persist(self, session: requests.Session, step: Step) -> None:
+        """Send requests until the part is whole, as long as that brings new bytes."""
+        stalls, trouble = 0, ""
+        for _ in range(ATTEMPTS):
+            before = self._have()
+            response = self._opened(session)
+            try:
+                with response:
+                    self._receive(response, step)
+                return
+            except web.BODY_ERRORS as error:
+                trouble = web.why(error)
+            stalls = 0 if self._have() > before else stalls + 1
+            if stalls >= STALLS:
+                break
+            if self._run.stop.wait(PAUSE_S * stalls):
+                raise Stopped
+        raise self._refused(f"cut off again and again, {self._have()} bytes came: {trouble}")
+
+    def _opened(self, session: requests.Session) -> requests.Response:
+        try:
+            return web.opened(session, self._url, self._range_headers())
+        except web.BODY_ERRORS as error:
+            raise self._refused(web.why(error)) from error
+
+    def _range_headers(self) -> dict[str, str]:
+        """Return what asks for the rest only; If-Range where it is this URL's own part that is continued."""
+        have = self._have()
+        if not have:
+            return {}
+        headers = {"Range": f"bytes={have}-"}
+        try:
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            note = {}
+        if isinstance(note, dict) and note.get("url") == self._url and note.get("validator"):
+            headers["If-Range"] = str(note["validator"])
+        return headers
+
+    def _receive(self, response: requests.Response, step: Step) -> None:
+        """Append one answer's body to the part; raises web.BODY_ERRORS where it is cut, after what came is on disk."""
+        have = self._have()
+        if response.status_code == 416 and have:
+            self.continued = True
+            return  # nothing comes after what is here: the digest will tell whether that is the file
+        if response.status_code not in (200, 206):
+            raise self._refused(f"status {response.status_code} {response.reason}")
+        start = _start(response)
+        if start not in (0, have):
+            self._drop()
+            raise requests.ConnectionError(f"the server continued at byte {start} instead of {have}")
+        self.continued = self.continued or start > 0
+        length = response.headers.get("Content-Length", "")
+        total = start + int(length) if length.isdigit() else None
+        self._check_space(total, start)
+        self._write_note(response)
+        done = self._write(web.body(response, PIECE), start, total, step)
+        if total is not None and done < total:
+            raise requests.ConnectionError(f"{done} of {total} bytes came")
+
+    def _write(self, pieces: Iterable[bytes], start: int, total: int | None, step: Step) -> int:
+        """Write the pieces to the part from byte ``start`` on; returns the part's size."""
+        done = start
+        for size in self._written(pieces, start):
+            done += size
+            step.amount(done, total, _amount(done, total))
+            if self._run.stop.is_set():
+                raise Stopped
+        return done
+
+    def _written(self, pieces: Iterable[bytes], start: int) -> Iterator[int]:
+        # Only the disk's refusals become a DiskError: those of the network, which come out of `pieces`, travel on.
+        with told(self.part):
+            handle = os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            with told(self.part):
+                os.ftruncate(handle, start)
+                os.lseek(handle, start, os.SEEK_SET)
+            for piece in pieces:
+                with told(self.part):
+                    write_all(handle, piece)
+                yield len(piece)
+        finally:
+            os.close(handle)
+
+    def _copy(self, step: Step) -> None:
+        """Take a file of this machine."""
+        path = Path(unquote(urlsplit(self._url).path) if self._url.startswith("file:") else self._url)
+        try:
+            size = path.stat().st_size
+            self._check_space(size, 0)
+            self._write(file_pieces(path), 0, size, step)
+        except OSError as error:
+            raise self._refused(error.strerror or str(error)) from error
+
+    def _check_space(self, total: int | None, have: int) -> None:
+        free = shutil.disk_usage(self.part.parent).free
+        if total is not None and total - have > free:
+            raise _no_space(self.part, total - have, free)
+
+    def _write_note(self, response: requests.Response) -> None:
+        tag = response.headers.get("ETag", "")
+        # A weak tag stands for "much the same", which is not enough to join two halves (RFC 9110, 13.1.5).
+        validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+        write_whole(self._note, json.dumps({"url": self._url, "validator": validator}))
+
+    def _have(self) -> int:
+        try:
+            return self.part.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _drop(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def _refused(self, why: str) -> NotHad:
+        return NotHad([Reason(shown(self._url), why)])
+
+
+def _start(response: requests.Response) -> int:
+    """Return the byte at which an answer's body begins; -1 where the server does not say it understandably."""
+    if response.status_code == 200:
+        return 0
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else -1
+
+
+def _amount(done: int, total: int | None) -> str:
+    return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
+
+
+def _no_space(path: Path, wanted: int, free: int) -> DiskError:
+    said = f"{wanted / 1e6:.1f} MB are to come, {free / 1e6:.1f} MB are free"
+    return disk_error(OSError(errno.ENOSPC, said, str(path)), path)

@@ -1,0 +1,79 @@
+"""What decides a source tree's content, as a readable document: the plan compares it, its digest names the tree."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import assert_never
+
+from builders.recipe import Archive, DebianPool, Edit, Git, Local, Recipe, Source
+from builders.sources.local import tree_digest
+
+LAYOUT = 1
+"""Raised when the same document would give another tree: modes, times, the order of laying over each other."""
+
+
+def describe(recipe: Recipe) -> dict[str, object]:
+    """Return everything that decides the content of the recipe's tree, ready for JSON; quick, and without network.
+
+    Where a source is served from is no part of it (its digest is), nor are the reasons of edits. A local folder is
+    read for its digest, ``absent`` where it is not there. Raises SourceError where it cannot be read.
+    """
+    return {
+        "layout": LAYOUT,
+        "sources": [_source(source, recipe.folder) for source in recipe.sources],
+        "edits": [_edit(edit) for edit in recipe.edits],
+    }
+
+
+def digest_of(document: dict[str, object]) -> str:
+    """Return the sha256 (hex) of a document's canonical JSON: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def way_digest(way: Archive | DebianPool | Git | Local, folder: Path) -> str:
+    """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of one way; ``folder`` is the recipe's."""
+    match way:
+        case Archive() | DebianPool():
+            return f"sha256:{way.sha256}"
+        case Git():
+            return f"git:{way.commit}"
+        case Local():
+            return tree_digest(folder / way.path)
+        case _:
+            assert_never(way)
+
+
+def kind_of(way: Archive | DebianPool | Git | Local) -> str:
+    """Return the key under which a recipe writes this way."""
+    match way:
+        case Archive():
+            return "archive"
+        case DebianPool():
+            return "debian"
+        case Git():
+            return "git"
+        case Local():
+            return "local"
+        case _:
+            assert_never(way)
+
+
+def _source(source: Source, folder: Path) -> dict[str, object]:
+    return {
+        "name": source.name,
+        **_way(source.way, folder),
+        "unpack": source.unpack,
+        "alternatives": [_way(kinds.way, folder) for kinds in source.alternatives],
+    }
+
+
+def _way(way: Archive | DebianPool | Git | Local, folder: Path) -> dict[str, object]:
+    document: dict[str, object] = {"kind": kind_of(way), "digest": way_digest(way, folder)}
+    if isinstance(way, Archive | DebianPool):
+        document["strip"] = way.strip
+    return document
+
+
+def _edit(edit: Edit) -> dict[str, object]:
+    return {"file": edit.file, "find": edit.find, "replace": edit.replace, "count": edit.count}

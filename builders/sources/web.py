@@ -1,0 +1,81 @@
+"""Opening URLs: retries, time limits, proxies, and reasons that a person can read."""
+
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from builders.sources.run import redacted
+
+CONNECT_TIMEOUT_S = 15.0
+READ_TIMEOUT_S = 30.0
+LONGEST_WAIT_S = 30.0
+"""A server's Retry-After is heeded up to this many seconds."""
+BODY_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
+"""What reading an answer's body can raise when the connection breaks."""
+
+
+class _Retry(urllib3.Retry):
+    """Tries again what passes by itself; a refused connection and an unknown host only once more, at once."""
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        wait_s = super().get_retry_after(response)
+        return None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+
+
+def session(proxies: Mapping[str, str] | None = None) -> requests.Session:
+    """Return a session with retries; proxies come from the environment unless given (URL scheme -> proxy)."""
+    result = requests.Session()
+    retry = _Retry(
+        total=4, connect=1, read=3, status=4, other=1, backoff_factor=0.5,
+        status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False,
+    )  # fmt: skip
+    for scheme in ("http://", "https://"):
+        result.mount(scheme, HTTPAdapter(max_retries=retry))
+    # Archives are wanted as they lie on the server: no second packing on the way.
+    result.headers.update({"User-Agent": "reef", "Accept-Encoding": "identity"})
+    result.proxies.update(proxies or {})
+    if "SSL_CERT_FILE" in os.environ:
+        result.verify = os.environ["SSL_CERT_FILE"]
+    return result
+
+
+def opened(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
+    """Send a GET whose body is read later; raises requests.RequestException."""
+    return session.get(url, headers=dict(headers), stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+
+
+def body(response: requests.Response, piece_bytes: int) -> Iterator[bytes]:
+    """Give the answer's body as it came over the line; raises BODY_ERRORS where it is cut."""
+    raw: urllib3.HTTPResponse = response.raw
+    return raw.stream(piece_bytes, decode_content=False)
+
+
+def why(error: BaseException) -> str:
+    """Return the reason behind a failed request, in a few words."""
+    innermost = error
+    for cause in _causes(error):
+        innermost = cause
+    if isinstance(innermost, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(innermost, socket.gaierror | urllib3.exceptions.NameResolutionError):
+        return "no such host, or no name server answers"
+    if isinstance(innermost, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>:? ?", "", str(innermost)) or type(innermost).__name__
+    return redacted(text)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk from a library's error to the one that it wraps, which lies in its cause, its reason or its arguments."""
+    seen: set[int] = set()
+    here: BaseException | None = error
+    while here is not None and id(here) not in seen:
+        seen.add(id(here))
+        yield here
+        inner = [getattr(here, "reason", None), *here.args, here.__cause__, here.__context__]
+        here = next((e for e in inner if isinstance(e, BaseException) and id(e) not in seen), None)
