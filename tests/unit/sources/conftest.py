@@ -28,7 +28,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def pack_tar(members: Mapping[str, bytes | tarfile.TarInfo], mode: str = "w:gz") -> bytes:
+Members = Mapping[str, bytes | tarfile.TarInfo]
+
+
+def pack_tar(members: Members, mode: str = "w:gz") -> bytes:
     """Pack a tar from file contents, or from ready headers for what is no plain file."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode=mode) as tar:  # type: ignore[call-overload]
@@ -62,6 +65,11 @@ def header(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     result.type = kind
     result.linkname = target
     return result
+
+
+def relink(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
 
 
 def link(name: str, target: str) -> tarfile.TarInfo:
@@ -121,7 +129,10 @@ class Bench:
     def nothing_made(self) -> bool:
         """Tell whether neither a tree nor rubbish of one is left."""
         return not any(
-            path for place in (self.workspace.trees, self.workspace.scratch) if place.exists() for path in place.iterdir()
+            path
+            for place in (self.workspace.trees, self.workspace.scratch)
+            if place.exists()
+            for path in place.iterdir()
         )
 
 
@@ -187,10 +198,12 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    handler = type("SiteHandler", (Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    class SiteHandler(Handler):
+        """This site's own."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SiteHandler)
     server.daemon_threads = True
-    result = handler.site = Site(server)
+    result = SiteHandler.site = Site(server)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield result
@@ -234,9 +247,9 @@ def tagged(tag: str) -> Answer:
 
 
 def status(code: int) -> Answer:
-    return lambda handler, data: handler.send_error(code)
+    return lambda handler, _data: handler.send_error(code)
 
 
 def instead(other: bytes, answer: Answer = whole) -> Answer:
     """Return an answer that gives other bytes than the path holds."""
-    return lambda handler, data: answer(handler, other)
+    return lambda handler, _data: answer(handler, other)

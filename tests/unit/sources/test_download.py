@@ -1,6 +1,7 @@
 """Downloads against a real server that misbehaves."""
 
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,9 +13,22 @@ from builders.errors import DiskError, SourceError
 from builders.mirror import Mirror
 from builders.settings import Settings
 from builders.sources import transfer
+from builders.sources.tree import write_all
 
 from .conftest import (
-    Bench, Handler, Site, archive, cut, instead, pack_tar, ranged, sha256, status, tagged, whole, write_recipe,
+    Bench,
+    Handler,
+    Site,
+    archive,
+    cut,
+    instead,
+    pack_tar,
+    ranged,
+    sha256,
+    status,
+    tagged,
+    whole,
+    write_recipe,
 )  # fmt: skip
 
 DATA = pack_tar({"hello.txt": os.urandom(300_000)})
@@ -263,7 +277,7 @@ def test_too_small_a_disk_is_told_before_the_first_byte(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DiskError, match="no space left") as caught:
         bench.fetch(write_recipe(bench.folder, [archive(site.put("/a", DATA), sha256=DIGEST)]))
     assert "0.3 MB are to come, 0.0 MB are free" in caught.value.detail
@@ -273,7 +287,7 @@ def test_too_small_a_disk_is_told_before_the_first_byte(
 def test_disk_that_fills_up_is_told_and_the_part_stays(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, room = transfer.write_all, [3]
+    real, room = write_all, [3]
 
     def write(handle: int, data: bytes) -> None:
         if not room[0]:
