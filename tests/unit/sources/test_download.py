@@ -122,6 +122,14 @@ def test_part_that_is_longer_than_the_file_is_fetched_anew(bench: Bench, site: S
     assert site.ranges() == [f"bytes={2 * len(OTHER)}-", None]
 
 
+def test_longer_part_is_cut_where_the_server_starts_from_zero(bench: Bench, site: Site) -> None:
+    url = site.put("/a.tar.gz", DATA, whole)
+    bench.cache.mkdir(parents=True)
+    (bench.cache / f"{DIGEST}.part").write_bytes(OTHER + OTHER)
+    bench.fetch(write_recipe(bench.folder, [archive(url, sha256=DIGEST)]))
+    assert len(site.requests) == 1
+
+
 def test_answer_for_another_range_is_not_joined(bench: Bench, site: Site) -> None:
     def elsewhere(handler: Handler, data: bytes) -> None:
         handler.send_response(206)
