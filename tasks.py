@@ -1,6 +1,85 @@
 """Reef's tasks for Invoke: names, help, one call each."""
 
-from invoke import Context
+from invoke.context import Context
 
 from builders import cli
 from builders.cli import task
+
+RECIPE = "recipe to take (may be repeated; all by default)"
+TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
+ENGINE = "where jobs run: auto or chroot"
+
+
+@task(
+    recipe=RECIPE,
+    target=TARGET,
+    strategy="native, cross or emulate, instead of the recipe's own order",
+    engine=ENGINE,
+    plan="only show what would be done, and why",
+    offline="never touch the network for sources; what is not cached is an error",
+    force="build also what is up to date",
+    verify="build a second time in fresh roots without caches, and compare the bytes",
+)
+def build_arm(
+    _: Context, recipe: list[str], target: list[str], strategy: str | None = None, engine: str | None = None,
+    plan: bool = False, offline: bool = False, force: bool = False, verify: bool = False,
+) -> None:  # fmt: skip
+    """Build .debs for ARM boards from pinned sources, only what is not up to date."""
+    cli.build_arm(
+        recipe, target, strategy=strategy, engine=engine, show_plan=plan, offline=offline, force=force, verify=verify
+    )
+
+
+@task(recipe=RECIPE, target=TARGET, engine=ENGINE)
+def publish_apt(_: Context, recipe: list[str], target: list[str], engine: str | None = None) -> None:
+    """Check what is built on the target CPU, then publish it in the signed apt repository."""
+    cli.publish_apt(recipe, target, engine=engine)
+
+
+@task()
+def list_(_: Context) -> None:
+    """Show recipes and targets, and what is built, stale and published."""
+    cli.list_all()
+
+
+@task(recipe="recipe to explain", target=TARGET)
+def explain(_: Context, recipe: str, target: list[str]) -> None:
+    """Show how a recipe's wanted fingerprint differs from the one it was built from."""
+    cli.explain(recipe, target)
+
+
+@task(fix="register QEMU with the kernel where it is missing (as root)")
+def doctor(_: Context, fix: bool = False) -> None:
+    """Show everything this machine needs, with reason and fix."""
+    cli.diagnose(fix=fix)
+
+
+@task()
+def check(_: Context) -> None:
+    """Run the linters and the type checker on Reef itself."""
+    cli.run_tools(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
+
+
+@task(only="run only tests whose name matches this expression (pytest -k)", quick="leave out what builds in real roots")
+def test(_: Context, only: str = "", quick: bool = False) -> None:
+    """Run Reef's tests."""
+    words = ["pytest", *(["-k", only] if only else []), *(["tests/unit", "tests/golden"] if quick else [])]
+    cli.run_tools(words)
+
+
+@task()
+def schema(_: Context) -> None:
+    """Write the JSON schemas of recipe.yml and reef.yml, for editors."""
+    cli.write_schema()
+
+
+@task(job="name of the failed job, as its error message gives it")
+def shell(_: Context, job: str | None = None) -> None:
+    """Enter the kept root of a failed job."""
+    cli.enter_shell(job)
+
+
+@task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds")
+def clean(_: Context, what: list[str]) -> None:
+    """Remove half-made things, and parts of artifacts/ that are named."""
+    cli.clean(what or ["scratch", "failed"])

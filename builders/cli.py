@@ -8,43 +8,52 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import invoke
+from invoke.exceptions import Exit
+from invoke.tasks import task as invoke_task
 
-from builders import pipeline, state
-from builders.errors import InputError, ReefError
+from builders import apt, doctor, pipeline, process, state
+from builders.engines.chroot import engine as chroot_engine
+from builders.errors import CheckError, HostError, InputError, ReefError
 from builders.log import Log
 from builders.pipeline import Built
 from builders.plan import differences
 from builders.products import Report
 from builders.project import Project
-from builders.recipe import StrategyName
-from builders.workspace import disk_error
+from builders.recipe import Recipe, StrategyName
+from builders.settings import Settings
+from builders.workspace import disk_error, remove_tree
 
 FOLDER = Path(__file__).parent.parent
 INTERRUPTED = 130
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
 
 
-def task(function: Callable[..., Any]) -> Any:
-    """Make an Invoke task that tells a ReefError in its three parts and exits with its code."""
+def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
+    """Make an Invoke task of a function; ``help_texts`` says what each of its options means.
 
-    @functools.wraps(function)
-    def guarded(*words: Any, **options: Any) -> Any:
-        try:
-            return function(*words, **options)
-        except ReefError as error:
-            _tell(error)
-            raise invoke.Exit(code=error.exit_code) from error
-        except KeyboardInterrupt:
-            print("\ninterrupted: nothing half-made is kept; run the same command to go on", file=sys.stderr)
-            raise invoke.Exit(code=INTERRUPTED) from None
-        except OSError as error:
-            told = disk_error(error, FOLDER)
-            _tell(told)
-            raise invoke.Exit(code=told.exit_code) from error
+    A ReefError is told in its three parts and ends the run with the error's exit code, Ctrl-C with 130.
+    """
 
-    iterable = [name for name in ("recipe", "target") if name in function.__annotations__]
-    return invoke.task(guarded, iterable=iterable)
+    def decorate(function: Callable[..., None]) -> Any:
+        @functools.wraps(function)
+        def guarded(*words: Any, **options: Any) -> None:
+            try:
+                function(*words, **options)
+            except ReefError as error:
+                _tell(error)
+                raise Exit(code=error.exit_code) from error
+            except KeyboardInterrupt:
+                print("\ninterrupted: nothing half-made is kept; run the same command to go on", file=sys.stderr)
+                raise Exit(code=INTERRUPTED) from None
+            except OSError as error:
+                told = disk_error(error, FOLDER)
+                _tell(told)
+                raise Exit(code=told.exit_code) from error
+
+        repeatable = [name for name in ("recipe", "target") if name in help_texts]
+        return invoke_task(guarded, name=function.__name__.rstrip("_"), help=help_texts, iterable=repeatable)
+
+    return decorate
 
 
 def _tell(error: ReefError) -> None:
@@ -77,7 +86,8 @@ def build_arm(
     todo = pipeline.steps(project, wanted, force=force)
     if show_plan:
         rows = [
-            (s.action, s.wanted.recipe.name, str(s.wanted.target), s.wanted.strategy, "; ".join(s.reasons)) for s in todo
+            (s.action, s.wanted.recipe.name, str(s.wanted.target), s.wanted.strategy, "; ".join(s.reasons))
+            for s in todo
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
         return
@@ -142,3 +152,119 @@ def explain(recipe: str, target: list[str]) -> None:
             project.log.note(f"  {change.path}\n    built from: {change.before}\n    wanted now: {change.after}")
         if not changes:
             project.log.note("  up to date: nothing differs")
+
+
+def publish_apt(recipe: list[str], target: list[str], *, engine: str | None) -> None:
+    """Publish what is built, after it was installed and run from the staged repository on the target CPU."""
+    project = open_project()
+    publications = pipeline.publish(project, project.wanted(recipe, target), engine=engine)
+    rows = [
+        (deb.package, deb.version, deb.architecture, one.suite, size(deb.size), deb.sha256[:16])
+        for one in publications
+        for deb in one.packages
+    ]
+    project.log.table("published", ("package", "version", "cpu", "suite", "size", "sha256"), rows)
+    for one in publications:
+        state_now = "published" if one.changed else "unchanged"
+        project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
+    project.log.note('to use it on a board, see README.md, "On the board"')
+
+
+def list_all() -> None:
+    """Show recipes, the targets they serve, and what is built, stale and published."""
+    project = open_project()
+    rows = []
+    for recipe in project.recipes.values():
+        for suite in recipe.targets.suites:
+            for architecture in recipe.targets.architectures:
+                rows.append(_listed(project, recipe, f"{suite}/{architecture}"))
+    columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
+    project.log.table("recipes", columns, rows)
+
+
+def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
+    one = next(w for w in project.wanted([recipe.name], [target]) if w.recipe is recipe)
+    record = state.read_record(project.workspace.build(*one.key))
+    built = "no" if record is None else "yes" if record.fingerprint == one.fingerprint else "stale"
+    published = apt.published(project.workspace.apt, one.target.suite.name)
+    there = {deb.sha256 for deb in published}
+    live = record is not None and all(deb.sha256 in there for deb in record.debs)
+    names = {package.name for package in recipe.packages}
+    older = any(deb.package in names and deb.architecture == one.target.architecture.debian for deb in published)
+    shown = "yes" if live else "older" if older else "no"
+    version = recipe.debian_version(one.target)
+    return recipe.name, version, target, one.strategy, built, shown, recipe.summary
+
+
+def diagnose(*, fix: bool) -> None:
+    """Show everything the host needs; raises HostError where something is missing."""
+    project = open_project()
+    needs = doctor.examine(project, mend=fix)
+    rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason, need.trouble, need.fix) for need in needs]
+    project.log.table("what this machine needs", ("state", "what", "reason", "trouble", "fix"), rows)
+    missing = [need for need in needs if need.trouble]
+    if missing:
+        raise HostError(
+            f"{len(missing)} of {len(needs)} needs are not met",
+            "\n".join(f"{need.name}: {need.trouble}" for need in missing),
+            "; ".join(dict.fromkeys(need.fix for need in missing)),
+        )
+
+
+def write_schema() -> None:
+    """Write the JSON schemas of recipe.yml and reef.yml for editors."""
+    for name, model in (("recipe", Recipe), ("reef", Settings)):
+        path = FOLDER / "recipes" / f"{name}.schema.json"
+        path.write_text(json.dumps(model.model_json_schema(), indent=1) + "\n")
+        print(os.path.relpath(path))
+
+
+def enter_shell(job: str | None) -> None:
+    """Enter the kept root of a failed job."""
+    project = open_project()
+    kept = chroot_engine.kept(project.workspace)
+    if job is None and len(kept) == 1:
+        job = kept[0]
+    if job is None:
+        raise InputError("which root?", f"kept: {', '.join(kept) or 'none'}", "./inv shell NAME")
+    status = chroot_engine.shell(project.workspace, job)
+    if status:
+        raise Exit(code=status)
+
+
+CLEANABLE = {
+    "scratch": "half-made things of runs that died",
+    "failed": "kept roots of failed jobs",
+    "roots": "build roots",
+    "trees": "unpacked sources",
+    "downloads": "downloaded sources",
+    "caches": "ccache and Debian packages",
+    "logs": "logs",
+    "builds": "built packages",
+}
+
+
+def clean(what: list[str]) -> None:
+    """Remove parts of ``artifacts/`` and say how much that freed; the published repository is never touched."""
+    project = open_project()
+    for name in what:
+        if name not in CLEANABLE:
+            known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
+            raise InputError(f"unknown part: {name!r}", f"known: {known}")
+    space = project.workspace
+    space.refuse_while_busy()
+    space.sweep()
+    for name in what:
+        folder = {"scratch": space.scratch, "failed": space.path / "failed"}.get(name) or getattr(space, name)
+        remove_tree(folder)
+        project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]}")
+
+
+def run_tools(*commands: list[str]) -> None:
+    """Run development tools of this environment in turn, on the user's terminal; raises CheckError when one fails."""
+    for command in commands:
+        program = Path(sys.executable).parent / command[0]
+        if not program.exists():
+            raise HostError(f"{command[0]} is not installed", fix="use ./inv, which installs it")
+        if process.interactive([str(program), *command[1:]]):
+            raise CheckError(f"{command[0]} found something", " ".join(command))

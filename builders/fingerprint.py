@@ -32,7 +32,7 @@ def fingerprint(
     """
     root = build_root(recipe, target, strategy, machine)
     return {
-        "version": deb.version(recipe, target),
+        "version": recipe.debian_version(target),
         "strategy": strategy,
         "sources": sources.describe(recipe),
         "root": {

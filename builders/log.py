@@ -17,6 +17,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 SIGN_OF_LIFE_S = 30.0
+WIDEST = 400
+"""Columns that a table may take."""
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
 """ninja's and Bazel's way to say how far they are."""
 
@@ -99,8 +101,8 @@ class Log:
             table.add_column(column, no_wrap=True)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
-        width = max(self.console.width, 200)
-        self.console.print(table, width=width, crop=False)
+        # A wide console of its own: a table cut to the terminal's width would hide what was asked for.
+        Console(file=self.console.file, width=WIDEST, color_system=None).print(table, soft_wrap=True)
 
     def _begin(self, step: Step) -> None:
         with self._lock:

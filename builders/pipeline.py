@@ -1,19 +1,20 @@
 """The flat list of verbs; the only module that knows all stages."""
 
-import hashlib
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import checks, deb, sources, state
+from builders import apt, checks, deb, sources, state
 from builders.deb.job import cache_hits
-from builders.debfile import members
+from builders.debfile import sha256_of
 from builders.engines import Engine
-from builders.errors import BuildError, CheckError
+from builders.errors import BuildError, CheckError, InputError
 from builders.plan import Step, Wanted, plan
-from builders.products import BuildJob, DebFile, JobResult, Report, SourceTree
+from builders.products import BuildJob, DebFile, JobResult, Publication, Report, SourceTree
 from builders.project import Project
+from builders.reproduce import compare
 from builders.state import Record
 from builders.workspace import Workspace, remove_tree, told
 
@@ -71,9 +72,7 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
             result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
             debs=debs, sources=tree.sources, root_packages=result.root_packages,
         )  # fmt: skip
-        record = Record(
-            wanted.fingerprint, debs, tree.sources, result.steps, cache_hits(result.output), engine.name
-        )
+        record = Record(wanted.fingerprint, debs, tree.sources, result.steps, cache_hits(result.output), engine.name)
         state.write_record(result.output, record)
         _replace(result.output, folder, scratch)
     finished = state.read_record(folder)
@@ -82,9 +81,7 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
     return finished
 
 
-def _run_build(
-    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path
-) -> JobResult:
+def _run_build(project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path) -> JobResult:
     job = _job(project, wanted, tree, scratch)
     engine.check(job)
     return engine.run(job, scratch / "out", project.log)
@@ -118,7 +115,7 @@ def _replace(new: Path, folder: Path, scratch: Path) -> None:
 def static_report(wanted: Wanted, record: Record, folder: Path) -> Report:
     """Return the verdicts on a build's .debs that need no board, judged once and kept beside them."""
     path = folder / "static-report.json"
-    known = checks.read_report(path, record.debs)
+    known = checks.read_report(path, wanted.recipe.name, wanted.target, record.debs)
     if known:
         return known
     lintian = folder / "lintian.log"
@@ -165,27 +162,95 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
         project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
 
 
-def compare(first: Sequence[DebFile], second: Sequence[DebFile]) -> list[str]:
-    """Return a line for each .deb (and each file inside) that differs between two builds, empty where none does."""
-    lines = []
-    others = {one.package: one for one in second}
-    for one in first:
-        other = others.pop(one.package, None)
-        if other is None:
-            lines.append(f"{one.package}: only in the first build")
-        elif one.sha256 != other.sha256:
-            lines.append(f"{one.package}: sha256 {one.sha256[:16]} and {other.sha256[:16]}")
-            lines += [f"  {name}" for name in _differing_members(one.path, other.path)]
-    return lines + [f"{name}: only in the second build" for name in others]
+def publish(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None) -> list[Publication]:
+    """Publish what is built of ``wanted``: staged, installed and run from there on the target CPU, then made live.
+
+    Raises InputError where nothing is built, CheckError for a failed verdict, PublishError from the repository.
+    """
+    project.workspace.sweep()
+    with project.workspace.locked("publish", what=f"the repository {project.workspace.apt}"):
+        ready = _ready(project, wanted)
+        key = apt.signing_key(project.settings, project.log)
+        debs: dict[str, list[DebFile]] = {}
+        for one, record in ready:
+            debs.setdefault(one.target.suite.name, []).extend(record.debs)
+        with project.workspace.scratch_folder("staging") as scratch:
+            with project.log.step("stage the repository"):
+                staged = apt.stage(
+                    project.workspace.apt,
+                    debs,
+                    scratch / "apt",
+                    settings=project.settings,
+                    key=key,
+                    log=project.log,
+                    date=int(time.time()),
+                    state=project.workspace.path / "state",
+                )
+            require_passed(
+                [
+                    _installed(
+                        project, one, record, repository=staged.path, engine=project.engine(engine), scratch=scratch
+                    )
+                    for one, record in ready
+                ]
+            )
+            with project.log.step("publish and verify"):
+                publications = apt.promote(staged, project.workspace.apt)
+                for publication in publications:
+                    apt.verify(project.workspace.apt, publication.suite)
+    return list(publications)
 
 
-def _differing_members(first: Path, second: Path) -> list[str]:
-    def facts(path: Path) -> dict[str, tuple[object, ...]]:
-        return {
-            entry.name: (entry.mode, entry.mtime, entry.linkname, hashlib.sha256(content or b"").hexdigest())
-            for entry, content in members(path)
-        }
+def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Record]]:
+    """Return what is built, its bytes and its static verdicts sound."""
+    records = state.read_all(project.workspace, [one.key for one in wanted])
+    ready = [(one, records[one.key]) for one in wanted if one.key in records]
+    if not ready:
+        raise InputError("nothing to publish: none of these is built", _names(wanted), "run build-arm first")
+    for one in wanted:
+        if one.key not in records:
+            project.log.warn(f"not published, because not built: {one.recipe.name} for {one.target}")
+        elif records[one.key].fingerprint != one.fingerprint:
+            project.log.warn(f"publishing an older build of {one.recipe.name} for {one.target}: build-arm is due")
+    for one, record in ready:
+        for file in record.debs:
+            if sha256_of(file.path) != file.sha256:
+                raise CheckError(
+                    f"{file.path} is not the file that was built",
+                    f"recorded sha256 {file.sha256}, found {sha256_of(file.path)}",
+                    "build it again: invoke build-arm --force --recipe " + one.recipe.name,
+                )
+    require_passed([static_report(one, record, project.workspace.build(*one.key)) for one, record in ready])
+    return ready
 
-    one, other = facts(first), facts(second)
-    names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
-    return names or ["the files inside agree; the control archive or the packing differs"]
+
+def _names(wanted: Sequence[Wanted]) -> str:
+    return ", ".join(f"{one.recipe.name} for {one.target}" for one in wanted)
+
+
+def _installed(
+    project: Project, wanted: Wanted, record: Record, *, repository: Path, engine: Engine, scratch: Path
+) -> Report:
+    """Return the verdicts of installing from ``repository`` on the target CPU, run once for equal bytes and checks."""
+    recipe, target = wanted.recipe, wanted.target
+    path = project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
+    if known := checks.read_report(path, recipe.name, target, record.debs):
+        return known
+    older = scratch / "older" / target.slug / recipe.name
+    for file in record.debs:
+        if not file.package.endswith("-dbgsym"):
+            checks.older_revision(file, older)
+    job = checks.install_job(
+        recipe, target, record.debs, repository, older=older, component=project.settings.repository.component
+    )
+    engine.check(job)
+    result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
+    report = Report(recipe.name, target, checks.read_install(recipe, target, result.output))
+    checks.write_report(report, record.debs, path)
+    return report
+
+
+def _checks_digest(wanted: Wanted) -> str:
+    """Return a digest of what the install check does: the recipe's checks and their scripts."""
+    texts = {check.script: (wanted.recipe.folder / check.script).read_text() for check in wanted.recipe.checks}
+    return state.digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], texts])[:12]

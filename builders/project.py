@@ -55,9 +55,7 @@ class Project:
         """Return the targets called ``names`` (by default those in reef.yml)."""
         return [parse_target(name) for name in names] if names else self.settings.default_targets()
 
-    def wanted(
-        self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None
-    ) -> list[Wanted]:
+    def wanted(self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None) -> list[Wanted]:
         """Return the builds asked for, in build order, each with its fingerprint.
 
         Named recipes must serve the named targets; where one side is not named, what does not fit is left out.

@@ -279,6 +279,15 @@ class Recipe(Model):
         """SOURCE_DATE_EPOCH: the newest changelog entry's time, in seconds since 1970 (UTC)."""
         return int(self.changelog[0].date.timestamp())
 
+    def debian_version(self, target: Target, entry: ChangelogEntry | None = None) -> str:
+        """Return the packages' version in a suite, as in ``2.14.1-1~deb13``; of an older changelog ``entry`` if given.
+
+        The suite's number makes a board's release upgrade upgrade its packages; ``~`` sorts below a version without
+        it (deb-version(7)).
+        """
+        of = entry or self.changelog[0]
+        return f"{of.version or self.version}-{of.revision}~deb{target.suite.release}"
+
     def serves(self, target: Target) -> bool:
         """Tell whether the recipe builds for ``target``."""
         return target.suite.name in self.targets.suites and target.architecture.debian in self.targets.architectures

@@ -117,24 +117,34 @@ class Workspace:
                 Path(f"{path}.lock").unlink(missing_ok=True)
             lock.release()
 
-    def sweep(self, *, kept_too: bool = False) -> list[Path]:
-        """Remove what runs that died left in ``scratch`` and return it; ``kept_too`` also what was kept on purpose."""
+    def sweep(self) -> list[Path]:
+        """Remove what runs that died left in ``scratch`` and return it."""
         removed = []
         for lock_path in sorted(self.scratch.glob("*.lock")):
-            folder = lock_path.with_suffix("")
-            if (folder / ".keep").exists() and not kept_too:
-                continue
             lock = filelock.FileLock(lock_path, timeout=0)
             try:
                 lock.acquire()
             except filelock.Timeout:
                 continue
+            folder = lock_path.with_suffix("")
             if folder.exists():
                 remove_tree(folder)
                 removed.append(folder)
             lock_path.unlink(missing_ok=True)
             lock.release()
         return removed
+
+    def refuse_while_busy(self) -> None:
+        """Raise BusyError where another run is at work in here."""
+        for lock_path in self.scratch.glob("*.lock"):
+            lock = filelock.FileLock(lock_path, timeout=0)
+            try:
+                lock.acquire()
+            except filelock.Timeout as error:
+                raise BusyError(
+                    "another run of Reef is at work", f"in {lock_path.with_suffix('')}", "wait for it to end"
+                ) from error
+            lock.release()
 
 
 @contextmanager

@@ -20,7 +20,8 @@ def build_root(recipe: Recipe, target: Target, strategy: StrategyName, machine: 
     """Return the root that a recipe is built in: this machine's CPU for cross, the target's otherwise."""
     host = target.architecture
     if strategy == "cross":
-        libraries = [f"{name}:{host}" for name in recipe.build.libraries]
+        # The compilers' own runtime, from which dpkg-shlibdeps takes the dependencies.
+        libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]
         packages = [*ALWAYS, f"crossbuild-essential-{host}", *recipe.build.tools, *libraries]
         return Root(target.suite.name, machine, host, tuple(packages))
     return Root(target.suite.name, host, host, (*ALWAYS, *recipe.build.tools, *recipe.build.libraries))

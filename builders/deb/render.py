@@ -31,6 +31,8 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        comment_start_string="{%#",  # the usual one stands in shell's ${#variable}
+        comment_end_string="#%}",
         autoescape=False,  # noqa: S701 - Debian control files and shell, not HTML
     )
 
@@ -52,15 +54,6 @@ def expand(text: str, where: str, values: Mapping[str, object]) -> str:
         raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}") from error
 
 
-def version(recipe: Recipe, target: Target, revision: int | None = None, upstream: str | None = None) -> str:
-    """Return the packages' version for a suite, as in ``2.14.1-1~deb13``.
-
-    The suite's number makes a board's release upgrade upgrade its packages; ``~`` sorts below a version without it
-    (deb-version(7)).
-    """
-    return f"{upstream or recipe.version}-{revision or recipe.revision}~deb{target.suite.release}"
-
-
 def extended(text: str) -> str:
     """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13)."""
     return "\n".join(f" {line}" if line.strip() else " ." for line in text.strip().split("\n"))
@@ -73,7 +66,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     ``{{ triplet }}`` and ``{{ tensorflow }}``. Raises PackageError for an undefined variable.
     """
     values: dict[str, object] = {
-        "version": version(recipe, target),
+        "version": recipe.debian_version(target),
         "upstream_version": recipe.version,
         "suite": target.suite.name,
         "architecture": target.architecture.debian,
@@ -122,7 +115,7 @@ def _relations(package: Package) -> list[tuple[str, list[str]]]:
 def _changelog(recipe: Recipe, target: Target, settings: Settings) -> str:
     entries = [
         {
-            "version": version(recipe, target, entry.revision, entry.version),
+            "version": recipe.debian_version(target, entry),
             "changes": entry.changes,
             "date": format_datetime(entry.date),
         }
@@ -157,7 +150,7 @@ def _copyright(recipe: Recipe, settings: Settings) -> str:
 def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
     name = package.name
     installs = list(package.files)
-    files: dict[str, str] = {}
+    files = {f"reef/man/{page}": _text(recipe, page) for page in package.manpages}
     for path, source in package.conffiles.items():
         place = f"reef/conffiles/{name}/{path.lstrip('/')}"
         files[place] = _text(recipe, source)
@@ -165,7 +158,7 @@ def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
     lists = {
         "install": installs,
         "links": [f"{target} {link}" for link, target in package.links.items()],
-        "manpages": [f"{RECIPE_FOLDER}/{page}" for page in package.manpages],
+        "manpages": [f"debian/reef/man/{page}" for page in package.manpages],
         "lintian-overrides": [
             line for o in package.lintian_overrides for line in (f"# {o.reason}", f"{name}: {o.tag}")
         ],

@@ -33,16 +33,15 @@ def write_sbom(
     """
     bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, "/".join([str(target), *(d.sha256 for d in debs)])))
     bom.metadata.timestamp = datetime.fromtimestamp(recipe.epoch, UTC)
-    bom.metadata.component = Component(
+    built = Component(
         name=recipe.name, version=recipe.version, type=ComponentType.APPLICATION, bom_ref=f"recipe/{recipe.name}"
     )
+    bom.metadata.component = built
     bom.metadata.authors = [OrganizationalContact(name="Reef")]
-    for deb in debs:
-        bom.components.add(_deb(deb))
-    for source in sources:
-        bom.components.add(_source(source))
-    for line in root_packages:
-        bom.components.add(_tool(line))
+    parts = [*map(_deb, debs), *map(_source, sources), *map(_tool, root_packages)]
+    for part in parts:
+        bom.components.add(part)
+    bom.register_dependency(built, parts)
     write_whole(path, JsonV1Dot5(bom).output_as_string(indent=1))
 
 

@@ -137,13 +137,18 @@ def failed_folder(workspace: Workspace, job: str) -> Path:
     return workspace.path / "failed" / job.replace("/", "-")
 
 
+def kept(workspace: Workspace) -> list[str]:
+    """Return the names of the failed jobs whose roots are kept."""
+    return sorted(path.parent.name for path in (workspace.path / "failed").glob("*/entry.json"))
+
+
 def shell(workspace: Workspace, job: str) -> int:
     """Enter the kept root of a failed job with an interactive shell (with a network) and return its status."""
-    kept = {p.name for p in (workspace.path / "failed").glob("*") if (p / "entry.json").exists()}
+    names = kept(workspace)
     name = job.replace("/", "-")
-    if name not in kept:
+    if name not in names:
         raise InputError(
-            f"no root is kept for {job!r}", nearest(name, kept) if kept else "none is kept", "failed jobs keep theirs"
+            f"no root is kept for {job!r}", nearest(name, names) if names else "none is kept", "failed jobs keep theirs"
         )
     path = failed_folder(workspace, job) / "entry.json"
     return process.interactive([*namespace.prefix(network=True), *enter_words(path), "/bin/bash"])
