@@ -61,11 +61,11 @@ def opened(path: Path) -> Iterator[Home]:
     """
     _checked(path)
     lock = filelock.FileLock(path / "reef.lock", timeout=WAIT_S, mode=0o600)
-    try:
-        with told(path):
+    with told(path):
+        try:
             lock.acquire()
-    except filelock.Timeout as error:
-        raise BusyError(f"another run of Reef uses the keys in {path}", fix="wait for it to end") from error
+        except filelock.Timeout as error:
+            raise BusyError(f"another run of Reef uses the keys in {path}", fix="wait for it to end") from error
     try:
         with _agent(Home(path)) as home:
             yield home

@@ -7,8 +7,9 @@ a link into the published pool.
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -110,17 +111,25 @@ def _copied(path: Path, copy: Path) -> tuple[os.stat_result, str]:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
-    digest = hashlib.sha256()
-    with open(handle, "rb", buffering=0) as source, told(copy), copy.open("xb", buffering=0) as target:
-        facts = os.fstat(source.fileno())
+    with _closing(handle), told(copy), copy.open("xb", buffering=0) as target:
+        facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise _unreadable(path, "it is not a regular file")
-        while block := _block(source.fileno(), path):
+        digest = hashlib.sha256()
+        while block := _block(handle, path):
             digest.update(block)
             _write(target.fileno(), block)
         os.fchmod(target.fileno(), 0o644)
         os.utime(target.fileno(), ns=(facts.st_mtime_ns, facts.st_mtime_ns))
     return facts, digest.hexdigest()
+
+
+@contextmanager
+def _closing(handle: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _block(handle: int, path: Path) -> bytes:

@@ -1,0 +1,136 @@
+"""Reading control data from .debs that nobody vouched for; dpkg-deb is the judge."""
+
+import io
+import lzma
+import random
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from builders.apt import archive, control
+from builders.apt.archive import BadArchive, control_bytes
+from builders.apt.control import BadControl, fields_of
+
+from .support import make_deb
+
+CONTROL = b"Package: aa\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b>\nDescription: x\n"
+
+
+def ar(*members: tuple[str, bytes]) -> bytes:
+    parts = [b"!<arch>\n"]
+    for name, content in members:
+        parts.append(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode())
+        parts.append(content + b"\n" * (len(content) % 2))
+    return b"".join(parts)
+
+
+def tar(*files: tuple[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive_file:
+        for name, content in files:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive_file.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def deb(control_tar: bytes, name: str = "control.tar") -> bytes:
+    return ar(("debian-binary", b"2.0\n"), (name, control_tar), ("data.tar", tar()))
+
+
+def refused(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    with pytest.raises(BadArchive) as caught:
+        control_bytes(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("compression", ["xz", "gzip", "none", "zstd"])
+def test_reads_what_dpkg_reads(tmp_path: Path, compression: str) -> None:
+    path = make_deb(tmp_path, compression=compression)
+    judge = subprocess.run(["dpkg-deb", "--field", str(path)], check=True, capture_output=True).stdout
+    assert fields_of(control_bytes(path)) == fields_of(judge)
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_control_behind_other_entries_is_found(tmp_path: Path, form: int) -> None:
+    path = tmp_path / "a.deb"
+    long_name = "d" * 120 + "/" + "x" * 90
+    path.write_bytes(deb(tar((long_name, b"1" * 700), ("./control", CONTROL), form=form)))
+    assert control_bytes(path) == CONTROL
+
+
+def test_truncation_is_always_told(tmp_path: Path) -> None:
+    whole = make_deb(tmp_path).read_bytes()
+    for length in range(0, len(whole), 7):
+        refused(tmp_path / "cut.deb", whole[:length])
+
+
+def test_broken_bytes_never_hang_or_surprise(tmp_path: Path) -> None:
+    whole = make_deb(tmp_path, compression="none").read_bytes()
+    chance = random.Random(7)
+    path = tmp_path / "broken.deb"
+    started = time.monotonic()
+    for _ in range(600):
+        content = bytearray(whole)
+        for _ in range(chance.randrange(1, 6)):
+            content[chance.randrange(min(len(content), 3000))] = chance.randrange(256)
+        path.write_bytes(content)
+        try:
+            fields_of(control_bytes(path))
+        except (BadArchive, BadControl):
+            continue
+    assert time.monotonic() - started < 10
+
+
+def test_bombs_stop_at_the_bound(tmp_path: Path) -> None:
+    zeros = lzma.compress(tar(("./md5sums", bytes(archive.MOST_UNPACKED + 1)), ("./control", CONTROL)))
+    assert "more than" in refused(tmp_path / "a.deb", deb(zeros, "control.tar.xz"))
+    big = CONTROL + b" x" * archive.MOST_CONTROL
+    assert "control file is" in refused(tmp_path / "b.deb", deb(tar(("control", big))))
+    many = ar(("debian-binary", b"2.0\n"), *(("_x", b""),) * 40)
+    assert "members" in refused(tmp_path / "c.deb", many)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "begin as an ar"),
+        (b"MZ not a package", "begin as an ar"),
+        (ar(("debian-binary", b"3.0\n"), ("control.tar", b""), ("data.tar", b"")), "format version"),
+        (ar(("debian-binary", b"2.0\n"), ("data.tar", b""), ("control.tar", b"")), "are wanted"),
+        (ar(("debian-binary", b"2.0\n"), ("control.tar", b"")), "are wanted"),
+        (deb(b"junk" * 9, "control.tar.xz"), "does not unpack"),
+        (deb(b"junk" * 9, "control.tar.gz"), "does not unpack"),
+        (deb(b"junk", "control.tar.bz2"), "not known"),
+        (deb(tar(("./other", b""))), "no file named control"),
+        (deb(tar(("./control", CONTROL))[:550]), "truncated"),
+        (deb(b"x" * 1024), "broken header"),
+        (deb(tar()).replace(b"10240     `", b"99999999  `", 1), "truncated"),
+        (deb(tar()).replace(b"10240     `", b"-1024     `", 1), "truncated"),
+    ],
+)
+def test_says_what_is_wrong(tmp_path: Path, content: bytes, told: str) -> None:
+    assert told in refused(tmp_path / "a.deb", content)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (CONTROL + b"\nPackage: bb\n", "neither a field"),
+        (CONTROL + b"package: bb\n", "stands twice"),
+        (CONTROL + b"Filename: pool/x\n", "archive's to set"),
+        (CONTROL + b"Tag: \xff\n", "UTF-8"),
+        (CONTROL + b"Tag: a\rb\n", "control character"),
+        (b" leading\n" + CONTROL, "neither a field"),
+        (CONTROL.replace(b"Maintainer: A <a@b>\n", b""), "no field Maintainer"),
+        (CONTROL + b"#comment: x\n", "neither a field"),
+        (b"", "neither a field"),
+    ],
+)
+def test_control_is_one_sound_stanza(text: bytes, told: str) -> None:
+    with pytest.raises(BadControl, match=told):
+        control.fields_of(text)

@@ -1,0 +1,165 @@
+"""The texts that clients read: golden files, with dpkg-scanpackages as the judge of entries."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders.apt import layout, release, suite
+from builders.apt.index import Entry, ordered, parse, render
+from builders.apt.live import digest_of
+from builders.errors import PublishError
+from builders.settings import Repository, Settings
+
+from .support import DATE, Publisher
+
+RICH = {
+    "Source": "reef-source (1.0)",
+    "Homepage": "https://example.org",
+    "Section": "libs",
+    "Priority": "optional",
+    "Multi-Arch": "same",
+    "Installed-Size": "12",
+    "Provides": "reef-demo-tf2.14",
+    "Depends": "libc6 (>= 2.36),\n libstdc++6 (>= 12)",
+    "X-Reef-Train": "2.14",
+    "Task": "demo",
+}
+
+
+def test_packages_text(publisher: Publisher, golden: Callable[[str, str], None]) -> None:
+    publisher.publish(
+        publisher.deb("libreef1", "1:1.10-1", fields=RICH),
+        publisher.deb("libreef1", "1:1.9-1", fields=RICH),
+        publisher.deb("reef-data", "3", "all"),
+        publisher.deb("reef-tool", "2.0~rc1-1", "armhf"),
+    )
+    stable = re.sub(r"^(Size|SHA256): .*$", r"\1: -", publisher.index(), flags=re.MULTILINE)
+    golden("Packages", stable)
+
+
+def test_entries_are_those_of_dpkg_scanpackages(publisher: Publisher) -> None:
+    publisher.publish(
+        publisher.deb("libreef1", "1:1.10-1", fields=RICH), publisher.deb("libreef1", "1:1.9-1", fields=RICH)
+    )
+    judge = subprocess.run(
+        ["dpkg-scanpackages", "--multiversion", "--arch", "arm64", "pool"],
+        cwd=publisher.repository, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    without = re.sub(r"^(MD5sum|SHA1): .*\n", "", judge, flags=re.MULTILINE)
+    assert sorted(publisher.index().strip().split("\n\n")) == sorted(without.strip().split("\n\n"))
+
+
+def test_release_text(golden: Callable[[str, str], None]) -> None:
+    settings = Settings(repository=Repository(origin="Lab", label="Lab boards"))
+    entries = [
+        Entry(name, "1", "arm64", f"pool/{component}/r/reef/{name}_1_arm64.deb", 1, "0" * 64, f"{name}\n".encode())
+        for name, component in (("reef-tool", "main"), ("reef-tool-dbgsym", "debug"))
+    ]
+    new = suite.next_suite(settings, "trixie", None, entries, DATE)
+    text = new.release((name, content) for name, content in new.index_files() if name.endswith("Packages"))
+    golden("Release", text.decode())
+
+
+def test_sources_text(golden: Callable[[str, str], None]) -> None:
+    settings = Settings(repository=Repository(label="Lab boards", url="https://apt.example.org/lab"))
+    assert suite.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
+    golden("lab-boards-trixie.sources", suite.sources_text(settings, Path("/srv/apt"), "trixie", "A" * 40))
+    at_home = suite.sources_text(Settings(), Path("/srv/my apt"), "trixie", "A" * 40)
+    assert "URIs: file:///srv/my%20apt\n" in at_home
+
+
+@pytest.mark.parametrize("url", ["no url", "https://a b", "https://a\nSigned-By: x", ""])
+def test_url_must_be_one(url: str) -> None:
+    settings = Settings(repository=Repository(url=url or "-"))
+    with pytest.raises(PublishError, match="not a URL"):
+        suite.sources_text(settings, Path("/srv"), "trixie", "A" * 40)
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "version", "place"),
+    [
+        ("libtensorflow-lite2.14.1", "tensorflow-lite", "2.14.1-1~deb13", "t/tensorflow-lite"),
+        ("libedgetpu1", "libedgetpu", "1:16.0-1", "libe/libedgetpu"),
+        ("lib", "lib", "1", "l/lib"),
+        ("g++-x", "g++-x (3)", "1", "g/g++-x"),
+    ],
+)
+def test_pool_path(package: str, source: str, version: str, place: str) -> None:
+    fields = {"Package": package, "Source": source, "Version": version, "Architecture": "arm64"}
+    file = f"{package}_{version.rpartition(':')[2]}_arm64.deb"
+    assert layout.pool_path(fields, "main", "x.deb") == f"pool/main/{place}/{file}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Package": "../evil"},
+        {"Package": "UPPER"},
+        {"Package": "a b"},
+        {"Source": "../../etc"},
+        {"Source": "..", "Package": "ok-name"},
+        {"Version": "1/../../x"},
+        {"Version": ""},
+        {"Version": "1\n2"},
+        {"Architecture": "arm64/../x"},
+    ],
+)
+def test_unsafe_names_are_refused(wrong: dict[str, str]) -> None:
+    fields = {"Package": "reef-demo", "Version": "1", "Architecture": "arm64", **wrong}
+    with pytest.raises(PublishError, match="not a safe"):
+        layout.pool_path(fields, "main", "x.deb")
+
+
+def test_index_is_read_as_it_was_written() -> None:
+    names = ["1:1.0", "1.10-1", "1.9-1", "1.9~rc1-1"]
+    entries = [
+        Entry("reef-demo", v, "all", f"pool/main/r/reef/reef-demo_{i}_all.deb", 5, "a" * 64,
+              f"Package: reef-demo\nVersion: {v}\nArchitecture: all\nFilename: pool/main/r/reef/reef-demo_{i}_all.deb\n"
+              f"Size: 5\nSHA256: {'a' * 64}\n".encode())
+        for i, v in enumerate(names)
+    ]  # fmt: skip
+    in_order = ordered(entries)
+    assert [entry.version for entry in in_order] == ["1.9~rc1-1", "1.9-1", "1.10-1", "1:1.0"]
+    assert list(parse(render(in_order, "armhf"), "x")) == in_order
+
+
+@pytest.mark.parametrize(
+    "filename", ["pool/../../etc/passwd.deb", "/pool/main/a.deb", "dists/a.deb", "pool/main/a", "pool/.a/b.deb"]
+)
+def test_index_paths_stay_in_the_pool(filename: str) -> None:
+    text = f"Package: aa\nVersion: 1\nArchitecture: all\nFilename: {filename}\nSize: 1\nSHA256: {'a' * 64}\n"
+    with pytest.raises(PublishError, match="not a safe path"):
+        list(parse(text.encode(), "Packages"))
+
+
+def test_release_is_read_as_it_was_written() -> None:
+    fields = release.release_fields(
+        origin="O", label="L", suite="trixie", date=DATE, architectures=["arm64"], components=["main"]
+    )
+    written = release.Release(fields, {"main/binary-arm64/Packages": digest_of(b"x")})
+    read = release.parse_release(written.render(), "Release")
+    assert (dict(read.fields), dict(read.files)) == (fields, dict(written.files))
+    assert read.date == DATE
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"nonsense\n", "not a line"),
+        (b"Suite: x\n", "no field Date"),
+        (b"Suite: x\nDate: never\nArchitectures: a\nComponents: b\nSHA256:\n", "no date"),
+        (b"Suite: x\n " + b"a" * 64 + b" 1 ../x\n", "not a line"),
+    ],
+)
+def test_release_that_is_none(content: bytes, told: str) -> None:
+    with pytest.raises(PublishError, match=told):
+        release.parse_release(content, "Release")
+
+
+@pytest.mark.parametrize("origin", ["", "a\nb", "  "])
+def test_origin_must_be_a_line(origin: str) -> None:
+    with pytest.raises(PublishError, match="origin"):
+        release.release_fields(origin=origin, label="L", suite="s", date=0, architectures=[], components=[])
