@@ -1,0 +1,99 @@
+"""The plan is pure: recorded and wanted documents in, steps with reasons out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from builders.debfile import sha256_of
+from builders.plan import Change, Wanted, differences, plan
+from builders.products import DebFile, FetchedSource, StepRecord
+from builders.recipe import load_recipe
+from builders.state import RECORD, Record, digest, read_record, write_record
+from builders.target import parse_target
+
+HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+DOCUMENT: dict[str, Any] = {
+    "sources": {"tensorflow": {"sha256": "aa"}},
+    "debian": {"rules": "1", "control": "2"},
+    "root": {"packages": ["a", "b"]},
+}
+
+
+def wanted(document: dict[str, Any]) -> Wanted:
+    return Wanted(HELLO, parse_target("trixie/arm64"), "cross", document)
+
+
+def record(folder: Path, document: dict[str, Any]) -> Record:
+    path = folder / "x_1_arm64.deb"
+    path.write_bytes(b"deb")
+    debs = (DebFile(path, "x", "1", "arm64", 3, sha256_of(path)),)
+    return Record(
+        document,
+        debs,
+        (FetchedSource("s", "archive", "u", "sha256:aa"),),
+        (StepRecord("run", 2.0, 5),),
+        (1, 2),
+        "chroot",
+    )
+
+
+def reasons(before: dict[str, Any], after: dict[str, Any], tmp_path: Path) -> tuple[str, ...]:
+    [step] = plan([wanted(after)], {wanted(after).key: record(tmp_path, before)})
+    assert (step.action == "keep") == (step.reasons == ("up to date",))
+    return step.reasons
+
+
+def test_never_built() -> None:
+    [step] = plan([wanted(DOCUMENT)], {})
+    assert (step.action, step.reasons) == ("build", ("never built",))
+
+
+def test_up_to_date_unless_forced(tmp_path: Path) -> None:
+    assert reasons(DOCUMENT, DOCUMENT, tmp_path) == ("up to date",)
+    [step] = plan([wanted(DOCUMENT)], {wanted(DOCUMENT).key: record(tmp_path, DOCUMENT)}, force=True)
+    assert step.action == "build"
+
+
+def test_each_change_has_its_reason(tmp_path: Path) -> None:
+    changed = DOCUMENT | {"sources": {"tensorflow": {"sha256": "bb"}}, "debian": {"rules": "9", "control": "2"}}
+    assert reasons(DOCUMENT, changed, tmp_path) == (
+        "packaging changed (rules)",
+        "source digest changed (tensorflow.sha256)",
+    )
+    assert reasons(DOCUMENT, DOCUMENT | {"root": {"packages": ["a"]}}, tmp_path) == ("build root changed",)
+    assert reasons(DOCUMENT, DOCUMENT | {"new": 1}, tmp_path) == ("new changed",)
+
+
+def test_differences_name_paths_and_values() -> None:
+    assert differences({"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1]}, "d": 3}) == [
+        Change("a.b", 1, 2),
+        Change("d", None, 3),
+    ]
+    assert differences({"a": (1, 2)}, {"a": [1, 2]}) == []
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    one = record(tmp_path, DOCUMENT)
+    write_record(tmp_path, one)
+    assert read_record(tmp_path) == one
+
+
+def test_a_record_is_as_absent_when_anything_under_it_changed(tmp_path: Path) -> None:
+    one = record(tmp_path, DOCUMENT)
+    assert read_record(tmp_path) is None
+    write_record(tmp_path, one)
+    document = (tmp_path / RECORD).read_text()
+    for broken in (document[:-20], "[]", json.dumps(json.loads(document) | {"format": 0})):
+        (tmp_path / RECORD).write_text(broken)
+        assert read_record(tmp_path) is None
+    (tmp_path / RECORD).write_text(document)
+    assert read_record(tmp_path) == one
+    one.debs[0].path.write_bytes(b"dex")
+    assert read_record(tmp_path) is None
+    one.debs[0].path.unlink()
+    assert read_record(tmp_path) is None
+
+
+def test_digest_ignores_the_order_of_keys() -> None:
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})

@@ -1,0 +1,118 @@
+"""Recipes: what is wrong in one is told with file, line and the nearest legal name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from builders.arch import AMD64, ARM64
+from builders.errors import InputError
+from builders.recipe import Recipe, choose, load_recipe, load_recipes
+from builders.target import parse_target
+
+HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+
+
+def written(folder: Path, change: str = "", by: str = "", name: str = "reef-hello") -> Path:
+    text = (HELLO / "recipe.yml").read_text()
+    assert change in text
+    place = folder / name
+    place.mkdir(parents=True)
+    (place / "recipe.yml").write_text(text.replace(change, by, 1) if change else text)
+    for file in ("files", "checks"):
+        (place / file).symlink_to(HELLO / file)
+    return place
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_recipe(folder)
+    return str(caught.value)
+
+
+def line_of(folder: Path, text: str) -> int:
+    lines = (folder / "recipe.yml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def test_the_miniature_is_read(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path))
+    assert recipe.debian_version(parse_target("trixie/arm64")) == "1.2-2~deb13"
+    assert recipe.debian_version(parse_target("bullseye/arm64"), recipe.changelog[1]) == "1.2-1~deb11"
+    assert recipe.epoch == 1769860800
+    assert recipe.serves(parse_target("trixie/armhf"))
+    assert not recipe.serves(parse_target("bookworm/arm64"))
+
+
+def test_an_unknown_key_is_told_with_line_and_nearest(tmp_path: Path) -> None:
+    folder = written(tmp_path, "homepage:", "homepag:")
+    told = refused(folder)
+    assert f"recipe.yml:{line_of(folder, 'homepag:')}: unknown key 'homepag'; did you mean 'homepage'?" in told
+    assert "missing key 'homepage'" in told
+
+
+def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
+    folder = written(tmp_path, "multi_arch: same", "multi_arhc: same")
+    assert (
+        f"recipe.yml:{line_of(folder, 'multi_arhc')}: unknown key 'packages.0.multi_arhc'; did you mean 'multi_arch'?"
+        in refused(folder)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "by", "told"),
+    [
+        ("suites: [trixie]", "suites: [trixi]", "unknown suite 'trixi'; did you mean 'trixie'?"),
+        ("armhf", "armhv", "unknown architecture 'armhv'; did you mean 'armhf'?"),
+        ("find: GREETED", "find: '('", "not a regular expression"),
+        ("    local: {path: source}\n", "", "exactly one of archive, debian, git, local"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "a time zone is wanted"),
+        ('version: "1.2"', 'version: "1-2"', "String should match pattern"),
+        ("checks/greeting.sh", "checks/absent.sh", "files that the recipe names are missing"),
+        ("name: reef-hello\n", "name: reef-hallo\n", "its folder 'reef-hello'"),
+        ("    local: {path: source}", "    git: {url: x, commit: abc}", "sources.0.git.commit"),
+    ],
+)
+def test_wrong_values_are_told(tmp_path: Path, change: str, by: str, told: str) -> None:
+    assert told in refused(written(tmp_path, change, by))
+
+
+def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    folder = written(tmp_path, "license: Apache-2.0", "license: [")
+    told = refused(folder)
+    assert "not valid YAML" in told
+    assert "recipe.yml:" in told
+
+
+def test_no_recipe_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no recipes in"):
+        load_recipes(tmp_path)
+
+
+def named(name: str, *against: str) -> Recipe:
+    data = yaml.safe_load((HELLO / "recipe.yml").read_text())
+    data["name"] = name
+    data["build"]["recipes"] = {other: ["x1"] for other in against}
+    return Recipe.model_validate(data)
+
+
+def test_recipes_come_after_what_they_build_against() -> None:
+    recipes = {name: named(name, *against) for name, against in {"aa": ["bb"], "bb": ["cc"], "cc": []}.items()}
+    assert [recipe.name for recipe in choose(recipes, ["aa"])] == ["cc", "bb", "aa"]
+    assert [recipe.name for recipe in choose(recipes, [])] == ["cc", "bb", "aa"]
+    assert [recipe.name for recipe in choose(recipes, ["bb"])] == ["cc", "bb"]
+
+
+def test_a_circle_and_an_unknown_recipe_are_told() -> None:
+    recipes = {"aa": named("aa", "bb"), "bb": named("bb", "aa")}
+    with pytest.raises(InputError) as caught:
+        choose(recipes, [])
+    assert "aa -> bb -> aa" in str(caught.value)
+    with pytest.raises(InputError, match="unknown recipe: 'ab'"):
+        choose(recipes, ["ab"])
+
+
+def test_the_strategy_is_native_on_the_targets_cpu() -> None:
+    recipe = named("aa")
+    assert recipe.strategy_for(ARM64, parse_target("trixie/arm64")) == "native"
+    assert recipe.strategy_for(AMD64, parse_target("trixie/arm64")) == "cross"

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from builders.errors import InputError
+from builders.settings import Settings, load_settings
+
+
+def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
+    assert load_settings(tmp_path) == Settings()
+    assert [str(target) for target in Settings().default_targets()] == ["trixie/arm64"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("mirors: {}\n", "reef.yml:1: unknown key 'mirors'; did you mean 'mirrors'?"),
+        ("repository:\n  orign: x\n", "reef.yml:2: unknown key 'repository.orign'; did you mean 'origin'?"),
+        ("targets: [trixie/amr64]\n", "did you mean 'arm64'?"),
+        ("jobs: 0\n", "jobs: Input should be greater than or equal to 1"),
+        ("- a\n", "a mapping of keys to values is wanted"),
+    ],
+)
+def test_wrong_settings_are_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "reef.yml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_settings(tmp_path)
+    assert told in str(caught.value)

@@ -1,0 +1,103 @@
+"""Locks, scratch and whole writing, against real other processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.errors import BusyError, DiskError
+from builders.workspace import Workspace, remove_tree, write_whole
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from builders.workspace import Workspace
+with Workspace(Path(sys.argv[1])).{call}:
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(folder: Path, call: str) -> "subprocess.Popen[str]":
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD.format(call=call), str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout
+    assert child.stdout.readline() == "held\n"
+    return child
+
+
+def end(child: "subprocess.Popen[str]") -> None:
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def test_a_lock_excludes_another_process_and_falls_with_it(tmp_path: Path) -> None:
+    child = holder(tmp_path, "locked('one')")
+    space = Workspace(tmp_path)
+    with (
+        pytest.raises(BusyError, match="another run of Reef holds the thing"),
+        space.locked("one", wait_s=0, what="the thing"),
+    ):
+        pass
+    end(child)
+    with space.locked("one", wait_s=5):
+        pass
+
+
+def test_sweep_takes_what_the_dead_left_and_spares_the_living(tmp_path: Path) -> None:
+    dead, living = holder(tmp_path, "scratch_folder('dead')"), holder(tmp_path, "scratch_folder('living')")
+    end(dead)
+    space = Workspace(tmp_path)
+    removed = space.sweep()
+    assert [path.name.split(".")[0] for path in removed] == ["dead"]
+    assert [path.name.split(".")[0] for path in space.scratch.iterdir() if path.is_dir()] == ["living"]
+    with pytest.raises(BusyError, match="at work"):
+        space.refuse_while_busy()
+    end(living)
+    space.refuse_while_busy()
+    space.sweep()
+    assert list(space.scratch.iterdir()) == []
+
+
+def test_scratch_is_removed_on_any_exception(tmp_path: Path) -> None:
+    space = Workspace(tmp_path)
+
+    def interrupted() -> None:
+        with space.scratch_folder("x") as folder:
+            (folder / "file").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(space.scratch.iterdir()) == []
+
+
+def test_write_whole_replaces_or_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "file"
+    write_whole(path, "first")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError, match="no space left"):
+        write_whole(path, "second")
+    assert path.read_text() == "first"
+    assert [child.name for child in path.parent.iterdir()] == ["file"]
+
+
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError, match="cannot use"), Workspace(tmp_path / "file").locked("x"):
+        pass
+
+
+def test_remove_tree_takes_what_is_not_there(tmp_path: Path) -> None:
+    remove_tree(tmp_path / "absent")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    remove_tree(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
