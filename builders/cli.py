@@ -23,7 +23,8 @@ from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.workspace import disk_error, remove_tree
 
-FOLDER = Path(__file__).parent.parent
+FOLDER = Path(os.environ.get("REEF_FOLDER") or Path(__file__).parent.parent).resolve()
+"""The project: reef.yml, recipes and artifacts. This checkout, unless the variable names a folder of the user's own."""
 INTERRUPTED = 130
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
 
@@ -65,7 +66,7 @@ def _tell(error: ReefError) -> None:
 
 
 def open_project(log: Log | None = None) -> Project:
-    """Open the project that this checkout is."""
+    """Open the project in `FOLDER`."""
     return Project.open(FOLDER, log or Log())
 
 

@@ -110,6 +110,7 @@ class ChrootEngine:
                     timeout_s=job.limits.time_s,
                 )
             except process.ProgramFailed as error:
+                roots.full_disk(error, scratch)
                 self._keep(job, scratch)
                 raise BuildError(
                     f"{name} of {job.name} failed with status {error.completed.returncode}",

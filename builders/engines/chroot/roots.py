@@ -1,7 +1,9 @@
 """Build roots made by mmdebstrap and cached by a readable manifest."""
 
+import errno
 import hashlib
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from builders.errors import RootError
 from builders.log import Log
 from builders.products import Root
 from builders.settings import Settings
-from builders.workspace import Workspace
+from builders.workspace import Workspace, disk_error
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
@@ -100,11 +102,18 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         try:
             process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
         except process.ProgramFailed as error:
+            full_disk(error, folder)
             raise RootError(
                 f"the root {key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",
                 f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another",
             ) from error
+
+
+def full_disk(error: process.ProgramFailed, folder: Path) -> None:
+    """Raise DiskError where a program failed for want of space; it says so in its last lines."""
+    if os.strerror(errno.ENOSPC) in error.completed.tail:
+        raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
 def _shared_archives(workspace: Workspace) -> list[str]:
