@@ -109,6 +109,7 @@ def test_bombs_stop_at_the_bound(tmp_path: Path) -> None:
         (deb(tar(("./other", b""))), "no file named control"),
         (deb(tar(("./control", CONTROL))[:550]), "truncated"),
         (deb(b"x" * 1024), "broken header"),
+        (deb(tar(("./control", CONTROL)).replace(b"0000644", b"0000645", 1)), "broken header"),
         (deb(tar()).replace(b"10240     `", b"99999999  `", 1), "truncated"),
         (deb(tar()).replace(b"10240     `", b"-1024     `", 1), "truncated"),
     ],
