@@ -36,7 +36,7 @@ class Archive(Model):
 
     urls: Annotated[list[str], pydantic.Field(min_length=1)]
     sha256: Sha256
-    strip: int = 1
+    strip: Annotated[int, pydantic.Field(ge=0)] = 1
     """Leading path components dropped on unpacking."""
 
 
@@ -45,7 +45,7 @@ class DebianPool(Model):
 
     path: Annotated[str, pydantic.StringConstraints(pattern=r"^pool/.+")]
     sha256: Sha256
-    strip: int = 1
+    strip: Annotated[int, pydantic.Field(ge=0)] = 1
 
 
 class Git(Model):
@@ -85,7 +85,7 @@ class Source(SourceKinds):
     """A source, where it is unpacked in the tree, and other packings of the same content."""
 
     name: SourceName
-    unpack: str = "."
+    unpack: RelativePath = "."
     alternatives: list[SourceKinds] = []
     """Tried in order where the first way cannot be had; each has a digest of its own."""
 
@@ -263,6 +263,14 @@ class Recipe(Model):
     checks: list[Check] = []
 
     _folder: Path = pydantic.PrivateAttr(default=Path())
+
+    @pydantic.field_validator("sources")
+    @classmethod
+    def _named_once(cls, value: list[Source]) -> list[Source]:
+        names = [source.name for source in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two sources have one name: {', '.join(twice)}")
+        return value
 
     @property
     def folder(self) -> Path:

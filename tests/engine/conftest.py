@@ -1,0 +1,130 @@
+"""Real projects for the engine's tests: the miniature recipe, artifacts of their own, and roots shared by all.
+
+The projects lie under the checkout's ``artifacts/tests``, on the disk that real runs use.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from builders.workspace import remove_tree
+
+CHECKOUT = Path(__file__).parents[2]
+HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
+INVOKE = Path(sys.executable).with_name("invoke")
+
+
+class Place:
+    """One project on disk, and the real command line on it."""
+
+    def __init__(self, folder: Path, caches: Path | None) -> None:
+        self.folder = folder
+        self.artifacts = folder / "artifacts"
+        self.artifacts.mkdir(parents=True)
+        self.recipe = folder / "recipes" / "reef-hello"
+        shutil.copytree(HELLO, self.recipe)
+        (folder / "reef.yml").write_text("maintainer: Reef <reef@example.org>\n")
+        if caches:
+            caches.mkdir(parents=True, exist_ok=True)
+            (self.artifacts / "cache").symlink_to(caches)
+
+    def edit(self, before: str, after: str, file: str = "recipe.yml") -> None:
+        path = self.recipe / file
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in ("CI", "GITHUB_ACTIONS", "GITLAB_CI")}
+        return kept | {"REEF_FOLDER": str(self.folder), "REEF_GNUPGHOME": str(self.folder / "gnupg")}
+
+    def start(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
+        """Start ``invoke`` on this project, its output going to the file ``output``."""
+        with (self.folder / "output").open("w") as output:
+            return subprocess.Popen(
+                [str(INVOKE), "--search-root", str(CHECKOUT), *words],
+                env=self.environment() | extra, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                text=True, start_new_session=True, cwd="/",
+            )  # fmt: skip
+
+    def run(self, *words: str, status: int = 0, **extra: str) -> str:
+        """Run ``invoke`` on this project and return what it printed; its status must be ``status``."""
+        child = self.start(*words, **extra)
+        child.wait(timeout=1800)
+        output = (self.folder / "output").read_text()
+        assert child.returncode == status, output
+        assert "Traceback" not in output
+        return output
+
+    def log_text(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in (self.artifacts / "logs").rglob("*.log"))
+
+    def when(self, child: "subprocess.Popen[str]", there: Callable[[], bool], timeout_s: float = 600) -> None:
+        """Wait until ``there()``; the child must still be running then."""
+        until = time.monotonic() + timeout_s
+        while not there():
+            assert child.poll() is None, (self.folder / "output").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def left_behind(self) -> list[str]:
+        """Return mounts of this machine and processes that still have to do with this project."""
+        mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if str(self.folder) in line]
+        listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        return mounts + [line for line in listed.splitlines() if str(self.artifacts) in line]
+
+
+def gone(place: Place, timeout_s: float = 10) -> list[str]:
+    """Return what is left behind after a moment in which the kernel may still end it."""
+    until = time.monotonic() + timeout_s
+    while (left := place.left_behind()) and time.monotonic() < until:
+        time.sleep(0.1)
+    return left
+
+
+@pytest.fixture(scope="session")
+def shared_caches() -> Path:
+    """The checkout's own caches: roots that the tests make are made once, and serve real runs too."""
+    return CHECKOUT / "artifacts" / "cache"
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, shared_caches: Path) -> Iterator[Place]:
+    """A project of the test's own that shares roots and caches with the others."""
+    yield from _place(request.node.name, shared_caches)
+
+
+@pytest.fixture(scope="module")
+def module_place(request: pytest.FixtureRequest, shared_caches: Path) -> Iterator[Place]:
+    """One project for all tests of a module that only look."""
+    yield from _place(request.node.name, shared_caches)
+
+
+@pytest.fixture
+def lonely_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A project with empty caches."""
+    yield from _place(request.node.name, None)
+
+
+def _place(name: str, caches: Path | None) -> Iterator[Place]:
+    short = re.sub(r"\W+", "-", name.removesuffix(".py").rsplit("/", maxsplit=1)[-1])[:30]
+    folder = CHECKOUT / "artifacts" / "tests" / f"{short}-{os.urandom(3).hex()}"
+    made = Place(folder, caches)
+    yield made
+    if (made.artifacts / "cache").is_symlink():
+        (made.artifacts / "cache").unlink()
+    remove_tree(folder)
+
+
+def kill(child: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> int:
+    """Send one signal to the started process alone, as a user's kill does, and return its status."""
+    os.kill(child.pid, number)
+    return child.wait(timeout=60)

@@ -1,0 +1,121 @@
+"""A whole build of the miniature recipe, by the command line, in a real cross root."""
+
+import json
+import time
+
+import pytest
+
+from builders.debfile import control_of, members
+from tests.engine.conftest import Place
+
+BUILT = "builds/reef-hello/trixie-arm64"
+
+
+@pytest.fixture(scope="module")
+def built(module_place: Place) -> Place:
+    module_place.run("build-arm")
+    return module_place
+
+
+def test_proper_packages_come_out(built: Place) -> None:
+    folder = built.artifacts / BUILT
+    fields = {path.name.split("_")[0]: control_of(path) for path in folder.glob("*.deb")}
+    assert set(fields) == {
+        "libreef-greet1", "libreef-greet1-dbgsym", "libreef-greet-dev", "reef-hello", "reef-hello-dbgsym",
+    }  # fmt: skip
+    assert {(f["Version"], f["Architecture"]) for f in fields.values()} == {("1.2-2~deb13", "arm64")}
+    assert fields["reef-hello"]["Maintainer"] == "Reef <reef@example.org>"
+    depends = fields["reef-hello"]["Depends"]
+    assert "libreef-greet1 (>= 1.2)" in depends
+    assert "libc6 (>= 2." in depends
+    assert fields["libreef-greet1"]["Multi-Arch"] == "same"
+    assert len(list(folder.glob("*.buildinfo"))) == 1
+    assert len(list(folder.glob("*.changes"))) == 1
+
+
+def test_debian_made_what_the_recipe_asked_for(built: Place) -> None:
+    [deb] = (built.artifacts / BUILT).glob("reef-hello_*.deb")
+    files = {entry.name.removeprefix("./"): content for entry, content in members(deb) if entry.isfile()}
+    for wanted in (
+        "usr/bin/reef-hello", "etc/reef-hello.conf", "usr/lib/systemd/system/reef-hello.service",
+        "usr/lib/udev/rules.d/60-reef-hello.rules", "usr/share/man/man1/reef-hello.1.gz",
+        "usr/share/doc/reef-hello/copyright", "usr/share/doc/reef-hello/changelog.Debian.gz",
+    ):  # fmt: skip
+        assert wanted in files, sorted(files)
+    assert b"GREETED" not in (files["usr/bin/reef-hello"] or b"")
+    assert b"world" in (files["usr/bin/reef-hello"] or b"")
+
+
+def test_the_record_tells_time_memory_and_digests(built: Place) -> None:
+    record = json.loads((built.artifacts / BUILT / "record.json").read_text())
+    [step] = record["steps"]
+    assert step["seconds"] > 1
+    assert step["peak_memory_bytes"] > 10e6
+    assert len(record["debs"]) == 5
+    bom = json.loads((built.artifacts / BUILT / "reef-hello.cdx.json").read_text())
+    names = {component["name"] for component in bom["components"]}
+    assert {"reef-hello", "libreef-greet1", "gcc-14-aarch64-linux-gnu"} <= names
+
+
+def test_nothing_changed_builds_nothing(built: Place) -> None:
+    started = time.monotonic()
+    output = built.run("build-arm")
+    assert "up to date" in output
+    assert "▸" not in output
+    assert time.monotonic() - started < 30
+    assert "up to date" in built.run("build-arm", "--plan")
+    assert "up to date: nothing differs" in built.run("explain", "reef-hello")
+    listed = built.run("list")
+    assert "1.2-2~deb13" in listed
+    assert "stale" not in listed
+
+
+def test_packaging_alone_changes_without_compiling(place: Place) -> None:
+    place.run("build-arm")
+    place.edit("greeting for boards - program", "greeting for boards - the program")
+    assert "packaging changed (control)" in place.run("build-arm", "--plan")
+    assert "debian.control" in place.run("explain", "reef-hello")
+    assert "stale" in place.run("list")
+    output = place.run("build-arm")
+    record = json.loads((place.artifacts / BUILT / "record.json").read_text())
+    hits, compiled = record["ccache"]
+    assert hits == compiled > 0, output
+
+
+def test_a_changed_source_is_compiled_again(place: Place) -> None:
+    place.run("build-arm")
+    place.edit("hello, %s", "good morning, %s", "source/greet.c")
+    assert "source digest changed" in place.run("build-arm", "--plan")
+    place.run("build-arm")
+    [deb] = (place.artifacts / BUILT).glob("libreef-greet1_*.deb")
+    library = next(content for entry, content in members(deb) if entry.name.endswith("libreef-greet.so.1"))
+    assert b"good morning" in (library or b"")
+
+
+def test_a_file_changed_in_artifacts_is_built_again(place: Place) -> None:
+    place.run("build-arm")
+    [deb] = (place.artifacts / BUILT).glob("reef-hello_*.deb")
+    deb.write_bytes(b"rubbish")
+    assert "never built" in place.run("build-arm", "--plan")
+    place.run("build-arm")
+    assert control_of(deb)["Package"] == "reef-hello"
+
+
+def test_two_builds_in_two_fresh_roots_are_byte_identical(place: Place) -> None:
+    assert "5 .debs byte-identical" in place.run("build-arm", "--verify")
+
+
+def test_a_build_that_is_not_reproducible_is_told_by_file(place: Place) -> None:
+    place.edit(
+        "  compile: |\n",
+        '  compile: |\n    date +%s%N >> files-date; sed -i "s/hello, /hello $(date +%N), /" greet.c\n',
+    )
+    output = place.run("build-arm", "--verify", status=7)
+    assert "two builds of reef-hello for trixie/arm64 differ" in output
+    assert "./usr/lib/aarch64-linux-gnu/libreef-greet.so.1" in output
+
+
+def test_armhf_is_one_option_away(place: Place) -> None:
+    place.run("build-arm", "--target", "trixie/armhf")
+    [deb] = (place.artifacts / "builds/reef-hello/trixie-armhf").glob("reef-hello_*.deb")
+    assert control_of(deb)["Architecture"] == "armhf"

@@ -1,0 +1,167 @@
+"""What goes wrong in a real build: told in three parts, with its exit code, and nothing is left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill
+
+BUILT = "builds/reef-hello/trixie-arm64"
+SLEEPY = "  compile: |\n    echo compiling; sleep 600\n"
+
+
+def test_a_failing_script_tells_lines_log_and_the_way_in(place: Place) -> None:
+    place.edit("  compile: |\n", "  compile: |\n    echo the last words; exit 9\n")
+    output = place.run("build-arm", status=7)
+    assert "run of reef-hello/trixie/arm64/build failed" in output
+    assert "the last words" in output
+    log = place.artifacts / "logs/reef-hello/trixie/arm64/build-run.log"
+    assert f"full log: {log}" in output
+    assert "the last words" in log.read_text()
+    assert "./inv shell reef-hello/trixie/arm64/build" in output
+    assert not (place.artifacts / BUILT).exists()
+
+
+def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Place) -> None:
+    place.edit("  compile: |\n", "  compile: |\n    echo mark > marker; exit 9\n")
+    place.run("build-arm", status=7)
+    entered = subprocess.run(
+        [str(INVOKE), "--search-root", str(CHECKOUT), "shell", "reef-hello/trixie/arm64/build"],
+        env=place.environment(), input="cat /build/reef-hello-1.2/marker; echo arch=$(dpkg --print-architecture)\n",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "mark" in entered.stdout
+    assert "arch=amd64" in entered.stdout
+    assert gone(place) == []
+    place.edit("    echo mark > marker; exit 9\n", "")
+    place.run("build-arm")
+    assert "no root is kept" in place.run("shell", "reef-hello/trixie/arm64/build", status=3)
+
+
+def test_a_script_has_no_network_and_a_clean_environment(place: Place) -> None:
+    place.edit(
+        "  compile: |\n",
+        "  compile: |\n    test \"$(ls /sys/class/net)\" = lo || { ls /sys/class/net; exit 8; }\n"
+        "    test -z \"${REEF_SECRET:-}\"; test \"$LC_ALL\" = C.UTF-8; test \"$(hostname)\" = reef\n",
+    )  # fmt: skip
+    place.run("build-arm", REEF_SECRET="hush")
+
+
+def test_only_fetch_has_a_network(place: Place) -> None:
+    place.edit("build:\n", "build:\n  fetch: |\n    ls /sys/class/net > interfaces\n")
+    place.edit("  compile: |\n", "  compile: |\n    grep -qvx lo interfaces || { echo fetch had none; exit 8; }\n")
+    place.run("build-arm")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_ended_in_a_build_script(place: Place, number: int) -> None:
+    place.edit("  compile: |\n", SLEEPY)
+    child = place.start("build-arm")
+    place.when(child, lambda: "\ncompiling" in place.log_text())
+    status = kill(child, number)
+    if number == signal.SIGINT:
+        assert status == 130
+        assert "interrupted: nothing half-made is kept" in (place.folder / "output").read_text()
+    assert gone(place) == []
+    assert not (place.artifacts / BUILT).exists()
+    place.edit(SLEEPY, "  compile: |\n")
+    place.run("build-arm")
+    assert list((place.artifacts / "scratch").iterdir()) == []
+
+
+def test_killed_while_a_root_is_made(lonely_place: Place) -> None:
+    child = lonely_place.start("build-arm")
+    roots = lonely_place.artifacts / "cache" / "roots"
+    lonely_place.when(child, lambda: bool(list((lonely_place.artifacts / "scratch").glob("root.*/rootfs/usr/bin"))))
+    kill(child)
+    assert gone(lonely_place) == []
+    assert not list(roots.glob("*")) if roots.exists() else True
+    lonely_place.run("build-arm")
+    assert len(list(roots.glob("*/manifest.yml"))) == 1
+    assert list((lonely_place.artifacts / "scratch").iterdir()) == []
+
+
+def test_a_half_made_root_is_never_used(place: Place) -> None:
+    place.run("build-arm")
+    output = place.run("build-arm", "--force")
+    assert "make root" not in output
+    cache = (place.artifacts / "cache").resolve()
+    (place.artifacts / "cache").unlink()
+    (place.artifacts / "cache" / "roots").mkdir(parents=True)
+    [root] = [p for p in (cache / "roots").iterdir() if "amd64-arm64" in p.name and "reef" not in p.name][:1]
+    half = place.artifacts / "cache" / "roots" / root.name
+    (half / "rootfs").mkdir(parents=True)
+    output = place.run("build-arm", "--force")
+    assert "make root" in output
+
+
+def test_two_runs_at_once_build_once(place: Place) -> None:
+    place.edit("  compile: |\n", "  compile: |\n    sleep 3\n")
+    first = place.start("build-arm")
+    place.when(first, lambda: "▸ run reef-hello" in (place.folder / "output").read_text())
+    (place.folder / "output").rename(place.folder / "first")
+    output = place.run("build-arm")
+    assert first.wait(timeout=600) == 0
+    assert "run reef-hello" in (place.folder / "first").read_text()
+    assert "▸ run" not in output
+    assert "up to date" in output
+
+
+def test_a_full_disk_is_told_as_one(place: Place) -> None:
+    if os.geteuid() != 0:
+        script = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount"]
+    else:
+        script = ["unshare", "--mount"]
+    place.run("build-arm")  # roots and sources are made; what is small is the disk that the job works on
+    small = place.artifacts / "scratch"
+    place.edit("  compile: |\n", "  compile: |\n    head -c 60M /dev/zero > big\n")
+    done = subprocess.run(
+        [*script, "sh", "-euc", 'mount -t tmpfs -o size=40m tmpfs "$1"; shift; exec "$@"', "sh", str(small),
+         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm"],
+        env=place.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert "no space left on the disk" in done.stderr
+    assert "packaging changed" in place.run("build-arm", "--plan")
+
+
+def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: Path) -> None:
+    needed = ["setpriv", "dpkg-query", "apt-get", "apt-config", "sh", "env", "unshare", "mount", "true"]
+    for name in needed:
+        found = shutil.which(name)
+        assert found
+        (tmp_path / name).symlink_to(found)
+    output = place.run("build-arm", status=5, PATH=str(tmp_path))
+    assert "mmdebstrap is not installed; it makes build roots" in output
+    assert "apt-get install mmdebstrap" in output
+    assert "make root" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["build-arm", "--recipe", "reef-helo"], 3, "did you mean 'reef-hello'?"),
+        (["build-arm", "--target", "trixi/arm64"], 3, "did you mean 'trixie'?"),
+        (["build-arm", "--target", "trixie/arm65"], 3, "did you mean 'arm64'?"),
+        (["build-arm", "--recipe", "reef-hello", "--target", "bookworm/arm64"], 3, "does not serve bookworm/arm64"),
+        (["build-arm", "--strategy", "magic"], 3, "unknown strategy: 'magic'"),
+        (["build-arm", "--engine", "steam"], 3, "unknown engine: 'steam'"),
+        (["publish-apt"], 3, "nothing to publish"),
+        (["shell"], 3, "which root?"),
+        (["clean", "--what", "everything"], 3, "unknown part: 'everything'"),
+    ],
+)
+def test_wrong_words_are_told(place: Place, words: list[str], status: int, told: str) -> None:
+    assert told in place.run(*words, status=status)
+
+
+def test_an_undefined_variable_is_told_with_its_place(place: Place) -> None:
+    place.edit("  compile: |\n", "  compile: |\n    echo {{ tripplet }}\n")
+    output = place.run("build-arm", status=8)
+    assert "debian/reef/compile.sh" in output
+    assert "'tripplet' is undefined" in output
+    assert "triplet" in output
