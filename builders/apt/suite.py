@@ -1,7 +1,9 @@
 """What a suite's next publication holds, worked out without touching a disk."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +60,15 @@ class NextSuite:
         return dateless[0] != dateless[1] or len(self.entries) != len(self.live.entries)
 
     def index_files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each index file's path below ``dists/<suite>`` and its bytes."""
-        for component in self.components:
-            entries = [entry for entry in self.entries if entry.component == component]
-            for architecture in self.architectures:
-                plain = render(entries, architecture)
-                for suffix, compressed in FORMS.items():
-                    yield f"{component}/binary-{architecture}/Packages{suffix}", compressed(plain)
+        """Yield each index file's path below ``dists/<suite>`` and its bytes, compressed on all cores."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for component in self.components:
+                entries = [entry for entry in self.entries if entry.component == component]
+                for architecture in self.architectures:
+                    plain = render(entries, architecture)
+                    forms = pool.map(lambda form, content=plain: form(content), FORMS.values())
+                    for suffix, content in zip(FORMS, forms, strict=True):
+                        yield f"{component}/binary-{architecture}/Packages{suffix}", content
 
     def release(self, files: Iterable[tuple[str, bytes]]) -> bytes:
         """Return the Release file over ``files``."""

@@ -16,6 +16,8 @@ UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, mode 0755 whatever the umask; raises DiskError."""
+    if path.is_dir():
+        return
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     with told(path):
         path.mkdir(parents=True, exist_ok=True)
