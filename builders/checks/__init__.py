@@ -1,1 +1,22 @@
-"""Reef: checks stage."""
+"""The checks stage: verdicts on .debs before they are published.
+
+`inspect` judges the files themselves; `install_job` makes the job that tries them on the target's CPU, for an engine to
+run, and `read_install` reads what it found. Nothing here repairs anything.
+"""
+
+from builders.checks.install import install_job
+from builders.checks.older import older_revision
+from builders.checks.outcome import read_install
+from builders.checks.report import failures, read_report, rows, write_report
+from builders.checks.static import inspect
+
+__all__ = [
+    "failures",
+    "inspect",
+    "install_job",
+    "older_revision",
+    "read_install",
+    "read_report",
+    "rows",
+    "write_report",
+]

@@ -1,0 +1,122 @@
+"""What an ELF file says of itself, read from its bytes: CPU, needed libraries, needed symbol versions.
+
+The layout is the System V ABI's (chapters 4 and 5); the ARM flags are those of "ELF for the Arm Architecture".
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import TypeVar
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+MAGIC = b"\x7fELF"
+ARCHIVE = b"!<arch>\n"
+THIN_ARCHIVE = b"!<thin>\n"
+RELOCATABLE = 1
+"""e_type of object files (ET_REL), such as the members of a static library."""
+GARBAGE_ERRORS = (ELFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+"""What pyelftools raises on damaged input, ELFError being only the one that it means to."""
+
+
+MOST_ENTRIES = 1000
+"""Of libraries that a file needs, and of symbol versions of one library; glibc defines about 60."""
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Elf:
+    """One ELF file (or member of a static library, named ``path(member)``).
+
+    ``kind`` is e_type, ``bits`` 32 or 64. ``needed`` are the libraries named by NEEDED entries, ``versions`` the pairs
+    (library, symbol version) that the dynamic linker will ask for. Files with debugging symbols only ask
+    for nothing. ``fault`` says why the file cannot be read, else it is empty.
+    """
+
+    path: str
+    bits: int = 0
+    little_endian: bool = True
+    kind: int = 0
+    machine: int = 0
+    flags: int = 0
+    needed: tuple[str, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    fault: str = ""
+
+
+def read_elves(path: str, content: bytes) -> Iterator[Elf]:
+    """Yield the ELF file that ``content`` is, or every one that it holds as a static library; others yield none."""
+    if content.startswith(MAGIC):
+        yield _read(path, content)
+    elif content.startswith(ARCHIVE):
+        yield from _read_archive(path, content)
+    elif content.startswith(THIN_ARCHIVE):
+        yield Elf(path, fault="a thin archive: its members lie outside the package")
+
+
+def _read(path: str, content: bytes) -> Elf:
+    try:
+        order = {1: "<", 2: ">"}[content[5]]
+        bits = {1: 32, 2: 64}[content[4]]
+        kind, machine = struct.unpack_from(f"{order}HH", content, 16)
+        (flags,) = struct.unpack_from(f"{order}I", content, 36 if bits == 32 else 48)
+        header = Elf(path, bits, order == "<", kind, machine, flags)
+        return header if kind == RELOCATABLE else _with_dynamic(header, content)
+    except GARBAGE_ERRORS as error:
+        return Elf(path, fault=f"not a whole ELF file ({type(error).__name__}: {error})")
+
+
+def _with_dynamic(header: Elf, content: bytes) -> Elf:
+    file = ELFFile(BytesIO(content))
+    if not file.num_sections():
+        return Elf(
+            header.path, fault="no section headers, so what it needs cannot be read (was it run through sstrip?)"
+        )
+    dynamic = file.get_section_by_name(".dynamic")
+    # dh_strip keeps the section's name in .debug files, as SHT_NOBITS without its content: not a DynamicSection.
+    needed = dynamic.iter_tags("DT_NEEDED") if isinstance(dynamic, DynamicSection) else iter(())
+    wanted = file.get_section_by_name(".gnu.version_r")
+    versions = wanted.iter_versions() if isinstance(wanted, GNUVerNeedSection) else iter(())
+    return replace(
+        header,
+        needed=tuple(str(vars(tag)["needed"]) for tag in _bounded(needed)),
+        versions=tuple(
+            (str(library.name), str(item.name)) for library, items in _bounded(versions) for item in _bounded(items)
+        ),
+    )
+
+
+def _bounded(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield ``items``, but refuse a count that only damage explains: pyelftools would walk in a circle for hours."""
+    for number, item in enumerate(items):
+        if number == MOST_ENTRIES:
+            raise ValueError(f"a table with more than {MOST_ENTRIES} entries")
+        yield item
+
+
+def _read_archive(path: str, content: bytes) -> Iterator[Elf]:
+    """Walk the members of an ar archive in GNU's form: long names stand in the member ``//``."""
+    names, offset = b"", len(ARCHIVE)
+    while offset < len(content):
+        name = content[offset : offset + 16].rstrip()
+        size_text = content[offset + 48 : offset + 58].strip()
+        start = offset + 60
+        if not size_text.isdigit() or start + int(size_text) > len(content):
+            yield Elf(path, fault=f"a damaged static library: no whole member at byte {offset}")
+            return
+        member = content[start : start + int(size_text)]
+        if name == b"//":
+            names = member
+        elif member.startswith(MAGIC):
+            yield _read(f"{path}({_member_name(name, names)})", member)
+        offset = start + len(member) + len(member) % 2
+
+
+def _member_name(name: bytes, names: bytes) -> str:
+    if name.startswith(b"/") and name[1:].isdigit():
+        name = names[int(name[1:]) :].partition(b"\n")[0]
+    return name.rstrip(b"/").decode(errors="replace")

@@ -1,0 +1,35 @@
+"""``lintian``: what Debian's own checker said inside the build root."""
+
+import re
+
+from builders.checks.faults import SHOWN, judged
+from builders.products import Verdict
+from builders.recipe import Recipe
+
+MARKER = re.compile(r"^lintian-exit=(\d+)$")
+FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"
+ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its output"
+
+
+def check_lintian(recipe: Recipe, output: str) -> Verdict:
+    """Judge lintian's text: a line ``E:`` fails, ``W:`` are counted, overridden tags (``O:``) are fine.
+
+    The last line must be ``lintian-exit=0``: without it lintian did not run to its end, which is a failure too.
+    """
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    marker = MARKER.match(lines[-1]) if lines else None
+    if marker is None:
+        return judged(
+            "lintian", recipe.name, ["lintian did not run: its output has no last line lintian-exit=0"], ABSENT_FIX
+        )
+    if marker[1] != "0":
+        told = [f"lintian itself failed with status {marker[1]}", *lines[-SHOWN:-1]]
+        return judged("lintian", recipe.name, told, "see the build's log")
+    errors = [line for line in lines if line.startswith("E: ")]
+    return judged("lintian", recipe.name, errors, FIX, passed=_counted(lines))
+
+
+def _counted(lines: list[str]) -> str:
+    warnings = sum(line.startswith("W: ") for line in lines)
+    overridden = sum(line.startswith("O: ") for line in lines)
+    return f"{warnings} warnings, {overridden} overridden"

@@ -1,0 +1,41 @@
+"""An older revision of a package, for trying the upgrade where none was published."""
+
+import tempfile
+from pathlib import Path
+
+from builders import process
+from builders.products import DebFile
+from builders.workspace import told
+
+SUFFIX = "~~older"
+"""Sorts before everything that could follow the version (deb-version(7): a tilde sorts before the end)."""
+
+
+def older_revision(deb: DebFile, folder: Path) -> Path:
+    """Write a .deb with the content of ``deb`` and a version just below it into ``folder``, and return its path.
+
+    Relations to exactly this version (its siblings) name the older version. Raises HostError where dpkg-deb fails,
+    DiskError where the folder cannot be written.
+    """
+    version = deb.version + SUFFIX
+    # An epoch's colon does not stand in file names (deb-version(7)).
+    path = folder / f"{deb.package}_{version.partition(':')[2] or version}_{deb.architecture}.deb"
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".older.") as scratch:
+            tree, made = Path(scratch, "tree"), Path(scratch, "made")
+            process.capture(["dpkg-deb", "-R", str(deb.path), str(tree)])
+            control = tree / "DEBIAN" / "control"
+            control.write_text(_renamed(control.read_text(encoding="utf-8"), deb.version, version), encoding="utf-8")
+            # Plain compression: newer hosts would choose one that bullseye's dpkg cannot read.
+            process.capture(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(tree), str(made)])
+            made.replace(path)
+    return path
+
+
+def _renamed(control: str, version: str, older: str) -> str:
+    lines = []
+    for line in control.splitlines():
+        is_version = line.lower().startswith("version:")
+        lines.append(f"Version: {older}" if is_version else line.replace(f"(= {version})", f"(= {older})"))
+    return "\n".join(lines) + "\n"

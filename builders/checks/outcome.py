@@ -1,0 +1,95 @@
+"""Reading back what the installation job found."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.checks.faults import SHOWN, judged
+from builders.products import Verdict
+from builders.recipe import Check, Recipe
+from builders.target import Target
+
+TABLE = "verdicts.tsv"
+FIXES = {
+    "install": "correct the relations or maintainer scripts in the recipe, or the staged repository",
+    "upgrade": "correct the relations (Breaks, Replaces) or maintainer scripts in the recipe",
+    "purge": "remove in postrm what the package makes at run time (Debian Policy 6.8), or let dpkg own it",
+    "run": "correct what the script runs, or the script; the job's log has its whole output",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the job's table; ``evidence`` is a file beside it."""
+
+    check: str
+    subject: str
+    outcome: str
+    evidence: str
+    text: str
+
+
+def read_install(recipe: Recipe, target: Target, output: Path) -> tuple[Verdict, ...]:
+    """Return the verdicts ``install`` and ``upgrade`` for each package, ``run:<name>`` for each check, and ``purge``.
+
+    ``output`` is the folder that the job of `install_job` handed back. Whatever it does not speak of is a failed
+    verdict; only an upgrade for which no older revision was given is left out.
+    """
+    rows = list(_rows(output / TABLE))
+    verdicts = []
+    for package in recipe.packages:
+        for check in ("install", "upgrade"):
+            own = [row for row in rows if (row.check, row.subject) == (check, package.name)]
+            if not (own and all(row.outcome == "skipped" for row in own)):
+                verdicts.append(_judged(check, package.name, own, target, output))
+    verdicts += [_run(recipe, check, rows, target, output) for check in recipe.checks]
+    verdicts.append(_purge(recipe, rows, target, output))
+    return tuple(verdicts)
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            cells = line.split("\t")
+            if len(cells) == 5:
+                yield Row(*cells)
+
+
+def _judged(check: str, subject: str, rows: list[Row], target: Target, output: Path) -> Verdict:
+    family = check.partition(":")[0]
+    if not rows:
+        return judged(check, subject, [f"the check did not run on {target}"], "see the job's log for what came before")
+    faults = [line for row in rows if row.outcome != "ok" for line in (row.text, *_evidence(output, row))]
+    return judged(check, subject, faults, FIXES[family], passed=rows[-1].text)
+
+
+def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: Path) -> Verdict:
+    name = f"run:{check.name}"
+    own = [row for row in rows if row.check == name]
+    verdict = _judged(name, recipe.name, own, target, output)
+    if not verdict.passed:
+        return verdict
+    printed = _lines(output / own[-1].evidence)
+    absent = [f"wanted this line: {line}" for line in check.expect if line not in printed]
+    if absent:
+        absent += ["but it printed:", *(f"  {line}" for line in printed[-SHOWN // 2 :])]
+    return judged(name, recipe.name, absent, f"see {check.script} in the recipe", passed=", ".join(check.expect))
+
+
+def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> Verdict:
+    own = [row for row in rows if row.check == "purge"]
+    if own and all(row.outcome == "ok" for row in own) and not any(row.check == "end" for row in rows):
+        own = []
+    return _judged("purge", recipe.name, own, target, output)
+
+
+def _evidence(output: Path, row: Row) -> list[str]:
+    lines = _lines(output / row.evidence) if row.evidence else []
+    if row.evidence.startswith("difference-"):
+        # comm(1) writes what stands only in its second file behind a tab.
+        return [f"  left behind: {line.strip()}" if line.startswith("\t") else f"  missing: {line}" for line in lines]
+    return [f"  {line}" for line in lines[-SHOWN // 2 :]]
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []

@@ -1,0 +1,30 @@
+"""Verdicts on .debs from their bytes alone."""
+
+from collections.abc import Sequence
+
+from builders.checks.contents import read_contents
+from builders.checks.cpu import check_cpu
+from builders.checks.floor import check_floor
+from builders.checks.lintian import check_lintian
+from builders.checks.policy import check_files
+from builders.checks.relations import check_depends
+from builders.checks.version import check_versions
+from builders.products import DebFile, Verdict
+from builders.recipe import Recipe
+from builders.target import Target
+
+
+def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
+    """Judge a build's .debs without running them: ``elf-cpu``, ``symbol-floor``, ``depends``, ``file-policy`` and
+    ``version`` for each package, ``lintian`` for the whole build.
+
+    ``lintian_output`` is what lintian printed in the build root, with the line ``lintian-exit=<status>`` at its end.
+    Raises PackageError for a .deb that cannot be read, or is not the one recorded.
+    """
+    verdicts: list[Verdict] = []
+    for deb in debs:
+        contents = read_contents(deb)
+        verdicts += (check(contents, target) for check in (check_cpu, check_floor, check_depends, check_files))
+    verdicts += check_versions(recipe, target, debs)
+    verdicts.append(check_lintian(recipe, lintian_output))
+    return tuple(verdicts)

@@ -1,0 +1,38 @@
+"""``version``: the packages are those that the recipe names, at the version that the suite wants."""
+
+from collections.abc import Sequence
+
+from builders.checks.contents import DEBUG_SUFFIX
+from builders.checks.faults import judged
+from builders.products import DebFile, Verdict
+from builders.recipe import Recipe
+from builders.target import Target
+
+
+def expected_version(recipe: Recipe, target: Target) -> str:
+    """Return the one version (Debian Policy 5.6.12) that every package of the build has: ``2.14.1-1~deb13``."""
+    entry = recipe.changelog[0]
+    return f"{entry.version or recipe.version}-{entry.revision}~deb{target.suite.release}"
+
+
+def check_versions(recipe: Recipe, target: Target, debs: Sequence[DebFile]) -> list[Verdict]:
+    """Judge the set of .debs: one verdict for each that is there, and for each that is missing."""
+    wanted = expected_version(recipe, target)
+    named = {package.name for package in recipe.packages}
+    verdicts = [_of_package(deb, wanted, named, debs) for deb in debs]
+    for name in sorted(named - {deb.package for deb in debs}):
+        verdicts.append(
+            judged("version", name, ["the recipe names this package, but the build made none"], "see the build's log")
+        )
+    return verdicts
+
+
+def _of_package(deb: DebFile, wanted: str, named: set[str], debs: Sequence[DebFile]) -> Verdict:
+    faults = []
+    if deb.version != wanted:
+        faults.append(f"{deb.path.name} has version {deb.version}, wanted: {wanted}")
+    if deb.package.removesuffix(DEBUG_SUFFIX) not in named:
+        faults.append(f"{deb.path.name}: the recipe names no package {deb.package}")
+    if sum(other.package == deb.package for other in debs) > 1:
+        faults.append(f"more than one .deb of the package {deb.package}")
+    return judged("version", deb.package, faults, "build it again from the recipe as it is now", passed=deb.version)

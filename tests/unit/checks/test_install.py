@@ -1,0 +1,196 @@
+"""The installation job: rounds, rendered scripts, and what is read back from it."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from builders.arch import AMD64
+from builders.checks import install_job, older_revision, read_install
+from builders.checks.install import KEYRING
+from builders.checks.rounds import arrange
+from builders.debfile import read_deb
+from builders.errors import CheckError
+from builders.products import BuildJob, DebFile, Input
+from builders.recipe import Recipe
+
+from .debs import AMD64_BOOKWORM, VERSION, make_deb, only, recipe_of
+
+CHECKS = [
+    {"name": "answer", "packages": ["tools", "dash"], "script": "checks/an answer.sh", "expect": ["digit=7", "ok"]},
+    {"name": "help", "packages": ["tools"], "script": "checks/help.sh"},
+]
+
+PURGED = "purge\tinstalled-1\tok\tpurge-installed-1.log\t"
+LEFT_BEHIND = "purge\tinstalled-1\tfailed\tdifference-installed-1.txt\tnot as before"
+
+
+def control(name: str, **fields: str) -> dict[str, str]:
+    return {"Package": name, "Version": VERSION} | fields
+
+
+def sample() -> Recipe:
+    return recipe_of("library", "tools", "headers", "variant", checks=CHECKS)
+
+
+SAMPLE_CONTROLS: Mapping[str, Mapping[str, str]] = {
+    "headers": control("headers", Depends=f"library (= {VERSION}), zlib1g-dev"),
+    "library": control("library", Depends="libc6", Conflicts="variant"),
+    "tools": control("tools", Depends=f"library (= {VERSION})"),
+    "variant": control("variant"),
+}
+
+
+def sample_debs(folder: Path) -> list[DebFile]:
+    return [make_deb(folder, Package=c["Package"], Depends=c.get("Depends", "libc6"), Conflicts=c.get("Conflicts", "x"))
+            for c in SAMPLE_CONTROLS.values()]  # fmt: skip
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> BuildJob:
+    debs = sample_debs(tmp_path)
+    older = tmp_path / "older"
+    older.mkdir()
+    for name in ("library", "tools"):
+        make_deb(older, Package=name, Version="0.9-1~deb12", Depends="library" if name == "tools" else "libc6")
+    return install_job(sample(), AMD64_BOOKWORM, debs, tmp_path / "apt", older=older)
+
+
+def test_checks_come_first_and_conflicting_packages_take_turns() -> None:
+    rounds = arrange(sample(), SAMPLE_CONTROLS)
+    assert [[stage.packages for stage in each.stages] for each in rounds] == [
+        [("tools", "dash"), ("headers",)],
+        [("variant",)],
+    ]
+    assert [check.name for check in rounds[0].stages[0].checks] == ["answer", "help"]
+    assert [each.members for each in rounds] == [["library", "tools", "headers"], ["variant"]]
+
+
+def test_packages_without_checks_are_installed_at_once() -> None:
+    controls = {name: control(name) for name in ("one", "two", "three")}
+    (each,) = arrange(recipe_of("one", "two", "three"), controls)
+    assert [stage.packages for stage in each.stages] == [("one", "two", "three")]
+
+
+def test_the_job_is_declarative(job: BuildJob, tmp_path: Path) -> None:
+    assert job.root.build == job.root.host == AMD64
+    assert job.root.packages == ()
+    assert Input(tmp_path / "apt", "/srv/reef") in job.inputs
+    assert Input(tmp_path / "older", "/reef/older") in job.inputs
+    assert Input(Path(), "/reef/recipe") in job.inputs
+
+
+def test_the_rendered_scripts_are_clean_shell(job: BuildJob, tmp_path: Path) -> None:
+    for name, text in (("fetch", job.fetch), ("script", job.script)):
+        assert text
+        path = tmp_path / name
+        path.write_text(text)
+        for checker in (["sh", "-n"], ["shellcheck", "--shell=sh"]):
+            if not shutil.which(checker[0]):
+                pytest.skip(f"{checker[0]} is not installed")
+            done = subprocess.run([*checker, str(path)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_fetch_needs_a_network(job: BuildJob) -> None:
+    assert job.fetch
+    assert "apt-get update" not in job.script
+    assert "-d install" not in job.script
+    assert f"Signed-By: /usr/share/keyrings/{KEYRING}" in job.fetch
+    assert "Suites: bookworm\n" in job.fetch
+
+
+def test_what_has_no_older_revision_is_not_upgraded(job: BuildJob) -> None:
+    assert "verdict upgrade headers skipped" in job.script
+    assert "verdict upgrade variant skipped" in job.script
+    assert "'/reef/older/library_0.9-1~deb12_amd64.deb' '/reef/older/tools_0.9-1~deb12_amd64.deb'" in job.script
+    assert "'/reef/recipe/checks/an answer.sh'" in job.script
+
+
+def test_older_dependencies_are_fetched_only_where_they_differ(job: BuildJob, tmp_path: Path) -> None:
+    assert job.fetch
+    assert "plan-older-1.log" in job.fetch
+    debs = [read_deb(path) for path in sorted(tmp_path.glob("*.deb"))]
+    for deb in debs:
+        older_revision(deb, tmp_path / "same")
+    same = install_job(sample(), AMD64_BOOKWORM, debs, tmp_path, older=tmp_path / "same")
+    assert same.fetch
+    assert "plan-older" not in same.fetch
+    assert "apply upgrade older-1.log" in same.script
+
+
+def test_an_older_revision_must_be_older(tmp_path: Path) -> None:
+    debs = [make_deb(tmp_path)]
+    older = tmp_path / "older"
+    older.mkdir()
+    make_deb(older, Version="1.0-2~deb12")
+    with pytest.raises(CheckError, match="is not older than what was built"):
+        install_job(recipe_of("sample"), AMD64_BOOKWORM, debs, tmp_path, older=older)
+
+
+def outcome(folder: Path, *changes: tuple[str, str]) -> Path:
+    """Write what a job that found no fault hands back, then replace text in its table."""
+    lines = [f"install\t{n}\tok\tinstall-1-1.log\t{VERSION}" for n in ("library", "tools", "headers", "variant")]
+    lines += [f"upgrade\t{n}\tok\tupgrade-1.log\t{VERSION}" for n in ("library", "tools")]
+    lines += [f"upgrade\t{n}\tskipped\t\tno older revision was given" for n in ("headers", "variant")]
+    lines += [f"run:{n}\tsample\tok\tcheck-{n}.log\texit status 0" for n in ("answer", "help")]
+    lines += ["purge\tinstalled-1\tok\tpurge-installed-1.log\t", "purge\tupgraded-1\tok\tpurge-upgraded-1.log\t"]
+    lines += ["end\tsample\tok\t\t", ""]
+    text = "\n".join(lines)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "verdicts.tsv").write_text(text)
+    (folder / "check-answer.log").write_text("warming up\ndigit=7\nok\n")
+    (folder / "install-1-1.log").write_text("E: Unable to correct problems\n")
+    (folder / "difference-installed-1.txt").write_text("/usr/gone\n\t/var/lib/sample\n\t/var/lib/sample/state\n")
+    return folder
+
+
+def test_a_faultless_job_passes(tmp_path: Path) -> None:
+    verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path))
+    assert all(v.passed for v in verdicts), verdicts
+    assert [(v.check, v.subject) for v in verdicts] == [
+        ("install", "library"), ("upgrade", "library"), ("install", "tools"), ("upgrade", "tools"),
+        ("install", "headers"), ("install", "variant"),
+        ("run:answer", "sample"), ("run:help", "sample"), ("purge", "sample"),
+    ]  # fmt: skip
+
+
+def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
+    verdicts = read_install(sample(), AMD64_BOOKWORM, tmp_path)
+    assert len(verdicts) == 11
+    assert not any(v.passed for v in verdicts)
+    assert "did not run on bookworm/amd64" in verdicts[0].detail
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "subject", "told"),
+    [
+        (("install\tlibrary\tok", "install\tlibrary\tfailed"), "install", "library", "Unable to correct problems"),
+        (("upgrade\ttools\tok", "upgrade\ttools\tfailed"), "upgrade", "tools", VERSION),
+        (("upgrade\tvariant\tskipped\t\tno older revision was given\n", ""), "upgrade", "variant", "did not run"),
+        (("run:help\tsample\tok", "run:help\tsample\tfailed"), "run:help", "sample", "exit status 0"),
+        (("run:answer", "run:another"), "run:answer", "sample", "did not run"),
+        ((PURGED, PURGED.replace("ok", "failed") + "apt failed"), "purge", "sample", "apt failed"),
+        ((PURGED, LEFT_BEHIND), "purge", "sample", "left behind: /var/lib/sample/state"),
+        ((PURGED, LEFT_BEHIND), "purge", "sample", "missing: /usr/gone"),
+        (("end\t", "midway\t"), "purge", "sample", "did not run"),
+    ],
+)
+def test_each_fault_is_told(tmp_path: Path, change: tuple[str, str], check: str, subject: str, told: str) -> None:
+    verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path, change))
+    verdict = only(verdicts, check, subject)
+    assert not verdict.passed
+    assert told in verdict.detail
+    assert [v for v in verdicts if not v.passed] == [verdict]
+
+
+def test_expected_lines_are_whole_lines(tmp_path: Path) -> None:
+    outcome(tmp_path)
+    (tmp_path / "check-answer.log").write_text("digit=77\nok\n")
+    verdict = only(read_install(sample(), AMD64_BOOKWORM, tmp_path), "run:answer")
+    assert not verdict.passed
+    assert verdict.detail.startswith("wanted this line: digit=7\nbut it printed:\n  digit=77\n  ok\n")
