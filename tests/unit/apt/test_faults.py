@@ -16,8 +16,8 @@ from builders.errors import DiskError
 
 from .support import DATE, Publisher, facts_of, tree_of
 
-CALLS = ("replace", "rename", "symlink", "unlink", "rmdir", "mkdir", "link")
-"""The ways in which a run changes what is in a folder."""
+CALLS = ("replace", "rename", "symlink", "unlink", "rmdir", "mkdir", "link", "chmod", "fsync")
+"""The ways in which a run changes what is in a folder, and the waits for the disk."""
 
 
 def die_at(number: int) -> None:
