@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -17,11 +18,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <iostream>
-#include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
+#include <new>
 #include <numeric>
 #include <optional>
 #include <random>
@@ -342,14 +345,16 @@ void FillRandom(TfLiteTensor& tensor) {
 // ---- input files --------------------------------------------------------------------------------------------
 
 std::string ReadAll(const std::string& path) {
-  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
+  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
   std::string data;
-  if (file) data.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || access(path.c_str(), R_OK) != 0 || file.bad()) {
-    throw Failure{kBadInput, "cannot read input " + path, errno ? std::strerror(errno) : ""};
+  char block[65536];
+  for (size_t got = 1; file != nullptr && got > 0;) {
+    got = std::fread(block, 1, sizeof block, file);
+    data.append(block, got);
   }
+  const int error = file == nullptr || std::ferror(file) ? errno : 0;
+  if (file != nullptr && file != stdin) std::fclose(file);
+  if (error != 0) throw Failure{kBadInput, "cannot read input " + path, std::strerror(error)};
   return data;
 }
 
@@ -380,7 +385,10 @@ void FillCsv(TfLiteTensor& tensor, std::string data) {
   for (std::string word; words >> word;) {
     char* end = nullptr;
     values.push_back(std::strtod(word.c_str(), &end));
-    if (*end != '\0') throw Failure{kBadInput, "input " + Described(tensor) + ": '" + word + "' is not a number"};
+    if (*end != '\0') {
+      throw Failure{kBadInput, "input " + Described(tensor) + ": value " + std::to_string(values.size()) +
+                                   " is not a number"};
+    }
   }
   FillReal(tensor, values);
 }
@@ -661,8 +669,8 @@ void FillInputs(const Options& options, tflite::Interpreter& interpreter) {
       place = next;
     }
     if (place == sources.size()) {
-      throw Failure{kBadInput, "--input " + given + ": the model has only " + std::to_string(sources.size()) +
-                                   " inputs, and none of that name", "", "tflite-run --list shows the inputs"};
+      throw Failure{kBadInput, "--input " + given + ": more sources than the model has inputs (" +
+                                   std::to_string(sources.size()) + ")", "", "tflite-run --list shows the inputs"};
     }
     sources[place] = named ? given.substr(equals + 1) : given;
   }
@@ -885,5 +893,7 @@ int main(int argc, char** argv) {
     return Tell(failure);
   } catch (const std::bad_alloc&) {
     return Tell({kRunFailed, "not enough memory"});
+  } catch (const std::exception& error) {
+    return Tell({kRunFailed, "unexpected failure", error.what()});
   }
 }

@@ -1,6 +1,7 @@
 // Load a model and print its operators through the C++ API; includes what delegates and custom operators include.
 #include <tensorflow/lite/builtin_op_data.h>
 #include <tensorflow/lite/context_util.h>
+#include <tensorflow/lite/external_cpu_backend_context.h>
 #include <tensorflow/lite/interpreter.h>
 #include <tensorflow/lite/kernels/cpu_backend_context.h>
 #include <tensorflow/lite/kernels/internal/tensor_ctypes.h>
@@ -21,7 +22,8 @@ int main(int argc, char** argv) {
   std::unique_ptr<tflite::Interpreter> interpreter;
   const tflite::ops::builtin::BuiltinOpResolver resolver;
   if (tflite::InterpreterBuilder(*model, resolver)(&interpreter) != kTfLiteOk) return 1;
-  tflite::CpuBackendContext context;
+  tflite::ExternalCpuBackendContext context;
+  context.set_internal_backend_context(std::make_unique<tflite::CpuBackendContext>());
   interpreter->SetExternalContext(kTfLiteCpuBackendContext, &context);
   const bool failed = interpreter->AllocateTensors() != kTfLiteOk ||
                       tflite::NumElements(interpreter->input_tensor(0)) < 1;
