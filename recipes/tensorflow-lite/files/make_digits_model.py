@@ -114,7 +114,7 @@ def activation(name: str, shape: list[int], values: Array) -> Tensor:
     """Return an int8 tensor whose scale covers ``values`` and zero."""
     low, high = min(float(values.min()), 0.0), float(values.max())
     scale = (high - low) / 255.0
-    return Tensor(name, shape, [scale], [int(round(-128 - low / scale))])
+    return Tensor(name, shape, [scale], [round(-128 - low / scale)])
 
 
 def weights_and_bias(name: str, weights: Array, bias: Array, scales: Array, before: float) -> tuple[Tensor, Tensor]:

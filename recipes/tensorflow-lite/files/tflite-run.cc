@@ -825,7 +825,8 @@ void PrintText(const Options& options, const Loaded& loaded, const std::vector<O
     if (NumberSize(output.tensor->type) == 0) std::cout << "  values of this type are not printed\n";
   }
   if (loaded.delegate) {
-    std::cout << "delegate  " << options.delegate << "  " << loaded.delegated << " of " << loaded.nodes << " operators\n";
+    std::cout << "delegate  " << options.delegate << "  " << loaded.delegated << " of " << loaded.nodes
+              << " operators\n";
   }
   char line[160];
   std::snprintf(line, sizeof line, "latency  min %.3f ms, median %.3f ms, p90 %.3f ms, max %.3f ms  (%zu runs)\n",
