@@ -68,6 +68,12 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
 
 
 @task()
+def bench(_: Context) -> None:
+    """Measure speed and memory as ratios, on a quiet machine (about half an hour)."""
+    cli.run_tools(["python", "-m", "tests.bench.toolkit"])
+
+
+@task()
 def schema(_: Context) -> None:
     """Write the JSON schemas of recipe.yml and reef.yml, for editors."""
     cli.write_schema()

@@ -3,9 +3,11 @@
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -23,7 +25,8 @@ from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.workspace import disk_error, remove_tree
 
-FOLDER = Path(os.environ.get("REEF_FOLDER") or Path(__file__).parent.parent).resolve()
+CHECKOUT = Path(__file__).parent.parent
+FOLDER = Path(os.environ.get("REEF_FOLDER") or CHECKOUT).resolve()
 """The project: reef.yml, recipes and artifacts. This checkout, unless the variable names a folder of the user's own."""
 INTERRUPTED = 130
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
@@ -38,6 +41,7 @@ def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
         def guarded(*words: Any, **options: Any) -> None:
+            signal.signal(signal.SIGTERM, _interrupt)  # a CI job's end cleans up as Ctrl-C does
             try:
                 function(*words, **options)
             except ReefError as error:
@@ -55,6 +59,10 @@ def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
         return invoke_task(guarded, name=function.__name__.rstrip("_"), help=help_texts, iterable=repeatable)
 
     return decorate
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _tell(error: ReefError) -> None:
@@ -215,7 +223,7 @@ def diagnose(*, fix: bool) -> None:
 def write_schema() -> None:
     """Write the JSON schemas of recipe.yml and reef.yml for editors."""
     for name, model in (("recipe", Recipe), ("reef", Settings)):
-        path = FOLDER / "recipes" / f"{name}.schema.json"
+        path = CHECKOUT / "recipes" / f"{name}.schema.json"
         path.write_text(json.dumps(model.model_json_schema(), indent=1) + "\n")
         print(os.path.relpath(path))
 
@@ -267,5 +275,5 @@ def run_tools(*commands: list[str]) -> None:
         program = Path(sys.executable).parent / command[0]
         if not program.exists():
             raise HostError(f"{command[0]} is not installed", fix="use ./inv, which installs it")
-        if process.interactive([str(program), *command[1:]]):
+        if process.interactive([str(program), *command[1:]], cwd=CHECKOUT):
             raise CheckError(f"{command[0]} found something", " ".join(command))

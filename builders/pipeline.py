@@ -64,11 +64,13 @@ def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -
 
 
 def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, offline: bool) -> Record:
+    from builders.deb.sbom import write_sbom  # slow to import, and only a real build needs it
+
     tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
     with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
         result = _run_build(project, wanted, engine, tree, scratch)
         debs = deb.collect(result.output)
-        deb.write_sbom(
+        write_sbom(
             result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
             debs=debs, sources=tree.sources, root_packages=result.root_packages,
         )  # fmt: skip
@@ -184,7 +186,7 @@ def publish(project: Project, wanted: Sequence[Wanted], *, engine: str | None = 
                     key=key,
                     log=project.log,
                     date=int(time.time()),
-                    state=project.workspace.path / "state",
+                    state=project.workspace.path / "state" / "apt",
                 )
             require_passed(
                 [
@@ -234,8 +236,9 @@ def _installed(
     """Return the verdicts of installing from ``repository`` on the target CPU, run once for equal bytes and checks."""
     recipe, target = wanted.recipe, wanted.target
     path = project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
-    if known := checks.read_report(path, recipe.name, target, record.debs):
-        return known
+    known = checks.read_report(path, recipe.name, target, record.debs)
+    if known and known.passed:
+        return known  # a failure is tried again: a mirror may have been the reason
     older = scratch / "older" / target.slug / recipe.name
     for file in record.debs:
         if not file.package.endswith("-dbgsym"):

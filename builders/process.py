@@ -149,9 +149,9 @@ def capture(
     return done.stdout
 
 
-def interactive(argv: Sequence[str], *, extra_environment: Mapping[str, str] | None = None) -> int:
-    """Run a program on the user's own terminal and return its status."""
-    return subprocess.run(list(argv), env=environment(extra_environment), check=False).returncode
+def interactive(argv: Sequence[str], *, cwd: Path | None = None) -> int:
+    """Run a program on the user's own terminal, with the user's own environment, and return its status."""
+    return subprocess.run(list(argv), cwd=cwd, check=False).returncode
 
 
 class _Watch:

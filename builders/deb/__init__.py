@@ -2,6 +2,5 @@
 
 from builders.deb.job import build_job, collect
 from builders.deb.render import debian_files, write
-from builders.deb.sbom import write_sbom
 
-__all__ = ["build_job", "collect", "debian_files", "write", "write_sbom"]
+__all__ = ["build_job", "collect", "debian_files", "write"]

@@ -15,10 +15,15 @@ BUILT = CHECKOUT / "artifacts" / "builds" / "tensorflow-lite" / "trixie-arm64"
 
 
 def inv(*words: str, folder: Path = CHECKOUT) -> str:
+    kept = {name: value for name, value in os.environ.items() if name != "CI"}
     done = subprocess.run(
-        [str(CHECKOUT / "inv"), *words], cwd=folder, capture_output=True, text=True, check=False,
-        env={k: v for k, v in os.environ.items() if k != "CI"} | {"REEF_GNUPGHOME": str(CHECKOUT / "artifacts/tests/key")},
-    )  # fmt: skip
+        [str(CHECKOUT / "inv"), *words],
+        cwd=folder,
+        env=kept | {"REEF_GNUPGHOME": str(CHECKOUT / "artifacts" / "tests" / "key")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
 

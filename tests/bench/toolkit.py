@@ -1,0 +1,160 @@
+"""Measures Reef against the same work by hand, as ratios taken in one run. Run by ``./inv bench``; asserts nothing.
+
+The project that is measured has roots and ccache of its own; only downloads and source trees are shared with the
+checkout, because fetching is not what is compared.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from builders import deb, mirror, process, sources
+from builders.arch import AMD64, ARM64
+from builders.deb.job import build_root
+from builders.engines.chroot import namespace
+from builders.engines.chroot.engine import ChrootEngine
+from builders.log import Log
+from builders.products import BuildJob, Input, Root, SourceTree
+from builders.project import Project
+from builders.recipe import Recipe
+from builders.target import Target, parse_target
+from builders.workspace import Workspace, remove_tree
+
+CHECKOUT = Path(__file__).parents[2]
+RECIPE, TARGET = "tensorflow-lite", "trixie/arm64"
+ONE_FILE = "tensorflow/lite/kernels/add.cc"
+
+
+def main() -> None:
+    """Take all measurements and print them with the machine."""
+    log = Log()
+    home = Project.open(CHECKOUT, log)
+    recipe, target = home.recipes[RECIPE], parse_target(TARGET)
+    tree = sources.fetch(recipe, home.workspace, home.settings, log, offline=False)
+    folder = CHECKOUT / "artifacts" / "tests" / "bench"
+    remove_tree(folder)
+    bench = _project(folder, home.workspace)
+    hand_root, hand_build = _by_hand(folder / "hand", home, recipe, target, tree)
+    cold, memory = _command(bench, "build-arm")
+    unchanged = min(_command(bench, "build-arm")[0] for _ in range(3))
+    _edit(bench, "summary: TensorFlow Lite inference runtime - shared library")
+    packaging, _ = _command(bench, "build-arm")
+    cross, emulate = _one_file(Workspace(folder / "one"), home, recipe, tree)
+    rows = [
+        ("by hand: root", f"{hand_root:.0f} s", ""),
+        ("by hand: dpkg-buildpackage", f"{hand_build:.0f} s", ""),
+        (
+            "build-arm, cold, sources present",
+            f"{cold:.0f} s",
+            f"{cold / (hand_root + hand_build):.2f} of by hand (1.10)",
+        ),
+        ("build-arm, nothing changed", f"{unchanged:.2f} s", "(1.0 s)"),
+        ("build-arm, only debian/ changed", f"{packaging:.0f} s", f"{packaging / cold:.2f} of cold (0.25)"),
+        (f"{Path(ONE_FILE).name}: cross", f"{cross:.1f} s", ""),
+        (f"{Path(ONE_FILE).name}: emulate", f"{emulate:.1f} s", f"{emulate / cross:.1f} times cross"),
+        ("memory of the toolkit itself", f"{memory / 1e6:.0f} MB", "(150 MB)"),
+    ]
+    log.note(
+        f"machine: {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {os.uname().release}"
+    )
+    log.table("measured (wanted)", ("what", "measured", "ratio"), rows)
+    remove_tree(folder)
+
+
+def _project(folder: Path, shared: Workspace) -> Path:
+    place = folder / "project"
+    shutil.copytree(CHECKOUT / "recipes", place / "recipes")
+    shutil.copy(CHECKOUT / "reef.yml", place)
+    cache = place / "artifacts" / "cache"
+    cache.mkdir(parents=True)
+    (cache / "sources").symlink_to(shared.downloads)
+    (cache / "trees").symlink_to(shared.trees)
+    return place
+
+
+def _edit(project: Path, line: str) -> None:
+    path = project / "recipes" / RECIPE / "recipe.yml"
+    text = path.read_text()
+    if line not in text:
+        raise AssertionError(f"the recipe no longer has the line {line!r}")
+    path.write_text(text.replace(line, line + " and C API"))
+
+
+def _command(project: Path, *words: str) -> tuple[float, int]:
+    """Run the real command line; return its wall time in seconds and the peak resident bytes of its own process."""
+    invoke = Path(sys.executable).with_name("invoke")
+    environment = os.environ | {"REEF_FOLDER": str(project)}
+    started = time.monotonic()
+    peak = 0
+    with tempfile.TemporaryFile() as output:
+        child = psutil.Popen(
+            [str(invoke), "--search-root", str(CHECKOUT), *words], env=environment, stdout=output, stderr=output
+        )
+        while child.poll() is None:
+            try:
+                peak = max(peak, child.memory_info().rss)
+            except psutil.NoSuchProcess:
+                break
+            time.sleep(0.02)
+        if child.wait():
+            output.seek(0)
+            raise AssertionError(output.read().decode())
+    return time.monotonic() - started, peak
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: SourceTree) -> tuple[float, float]:
+    """Make the same root with mmdebstrap and run dpkg-buildpackage in it, as one would without Reef and its caches."""
+    folder.mkdir(parents=True)
+    root = build_root(recipe, target, "cross", home.machine)
+    bootstrap = [
+        *namespace.prefix(network=True), "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64,arm64",
+        f"--include={','.join(root.packages)}", f"--keyring={mirror.KEYRING}",
+        *(f"--aptopt={option}" for option in mirror.apt_options()), '--aptopt=APT::Install-Recommends "false"',
+        root.suite, str(folder / "root"), mirror.host_mirror().url,
+    ]  # fmt: skip
+    root_s = _timed(lambda: process.run(bootstrap))
+    place = folder / "root" / "build" / f"{recipe.name}-{recipe.version}"
+    shutil.copytree(tree.path, place, symlinks=True)
+    deb.write(deb.debian_files(recipe, target, home.settings), place)
+    shutil.copytree(recipe.folder, folder / "root" / "build" / "recipe")
+    script = (
+        f"mount -t proc proc {shlex.quote(str(folder / 'root' / 'proc'))}\n"
+        f"exec chroot {shlex.quote(str(folder / 'root'))} sh -euc '"
+        f'cd /build/{place.name}; DEB_BUILD_OPTIONS="parallel={home.jobs} nocheck" dpkg-buildpackage --build=binary '
+        f"--no-sign --no-check-builddeps --host-arch=arm64 --build-profiles=cross,nocheck'"
+    )
+    build = [*namespace.prefix(network=False), "sh", "-euc", script]
+    return root_s, _timed(lambda: process.run(build, log=folder / "hand.log"))
+
+
+def _one_file(space: Workspace, home: Project, recipe: Recipe, tree: SourceTree) -> tuple[float, float]:
+    """Compile one file of the sources with the cross compiler and with the arm64 compiler under QEMU."""
+    engine = ChrootEngine(space, home.settings, home.machine)
+    libraries = recipe.build.libraries
+    cross = Root("trixie", AMD64, ARM64, ("g++-aarch64-linux-gnu", *(f"{name}:arm64" for name in libraries)))
+    emulate = Root("trixie", ARM64, ARM64, ("g++", *libraries))
+    times = []
+    for name, root in (("cross", cross), ("emulate", emulate)):
+        script = f"aarch64-linux-gnu-g++ -std=c++17 -O2 -I. -I/usr/include/eigen3 -c {ONE_FILE} -o /build/out/add.o"
+        job = BuildJob(f"bench/{name}", root, script, inputs=(Input(tree.path, "/build/src"),), workdir="/build/src")
+        engine.check(job)
+        result = engine.run(job, space.path / name, home.log)
+        times.append(result.steps[-1].seconds)
+    return times[0], times[1]
+
+
+if __name__ == "__main__":
+    main()
