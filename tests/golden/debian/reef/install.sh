@@ -1,0 +1,5 @@
+lib="$DESTDIR/usr/lib/$DEB_HOST_MULTIARCH"
+install -D -m 644 libreef-greet.so.1 "$lib/libreef-greet.so.1"
+ln -s libreef-greet.so.1 "$lib/libreef-greet.so"
+install -D -m 644 greet.h "$DESTDIR/usr/include/reef/greet.h"
+install -D -m 755 reef-hello "$DESTDIR/usr/bin/reef-hello"

@@ -1,0 +1,54 @@
+"""The rendered ``debian/`` folder of the miniature, compared with the one committed; REEF_GOLDEN_RECORD=1 re-records."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from builders.deb import debian_files
+from builders.deb.render import extended
+from builders.errors import PackageError
+from builders.recipe import Recipe, load_recipe
+from builders.settings import Settings
+from builders.target import parse_target
+
+HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+GOLDEN = Path(__file__).parent / "debian"
+TARGET = parse_target("trixie/arm64")
+SETTINGS = Settings(maintainer="Reef <reef@example.org>")
+
+
+def test_the_folder_is_as_committed() -> None:
+    files = debian_files(load_recipe(HELLO), TARGET, SETTINGS)
+    if os.environ.get("REEF_GOLDEN_RECORD"):
+        for name, text in files.items():
+            path = GOLDEN / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    found = {str(path.relative_to(GOLDEN)): path.read_text() for path in GOLDEN.rglob("*") if path.is_file()}
+    assert files == found
+
+
+def changed(**build: str) -> Recipe:
+    recipe = load_recipe(HELLO)
+    copy = recipe.model_copy(update={"build": recipe.build.model_copy(update=build)})
+    copy._folder = recipe.folder
+    return copy
+
+
+def test_recipe_texts_know_their_target() -> None:
+    files = debian_files(changed(compile="make {{ triplet }} {{ version }} ${#1}"), TARGET, SETTINGS)
+    assert files["reef/compile.sh"] == "make aarch64-linux-gnu 1.2-2~deb13 ${#1}"
+
+
+@pytest.mark.parametrize("text", ["{{ tripplet }}", "{{ version", "{% if %}"])
+def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(PackageError) as caught:
+        debian_files(changed(install=text), TARGET, SETTINGS)
+    assert "debian/reef/install.sh" in caught.value.what
+    assert "triplet" in caught.value.fix
+    assert caught.value.exit_code == 8
+
+
+def test_extended_descriptions_have_dots_for_empty_lines() -> None:
+    assert extended("one\n\ntwo\n") == " one\n .\n two"

@@ -1,0 +1,77 @@
+"""The front and what it leans on: schemas, host needs, binfmt, sizes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builders import cli, doctor
+from builders.arch import ARM64, ARMHF
+from builders.engines.chroot import binfmt
+from builders.errors import HostError
+from builders.recipe import Recipe
+from builders.settings import Settings
+
+CHECKOUT = Path(__file__).parents[2]
+AARCH64 = "7f454c460201010000000000000000000200b700"
+
+
+@pytest.mark.parametrize(("name", "model"), [("recipe", Recipe), ("reef", Settings)])
+def test_the_committed_schemas_are_current(name: str, model: type[Recipe] | type[Settings]) -> None:
+    committed = json.loads((CHECKOUT / "recipes" / f"{name}.schema.json").read_text())
+    assert committed == model.model_json_schema(), "run: ./inv schema"
+
+
+def test_host_packages_have_reasons() -> None:
+    for path in (doctor.HOST_PACKAGES, CHECKOUT / "tests" / "host-packages.txt"):
+        wanted = doctor.host_packages(path)
+        assert all(reason for reason in wanted.values())
+    assert "mmdebstrap" in doctor.host_packages()
+
+
+def entry(folder: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "status").write_text("enabled\n")
+    (folder / "qemu").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"enabled\ninterpreter /q\nflags: PF\noffset 0\nmagic {AARCH64}\nmask ff\n", "qemu"),
+        (f"enabled\ninterpreter /q\nflags: P\noffset 0\nmagic {AARCH64}\nmask ff\n", None),
+        (f"disabled\ninterpreter /q\nflags: F\noffset 0\nmagic {AARCH64}\nmask ff\n", None),
+        ("enabled\ninterpreter /q\nflags: F\nextension .jar\n", None),
+    ],
+)
+def test_only_an_enabled_emulator_that_works_in_roots_counts(tmp_path: Path, text: str, found: str | None) -> None:
+    assert binfmt.registered(ARM64, entry(tmp_path / "misc", text)) == found
+    assert binfmt.registered(ARMHF, tmp_path / "misc") is None
+    assert binfmt.registered(ARM64, tmp_path / "absent") is None
+
+
+def test_registering_needs_root_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("builders.process.find", lambda _name: "/usr/bin/qemu-aarch64-static")
+    with pytest.raises(HostError, match="does not know how to run arm64") as caught:
+        binfmt.ensure(ARM64, tmp_path)
+    assert "sudo ./inv doctor --fix" in caught.value.fix
+    monkeypatch.setattr("builders.process.find", lambda _name: None)
+    with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
+        binfmt.ensure(ARM64, tmp_path)
+
+
+def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("builders.process.find", lambda name: f"/usr/bin/{name}")
+    (tmp_path / "register").write_bytes(b"")
+    binfmt.ensure(ARM64, tmp_path)
+    fields = (tmp_path / "register").read_text().split(":")
+    assert fields[1:4] == ["reef-qemu-aarch64", "M", ""]
+    assert fields[4].replace("\\x", "") == AARCH64
+    assert fields[6:] == ["/usr/bin/qemu-aarch64-static", "F"]
+
+
+def test_sizes_are_for_people() -> None:
+    assert [cli.size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]
