@@ -1,4 +1,4 @@
-"""The rendered ``debian/`` folder of the miniature, compared with the one committed; REEF_GOLDEN_RECORD=1 re-records."""
+"""The rendered ``debian/`` of the miniature, compared with the one committed; REEF_GOLDEN_RECORD=1 re-records."""
 
 import os
 from pathlib import Path

@@ -1,0 +1,138 @@
+"""Publishing the miniature: installed from the staged repository in a clean root, checked, made live or refused.
+
+The target is this machine's own CPU, so that a test takes seconds; the emulated path is the acceptance test's.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from builders.apt import published, verify
+from tests.engine.conftest import Place, gone, kill
+
+NATIVE = ("--target", "trixie/amd64")
+BUILT = "builds/reef-hello/trixie-amd64"
+
+
+@pytest.fixture
+def built(place: Place) -> Place:
+    place.run("build-arm", *NATIVE)
+    return place
+
+
+def verdicts(place: Place) -> dict[str, bool]:
+    [report] = (place.artifacts / BUILT).glob("install-report-*.json")
+    found: dict[str, bool] = {}
+    for verdict in json.loads(report.read_text())["verdicts"]:
+        found[verdict["check"]] = found.get(verdict["check"], True) and verdict["passed"]
+    return found
+
+
+def test_what_passes_is_published_once_and_then_unchanged(built: Place) -> None:
+    output = built.run("publish-apt", *NATIVE)
+    assert "trixie: published" in output
+    assert verdicts(built) == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
+    assert verify(built.artifacts / "apt", "trixie").debs == 5
+    before = sorted((path, path.lstat().st_mtime_ns) for path in (built.artifacts / "apt").rglob("*"))
+    again = built.run("publish-apt", *NATIVE)
+    assert "trixie: unchanged" in again
+    assert sorted((path, path.lstat().st_mtime_ns) for path in (built.artifacts / "apt").rglob("*")) == before
+    row = next(line for line in built.run("list").splitlines() if "trixie/amd64" in line)
+    assert row.split()[4:6] == ["yes", "yes"]
+
+
+def test_a_new_revision_stands_beside_the_old_one(built: Place) -> None:
+    built.run("publish-apt", *NATIVE)
+    entry = "  - revision: 3\n    date: 2026-02-01T12:00:00Z\n    changes: [Again.]\n"
+    built.edit("changelog:\n", "changelog:\n" + entry)
+    built.run("build-arm", *NATIVE)
+    assert "publishing" not in built.run("publish-apt", *NATIVE)
+    versions = {deb.version for deb in published(built.artifacts / "apt", "trixie")}
+    assert versions == {"1.2-2~deb13", "1.2-3~deb13"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('expect: ["hello, board"]', 'expect: ["good morning, board"]', "run:greeting"),
+        ("rm -rf /var/lib/reef-hello", ": forgotten", "purge"),
+        ("mkdir -p /var/lib/reef-hello", "exit 3", "install"),
+    ],
+)
+def test_what_fails_on_the_board_is_not_published(place: Place, before: str, after: str, told: str) -> None:
+    place.edit(before, after)
+    place.run("build-arm", *NATIVE)
+    output = place.run("publish-apt", *NATIVE, status=9)
+    assert "checks failed; nothing is published" in output
+    assert told in output
+    assert not (place.artifacts / "apt" / "dists").exists()
+    assert gone(place) == []
+
+
+def test_what_fails_a_static_check_is_not_published(place: Place) -> None:
+    place.edit(
+        '    install -D -m 755 reef-hello "$DESTDIR/usr/bin/reef-hello"\n',
+        '    install -D -m 755 reef-hello "$DESTDIR/usr/bin/reef-hello"\n'
+        '    install -D -m 644 greet.h "$DESTDIR/opt/greet.h"\n',
+    )
+    place.edit("files: [usr/bin/reef-hello]", "files: [usr/bin/reef-hello, opt]")
+    assert "file-policy" in place.run("build-arm", *NATIVE, status=9)
+    output = place.run("publish-apt", *NATIVE, status=9)
+    assert "file-policy" in output
+    assert "opt/greet.h" in output
+    assert not (place.artifacts / "apt").exists()
+
+
+def test_a_deb_that_changed_after_its_build_is_refused_with_both_digests(built: Place) -> None:
+    [deb] = (built.artifacts / BUILT).glob("reef-hello_*.deb")
+    stat = deb.stat()
+    data = bytearray(deb.read_bytes())
+    data[-1] ^= 1
+    deb.write_bytes(data)
+    os.utime(deb, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    output = built.run("publish-apt", *NATIVE, status=9)
+    assert "is not the file that was built" in output
+    assert "recorded sha256" in output
+
+
+def test_a_missing_key_is_told_before_the_long_check(built: Place) -> None:
+    with (built.folder / "reef.yml").open("a") as file:
+        file.write(f"signing: {{key: {'0123456789ABCDEF' * 2}01234567}}\n")
+    built.run("build-arm", *NATIVE)
+    output = built.run("publish-apt", *NATIVE, status=10)
+    assert "0123456789ABCDEF" in output
+    assert "fetch check" not in output
+
+
+def test_killed_in_the_check_on_the_board(built: Place) -> None:
+    child = built.start("publish-apt", *NATIVE)
+    built.when(child, lambda: "▸ run check/reef-hello" in (built.folder / "output").read_text())
+    kill(child)
+    assert gone(built) == []
+    assert not (built.artifacts / "apt" / "dists").exists()
+    assert "trixie: published" in built.run("publish-apt", *NATIVE)
+    assert list((built.artifacts / "scratch").iterdir()) == []
+
+
+def test_two_publishers_take_turns(built: Place) -> None:
+    first = built.start("publish-apt", *NATIVE)
+    built.when(first, lambda: "▸" in (built.folder / "output").read_text())
+    (built.folder / "output").rename(built.folder / "first")
+    assert "trixie: unchanged" in built.run("publish-apt", *NATIVE)
+    assert first.wait(timeout=600) == 0
+    assert "trixie: published" in (built.folder / "first").read_text()
+
+
+def test_nothing_of_the_key_lies_under_artifacts(built: Place) -> None:
+    built.run("publish-apt", *NATIVE)
+    names = [
+        path.name for path in built.artifacts.rglob("*") if path.is_file() and not path.is_relative_to(cache(built))
+    ]
+    assert not [name for name in names if name.endswith(".key") or "private" in name or "secring" in name]
+    assert b"PRIVATE KEY" not in b"".join(path.read_bytes() for path in (built.artifacts / "apt").rglob("*.asc"))
+
+
+def cache(place: Place) -> Path:
+    return place.artifacts / "cache"
