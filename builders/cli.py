@@ -55,7 +55,7 @@ def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 _tell(told)
                 raise Exit(code=told.exit_code) from error
 
-        repeatable = [name for name in ("recipe", "target") if name in help_texts]
+        repeatable = [name for name, kind in function.__annotations__.items() if kind == list[str]]
         return invoke_task(guarded, name=function.__name__.rstrip("_"), help=help_texts, iterable=repeatable)
 
     return decorate

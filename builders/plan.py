@@ -19,6 +19,8 @@ REASONS = {
     "version": "version changed",
     "script": "build job changed",
 }
+NAMED = ("sources", "debian", "files", "against")
+"""Parts of a fingerprint whose inner names mean something to a reader."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,21 @@ def _step(wanted: Wanted, record: Record | None, *, force: bool) -> Step:
         return Step("build", wanted, ("never built",))
     changes = differences(record.fingerprint, wanted.fingerprint)
     if changes:
-        return Step("build", wanted, tuple(dict.fromkeys(reason(change) for change in changes)))
+        return Step("build", wanted, reasons(changes))
     if force:
         return Step("build", wanted, ("asked for with --force",))
     return Step("keep", wanted, ("up to date",))
 
 
-def reason(change: Change) -> str:
-    """Return a short reason for a rebuild, with the part that changed where that helps."""
-    top, _, rest = change.path.partition(".")
-    text = REASONS.get(top, f"{top} changed")
-    return f"{text} ({rest})" if rest and top in ("sources", "debian", "files", "against") else text
+def reasons(changes: Sequence[Change]) -> tuple[str, ...]:
+    """Return a short reason for each part of a fingerprint that changed, naming what in it where that helps."""
+    parts: dict[str, list[str]] = {}
+    for change in changes:
+        top, _, rest = change.path.partition(".")
+        parts.setdefault(top, []).extend([rest] if rest and top in NAMED else [])
+    return tuple(
+        REASONS.get(top, f"{top} changed") + (f" ({', '.join(names)})" if names else "") for top, names in parts.items()
+    )
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[Change]:

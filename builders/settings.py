@@ -34,7 +34,7 @@ class Repository(Model):
 class Settings(Model):
     """Settings as ``reef.yml`` gives them; every key is optional."""
 
-    maintainer: str = "Reef <reef@localhost>"
+    maintainer: str = "Reef <packages@example.org>"
     """Maintainer field of the packages (Debian Policy 5.6.2): ``Name <mail@address>``."""
     targets: list[str] = ["trixie/arm64"]
     """Built where the command line names none."""

@@ -22,7 +22,7 @@ for name in passwd group subuid subgid; do
     mount --bind "$clone/../etc/$name.whole" /etc/$name
 done
 cd "$clone"
-exec setpriv --reuid $UID --regid $UID --clear-groups \
+exec setpriv --reuid $RUN_AS --regid $RUN_AS --clear-groups \
     env -i HOME="$clone/.." USER=$USER PATH=/usr/sbin:/usr/bin:/sbin:/bin $PIP "$@"
 """
 
@@ -56,7 +56,7 @@ def clone() -> Iterator[Path]:
 
 def as_user(clone: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     pip = " ".join(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PIP_"))
-    script = f"UID={UID} USER={USER} PIP='{pip}'\n{AS_USER}"
+    script = f"RUN_AS={UID} USER={USER} PIP='{pip}'\n{AS_USER}"
     return subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", str(clone), *words],
         capture_output=True, text=True, check=False,
