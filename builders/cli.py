@@ -235,7 +235,7 @@ def enter_shell(job: str | None) -> None:
     if job is None and len(kept) == 1:
         job = kept[0]
     if job is None:
-        raise InputError("which root?", f"kept: {', '.join(kept) or 'none'}", "./inv shell NAME")
+        raise InputError("which root?", f"kept: {', '.join(kept) or 'none'}", "./inv shell --job NAME")
     status = chroot_engine.shell(project.workspace, job)
     if status:
         raise Exit(code=status)

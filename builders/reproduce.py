@@ -25,7 +25,7 @@ def compare(first: Sequence[DebFile], second: Sequence[DebFile]) -> list[str]:
 def _differing_members(first: Path, second: Path) -> list[str]:
     def facts(path: Path) -> dict[str, tuple[object, ...]]:
         return {
-            entry.name: (entry.mode, entry.mtime, entry.linkname, hashlib.sha256(content or b"").hexdigest())
+            str(entry.name): (entry.mode, entry.mtime, str(entry.linkname), hashlib.sha256(content or b"").hexdigest())
             for entry, content in members(path)
         }
 

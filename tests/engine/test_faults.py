@@ -22,7 +22,7 @@ def test_a_failing_script_tells_lines_log_and_the_way_in(place: Place) -> None:
     log = place.artifacts / "logs/reef-hello/trixie/arm64/build-run.log"
     assert f"full log: {log}" in output
     assert "the last words" in log.read_text()
-    assert "./inv shell reef-hello/trixie/arm64/build" in output
+    assert "./inv shell --job reef-hello/trixie/arm64/build" in output
     assert not (place.artifacts / BUILT).exists()
 
 
@@ -30,7 +30,7 @@ def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Plac
     place.edit("  compile: |\n", "  compile: |\n    echo mark > marker; exit 9\n")
     place.run("build-arm", status=7)
     entered = subprocess.run(
-        [str(INVOKE), "--search-root", str(CHECKOUT), "shell", "reef-hello/trixie/arm64/build"],
+        [str(INVOKE), "--search-root", str(CHECKOUT), "shell", "--job", "reef-hello/trixie/arm64/build"],
         env=place.environment(), input="cat /build/reef-hello-1.2/marker; echo arch=$(dpkg --print-architecture)\n",
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -39,7 +39,7 @@ def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Plac
     assert gone(place) == []
     place.edit("    echo mark > marker; exit 9\n", "")
     place.run("build-arm")
-    assert "no root is kept" in place.run("shell", "reef-hello/trixie/arm64/build", status=3)
+    assert "no root is kept" in place.run("shell", "--job", "reef-hello/trixie/arm64/build", status=3)
 
 
 INTERFACES = "sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev"

@@ -115,7 +115,7 @@ class ChrootEngine:
                 raise BuildError(
                     f"{name} of {job.name} failed with status {error.completed.returncode}",
                     f"{error.completed.tail}\nfull log: {log_file}",
-                    f"enter its root: ./inv shell {job.name}",
+                    f"enter its root: ./inv shell --job {job.name}",
                 ) from error
         return StepRecord(name, done.seconds, done.peak_memory_bytes)
 
