@@ -188,6 +188,8 @@ def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
             _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
     for name, content in work.root.items():
         write_file(work.staging.path / name, content, max(suite.date for suite in work.suites))
+    if KEYRING not in work.root:
+        link(work.published.path / KEYRING, work.staging.path / KEYRING)
 
 
 def _link_pool(work: _Candidate) -> None:

@@ -4,6 +4,7 @@ A root is made once and never written again: each job sees it through an overlay
 network namespaces that vanish with the job.
 """
 
+import json
 import shutil
 import sys
 from collections.abc import Iterable
@@ -120,11 +121,15 @@ class ChrootEngine:
         return StepRecord(name, done.seconds, done.peak_memory_bytes)
 
     def _keep(self, job: BuildJob, scratch: Path) -> None:
-        """Move a failed job's changes aside; paths in its entry move with them."""
+        """Move a failed job's changes aside; what they lie over and will not outlive this run is copied with them."""
         folder = failed_folder(self._workspace, job.name)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        text = (scratch / "entry.json").read_text().replace(str(scratch), str(folder))
-        (scratch / "entry.json").write_text(text)
+        text = (scratch / "entry.json").read_text()
+        passing = [i.path.resolve() for i in job.inputs if i.path.is_relative_to(self._workspace.scratch)]
+        for number, path in enumerate(passing):
+            shutil.copytree(path, scratch / f"layer{number}", symlinks=True)
+            text = text.replace(json.dumps(str(path)), json.dumps(str(folder / f"layer{number}")))
+        (scratch / "entry.json").write_text(text.replace(str(scratch), str(folder)))
         shutil.move(scratch, folder)
 
 
