@@ -1,9 +1,12 @@
 """A whole build of the miniature recipe, by the command line, in a real cross root."""
 
+import io
 import json
 import time
 
 import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
 
 from builders.debfile import control_of, members
 from tests.engine.conftest import Place
@@ -44,6 +47,21 @@ def test_debian_made_what_the_recipe_asked_for(built: Place) -> None:
         assert wanted in files, sorted(files)
     assert b"GREETED" not in (files["usr/bin/reef-hello"] or b"")
     assert b"world" in (files["usr/bin/reef-hello"] or b"")
+
+
+def test_programs_are_hardened(built: Place) -> None:
+    [deb] = (built.artifacts / BUILT).glob("reef-hello_*.deb")
+    program = next(content for entry, content in members(deb) if entry.name.endswith("usr/bin/reef-hello"))
+    elf = ELFFile(io.BytesIO(program or b""))
+    assert elf["e_type"] == "ET_DYN"
+    segments = {segment["p_type"]: segment for segment in elf.iter_segments()}
+    assert segments["PT_GNU_STACK"]["p_flags"] & 1 == 0
+    assert "PT_GNU_RELRO" in segments
+    dynamic = elf.get_section_by_name(".dynamic")
+    assert isinstance(dynamic, DynamicSection)
+    tags = {tag.entry.d_tag for tag in dynamic.iter_tags()}
+    assert {"DT_FLAGS", "DT_FLAGS_1"} <= tags
+    assert b"__stack_chk_fail" in (program or b"")
 
 
 def test_the_record_tells_time_memory_and_digests(built: Place) -> None:

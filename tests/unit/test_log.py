@@ -1,0 +1,91 @@
+"""What a run shows, on a terminal and in CI."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from builders.log import Log
+
+
+def shown(log: Log, output: io.StringIO) -> list[str]:
+    with log.step("outer"):
+        log.note("said")
+        with log.step("inner"):
+            pass
+    return [re.sub(r"\d+\.\d s", "N s", line) for line in output.getvalue().splitlines()]
+
+
+def plain(**options: bool) -> tuple[Log, io.StringIO]:
+    output = io.StringIO()
+    return Log(console=Console(file=output, width=80, highlight=False, soft_wrap=True), **options), output
+
+
+@pytest.fixture(autouse=True)
+def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_plain_steps_are_timed_lines() -> None:
+    assert shown(*plain()) == ["▸ outer", "said", "  ▸ inner", "  ✓ inner (N s)", "✓ outer (N s)"]
+
+
+def test_a_failed_step_is_marked() -> None:
+    log, output = plain()
+    with pytest.raises(ValueError, match="x"), log.step("outer"):
+        raise ValueError("x")
+    with pytest.raises(KeyboardInterrupt), log.step("outer"):
+        raise KeyboardInterrupt
+    assert "✗ outer failed" in output.getvalue()
+    assert "✗ outer interrupted" in output.getvalue()
+
+
+def test_github_folds_the_outer_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    lines = shown(*plain())
+    assert lines[0] == "::group::outer"
+    assert lines[-1] == "::endgroup::"
+    assert sum("::group::" in line for line in lines) == 1
+
+
+def test_gitlab_folds_the_outer_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_CI", "true")
+    log, output = plain()
+    shown(log, output)
+    assert re.search(r"section_start:\d+:outer\r\x1b\[0Kouter", output.getvalue())
+    assert re.search(r"section_end:\d+:outer\r", output.getvalue())
+
+
+def test_long_silence_is_broken_by_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builders.log.SIGN_OF_LIFE_S", 0.0)
+    log, output = plain()
+    with log.step("compile") as step:
+        step.line("[3/9] Building CXX object")
+        step.line("no count here")
+    assert re.search(r"… compile: 3/9 after 0 s", output.getvalue())
+
+
+def test_a_live_display_leaves_one_line_a_step() -> None:
+    output = io.StringIO()
+    log = Log(console=Console(file=output, width=80, force_terminal=True, highlight=False), live=True)
+    with log.step("outer") as step:
+        step.amount(1, 2, "half")
+    final = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.getvalue()).splitlines()
+    assert sum("✓ outer" in line for line in final) == 1
+
+
+def test_tables_are_never_cut() -> None:
+    log, output = plain()
+    log.table("t", ("one", "two"), [("x" * 90, "y" * 90)])
+    assert "x" * 90 in output.getvalue()
+    assert "y" * 90 in output.getvalue()
+
+
+def test_quiet_shows_warnings_only() -> None:
+    log, output = plain(quiet=True)
+    with log.step("outer"):
+        log.note("said")
+    log.warn("look [here]")
+    assert output.getvalue() == "warning: look [here]\n"
