@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders import apt, checks, deb, sources, state
-from builders.deb.job import cache_hits
+from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine
 from builders.errors import BuildError, CheckError, InputError
@@ -42,9 +42,13 @@ def build(
     Raises what the stages raise; what was built before a failure stays.
     """
     todo = steps(project, wanted, force=force)
-    if any(step.action == "build" for step in todo):
+    runner = project.engine(engine)
+    due = [step.wanted for step in todo if step.action == "build"]
+    for one in due:  # before the first long act
+        runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
+    if due:
         project.workspace.sweep()
-    return [_build_one(project, step, project.engine(engine), offline=offline) for step in todo]
+    return [_build_one(project, step, runner, offline=offline) for step in todo]
 
 
 def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -> Built:
@@ -84,9 +88,7 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
 
 
 def _run_build(project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path) -> JobResult:
-    job = _job(project, wanted, tree, scratch)
-    engine.check(job)
-    return engine.run(job, scratch / "out", project.log)
+    return engine.run(_job(project, wanted, tree, scratch), scratch / "out", project.log)
 
 
 def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path) -> BuildJob:
@@ -246,7 +248,7 @@ def _installed(
     job = checks.install_job(
         recipe, target, record.debs, repository, older=older, component=project.settings.repository.component
     )
-    engine.check(job)
+    engine.check(job.root)
     result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output))
     checks.write_report(report, record.debs, path)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from builders.log import Log
-from builders.products import BuildJob, JobResult
+from builders.products import BuildJob, JobResult, Root
 
 
 class Engine(Protocol):
@@ -12,8 +12,8 @@ class Engine(Protocol):
 
     name: str
 
-    def check(self, job: BuildJob) -> None:
-        """Raise HostError where this machine lacks something that ``job`` needs; changes nothing but binfmt."""
+    def check(self, root: Root) -> None:
+        """Raise HostError where this machine lacks what a job in ``root`` needs; changes nothing but binfmt."""
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job`` and put what it left in its output folder into ``output`` (made, must not exist).

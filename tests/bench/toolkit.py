@@ -150,7 +150,7 @@ def _one_file(space: Workspace, home: Project, recipe: Recipe, tree: SourceTree)
     for name, root in (("cross", cross), ("emulate", emulate)):
         script = f"aarch64-linux-gnu-g++ -std=c++17 -O2 -I. -I/usr/include/eigen3 -c {ONE_FILE} -o /build/out/add.o"
         job = BuildJob(f"bench/{name}", root, script, inputs=(Input(tree.path, "/build/src"),), workdir="/build/src")
-        engine.check(job)
+        engine.check(root)
         result = engine.run(job, space.path / name, home.log)
         times.append(result.steps[-1].seconds)
     return times[0], times[1]

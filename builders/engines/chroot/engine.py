@@ -16,7 +16,7 @@ from builders.engines.chroot import binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
 from builders.errors import BuildError, HostError, InputError
 from builders.log import Log
-from builders.products import BuildJob, Input, JobResult, StepRecord
+from builders.products import BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
 from builders.target import nearest
 from builders.workspace import Workspace, remove_tree, told
@@ -48,8 +48,8 @@ class ChrootEngine:
         self._settings = settings
         self._machine = machine
 
-    def check(self, job: BuildJob) -> None:
-        """Raise HostError where a tool, a namespace or the emulation of the job's CPU is missing."""
+    def check(self, root: Root) -> None:
+        """Raise HostError where a tool, a namespace or the emulation of the root's CPU is missing."""
         if sys.platform != "linux":
             raise HostError("the chroot engine needs Linux", f"this is {sys.platform}")
         for program, (reason, package) in TOOLS.items():
@@ -58,8 +58,8 @@ class ChrootEngine:
                     f"{program} is not installed; it {reason}", fix=f"sudo apt-get install {package}, or ./inv doctor"
                 )
         namespace.check()
-        if not job.root.build.runs_on(self._machine):
-            binfmt.ensure(job.root.build)
+        if not root.build.runs_on(self._machine):
+            binfmt.ensure(root.build)
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
