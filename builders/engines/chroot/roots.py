@@ -16,7 +16,7 @@ from builders.errors import RootError
 from builders.log import Log
 from builders.products import Root
 from builders.settings import Settings
-from builders.workspace import Workspace, disk_error
+from builders.workspace import Workspace, disk_error, remove_tree
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
@@ -62,8 +62,9 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> Path
             (scratch / "manifest.yml").write_text(yaml.safe_dump(document, sort_keys=False))
             workspace.roots.mkdir(parents=True, exist_ok=True)
             final = workspace.roots / key(root)
+            # The manifest moves last: without it the folder is not taken for a root, but for a killed run's rubbish.
+            remove_tree(final)
             final.mkdir()
-            # The manifest moves last: without it the folder is not taken for a root.
             (scratch / "rootfs").rename(final / "rootfs")
             (scratch / "manifest.yml").rename(final / "manifest.yml")
     return final / "rootfs"
