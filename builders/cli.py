@@ -91,6 +91,7 @@ def build_arm(
 ) -> None:  # fmt: skip
     """Build what is not up to date (or only show what that is), and tell the result in a table."""
     project = open_project()
+    project.engine(engine)  # an unknown name is told before a plan is
     wanted = project.wanted(recipe, target, strategy_named(strategy))
     todo = pipeline.steps(project, wanted, force=force)
     if show_plan:
@@ -234,8 +235,10 @@ def enter_shell(job: str | None) -> None:
     kept = chroot_engine.kept(project.workspace)
     if job is None and len(kept) == 1:
         job = kept[0]
+    if job is None and not kept:
+        raise InputError("no root of a failed job is kept", fix="a job that fails keeps its root until its next run")
     if job is None:
-        raise InputError("which root?", f"kept: {', '.join(kept) or 'none'}", "./inv shell --job NAME")
+        raise InputError("which root?", f"kept: {', '.join(kept)}", "./inv shell --job NAME")
     status = chroot_engine.shell(project.workspace, job)
     if status:
         raise Exit(code=status)

@@ -30,9 +30,9 @@ def examine(project: Project, *, mend: bool = False) -> list[Need]:
     """Return every need with its state; with ``mend`` QEMU is registered first where it is missing (as root)."""
     needs = list(_packages())
     needs.append(_probe("namespaces", "keep a job's mounts and processes apart", namespace.check))
-    for target in project.settings.default_targets():
-        if not target.architecture.runs_on(project.machine):
-            needs.append(_emulation(target.architecture.debian, mend=mend))
+    served = {name for recipe in project.recipes.values() for name in recipe.targets.architectures}
+    for name in sorted(served - {project.machine.debian}):
+        needs.append(_emulation(name, mend=mend))
     if not project.settings.debian_mirror:
         needs.append(_probe("Debian mirror", "roots and pool sources come from it", _mirror))
     needs.append(_space(project))

@@ -18,8 +18,8 @@ class Model(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
-def load(path: Path, model: type[ModelType]) -> ModelType:
-    """Read the YAML file at ``path`` as ``model``.
+def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelType:
+    """Read the YAML file at ``path`` as ``model``; a file without any key is one where ``empty``.
 
     Raises InputError with ``path:line`` for each fault: bad YAML, unknown or missing keys, wrong types.
     """
@@ -32,10 +32,16 @@ def load(path: Path, model: type[ModelType]) -> ModelType:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+    except ValueError as error:
+        raise InputError(f"{path} is not valid", str(error), "mend the date") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise InputError(f"{path}:{line}: not valid YAML", getattr(error, "problem", None) or str(error)) from error
+    if twice := _twice(node):
+        raise InputError(f"{path}:{twice.start_mark.line + 1}: the key {twice.value!r} is there twice")
+    if data is None and empty:
+        data = {}
     if not isinstance(data, dict):
         raise InputError(f"{path}:1: a mapping of keys to values is wanted here")
     try:
@@ -59,6 +65,22 @@ def _told(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) ->
     if fault["type"] == "missing":
         return f"{path}:{line}: missing key {dotted!r}"
     return f"{path}:{line}: {dotted}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _twice(node: yaml.Node | None) -> yaml.Node | None:
+    """Return the first key that a mapping of the tree has a second time: YAML forbids it, PyYAML lets the last win."""
+    if isinstance(node, yaml.SequenceNode):
+        return next(filter(None, map(_twice, node.value)), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            return key  # type: ignore[no-any-return]  # PyYAML's stubs leave the pairs untyped
+        seen.add(key.value)
+        if found := _twice(value):
+            return found
+    return None
 
 
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from builders import deb, sources
 from builders.arch import Architecture
 from builders.deb.job import build_root
-from builders.deb.render import render
+from builders.deb.job import scripts as job_scripts
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.state import Fingerprint, digest
@@ -31,6 +31,7 @@ def fingerprint(
     The engine is not part of it: both engines give the same bytes.
     """
     root = build_root(recipe, target, strategy, machine)
+    scripts = job_scripts(recipe, target, strategy)
     return {
         "version": recipe.debian_version(target),
         "strategy": strategy,
@@ -43,15 +44,9 @@ def fingerprint(
         },
         "debian": {path: _short(text.encode()) for path, text in deb.debian_files(recipe, target, settings).items()},
         "files": _files(recipe.folder),
-        "script": _short(_script(recipe).encode()),
+        "script": {name: _short((text or "").encode()) for name, text in zip(("run", "fetch"), scripts, strict=True)},
         "against": {name: digest(document)[:16] for name, document in against.items()},
     }
-
-
-def _script(recipe: Recipe) -> str:
-    """Return what the build job runs around the recipe's own scripts, so that a change of Reef's shows too."""
-    fixed = render("build.sh.j2", recipe=recipe, host="", strategy="", tree="", output="", profiles="")
-    return fixed + (recipe.build.fetch or "")
 
 
 def _files(folder: Path) -> dict[str, str]:

@@ -68,7 +68,6 @@ class Log:
         self.live = (self.console.is_terminal and not in_ci if live is None else live) and not quiet
         self.quiet = quiet
         self._folds = _fold_style()
-        self._depth = 0
         self._progress: Progress | None = None
         self._lock = threading.RLock()
         self._running = 0

@@ -34,6 +34,10 @@ class Project:
     @staticmethod
     def open(folder: Path, log: Log) -> "Project":
         """Read the project in ``folder``; raises InputError for what is wrong in its files."""
+        if not folder.is_dir():
+            raise InputError(
+                f"no such folder: {folder}", "REEF_FOLDER names the project", "name a folder with a reef.yml"
+            )
         settings = load_settings(folder)
         recipes = load_recipes(folder / settings.recipes)
         machine = arch.by_machine(platform.machine())
@@ -70,6 +74,11 @@ class Project:
                         raise _not_served(recipe, target)
                     continue
                 way = strategy or recipe.strategy_for(self.machine, target)
+                if not recipe.possible(way, self.machine, target):
+                    raise InputError(
+                        f"{recipe.name} for {target} cannot be built by strategy {way!r} on {self.machine}",
+                        f"the recipe's own order: {', '.join(recipe.strategy)}; native needs the target's CPU",
+                    )
                 against = {name: done[name] for name in recipe.build.recipes}
                 done[recipe.name] = fingerprint(
                     recipe, target, strategy=way, machine=self.machine, settings=self.settings, against=against

@@ -229,6 +229,8 @@ class ChangelogEntry(Model):
     def _has_zone(cls, value: datetime) -> datetime:
         if value.tzinfo is None:
             raise ValueError("a time zone is wanted, as in 2026-01-31T12:00:00Z")
+        if value.timestamp() < 0:
+            raise ValueError("SOURCE_DATE_EPOCH counts from 1970")
         return value
 
 
@@ -299,6 +301,12 @@ class Recipe(Model):
     def serves(self, target: Target) -> bool:
         """Tell whether the recipe builds for ``target``."""
         return target.suite.name in self.targets.suites and target.architecture.debian in self.targets.architectures
+
+    def possible(self, strategy: StrategyName, machine: Architecture, target: Target) -> bool:
+        """Tell whether the recipe wants ``strategy`` and a machine with CPU ``machine`` can build so for ``target``."""
+        if target.architecture.runs_on(machine):
+            return strategy == "native"
+        return strategy != "native" and strategy in self.strategy
 
     def strategy_for(self, machine: Architecture, target: Target) -> StrategyName:
         """Choose how to build on a machine with CPU ``machine``: native, else the recipe's first choice."""

@@ -34,9 +34,11 @@ class Repository(Model):
 class Settings(Model):
     """Settings as ``reef.yml`` gives them; every key is optional."""
 
-    maintainer: str = "Reef <packages@example.org>"
+    maintainer: Annotated[str, pydantic.StringConstraints(pattern=r"^[^<>\n]+ <[^<>@\s]+@[^<>@\s]+>$")] = (
+        "Reef <packages@example.org>"
+    )
     """Maintainer field of the packages (Debian Policy 5.6.2): ``Name <mail@address>``."""
-    targets: list[str] = ["trixie/arm64"]
+    targets: Annotated[list[str], pydantic.Field(min_length=1)] = ["trixie/arm64"]
     """Built where the command line names none."""
     engine: Literal["auto", "chroot"] = "auto"
     artifacts: str = "artifacts"
@@ -46,7 +48,7 @@ class Settings(Model):
     mirrors: dict[str, str] = {}
     """URL prefixes of sources and what stands in their place; the longest that fits is used."""
     jobs: Annotated[int, pydantic.Field(ge=1)] | None = None
-    ccache_size: str = "5G"
+    ccache_size: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?[kMGT]i?$")] = "5G"
     repository: Repository = Repository()
     signing: Signing = Signing()
 
@@ -68,4 +70,4 @@ class Settings(Model):
 def load_settings(folder: Path) -> Settings:
     """Read ``folder/reef.yml``, or return the defaults where there is none; raises InputError."""
     path = folder / "reef.yml"
-    return load(path, Settings) if path.exists() else Settings()
+    return load(path, Settings, empty=True) if path.exists() else Settings()

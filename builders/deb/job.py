@@ -44,23 +44,18 @@ def build_job(
     ``rendered`` holds the ``debian/`` folder, ``packages`` (optional) the .debs of the recipes it builds against,
     ``jobs`` is how many compilers run at once.
     """
-    place = f"/build/{recipe.name}-{recipe.version}"
-    host = target.architecture
-    needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
+    place = _place(recipe)
     inputs = [Input(tree.path, place), Input(rendered, place), Input(recipe.folder, RECIPE_FOLDER)]
-    if needed:
+    if recipe.build.recipes:
         if packages is None:
             raise PackageError(f"{recipe.name} builds against packages that were not given")
         inputs.append(Input(packages, PACKAGES))
-    fetch = recipe.build.fetch
-    profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
+    script, fetch = scripts(recipe, target, strategy)
     return BuildJob(
         name=f"{recipe.name}/{target}/build",
         root=build_root(recipe, target, strategy, machine),
-        script=render(
-            "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles
-        ),
-        fetch=render("fetch.sh.j2", packages=needed, fetch=fetch, tree=place) if needed or fetch else None,
+        script=script,
+        fetch=fetch,
         inputs=tuple(inputs),
         environment={
             "CCACHE_DIR": "/cache/ccache",
@@ -73,6 +68,24 @@ def build_job(
         output=OUTPUT,
         limits=Limits(recipe.build.time_limit_s),
     )
+
+
+def scripts(recipe: Recipe, target: Target, strategy: StrategyName) -> tuple[str, str | None]:
+    """Return the build job's script, and the one that fetches where the recipe wants one."""
+    host, place = target.architecture, _place(recipe)
+    profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
+    script = render(
+        "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles
+    )
+    needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
+    if not needed and not recipe.build.fetch:
+        return script, None
+    return script, render("fetch.sh.j2", packages=needed, fetch=recipe.build.fetch, tree=place)
+
+
+def _place(recipe: Recipe) -> str:
+    """Return the path of the tree inside the root: fixed, because it reaches the bytes."""
+    return f"/build/{recipe.name}-{recipe.version}"
 
 
 def collect(output: Path) -> tuple[DebFile, ...]:

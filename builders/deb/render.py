@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from builders.errors import PackageError
+from builders.errors import InputError, PackageError
 from builders.recipe import Package, Recipe
 from builders.settings import Settings
 from builders.target import Target
@@ -173,7 +173,11 @@ def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
 
 
 def _text(recipe: Recipe, name: str) -> str:
-    return (recipe.folder / name).read_text(encoding="utf-8")
+    path = recipe.folder / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text", str(error)) from error
 
 
 def write(files: Mapping[str, str], folder: Path) -> None:

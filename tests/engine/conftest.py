@@ -1,4 +1,5 @@
-"""Real projects for the engine's tests: the miniature recipe, artifacts of their own, and roots shared by all.
+"""Real projects for the engine's tests, in folders with an odd name: the miniature recipe, artifacts of their own, and
+roots shared by all.
 
 The projects lie under the checkout's ``artifacts/tests``, on the disk that real runs use.
 """
@@ -116,7 +117,7 @@ def lonely_place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 def _place(name: str, caches: Path | None) -> Iterator[Place]:
     short = re.sub(r"\W+", "-", name.removesuffix(".py").rsplit("/", maxsplit=1)[-1])[:30]
-    folder = CHECKOUT / "artifacts" / "tests" / f"{short}-{os.urandom(3).hex()}"
+    folder = CHECKOUT / "artifacts" / "tests" / f"é: {short}, {os.urandom(3).hex()}"
     made = Place(folder, caches)
     yield made
     if (made.artifacts / "cache").is_symlink():

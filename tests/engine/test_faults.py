@@ -37,6 +37,10 @@ def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Plac
     assert "mark" in entered.stdout
     assert "arch=amd64" in entered.stdout
     assert gone(place) == []
+    roots = place.artifacts / "cache"
+    roots.rename(place.artifacts / "elsewhere")
+    assert "was removed" in place.run("shell", "--job", "reef-hello/trixie/arm64/build", status=6)
+    (place.artifacts / "elsewhere").rename(roots)
     place.edit("    echo mark > marker; exit 9\n", "")
     place.run("build-arm")
     assert "no root is kept" in place.run("shell", "--job", "reef-hello/trixie/arm64/build", status=3)
@@ -152,7 +156,9 @@ def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: 
         (["build-arm", "--strategy", "magic"], 3, "unknown strategy: 'magic'"),
         (["build-arm", "--engine", "steam"], 3, "unknown engine: 'steam'"),
         (["publish-apt"], 3, "nothing to publish"),
-        (["shell"], 3, "which root?"),
+        (["build-arm", "--plan", "--engine", "steam"], 3, "unknown engine: 'steam'"),
+        (["build-arm", "--strategy", "native"], 3, "cannot be built by strategy 'native'"),
+        (["shell"], 3, "no root of a failed job is kept"),
         (["clean", "--what", "everything"], 3, "unknown part: 'everything'"),
     ],
 )

@@ -67,6 +67,9 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("find: GREETED", "find: '('", "not a regular expression"),
         ("    local: {path: source}\n", "", "exactly one of archive, debian, git, local"),
         ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "a time zone is wanted"),
+        ("2026-01-31T12:00:00Z", "1969-01-31T12:00:00Z", "counts from 1970"),
+        ("2026-01-31T12:00:00Z", "2026-02-31T12:00:00Z", "day is out of range"),
+        ("license: Apache-2.0\n", "license: Apache-2.0\nlicense: MIT\n", "the key 'license' is there twice"),
         ('version: "1.2"', 'version: "1-2"', "String should match pattern"),
         ("checks/greeting.sh", "checks/absent.sh", "files that the recipe names are missing"),
         ("name: reef-hello\n", "name: reef-hallo\n", "its folder 'reef-hello'"),
@@ -110,6 +113,14 @@ def test_a_circle_and_an_unknown_recipe_are_told() -> None:
     assert "aa -> bb -> aa" in str(caught.value)
     with pytest.raises(InputError, match="unknown recipe: 'ab'"):
         choose(recipes, ["ab"])
+
+
+def test_only_possible_strategies_are_taken() -> None:
+    recipe, arm64, amd64 = named("aa"), parse_target("trixie/arm64"), parse_target("trixie/amd64")
+    assert [s for s in ("native", "cross", "emulate") if recipe.possible(s, AMD64, arm64)] == ["cross", "emulate"]
+    assert [s for s in ("native", "cross", "emulate") if recipe.possible(s, AMD64, amd64)] == ["native"]
+    crossed = recipe.model_copy(update={"strategy": ["cross"]})
+    assert not crossed.possible("emulate", AMD64, arm64)
 
 
 def test_the_strategy_is_native_on_the_targets_cpu() -> None:

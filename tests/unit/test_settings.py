@@ -8,6 +8,8 @@ from builders.settings import Settings, load_settings
 
 def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
     assert load_settings(tmp_path) == Settings()
+    (tmp_path / "reef.yml").write_text("# nothing set\n")
+    assert load_settings(tmp_path) == Settings()
     assert [str(target) for target in Settings().default_targets()] == ["trixie/arm64"]
 
 
@@ -17,6 +19,10 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ("mirors: {}\n", "reef.yml:1: unknown key 'mirors'; did you mean 'mirrors'?"),
         ("repository:\n  orign: x\n", "reef.yml:2: unknown key 'repository.orign'; did you mean 'origin'?"),
         ("targets: [trixie/amr64]\n", "did you mean 'arm64'?"),
+        ("maintainer: Me\n", "maintainer: String should match pattern"),
+        ("ccache_size: lots\n", "ccache_size: String should match pattern"),
+        ("targets: []\n", "targets: List should have at least 1 item"),
+        ("jobs: 2\njobs: 3\n", "reef.yml:2: the key 'jobs' is there twice"),
         ("jobs: 0\n", "jobs: Input should be greater than or equal to 1"),
         ("- a\n", "a mapping of keys to values is wanted"),
     ],

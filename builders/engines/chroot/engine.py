@@ -4,7 +4,6 @@ A root is made once and never written again: each job sees it through an overlay
 network namespaces that vanish with the job.
 """
 
-import json
 import shutil
 import sys
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from builders import process
 from builders.arch import Architecture
 from builders.engines.chroot import binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
-from builders.errors import BuildError, HostError, InputError
+from builders.errors import BuildError, HostError, InputError, RootError
 from builders.log import Log
 from builders.products import BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
@@ -124,12 +123,12 @@ class ChrootEngine:
         """Move a failed job's changes aside; what they lie over and will not outlive this run is copied with them."""
         folder = failed_folder(self._workspace, job.name)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        text = (scratch / "entry.json").read_text()
+        moved = {str(scratch): str(folder)}
         passing = [i.path.resolve() for i in job.inputs if i.path.is_relative_to(self._workspace.scratch)]
         for number, path in enumerate(passing):
             shutil.copytree(path, scratch / f"layer{number}", symlinks=True)
-            text = text.replace(json.dumps(str(path)), json.dumps(str(folder / f"layer{number}")))
-        (scratch / "entry.json").write_text(text.replace(str(scratch), str(folder)))
+            moved[str(path)] = str(folder / f"layer{number}")
+        Entry.read(scratch / "entry.json").elsewhere(moved).write(scratch / "entry.json")
         shutil.move(scratch, folder)
 
 
@@ -157,6 +156,9 @@ def shell(workspace: Workspace, job: str) -> int:
             f"no root is kept for {job!r}", nearest(name, names) if names else "none is kept", "failed jobs keep theirs"
         )
     path = failed_folder(workspace, job) / "entry.json"
+    missing = [layer for overlay in Entry.read(path).overlays for layer in overlay.layers if not Path(layer).exists()]
+    if missing:
+        raise RootError(f"the root of {job!r} was removed", "\n".join(missing), "build again, then enter its new root")
     return process.interactive([*namespace.prefix(network=True), *enter_words(path), "/bin/bash"])
 
 

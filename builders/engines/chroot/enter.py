@@ -72,7 +72,11 @@ def _mount_overlay(root: Path, overlay: Overlay) -> None:
 
 def _system_folders(root: Path) -> None:
     _mount("-t", "proc", "proc", _inside(root, "proc"))
+    # The machine's own settings lie behind these two; a job may read them, as libcpuinfo does, and no more.
+    _mount("--bind", root / "proc" / "sys", root / "proc" / "sys")
+    _mount("-o", "remount,bind,ro,nosuid,nodev,noexec", root / "proc" / "sys")
     _mount("--rbind", "/sys", _inside(root, "sys"))
+    _mount("-o", "remount,bind,ro,nosuid,nodev,noexec", root / "sys")
     dev = _inside(root, "dev")
     _mount("-t", "tmpfs", "-o", "mode=755,size=64k", "tmpfs", dev)
     for name in DEVICES:

@@ -1,7 +1,8 @@
 """What it takes to enter a job's root, as plain data that can be written down and entered again."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 
@@ -33,6 +34,24 @@ class Entry:
     def write(self, path: Path) -> None:
         """Write the entry as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1))
+
+    def elsewhere(self, moved: Mapping[str, str]) -> "Entry":
+        """Return the entry with the folders that are keys of ``moved`` at the places that are their values."""
+
+        def new(path: str) -> str:
+            for before, after in moved.items():
+                if Path(path).is_relative_to(before):
+                    return str(Path(after) / Path(path).relative_to(before))
+            return path
+
+        return replace(
+            self,
+            mountpoint=new(self.mountpoint),
+            overlays=[
+                Overlay(o.destination, [new(layer) for layer in o.layers], new(o.scratch)) for o in self.overlays
+            ],
+            binds={destination: new(folder) for destination, folder in self.binds.items()},
+        )
 
     @staticmethod
     def read(path: Path) -> "Entry":

@@ -1,0 +1,60 @@
+"""The fingerprint holds everything that decides a build's bytes, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.arch import AMD64
+from builders.fingerprint import fingerprint
+from builders.plan import differences
+from builders.recipe import Recipe, load_recipe
+from builders.settings import Settings
+from builders.target import parse_target
+
+HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+
+
+def document(recipe: Recipe = HELLO, target: str = "trixie/arm64", **settings: Any) -> Any:
+    return fingerprint(
+        recipe, parse_target(target), strategy="cross", machine=AMD64, settings=Settings(**settings),
+        against={name: {} for name in recipe.build.recipes},
+    )  # fmt: skip
+
+
+def with_build(**changes: Any) -> Recipe:
+    recipe = HELLO.model_copy(update={"build": HELLO.build.model_copy(update=changes)})
+    recipe._folder = HELLO.folder
+    return recipe
+
+
+def changed(recipe: Recipe, before: Any = None, **settings: Any) -> set[str]:
+    return {change.path for change in differences(before or document(), document(recipe, **settings))}
+
+
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({"compile": "true"}, {"debian.reef/compile.sh"}),
+        ({"fetch": "true"}, {"script.fetch"}),
+        ({"tools": ["cmake"]}, {"root.packages", "debian.control"}),
+        ({"recipes": {"other": ["libother-dev"]}}, {"script.fetch", "against.other"}),
+        ({"time_limit_s": 5.0}, set()),
+    ],
+)
+def test_what_decides_the_bytes_is_in_it(changes: dict[str, Any], paths: set[str]) -> None:
+    assert changed(with_build(**changes)) == paths
+
+
+def test_which_packages_of_another_recipe_are_taken_is_in_it() -> None:
+    one = document(with_build(recipes={"other": ["libother-dev"]}))
+    assert changed(with_build(recipes={"other": ["libother-dev", "other"]}), one) == {"script.fetch"}
+
+
+def test_settings_count_only_where_they_reach_the_packages() -> None:
+    assert changed(HELLO, jobs=7, ccache_size="1G", debian_mirror="http://127.0.0.1/") == set()
+    assert changed(HELLO, maintainer="Me <me@example.org>") == {
+        "debian.control",
+        "debian.changelog",
+        "debian.copyright",
+    }
