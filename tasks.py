@@ -2,7 +2,7 @@
 
 from invoke.context import Context
 
-from builders import cli
+from builders import cli, cli_repository
 from builders.cli import task
 
 RECIPE = "recipe to take (may be repeated; all by default)"
@@ -30,10 +30,39 @@ def build_arm(
     )
 
 
-@task(recipe=RECIPE, target=TARGET, engine=ENGINE)
-def publish_apt(_: Context, recipe: list[str], target: list[str], engine: str | None = None) -> None:
+@task(
+    recipe=RECIPE,
+    target=TARGET,
+    engine=ENGINE,
+    suffix="publish into the suite of that suffix: testing for trixie-testing instead of trixie",
+)
+def publish_apt(_: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "") -> None:
     """Check what is built on the target CPU, then publish it in the signed apt repository."""
-    cli.publish_apt(recipe, target, engine=engine)
+    cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix)
+
+
+@task(suite="only this suite")
+def snapshots(_: Context, suite: str | None = None) -> None:
+    """Show every publication of the repository, and what came and went with it."""
+    cli_repository.snapshots(suite)
+
+
+@task(suite="suite to take back, as in trixie", stamp="publication, as snapshots tells (the one before by default)")
+def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
+    """Publish again what an earlier publication of a suite held."""
+    cli_repository.rollback(suite, stamp)
+
+
+@task(source="suite to take from", suite="suite to add to", package="package to take (may be repeated; all by default)")
+def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
+    """Add one suite's packages to another without a rebuild: promote trixie-testing trixie."""
+    cli_repository.promote(source, suite, package)
+
+
+@task(plan="only show what would go")
+def prune(_: Context, plan: bool = False) -> None:
+    """Let go of old versions and publications as repository.keep in reef.yml says; never of what a kept one names."""
+    cli_repository.prune(plan=plan)
 
 
 @task()

@@ -164,22 +164,6 @@ def explain(recipe: str, target: list[str]) -> None:
             project.log.note("  up to date: nothing differs")
 
 
-def publish_apt(recipe: list[str], target: list[str], *, engine: str | None) -> None:
-    """Publish what is built, after it was installed and run from the staged repository on the target CPU."""
-    project = open_project()
-    publications = pipeline.publish(project, project.wanted(recipe, target), engine=engine)
-    rows = [
-        (deb.package, deb.version, deb.architecture, one.suite, size(deb.size), deb.sha256[:16])
-        for one in publications
-        for deb in one.packages
-    ]
-    project.log.table("published", ("package", "version", "cpu", "suite", "size", "sha256"), rows)
-    for one in publications:
-        state_now = "published" if one.changed else "unchanged"
-        project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
-    project.log.note('to use it on a board, see README.md, "On the board"')
-
-
 def list_all() -> None:
     """Show recipes, the targets they serve, and what is built, stale and published."""
     project = open_project()

@@ -1,12 +1,11 @@
 """The flat list of verbs; the only module that knows all stages."""
 
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import apt, checks, deb, sources, state
+from builders import apt, checks, deb, repository, sources, state
 from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine
@@ -166,43 +165,29 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
         project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
 
 
-def publish(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None) -> list[Publication]:
+def publish(
+    project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, suffix: str = ""
+) -> list[Publication]:
     """Publish what is built of ``wanted``: staged, installed and run from there on the target CPU, then made live.
 
-    Raises InputError where nothing is built, CheckError for a failed verdict, PublishError from the repository.
+    With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``. Raises InputError where nothing is built,
+    CheckError for a failed verdict, PublishError from the repository.
     """
-    project.workspace.sweep()
-    with project.workspace.locked("publish", what=f"the repository {project.workspace.apt}"):
+    with repository.held(project):
         ready = _ready(project, wanted)
-        key = apt.signing_key(project.settings, project.log)
         debs: dict[str, list[DebFile]] = {}
         for one, record in ready:
-            debs.setdefault(one.target.suite.name, []).extend(record.debs)
-        with project.workspace.scratch_folder("staging") as scratch:
-            with project.log.step("stage the repository"):
-                staged = apt.stage(
-                    project.workspace.apt,
-                    debs,
-                    scratch / "apt",
-                    settings=project.settings,
-                    key=key,
-                    log=project.log,
-                    date=int(time.time()),
-                    state=project.workspace.path / "state" / "apt",
-                )
-            require_passed(
-                [
-                    _installed(
-                        project, one, record, repository=staged.path, engine=project.engine(engine), scratch=scratch
-                    )
-                    for one, record in ready
-                ]
-            )
-            with project.log.step("publish and verify"):
-                publications = apt.promote(staged, project.workspace.apt)
-                for publication in publications:
-                    apt.verify(project.workspace.apt, publication.suite)
-    return list(publications)
+            debs.setdefault(repository.suffixed(one.target.suite.name, suffix), []).extend(record.debs)
+
+        def check(staged: apt.Staged, scratch: Path) -> None:
+            runner = project.engine(engine)
+            reports = [
+                _installed(project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch)
+                for one, record in ready
+            ]
+            require_passed(reports)
+
+        return repository.change(project, debs, check=check)
 
 
 def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Record]]:
@@ -233,9 +218,9 @@ def _names(wanted: Sequence[Wanted]) -> str:
 
 
 def _installed(
-    project: Project, wanted: Wanted, record: Record, *, repository: Path, engine: Engine, scratch: Path
+    project: Project, wanted: Wanted, record: Record, *, candidate: Path, suffix: str, engine: Engine, scratch: Path
 ) -> Report:
-    """Return the verdicts of installing from ``repository`` on the target CPU, run once for equal bytes and checks."""
+    """Return the verdicts of installing from ``candidate`` on the target CPU, run once for equal bytes and checks."""
     recipe, target = wanted.recipe, wanted.target
     path = project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
     known = checks.read_report(path, recipe.name, target, record.debs)
@@ -246,8 +231,9 @@ def _installed(
         if not file.package.endswith("-dbgsym"):
             checks.older_revision(file, older)
     job = checks.install_job(
-        recipe, target, record.debs, repository, older=older, component=project.settings.repository.component
-    )
+        recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
+        published_suite=repository.suffixed(target.suite.name, suffix),
+    )  # fmt: skip
     engine.check(job.root)
     result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output))

@@ -21,6 +21,17 @@ class Signing(Model):
     warn_days: Annotated[int, pydantic.Field(ge=0)] = 90
 
 
+class Keep(Model):
+    """What stays when newer versions arrive; by default everything."""
+
+    versions: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """The newest so many versions of each package and CPU stay in a suite; without ``days`` older ones go at once."""
+    days: Annotated[int, pydantic.Field(ge=0)] | None = None
+    """Versions beyond the newest ``versions`` (1 where that is not set) go so many days after they were published."""
+    snapshots: Annotated[int, pydantic.Field(ge=1)] = 20
+    """Publications of each suite that `invoke prune` leaves to return to, with every .deb that they name."""
+
+
 class Repository(Model):
     """What the published repository says of itself (its Release files)."""
 
@@ -29,6 +40,9 @@ class Repository(Model):
     component: str = "main"
     url: str | None = None
     """Where boards reach it; stands in the ``.sources`` file. By default the folder itself."""
+    generations: Annotated[int, pydantic.Field(ge=1)] = 5
+    """Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
+    keep: Keep = Keep()
 
 
 class Settings(Model):

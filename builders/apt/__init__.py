@@ -7,22 +7,34 @@ with workspace.locked("apt"):
 verify(repository, suite, repository / KEYRING)
 """
 
+from builders.apt.journal import recover
 from builders.apt.keys import SigningKey, signing_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
 from builders.apt.promotion import promote
+from builders.apt.retention import Rubbish, remove, rubbish
+from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
 from builders.apt.staging import Staged, StagedSuite, stage
 from builders.apt.verification import Verified, verify
 
 __all__ = [
     "KEYRING",
+    "Rubbish",
     "SigningKey",
+    "Snapshot",
     "Staged",
     "StagedSuite",
     "Verified",
+    "known",
+    "missing_debs",
     "promote",
     "published",
+    "recover",
+    "remove",
+    "returned_to",
+    "rubbish",
     "signing_key",
+    "snapshots",
     "stage",
     "verify",
 ]

@@ -120,7 +120,6 @@ def _copied(path: Path, copy: Path) -> tuple[os.stat_result, str]:
             digest.update(block)
             _write(target.fileno(), block)
         os.fchmod(target.fileno(), 0o644)
-        os.utime(target.fileno(), ns=(facts.st_mtime_ns, facts.st_mtime_ns))
     return facts, digest.hexdigest()
 
 

@@ -32,6 +32,7 @@ VERSION = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~-]*")
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]+")
 SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 COMPONENT = re.compile(r"[a-z0-9][a-z0-9+-]*")
+STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Repository:
     def indices(self, suite: str, stamp: str) -> Path:
         """Return the folder of one publication's InRelease and indices."""
         return self.snapshot(suite, stamp) / "dists" / suite
+
+    def stamps(self, suite: str) -> list[str]:
+        """Return the stamps of a suite's publications, oldest first; also of one that a killed run left."""
+        names = (path.name for path in self.snapshots(suite).glob("*"))
+        return sorted(name for name in names if STAMP.fullmatch(name))
 
     def suites(self) -> list[str]:
         """Return the names of the published suites."""

@@ -1,4 +1,4 @@
-"""Reading a published suite: its Release and its entries, checked against each other before they are built upon."""
+"""Reading a publication: its Release and its entries, checked against each other before they are built upon."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MEND = "restore the repository from a copy, or move it away and publish again"
 
 @dataclass(frozen=True)
 class Live:
-    """The live publication of one suite; each entry once, whatever indices list it."""
+    """One publication of one suite; each entry once, whatever indices list it."""
 
     suite: str
     stamp: str
@@ -30,8 +30,11 @@ def read_live(repository: Repository, suite: str) -> Live | None:
     Raises PublishError where an index is not what its Release says: it must not be signed again.
     """
     stamp = repository.live_stamp(suite)
-    if stamp is None:
-        return None
+    return None if stamp is None else read_publication(repository, suite, stamp)
+
+
+def read_publication(repository: Repository, suite: str, stamp: str) -> Live:
+    """Return one of a suite's publications, live or not; raises PublishError as `read_live` does."""
     release = read_release(repository, suite, stamp)
     folder = repository.indices(suite, stamp)
     entries: dict[str, Entry] = {}

@@ -10,13 +10,14 @@ import json
 from pathlib import Path
 
 from builders.apt import seen
+from builders.apt.journal import journal_file, recover
 from builders.apt.layout import Repository, link_target
-from builders.apt.live import digest_of, read_live
+from builders.apt.live import digest_of
 from builders.apt.staging import Staged, StagedSuite
 from builders.apt.tree import flush, move, point
 from builders.errors import BusyError
 from builders.products import Publication
-from builders.workspace import remove_tree, told, write_whole
+from builders.workspace import told, write_whole
 
 
 def promote(staged: Staged, repository: Path) -> tuple[Publication, ...]:
@@ -35,21 +36,6 @@ def promote(staged: Staged, repository: Path) -> tuple[Publication, ...]:
     return tuple(_publication(staged, suite, place) for suite in staged.suites)
 
 
-def recover(repository: Path, state: Path) -> None:
-    """Discard what a killed run brought into the repository without publishing it; raises DiskError."""
-    journal, place = _journal(state), Repository(repository.absolute())
-    if not journal.exists():
-        return
-    lives = [live for name in place.suites() if (live := read_live(place, name))]
-    published = {entry.filename for live in lives for entry in live.entries}
-    published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}
-    with told(place.path):
-        for name in _listed(journal.read_text()) - published:
-            path = place.path / name
-            remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        journal.unlink()
-
-
 def _check_unmoved(staged: Staged, place: Repository) -> None:
     for suite in staged.suites:
         if place.live_stamp(suite.suite) != suite.before:
@@ -64,7 +50,7 @@ def _publish(staged: Staged, place: Repository) -> None:
     changed = [suite for suite in staged.suites if suite.changed]
     snapshots = [str(Path("snapshots", suite.suite, suite.stamp)) for suite in changed]
     arriving = [*staged.pool, *snapshots]
-    journal = _journal(staged.state)
+    journal = journal_file(staged.state)
     write_whole(journal, json.dumps(arriving, indent=0))
     for name in (*arriving, *staged.root_files):
         move(staged.path / name, place.path / name)
@@ -81,16 +67,3 @@ def _publication(staged: Staged, suite: StagedSuite, place: Repository) -> Publi
     with told(signed):
         digest = digest_of(signed.read_bytes()).sha256
     return Publication(place.path, suite.suite, suite.debs, staged.key_fingerprint, digest, suite.changed)
-
-
-def _journal(state: Path) -> Path:
-    return state / "publishing.json"
-
-
-def _listed(text: str) -> set[str]:
-    """Return the journal's paths; it is written whole, so anything else is not ours and names nothing."""
-    try:
-        names = json.loads(text)
-    except json.JSONDecodeError:
-        return set()
-    return {n for n in names if isinstance(n, str) and n.startswith(("pool/", "snapshots/")) and ".." not in n}

@@ -3,16 +3,20 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.apt import intake, layout, seen
+from builders.apt.index import Entry
 from builders.apt.intake import Known, Taken
+from builders.apt.journal import recover
 from builders.apt.keys import SigningKey
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
 from builders.apt.live import Live, digest_of, read_live, read_release
+from builders.apt.retention import publications_naming, retained
 from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text
-from builders.apt.tree import link, make_folder, move, point, write_file
+from builders.apt.tree import link, make_folder, move, point, settle, write_file
+from builders.debfile import sha256_of
 from builders.errors import PublishError
 from builders.log import Log
 from builders.products import DebFile
@@ -21,8 +25,6 @@ from builders.workspace import remove_tree, told
 
 FUTURE_S = 10
 """apt refuses a Release dated further ahead of its clock than this (apt.conf(5), Acquire::Max-FutureTime)."""
-GENERATIONS = 5
-"""Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,12 @@ def stage(
     log: Log,
     date: int,
     state: Path,
+    instead: Mapping[str, Sequence[Entry]] | None = None,
 ) -> Staged:
     """Build in ``staging`` the repository as it would be with ``debs`` (by suite name) added; publish nothing.
+
+    ``instead`` gives, by suite name, entries of .debs in the pool that take the place of what the suite holds; the
+    other suites lose what ``repository.keep`` lets go.
 
     ``repository`` is the published folder or absent, ``staging`` absent or empty and best on the same filesystem
     (published .debs are hard-linked), ``state`` a folder for Reef's own record outside the published tree. ``date``
@@ -91,15 +97,20 @@ def stage(
     earlier: clients keep what they have when a Release is dated back. The caller holds the repository's lock from
     here to the end of `promote`.
 
-    Where nothing is new, nothing is written. Raises PublishError for a .deb, name or date that must not be
-    published and for a published repository that is not sound; DiskError.
+    What a killed run left is discarded first; where nothing is new, nothing is written. Raises PublishError for a
+    .deb, name or date that must not be published and for a published repository that is not sound; DiskError.
     """
     place = Repository(repository.absolute())
     _check(debs, settings, date)
+    recover(place.path, state)
     lives = {name: live for name in place.suites() if (live := read_live(place, name))}
-    taken = _take(debs, lives, staging, settings, state)
+    taken = _take(place, debs, lives, staging=staging, settings=settings, state=state)
     root = _root_files(place, debs, settings, key)
-    suites = [next_suite(settings, n, lives.get(n), [t.entry for t in taken[n]], date) for n in debs]
+    suites = []
+    for name in debs:
+        given = [item.entry for item in taken[name]]
+        wanted = _wanted(place, lives.get(name), given, (instead or {}).get(name), settings)
+        suites.append(next_suite(settings, name, lives.get(name), wanted, date))
     # Another key, or a longer-lived one: every suite is signed again.
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
@@ -118,6 +129,23 @@ def stage(
     )
 
 
+def _wanted(
+    place: Repository, live: Live | None, given: Sequence[Entry], instead: Sequence[Entry] | None, settings: Settings
+) -> list[Entry]:
+    """Return what a suite is to hold, each path once."""
+    if instead is not None:
+        return [*instead, *given]
+    everything = {entry.filename: entry for entry in (*(live.entries if live else ()), *given)}
+    kept = retained(everything.values(), settings.repository.keep, place.path)
+    for lost in set(given) - set(kept):
+        raise PublishError(
+            f"{lost} would go at once: newer versions of it fill what repository.keep leaves",
+            f"repository.keep in reef.yml: {settings.repository.keep}",
+            "publish a newer version, or raise versions or days there",
+        )
+    return kept
+
+
 def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
     for name in debs:
         layout.checked("suite name", name, layout.SUITE)
@@ -133,8 +161,10 @@ def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
 
 
 def _take(
+    place: Repository,
     debs: Mapping[str, Sequence[Path | DebFile]],
     lives: Mapping[str, Live],
+    *,
     staging: Path,
     settings: Settings,
     state: Path,
@@ -144,9 +174,31 @@ def _take(
     given = [(name, deb) for name, items in debs.items() for deb in items]
     read = intake.take([deb for _, deb in given], _incoming(staging), settings.repository.component, known)
     result: dict[str, list[Taken]] = {name: [] for name in debs}
-    for (name, _), item in zip(given, intake.settled(read, published), strict=True):
+    settled = [_pooled(place, item) for item in intake.settled(read, published)]
+    for (name, _), item in zip(given, settled, strict=True):
         result[name].append(item)
     return result
+
+
+def _pooled(place: Repository, item: Taken) -> Taken:
+    """Return ``item`` as what lies in the pool already for earlier publications, where something does.
+
+    Raises PublishError where that has other bytes and a publication names it.
+    """
+    path = place.path / item.entry.filename
+    if item.copy is None or not path.is_file():
+        return item
+    digest = sha256_of(path)
+    if digest == item.entry.sha256:
+        return replace(item, copy=None)
+    names = publications_naming(place, item.entry.filename)
+    if not names:
+        return item  # a killed run left it, and nobody ever saw it
+    raise PublishError(
+        f"{item.entry} was published before with other bytes",
+        f"published sha256 {digest} in {', '.join(names)}\ngiven sha256     {item.entry.sha256} {item.source}",
+        "raise the recipe's revision: a published version never changes",
+    )
 
 
 def _incoming(staging: Path) -> Path:
@@ -177,8 +229,10 @@ def _tell_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
 
 
 def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
+    date = max(suite.date for suite in work.suites)
     for item in taken:
         if item.copy:
+            settle(item.copy, date)  # retention counts from here
             move(item.copy, work.staging.path / item.entry.filename)
     _link_pool(work)
     for suite in work.suites:
@@ -187,9 +241,7 @@ def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
         elif suite.live:
             _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
     for name, content in work.root.items():
-        write_file(work.staging.path / name, content, max(suite.date for suite in work.suites))
-    if KEYRING not in work.root:
-        link(work.published.path / KEYRING, work.staging.path / KEYRING)
+        write_file(work.staging.path / name, content, date)
 
 
 def _link_pool(work: _Candidate) -> None:
@@ -229,9 +281,10 @@ def _keep_generations(place: Repository, candidate: Repository, suite: NextSuite
     """Link the index files of earlier publications by hash (Debian RepositoryFormat, Acquire-By-Hash)."""
     if suite.live is None:
         return
-    stamps = sorted(p.name for p in place.snapshots(suite.name).iterdir() if p.name <= suite.live.stamp)
+    stamps = [stamp for stamp in place.stamps(suite.name) if stamp <= suite.live.stamp]
     folder = candidate.indices(suite.name, suite.stamp)
-    for stamp in stamps[-(GENERATIONS - 1) :]:
+    older = suite.settings.repository.generations - 1
+    for stamp in stamps[-older:] if older else ():
         old = place.indices(suite.name, stamp)
         for name, digest in read_release(place, suite.name, stamp).files.items():
             _link_by_hash(old / name, folder / name, digest.sha256)

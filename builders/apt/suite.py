@@ -57,7 +57,7 @@ class NextSuite:
         if self.live is None:
             return True
         dateless = [{**fields, "Date": ""} for fields in (self.fields(), self.live.release.fields)]
-        return dateless[0] != dateless[1] or len(self.entries) != len(self.live.entries)
+        return dateless[0] != dateless[1] or set(self.entries) != set(self.live.entries)
 
     def index_files(self) -> Iterator[tuple[str, bytes]]:
         """Yield each index file's path below ``dists/<suite>`` and its bytes, compressed on all cores."""
@@ -75,9 +75,9 @@ class NextSuite:
         return Release(self.fields(), {path: digest_of(content) for path, content in files}).render()
 
 
-def next_suite(settings: Settings, name: str, live: Live | None, added: Iterable[Entry], date: int) -> NextSuite:
-    """Return the publication of ``added`` on top of ``live``, dated after it (``date`` in seconds since 1970)."""
-    entries = {entry.filename: entry for entry in (*(live.entries if live else ()), *added)}
+def next_suite(settings: Settings, name: str, live: Live | None, wanted: Iterable[Entry], date: int) -> NextSuite:
+    """Return the publication of ``wanted`` that follows ``live``, dated after it (``date`` in seconds since 1970)."""
+    entries = {entry.filename: entry for entry in wanted}
     components = {settings.repository.component} | {entry.component for entry in entries.values()}
     return NextSuite(
         name,

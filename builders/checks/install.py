@@ -31,9 +31,12 @@ def install_job(
     *,
     older: Path | None = None,
     component: str = "main",
+    published_suite: str | None = None,
     time_limit_s: float | None = TIME_LIMIT_S,
 ) -> BuildJob:
     """Return the job that tries ``debs`` from the staged ``repository`` in a clean minimal root of the target's CPU.
+
+    ``published_suite`` is the repository's suite that holds them, by default the one called as the target's.
 
     ``fetch`` adds the repository to apt and downloads what the packages depend on; ``script`` works with what was
     downloaded: it installs the packages, runs the recipe's checks, purges, then installs the .debs in the folder
@@ -45,7 +48,7 @@ def install_job(
     old_files = _older_files(older, ours)
     facts = {
         "recipe": recipe.name,
-        "suite": target.suite.name,
+        "suite": published_suite or target.suite.name,
         "component": component,
         "keyring": KEYRING,
         "staged": STAGED,

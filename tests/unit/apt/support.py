@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.apt import KEYRING, SigningKey, Staged, Verified, promote, stage, verify
+from builders.apt.layout import Repository
+from builders.arch import ARCHITECTURES
 from builders.log import Log
 from builders.products import DebFile, Publication
+from builders.project import Project
 from builders.settings import Settings
+from builders.workspace import Workspace
 
 DATE = 1_750_000_000
 """A fixed Release date, 2025-06-15, in seconds since 1970."""
@@ -65,7 +69,7 @@ class Publisher:
 
     @property
     def state(self) -> Path:
-        return self.folder / "state"
+        return self.folder / "state" / "apt"
 
     @property
     def keyring(self) -> Path:
@@ -87,6 +91,14 @@ class Publisher:
     def publish(self, *debs: Path | DebFile, suite: str = "trixie", date: int = DATE) -> Publication:
         (result,) = promote(self.stage({suite: debs}, date), self.repository)
         return result
+
+    def project(self) -> Project:
+        """Return a project whose repository this is."""
+        space = Workspace(self.folder)
+        return Project(self.folder, self.settings, {}, space, ARCHITECTURES["amd64"], self.log)
+
+    def stamps(self, suite: str = "trixie") -> list[str]:
+        return Repository(self.repository).stamps(suite)
 
     def verify(self, suite: str = "trixie") -> Verified:
         return verify(self.repository, suite)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from builders.apt import SigningKey, promote, verify
-from builders.apt.promotion import recover
+from builders.apt.journal import recover
 from builders.errors import DiskError
 
 from .support import DATE, Publisher, facts_of, tree_of
@@ -76,7 +76,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
     new["bookworm"].append(publisher.deb("reef-more", "4"))
     template = publisher.folder / "template"
     shutil.copytree(publisher.repository, template / "apt", symlinks=True)
-    shutil.copytree(publisher.state, template / "state")
+    shutil.copytree(publisher.folder / "state", template / "state")
     promote(publisher.stage(new, DATE + 60), publisher.repository)
     wanted = tree_of(publisher.repository)
 

@@ -1,0 +1,123 @@
+"""Which versions stay in a suite, and what no kept publication names any more.
+
+A .deb's age counts from its first publication, which is its file's time in the pool: `promote` sets it there.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from builders.apt.index import Entry, ordered
+from builders.apt.layout import STAMP, Repository
+from builders.apt.live import read_publication
+from builders.settings import Keep, Settings
+from builders.workspace import remove_tree, told
+
+DAY_S = 86400
+LEAVING = ".leaving"
+"""Suffix of a snapshot on its way out: half removed, it must not be taken for a whole one."""
+
+
+@dataclass(frozen=True)
+class Rubbish:
+    """What `remove` would take away: publications as ``suite/stamp``, paths in the pool and their bytes."""
+
+    snapshots: tuple[str, ...]
+    debs: tuple[str, ...]
+    size: int
+
+
+def retained(entries: Iterable[Entry], keep: Keep, repository: Path) -> list[Entry]:
+    """Return the entries that ``keep`` leaves in a suite: per component, package and CPU."""
+    if keep.versions is None and keep.days is None:
+        return list(entries)
+    newest = keep.versions or 1
+    result: list[Entry] = []
+    by_name = sorted(ordered(entries), key=_kind)
+    for _, group in groupby(by_name, key=_kind):
+        versions = list(group)
+        result += versions[-newest:]
+        result += [entry for entry in versions[:-newest] if keep.days and _age_days(repository, entry) < keep.days]
+    return result
+
+
+def _kind(entry: Entry) -> tuple[str, str, str]:
+    return entry.component, entry.package, entry.architecture
+
+
+def _age_days(repository: Path, entry: Entry) -> float:
+    """Return how long ago a .deb was published; one that is only arriving has no age."""
+    try:
+        return (time.time() - (repository / entry.filename).stat().st_mtime) / DAY_S
+    except OSError:
+        return 0.0
+
+
+def rubbish(repository: Path, settings: Settings) -> Rubbish:
+    """Return what nothing needs any more: never what a live or a kept publication names.
+
+    As many publications stay as ``keep.snapshots`` says, and no fewer than are reachable by hash. Raises
+    PublishError for a publication that is not sound.
+    """
+    place = Repository(repository.absolute())
+    kept = max(settings.repository.keep.snapshots, settings.repository.generations)
+    named: set[str] = set()
+    going: list[str] = []
+    for folder in sorted((place.path / "snapshots").glob("*")):
+        suite, stamps = folder.name, place.stamps(folder.name)
+        live = place.live_stamp(suite)
+        # What is newer than the live one was left by a killed run: nobody ever saw it. Where none is live, somebody
+        # took the suite away by hand, and may bring it back.
+        seen = [stamp for stamp in stamps if live and stamp <= live]
+        staying = {*seen[-kept:], live} if live else set(stamps)
+        going += [f"{suite}/{stamp}" for stamp in stamps if stamp not in staying]
+        for stamp in staying:
+            named |= {entry.filename for entry in read_publication(place, suite, stamp).entries}
+    debs = [name for name in _pool_files(place) if name not in named]
+    return Rubbish(tuple(going), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
+
+
+def publications_naming(place: Repository, filename: str) -> list[str]:
+    """Return the publications, as ``suite/stamp``, that name a path of the pool."""
+    line = f"\nFilename: {filename}\n".encode()
+    indices = (path for path in place.path.glob("snapshots/*/*/dists/*/*/*/Packages"))
+    found = {"/".join(path.relative_to(place.path).parts[1:3]) for path in indices if line in path.read_bytes()}
+    return sorted(name for name in found if STAMP.fullmatch(name.rpartition("/")[2]))
+
+
+def _pool_files(place: Repository) -> list[str]:
+    found = []
+    for folder, _, names in os.walk(place.pool):
+        beside = os.path.relpath(folder, place.path)
+        found += [f"{beside}/{name}" for name in names]
+    return sorted(found)
+
+
+def remove(repository: Path, going: Rubbish) -> None:
+    """Take rubbish away: publications first, then what only they named; a killed run is gone on with by the next.
+
+    Raises DiskError.
+    """
+    place = Repository(repository.absolute())
+    for name in going.snapshots:
+        path = place.path / "snapshots" / name
+        with told(path):
+            path.rename(path.with_name(path.name + LEAVING))
+    for leaving in sorted((place.path / "snapshots").glob(f"*/*{LEAVING}")):
+        if STAMP.fullmatch(leaving.name.removesuffix(LEAVING)):
+            remove_tree(leaving)
+    with told(place.pool):
+        for name in going.debs:
+            path = place.path / name
+            path.unlink(missing_ok=True)
+            _remove_empty([path.parent, *path.parent.parents], place.pool)
+
+
+def _remove_empty(folders: Sequence[Path], top: Path) -> None:
+    for folder in folders:
+        if folder == top or any(folder.iterdir()):
+            return
+        folder.rmdir()

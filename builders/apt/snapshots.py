@@ -1,0 +1,76 @@
+"""Every publication of a suite, to look at and to return to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt.index import Entry
+from builders.apt.layout import STAMP, SUITE, Repository, checked
+from builders.apt.live import Live, read_publication
+from builders.errors import PublishError
+from builders.target import nearest
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One publication: its .debs and their bytes, and what came and went since the one before it."""
+
+    suite: str
+    stamp: str
+    live: bool
+    debs: int
+    size: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def snapshots(repository: Path, suite: str | None = None) -> list[Snapshot]:
+    """Return the publications of one suite or of all, oldest first; raises PublishError for an unknown suite."""
+    place = Repository(repository.absolute())
+    result: list[Snapshot] = []
+    for name in [known(place, suite)] if suite else place.suites():
+        before: dict[str, Entry] = {}
+        for stamp in _published(place, name):
+            now = {entry.filename: entry for entry in read_publication(place, name, stamp).entries}
+            added = tuple(sorted(str(now[path]) for path in now.keys() - before.keys()))
+            removed = tuple(sorted(str(before[path]) for path in before.keys() - now.keys()))
+            size = sum(entry.size for entry in now.values())
+            result.append(Snapshot(name, stamp, stamp == place.live_stamp(name), len(now), size, added, removed))
+            before = now
+    return result
+
+
+def known(place: Repository, suite: str) -> str:
+    """Return ``suite`` where it is published; raises PublishError naming the nearest that is."""
+    checked("suite name", suite, SUITE)
+    if suite not in place.suites():
+        hint = nearest(suite, place.suites()) if place.suites() else "nothing is published yet"
+        raise PublishError(f"the suite {suite} is not published", f"in {place.path}", hint)
+    return suite
+
+
+def returned_to(repository: Path, suite: str, stamp: str | None) -> Live:
+    """Return the publication called ``stamp``, by default the one before the live one; raises PublishError."""
+    place = Repository(repository.absolute())
+    stamps = _published(place, known(place, suite))
+    if stamp is None:
+        if len(stamps) < 2:
+            raise PublishError(f"{suite} has no earlier publication", f"kept: {', '.join(stamps)}")
+        stamp = stamps[-2]
+    elif not STAMP.fullmatch(stamp) or stamp not in stamps:
+        raise PublishError(
+            f"{suite} has no publication {stamp!r}",
+            f"kept: {', '.join(stamps)}",
+            "invoke snapshots tells what each holds",
+        )
+    return read_publication(place, suite, stamp)
+
+
+def missing_debs(repository: Path, entries: Sequence[Entry]) -> list[str]:
+    """Return the paths of ``entries`` that are not in the pool."""
+    return [entry.filename for entry in entries if not (repository / entry.filename).is_file()]
+
+
+def _published(place: Repository, suite: str) -> list[str]:
+    live = place.live_stamp(suite) or ""
+    return [stamp for stamp in place.stamps(suite) if stamp <= live]

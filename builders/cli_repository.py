@@ -1,0 +1,82 @@
+"""The front of the repository's commands: what `invoke publish-apt` and its kin tell."""
+
+import os
+from collections.abc import Sequence
+
+from builders import apt, pipeline, repository
+from builders.apt.retention import Rubbish
+from builders.cli import open_project, size
+from builders.products import Publication
+from builders.project import Project
+
+MOST_NAMED = 5
+"""Packages that one row of a table names."""
+
+
+def publish_apt(recipe: list[str], target: list[str], *, engine: str | None, suffix: str) -> None:
+    """Publish what is built, after it was installed and run from the staged repository on the target CPU."""
+    project = open_project()
+    publications = pipeline.publish(project, project.wanted(recipe, target), engine=engine, suffix=suffix)
+    _tell(project, publications)
+    project.log.note('to use it on a board, see README.md, "On the board"')
+
+
+def snapshots(suite: str | None) -> None:
+    """Show every publication that can be returned to."""
+    project = open_project()
+    rows = [
+        (one.suite, one.stamp, "live" if one.live else "", str(one.debs), size(one.size), _named(one.added),
+         _named(one.removed))
+        for one in apt.snapshots(project.workspace.apt, suite)
+    ]  # fmt: skip
+    project.log.table("publications", ("suite", "publication", "", "debs", "size", "came", "went"), rows)
+
+
+def rollback(suite: str, stamp: str | None) -> None:
+    """Publish an earlier publication's content again."""
+    project = open_project()
+    publication, old = repository.rollback(project, suite, stamp)
+    _tell(project, [publication])
+    project.log.note(f"{suite} holds again what {old} held; boards that have newer versions keep them until told "
+                     "otherwise: apt install PACKAGE=VERSION --allow-downgrades")  # fmt: skip
+
+
+def promote(source: str, target: str, package: list[str]) -> None:
+    """Bring one suite's packages into another, the same bytes."""
+    project = open_project()
+    publication, new = repository.promote(project, source, target, package)
+    _tell(project, [publication])
+    project.log.note(f"promoted from {source} to {target}: {_named([str(entry) for entry in new]) or 'nothing new'}")
+
+
+def prune(*, plan: bool) -> None:
+    """Let go of what the settings do not keep."""
+    project = open_project()
+    publications, going = repository.prune(project, show_only=plan)
+    _tell(project, publications)
+    for name in going.debs:
+        project.log.note(f"  {name}")
+    project.log.note(_pruned(going, plan=plan))
+
+
+def _pruned(going: Rubbish, *, plan: bool) -> str:
+    verb = "would go" if plan else "removed"
+    return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} .debs, {size(going.size)}"
+
+
+def _tell(project: Project, publications: Sequence[Publication]) -> None:
+    rows = [
+        (deb.package, deb.version, deb.architecture, one.suite, size(deb.size), deb.sha256[:16])
+        for one in publications
+        for deb in one.packages
+    ]
+    if rows:
+        project.log.table("published", ("package", "version", "cpu", "suite", "size", "sha256"), rows)
+    for one in publications:
+        state_now = "published" if one.changed else "unchanged"
+        project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,151 @@
+"""The repository's own verbs: change it, look at its publications, return to one, promote, prune."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from builders import apt
+from builders.apt.index import Entry
+from builders.apt.layout import Repository
+from builders.apt.live import read_live
+from builders.errors import InputError, PublishError
+from builders.products import DebFile, Publication
+from builders.project import Project
+from builders.target import SUITES, nearest
+
+Check = Callable[[apt.Staged, Path], None]
+"""Looks at a candidate before it is published, with a scratch folder to work in; raises to stop it."""
+
+
+def no_check(_staged: apt.Staged, _scratch: Path) -> None:
+    """Let a candidate pass: its .debs were checked when they were first published."""
+
+
+def codename(suite: str) -> str:
+    """Return the board release that a suite serves: ``trixie`` of ``trixie-testing``; raises InputError."""
+    name = suite.partition("-")[0]
+    if name not in SUITES:
+        raise InputError(f"unknown suite: {suite!r}", "a suite is a release's codename, alone or as in trixie-testing",
+                         nearest(name, SUITES))  # fmt: skip
+    return name
+
+
+def suffixed(suite: str, suffix: str) -> str:
+    """Return the suite to publish into: ``trixie-testing`` of ``trixie`` and ``testing``; raises InputError."""
+    if suffix and not suffix.isalnum():
+        raise InputError(f"not a suite's suffix: {suffix!r}", "letters and digits are wanted, as in testing")
+    return f"{suite}-{suffix.lower()}" if suffix else suite
+
+
+def change(
+    project: Project,
+    debs: Mapping[str, Sequence[DebFile]],
+    *,
+    instead: Mapping[str, Sequence[Entry]] | None = None,
+    check: Check = no_check,
+) -> list[Publication]:
+    """Stage, check, publish and verify: ``debs`` added by suite, after ``instead`` took the place of what is there.
+
+    The caller holds `held`. Raises PublishError, DiskError and what ``check`` raises; nothing is published then.
+    """
+    key = apt.signing_key(project.settings, project.log)
+    with project.workspace.scratch_folder("staging") as scratch:
+        with project.log.step("stage the repository"):
+            staged = apt.stage(
+                project.workspace.apt, debs, scratch / "apt",
+                settings=project.settings, key=key, log=project.log, date=int(time.time()),
+                state=state_folder(project), instead=instead,
+            )  # fmt: skip
+        check(staged, scratch)
+        with project.log.step("publish and verify"):
+            publications = apt.promote(staged, project.workspace.apt)
+            for publication in publications:
+                apt.verify(project.workspace.apt, publication.suite)
+    return list(publications)
+
+
+def state_folder(project: Project) -> Path:
+    """Return the folder of what publishing remembers between runs; losing it only costs time."""
+    return project.workspace.path / "state" / "apt"
+
+
+def rollback(project: Project, suite: str, stamp: str | None = None) -> tuple[Publication, str]:
+    """Publish again what an earlier publication of ``suite`` held, and return that one's stamp too.
+
+    It gets a new date: clients pass over a Release that is dated back. Raises PublishError.
+    """
+    with held(project):
+        apt.recover(project.workspace.apt, state_folder(project))
+        old = apt.returned_to(project.workspace.apt, suite, stamp)
+        _require_debs(project, old.entries)
+        (publication,) = change(project, {suite: []}, instead={suite: old.entries})
+    return publication, old.stamp
+
+
+def promote(
+    project: Project, source: str, target: str, packages: Sequence[str] = ()
+) -> tuple[Publication, list[Entry]]:
+    """Add to ``target`` what ``source`` holds and it does not, the same bytes; only ``packages`` where any are named.
+
+    Return the publication and what is new in it. Raises InputError for suites of two board releases, PublishError.
+    """
+    if codename(source) != codename(target):
+        raise InputError(f"{source} and {target} serve different board releases", "packages are built for one of them")
+    if source == target:
+        raise InputError(f"{source} cannot be promoted into itself")
+    with held(project):
+        apt.recover(project.workspace.apt, state_folder(project))
+        place = Repository(project.workspace.apt)
+        there = read_live(place, apt.known(place, source))
+        live = read_live(place, target)
+        entries = there.entries if there else ()
+        _require_known(packages, entries, source)
+        present = set(live.entries if live else ())
+        new = [entry for entry in entries if entry not in present and (not packages or entry.package in packages)]
+        _require_debs(project, new)
+        (publication,) = change(project, {target: [_deb(project, entry) for entry in new]})
+    return publication, new
+
+
+def _deb(project: Project, entry: Entry) -> DebFile:
+    path = project.workspace.apt / entry.filename
+    return DebFile(path, entry.package, entry.version, entry.architecture, entry.size, entry.sha256)
+
+
+def _require_known(packages: Sequence[str], entries: Sequence[Entry], suite: str) -> None:
+    names = {entry.package for entry in entries}
+    for package in packages:
+        if package not in names:
+            raise InputError(f"{suite} holds no package {package!r}", nearest(package, names) if names else "")
+
+
+def _require_debs(project: Project, entries: Sequence[Entry]) -> None:
+    missing = apt.missing_debs(project.workspace.apt, entries)
+    if missing:
+        raise PublishError("the pool lacks .debs of this publication", "\n".join(missing), "restore them from a copy")
+
+
+def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publication], apt.Rubbish]:
+    """Apply ``repository.keep`` to every suite, then remove what no live or kept publication names.
+
+    Return what was published anew and what went; with ``show_only`` nothing is done and only what lies unnamed now
+    is told. Raises PublishError, DiskError.
+    """
+    folder = project.workspace.apt
+    with held(project):
+        suites = Repository(folder).suites()
+        if show_only or not suites:
+            return [], apt.rubbish(folder, project.settings)
+        publications = [one for one in change(project, {name: [] for name in suites}) if one.changed]
+        going = apt.rubbish(folder, project.settings)
+        apt.remove(folder, going)
+        for name in suites:
+            apt.verify(folder, name)
+    return publications, going
+
+
+def held(project: Project) -> AbstractContextManager[None]:
+    """Hold the repository against other runs of Reef; every verb that changes it does."""
+    project.workspace.sweep()
+    return project.workspace.locked("publish", what=f"the repository {project.workspace.apt}")
