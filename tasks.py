@@ -59,6 +59,16 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
     cli_repository.promote(source, suite, package)
 
 
+@task(
+    extend="let the signing keys end so many days from now",
+    rotate="make the key that takes over; the one so far signs beside it until it is retired",
+    retire="fingerprint of the older key that shall sign no more",
+)
+def keys(_: Context, extend: int = 0, rotate: bool = False, retire: str | None = None) -> None:
+    """List the signing keys and their ends; extend, rotate or retire one, and publish the keyring that says so."""
+    cli_repository.keys(extend=extend, rotate=rotate, retire=retire)
+
+
 @task(plan="only show what would go")
 def prune(_: Context, plan: bool = False) -> None:
     """Let go of old versions and publications as repository.keep in reef.yml says; never of what a kept one names."""

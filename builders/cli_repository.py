@@ -1,11 +1,13 @@
 """The front of the repository's commands: what `invoke publish-apt` and its kin tell."""
 
 import os
+import time
 from collections.abc import Sequence
 
 from builders import apt, pipeline, repository
 from builders.apt.retention import Rubbish
 from builders.cli import open_project, size
+from builders.errors import InputError
 from builders.products import Publication
 from builders.project import Project
 
@@ -59,6 +61,29 @@ def prune(*, plan: bool) -> None:
     project.log.note(_pruned(going, plan=plan))
 
 
+def keys(*, extend: int, rotate: bool, retire: str | None) -> None:
+    """List the signing keys, after doing with them what is asked for."""
+    project = open_project()
+    if sum((bool(extend), rotate, retire is not None)) > 1:
+        raise InputError("one thing at a time", "--extend, --rotate and --retire do not go together")
+    if extend:
+        _tell(project, repository.extend_keys(project, extend))
+    if rotate:
+        _tell(project, repository.rotate_keys(project))
+        project.log.note("both keys sign now. Boards get the new one with the package reef-archive-keyring; when each "
+                         "has it, end the overlap: invoke keys --retire FINGERPRINT of the older")  # fmt: skip
+    if retire:
+        _tell(project, repository.retire_key(project, retire))
+        project.log.note("boards that have not installed the reef-archive-keyring published in the overlap are locked "
+                         "out now: give them the keyring file by hand")  # fmt: skip
+    rows = [
+        (one.fingerprint, one.role, apt.day_of(one.created), apt.day_of(one.expires) if one.expires else "never",
+         "" if one.days_left is None else f"{one.days_left:.0f}")
+        for one in repository.list_keys(project)
+    ]  # fmt: skip
+    project.log.table("signing keys", ("fingerprint", "role", "made", "ends", "days left"), rows)
+
+
 def _pruned(going: Rubbish, *, plan: bool) -> str:
     verb = "would go" if plan else "removed"
     return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} .debs, {size(going.size)}"
@@ -75,6 +100,15 @@ def _tell(project: Project, publications: Sequence[Publication]) -> None:
     for one in publications:
         state_now = "published" if one.changed else "unchanged"
         project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
+    if publications:
+        project.log.note(_key_end(publications[0]))
+
+
+def _key_end(publication: Publication) -> str:
+    if publication.key_expires is None:
+        return "the signing key does not expire"
+    days = (publication.key_expires - time.time()) / 86400
+    return f"the signing key expires on {apt.day_of(publication.key_expires)}, in {days:.0f} days"
 
 
 def _named(names: Sequence[str]) -> str:

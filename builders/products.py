@@ -148,7 +148,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Publication:
-    """A signed repository as it lies on disk after ``publish``; ``release_sha256`` is InRelease's digest."""
+    """A signed repository as it lies on disk after ``publish``; ``release_sha256`` is InRelease's digest,
+    ``key_expires`` in seconds since 1970 (None: never)."""
 
     path: Path
     suite: str
@@ -156,3 +157,4 @@ class Publication:
     key_fingerprint: str
     release_sha256: str
     changed: bool
+    key_expires: int | None = None

@@ -9,6 +9,7 @@ from builders import apt
 from builders.apt.index import Entry
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
+from builders.debfile import read_deb
 from builders.errors import InputError, PublishError
 from builders.products import DebFile, Publication
 from builders.project import Project
@@ -50,11 +51,13 @@ def change(
     The caller holds `held`. Raises PublishError, DiskError and what ``check`` raises; nothing is published then.
     """
     key = apt.signing_key(project.settings, project.log)
+    date = int(time.time())
     with project.workspace.scratch_folder("staging") as scratch:
+        debs = _with_keyring(project, debs, instead or {}, key=key, date=date, scratch=scratch)
         with project.log.step("stage the repository"):
             staged = apt.stage(
                 project.workspace.apt, debs, scratch / "apt",
-                settings=project.settings, key=key, log=project.log, date=int(time.time()),
+                settings=project.settings, key=key, log=project.log, date=date,
                 state=state_folder(project), instead=instead,
             )  # fmt: skip
         check(staged, scratch)
@@ -63,6 +66,30 @@ def change(
             for publication in publications:
                 apt.verify(project.workspace.apt, publication.suite)
     return list(publications)
+
+
+def _with_keyring(
+    project: Project, debs: Mapping[str, Sequence[DebFile]], instead: Mapping[str, Sequence[Entry]], *,
+    key: apt.SigningKey, date: int, scratch: Path,
+) -> dict[str, list[DebFile]]:  # fmt: skip
+    """Return ``debs`` with the keyring package in each suite whose own does not hold today's keys and settings.
+
+    Where the keys changed it goes into every suite, also those that ``debs`` does not name.
+    """
+    place, result = Repository(project.workspace.apt), {name: list(some) for name, some in debs.items()}
+    keyring = place.path / apt.KEYRING
+    if not keyring.exists() or keyring.read_bytes() != key.public:
+        result |= {name: [] for name in place.suites() if name not in debs}
+    for suite, some in result.items():
+        live = read_live(place, suite)
+        moment = max(date, live.release.date + 1) if live else date
+        there = instead.get(suite, live.entries if live else ())
+        path = apt.keyring_deb(
+            project.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}"
+        )
+        if path:
+            some.append(read_deb(path))
+    return result
 
 
 def state_folder(project: Project) -> Path:
@@ -102,7 +129,8 @@ def promote(
         entries = there.entries if there else ()
         _require_known(packages, entries, source)
         present = set(live.entries if live else ())
-        new = [entry for entry in entries if entry not in present and (not packages or entry.package in packages)]
+        names = set(packages) or {entry.package for entry in entries} - {apt.KEYRING_PACKAGE}  # each suite has its own
+        new = [entry for entry in entries if entry not in present and entry.package in names]
         _require_debs(project, new)
         (publication,) = change(project, {target: [_deb(project, entry) for entry in new]})
     return publication, new
@@ -143,6 +171,32 @@ def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publicatio
         for name in suites:
             apt.verify(folder, name)
     return publications, going
+
+
+def list_keys(project: Project) -> list[apt.KeyFacts]:
+    """Return the keys in the signing home, what each does and when it ends; raises PublishError."""
+    return apt.list_keys(project.settings)
+
+
+def extend_keys(project: Project, days: int) -> list[Publication]:
+    """Let the keys that sign end ``days`` days from now, and publish the keyring that says so in every suite."""
+    with held(project):
+        apt.extend(project.settings, days)
+        return change(project, {name: [] for name in Repository(project.workspace.apt).suites()})
+
+
+def rotate_keys(project: Project) -> list[Publication]:
+    """Make the key that takes over; every suite is signed by both from now on and gets the keyring that holds both."""
+    with held(project):
+        apt.rotate(project.settings, project.log)
+        return change(project, {name: [] for name in Repository(project.workspace.apt).suites()})
+
+
+def retire_key(project: Project, fingerprint: str) -> list[Publication]:
+    """End the overlap: every suite is signed by the new key alone from now on."""
+    with held(project):
+        apt.retire(project.settings, fingerprint)
+        return change(project, {name: [] for name in Repository(project.workspace.apt).suites()})
 
 
 def held(project: Project) -> AbstractContextManager[None]:

@@ -18,7 +18,13 @@ class Signing(Model):
     key: str | None = None
     """Fingerprint of the key to sign with; by default the one that Reef made in ``home``."""
     expires_days: Annotated[int, pydantic.Field(ge=1)] = 1095
+    """How long a key that Reef makes is valid."""
+    previous: list[str] = []
+    """Fingerprints of keys that ``key`` takes over from: they sign too, until every board knows the new one."""
     warn_days: Annotated[int, pydantic.Field(ge=0)] = 90
+    """Publishing warns so many days before the key's end."""
+    refuse_days: Annotated[int, pydantic.Field(ge=0)] = 14
+    """Publishing is refused so many days before it: boards need time to fetch the longer-lived keyring."""
 
 
 class Keep(Model):
@@ -42,6 +48,11 @@ class Repository(Model):
     """Where boards reach it; stands in the ``.sources`` file. By default the folder itself."""
     generations: Annotated[int, pydantic.Field(ge=1)] = 5
     """Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
+    valid_days: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """Boards refuse a publication older than this (Valid-Until). Off by default: a board without a clock wakes up in
+    the past or, after its clock was set, finds a repository that nobody published to for a while, and is locked out
+    of updates, while what it guards against, a mirror that holds updates back, needs someone between board and host.
+    Whoever sets it must publish at least every half of it: invoke publish-apt then signs anew though nothing is new."""
     keep: Keep = Keep()
 
 

@@ -8,30 +8,41 @@ verify(repository, suite, repository / KEYRING)
 """
 
 from builders.apt.journal import recover
-from builders.apt.keys import SigningKey, signing_key
+from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keyring_package import keyring_deb
+from builders.apt.keys import SigningKey, day_of, signing_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
 from builders.apt.promotion import promote
 from builders.apt.retention import Rubbish, remove, rubbish
+from builders.apt.rotation import KeyFacts, extend, list_keys, retire, rotate
 from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
 from builders.apt.staging import Staged, StagedSuite, stage
 from builders.apt.verification import Verified, verify
 
 __all__ = [
     "KEYRING",
+    "KEYRING_PACKAGE",
+    "KeyFacts",
     "Rubbish",
     "SigningKey",
     "Snapshot",
     "Staged",
     "StagedSuite",
     "Verified",
+    "day_of",
+    "extend",
+    "keyring_deb",
     "known",
+    "list_keys",
     "missing_debs",
     "promote",
     "published",
     "recover",
     "remove",
+    "retire",
     "returned_to",
+    "rotate",
     "rubbish",
     "signing_key",
     "snapshots",

@@ -6,6 +6,7 @@ are deterministic, so that the same Release and date give the same bytes.
 
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,17 @@ DAY_S = 86400
 RECORD = "reef-signing-key"
 USER_ID = "Reef archive signing key"
 REVOKED, EXPIRED = "r", "e"
+EXTENSION_DAYS = 1095
 DIGESTS = ("--digest-algo", "SHA512", "--cert-digest-algo", "SHA512")
 
 
 @dataclass(frozen=True)
 class SigningKey:
     """A usable signing key: its home, fingerprint, times in seconds since 1970 (``expires`` None for never),
-    and the public key as keyring file (``public``) and as text (``armored``)."""
+    and the public key as keyring file (``public``) and as text (``armored``).
+
+    ``older`` are keys that it takes over from: they sign too, and the keyring holds them too.
+    """
 
     home: Path
     fingerprint: str
@@ -34,6 +39,12 @@ class SigningKey:
     expires: int | None
     public: bytes
     armored: bytes
+    older: tuple[str, ...] = ()
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """All keys that sign, the one to stay first."""
+        return self.fingerprint, *self.older
 
     def sign(self, release: Path, *, date: int) -> None:
         """Write ``InRelease`` and ``Release.gpg`` beside ``release``; same bytes and ``date``, same signatures.
@@ -41,7 +52,8 @@ class SigningKey:
         ``date`` in seconds since 1970; a date before the key's own is taken as the key's. Raises PublishError.
         """
         moment = max(date, self.created)
-        common = ("--yes", "--local-user", self.fingerprint, "--faked-system-time", f"{moment}!", *DIGESTS)
+        signers = [word for one in self.fingerprints for word in ("--local-user", one)]
+        common = ("--yes", *signers, "--faked-system-time", f"{moment}!", *DIGESTS)
         clear, apart = release.with_name("InRelease"), release.with_name("Release.gpg")
         try:
             with opened(self.home) as home:
@@ -58,36 +70,59 @@ class SigningKey:
 def signing_key(settings: Settings, log: Log) -> SigningKey:
     """Return the key that ``reef.yml`` names, else Reef's own, which is made on first use.
 
-    Raises PublishError where the key is missing, revoked or expired; warns within ``signing.warn_days`` of its end.
+    Raises PublishError where the key is missing, revoked, expired or about to expire (``signing.refuse_days``); warns
+    within ``signing.warn_days`` of its end.
     """
     with opened(home_path(settings)) as home:
         try:
-            fingerprint = settings.signing.key or _recorded(home) or _adopted(home) or _made(home, settings, log)
-            key = _read(home, fingerprint.replace(" ", "").upper())
+            names = chosen(home, settings) or (_adopted(home) or made(home, settings, log),)
+            key = _read(home, names[0], _usable(home, names[1:], log))
         except process.ProgramFailed as error:
             raise PublishError(f"gpg cannot use its home {home.path}", error.detail) from error
-    _warn_of_end(key, settings, log)
+    _tell_of_end(key, settings, log)
     return key
 
 
-def _recorded(home: Home) -> str | None:
+def chosen(home: Home, settings: Settings) -> tuple[str, ...]:
+    """Return the fingerprints to sign with, the one to stay first: as set, else as recorded; none at the beginning."""
+    if settings.signing.key:
+        names = [settings.signing.key, *settings.signing.previous]
+        return tuple(name.replace(" ", "").upper() for name in names)
     path = home.path / RECORD
     with told(path):
-        return path.read_text().strip() if path.exists() else None
+        return tuple(path.read_text().split()) if path.exists() else ()
+
+
+def record(home: Home, fingerprints: Iterable[str]) -> None:
+    """Write down which keys sign from now on, the one to stay first; raises DiskError."""
+    write_whole(home.path / RECORD, "".join(f"{one}\n" for one in fingerprints))
+
+
+def _usable(home: Home, fingerprints: Iterable[str], log: Log) -> tuple[str, ...]:
+    """Return those of the older keys that boards still accept; the others are told."""
+    found = []
+    for name in fingerprints:
+        secret = next((one for one in home.records("--list-secret-keys", name) if one[0] == "sec"), None)
+        if secret and secret[14] != "#" and secret[1] not in (REVOKED, EXPIRED):
+            found.append(name)
+        else:
+            log.warn(f"the older key {name} signs no more: it is missing, revoked or expired")
+    return tuple(found)
 
 
 def _adopted(home: Home) -> str | None:
     """Return the key of a run that was killed before it could record it, and record it now."""
     records = home.records("--list-secret-keys")
-    for number, record in enumerate(records):
-        if record[0] == "uid" and record[9] == USER_ID and record[1] not in (REVOKED, EXPIRED):
+    for number, one in enumerate(records):
+        if one[0] == "uid" and one[9] == USER_ID and one[1] not in (REVOKED, EXPIRED):
             before = [fields[9] for fields in records[:number] if fields[0] == "fpr"]
-            write_whole(home.path / RECORD, before[-1] + "\n")
+            record(home, [before[-1]])
             return before[-1]
     return None
 
 
-def _made(home: Home, settings: Settings, log: Log) -> str:
+def made(home: Home, settings: Settings, log: Log, older: Iterable[str] = ()) -> str:
+    """Make a key, record it before the ``older`` ones, and return its fingerprint; raises ProgramFailed."""
     days = settings.signing.expires_days
     wish = (
         "%no-protection\nKey-Type: EDDSA\nKey-Curve: ed25519\nKey-Usage: sign\n"
@@ -96,7 +131,7 @@ def _made(home: Home, settings: Settings, log: Log) -> str:
     answer = home.gpg(*DIGESTS, "--status-fd", "1", "--generate-key", input_text=wish)
     created = [line.split()[3] for line in answer.splitlines() if line.startswith("[GNUPG:] KEY_CREATED ")]
     fingerprint = created[0]
-    write_whole(home.path / RECORD, fingerprint + "\n")
+    record(home, [fingerprint, *older])
     log.note(f"made the signing key {fingerprint} in {home.path}, valid for {days} days")
     log.note(
         "it has no passphrase: whoever reads that folder can sign. Keep a copy of it elsewhere. To set a passphrase: "
@@ -105,9 +140,9 @@ def _made(home: Home, settings: Settings, log: Log) -> str:
     return fingerprint
 
 
-def _read(home: Home, fingerprint: str) -> SigningKey:
+def _read(home: Home, fingerprint: str, older: tuple[str, ...]) -> SigningKey:
     records = home.records("--list-secret-keys", fingerprint)
-    secret = next((record for record in records if record[0] == "sec"), None)
+    secret = next((one for one in records if one[0] == "sec"), None)
     if secret is None or secret[14] == "#":
         raise PublishError(
             f"the signing key {fingerprint} is missing",
@@ -117,8 +152,9 @@ def _read(home: Home, fingerprint: str) -> SigningKey:
         )
     created, expires = int(secret[5]), int(secret[6]) if secret[6] else None
     _refuse_unusable(home, fingerprint, secret[1], created, expires)
-    full = next(record[9] for record in records if record[0] == "fpr")
-    return SigningKey(home.path, full, created, expires, _public(home, full), _public(home, full, "--armor"))
+    full = next(one[9] for one in records if one[0] == "fpr")
+    names = (full, *older)
+    return SigningKey(home.path, full, created, expires, _public(home, names), _public(home, names, "--armor"), older)
 
 
 def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, expires: int | None) -> None:
@@ -133,8 +169,7 @@ def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, 
         raise PublishError(
             f"the signing key {fingerprint} expired on {day_of(expires)}",
             f"boards refuse what it signs; its home: {home.path}",
-            f"extend it: gpg --homedir {home.path} --quick-set-expire {fingerprint} 3y; then publish, and give the "
-            "new keyring file to every board",
+            f"extend it: invoke keys --extend {EXTENSION_DAYS}; every board needs the new keyring file then",
         )
     if created > now + DAY_S:
         raise PublishError(
@@ -142,22 +177,27 @@ def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, 
         )
 
 
-def _public(home: Home, fingerprint: str, *form: str) -> bytes:
+def _public(home: Home, fingerprints: Iterable[str], *form: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="reef-key-") as folder:
         path = Path(folder) / "public"
-        home.gpg(*form, "--output", str(path), "--export-options", "export-minimal", "--export", fingerprint)
+        home.gpg(*form, "--output", str(path), "--export-options", "export-minimal", "--export", *fingerprints)
         return path.read_bytes()
 
 
-def _warn_of_end(key: SigningKey, settings: Settings, log: Log) -> None:
+def _tell_of_end(key: SigningKey, settings: Settings, log: Log) -> None:
     if key.expires is None:
         return
     days = (key.expires - time.time()) / DAY_S
-    if days <= settings.signing.warn_days:
-        log.warn(
-            f"the signing key {key.fingerprint} expires on {day_of(key.expires)}, in {days:.0f} days; boards then "
-            f"refuse the repository. Extend it: gpg --homedir {key.home} --quick-set-expire {key.fingerprint} 3y"
+    end = f"the signing key {key.fingerprint} expires on {day_of(key.expires)}, in {days:.0f} days"
+    if days <= settings.signing.refuse_days:
+        raise PublishError(
+            end,
+            "boards that do not get a longer-lived keyring before refuse the repository then "
+            f"(signing.refuse_days: {settings.signing.refuse_days})",
+            f"extend it now: invoke keys --extend {EXTENSION_DAYS}",
         )
+    if days <= settings.signing.warn_days:
+        log.warn(f"{end}; boards then refuse the repository. Extend it: invoke keys --extend {EXTENSION_DAYS}")
 
 
 def day_of(moment: int) -> str:

@@ -66,4 +66,6 @@ def _publication(staged: Staged, suite: StagedSuite, place: Repository) -> Publi
     signed = place.indices(suite.suite, suite.stamp) / "InRelease"
     with told(signed):
         digest = digest_of(signed.read_bytes()).sha256
-    return Publication(place.path, suite.suite, suite.debs, staged.key_fingerprint, digest, suite.changed)
+    return Publication(
+        place.path, suite.suite, suite.debs, staged.key_fingerprint, digest, suite.changed, staged.key_expires
+    )

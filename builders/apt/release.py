@@ -32,6 +32,12 @@ class Release:
         return int(parsedate_to_datetime(self.fields["Date"]).timestamp())
 
     @property
+    def valid_until(self) -> int | None:
+        """Seconds since 1970 of the field Valid-Until, None where there is none."""
+        text = self.fields.get("Valid-Until")
+        return int(parsedate_to_datetime(text).timestamp()) if text else None
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         return tuple(self.fields["Architectures"].split())
 
@@ -48,26 +54,44 @@ class Release:
 
 
 def release_fields(
-    *, origin: str, label: str, suite: str, date: int, architectures: Sequence[str], components: Sequence[str]
+    *,
+    origin: str,
+    label: str,
+    suite: str,
+    date: int,
+    architectures: Sequence[str],
+    components: Sequence[str],
+    valid_days: int | None = None,
+    signers: Sequence[str] = (),
+    url: str | None = None,
 ) -> dict[str, str]:
     """Return the fields of a suite's Release in Debian's order; ``date`` in seconds since 1970.
 
+    ``signers`` are fingerprints (apt then asks for one of them also next time), ``url`` is where the repository is.
     Raises PublishError where ``origin`` or ``label`` would break the file's lines.
     """
     for name, value in (("origin", origin), ("label", label)):
         if not value.strip() or not value.isprintable():
             raise PublishError(f"repository.{name} must be one printable line: {value!r}", fix="correct reef.yml")
-    return {
+    fields = {
         "Origin": origin,
         "Label": label,
         "Suite": suite,
         "Codename": suite,
-        "Date": formatdate(date, usegmt=True).replace("GMT", "UTC"),
+        "Date": _dated(date),
+        "Valid-Until": _dated(date + valid_days * 86400) if valid_days else "",
         "Acquire-By-Hash": "yes",
         "Architectures": " ".join(architectures),
         "Components": " ".join(components),
         "Description": f"{label} packages for {suite}",
+        "Signed-By": ",".join(signers),
+        "Snapshots": f"{url.rstrip('/')}/snapshots/{suite}/@SNAPSHOTID@/" if url else "",
     }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _dated(moment: int) -> str:
+    return formatdate(moment, usegmt=True).replace("GMT", "UTC")
 
 
 def parse_release(content: bytes, where: str) -> Release:
@@ -86,7 +110,8 @@ def parse_release(content: bytes, where: str) -> Release:
         raise PublishError(f"{where}: no field {missing[0]}")
     fields.pop("SHA256")
     try:
-        parsedate_to_datetime(fields["Date"])
+        for name in ("Date", "Valid-Until"):
+            parsedate_to_datetime(fields.get(name, fields["Date"]))
     except ValueError as error:
-        raise PublishError(f"{where}: no date: {fields['Date']!r}") from error
+        raise PublishError(f"{where}: no date: {fields.get(name)!r}") from error
     return Release(fields, files)

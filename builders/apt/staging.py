@@ -55,6 +55,7 @@ class Staged:
     pool: tuple[str, ...]
     root_files: tuple[str, ...]
     key_fingerprint: str
+    key_expires: int | None
     state: Path
     seen: tuple[tuple[str, seen.Seen], ...]
 
@@ -106,12 +107,16 @@ def stage(
     lives = {name: live for name in place.suites() if (live := read_live(place, name))}
     taken = _take(place, debs, lives, staging=staging, settings=settings, state=state)
     root = _root_files(place, debs, settings, key)
+    if KEYRING in root:
+        # Another key, or a longer-lived one: every suite is signed again, also those that nobody named.
+        debs = {**debs, **{name: () for name in lives if name not in debs}}
+        taken = {name: taken.get(name, []) for name in debs}
     suites = []
     for name in debs:
         given = [item.entry for item in taken[name]]
         wanted = _wanted(place, lives.get(name), given, (instead or {}).get(name), settings)
-        suites.append(next_suite(settings, name, lives.get(name), wanted, date))
-    # Another key, or a longer-lived one: every suite is signed again.
+        live = lives.get(name)
+        suites.append(next_suite(settings, name, live, wanted, date=date, signers=key.fingerprints))
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
     if changed or root:
@@ -124,6 +129,7 @@ def stage(
         pool=tuple(sorted({item.entry.filename for item in everything if item.copy})),
         root_files=tuple(root),
         key_fingerprint=key.fingerprint,
+        key_expires=key.expires,
         state=state,
         seen=tuple(_memory(item) for item in everything),
     )
@@ -209,7 +215,7 @@ def _root_files(place: Repository, suites: Iterable[str], settings: Settings, ke
     """Return the files at the repository's root that are not there yet as they should be."""
     wanted = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
     for name in suites:
-        text = sources_text(settings, place.path, name, key.fingerprint)
+        text = sources_text(settings, place.path, name)
         wanted[sources_name(settings, name)] = text.encode()
     with told(place.path):
         return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}

@@ -30,6 +30,7 @@ class NextSuite:
     components: tuple[str, ...]
     entries: tuple[Entry, ...]
     settings: Settings
+    signers: tuple[str, ...] = ()
 
     @property
     def stamp(self) -> str:
@@ -50,13 +51,22 @@ class NextSuite:
             date=self.date,
             architectures=self.architectures,
             components=self.components,
+            valid_days=self.settings.repository.valid_days,
+            signers=self.signers,
+            url=self.settings.repository.url,
         )
 
     def differs(self) -> bool:
-        """Tell whether readers would see anything but a new date."""
+        """Tell whether readers would see anything but a new date, or need one: half of its validity is over."""
         if self.live is None:
             return True
-        dateless = [{**fields, "Date": ""} for fields in (self.fields(), self.live.release.fields)]
+        until = self.live.release.valid_until
+        if until and self.date > (self.live.release.date + until) / 2:
+            return True
+        dateless = [
+            {**fields, "Date": "", "Valid-Until": str("Valid-Until" in fields)}
+            for fields in (self.fields(), self.live.release.fields)
+        ]
         return dateless[0] != dateless[1] or set(self.entries) != set(self.live.entries)
 
     def index_files(self) -> Iterator[tuple[str, bytes]]:
@@ -75,7 +85,9 @@ class NextSuite:
         return Release(self.fields(), {path: digest_of(content) for path, content in files}).render()
 
 
-def next_suite(settings: Settings, name: str, live: Live | None, wanted: Iterable[Entry], date: int) -> NextSuite:
+def next_suite(
+    settings: Settings, name: str, live: Live | None, wanted: Iterable[Entry], *, date: int, signers: Iterable[str] = ()
+) -> NextSuite:
     """Return the publication of ``wanted`` that follows ``live``, dated after it (``date`` in seconds since 1970)."""
     entries = {entry.filename: entry for entry in wanted}
     components = {settings.repository.component} | {entry.component for entry in entries.values()}
@@ -87,6 +99,7 @@ def next_suite(settings: Settings, name: str, live: Live | None, wanted: Iterabl
         tuple(sorted(components, key=lambda component: (component == DEBUG_COMPONENT, component))),
         tuple(ordered(entries.values())),
         settings,
+        tuple(signers),
     )
 
 
@@ -103,8 +116,11 @@ def sources_name(settings: Settings, suite: str) -> str:
     return f"{label}-{suite}.sources"
 
 
-def sources_text(settings: Settings, repository: Path, suite: str, fingerprint: str) -> str:
+def sources_text(settings: Settings, repository: Path, suite: str) -> str:
     """Return the ``.sources`` file (sources.list(5), deb822 style) that adds one suite to a machine.
+
+    It names no key, so that it stays the same when one follows another: the keyring package holds it too, and dpkg
+    asks about a changed file that its owner edited.
 
     Raises PublishError where ``repository.url`` is no URL.
     """
@@ -114,7 +130,6 @@ def sources_text(settings: Settings, repository: Path, suite: str, fingerprint: 
     return (
         f"# Save as /etc/apt/sources.list.d/{sources_name(settings, suite)}; the key goes first, as root:\n"
         f"#   {KEYRING}, from the same folder as this file, to {INSTALLED_KEYRING}\n"
-        f"# The key's fingerprint: {fingerprint}\n"
         f"# Debug symbols: add {DEBUG_COMPONENT} to Components.\n"
         "Types: deb\n"
         f"URIs: {url}\n"

@@ -30,12 +30,12 @@ MEND = "publish again; if that does not mend it, restore the repository from a c
 
 @dataclass(frozen=True)
 class Verified:
-    """A suite found sound: numbers of index files and .debs rehashed, and the signing key's fingerprint."""
+    """A suite found sound: numbers of index files and .debs rehashed, and the fingerprints of the keys that signed."""
 
     suite: str
     indices: int
     debs: int
-    fingerprint: str
+    fingerprints: tuple[str, ...]
 
 
 def verify(repository: Path, suite: str, keyring: Path | None = None) -> Verified:
@@ -46,7 +46,7 @@ def verify(repository: Path, suite: str, keyring: Path | None = None) -> Verifie
     Raises PublishError naming the first thing that is wrong.
     """
     folder = repository / "dists" / checked("suite name", suite, SUITE)
-    fingerprint = _signatures(folder, (keyring or repository / KEYRING).absolute())
+    fingerprints = _signatures(folder, (keyring or repository / KEYRING).absolute())
     release = parse_release(_read(folder / "Release"), str(folder / "Release"))
     if release.fields["Suite"] != suite:
         raise _wrong(folder / "Release", f"it is for {release.fields['Suite']}, not {suite}")
@@ -58,10 +58,10 @@ def verify(repository: Path, suite: str, keyring: Path | None = None) -> Verifie
             entries |= {entry.filename: entry for entry in parse(plain, str(folder / name))}
     with ThreadPoolExecutor() as pool:
         list(pool.map(partial(_deb, repository), entries.values()))
-    return Verified(suite, len(release.files), len(entries), fingerprint)
+    return Verified(suite, len(release.files), len(entries), fingerprints)
 
 
-def _signatures(folder: Path, keyring: Path) -> str:
+def _signatures(folder: Path, keyring: Path) -> tuple[str, ...]:
     release, clear, apart = (folder / name for name in SIGNED)
     match = CLEARSIGNED.fullmatch(_read(clear))
     if match is None:
@@ -69,23 +69,31 @@ def _signatures(folder: Path, keyring: Path) -> str:
     text = re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE)
     if text.rstrip(b"\n") != _read(release).rstrip(b"\n"):
         raise _wrong(clear, "it does not say what Release says")
-    signers = {_gpgv(clear, keyring, str(clear)), _gpgv(apart, keyring, str(apart), str(release))}
-    if len(signers) > 1:
-        raise _wrong(clear, f"it and Release.gpg are from different keys: {', '.join(sorted(signers))}")
+    signers = _gpgv(clear, keyring, str(clear))
+    others = _gpgv(apart, keyring, str(apart), str(release))
+    if signers != others:
+        raise _wrong(clear, f"it and Release.gpg are from different keys: {', '.join((*signers, *others))}")
     if process.find("sqv"):
         _accepted(apart, ["sqv", "--keyring", str(keyring), str(apart), str(release)])
-    return signers.pop()
+    return signers
 
 
-def _gpgv(signature: Path, keyring: Path, *files: str) -> str:
-    """Return the fingerprint of the good signature; expired and revoked keys count as bad, as they do for apt."""
+def _gpgv(signature: Path, keyring: Path, *files: str) -> tuple[str, ...]:
+    """Return the fingerprints of the good signatures: at least one, and none that is bad.
+
+    Expired and revoked keys count as bad; a key that is not in the keyring says nothing, as for apt: a board that
+    has only one of two keys accepts what both signed.
+    """
     with tempfile.TemporaryDirectory(prefix="reef-gpgv-") as home:
         argv = ["gpgv", "--homedir", home, "--keyring", str(keyring), "--status-fd", "1", *files]
-        status = _accepted(signature, argv)
-    words = {line.split()[1]: line.split() for line in status.splitlines() if line.startswith("[GNUPG:] ")}
-    if "GOODSIG" not in words or "VALIDSIG" not in words:
-        raise _wrong(signature, f"no good signature of a key in {keyring}:\n{status}")
-    return words["VALIDSIG"][-1]
+        done = process.run(argv, timeout_s=60, check=False)
+    lines = [line.split() for line in done.tail.splitlines() if line.startswith("[GNUPG:] ")]
+    words = {line[1] for line in lines}
+    unknown, unchecked = (sum(line[1] == word for line in lines) for word in ("NO_PUBKEY", "ERRSIG"))
+    strange = words & {"BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"} or unchecked > unknown
+    if "GOODSIG" not in words or "VALIDSIG" not in words or strange:
+        raise _wrong(signature, f"no good signature of a key in {keyring}:\n{done.tail}")
+    return tuple(sorted(line[-1] for line in lines if line[1] == "VALIDSIG"))
 
 
 def _accepted(signature: Path, argv: list[str]) -> str:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from builders import process
-from builders.apt import keys, signing_key
+from builders.apt import keys, rotation, signing_key
 from builders.apt.gnupg import AGENT_MARK, home_path, opened
 from builders.errors import BusyError, PublishError
 from builders.log import Log
@@ -166,9 +166,8 @@ def test_expired_key(home: Path, log: Log) -> None:
     fingerprint = make_key(home, "--faked-system-time", LONG_AGO, expire="30d")
     with pytest.raises(PublishError, match="expired on 2020-01-31") as caught:
         signing_key(with_key(fingerprint), log)
-    assert caught.value.fix.startswith(f"extend it: gpg --homedir {home} --quick-set-expire {fingerprint} 3y")
-    gpg(home, "--quick-set-expire", fingerprint, "3y")
-    end_agent(home)
+    assert caught.value.fix.startswith("extend it: invoke keys --extend 1095")
+    rotation.extend(with_key(fingerprint), 1095)
     assert signing_key(with_key(fingerprint), log).fingerprint == fingerprint
 
 
@@ -187,7 +186,19 @@ def test_warning_before_the_end(home: Path, log: Log, said: io.StringIO) -> None
     assert said.getvalue() == ""
     signing_key(Settings(signing=Signing(key=fingerprint, warn_days=60)), log)
     assert "in 40 days" in said.getvalue()
-    assert "--quick-set-expire" in said.getvalue()
+    assert "invoke keys --extend" in said.getvalue()
+
+
+def test_refused_close_to_the_end(home: Path, log: Log) -> None:
+    fingerprint = make_key(home, expire="10d")
+    with pytest.raises(PublishError, match="in 10 days") as caught:
+        signing_key(with_key(fingerprint), log)
+    assert "invoke keys --extend" in caught.value.fix
+    assert signing_key(Settings(signing=Signing(key=fingerprint, refuse_days=5)), log).fingerprint == fingerprint
+    with pytest.raises(PublishError, match="too few"):
+        rotation.extend(with_key(fingerprint), 14)
+    rotation.extend(with_key(fingerprint), 200)
+    assert signing_key(with_key(fingerprint), log).expires is not None
 
 
 def test_clock_before_the_key_s_birth(home: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

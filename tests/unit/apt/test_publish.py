@@ -41,7 +41,7 @@ def test_first_publication(publisher: Publisher) -> None:
     assert names_in(publisher.index(component="debug")) == ["reef-demo-dbgsym", "1.0-1"]
     assert publisher.index("armhf", "debug") == ""
     found = publisher.verify()
-    assert (found.indices, found.debs, found.fingerprint) == (12, 4, publisher.key.fingerprint)
+    assert (found.indices, found.debs, found.fingerprints) == (12, 4, (publisher.key.fingerprint,))
     assert publisher.keyring.read_bytes() == publisher.key.public
     assert set(published(publisher.repository, "trixie")) == set(publication.packages)
     assert published(publisher.repository, "bookworm") == ()

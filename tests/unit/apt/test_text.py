@@ -58,7 +58,7 @@ def test_release_text(golden: Callable[[str, str], None]) -> None:
         Entry(name, "1", "arm64", f"pool/{component}/r/reef/{name}_1_arm64.deb", 1, "0" * 64, f"{name}\n".encode())
         for name, component in (("reef-tool", "main"), ("reef-tool-dbgsym", "debug"))
     ]
-    new = suite.next_suite(settings, "trixie", None, entries, DATE)
+    new = suite.next_suite(settings, "trixie", None, entries, date=DATE)
     text = new.release((name, content) for name, content in new.index_files() if name.endswith("Packages"))
     golden("Release", text.decode())
 
@@ -66,8 +66,8 @@ def test_release_text(golden: Callable[[str, str], None]) -> None:
 def test_sources_text(golden: Callable[[str, str], None]) -> None:
     settings = Settings(repository=Repository(label="Lab boards", url="https://apt.example.org/lab"))
     assert suite.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
-    golden("lab-boards-trixie.sources", suite.sources_text(settings, Path("/srv/apt"), "trixie", "A" * 40))
-    at_home = suite.sources_text(Settings(), Path("/srv/my apt"), "trixie", "A" * 40)
+    golden("lab-boards-trixie.sources", suite.sources_text(settings, Path("/srv/apt"), "trixie"))
+    at_home = suite.sources_text(Settings(), Path("/srv/my apt"), "trixie")
     assert "URIs: file:///srv/my%20apt\n" in at_home
 
 
@@ -75,7 +75,7 @@ def test_sources_text(golden: Callable[[str, str], None]) -> None:
 def test_url_must_be_one(url: str) -> None:
     settings = Settings(repository=Repository(url=url or "-"))
     with pytest.raises(PublishError, match="not a URL"):
-        suite.sources_text(settings, Path("/srv"), "trixie", "A" * 40)
+        suite.sources_text(settings, Path("/srv"), "trixie")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_another_key(sound: Publisher, home: Path, log: Log, tmp_path: Path) -> 
     wrong(sound, "wrong", path)
     sound.key = other
     assert sound.publish(date=DATE + 9).changed
-    assert sound.verify().fingerprint == other.fingerprint
+    assert sound.verify().fingerprints == (other.fingerprint,)
     assert (sound.repository / KEYRING).read_bytes() == other.public
 
 
