@@ -46,6 +46,8 @@ class Repository(Model):
     component: str = "main"
     url: str | None = None
     """Where boards reach it; stands in the ``.sources`` file. By default the folder itself."""
+    contents: bool = True
+    """Write Contents indices, by which apt-file tells which package holds a file."""
     generations: Annotated[int, pydantic.Field(ge=1)] = 5
     """Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
     valid_days: Annotated[int, pydantic.Field(ge=1)] | None = None

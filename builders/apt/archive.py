@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import process
+import zstandard
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
@@ -48,12 +48,22 @@ def control_bytes(path: Path) -> bytes:
         packed = os.pread(handle, control.size, control.start)
     finally:
         os.close(handle)
-    if control.name == "control.tar.zst":
-        return _checked_size(_by_dpkg(path))
     return _control_entry(_unpacked(control.name, packed))
 
 
+def data_member(handle: int) -> Member:
+    """Return where the data archive lies in an open .deb; raises BadArchive."""
+    return _wanted_members(handle)[1]
+
+
 def _control_member(handle: int) -> Member:
+    control = _wanted_members(handle)[0]
+    if control.size > MOST_PACKED:
+        raise BadArchive(f"its control archive is {control.size} bytes, more than {MOST_PACKED}")
+    return control
+
+
+def _wanted_members(handle: int) -> tuple[Member, Member]:
     members = list(_members(handle, os.fstat(handle).st_size))
     if not members or members[0].name != "debian-binary":
         raise BadArchive("its first member is not debian-binary")
@@ -64,9 +74,7 @@ def _control_member(handle: int) -> Member:
     wanted = [member for member in members[1:] if not member.name.startswith("_")]
     if len(wanted) < 2 or not wanted[0].name.startswith("control.tar") or not wanted[1].name.startswith("data.tar"):
         raise BadArchive(f"members are {', '.join(m.name for m in members)}; control.tar* and data.tar* are wanted")
-    if wanted[0].size > MOST_PACKED:
-        raise BadArchive(f"its control archive is {wanted[0].size} bytes, more than {MOST_PACKED}")
-    return wanted[0]
+    return wanted[0], wanted[1]
 
 
 def _members(handle: int, end: int) -> Iterator[Member]:
@@ -94,6 +102,7 @@ def _unpacked(name: str, packed: bytes) -> bytes:
         "control.tar": lambda content: content,
         "control.tar.gz": _gunzipped,
         "control.tar.xz": _unxzipped,
+        "control.tar.zst": _unzstded,
     }
     if name not in kinds:
         raise BadArchive(f"compression of {name} is not known")
@@ -118,6 +127,15 @@ def _unxzipped(packed: bytes) -> bytes:
     return _whole(content, engine.eof)
 
 
+def _unzstded(packed: bytes) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=XZ_MEMORY).stream_reader(packed) as reader:
+            content = reader.read(MOST_UNPACKED)
+            return _whole(content, len(content) < MOST_UNPACKED)
+    except zstandard.ZstdError as error:
+        raise BadArchive(f"its control archive does not unpack: {error}") from error
+
+
 def _whole(content: bytes, ended: bool) -> bytes:
     if not ended:
         what = f"is more than {MOST_UNPACKED} bytes" if len(content) >= MOST_UNPACKED else "is truncated"
@@ -131,7 +149,7 @@ def _control_entry(tar: bytes) -> bytes:
         header = tar[offset : offset + TAR_BLOCK]
         if not header.strip(b"\0"):
             break
-        size = _tar_size(header, offset)
+        size = tar_size(header, offset)
         start = offset + TAR_BLOCK
         if start + size > len(tar):
             raise BadArchive("its control archive is truncated")
@@ -142,16 +160,19 @@ def _control_entry(tar: bytes) -> bytes:
     raise BadArchive("its control archive has no file named control")
 
 
-def _tar_size(header: bytes, offset: int) -> int:
-    """Return an entry's size in bytes after checking the header's sum (POSIX ustar: octal numbers)."""
+def tar_size(header: bytes, offset: int) -> int:
+    """Return an entry's size in bytes after checking the header's sum (POSIX ustar: octal numbers).
+
+    Raises BadArchive naming ``offset``.
+    """
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
     numbers = [field.strip(b"\0 ") for field in (header[148:156], header[124:136])]
     try:
         told, size = (int(number or b"0", 8) for number in numbers)
     except ValueError as error:
-        raise BadArchive(f"broken header in its control archive at byte {offset}") from error
+        raise BadArchive(f"broken header in an archive of it at byte {offset}") from error
     if told != total or size < 0:
-        raise BadArchive(f"broken header in its control archive at byte {offset}")
+        raise BadArchive(f"broken header in an archive of it at byte {offset}")
     return size
 
 
@@ -159,11 +180,3 @@ def _checked_size(control: bytes) -> bytes:
     if len(control) > MOST_CONTROL:
         raise BadArchive(f"its control file is {len(control)} bytes, more than {MOST_CONTROL}")
     return control
-
-
-def _by_dpkg(path: Path) -> bytes:
-    """Read a zstd control archive through dpkg-deb: Python's own library has no zstd, and Debian makes none such."""
-    try:
-        return process.capture(["dpkg-deb", "--field", str(path)], timeout_s=30).encode()
-    except process.ProgramFailed as error:
-        raise BadArchive(error.detail) from error

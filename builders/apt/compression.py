@@ -1,8 +1,29 @@
-"""Index files in the forms that clients fetch; same bytes in, same bytes out."""
+"""Index files in the forms that clients fetch; same bytes in, same bytes out.
 
+An index is compressed in pieces, so that a publication packs only those that changed. Put together they are what any
+unpacker takes for one file: gzip members (RFC 1952, 2.2) and zstd frames (RFC 8878, 3.1) simply follow each other;
+for xz, whose unpacker in apt stops at the end of a stream, the blocks of several streams become one stream with one
+index (The .xz File Format 1.2, 2.1 and 4).
+"""
+
+import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import zstandard
+
+HEADER = FOOTER = 12
+"""Bytes of an xz stream's header and footer."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One compression: ``pack`` makes a whole file of one piece, ``join`` one file of several such files."""
+
+    pack: Callable[[bytes], bytes]
+    join: Callable[[Sequence[bytes]], bytes]
 
 
 def _gzip(content: bytes) -> bytes:
@@ -14,12 +35,78 @@ def _xz(content: bytes) -> bytes:
     return lzma.compress(content, lzma.FORMAT_XZ, lzma.CHECK_CRC64, preset=6)
 
 
-FORMS: Mapping[str, Callable[[bytes], bytes]] = {"": lambda content: content, ".gz": _gzip, ".xz": _xz}
+def _zstd(content: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=12, write_checksum=True).compress(content)
+
+
+def _joined_xz(streams: Sequence[bytes]) -> bytes:
+    if len(streams) == 1:
+        return streams[0]
+    blocks, records = [], []
+    for stream in streams:
+        index_size = (int.from_bytes(stream[-8:-4], "little") + 1) * 4
+        index_start = len(stream) - FOOTER - index_size
+        blocks.append(stream[HEADER:index_start])
+        records += _records(stream[index_start : len(stream) - FOOTER])
+    index = b"\0" + _number(len(records)) + b"".join(_number(size) for record in records for size in record)
+    index += bytes(-len(index) % 4)
+    index += zlib.crc32(index).to_bytes(4, "little")
+    flags = streams[0][6:8]
+    tail = (len(index) // 4 - 1).to_bytes(4, "little") + flags
+    footer = zlib.crc32(tail).to_bytes(4, "little") + tail + b"YZ"
+    return b"".join((streams[0][:HEADER], *blocks, index, footer))
+
+
+def _records(index: bytes) -> list[tuple[int, int]]:
+    """Return an xz index's records: unpadded and uncompressed size of each block."""
+    count, offset = _read_number(index, 1)
+    result = []
+    for _ in range(count):
+        unpadded, offset = _read_number(index, offset)
+        plain, offset = _read_number(index, offset)
+        result.append((unpadded, plain))
+    return result
+
+
+def _number(value: int) -> bytes:
+    """Return a number in xz's variable-length form (The .xz File Format, 1.2)."""
+    result = bytearray()
+    while value > 0x7F:
+        result.append(value & 0x7F | 0x80)
+        value >>= 7
+    result.append(value)
+    return bytes(result)
+
+
+def _read_number(content: bytes, offset: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[offset]
+        value |= (byte & 0x7F) << shift
+        offset, shift = offset + 1, shift + 7
+        if not byte & 0x80:
+            return value, offset
+
+
+FORMS: Mapping[str, Form] = {
+    ".gz": Form(_gzip, b"".join),
+    ".xz": Form(_xz, _joined_xz),
+    ".zst": Form(_zstd, b"".join),
+}
 """Suffix of a file name, and how the plain content becomes that file."""
+
+
+def _unzstd(content: bytes) -> bytes:
+    engine = zstandard.ZstdDecompressor()
+    with engine.stream_reader(content, read_across_frames=True) as reader:
+        return reader.read()
+
 
 UNPACK: Mapping[str, Callable[[bytes], bytes]] = {
     "": lambda content: content,
-    ".gz": lambda content: zlib.decompress(content, 31),
+    ".gz": gzip.decompress,
     ".xz": lzma.decompress,
+    ".zst": _unzstd,
 }
 """The way back, for verification of what we wrote."""
+UNPACK_ERRORS = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError)

@@ -1,5 +1,6 @@
 """Control data of packages as text (Debian Policy 5.1, deb822(5)): strict reading, and dpkg's order of fields."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
@@ -12,9 +13,11 @@ BEFORE = (
 )  # fmt: skip
 ADDED = ("Filename", "Size", "SHA256")
 """Fields that the index adds to those of the control file."""
-AFTER = ("Section", "Priority", "Multi-Arch", "Homepage", "Description", "Tag", "Task")
+AFTER = ("Section", "Priority", "Multi-Arch", "Homepage", "Description", "Description-md5", "Tag", "Task")
+PHASE = "Phased-Update-Percentage"
+"""How many of a hundred boards may take a version when they upgrade; all where the field is absent."""
 RANK = {name: number for number, name in enumerate((*BEFORE, *ADDED, *AFTER))}
-RESERVED = frozenset(name.lower() for name in (*ADDED, "MD5sum", "SHA1", "SHA512", "Phased-Update-Percentage"))
+RESERVED = frozenset(name.lower() for name in (*ADDED, "MD5sum", "SHA1", "SHA512", "Description-md5", PHASE))
 
 FIELD = re.compile(r"([A-Za-z][!-9;-~]*):[ \t]*(.*)")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -42,10 +45,22 @@ def fields_of(content: bytes) -> dict[str, str]:
 
 
 def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes:
-    """Return a package's entry of a Packages file, without the empty line after it."""
+    """Return a package's entry of a Packages file, without the empty line after it.
+
+    Of a description of several lines only the first stands there, with the digest by which apt finds the whole in
+    Translation-en.
+    """
     whole = {**fields, **dict(added)}
+    summary, newline, _ = fields.get("Description", "").partition("\n")
+    if newline:
+        whole |= {"Description": summary, "Description-md5": description_md5(fields["Description"].encode()).decode()}
     names = sorted(whole, key=lambda name: (RANK.get(name, len(RANK)), name))
     return "".join(f"{name}:{_value(whole[name])}\n" for name in names).encode()
+
+
+def description_md5(description: bytes) -> bytes:
+    """Return the digest by which Packages and Translation-en name a description (Debian RepositoryFormat)."""
+    return hashlib.md5(description + b"\n", usedforsecurity=False).hexdigest().encode()
 
 
 def _value(value: str) -> str:

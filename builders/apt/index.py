@@ -4,21 +4,28 @@ The published index is the repository's own record: nothing else is needed to ad
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from debian.debian_support import Version
 
+from builders.apt.control import PHASE, description_md5
 from builders.errors import PublishError
 
-WANTED = re.compile(rb"^(Package|Version|Architecture|Filename|Size|SHA256): (.+)$", re.MULTILINE)
+WANTED = re.compile(rb"^(Package|Version|Architecture|Filename|Size|SHA256|Description-md5): (.+)$", re.MULTILINE)
+SECTION = re.compile(rb"^Section: (\S+)$", re.MULTILINE)
+PHASED = re.compile(rf"^{PHASE}: ([0-9]{{1,3}})\n".encode(), re.MULTILINE)
+TRANSLATED = re.compile(rb"^Description-md5: ([0-9a-f]{32})\nDescription-en: (.+(?:\n .*)*)$", re.MULTILINE)
 SAFE_FILENAME = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.deb")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One .deb in the index: ``filename`` below the repository, ``size`` in bytes, ``stanza`` its full text."""
+    """One .deb in the index: ``filename`` below the repository, ``size`` in bytes, ``stanza`` its text in Packages.
+
+    ``description`` is the whole description where the stanza holds only its first line.
+    """
 
     package: str
     version: str
@@ -27,6 +34,31 @@ class Entry:
     size: int
     sha256: str
     stanza: bytes
+    description: bytes = b""
+
+    @property
+    def description_md5(self) -> bytes:
+        """The digest by which Packages and Translation-en name the description."""
+        return description_md5(self.description)
+
+    @property
+    def section(self) -> str:
+        """The section, ``misc`` where none is named."""
+        match = SECTION.search(self.stanza)
+        return match[1].decode() if match else "misc"
+
+    @property
+    def phase(self) -> int:
+        """How many of a hundred boards may take it when they upgrade."""
+        match = PHASED.search(self.stanza)
+        return int(match[1]) if match else 100
+
+    def phased(self, percentage: int) -> "Entry":
+        """Return the entry with another phase."""
+        text = PHASED.sub(b"", self.stanza)
+        if percentage < 100:
+            text += f"{PHASE}: {percentage}\n".encode()
+        return self if text == self.stanza else replace(self, stanza=text)
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -42,17 +74,19 @@ class Entry:
         return f"{self.package} {self.version} ({self.architecture})"
 
 
-def parse(content: bytes, where: str) -> Iterator[Entry]:
-    """Yield the entries of a Packages file; raises PublishError naming ``where`` for one that is not whole."""
+def parse(content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None = None) -> Iterator[Entry]:
+    """Yield the entries of a Packages file, with their ``descriptions`` by digest.
+
+    Raises PublishError naming ``where`` for an entry that is not whole.
+    """
     for text in content.split(b"\n\n"):
         if text.strip():
-            yield _entry(text, where)
+            yield _entry(text, where, descriptions or {})
 
 
-def render(entries: Iterable[Entry], architecture: str) -> bytes:
-    """Return the Packages file of one architecture, with the packages for ``all`` (Debian RepositoryFormat)."""
-    wanted = (entry.stanza for entry in entries if entry.architecture in (architecture, "all"))
-    return b"".join(part for stanza in wanted for part in (stanza, b"\n"))
+def parse_translation(content: bytes) -> dict[bytes, bytes]:
+    """Return the descriptions of a Translation-en file by their digest; what is not whole is passed over."""
+    return {match[1]: match[2] for match in TRANSLATED.finditer(content)}
 
 
 def ordered(entries: Iterable[Entry]) -> list[Entry]:
@@ -66,13 +100,14 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
     return result
 
 
-def _entry(text: bytes, where: str) -> Entry:
+def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> Entry:
     found = {name.decode(): value.decode() for name, value in WANTED.findall(text)}
     try:
         filename = found["Filename"]
         entry = Entry(
             found["Package"], found["Version"], found["Architecture"],
             filename, int(found["Size"]), found["SHA256"], text.strip(b"\n") + b"\n",
+            descriptions.get(found.get("Description-md5", "").encode(), b""),
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise PublishError(f"{where}: broken entry", f"{error}\n{text[:200].decode(errors='replace')}") from error

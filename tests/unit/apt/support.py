@@ -30,6 +30,7 @@ def make_deb(
     fields: Mapping[str, str] | None = None,
     content: str = "",
     compression: str = "xz",
+    files: Sequence[str] = (),
 ) -> Path:
     """Build a .deb with dpkg-deb, the same bytes each time, and return its path."""
     tree = folder / "tree"
@@ -44,6 +45,9 @@ def make_deb(
     payload = tree / "usr" / "share" / name / "content"
     payload.parent.mkdir(parents=True)
     payload.write_text(content or f"{name} {version}\n")
+    for more in files:
+        (tree / more).parent.mkdir(parents=True, exist_ok=True)
+        (tree / more).touch()
     path = folder / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
     subprocess.run(
         ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "-b", str(tree), str(path)],
