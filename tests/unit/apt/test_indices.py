@@ -101,7 +101,7 @@ def test_a_new_package_changes_one_piece(publisher: Publisher, monkeypatch: pyte
         packed.append(piece)
         return real.pack(piece)
 
-    monkeypatch.setitem(FORMS, ".xz", replace(real, pack=pack))  # type: ignore[arg-type]
+    monkeypatch.setitem(FORMS, ".xz", replace(real, pack=pack))
     publisher.publish(publisher.deb("reef-017x"), date=DATE + 1)
     assert len(packed) == 2, "one piece of Packages, one of Translation-en"
     assert sum(map(len, packed)) < len(publisher.index()) / 2
