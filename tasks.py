@@ -7,6 +7,7 @@ from builders.cli import task
 
 RECIPE = "recipe to take (may be repeated; all by default)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 ENGINE = "where jobs run: auto or chroot"
 
 
@@ -35,10 +36,13 @@ def build_arm(
     target=TARGET,
     engine=ENGINE,
     suffix="publish into the suite of that suffix: testing for trixie-testing instead of trixie",
+    phase="percentage of boards that take what is new when they upgrade; the task phase raises it later",
 )
-def publish_apt(_: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "") -> None:
+def publish_apt(
+    _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: int = 100
+) -> None:
     """Check what is built on the target CPU, then publish it in the signed apt repository."""
-    cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix)
+    cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=phase)
 
 
 @task(suite="only this suite")
@@ -67,6 +71,38 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
 def keys(_: Context, extend: int = 0, rotate: bool = False, retire: str | None = None) -> None:
     """List the signing keys and their ends; extend, rotate or retire one, and publish the keyring that says so."""
     cli_repository.keys(extend=extend, rotate=rotate, retire=retire)
+
+
+@task(
+    suite="only this suite",
+    roots="also with the apt of every board release, in clean roots (takes minutes the first time)",
+)
+def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> None:
+    """Verify the repository as boards do, today and on later days: who would be locked out, and when."""
+    cli_repository.verify_apt(suite, roots=roots)
+
+
+@task(
+    host="address to listen on; 127.0.0.1 keeps it to this machine",
+    port="port to listen on",
+    certificate="PEM file with the certificate chain, for HTTPS",
+    key="PEM file with its private key",
+)
+def serve_apt(
+    _: Context, host: str = ANYWHERE, port: int = 8000, certificate: str | None = None, key: str | None = None
+) -> None:
+    """Serve the repository to boards on the local network, until Ctrl-C."""
+    cli_repository.serve_apt(host=host, port=port, certificate=certificate, key=key)
+
+
+@task(
+    suite="suite that holds the package",
+    package="package whose newest version is meant",
+    percentage="how many of a hundred boards take it when they upgrade",
+)
+def phase(_: Context, suite: str, package: str, percentage: int = 100) -> None:
+    """Let a package's newest version reach more boards, or fewer: phase trixie tflite-tools --percentage 50."""
+    cli_repository.phase(suite, package, percentage)
 
 
 @task(plan="only show what would go")

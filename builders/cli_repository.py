@@ -1,13 +1,17 @@
 """The front of the repository's commands: what `invoke publish-apt` and its kin tell."""
 
 import os
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from builders import apt, pipeline, repository
+from builders.apt.clients import Outlook
 from builders.apt.retention import Rubbish
+from builders.apt.server import serving
 from builders.cli import open_project, size
-from builders.errors import InputError
+from builders.errors import HostError, InputError, PublishError
 from builders.products import Publication
 from builders.project import Project
 
@@ -15,10 +19,12 @@ MOST_NAMED = 5
 """Packages that one row of a table names."""
 
 
-def publish_apt(recipe: list[str], target: list[str], *, engine: str | None, suffix: str) -> None:
+def publish_apt(recipe: list[str], target: list[str], *, engine: str | None, suffix: str, phase: int) -> None:
     """Publish what is built, after it was installed and run from the staged repository on the target CPU."""
+    if not 0 <= phase <= 100:
+        raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
-    publications = pipeline.publish(project, project.wanted(recipe, target), engine=engine, suffix=suffix)
+    publications = pipeline.publish(project, project.wanted(recipe, target), engine=engine, suffix=suffix, phase=phase)
     _tell(project, publications)
     project.log.note('to use it on a board, see README.md, "On the board"')
 
@@ -49,6 +55,14 @@ def promote(source: str, target: str, package: list[str]) -> None:
     publication, new = repository.promote(project, source, target, package)
     _tell(project, [publication])
     project.log.note(f"promoted from {source} to {target}: {_named([str(entry) for entry in new]) or 'nothing new'}")
+
+
+def phase(suite: str, package: str, percentage: int) -> None:
+    """Let a package's newest version reach more boards."""
+    project = open_project()
+    publication, version = repository.phase(project, suite, package, percentage)
+    _tell(project, [publication])
+    project.log.note(f"{package} {version} in {suite}: {percentage} of 100 boards take it when they upgrade")
 
 
 def prune(*, plan: bool) -> None:
@@ -82,6 +96,50 @@ def keys(*, extend: int, rotate: bool, retire: str | None) -> None:
         for one in repository.list_keys(project)
     ]  # fmt: skip
     project.log.table("signing keys", ("fingerprint", "role", "made", "ends", "days left"), rows)
+
+
+def verify_apt(suite: str | None, *, roots: bool) -> None:
+    """Verify what is published and tell how long boards go on to accept it."""
+    project = open_project()
+    truths = repository.verify_all(project, suite, roots=roots)
+    now = int(time.time())
+    for truth in truths:
+        name, found = truth.verified.suite, truth.verified
+        project.log.note(f"{name}: {found.indices} indices and {found.debs} .debs rehashed, "
+                         f"signed by {', '.join(found.fingerprints)}")  # fmt: skip
+        rows = [
+            (one.client, one.keyring, apt.day_of(now + one.seconds), "accepts" if one.accepted else "refuses")
+            for one in truth.trials
+        ]
+        project.log.table(f"clients of {name}", ("client", "keyring", "day", "verdict"), rows)
+        for outlook in truth.outlooks:
+            project.log.note(f"  boards with the keyring of {outlook.keyring}: {_until(outlook, now)}")
+
+
+def _until(outlook: Outlook, now: int) -> str:
+    if outlook.until is None:
+        return "never locked out"
+    if outlook.until <= now:
+        return f"LOCKED OUT NOW: {outlook.why}; give them reef-archive-keyring.gpg by hand"
+    return f"locked out from {apt.day_of(outlook.until)} on: {outlook.why}"
+
+
+def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None) -> None:
+    """Serve the published repository until Ctrl-C, telling each request."""
+    project = open_project()
+    if bool(certificate) != bool(key):
+        raise InputError("TLS needs both", "--certificate and --key are PEM files that belong together")
+    folder = project.workspace.apt
+    if not folder.is_dir():
+        raise PublishError("nothing is published yet", f"in {folder}", "run invoke publish-apt first")
+    pair = (Path(certificate), Path(key)) if certificate and key else None
+    try:
+        with serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url:
+            project.log.note(f"serving {os.path.relpath(folder)} at {url}; Ctrl-C ends it")
+            threading.Event().wait()
+    except OSError as error:
+        fix = "choose another with --port, or correct --certificate and --key"
+        raise HostError(f"cannot serve on {host}:{port}", str(error), fix) from error
 
 
 def _pruned(going: Rubbish, *, plan: bool) -> str:

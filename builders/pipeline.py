@@ -166,12 +166,13 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
 
 
 def publish(
-    project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, suffix: str = ""
+    project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, suffix: str = "", phase: int = 100
 ) -> list[Publication]:
     """Publish what is built of ``wanted``: staged, installed and run from there on the target CPU, then made live.
 
-    With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``. Raises InputError where nothing is built,
-    CheckError for a failed verdict, PublishError from the repository.
+    With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``; ``phase`` of a hundred boards get what is
+    new when they upgrade, until `repository.phase` raises it. Raises InputError where nothing is built, CheckError for
+    a failed verdict, PublishError from the repository.
     """
     with repository.held(project):
         ready = _ready(project, wanted)
@@ -187,7 +188,7 @@ def publish(
             ]
             require_passed(reports)
 
-        return repository.change(project, debs, check=check)
+        return repository.change(project, debs, check=check, phase=phase)
 
 
 def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Record]]:

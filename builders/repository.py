@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from builders import apt
-from builders.apt.index import Entry
+from builders.apt import clients
+from builders.apt.index import Entry, ordered
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
 from builders.debfile import read_deb
@@ -45,11 +47,15 @@ def change(
     *,
     instead: Mapping[str, Sequence[Entry]] | None = None,
     check: Check = no_check,
+    phase: int = 100,
 ) -> list[Publication]:
-    """Stage, check, publish and verify: ``debs`` added by suite, after ``instead`` took the place of what is there.
+    """Stage, check, try with apt, publish and verify what the suites are to hold.
 
-    The caller holds `held`. Raises PublishError, DiskError and what ``check`` raises; nothing is published then.
+    ``debs`` are added by suite, what is new for ``phase`` of a hundred boards, after ``instead`` took the place of
+    what is there. The caller holds `held`. Raises PublishError, DiskError and what ``check`` raises; nothing is
+    published then.
     """
+    clients.require_tools()
     key = apt.signing_key(project.settings, project.log)
     date = int(time.time())
     with project.workspace.scratch_folder("staging") as scratch:
@@ -58,14 +64,67 @@ def change(
             staged = apt.stage(
                 project.workspace.apt, debs, scratch / "apt",
                 settings=project.settings, key=key, log=project.log, date=date,
-                state=state_folder(project), instead=instead,
+                state=state_folder(project), instead=instead, phase=phase,
             )  # fmt: skip
         check(staged, scratch)
+        if staged.changed:
+            with project.log.step("try it with apt, today and on later days"):
+                _require_clients(project, staged, scratch)
         with project.log.step("publish and verify"):
             publications = apt.promote(staged, project.workspace.apt)
             for publication in publications:
                 apt.verify(project.workspace.apt, publication.suite)
     return list(publications)
+
+
+def _require_clients(project: Project, staged: apt.Staged, scratch: Path) -> None:
+    """Let real apt use the candidate as boards will; raises PublishError where it refuses."""
+    keyring = next(p for p in (staged.path / apt.KEYRING, project.workspace.apt / apt.KEYRING) if p.exists())
+    for suite in staged.suites:
+        if suite.changed:
+            seen = clients.outlooks(staged.path, suite.suite, keyring)
+            trials = clients.try_here(
+                staged.path, suite.suite, project.settings.repository.component, scratch, keyring=keyring
+            )
+            clients.require_accepted(trials, seen, suite.suite, time.time())
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of one published suite: rehashed, tried by clients, and how long each keyring lasts."""
+
+    verified: apt.Verified
+    trials: tuple[clients.Trial, ...]
+    outlooks: tuple[clients.Outlook, ...]
+
+
+def verify_all(project: Project, suite: str | None = None, *, roots: bool = False) -> list[Truth]:
+    """Verify one published suite or all as a stranger would, then with real apt today and on later days.
+
+    With ``roots`` also in clean roots of every board release, with the apt of each. Raises PublishError.
+    """
+    folder, result = project.workspace.apt, []
+    place = Repository(folder)
+    with held(project), project.workspace.scratch_folder("verify-apt") as scratch:
+        for name in [apt.known(place, suite)] if suite else place.suites():
+            verified = apt.verify(folder, name)
+            seen = clients.outlooks(folder, name)
+            trials = clients.try_here(folder, name, project.settings.repository.component, scratch)
+            for release in SUITES if roots else ():
+                trials += _tried_in_root(project, name, release, scratch / f"{name}-{release}")
+            clients.require_accepted(trials, seen, name, time.time())
+            result.append(Truth(verified, tuple(trials), tuple(seen)))
+    return result
+
+
+def _tried_in_root(project: Project, suite: str, release: str, scratch: Path) -> list[clients.Trial]:
+    job = clients.job(
+        project.workspace.apt, suite, release, project.settings.repository.component,
+        machine=project.machine, scratch=scratch / "keyrings",
+    )  # fmt: skip
+    engine = project.engine()
+    engine.check(job)
+    return clients.read_trials(engine.run(job, scratch / "out", project.log).output)
 
 
 def _with_keyring(
@@ -128,9 +187,9 @@ def promote(
         live = read_live(place, target)
         entries = there.entries if there else ()
         _require_known(packages, entries, source)
-        present = set(live.entries if live else ())
+        present = {entry.filename for entry in live.entries} if live else set()
         names = set(packages) or {entry.package for entry in entries} - {apt.KEYRING_PACKAGE}  # each suite has its own
-        new = [entry for entry in entries if entry not in present and entry.package in names]
+        new = [entry for entry in entries if entry.filename not in present and entry.package in names]
         _require_debs(project, new)
         (publication,) = change(project, {target: [_deb(project, entry) for entry in new]})
     return publication, new
@@ -152,6 +211,29 @@ def _require_debs(project: Project, entries: Sequence[Entry]) -> None:
     missing = apt.missing_debs(project.workspace.apt, entries)
     if missing:
         raise PublishError("the pool lacks .debs of this publication", "\n".join(missing), "restore them from a copy")
+
+
+def phase(project: Project, suite: str, package: str, percentage: int) -> tuple[Publication, str]:
+    """Let the newest version of a package reach ``percentage`` of a hundred boards, and return that version too.
+
+    Boards draw their own lot per version (apt.conf(5), APT::Get::Phase-Policy): who had it keeps it. Raises InputError,
+    PublishError.
+    """
+    if not 0 <= percentage <= 100:
+        raise InputError(f"not a percentage: {percentage}", "0 to 100 are wanted")
+    with held(project):
+        apt.recover(project.workspace.apt, state_folder(project))
+        place = Repository(project.workspace.apt)
+        live = read_live(place, apt.known(place, suite))
+        entries = live.entries if live else ()
+        _require_known([package], entries, suite)
+        newest = ordered(entry for entry in entries if entry.package == package)[-1].version
+        chosen = [
+            entry.phased(percentage) if (entry.package, entry.version) == (package, newest) else entry
+            for entry in entries
+        ]
+        (publication,) = change(project, {suite: []}, instead={suite: chosen})
+    return publication, newest
 
 
 def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publication], apt.Rubbish]:

@@ -13,6 +13,7 @@ from builders.apt.index import Entry
 from builders.apt.indices import Lists, Pack
 from builders.apt.intake import Known, Taken
 from builders.apt.journal import recover
+from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import SigningKey
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
 from builders.apt.live import MEND, Live, digest_of, read_live, read_release
@@ -92,8 +93,11 @@ def stage(
     date: int,
     state: Path,
     instead: Mapping[str, Sequence[Entry]] | None = None,
+    phase: int = 100,
 ) -> Staged:
     """Build in ``staging`` the repository as it would be with ``debs`` (by suite name) added; publish nothing.
+
+    ``phase`` is how many of a hundred boards may take the versions that are new in a suite when they upgrade.
 
     ``instead`` gives, by suite name, entries of .debs in the pool that take the place of what the suite holds; the
     other suites lose what ``repository.keep`` lets go.
@@ -119,9 +123,9 @@ def stage(
         taken = {name: taken.get(name, []) for name in debs}
     suites = []
     for name in debs:
-        given = [item.entry for item in taken[name]]
-        wanted = _wanted(place, lives.get(name), given, (instead or {}).get(name), settings)
         live = lives.get(name)
+        given = _phased([item.entry for item in taken[name]], live, phase)
+        wanted = _wanted(place, live, given, (instead or {}).get(name), settings)
         suites.append(next_suite(settings, name, live, wanted, date=date, signers=key.fingerprints))
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
@@ -142,6 +146,16 @@ def stage(
         state=state,
         seen=tuple(_memory(item) for item in everything),
     )
+
+
+def _phased(given: Iterable[Entry], live: Live | None, phase: int) -> list[Entry]:
+    """Return ``given`` with the suite's own phases: what is there keeps its own, what is new gets ``phase``.
+
+    The keyring reaches every board at once.
+    """
+    there = {entry.filename: entry for entry in live.entries} if live else {}
+    new = [entry.phased(100 if entry.package == KEYRING_PACKAGE else phase) for entry in given]
+    return [there.get(entry.filename, entry) for entry in new]
 
 
 def _wanted(

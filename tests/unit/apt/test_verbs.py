@@ -15,12 +15,14 @@ from builders.debfile import read_deb
 from builders.errors import BusyError, InputError, PublishError, ReefError
 from builders.settings import Keep, Repository, Settings
 
-from .support import DATE, Publisher, facts_of, tree_of
+from .support import DATE, AptClient, Publisher, facts_of, tree_of
 
 
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
+    # Real apt has a file of its own (test_truth.py); here it would only cost seconds.
+    monkeypatch.setattr(repository, "_require_clients", lambda *_: None)
 
 
 def keep(publisher: Publisher, generations: int = 1, **words: int) -> None:
@@ -279,3 +281,36 @@ def test_a_killed_run_s_deb_does_no_harm_to_the_next(publisher: Publisher) -> No
     shutil.rmtree(publisher.state)
     assert publisher.publish(publisher.deb(version="2"), date=DATE + 2).changed
     assert publisher.verify().debs == 2
+
+
+def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New versions carry the percentage as apt expects it, per suite, until it is raised; apt is the judge."""
+    project = publisher.project()
+    repository.change(project, {"trixie": [read_deb(publisher.deb())]})
+    new, other = publisher.deb(version="2"), publisher.deb("reef-other")
+    repository.change(project, {"trixie": [read_deb(new)]}, phase=0)
+    text = publisher.index()
+    assert text.count("Phased-Update-Percentage: 0\n") == 1, "not the older version, not the keyring"
+    repository.change(project, {"trixie": [read_deb(other), read_deb(new)]})
+    assert publisher.index().count("Phased-Update-Percentage: 0\n") == 1, "what is there keeps its own"
+    apt_client = AptClient(publisher.folder / "c", (publisher.repository / "reef-trixie.sources").read_text(),
+                           publisher.keyring)  # fmt: skip
+    status = "Package: reef-demo\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: arm64\n"
+    (apt_client.folder / "status").write_text(f"{status}Maintainer: x <x@x>\nDescription: x\n\n")
+    machine = ["-o", "APT::Machine-ID=912e43bd1c1d4ba481f9f8ccab25f9ee"]
+    apt_client.update()
+    assert "Inst reef-demo" not in apt_client.run(*machine, "-s", "upgrade")
+    publication, version = repository.phase(project, "trixie", "reef-demo", 100)
+    assert (publication.changed, version) == (True, "2")
+    assert "Phased" not in publisher.index()
+    apt_client.update()
+    assert "Inst reef-demo" in apt_client.run(*machine, "-s", "upgrade")
+    # A phase is the suite's own: promotion begins anew.
+    repository.change(project, {"trixie-testing": [read_deb(publisher.deb(version="3"))]}, phase=20)
+    repository.promote(project, "trixie-testing", "trixie")
+    assert "Phased" not in publisher.index()
+    assert "Phased-Update-Percentage: 20" in publisher.index(suite="trixie-testing")
+    with pytest.raises(InputError, match="not a percentage"):
+        repository.phase(project, "trixie", "reef-demo", 101)
+    with pytest.raises(InputError, match="did you mean 'reef-demo'"):
+        repository.phase(project, "trixie", "reef-dmo", 50)

@@ -1,0 +1,235 @@
+"""What real apt says of a published suite: today, and on later days up to the end of its keys.
+
+The same script runs on this machine, where our own server answers, and in clean roots of the boards' releases, as a
+`BuildJob` with a server of its own.
+"""
+
+import functools
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from builders import process
+from builders.apt.index import Entry
+from builders.apt.keyring_package import PACKAGE
+from builders.apt.keys import DAY_S, day_of
+from builders.apt.layout import KEYRING, Repository
+from builders.apt.live import Live, read_live
+from builders.apt.server import serving
+from builders.arch import Architecture
+from builders.debfile import members
+from builders.errors import HostError, PublishError
+from builders.products import BuildJob, Input, Limits, Root
+
+TODAY = "today"
+"""Name of the keyring that lies at the repository's root now."""
+SERVED, KEYRINGS, WORK, PORT = "/srv/reef", "/reef/keyrings", "/build/out", 8642
+TIME_LIMIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One try: a board with this keyring, so many seconds from now; ``said`` is apt's output where it refused."""
+
+    client: str
+    keyring: str
+    seconds: int
+    accepted: bool
+    said: str
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """When boards are locked out: by keyring, the first moment (seconds since 1970) at which theirs fails.
+
+    None for never; ``why`` names what ends.
+    """
+
+    keyring: str
+    until: int | None
+    why: str
+
+
+def outlooks(repository: Path, suite: str, keyring: Path | None = None) -> list[Outlook]:
+    """Return how long boards with each published keyring go on to accept what is published now; today's first.
+
+    ``keyring`` is today's, by default the one at the root.
+    """
+    place = Repository(repository.absolute())
+    live = _live(place, suite)
+    valid_until = live.release.valid_until
+    signers = live.release.fields.get("Signed-By", "").split(",")
+    result = []
+    with tempfile.TemporaryDirectory(prefix="reef-keyrings-") as folder:
+        for name, path in keyrings(place, live, Path(folder), keyring):
+            known = {key: end for key, end in key_ends(path).items() if key in signers}
+            ends = list(known.values())
+            last = 0 if not ends else None if None in ends else max(end for end in ends if end is not None)
+            why = "it holds none of the keys that sign now" if not ends else "the last of its keys that sign ends"
+            if valid_until is not None and (last is None or valid_until < last):
+                last, why = valid_until, "Valid-Until passes, unless something is published before"
+            result.append(Outlook(name, last, why if last is not None else ""))
+    return result
+
+
+def key_ends(keyring: Path) -> dict[str, int | None]:
+    """Return the keys in a keyring file and their ends (seconds since 1970, None for never)."""
+    with tempfile.TemporaryDirectory(prefix="reef-gpg-") as home:
+        argv = ["gpg", "--homedir", home, "--batch", "--with-colons", "--fixed-list-mode", "--show-keys", str(keyring)]
+        records = [line.split(":") for line in process.capture(argv, timeout_s=60).splitlines()]
+    found: dict[str, int | None] = {}
+    for number, record in enumerate(records):
+        if record[0] == "pub":
+            fingerprint = next(after[9] for after in records[number:] if after[0] == "fpr")
+            found[fingerprint] = int(record[6]) if record[6] else None
+    return found
+
+
+def keyrings(place: Repository, live: Live, folder: Path, keyring: Path | None = None) -> list[tuple[str, Path]]:
+    """Return today's keyring and those of every keyring package that is still published, as name and file."""
+    today = keyring or place.path / KEYRING
+    found, known = [(TODAY, today)], {today.read_bytes()}
+    for entry in sorted((e for e in live.entries if e.package == PACKAGE), key=lambda e: e.version, reverse=True):
+        content = next((c for e, c in members(place.path / entry.filename) if str(e.name).endswith(KEYRING)), None)
+        if content and content not in known:
+            known.add(content)
+            path = folder / f"{entry.version.partition('~')[0]}.gpg"
+            path.write_bytes(content)
+            found.append((path.stem, path))
+    return found
+
+
+def offsets(seen: Iterable[Outlook], now: float) -> list[int]:
+    """Return the days to try, in seconds from ``now``: today, halfway, a day before today's keyring fails, a day after.
+
+    A keyring that never fails is tried ten years on.
+    """
+    end = next(one.until for one in seen if one.keyring == TODAY)
+    span = 10 * 365 * DAY_S if end is None else int(end - now)
+    days = [0, span // 2, span - DAY_S] + ([] if end is None else [span + DAY_S])
+    return sorted({day for day in days if day >= 0})
+
+
+def require_tools() -> None:
+    """Raise HostError where this machine cannot try what it publishes."""
+    for program, reason in (("apt-get", "it is the client to please"), ("faketime", "it lets apt see later days")):
+        if not process.find(program):
+            package = program.removesuffix("-get")
+            raise HostError(f"{program} is not installed; {reason}", fix=f"sudo apt-get install {package}")
+
+
+def try_here(
+    repository: Path, suite: str, component: str, scratch: Path, *, keyring: Path | None = None
+) -> list[Trial]:
+    """Let this machine's apt update and download over HTTP on loopback; raises HostError, PublishError.
+
+    ``scratch`` is a folder to work in, ``keyring`` today's, by default the one at the root.
+    """
+    require_tools()
+    place = Repository(repository.absolute())
+    live, work = _live(place, suite), scratch / f"client-{suite}"
+    rings = keyrings(place, live, scratch, keyring)
+    with serving(place.path) as url:
+        facts = _facts(place, live, suite, component, rings=rings, url=url, work=work, serve="", keyring=keyring)
+        process.run(["sh", "-eu", "-c", _script(facts)], timeout_s=TIME_LIMIT_S)
+    return read_trials(work)
+
+
+def job(
+    repository: Path, suite: str, release: str, component: str, *, machine: Architecture, scratch: Path
+) -> BuildJob:
+    """Return the job in which a clean root of ``release`` tries the suite as it is published, with its own apt.
+
+    ``scratch`` is a new folder that must stay until the job ends. Its result is for `read_trials`.
+    """
+    place = Repository(repository.absolute())
+    live = _live(place, suite)
+    scratch.mkdir(parents=True, exist_ok=True)
+    rings = []
+    for name, path in keyrings(place, live, scratch):
+        if path.parent != scratch:
+            shutil.copy(path, scratch / f"{name}.gpg")
+        rings.append((name, Path(KEYRINGS, f"{name}.gpg")))
+    facts = _facts(
+        place, live, suite, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED
+    )
+    return BuildJob(
+        name=f"clients/{suite}/{release}",
+        root=Root(release, machine, machine, ("faketime", "gpgv", "python3")),
+        script=_script(facts),
+        inputs=(Input(place.path, SERVED), Input(scratch, KEYRINGS)),
+        limits=Limits(TIME_LIMIT_S),
+    )
+
+
+def read_trials(work: Path) -> list[Trial]:
+    """Return what a run of the script wrote into ``work``; raises PublishError where it is not whole."""
+    try:
+        version, verifier = (work / "version").read_text().splitlines()
+        rows = [line.split("\t") for line in (work / "trials.tsv").read_text().splitlines()]
+        client = f"apt {version.split()[1]} ({verifier})"
+        return [
+            Trial(client, name, int(seconds), verdict == "ok", "" if verdict == "ok" else (work / log).read_text())
+            for name, seconds, verdict, log in dict.fromkeys(map(tuple, rows))
+        ]
+    except (OSError, ValueError, IndexError) as error:
+        raise PublishError(f"the trials in {work} are not whole", str(error), "run the same command again") from error
+
+
+def require_accepted(trials: Sequence[Trial], seen: Sequence[Outlook], suite: str, now: float) -> None:
+    """Raise PublishError where boards with today's keyring are refused before its end, or accepted after it."""
+    end = next(one.until for one in seen if one.keyring == TODAY)
+    for trial in trials:
+        wanted = end is None or now + trial.seconds < end
+        if trial.keyring in (TODAY, "download") and trial.accepted != wanted:
+            day = day_of(int(now + trial.seconds))
+            verb = "accepts what it should refuse" if trial.accepted else "refuses"
+            raise PublishError(f"{trial.client} {verb}: {suite} on {day}", trial.said, "roll back: invoke rollback")
+
+
+def _live(place: Repository, suite: str) -> Live:
+    live = read_live(place, suite)
+    if live is None:
+        raise PublishError(f"the suite {suite} is not published", f"in {place.path}", "run invoke publish-apt first")
+    return live
+
+
+def _facts(
+    place: Repository, live: Live, suite: str, component: str, *,
+    rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str, keyring: Path | None = None,
+) -> dict[str, object]:  # fmt: skip
+    return {
+        "work": str(work), "url": url, "serve": serve, "port": PORT, "probe": f"dists/{suite}/InRelease",
+        "suite": suite, "component": component,
+        "keyrings": [(name, str(path)) for name, path in rings],
+        "offsets": offsets(outlooks(place.path, suite, keyring), time.time()),
+        "downloads": [(cpu, _smallest(live.entries, cpu, component)) for cpu in live.release.architectures],
+    }  # fmt: skip
+
+
+def _smallest(entries: Iterable[Entry], architecture: str, component: str) -> str:
+    """Return the package that costs least to download, with its version; nothing where there is none."""
+    fitting = [e for e in entries if e.component == component and e.architecture in (architecture, "all")]
+    best = min(fitting, key=lambda e: (e.size, e.filename), default=None)
+    return f"{best.package}={best.version}" if best else ""
+
+
+def _script(facts: Mapping[str, object]) -> str:
+    return _template().render(facts)
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - shell, not HTML; the filter ``quoted`` escapes
+    )  # fmt: skip
+    environment.filters["quoted"] = shlex.quote
+    return environment.get_template("client.sh.j2")

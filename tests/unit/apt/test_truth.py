@@ -1,0 +1,158 @@
+"""What clients say of a publication, now and later: this machine's apt, and the job for clean roots."""
+
+import io
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from builders import cli_repository, repository
+from builders.apt import clients, rotation, signing_key
+from builders.apt.clients import TODAY, Outlook, Trial
+from builders.apt.live import digest_of
+from builders.arch import ARCHITECTURES
+from builders.debfile import read_deb
+from builders.errors import HostError, PublishError
+from builders.log import Log
+from builders.settings import Repository, Settings, Signing
+
+from .support import Publisher, tree_of
+
+DAY = 86400
+
+
+@pytest.fixture
+def place(tmp_path: Path, home: Path, log: Log) -> Publisher:
+    return Publisher(tmp_path, signing_key(Settings(), log), log)
+
+
+def trials(place: Publisher, name: str = "trials") -> list[Trial]:
+    scratch = place.folder / name
+    scratch.mkdir()
+    return clients.try_here(place.repository, "trixie", "main", scratch)
+
+
+def test_apt_today_and_up_to_the_key_s_end(place: Publisher) -> None:
+    repository.change(place.project(), {"trixie": [read_deb(place.deb()), read_deb(place.deb(architecture="armhf"))]})
+    found = trials(place)
+    assert {one.client.split()[0] for one in found} == {"apt"}
+    verdicts = {(one.keyring, one.seconds // DAY): one.accepted for one in found}
+    assert verdicts == {(TODAY, 0): True, ("download", 0): True, (TODAY, 547): True, (TODAY, 1093): True,
+                        (TODAY, 1095): False}  # fmt: skip
+    assert "EXPKEYSIG" in next(one.said for one in found if not one.accepted)
+    (outlook,) = clients.outlooks(place.repository, "trixie")
+    assert outlook.until == place.key.expires
+
+
+def test_valid_until_locks_out_first(place: Publisher) -> None:
+    place.settings = Settings(repository=Repository(valid_days=30))
+    repository.change(place.project(), {"trixie": []})
+    found = trials(place)
+    assert [(one.seconds // DAY, one.accepted) for one in found if one.keyring == TODAY] == [
+        (0, True), (14, True), (28, True), (30, False)]  # fmt: skip
+    assert "Valid-Until" in clients.outlooks(place.repository, "trixie")[0].why
+    assert "expired" in found[-1].said
+
+
+def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
+    project = place.project()
+    repository.change(project, {"trixie": []})
+    repository.rotate_keys(project)
+    both = clients.outlooks(place.repository, "trixie")
+    assert [one.until is not None and one.until > time.time() for one in both] == [True, True]
+    repository.retire_key(project, place.key.fingerprint)
+    today, overlap, first = clients.outlooks(place.repository, "trixie")
+    assert (today.keyring, first.until) == (TODAY, 0)
+    assert overlap.until is not None
+    found = {one.keyring: one.accepted for one in trials(place) if one.seconds == 0}
+    assert found == {TODAY: True, "download": True, overlap.keyring: True, first.keyring: False}
+    monkeypatch.setattr(cli_repository, "open_project", lambda: project)
+    cli_repository.verify_apt("trixie", roots=False)
+    assert f"boards with the keyring of {first.keyring}: LOCKED OUT NOW" in said.getvalue()
+    assert "boards with the keyring of today: locked out from" in said.getvalue()
+
+
+def test_what_apt_refuses_is_not_published(place: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.change(place.project(), {"trixie": []})
+    before = tree_of(place.repository)
+    real = type(place.key).sign
+
+    def sign(key: object, release: Path, *, date: int) -> None:
+        release.write_bytes(release.read_bytes().replace(b"Suite: trixie\n", b"Suite: trixy\n"))
+        index = release.parent / "main/binary-arm64/Packages.xz"
+        text = release.read_bytes().replace(digest_of(index.read_bytes()).sha256.encode(), b"0" * 64)
+        release.write_bytes(text)
+        real(key, release, date=date)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(place.key), "sign", sign)
+    with pytest.raises(PublishError, match="refuses: trixie on") as caught:
+        repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
+    assert caught.value.detail
+    assert tree_of(place.repository) == before
+
+
+def test_missing_faketime_is_told_before_anything_is_published(
+    place: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builders.process.find", lambda name: None if name == "faketime" else f"/usr/bin/{name}")
+    with pytest.raises(HostError, match="faketime is not installed"):
+        repository.change(place.project(), {"trixie": []})
+    assert not place.repository.exists()
+
+
+def test_verdicts_against_the_outlook() -> None:
+    seen = [Outlook(TODAY, 1000, "")]
+    good = [Trial("apt", TODAY, 0, True, ""), Trial("apt", TODAY, 2000, False, "x"), Trial("apt", "old", 0, False, "")]
+    clients.require_accepted(good, seen, "trixie", 0.0)
+    for bad in (Trial("apt", TODAY, 0, False, "why"), Trial("apt", TODAY, 2000, True, ""),
+                Trial("apt", "download", 0, False, "")):  # fmt: skip
+        with pytest.raises(PublishError, match=r"apt (refuses|accepts what)"):
+            clients.require_accepted([*good, bad], seen, "trixie", 0.0)
+
+
+@pytest.mark.parametrize("until", [None, 40 * DAY, 2, -5])
+def test_days_to_try(until: int | None) -> None:
+    days = clients.offsets([Outlook(TODAY, until, "")], 0.0)
+    assert days[0] == 0
+    assert days == sorted(set(days))
+    assert until is None or until < 0 or days[-1] == until + DAY
+
+
+def test_keys_without_an_end(place: Publisher, home: Path) -> None:
+    from .test_keys import make_key
+
+    place.settings = Settings(signing=Signing(key=make_key(home)))
+    repository.change(place.project(), {"trixie": []})
+    (outlook,) = clients.outlooks(place.repository, "trixie")
+    assert outlook.until is None
+    assert all(one.accepted for one in trials(place))
+
+
+def test_the_job_for_clean_roots(place: Publisher, tmp_path: Path) -> None:
+    repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
+    rotation.rotate(Settings(), place.log)
+    repository.change(place.project(), {"trixie": []})
+    job = clients.job(
+        place.repository, "trixie", "bullseye", "main", machine=ARCHITECTURES["amd64"], scratch=tmp_path / "rings"
+    )
+    assert (job.name, job.root.suite, job.fetch) == ("clients/trixie/bullseye", "bullseye", None)
+    assert {Path(one.destination) for one in job.inputs} == {Path("/srv/reef"), Path("/reef/keyrings")}
+    for name in re.findall(r"/reef/keyrings/(\S+\.gpg)", job.script):
+        assert (tmp_path / "rings" / name.strip("'")).is_file()
+    checked = subprocess.run(
+        ["shellcheck", "--shell=sh", "--exclude=SC2043", "-"], input="set -eu\n" + job.script,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    # The same script, its paths turned to this machine's, with the server that it starts itself.
+    script = job.script.replace("/srv/reef", str(place.repository)).replace("/reef/keyrings", str(tmp_path / "rings"))
+    script = script.replace("/build/out", str(tmp_path / "out"))
+    subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
+    found = clients.read_trials(tmp_path / "out")
+    assert {one.accepted for one in found if one.seconds == 0} == {True}
+    assert {one.client.rpartition(" ")[2] for one in found} == {"(gpgv)"}
+    (tmp_path / "out/version").unlink()
+    with pytest.raises(PublishError, match="not whole"):
+        clients.read_trials(tmp_path / "out")
