@@ -233,7 +233,7 @@ def _installed(
             checks.older_revision(file, older)
     job = checks.install_job(
         recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
-        published_suite=repository.suffixed(target.suite.name, suffix),
+        published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
     engine.check(job.root)
     result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)

@@ -49,18 +49,18 @@ class Known:
 
     def find(self, deb: Path | DebFile) -> Taken | None:
         """Return the published .deb that ``deb`` still is, judged by its facts on disk."""
-        path = Path(os.path.abspath(path_of(deb)))
-        memory = self.seen.get(str(path))
+        path = os.path.abspath(path_of(deb))
+        memory = self.seen.get(path)
         entry = self.published.get(memory.filename) if memory else None
         if memory is None or entry is None or entry.sha256 != memory.sha256:
             return None
         if isinstance(deb, DebFile) and deb.sha256 != memory.sha256:
             return None
         try:
-            current = seen.stamp(path.stat())
+            current = seen.stamp(os.stat(path))
         except OSError:
             return None  # reading it tells why
-        return Taken(path, current, entry, None) if current == memory.stamp else None
+        return Taken(Path(path), current, entry, None) if current == memory.stamp else None
 
 
 def take(debs: Iterable[Path | DebFile], folder: Path, component: str, known: Known) -> list[Taken]:

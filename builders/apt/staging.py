@@ -103,7 +103,7 @@ def stage(
     other suites lose what ``repository.keep`` lets go.
 
     ``repository`` is the published folder or absent, ``staging`` absent or empty and best on the same filesystem
-    (published .debs are hard-linked), ``state`` a folder for Reef's own record outside the published tree. ``date``
+    (what is published there is linked), ``state`` a folder for Reef's own record outside the published tree. ``date``
     in seconds since 1970 becomes the Release date, or one second after the published one where that is not
     earlier: clients keep what they have when a Release is dated back. The caller holds the repository's lock from
     here to the end of `promote`.
@@ -263,7 +263,9 @@ def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
         if item.copy:
             settle(item.copy, date)  # retention counts from here
             move(item.copy, work.staging.path / item.entry.filename)
-    _link_pool(work)
+    if work.published.pool.is_dir():
+        make_folder(work.staging.pool)
+        _link_pool(work.published.pool, work.staging.pool)
     for suite in work.suites:
         if suite in work.changed:
             _write_suite(work, suite, key)
@@ -273,12 +275,21 @@ def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
         write_file(work.staging.path / name, content, date)
 
 
-def _link_pool(work: _Candidate) -> None:
-    for name in sorted({entry.filename for suite in work.suites for entry in suite.entries}):
-        target = work.staging.path / name
-        if not target.exists():
-            make_folder(target.parent)
-            link(work.published.path / name, target)
+def _link_pool(published: Path, staged: Path) -> None:
+    """Let a candidate's pool lead to the published one: by folder where nothing new lies in it, else file by file.
+
+    The links are absolute: whoever looks at the candidate from inside a root needs the published pool at its place.
+    """
+    with told(published), os.scandir(published) as found:
+        for item in found:
+            target = staged / item.name
+            if not item.is_dir(follow_symlinks=False):
+                link(Path(item.path), target)
+            elif target.is_dir():
+                _link_pool(Path(item.path), target)
+            else:
+                make_folder(staged)
+                target.symlink_to(item.path)
 
 
 def _file_lists(place: Repository, suites: Iterable[NextSuite], taken: Iterable[Taken], state: Path) -> Lists:

@@ -32,11 +32,13 @@ def install_job(
     older: Path | None = None,
     component: str = "main",
     published_suite: str | None = None,
+    pool: Path | None = None,
     time_limit_s: float | None = TIME_LIMIT_S,
 ) -> BuildJob:
     """Return the job that tries ``debs`` from the staged ``repository`` in a clean minimal root of the target's CPU.
 
-    ``published_suite`` is the repository's suite that holds them, by default the one called as the target's.
+    ``published_suite`` is the repository's suite that holds them, by default the one called as the target's. ``pool``
+    is the published pool, which the staged one links to by its path on this machine.
 
     ``fetch`` adds the repository to apt and downloads what the packages depend on; ``script`` works with what was
     downloaded: it installs the packages, runs the recipe's checks, purges, then installs the .debs in the folder
@@ -59,6 +61,8 @@ def install_job(
         "not_upgraded": sorted(set(ours) - set(old_files)),
     }
     inputs = [Input(repository, STAGED), Input(recipe.folder, RECIPE)]
+    if pool and pool.is_dir():
+        inputs.append(Input(pool, str(pool)))
     return BuildJob(
         name=f"check/{recipe.name}/{target.slug}",
         root=Root(target.suite.name, target.architecture, target.architecture, ()),
