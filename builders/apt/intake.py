@@ -123,7 +123,7 @@ def _copied(path: Path, copy: Path) -> tuple[os.stat_result, str]:
         if not stat.S_ISREG(facts.st_mode):
             raise _unreadable(path, "it is not a regular file")
         digest = hashlib.sha256()
-        while block := _block(handle, path):
+        while block := _block(handle, path, min(BLOCK, facts.st_size + 1)):
             digest.update(block)
             _write(target.fileno(), block)
         os.fchmod(target.fileno(), 0o644)
@@ -138,9 +138,9 @@ def _closing(handle: int) -> Iterator[None]:
         os.close(handle)
 
 
-def _block(handle: int, path: Path) -> bytes:
+def _block(handle: int, path: Path, size: int) -> bytes:
     try:
-        return os.read(handle, BLOCK)
+        return os.read(handle, size)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
 

@@ -6,7 +6,7 @@
     snapshots/<suite>/<stamp>/dists/<suite>/    one publication: InRelease, Release, Release.gpg, indices, by-hash
     snapshots/<suite>/<stamp>/pool              link to the pool, so that a snapshot is an apt repository by itself
     dists/<suite>                               link to the live publication; one rename of it publishes
-    reef-archive-keyring.gpg, .asc, <label>-<suite>.sources
+    reef-archive-keyring.gpg, .asc, <label>-<suite>.sources, index.html
 
 ``dists/<suite>`` is a relative link as in Debian's own archive (``stable``): rsync and every HTTP server keep it.
 """

@@ -18,8 +18,9 @@ from builders.apt.keys import SigningKey
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
 from builders.apt.live import MEND, Live, digest_of, read_live, read_release
 from builders.apt.packer import Packer
+from builders.apt.page import PAGE, page
 from builders.apt.retention import publications_naming, retained
-from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text
+from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text, suite_of
 from builders.apt.tree import link, make_folder, move, point, settle, write_file
 from builders.debfile import sha256_of
 from builders.errors import PublishError
@@ -127,6 +128,8 @@ def stage(
         given = _phased([item.entry for item in taken[name]], live, phase)
         wanted = _wanted(place, live, given, (instead or {}).get(name), settings)
         suites.append(next_suite(settings, name, live, wanted, date=date, signers=key.fingerprints))
+    rest = [suite_of(settings, live, key.fingerprints) for name, live in lives.items() if name not in debs]
+    root |= _other_root({PAGE: page(settings, place.path, [*suites, *rest], key)}, place)
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
     if changed or root:
@@ -234,14 +237,19 @@ def _incoming(staging: Path) -> Path:
     return staging / ".incoming"
 
 
+def _other_root(wanted: Mapping[str, bytes], place: Repository) -> dict[str, bytes]:
+    """Return those of the ``wanted`` files at the root that are not there yet as they should be."""
+    with told(place.path):
+        return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
+
+
 def _root_files(place: Repository, suites: Iterable[str], settings: Settings, key: SigningKey) -> dict[str, bytes]:
     """Return the files at the repository's root that are not there yet as they should be."""
     wanted = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
     for name in suites:
         text = sources_text(settings, place.path, name)
         wanted[sources_name(settings, name)] = text.encode()
-    with told(place.path):
-        return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
+    return _other_root(wanted, place)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -271,8 +279,16 @@ def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
             _write_suite(work, suite, key)
         elif suite.live:
             _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
+    _write_root(work, date)
+
+
+def _write_root(work: _Candidate, date: int) -> None:
+    """Put the files at the root in place: the new ones, and those that stay."""
     for name, content in work.root.items():
         write_file(work.staging.path / name, content, date)
+    for path in work.published.path.iterdir() if work.published.path.is_dir() else ():
+        if path.is_file():
+            link(path, work.staging.path / path.name)
 
 
 def _link_pool(published: Path, staged: Path) -> None:

@@ -40,6 +40,11 @@ class NextSuite:
         """What ``dists/<suite>`` says for it."""
         return link_target(self.name, self.stamp)
 
+    @property
+    def shown_date(self) -> int:
+        """The date that readers will see: its own where it differs from what is live (seconds since 1970)."""
+        return self.live.release.date if self.live and not self.differs() else self.date
+
     def fields(self) -> dict[str, str]:
         """Return its Release fields; raises PublishError for settings that do not fit into lines."""
         return release_fields(
@@ -96,6 +101,11 @@ def next_suite(
         settings,
         tuple(signers),
     )
+
+
+def suite_of(settings: Settings, live: Live, signers: Iterable[str]) -> NextSuite:
+    """Return a published suite as it stays."""
+    return next_suite(settings, live.suite, live, live.entries, date=live.release.date, signers=signers)
 
 
 def _architectures(settings: Settings, name: str, live: Live | None, entries: Iterable[Entry]) -> tuple[str, ...]:

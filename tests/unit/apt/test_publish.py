@@ -142,7 +142,7 @@ def test_candidate_is_a_whole_repository(publisher: Publisher) -> None:
     promote(publisher.stage({"trixie": [old], "bookworm": [data]}), publisher.repository)
     before = facts_of(publisher.repository / "dists")
     staged = publisher.stage({"trixie": [publisher.deb(version="2")], "bookworm": [data]}, DATE + 9)
-    assert verify(staged.path, "trixie").debs == 2  # with the keyring that lies in the candidate
+    assert verify(staged.path, "trixie").debs == 2, "by the keyring at its own root"
     assert verify(staged.path, "bookworm").debs == 1
     assert facts_of(publisher.repository / "dists") == before
     assert [p.changed for p in promote(staged, publisher.repository)] == [True, False]

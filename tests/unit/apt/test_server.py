@@ -90,7 +90,7 @@ def test_types_and_caching(url: str, publisher: Publisher, asked: list[str]) -> 
 
 def test_nothing_outside_and_no_listings(url: str, publisher: Publisher) -> None:
     (publisher.folder / "secret").write_text("x")
-    for path in ("/../secret", "/%2e%2e/secret", "/dists/../../secret", "/pool/", "/", "/nothing"):
+    for path in ("/../secret", "/%2e%2e/secret", "/dists/../../secret", "/pool/", "/nothing"):
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as line:
             line.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             assert line.makefile("rb").readline().split()[1] == b"404", path
