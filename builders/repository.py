@@ -123,7 +123,7 @@ def _tried_in_root(project: Project, suite: str, release: str, scratch: Path) ->
         machine=project.machine, scratch=scratch / "keyrings",
     )  # fmt: skip
     engine = project.engine()
-    engine.check(job)
+    engine.check(job.root)
     return clients.read_trials(engine.run(job, scratch / "out", project.log).output)
 
 
