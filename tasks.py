@@ -25,7 +25,7 @@ def build_arm(
     _: Context, recipe: list[str], target: list[str], strategy: str | None = None, engine: str | None = None,
     plan: bool = False, offline: bool = False, force: bool = False, verify: bool = False,
 ) -> None:  # fmt: skip
-    """Build .debs for ARM boards from pinned sources, only what is not up to date."""
+    """Build .debs for ARM boards, only what is not up to date."""
     cli.build_arm(
         recipe, target, strategy=strategy, engine=engine, show_plan=plan, offline=offline, force=force, verify=verify
     )
@@ -41,25 +41,25 @@ def build_arm(
 def publish_apt(
     _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: int = 100
 ) -> None:
-    """Check what is built on the target CPU, then publish it in the signed apt repository."""
+    """Check on the target CPU, then publish, signed, for apt."""
     cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=phase)
 
 
 @task(suite="only this suite")
 def snapshots(_: Context, suite: str | None = None) -> None:
-    """Show every publication of the repository, and what came and went with it."""
+    """Show every publication, and what came and went with it."""
     cli_repository.snapshots(suite)
 
 
 @task(suite="suite to take back, as in trixie", stamp="publication, as snapshots tells (the one before by default)")
 def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
-    """Publish again what an earlier publication of a suite held."""
+    """Publish again what an earlier publication held."""
     cli_repository.rollback(suite, stamp)
 
 
 @task(source="suite to take from", suite="suite to add to", package="package to take (may be repeated; all by default)")
 def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
-    """Add one suite's packages to another without a rebuild: promote trixie-testing trixie."""
+    """Add one suite's packages to another, without a rebuild."""
     cli_repository.promote(source, suite, package)
 
 
@@ -69,7 +69,7 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
     retire="fingerprint of the older key that shall sign no more",
 )
 def keys(_: Context, extend: int = 0, rotate: bool = False, retire: str | None = None) -> None:
-    """List the signing keys and their ends; extend, rotate or retire one, and publish the keyring that says so."""
+    """List the signing keys; extend, rotate or retire one."""
     cli_repository.keys(extend=extend, rotate=rotate, retire=retire)
 
 
@@ -78,7 +78,7 @@ def keys(_: Context, extend: int = 0, rotate: bool = False, retire: str | None =
     roots="also with the apt of every board release, in clean roots (takes minutes the first time)",
 )
 def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> None:
-    """Verify the repository as boards do, today and on later days: who would be locked out, and when."""
+    """Verify as boards do, today and on later days."""
     cli_repository.verify_apt(suite, roots=roots)
 
 
@@ -91,7 +91,7 @@ def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> Non
 def serve_apt(
     _: Context, host: str = ANYWHERE, port: int = 8000, certificate: str | None = None, key: str | None = None
 ) -> None:
-    """Serve the repository to boards on the local network, until Ctrl-C."""
+    """Serve the repository to boards, until Ctrl-C."""
     cli_repository.serve_apt(host=host, port=port, certificate=certificate, key=key)
 
 
@@ -101,37 +101,37 @@ def serve_apt(
     percentage="how many of a hundred boards take it when they upgrade",
 )
 def phase(_: Context, suite: str, package: str, percentage: int = 100) -> None:
-    """Let a package's newest version reach more boards, or fewer: phase trixie tflite-tools --percentage 50."""
+    """Let a new version reach more boards, or fewer."""
     cli_repository.phase(suite, package, percentage)
 
 
 @task(plan="only show what would go")
 def prune(_: Context, plan: bool = False) -> None:
-    """Let go of old versions and publications as repository.keep in reef.yml says; never of what a kept one names."""
+    """Let go of old versions, as repository.keep says."""
     cli_repository.prune(plan=plan)
 
 
 @task()
 def list_(_: Context) -> None:
-    """Show recipes and targets, and what is built, stale and published."""
+    """Show what is built, stale and published."""
     cli.list_all()
 
 
 @task(recipe="recipe to explain", target=TARGET)
 def explain(_: Context, recipe: str, target: list[str]) -> None:
-    """Show how a recipe's wanted fingerprint differs from the one it was built from."""
+    """Show why a recipe would be built again."""
     cli.explain(recipe, target)
 
 
 @task(fix="register QEMU with the kernel where it is missing (as root)")
 def doctor(_: Context, fix: bool = False) -> None:
-    """Show everything this machine needs, with reason and fix."""
+    """Show what this machine needs, with reason and fix."""
     cli.diagnose(fix=fix)
 
 
 @task()
 def check(_: Context) -> None:
-    """Run the linters and the type checker on Reef itself."""
+    """Run the linters and the type checker."""
     cli.run_tools(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
 
 
@@ -144,13 +144,13 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
 
 @task()
 def bench(_: Context) -> None:
-    """Measure speed and memory as ratios, on a quiet machine (about half an hour)."""
+    """Measure speed and memory as ratios (half an hour)."""
     cli.run_tools(["python", "-m", "tests.bench.toolkit"])
 
 
 @task()
 def schema(_: Context) -> None:
-    """Write the JSON schemas of recipe.yml and reef.yml, for editors."""
+    """Write the JSON schemas for editors."""
     cli.write_schema()
 
 
@@ -162,5 +162,5 @@ def shell(_: Context, job: str | None = None) -> None:
 
 @task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds")
 def clean(_: Context, what: list[str]) -> None:
-    """Remove half-made things, and parts of artifacts/ that are named."""
+    """Remove half-made things, and what --what names."""
     cli.clean(what or ["scratch", "failed"])

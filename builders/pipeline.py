@@ -98,12 +98,22 @@ def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path) -> B
         packages = scratch / "packages"
         packages.mkdir()
         for name in wanted.recipe.build.recipes:
-            for path in sorted(project.workspace.build(name, wanted.target.slug).glob("*.deb")):
-                shutil.copy2(path, packages)
+            _copy_debs(project, name, wanted.target.slug, packages)
     return deb.build_job(
         wanted.recipe, wanted.target, strategy=wanted.strategy, tree=tree, rendered=rendered,
         settings=project.settings, machine=project.machine, jobs=project.jobs, packages=packages,
     )  # fmt: skip
+
+
+def _copy_debs(project: Project, recipe: str, slug: str, packages: Path) -> None:
+    """Copy another recipe's finished .debs, whole and as they were built."""
+    with project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {recipe}"):
+        record = state.read_record(project.workspace.build(recipe, slug))
+        if record is None:
+            raise BuildError(f"{recipe} is no longer built", fix="run the same command again")
+        for file in record.debs:
+            require_sound(file, recipe)
+            shutil.copy2(file.path, packages)
 
 
 def _replace(new: Path, folder: Path, scratch: Path) -> None:
@@ -155,12 +165,18 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
             fresh = Workspace(scratch / "artifacts")
             result = _run_build(project, one, project.engine(engine, fresh), tree, scratch)
             differing = compare(record.debs, deb.collect(result.output))
+            second = project.workspace.logs / "verify" / one.recipe.name / one.target.slug
+            remove_tree(second)
+            if differing:
+                second.parent.mkdir(parents=True, exist_ok=True)
+                result.output.rename(second)
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)
         if differing:
             raise BuildError(
-                f"two builds of {one.recipe.name} for {one.target} differ", "\n".join(differing),
-                "something of the build is not fixed: times, paths, order or a source outside the recipe",
+                f"two builds of {one.recipe.name} for {one.target} differ",
+                "\n".join([*differing, f"the second build: {second}"]),
+                "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside",
             )  # fmt: skip
         project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
 
@@ -204,14 +220,20 @@ def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Rec
             project.log.warn(f"publishing an older build of {one.recipe.name} for {one.target}: build-arm is due")
     for one, record in ready:
         for file in record.debs:
-            if sha256_of(file.path) != file.sha256:
-                raise CheckError(
-                    f"{file.path} is not the file that was built",
-                    f"recorded sha256 {file.sha256}, found {sha256_of(file.path)}",
-                    "build it again: invoke build-arm --force --recipe " + one.recipe.name,
-                )
+            require_sound(file, one.recipe.name)
     require_passed([static_report(one, record, project.workspace.build(*one.key)) for one, record in ready])
     return ready
+
+
+def require_sound(file: DebFile, recipe: str) -> None:
+    """Raise CheckError where a .deb is no longer the bytes that were built."""
+    found = sha256_of(file.path)
+    if found != file.sha256:
+        raise CheckError(
+            f"{file.path} is not the file that was built",
+            f"recorded sha256 {file.sha256}, found {found}",
+            f"build it again: invoke build-arm --force --recipe {recipe}",
+        )
 
 
 def _names(wanted: Sequence[Wanted]) -> str:
@@ -243,6 +265,10 @@ def _installed(
 
 
 def _checks_digest(wanted: Wanted) -> str:
-    """Return a digest of what the install check does: the recipe's checks and their scripts."""
-    texts = {check.script: (wanted.recipe.folder / check.script).read_text() for check in wanted.recipe.checks}
+    """Return a digest of what the install check does: the recipe's checks with all their files, and our own scripts."""
+    folders = [wanted.recipe.folder / "checks", Path(checks.__file__).parent]
+    files = [
+        path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"
+    ]
+    texts = {f"{path.parent.name}/{path.name}": sha256_of(path) for path in files}
     return state.digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], texts])[:12]

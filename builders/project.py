@@ -15,7 +15,7 @@ from builders.log import Log
 from builders.plan import Wanted
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
-from builders.state import Fingerprint
+from builders.state import Fingerprint, read_record
 from builders.target import Target, parse_target
 from builders.workspace import Workspace
 
@@ -59,6 +59,12 @@ class Project:
         """Return the targets called ``names`` (by default those in reef.yml)."""
         return [parse_target(name) for name in names] if names else self.settings.default_targets()
 
+    def _built_by(self, recipe: Recipe, target: Target) -> StrategyName | None:
+        """Return the strategy that what is built was built by, where it still is possible: it stays up to date."""
+        record = read_record(self.workspace.build(recipe.name, target.slug))
+        way = record.fingerprint.get("strategy") if record else None
+        return way if way is not None and recipe.possible(way, self.machine, target) else None
+
     def wanted(self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None) -> list[Wanted]:
         """Return the builds asked for, in build order, each with its fingerprint.
 
@@ -73,7 +79,7 @@ class Project:
                     if recipes and targets:
                         raise _not_served(recipe, target)
                     continue
-                way = strategy or recipe.strategy_for(self.machine, target)
+                way = strategy or self._built_by(recipe, target) or recipe.strategy_for(self.machine, target)
                 if not recipe.possible(way, self.machine, target):
                     raise InputError(
                         f"{recipe.name} for {target} cannot be built by strategy {way!r} on {self.machine}",

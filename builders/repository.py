@@ -1,5 +1,6 @@
 """The repository's own verbs: change it, look at its publications, return to one, promote, prune."""
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -66,10 +67,16 @@ def change(
                 settings=project.settings, key=key, log=project.log, date=date,
                 state=state_folder(project), instead=instead, phase=phase,
             )  # fmt: skip
+        for suite in staged.suites:
+            apt.verify(staged.path, suite.suite)
         check(staged, scratch)
         if staged.changed:
-            with project.log.step("try it with apt, today and on later days"):
-                _require_clients(project, staged, scratch)
+            # apt's own files do not take every path that a project may have: a folder with a plain name.
+            with (
+                project.log.step("try it with apt, today and on later days"),
+                tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
+            ):
+                _require_clients(project, staged, Path(plain))
         with project.log.step("publish and verify"):
             publications = apt.promote(staged, project.workspace.apt)
             for publication in publications:
@@ -105,7 +112,8 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
     """
     folder, result = project.workspace.apt, []
     place = Repository(folder)
-    with held(project), project.workspace.scratch_folder("verify-apt") as scratch:
+    with held(project), tempfile.TemporaryDirectory(prefix="reef-apt-") as plain:
+        scratch = Path(plain)
         for name in [apt.known(place, suite)] if suite else place.suites():
             verified = apt.verify(folder, name)
             seen = clients.outlooks(folder, name)

@@ -83,7 +83,10 @@ def _gpgv(signature: Path, keyring: Path, *files: str) -> tuple[str, ...]:
     has only one of two keys accepts what both signed.
     """
     with tempfile.TemporaryDirectory(prefix="reef-gpgv-") as home:
-        argv = ["gpgv", "--homedir", home, "--keyring", str(keyring), "--status-fd", "1", *files]
+        # A copy: gpgv takes a colon in a keyring's path for the end of a scheme.
+        ring = Path(home) / KEYRING
+        ring.write_bytes(_read(keyring))
+        argv = ["gpgv", "--homedir", home, "--keyring", str(ring), "--status-fd", "1", *files]
         done = process.run(argv, timeout_s=60, check=False)
     lines = [line.split() for line in done.tail.splitlines() if line.startswith("[GNUPG:] ")]
     words = {line[1] for line in lines}

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ class Place:
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir(parents=True)
         self.recipe = folder / "recipes" / "reef-hello"
+        self.gnupg = Path(tempfile.mkdtemp(prefix="reef-gnupg-"))  # gpg's sockets want a short, plain path
         shutil.copytree(HELLO, self.recipe)
         (folder / "reef.yml").write_text("maintainer: Reef <reef@example.org>\n")
         if caches:
@@ -45,7 +47,7 @@ class Place:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ("CI", "GITHUB_ACTIONS", "GITLAB_CI")}
-        return kept | {"REEF_FOLDER": str(self.folder), "REEF_GNUPGHOME": str(self.folder / "gnupg")}
+        return kept | {"REEF_FOLDER": str(self.folder), "REEF_GNUPGHOME": str(self.gnupg)}
 
     def start(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
         """Start ``invoke`` on this project, its output going to the file ``output``."""
@@ -123,6 +125,7 @@ def _place(name: str, caches: Path | None) -> Iterator[Place]:
     if (made.artifacts / "cache").is_symlink():
         (made.artifacts / "cache").unlink()
     remove_tree(folder)
+    remove_tree(made.gnupg)
 
 
 def kill(child: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> int:
