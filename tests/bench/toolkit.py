@@ -42,10 +42,13 @@ def main() -> None:
     remove_tree(folder)
     bench = _project(folder, home.workspace)
     hand_root, hand_build = _by_hand(folder / "hand", home, recipe, target, tree)
+    log.note(f"by hand: root {hand_root:.0f} s, build {hand_build:.0f} s")
     cold, memory = _command(bench, "build-arm")
+    log.note(f"build-arm: cold {cold:.0f} s, {memory / 1e6:.0f} MB")
     unchanged = min(_command(bench, "build-arm")[0] for _ in range(3))
     _edit(bench, "summary: TensorFlow Lite inference runtime - shared library")
     packaging, _ = _command(bench, "build-arm")
+    log.note(f"build-arm: nothing changed {unchanged:.2f} s, packaging changed {packaging:.0f} s")
     cross, emulate = _one_file(Workspace(folder / "one"), home, recipe, tree)
     rows = [
         ("by hand: root", f"{hand_root:.0f} s", ""),
