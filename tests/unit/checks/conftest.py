@@ -21,7 +21,7 @@ class Compiled:
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     if not shutil.which("gcc"):
-        pytest.skip("gcc is not installed")
+        pytest.fail("gcc is not installed: ./inv test installs it")
     folder = tmp_path_factory.mktemp("compiled")
     (folder / "program.c").write_text("int main(void) { return 0; }\n")
     (folder / "answer_with_a_long_name.c").write_text('#include <stdio.h>\nint answer(void) { return puts("42"); }\n')

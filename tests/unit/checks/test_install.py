@@ -89,7 +89,7 @@ def test_the_rendered_scripts_are_clean_shell(job: BuildJob, tmp_path: Path) -> 
         path.write_text(text)
         for checker in (["sh", "-n"], ["shellcheck", "--shell=sh"]):
             if not shutil.which(checker[0]):
-                pytest.skip(f"{checker[0]} is not installed")
+                pytest.fail(f"{checker[0]} is not installed: ./inv test installs it")
             done = subprocess.run([*checker, str(path)], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
 
