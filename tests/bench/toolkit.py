@@ -151,7 +151,8 @@ def _one_file(space: Workspace, home: Project, recipe: Recipe, tree: SourceTree)
     emulate = Root("trixie", ARM64, ARM64, ("g++", *libraries))
     times = []
     for name, root in (("cross", cross), ("emulate", emulate)):
-        script = f"aarch64-linux-gnu-g++ -std=c++17 -O2 -I. -I/usr/include/eigen3 -c {ONE_FILE} -o /build/out/add.o"
+        headers = "-I. -I/usr/include/eigen3 -I/usr/include/gemmlowp"
+        script = f"aarch64-linux-gnu-g++ -std=c++17 -O2 {headers} -c {ONE_FILE} -o /build/out/add.o"
         job = BuildJob(f"bench/{name}", root, script, inputs=(Input(tree.path, "/build/src"),), workdir="/build/src")
         engine.check(root)
         result = engine.run(job, space.path / name, home.log)
