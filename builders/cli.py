@@ -16,7 +16,7 @@ from invoke.tasks import task as invoke_task
 from builders import apt, doctor, pipeline, process, state
 from builders.engines.chroot import engine as chroot_engine
 from builders.errors import CheckError, HostError, InputError, ReefError
-from builders.log import Log
+from builders.log import Log, size
 from builders.pipeline import Built
 from builders.plan import differences
 from builders.products import Report
@@ -133,16 +133,6 @@ def _verdicts(report: Report, package: str) -> str:
     mine = [verdict for verdict in report.verdicts if verdict.subject == package]
     failed = [verdict.check for verdict in mine if not verdict.passed]
     return f"FAILED: {', '.join(failed)}" if failed else f"{len(mine)} passed"
-
-
-def size(amount: int) -> str:
-    """Return a number of bytes for people: ``1.2 MB``."""
-    value = float(amount)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
 
 
 def explain(recipe: str, target: list[str]) -> None:

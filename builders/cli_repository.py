@@ -10,8 +10,9 @@ from builders import apt, pipeline, repository
 from builders.apt.clients import Outlook
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
-from builders.cli import open_project, size
+from builders.cli import open_project
 from builders.errors import HostError, InputError, PublishError
+from builders.log import size
 from builders.products import Publication
 from builders.project import Project
 

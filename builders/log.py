@@ -187,3 +187,13 @@ def _fold_style() -> _Folds:
     if os.environ.get("GITLAB_CI"):
         return _GitLabFolds()
     return _Folds()
+
+
+def size(amount: int) -> str:
+    """Return a number of bytes for people: ``1.2 MB``."""
+    value = float(amount)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

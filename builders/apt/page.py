@@ -13,6 +13,7 @@ from builders.apt.index import Entry
 from builders.apt.keys import SigningKey, day_of
 from builders.apt.layout import ARMORED_KEYRING, KEYRING
 from builders.apt.suite import NextSuite, sources_name, sources_text
+from builders.log import size
 from builders.settings import Settings
 
 PAGE = "index.html"
@@ -43,7 +44,7 @@ def _suite(settings: Settings, repository: Path, suite: NextSuite) -> dict[str, 
     return {
         "name": suite.name,
         "day": day_of(suite.shown_date),
-        "size": amount(sum(entry.size for entry in suite.entries)),
+        "size": size(sum(entry.size for entry in suite.entries)),
         "sources_name": sources_name(settings, suite.name),
         "sources": sources_text(settings, repository, suite.name),
         "packages": [_package(list(versions)) for _, versions in groups],
@@ -57,21 +58,11 @@ def _package(versions: list[Entry]) -> dict[str, object]:
         "name": newest.package,
         "version": newest.version,
         "cpu": newest.architecture,
-        "size": amount(newest.size),
+        "size": size(newest.size),
         "summary": found[1].decode() if found else "",
         "path": quote(newest.filename),
         "older": [(entry.version, quote(entry.filename)) for entry in older],
     }
-
-
-def amount(size: int) -> str:
-    """Return a number of bytes for people."""
-    value = float(size)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
 
 
 @functools.cache

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from builders import cli, doctor
+from builders import doctor
 from builders.arch import ARM64, ARMHF
 from builders.engines.chroot import binfmt
 from builders.errors import HostError
+from builders.log import size
 from builders.recipe import Recipe
 from builders.settings import Settings
 
@@ -74,4 +75,4 @@ def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch
 
 
 def test_sizes_are_for_people() -> None:
-    assert [cli.size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]
+    assert [size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]
