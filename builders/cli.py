@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ from builders.errors import CheckError, HostError, InputError, ReefError
 from builders.log import Log, size
 from builders.pipeline import Built
 from builders.plan import differences
-from builders.products import Report
+from builders.products import Report, StepRecord
 from builders.project import Project
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
@@ -125,8 +126,13 @@ def _build_table(project: Project, built: Sequence[Built]) -> None:
     project.log.table("built", columns, rows)
     for one in built:
         folder = os.path.relpath(project.workspace.build(*one.wanted.key))
-        memory = one.record.peak_memory_bytes
-        project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {folder} (peak memory {size(memory)})")
+        project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {folder} ({steps_told(one.record.steps)})")
+
+
+def steps_told(steps: Sequence[StepRecord]) -> str:
+    """Return how long each step took and the most memory that any of them held."""
+    times = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in steps)
+    return f"{times}; peak memory {size(max((step.peak_memory_bytes for step in steps), default=0))}"
 
 
 def _verdicts(report: Report, package: str) -> str:
@@ -213,7 +219,8 @@ def enter_shell(job: str | None) -> None:
         raise InputError("no root of a failed job is kept", fix="a job that fails keeps its root until its next run")
     if job is None:
         raise InputError("which root?", f"kept: {', '.join(kept)}", "./inv shell --job NAME")
-    status = chroot_engine.shell(project.workspace, job)
+    with project.workspace.in_use():
+        status = chroot_engine.shell(project.workspace, job)
     if status:
         raise Exit(code=status)
 
@@ -238,12 +245,23 @@ def clean(what: list[str]) -> None:
             known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
             raise InputError(f"unknown part: {name!r}", f"known: {known}")
     space = project.workspace
-    space.refuse_while_busy()
-    space.sweep()
-    for name in what:
-        folder = {"scratch": space.scratch, "failed": space.path / "failed"}.get(name) or getattr(space, name)
-        remove_tree(folder)
-        project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]}")
+    with space.alone():
+        space.sweep()
+        for name in what:
+            folder = {"scratch": space.scratch, "failed": space.path / "failed"}.get(name) or getattr(space, name)
+            freed = _bytes_below(folder)
+            remove_tree(folder)
+            project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]} ({size(freed)})")
+
+
+def _bytes_below(folder: Path) -> int:
+    """Return the bytes on disk of a folder; what several names share by hard links counts once."""
+    seen = {}
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        with suppress(OSError):  # another user's, in a root that was made in a user namespace
+            stat = path.lstat()
+            seen[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+    return sum(seen.values())
 
 
 def run_tools(*commands: list[str]) -> None:

@@ -10,9 +10,10 @@ from builders import apt, pipeline, repository
 from builders.apt.clients import Outlook
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
-from builders.cli import open_project
+from builders.cli import open_project, steps_told
 from builders.errors import HostError, InputError, PublishError
 from builders.log import size
+from builders.pipeline import Checked
 from builders.products import Publication
 from builders.project import Project
 
@@ -25,8 +26,16 @@ def publish_apt(recipe: list[str], target: list[str], *, engine: str | None, suf
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
-    publications = pipeline.publish(project, project.wanted(recipe, target), engine=engine, suffix=suffix, phase=phase)
-    _tell(project, publications)
+    wanted = project.wanted(recipe, target)
+    publications, checked = pipeline.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
+    _tell(project, publications, checked)
+    for one in checked:
+        took = steps_told(one.installed.steps) if one.fresh else "known from an earlier run"
+        project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {len(one.verdicts)} verdicts, all passed; "
+                         f"tried on {one.wanted.target.architecture}: {took}")  # fmt: skip
+    if not project.settings.repository.url:
+        project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to where they "
+                         "will find it, and publish again")  # fmt: skip
     project.log.note('to use it on a board, see README.md, "On the board"')
 
 
@@ -148,19 +157,33 @@ def _pruned(going: Rubbish, *, plan: bool) -> str:
     return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} .debs, {size(going.size)}"
 
 
-def _tell(project: Project, publications: Sequence[Publication]) -> None:
+def _tell(project: Project, publications: Sequence[Publication], checked: Sequence[Checked] = ()) -> None:
+    judged = {deb.sha256: one for one in checked for deb in one.record.debs}
     rows = [
-        (deb.package, deb.version, deb.architecture, one.suite, size(deb.size), deb.sha256[:16])
+        (
+            deb.package, deb.version, deb.architecture, one.suite, size(deb.size), deb.sha256[:16],
+            *_judged(judged.get(deb.sha256), deb.package),
+        )
         for one in publications
         for deb in one.packages
-    ]
+    ]  # fmt: skip
     if rows:
-        project.log.table("published", ("package", "version", "cpu", "suite", "size", "sha256"), rows)
+        columns = ("package", "version", "cpu", "suite", "size", "sha256", "tried in", "checks")
+        project.log.table("published", columns, rows)
     for one in publications:
         state_now = "published" if one.changed else "unchanged"
         project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
     if publications:
         project.log.note(_key_end(publications[0]))
+
+
+def _judged(checked: Checked | None, package: str) -> tuple[str, str]:
+    """Return how long a package's installation was tried, and how many verdicts on it passed."""
+    if checked is None:
+        return "", ""
+    mine = [verdict for verdict in checked.verdicts if verdict.subject in (package, checked.wanted.recipe.name)]
+    seconds = sum(step.seconds for step in checked.installed.steps)
+    return f"{seconds:.0f} s" if checked.fresh else "known", f"{len(mine)} passed"
 
 
 def _key_end(publication: Publication) -> str:

@@ -1,7 +1,8 @@
 """What a run shows: steps with durations, progress bars, folds in CI, and the table at the end.
 
 On a terminal the running steps are live lines; elsewhere each step is a timed line at its start and end, with a sign
-of life in between, folded by GitHub's or GitLab's own markers.
+of life in between, folded by GitHub's or GitLab's own markers. With `Log.keep` every step's time and memory also goes
+to a file.
 """
 
 import os
@@ -9,14 +10,19 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from builders.measure import Measure, measured
+
 SIGN_OF_LIFE_S = 30.0
+LARGEST_FILE = 5_000_000
+"""Bytes of the steps' file after which a new one is begun; the one before stays beside it."""
 WIDEST = 400
 """Columns that a table may take."""
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
@@ -71,6 +77,14 @@ class Log:
         self._progress: Progress | None = None
         self._lock = threading.RLock()
         self._running = 0
+        self._file: Path | None = None
+
+    def keep(self, path: Path) -> None:
+        """Append every step, with its time and memory, and every warning to the file ``path`` from now on."""
+        self._file = path
+        with suppress(OSError):  # none yet
+            if path.stat().st_size > LARGEST_FILE:
+                path.replace(path.with_suffix(".old.log"))
 
     def note(self, text: str) -> None:
         """Print one line."""
@@ -80,18 +94,21 @@ class Log:
     def warn(self, text: str) -> None:
         """Print one line that asks for attention."""
         self.console.print(f"[yellow]warning:[/] {escape(text)}")
+        self._append(f"warning: {text}")
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Show a step while it runs, and how long it took (or that it failed) at its end."""
         step = Step(self, title)
         self._begin(step)
+        took = Measure()
         try:
-            yield step
+            with measured() as took:
+                yield step
         except BaseException as error:
-            self._finish(step, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            self._finish(step, took, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
-        self._finish(step, None)
+        self._finish(step, took, None)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, aligned, without a cut in any cell."""
@@ -105,6 +122,7 @@ class Log:
 
     def _begin(self, step: Step) -> None:
         with self._lock:
+            self._append(f"begin: {step.title}")
             self._running += 1
             if self.live:
                 if self._progress is None:
@@ -121,8 +139,11 @@ class Log:
             else:
                 self.note(f"  ▸ {step.title}")
 
-    def _finish(self, step: Step, trouble: str | None) -> None:
+    def _finish(self, step: Step, took: Measure, trouble: str | None) -> None:
         with self._lock:
+            self._append(
+                f"{trouble or 'done'}: {step.title}, {took.seconds:.1f} s, peak memory {size(took.peak_memory_bytes)}"
+            )
             self._running -= 1
             if self._progress is not None and step.task is not None:
                 self._progress.remove_task(step.task)
@@ -144,6 +165,16 @@ class Log:
                 self._progress.update(step.task, said=said)
             else:
                 self._progress.update(step.task, completed=done, total=total, said=said)
+
+    def _append(self, text: str) -> None:
+        if self._file is None:
+            return
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} [{os.getpid()}] {text}\n"
+        # A disk that is full or not ours is told by the work itself; its diary must not be what ends it.
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a") as file:
+                file.write(line)
 
     def _print_raw(self, text: str) -> None:
         if text:

@@ -10,8 +10,9 @@ from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine
 from builders.errors import BuildError, CheckError, InputError
+from builders.measure import measured
 from builders.plan import Step, Wanted, plan
-from builders.products import BuildJob, DebFile, JobResult, Publication, Report, SourceTree
+from builders.products import BuildJob, DebFile, JobResult, Publication, Report, SourceTree, StepRecord, Verdict
 from builders.project import Project
 from builders.reproduce import compare
 from builders.state import Record
@@ -28,6 +29,21 @@ class Built:
     fresh: bool
 
 
+@dataclass(frozen=True)
+class Checked:
+    """One build that was published: both its reports, and whether this run tried it on the target CPU."""
+
+    wanted: Wanted
+    record: Record
+    static: Report
+    installed: Report
+    fresh: bool
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return self.static.verdicts + self.installed.verdicts
+
+
 def steps(project: Project, wanted: Sequence[Wanted], *, force: bool = False) -> list[Step]:
     """Return what `build` would do, and why."""
     return plan(wanted, state.read_all(project.workspace, [one.key for one in wanted]), force=force)
@@ -40,14 +56,15 @@ def build(
 
     Raises what the stages raise; what was built before a failure stays.
     """
-    todo = steps(project, wanted, force=force)
-    runner = project.engine(engine)
-    due = [step.wanted for step in todo if step.action == "build"]
-    for one in due:  # before the first long act
-        runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
-    if due:
-        project.workspace.sweep()
-    return [_build_one(project, step, runner, offline=offline) for step in todo]
+    with project.workspace.in_use():
+        todo = steps(project, wanted, force=force)
+        runner = project.engine(engine)
+        due = [step.wanted for step in todo if step.action == "build"]
+        for one in due:  # before the first long act
+            runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
+        if due:
+            project.workspace.sweep()
+        return [_build_one(project, step, runner, offline=offline) for step in todo]
 
 
 def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -> Built:
@@ -69,7 +86,9 @@ def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -
 def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, offline: bool) -> Record:
     from builders.deb.sbom import write_sbom  # slow to import, and only a real build needs it
 
-    tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
+    with measured() as fetching:
+        tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
+    first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
     with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
         result = _run_build(project, wanted, engine, tree, scratch)
         debs = deb.collect(result.output)
@@ -77,7 +96,10 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
             result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
             debs=debs, sources=tree.sources, root_packages=result.root_packages,
         )  # fmt: skip
-        record = Record(wanted.fingerprint, debs, tree.sources, result.steps, cache_hits(result.output), engine.name)
+        steps = (first, *result.steps)
+        record = Record(
+            wanted.fingerprint, debs, tree.sources, steps, cache_hits(result.output), engine.name, result.root_packages
+        )
         state.write_record(result.output, record)
         _replace(result.output, folder, scratch)
     finished = state.read_record(folder)
@@ -165,6 +187,7 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
             fresh = Workspace(scratch / "artifacts")
             result = _run_build(project, one, project.engine(engine, fresh), tree, scratch)
             differing = compare(record.debs, deb.collect(result.output))
+            moved = sorted(set(record.root_packages) ^ set(result.root_packages))
             second = project.workspace.logs / "verify" / one.recipe.name / one.target.slug
             remove_tree(second)
             if differing:
@@ -173,17 +196,26 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)
         if differing:
-            raise BuildError(
-                f"two builds of {one.recipe.name} for {one.target} differ",
-                "\n".join([*differing, f"the second build: {second}"]),
-                "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside",
-            )  # fmt: skip
+            raise _not_reproduced(one, [*differing, f"the second build: {second}"], moved)
         project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
+
+
+def _not_reproduced(wanted: Wanted, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
+    """Return the error for two builds that differ; ``moved`` is what is installed in only one of their roots."""
+    what, fix = (
+        f"two builds of {wanted.recipe.name} for {wanted.target} differ",
+        "compare them (diffoscope shows more) ",
+    )
+    if moved:
+        told = ["Debian moved between the two builds; only in one of their roots:", *(f"  {name}" for name in moved)]
+        fix = "invoke clean --what roots, then build with --force --verify: both builds then have equal roots"
+        return BuildError(what, "\n".join([*differing, *told]), fix)
+    return BuildError(what, "\n".join(differing), fix + "and fix times, paths, order or what comes from outside")
 
 
 def publish(
     project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, suffix: str = "", phase: int = 100
-) -> list[Publication]:
+) -> tuple[list[Publication], list[Checked]]:
     """Publish what is built of ``wanted``: staged, installed and run from there on the target CPU, then made live.
 
     With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``; ``phase`` of a hundred boards get what is
@@ -193,21 +225,23 @@ def publish(
     with repository.held(project):
         ready = _ready(project, wanted)
         debs: dict[str, list[DebFile]] = {}
-        for one, record in ready:
+        checked: list[Checked] = []
+        for one, record, _ in ready:
             debs.setdefault(repository.suffixed(one.target.suite.name, suffix), []).extend(record.debs)
 
         def check(staged: apt.Staged, scratch: Path) -> None:
             runner = project.engine(engine)
-            reports = [
-                _installed(project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch)
-                for one, record in ready
-            ]
-            require_passed(reports)
+            for one, record, static in ready:
+                report, fresh = _installed(
+                    project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch
+                )
+                checked.append(Checked(one, record, static, report, fresh))
+            require_passed([one.installed for one in checked])
 
-        return repository.change(project, debs, check=check, phase=phase)
+        return repository.change(project, debs, check=check, phase=phase), checked
 
 
-def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Record]]:
+def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Record, Report]]:
     """Return what is built, its bytes and its static verdicts sound."""
     records = state.read_all(project.workspace, [one.key for one in wanted])
     ready = [(one, records[one.key]) for one in wanted if one.key in records]
@@ -221,8 +255,9 @@ def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Rec
     for one, record in ready:
         for file in record.debs:
             require_sound(file, one.recipe.name)
-    require_passed([static_report(one, record, project.workspace.build(*one.key)) for one, record in ready])
-    return ready
+    reports = [static_report(one, record, project.workspace.build(*one.key)) for one, record in ready]
+    require_passed(reports)
+    return [(one, record, report) for (one, record), report in zip(ready, reports, strict=True)]
 
 
 def require_sound(file: DebFile, recipe: str) -> None:
@@ -242,13 +277,14 @@ def _names(wanted: Sequence[Wanted]) -> str:
 
 def _installed(
     project: Project, wanted: Wanted, record: Record, *, candidate: Path, suffix: str, engine: Engine, scratch: Path
-) -> Report:
-    """Return the verdicts of installing from ``candidate`` on the target CPU, run once for equal bytes and checks."""
+) -> tuple[Report, bool]:
+    """Return the verdicts of installing from ``candidate`` on the target CPU, and whether that was done just now: equal
+    bytes and checks are tried once."""
     recipe, target = wanted.recipe, wanted.target
     path = project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
     known = checks.read_report(path, recipe.name, target, record.debs)
     if known and known.passed:
-        return known  # a failure is tried again: a mirror may have been the reason
+        return known, False  # a failure is tried again: a mirror may have been the reason
     older = scratch / "older" / target.slug / recipe.name
     for file in record.debs:
         if not file.package.endswith("-dbgsym"):
@@ -259,9 +295,9 @@ def _installed(
     )  # fmt: skip
     engine.check(job.root)
     result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
-    report = Report(recipe.name, target, checks.read_install(recipe, target, result.output))
+    report = Report(recipe.name, target, checks.read_install(recipe, target, result.output), result.steps)
     checks.write_report(report, record.debs, path)
-    return report
+    return report, True
 
 
 def _checks_digest(wanted: Wanted) -> str:

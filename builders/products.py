@@ -62,6 +62,10 @@ class CacheMount:
     destination: str
 
 
+APT_CACHE = CacheMount("apt", "/cache/apt")
+"""Packages that apt downloaded, for the jobs that install some; apt compares them with its signed indices."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds on a job: ``time_s`` in seconds of wall time for each script; None means unbounded."""
@@ -101,12 +105,12 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A finished job: ``output`` is the folder of the machine that holds what it produced, ``root_packages`` what
-    was installed in its root (``name:architecture=version``), for the SBOM."""
+    """A finished job: ``output`` is the folder of the machine that holds what it produced, ``steps`` what it took (with
+    a step ``root`` where that was made first), ``root_packages`` what was installed in its root
+    (``name:architecture=version``)."""
 
     job: str
     output: Path
-    log: Path
     steps: tuple[StepRecord, ...]
     root_packages: tuple[str, ...] = ()
 
@@ -135,11 +139,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """Every verdict on one recipe's packages for one target."""
+    """Every verdict on one recipe's packages for one target; ``steps`` is what judging took, where a job did it."""
 
     recipe: str
     target: Target
     verdicts: tuple[Verdict, ...]
+    steps: tuple[StepRecord, ...] = ()
 
     @property
     def passed(self) -> bool:

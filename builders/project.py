@@ -41,7 +41,9 @@ class Project:
         settings = load_settings(folder)
         recipes = load_recipes(folder / settings.recipes)
         machine = arch.by_machine(platform.machine())
-        return Project(folder, settings, recipes, Workspace(folder / settings.artifacts), machine, log)
+        workspace = Workspace(folder / settings.artifacts)
+        log.keep(workspace.logs / "steps.log")
+        return Project(folder, settings, recipes, workspace, machine, log)
 
     @property
     def jobs(self) -> int:

@@ -364,6 +364,12 @@ def _visit(name: str, recipes: dict[str, Recipe], order: list[Recipe], above: tu
         raise InputError("recipes build against each other in a circle", " -> ".join([*above, name]))
     if recipes[name] in order:
         return
-    for needed in recipes[name].build.recipes:
+    for needed, packages in recipes[name].build.recipes.items():
         _visit(needed, recipes, order, (*above, name))
+        made = [package.name for package in recipes[needed].packages]
+        for package in packages:
+            if package not in made:
+                raise InputError(
+                    f"{name} builds against {package}, which {needed} does not make", nearest(package, made)
+                )
     order.append(recipes[name])

@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,8 @@ def change(
             publications = apt.promote(staged, project.workspace.apt)
             for publication in publications:
                 apt.verify(project.workspace.apt, publication.suite)
+    if staged.root_files:
+        project.log.note(f"written at the repository's root: {', '.join(sorted(staged.root_files))}")
     return list(publications)
 
 
@@ -289,7 +291,12 @@ def retire_key(project: Project, fingerprint: str) -> list[Publication]:
         return change(project, {name: [] for name in Repository(project.workspace.apt).suites()})
 
 
-def held(project: Project) -> AbstractContextManager[None]:
+@contextmanager
+def held(project: Project) -> Iterator[None]:
     """Hold the repository against other runs of Reef; every verb that changes it does."""
-    project.workspace.sweep()
-    return project.workspace.locked("publish", what=f"the repository {project.workspace.apt}")
+    with (
+        project.workspace.in_use(),
+        project.workspace.locked("publish", what=f"the repository {project.workspace.apt}"),
+    ):
+        project.workspace.sweep()
+        yield

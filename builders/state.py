@@ -10,7 +10,7 @@ from typing import Any
 from builders.products import DebFile, FetchedSource, StepRecord
 from builders.workspace import Workspace, write_whole
 
-FORMAT = 1
+FORMAT = 2
 RECORD = "record.json"
 
 Fingerprint = Mapping[str, Any]
@@ -19,7 +19,9 @@ Fingerprint = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """A finished build: its fingerprint, its .debs, and how it went (``ccache`` is hits, hits plus misses)."""
+    """A finished build: its fingerprint, its .debs, and how it went (``ccache`` is hits, hits plus misses).
+
+    ``root_packages`` were installed in the root that it was built in (``name:architecture=version``)."""
 
     fingerprint: Fingerprint
     debs: tuple[DebFile, ...]
@@ -27,16 +29,12 @@ class Record:
     steps: tuple[StepRecord, ...]
     ccache: tuple[int, int]
     engine: str
+    root_packages: tuple[str, ...]
 
     @property
     def seconds(self) -> float:
         """Wall time of all steps."""
         return sum(step.seconds for step in self.steps)
-
-    @property
-    def peak_memory_bytes(self) -> int:
-        """The most memory that any step's processes held together."""
-        return max((step.peak_memory_bytes for step in self.steps), default=0)
 
 
 def digest(document: object) -> str:
@@ -81,6 +79,7 @@ def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...]) -> Record:
         steps=tuple(StepRecord(**one) for one in document["steps"]),
         ccache=(document["ccache"][0], document["ccache"][1]),
         engine=document["engine"],
+        root_packages=tuple(document["root_packages"]),
     )
 
 

@@ -1,6 +1,7 @@
 """Every path under ``artifacts/``, the locks on them, and writing that is either whole or absent."""
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -134,17 +135,35 @@ class Workspace:
             lock.release()
         return removed
 
-    def refuse_while_busy(self) -> None:
-        """Raise BusyError where another run is at work in here."""
-        for lock_path in self.scratch.glob("*.lock"):
-            lock = filelock.FileLock(lock_path, timeout=0)
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Hold what lies in here against `alone`; any number of runs may at once, and it falls with the process.
+
+        Raises BusyError while another run has it alone.
+        """
+        with self._run_lock(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other run out, to remove what any might be using; raises BusyError while one is at work."""
+        with self._run_lock(fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def _run_lock(self, kind: int) -> Iterator[None]:
+        path = self.path / "locks" / "run.lock"
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a")
+        with file:
             try:
-                lock.acquire()
-            except filelock.Timeout as error:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+            except BlockingIOError as error:
                 raise BusyError(
-                    "another run of Reef is at work", f"in {lock_path.with_suffix('')}", "wait for it to end"
+                    "another run of Reef is at work", f"in {self.path}", "wait for it to end (or leave its shell)"
                 ) from error
-            lock.release()
+            yield
 
 
 @contextmanager

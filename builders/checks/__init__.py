@@ -7,7 +7,7 @@ run, and `read_install` reads what it found. Nothing here repairs anything.
 from builders.checks.install import install_job
 from builders.checks.older import older_revision
 from builders.checks.outcome import read_install
-from builders.checks.report import failures, read_report, rows, write_report
+from builders.checks.report import failures, read_report, write_report
 from builders.checks.static import inspect
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "older_revision",
     "read_install",
     "read_report",
-    "rows",
     "write_report",
 ]

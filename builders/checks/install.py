@@ -12,7 +12,7 @@ from builders.checks.contents import DEBUG_SUFFIX
 from builders.checks.rounds import Round, arrange, closure
 from builders.debfile import control_of, read_deb
 from builders.errors import CheckError
-from builders.products import BuildJob, DebFile, Input, Limits, Root
+from builders.products import APT_CACHE, BuildJob, DebFile, Input, Limits, Root
 from builders.recipe import Recipe
 from builders.target import Target
 
@@ -56,6 +56,7 @@ def install_job(
         "staged": STAGED,
         "sources": SOURCES,
         "recipe_folder": RECIPE,
+        "archives": APT_CACHE.destination,
         "versions": {name: control["Version"] for name, control in ours.items()},
         "rounds": [_round_facts(number, each, ours, old_files) for number, each in enumerate(arrange(recipe, ours), 1)],
         "not_upgraded": sorted(set(ours) - set(old_files)),
@@ -69,6 +70,7 @@ def install_job(
         fetch=_rendered("install_fetch.sh.j2", facts),
         script=_rendered("install.sh.j2", facts),
         inputs=(*inputs, Input(older, OLDER)) if older else tuple(inputs),
+        caches=(APT_CACHE,),
         limits=Limits(time_limit_s),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from builders.document import Model
-from builders.products import DebFile, Report, Verdict
+from builders.products import DebFile, Report, StepRecord, Verdict
 from builders.target import Target
 from builders.workspace import told, write_whole
 
@@ -33,12 +33,19 @@ class _Verdict(Model):
     detail: str
 
 
+class _Step(Model):
+    name: str
+    seconds: float
+    peak_memory_bytes: int
+
+
 class _Document(Model):
     rules: int
     recipe: str
     target: str
     debs: list[_Judged]
     verdicts: list[_Verdict]
+    steps: list[_Step]
     digest: str
 
 
@@ -50,6 +57,7 @@ def write_report(report: Report, debs: Sequence[DebFile], path: Path) -> None:
         "target": str(report.target),
         "debs": _identities(debs),
         "verdicts": [asdict(verdict) for verdict in report.verdicts],
+        "steps": [asdict(step) for step in report.steps],
     }
     write_whole(path, json.dumps({**content, "digest": _digest(content)}, indent=1) + "\n")
 
@@ -72,7 +80,8 @@ def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]
     if document.digest != _digest(content) or any(content[name] != value for name, value in wanted.items()):
         return None
     verdicts = tuple(Verdict(v.check, v.subject, v.passed, v.detail) for v in document.verdicts)
-    return Report(recipe, target, verdicts)
+    steps = tuple(StepRecord(s.name, s.seconds, s.peak_memory_bytes) for s in document.steps)
+    return Report(recipe, target, verdicts, steps)
 
 
 def failures(report: Report) -> str:
@@ -83,13 +92,6 @@ def failures(report: Report) -> str:
             detail = verdict.detail.replace("\n", "\n    ")
             told_ones.append(f"{verdict.check} {verdict.subject}:\n    {detail}")
     return "\n".join(told_ones)
-
-
-def rows(report: Report) -> list[tuple[str, str, str, str]]:
-    """Return one row for each verdict: check, subject, ``passed`` or ``FAILED``, the detail's first line."""
-    return [
-        (v.check, v.subject, "passed" if v.passed else "FAILED", v.detail.partition("\n")[0]) for v in report.verdicts
-    ]
 
 
 def _identities(debs: Sequence[DebFile]) -> list[dict[str, Any]]:

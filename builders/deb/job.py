@@ -6,7 +6,7 @@ from builders.arch import Architecture
 from builders.deb.render import RECIPE_FOLDER, render
 from builders.debfile import read_deb
 from builders.errors import PackageError
-from builders.products import BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree
+from builders.products import APT_CACHE, BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.target import Target
@@ -64,7 +64,7 @@ def build_job(
             "CCACHE_COMPILERCHECK": "content",
             "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
         },
-        caches=(CacheMount("ccache", "/cache/ccache"),),
+        caches=(CacheMount("ccache", "/cache/ccache"), APT_CACHE),
         output=OUTPUT,
         limits=Limits(recipe.build.time_limit_s),
     )
@@ -80,7 +80,9 @@ def scripts(recipe: Recipe, target: Target, strategy: StrategyName) -> tuple[str
     needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
     if not needed and not recipe.build.fetch:
         return script, None
-    return script, render("fetch.sh.j2", packages=needed, fetch=recipe.build.fetch, tree=place)
+    return script, render(
+        "fetch.sh.j2", packages=needed, fetch=recipe.build.fetch, tree=place, archives=APT_CACHE.destination
+    )
 
 
 def _place(recipe: Recipe) -> str:

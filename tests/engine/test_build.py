@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 
 import pytest
@@ -66,9 +67,13 @@ def test_programs_are_hardened(built: Place) -> None:
 
 def test_the_record_tells_time_memory_and_digests(built: Place) -> None:
     record = json.loads((built.artifacts / BUILT / "record.json").read_text())
-    [step] = record["steps"]
-    assert step["seconds"] > 1
-    assert step["peak_memory_bytes"] > 10e6
+    steps = {step["name"]: step for step in record["steps"]}
+    assert {"sources", "run"} <= set(steps) <= {"sources", "root", "run"}
+    assert steps["run"]["seconds"] > 1
+    assert min(step["peak_memory_bytes"] for step in steps.values()) > 10e6
+    diary = (built.artifacts / "logs/steps.log").read_text()
+    assert re.search(r"done: run reef-hello/trixie/arm64/build, \d+\.\d s, peak memory \d+\.\d MB\n", diary)
+    assert "done: sources of reef-hello, " in diary
     assert len(record["debs"]) == 5
     bom = json.loads((built.artifacts / BUILT / "reef-hello.cdx.json").read_text())
     names = {component["name"] for component in bom["components"]}
@@ -80,7 +85,7 @@ def test_nothing_changed_builds_nothing(built: Place) -> None:
     output = built.run("build-arm")
     assert "up to date" in output
     assert "▸" not in output
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 8  # 0.5 s on a quiet machine; this one may be busy with other tests
     assert "up to date" in built.run("build-arm", "--plan")
     assert "up to date: nothing differs" in built.run("explain", "reef-hello")
     listed = built.run("list")

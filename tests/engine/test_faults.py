@@ -1,6 +1,7 @@
 """What goes wrong in a real build: told in three parts, with its exit code, and nothing is left behind."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,13 +81,27 @@ def test_ended_in_a_build_script(place: Place, number: int) -> None:
     assert list((place.artifacts / "scratch").iterdir()) == []
 
 
-def test_killed_while_a_root_is_made(lonely_place: Place) -> None:
-    child = lonely_place.start("build-arm")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_it_fetches(place: Place, number: int) -> None:
+    place.edit("build:\n", "build:\n  fetch: |\n    echo fetching; sleep 600\n")
+    child = place.start("build-arm")
+    place.when(child, lambda: "\nfetching" in place.log_text())
+    assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert gone(place) == []
+    assert not (place.artifacts / BUILT).exists()
+    place.edit("; sleep 600", "")
+    place.run("build-arm")
+    assert list((place.artifacts / "scratch").iterdir()) == []
+
+
+def test_ended_while_a_root_is_made(lonely_place: Place) -> None:
     roots = lonely_place.artifacts / "cache" / "roots"
-    lonely_place.when(child, lambda: bool(list((lonely_place.artifacts / "scratch").glob("root.*/rootfs/usr/bin"))))
-    kill(child)
-    assert gone(lonely_place) == []
-    assert not list(roots.glob("*")) if roots.exists() else True
+    for number in (signal.SIGINT, signal.SIGKILL):
+        child = lonely_place.start("build-arm")
+        lonely_place.when(child, lambda: bool(list((lonely_place.artifacts / "scratch").glob("root.*/rootfs/usr/bin"))))
+        kill(child, number)
+        assert gone(lonely_place) == []
+        assert not list(roots.glob("*")) if roots.exists() else True
     lonely_place.run("build-arm")
     assert len(list(roots.glob("*/manifest.yml"))) == 1
     assert list((lonely_place.artifacts / "scratch").iterdir()) == []
@@ -114,6 +129,48 @@ def test_two_runs_at_once_build_once(place: Place) -> None:
     assert "run reef-hello" in (place.folder / "first").read_text()
     assert "▸ run" not in output
     assert "up to date" in output
+
+
+def test_two_recipes_are_built_by_two_runs_at_once(place: Place) -> None:
+    shutil.copytree(place.recipe, place.recipe.with_name("reef-other"))
+    place.edit("name: reef-hello\nversion", "name: reef-other\nversion", "../reef-other/recipe.yml")
+    for name in ("reef-hello", "reef-other"):
+        place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 5\n", f"../{name}/recipe.yml")
+    first = place.start("build-arm", "--recipe", "reef-hello")
+    place.when(first, lambda: "\ncompiling" in place.log_text())
+    (place.folder / "output").rename(place.folder / "first")
+    place.run("build-arm", "--recipe", "reef-other")
+    assert first.wait(timeout=600) == 0, (place.folder / "first").read_text()
+    assert len(list((place.artifacts / "builds").glob("reef-*/trixie-arm64/record.json"))) == 2
+
+
+def test_clean_spares_a_run_at_work_and_then_frees_space(place: Place) -> None:
+    place.edit("  compile: |\n", SLEEPY)
+    child = place.start("build-arm")
+    place.when(child, lambda: "\ncompiling" in place.log_text())
+    (place.folder / "output").rename(place.folder / "first")
+    output = place.run("clean", "--what", "logs", status=12)
+    assert "another run of Reef is at work" in output
+    assert "compiling" in place.log_text()
+    kill(child)
+    assert re.search(r"logs: logs \(\d+\.\d kB\)", place.run("clean", "--what", "logs"))
+    assert not (place.artifacts / "logs").exists() or place.log_text() == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
+def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
+    """binfmt_misc is empty in a mount namespace of the test's own, and no emulator is installed there."""
+    script = 'mount -t tmpfs tmpfs /proc/sys/fs/binfmt_misc; for f in /usr/bin/qemu-aarch64*; do ' \
+             'mount --bind /dev/null "$f"; done; exec "$@"'  # fmt: skip
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-euc", script, "sh",
+         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm", "--strategy", "emulate"],
+        env=place.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "no QEMU user emulator for arm64" in done.stderr
+    assert "apt-get install qemu-user-static" in done.stderr
+    assert "▸" not in done.stdout
 
 
 def test_a_full_disk_is_told_as_one(place: Place) -> None:

@@ -5,6 +5,8 @@ The target is this machine's own CPU, so that a test takes seconds; the emulated
 
 import json
 import os
+import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,11 +35,16 @@ def verdicts(place: Place) -> dict[str, bool]:
 def test_what_passes_is_published_once_and_then_unchanged(built: Place) -> None:
     output = built.run("publish-apt", *NATIVE)
     assert "trixie: published" in output
+    row = next(line for line in output.splitlines() if line.startswith("reef-hello "))
+    assert re.search(r" \d+ s +\d+ passed$", row.rstrip()), row
+    assert re.search(r"reef-hello for trixie/amd64: \d+ verdicts, all passed; tried on amd64: .*run \d+ s", output)
+    assert "set repository.url in reef.yml" in output
     assert verdicts(built) == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
     assert verify(built.artifacts / "apt", "trixie").debs == 6
     before = sorted((path, path.lstat().st_mtime_ns) for path in (built.artifacts / "apt").rglob("*"))
     again = built.run("publish-apt", *NATIVE)
     assert "trixie: unchanged" in again
+    assert "known from an earlier run" in again
     assert sorted((path, path.lstat().st_mtime_ns) for path in (built.artifacts / "apt").rglob("*")) == before
     row = next(line for line in built.run("list").splitlines() if "trixie/amd64" in line)
     assert row.split()[4:6] == ["yes", "yes"]
@@ -107,10 +114,13 @@ def test_a_missing_key_is_told_before_the_long_check(built: Place) -> None:
     assert "fetch check" not in output
 
 
-def test_killed_in_the_check_on_the_board(built: Place) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("step", ["▸ fetch check/reef-hello", "▸ run check/reef-hello", "▸ try it with apt"])
+def test_ended_while_it_publishes(built: Place, step: str, number: int) -> None:
     child = built.start("publish-apt", *NATIVE)
-    built.when(child, lambda: "▸ run check/reef-hello" in (built.folder / "output").read_text())
-    kill(child)
+    built.when(child, lambda: step in (built.folder / "output").read_text())
+    status = kill(child, number)
+    assert status == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert gone(built) == []
     assert not (built.artifacts / "apt" / "dists").exists()
     assert "trixie: published" in built.run("publish-apt", *NATIVE)

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
-    {"process", "log", "workspace", "mirror"},
+    {"process", "measure", "log", "workspace", "mirror"},
     {"target", "products", "document", "debfile", "recipe", "settings"},
     {"sources", "engines", "deb", "checks", "apt"},
     {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor"},

@@ -34,6 +34,7 @@ def record(folder: Path, document: dict[str, Any]) -> Record:
         (StepRecord("run", 2.0, 5),),
         (1, 2),
         "chroot",
+        ("libc6:arm64=2.41-12",),
     )
 
 

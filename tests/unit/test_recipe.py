@@ -95,8 +95,16 @@ def test_no_recipe_is_told(tmp_path: Path) -> None:
 def named(name: str, *against: str) -> Recipe:
     data = yaml.safe_load((HELLO / "recipe.yml").read_text())
     data["name"] = name
-    data["build"]["recipes"] = {other: ["x1"] for other in against}
+    data["build"]["recipes"] = {other: ["libreef-greet1"] for other in against}
     return Recipe.model_validate(data)
+
+
+def test_a_package_that_the_other_recipe_does_not_make_is_told() -> None:
+    recipes = {"aa": named("aa", "bb"), "bb": named("bb")}
+    recipes["aa"].build.recipes["bb"] = ["libreef-greet2"]
+    with pytest.raises(InputError, match="aa builds against libreef-greet2, which bb does not make") as caught:
+        choose(recipes, ["aa"])
+    assert "did you mean 'libreef-greet1'?" in caught.value.detail + caught.value.fix
 
 
 def test_recipes_come_after_what_they_build_against() -> None:

@@ -55,12 +55,25 @@ def test_sweep_takes_what_the_dead_left_and_spares_the_living(tmp_path: Path) ->
     removed = space.sweep()
     assert [path.name.split(".")[0] for path in removed] == ["dead"]
     assert [path.name.split(".")[0] for path in space.scratch.iterdir() if path.is_dir()] == ["living"]
-    with pytest.raises(BusyError, match="at work"):
-        space.refuse_while_busy()
     end(living)
-    space.refuse_while_busy()
     space.sweep()
     assert list(space.scratch.iterdir()) == []
+
+
+def test_whoever_wants_it_alone_waits_for_nobody_and_keeps_all_out(tmp_path: Path) -> None:
+    space = Workspace(tmp_path)
+    child = holder(tmp_path, "in_use()")
+    with space.in_use(), pytest.raises(BusyError, match="at work"), space.alone():
+        pass
+    with pytest.raises(BusyError, match="at work"), space.alone():
+        pass
+    end(child)
+    with space.alone():
+        pass
+    child = holder(tmp_path, "alone()")
+    with pytest.raises(BusyError, match="at work"), space.in_use():
+        pass
+    end(child)
 
 
 def test_scratch_is_removed_on_any_exception(tmp_path: Path) -> None:

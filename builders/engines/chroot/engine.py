@@ -66,8 +66,8 @@ class ChrootEngine:
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
         remove_tree(failed_folder(self._workspace, job.name))
-        rootfs = roots.make(job.root, self._workspace, self._settings, log)
-        steps = []
+        rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
+        steps = list(making)
         with self._workspace.scratch_folder("job") as scratch:
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
             for name, script in scripts:
@@ -76,8 +76,7 @@ class ChrootEngine:
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
-        log_file = self._workspace.logs / f"{job.name}-run.log"
-        return JobResult(job.name, output, log_file, tuple(steps), roots.installed(job.root, self._workspace))
+        return JobResult(job.name, output, tuple(steps), roots.installed(job.root, self._workspace))
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
         binds = {job.output: scratch / "out"} | {c.destination: self._workspace.caches / c.name for c in job.caches}

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shlex
+import time
 from pathlib import Path
 
 import yaml
@@ -14,12 +15,16 @@ from builders.arch import Architecture
 from builders.engines.chroot import namespace
 from builders.errors import RootError
 from builders.log import Log
-from builders.products import Root
+from builders.products import Root, StepRecord
 from builders.settings import Settings
 from builders.workspace import Workspace, disk_error, remove_tree
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
+
+
+AGED_DAYS = 60
+"""After so many days a root is told to be old; Debian's point releases come about every two months."""
 
 
 def manifest(root: Root) -> dict[str, object]:
@@ -45,18 +50,19 @@ def made(root: Root, workspace: Workspace) -> Path | None:
     return folder / "rootfs" if (folder / "manifest.yml").exists() else None
 
 
-def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> Path:
-    """Return the root's folder, made first where it is missing; raises RootError.
+def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tuple[Path, tuple[StepRecord, ...]]:
+    """Return the root's folder, made first where it is missing, and the step that made it; raises RootError.
 
     It is made in scratch and renamed when whole: a folder under its final name is a finished root.
     """
     if found := made(root, workspace):
-        return found
+        _tell_age(root, found, log)
+        return found, ()
     with workspace.locked(f"root-{key(root)}", what=f"the root {key(root)}"):
         if found := made(root, workspace):
-            return found
+            return found, ()
         with workspace.scratch_folder("root") as scratch:
-            _bootstrap(root, scratch / "rootfs", workspace, settings, log)
+            step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
             packages = _installed(scratch / "rootfs")
             document = manifest(root) | {"installed": packages}
             (scratch / "manifest.yml").write_text(yaml.safe_dump(document, sort_keys=False))
@@ -67,7 +73,14 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> Path
             final.mkdir()
             (scratch / "rootfs").rename(final / "rootfs")
             (scratch / "manifest.yml").rename(final / "manifest.yml")
-    return final / "rootfs"
+    return final / "rootfs", (step,)
+
+
+def _tell_age(root: Root, rootfs: Path, log: Log) -> None:
+    days = (time.time() - rootfs.with_name("manifest.yml").stat().st_mtime) / 86400
+    if days > AGED_DAYS:
+        log.warn(f"the root {key(root)} is {days:.0f} days old; invoke clean --what roots lets the next run make it of "
+                 "today's Debian packages")  # fmt: skip
 
 
 def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
@@ -76,7 +89,7 @@ def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
     return tuple(document["installed"])
 
 
-def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> None:
+def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> StepRecord:
     site = settings.debian_mirror or mirror.host_mirror().url
     options = mirror.apt_options()
     log_file = workspace.log_file(f"roots/{key(root)}")
@@ -101,7 +114,7 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
     with log.step(title) as step:
         try:
-            process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
+            done = process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
         except process.ProgramFailed as error:
             full_disk(error, folder)
             raise RootError(
@@ -109,6 +122,7 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
                 f"{error.completed.tail}\nfull log: {log_file}",
                 f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another",
             ) from error
+    return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
 
 def full_disk(error: process.ProgramFailed, folder: Path) -> None:
@@ -123,7 +137,7 @@ def _shared_archives(workspace: Workspace) -> list[str]:
     cache.mkdir(parents=True, exist_ok=True)
     place = shlex.quote(str(cache))
     archives = '"$1/var/cache/apt/archives"'
-    link_in = f'mkdir -p {archives}; find {place} -name "*.deb" -exec cp -l -t {archives} {{}} +'
+    link_in = f'mkdir -p {archives}; find {place} -maxdepth 1 -name "*.deb" -exec cp -l -t {archives} {{}} +'
     link_out = f'find {archives} -maxdepth 1 -name "*.deb" -exec cp -l -n -t {place} {{}} +'
     return [
         "--skip=download/empty,essential/unlink",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.checks import failures, older_revision, read_report, rows, write_report
+from builders.checks import failures, older_revision, read_report, write_report
 from builders.debfile import control_of, members, read_deb
 from builders.errors import DiskError, HostError
 from builders.products import DebFile, Report, Verdict
@@ -58,12 +58,8 @@ def test_a_truncated_report_counts_as_absent(tmp_path: Path, deb: DebFile, size:
     assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
 
 
-def test_failures_and_rows() -> None:
+def test_failures_are_told_with_their_detail() -> None:
     assert failures(REPORT) == "depends sample:\n    Depends is empty\n    mend it"
-    assert rows(REPORT) == [
-        ("elf-cpu", "sample", "passed", "3 files"),
-        ("depends", "sample", "FAILED", "Depends is empty"),
-    ]
 
 
 def test_an_older_revision_sorts_below_and_holds_the_same(tmp_path: Path) -> None:

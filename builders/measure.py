@@ -1,0 +1,40 @@
+"""What a piece of work took: wall time, and the memory of this process with all that it started."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from builders.process import SAMPLE_S, tree_memory_bytes
+
+
+@dataclass
+class Measure:
+    """``seconds`` of wall time and the most resident bytes seen; whole once the work has ended."""
+
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+@contextmanager
+def measured() -> Iterator[Measure]:
+    """Measure what is done inside; memory is sampled every `SAMPLE_S` seconds, and this process's own at the end."""
+    result, started, ended = Measure(), time.monotonic(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SAMPLE_S):
+            result.peak_memory_bytes = max(result.peak_memory_bytes, tree_memory_bytes(os.getpid()))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield result
+    finally:
+        ended.set()
+        watcher.join()
+        result.peak_memory_bytes = max(result.peak_memory_bytes, psutil.Process().memory_info().rss)
+        result.seconds = time.monotonic() - started
