@@ -1,16 +1,21 @@
 """Measures Reef against the same work by hand, as ratios taken in one run. Run by ``./inv bench``; asserts nothing.
 
+Beside wall time stands CPU time (of the command and all that it waited for), whose ratio other work on the machine
+hardly moves.
+
 The project that is measured has roots and ccache of its own; only downloads and source trees are shared with the
 checkout, because fetching is not what is compared.
 """
 
 import os
+import resource
 import shlex
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -42,24 +47,29 @@ def main() -> None:
     remove_tree(folder)
     bench = _project(folder, home.workspace)
     hand_root, hand_build = _by_hand(folder / "hand", home, recipe, target, tree)
-    log.note(f"by hand: root {hand_root:.0f} s, build {hand_build:.0f} s")
+    log.note(f"by hand: root {hand_root}, build {hand_build}")
+    by_hand = hand_root + hand_build
     cold, memory = _command(bench, "build-arm")
-    log.note(f"build-arm: cold {cold:.0f} s, {memory / 1e6:.0f} MB")
-    unchanged = min(_command(bench, "build-arm")[0] for _ in range(3))
+    log.note(f"build-arm: cold {cold}, {memory / 1e6:.0f} MB")
+    unchanged = min(_command(bench, "build-arm")[0].wall_s for _ in range(3))
     _edit(bench, "summary: TensorFlow Lite inference runtime - shared library")
     packaging, _ = _command(bench, "build-arm")
-    log.note(f"build-arm: nothing changed {unchanged:.2f} s, packaging changed {packaging:.0f} s")
+    log.note(f"build-arm: nothing changed {unchanged:.2f} s, packaging changed {packaging}")
     cross, emulate = _one_file(Workspace(folder / "one"), home, recipe, tree)
     rows = [
-        ("by hand: root", f"{hand_root:.0f} s", ""),
-        ("by hand: dpkg-buildpackage", f"{hand_build:.0f} s", ""),
+        ("by hand: root", str(hand_root), ""),
+        ("by hand: dpkg-buildpackage", str(hand_build), ""),
         (
             "build-arm, cold, sources present",
-            f"{cold:.0f} s",
-            f"{cold / (hand_root + hand_build):.2f} of by hand (1.10)",
+            str(cold),
+            f"{cold.wall_s / by_hand.wall_s:.2f} of by hand (1.10); CPU {cold.cpu_s / by_hand.cpu_s:.2f}",
         ),
         ("build-arm, nothing changed", f"{unchanged:.2f} s", "(1.0 s)"),
-        ("build-arm, only debian/ changed", f"{packaging:.0f} s", f"{packaging / cold:.2f} of cold (0.25)"),
+        (
+            "build-arm, only debian/ changed",
+            str(packaging),
+            f"{packaging.wall_s / cold.wall_s:.2f} of cold (0.25); CPU {packaging.cpu_s / cold.cpu_s:.2f}",
+        ),
         (f"{Path(ONE_FILE).name}: cross", f"{cross:.1f} s", ""),
         (f"{Path(ONE_FILE).name}: emulate", f"{emulate:.1f} s", f"{emulate / cross:.1f} times cross"),
         ("memory of the toolkit itself", f"{memory / 1e6:.0f} MB", "(150 MB)"),
@@ -90,11 +100,30 @@ def _edit(project: Path, line: str) -> None:
     path.write_text(text.replace(line, line + " and C API"))
 
 
-def _command(project: Path, *words: str) -> tuple[float, int]:
-    """Run the real command line; return its wall time in seconds and the peak resident bytes of its own process."""
+@dataclass(frozen=True)
+class Took:
+    """Seconds of wall time and of CPU time, the latter over all processes."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __add__(self, other: "Took") -> "Took":
+        return Took(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.0f} s (CPU {self.cpu_s:.0f} s)"
+
+
+def _children_cpu_s() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def _command(project: Path, *words: str) -> tuple[Took, int]:
+    """Run the real command line; return what it took and the peak resident bytes of its own process."""
     invoke = Path(sys.executable).with_name("invoke")
     environment = os.environ | {"REEF_FOLDER": str(project)}
-    started = time.monotonic()
+    started, before = time.monotonic(), _children_cpu_s()
     peak = 0
     with tempfile.TemporaryFile() as output:
         child = psutil.Popen(
@@ -109,16 +138,16 @@ def _command(project: Path, *words: str) -> tuple[float, int]:
         if child.wait():
             output.seek(0)
             raise AssertionError(output.read().decode())
-    return time.monotonic() - started, peak
+    return Took(time.monotonic() - started, _children_cpu_s() - before), peak
 
 
-def _timed(work: Callable[[], object]) -> float:
-    started = time.monotonic()
+def _timed(work: Callable[[], object]) -> Took:
+    started, before = time.monotonic(), _children_cpu_s()
     work()
-    return time.monotonic() - started
+    return Took(time.monotonic() - started, _children_cpu_s() - before)
 
 
-def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: SourceTree) -> tuple[float, float]:
+def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: SourceTree) -> tuple[Took, Took]:
     """Make the same root with mmdebstrap and run dpkg-buildpackage in it, as one would without Reef and its caches."""
     folder.mkdir(parents=True)
     root = build_root(recipe, target, "cross", home.machine)
@@ -128,7 +157,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
         *(f"--aptopt={option}" for option in mirror.apt_options()), '--aptopt=APT::Install-Recommends "false"',
         root.suite, str(folder / "root"), mirror.host_mirror().url,
     ]  # fmt: skip
-    root_s = _timed(lambda: process.run(bootstrap))
+    root_took = _timed(lambda: process.run(bootstrap))
     place = folder / "root" / "build" / f"{recipe.name}-{recipe.version}"
     shutil.copytree(tree.path, place, symlinks=True)
     deb.write(deb.debian_files(recipe, target, home.settings), place)
@@ -140,7 +169,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
         f"--no-sign --no-check-builddeps --host-arch=arm64 --build-profiles=cross,nocheck'"
     )
     build = [*namespace.prefix(network=False), "sh", "-euc", script]
-    return root_s, _timed(lambda: process.run(build, log=folder / "hand.log"))
+    return root_took, _timed(lambda: process.run(build, log=folder / "hand.log"))
 
 
 def _one_file(space: Workspace, home: Project, recipe: Recipe, tree: SourceTree) -> tuple[float, float]:

@@ -52,8 +52,9 @@ class Place:
     def start(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
         """Start ``invoke`` on this project, its output going to the file ``output``."""
         with (self.folder / "output").open("w") as output:
+            # A shell starts what it puts in the background deaf to Ctrl-C, and tests inherit that.
             return subprocess.Popen(
-                [str(INVOKE), "--search-root", str(CHECKOUT), *words],
+                ["env", "--default-signal=INT", str(INVOKE), "--search-root", str(CHECKOUT), *words],
                 env=self.environment() | extra, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 text=True, start_new_session=True, cwd="/",
             )  # fmt: skip
