@@ -1,0 +1,61 @@
+"""What a project wants built, where another machine built it before."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders.arch import AMD64, ARM64, Architecture
+from builders.debfile import sha256_of
+from builders.log import Log
+from builders.products import DebFile
+from builders.project import Project
+from builders.recipe import StrategyName
+from builders.state import Record, write_record
+
+HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+TARGET = "trixie/arm64"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    shutil.copytree(HELLO, tmp_path / "recipes" / "reef-hello")
+    return replace(Project.open(tmp_path, Log(quiet=True)), machine=AMD64)
+
+
+def built_on(machine: Architecture, project: Project, strategy: StrategyName | None = None) -> Record:
+    """Leave a finished build as a machine of that CPU would have."""
+    [one] = replace(project, machine=machine).wanted([], [TARGET], strategy)
+    folder = project.workspace.build(*one.key)
+    folder.mkdir(parents=True)
+    path = folder / "x_1_arm64.deb"
+    path.write_bytes(b"deb")
+    record = Record(one.fingerprint, (DebFile(path, "x", "1", "arm64", 3, sha256_of(path)),), (), (), (0, 0), "chroot")
+    write_record(folder, record)
+    return record
+
+
+def test_what_an_arm_machine_built_natively_is_up_to_date_here(project: Project) -> None:
+    record = built_on(ARM64, project)
+    assert record.fingerprint["strategy"] == "native"
+    [one] = project.wanted([], [TARGET])
+    assert (one.strategy, one.fingerprint) == ("native", record.fingerprint)
+    [again] = project.wanted([], [TARGET], rebuild=True)
+    assert again.strategy == "cross"
+
+
+def test_what_is_stale_is_built_as_this_machine_can(project: Project) -> None:
+    built_on(ARM64, project)
+    (project.folder / "recipes" / "reef-hello" / "source" / "greet.c").write_text("int greet;\n")
+    [one] = project.wanted([], [TARGET])
+    assert one.strategy == "cross"
+
+
+def test_the_strategy_that_was_asked_for_once_goes_on(project: Project) -> None:
+    built_on(AMD64, project, "emulate")
+    [one] = project.wanted([], [TARGET])
+    assert one.strategy == "emulate"
+    (project.folder / "recipes" / "reef-hello" / "source" / "greet.c").write_text("int greet;\n")
+    [stale] = project.wanted([], [TARGET])
+    assert stale.strategy == "emulate"
