@@ -2,7 +2,7 @@
 
 from invoke.context import Context
 
-from builders import cli, cli_repository
+from builders import cli, cli_ci, cli_repository
 from builders.cli import task
 
 RECIPE = "recipe to take (may be repeated; all by default)"
@@ -158,6 +158,15 @@ def schema(_: Context) -> None:
 def shell(_: Context, job: str | None = None) -> None:
     """Enter the kept root of a failed job."""
     cli.enter_shell(job)
+
+
+@task(
+    export="write compiled files (ccache) and downloaded sources to this one file (tar in zstd), for another machine",
+    import_="add what such a file holds to the caches here; what is there stays, a damaged file changes nothing",
+)
+def cache(_: Context, export: str | None = None, import_: str | None = None) -> None:
+    """Show what the caches hold, or carry them as one file."""
+    cli_ci.cache(export=export, bring=import_)
 
 
 @task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds")
