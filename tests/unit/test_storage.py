@@ -94,6 +94,21 @@ def test_a_read_only_storage_stores_nothing(told: Told) -> None:
             assert said(client, b"GET", b"key") == b"$-1\r\n"
 
 
+def test_a_database_of_redis_is_chosen_by_its_number(told: Told) -> None:
+    with redis() as (port, _):
+        with script_side(parse_storage(url("redis", port, "/3")), told) as (_, client):
+            assert said(client, b"SET", b"key", b"x") == b"+OK\r\n"
+        with script_side(parse_storage(url("redis", port)), told) as (_, client):
+            assert said(client, b"GET", b"key") == b"$-1\r\n"
+
+
+def test_a_read_only_storage_takes_no_file(told: Told) -> None:
+    with apache() as (port, files):
+        with script_side(parse_storage(url("http", port, "/cache"), read_only=True), told) as (_, client):
+            assert request(over_http(client), "PUT", "/abcR", b"compiled")[0] == 403
+        assert list(files.iterdir()) == []
+
+
 def request(client: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
     client.request(method, path, body)
     answer = client.getresponse()
@@ -113,6 +128,7 @@ def test_http_passes_files_below_the_path_and_no_more(told: Told) -> None:
             asked = over_http(client)
             assert request(asked, "GET", "/abcR")[0] == 404
             assert request(asked, "PUT", "/abcR", b"compiled")[0] == 201
+            assert (files / "abcR").read_bytes() == b"compiled"
             assert request(asked, "GET", "/abcR") == (200, b"compiled")
             assert request(asked, "HEAD", "/abcR") == (200, b"")
             assert request(asked, "DELETE", "/abcR")[0] == 204
