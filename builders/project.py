@@ -97,22 +97,31 @@ class Project:
     ) -> list[Wanted]:
         """Return the builds asked for, in build order, each with its fingerprint.
 
-        Named recipes must serve the named targets; where one side is not named, what does not fit is left out.
-        With ``rebuild`` what another machine built is asked for as this one would build it. Raises InputError for
-        unknown names, and where nothing is left.
+        With ``rebuild`` what another machine built is asked for as this one would build it. Raises InputError as
+        `served` does, and for a strategy that is not possible here.
         """
         found: list[Wanted] = []
+        done: dict[tuple[str, Target], Fingerprint] = {}
+        for recipe, target in self.served(recipes, targets):
+            against = {name: done[name, target] for name in recipe.build.recipes}
+            one = self._one(recipe, target, strategy, against, rebuild)
+            done[recipe.name, target] = one.fingerprint
+            found.append(one)
+        return found
+
+    def served(self, recipes: list[str], targets: list[str]) -> list[tuple[Recipe, Target]]:
+        """Return which of the recipes (with those they build against) are built for which targets, in build order.
+
+        Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Raises
+        InputError for unknown names, and where nothing is left.
+        """
+        found: list[tuple[Recipe, Target]] = []
         for target in self.targets(targets):
-            done: dict[str, Fingerprint] = {}
             for recipe in choose(self.recipes, recipes):
-                if not recipe.serves(target):
-                    if recipes and targets:
-                        raise _not_served(recipe, target)
-                    continue
-                against = {name: done[name] for name in recipe.build.recipes}
-                one = self._one(recipe, target, strategy, against, rebuild)
-                done[recipe.name] = one.fingerprint
-                found.append(one)
+                if recipe.serves(target):
+                    found.append((recipe, target))
+                elif recipes and targets:
+                    raise _not_served(recipe, target)
         if not found:
             raise InputError(
                 "no recipe serves these targets",

@@ -11,7 +11,7 @@ LAYERS = [
     {"process", "measure", "log", "workspace", "mirror"},
     {"target", "products", "document", "debfile", "recipe", "settings"},
     {"sources", "engines", "deb", "checks", "apt"},
-    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "caches"},
+    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "caches", "ci"},
     {"cli", "cli_repository", "cli_ci"},
 ]
 STAGES = LAYERS[3]
