@@ -14,7 +14,7 @@ import yaml
 
 from builders.apt import published
 from builders.debfile import sha256_of
-from tests.engine.conftest import CHECKOUT, Place
+from tests.engine.conftest import CHECKOUT, Place, kill
 from tests.unit.test_ci import shells
 
 BUILT = "builds/reef-hello/trixie-amd64"
@@ -121,3 +121,17 @@ def test_the_pipelines_build_publish_and_go_on(clone: Callable[[], Place], secre
     assert fingerprint in run(later, load, REEF_SIGNING_KEY=str(later.folder / "key"))
     (later.folder / "caches.tar.zst").write_bytes(b"rubbish")
     assert "going on without the caches" in run(later, steps(later, "gitlab", "build")[0])
+
+
+def test_caches_are_carried_while_no_build_runs(place: Place) -> None:
+    place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 600\n")
+    child = place.start("build-arm", "--target", "trixie/amd64")
+    place.when(child, lambda: "\ncompiling" in place.log_text())
+    (place.folder / "output").rename(place.folder / "first")
+    file = str(place.folder / "caches.tar.zst")
+    assert "another run of Reef is at work" in place.run("cache", "--export", file, status=12)
+    assert "another run of Reef is at work" in place.run("cache", "--import", file, status=12)
+    kill(child)
+    assert "no such file" in place.run("cache", "--import", file, status=3)
+    assert "do not go together" in place.run("cache", "--import", file, "--export", file, status=3)
+    assert "downloaded sources" in place.run("cache")

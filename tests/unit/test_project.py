@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from builders import pipeline
 from builders.arch import AMD64, ARM64, Architecture
 from builders.debfile import sha256_of
+from builders.errors import BuildError
 from builders.log import Log
-from builders.products import DebFile
+from builders.products import BuildJob, DebFile, JobResult, Root
 from builders.project import Project
 from builders.recipe import StrategyName
 from builders.state import Record, write_record
@@ -59,3 +61,40 @@ def test_the_strategy_that_was_asked_for_once_goes_on(project: Project) -> None:
     (project.folder / "recipes" / "reef-hello" / "source" / "greet.c").write_text("int greet;\n")
     [stale] = project.wanted([], [TARGET])
     assert stale.strategy == "emulate"
+
+
+class Recorder:
+    """An engine that notes its jobs and fails them."""
+
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.jobs: list[BuildJob] = []
+
+    def check(self, root: Root) -> None:
+        """Nothing is missing."""
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
+        self.jobs.append(job)
+        raise BuildError("enough")
+
+
+def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = project.wanted([], [TARGET])
+    monkeypatch.setenv("REEF_CCACHE_STORAGE", "redis://u:hush@lab")
+    wanted = project.wanted([], [TARGET])
+    assert wanted == plain
+    engine = Recorder()
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    with pytest.raises(BuildError, match="enough"):
+        pipeline.build(project, wanted)
+    built_on(AMD64, project)
+    with pytest.raises(BuildError, match="enough"):
+        pipeline.verify(project, wanted)
+    build, verify = engine.jobs
+    assert build.storage is not None
+    assert (build.storage.host, verify.storage) == ("lab", None)
+    assert build.environment == verify.environment
+    assert "hush" not in repr(build)
