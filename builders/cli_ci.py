@@ -16,13 +16,13 @@ def cache(*, export: str | None, bring: str | None) -> None:
         raise InputError("one thing at a time", "--export and --import do not go together")
     project = open_project()
     space = project.workspace
-    if export or bring:
-        space.refuse_while_busy()
     if export:
-        files, packed = caches.export(space, Path(export), project.log)
+        with space.alone():
+            files, packed = caches.export(space, Path(export), project.log)
         project.log.note(f"{export}: {files} files, {size(packed)}")
     elif bring:
-        done = caches.bring(space, Path(bring), project.log)
+        with space.alone():
+            done = caches.bring(space, Path(bring), project.log)
         project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already")
     else:
         rows = [

@@ -33,7 +33,9 @@ def built_on(machine: Architecture, project: Project, strategy: StrategyName | N
     folder.mkdir(parents=True)
     path = folder / "x_1_arm64.deb"
     path.write_bytes(b"deb")
-    record = Record(one.fingerprint, (DebFile(path, "x", "1", "arm64", 3, sha256_of(path)),), (), (), (0, 0), "chroot")
+    record = Record(
+        one.fingerprint, (DebFile(path, "x", "1", "arm64", 3, sha256_of(path)),), (), (), (0, 0), "chroot", ()
+    )
     write_record(folder, record)
     return record
 
