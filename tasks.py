@@ -2,12 +2,13 @@
 
 from invoke.context import Context
 
-from builders import cli, cli_repository
+from builders import cli, cli_ci, cli_repository
 from builders.cli import task
 
 RECIPE = "recipe to take (may be repeated; all by default)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
+RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
 ENGINE = "where jobs run: auto or chroot"
 
 
@@ -67,10 +68,13 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
     extend="let the signing keys end so many days from now",
     rotate="make the key that takes over; the one so far signs beside it until it is retired",
     retire="fingerprint of the older key that shall sign no more",
+    load="take the secret key from the variable REEF_SIGNING_KEY (its text, or the file it names), as CI jobs do",
 )
-def keys(_: Context, extend: int = 0, rotate: bool = False, retire: str | None = None) -> None:
-    """List the signing keys; extend, rotate or retire one."""
-    cli_repository.keys(extend=extend, rotate=rotate, retire=retire)
+def keys(
+    _: Context, extend: int = 0, rotate: bool = False, retire: str | None = None, load: bool = False
+) -> None:  # fmt: skip
+    """List the signing keys; extend, rotate, retire or load one."""
+    cli_repository.keys(extend=extend, rotate=rotate, retire=retire, load=load)
 
 
 @task(
@@ -158,6 +162,41 @@ def schema(_: Context) -> None:
 def shell(_: Context, job: str | None = None) -> None:
     """Enter the kept root of a failed job."""
     cli.enter_shell(job)
+
+
+@task(
+    export="write compiled files (ccache) and downloaded sources to this one file (tar in zstd), for another machine",
+    import_="add what such a file holds to the caches here; what is there stays, a damaged file changes nothing",
+)
+def cache(_: Context, export: str | None = None, import_: str | None = None) -> None:
+    """Show what the caches hold, or carry them as one file."""
+    cli_ci.cache(export=export, bring=import_)
+
+
+@task(
+    recipe=RECIPE,
+    target=TARGET,
+    format_="github (the value of strategy.matrix) or gitlab (the value of parallel.matrix)",
+    runner=RUNNER,
+)
+def ci_matrix(
+    _: Context, recipe: list[str], target: list[str], runner: list[str], format_: str = "github"
+) -> None:  # fmt: skip
+    """Print the builds as JSON, one CI job for each."""
+    cli_ci.matrix(recipe, target, runner, service=format_)
+
+
+@task(
+    install="write for this service (github or gitlab) to the place where it starts pipelines; else examples go to ci/",
+    branch="branch whose builds are published",
+    runner=RUNNER,
+    check="write nothing; fail where a file is not what would be written",
+)
+def ci_files(
+    _: Context, runner: list[str], install: str | None = None, branch: str = "main", check: bool = False
+) -> None:  # fmt: skip
+    """Write pipelines for GitHub Actions and GitLab CI."""
+    cli_ci.files(runner, install=install, branch=branch, check=check)
 
 
 @task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds")

@@ -93,7 +93,7 @@ def build_arm(
     """Build what is not up to date (or only show what that is), and tell the result in a table."""
     project = open_project()
     project.engine(engine)  # an unknown name is told before a plan is
-    wanted = project.wanted(recipe, target, strategy_named(strategy))
+    wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force)
     todo = pipeline.steps(project, wanted, force=force)
     if show_plan:
         rows = [

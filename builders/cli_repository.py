@@ -17,6 +17,8 @@ from builders.pipeline import Checked
 from builders.products import Publication
 from builders.project import Project
 
+KEY_VARIABLE = "REEF_SIGNING_KEY"
+LONGEST_PATH = 4096
 MOST_NAMED = 5
 """Packages that one row of a table names."""
 
@@ -85,11 +87,13 @@ def prune(*, plan: bool) -> None:
     project.log.note(_pruned(going, plan=plan))
 
 
-def keys(*, extend: int, rotate: bool, retire: str | None) -> None:
+def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -> None:
     """List the signing keys, after doing with them what is asked for."""
     project = open_project()
-    if sum((bool(extend), rotate, retire is not None)) > 1:
-        raise InputError("one thing at a time", "--extend, --rotate and --retire do not go together")
+    if sum((bool(extend), rotate, retire is not None, load)) > 1:
+        raise InputError("one thing at a time", "--extend, --rotate, --retire and --load do not go together")
+    if load:
+        apt.load_key(project.settings, given_key(), project.log)
     if extend:
         _tell(project, repository.extend_keys(project, extend))
     if rotate:
@@ -106,6 +110,21 @@ def keys(*, extend: int, rotate: bool, retire: str | None) -> None:
         for one in repository.list_keys(project)
     ]  # fmt: skip
     project.log.table("signing keys", ("fingerprint", "role", "made", "ends", "days left"), rows)
+
+
+def given_key() -> str:
+    """Return the secret key of the variable REEF_SIGNING_KEY: its text, or that of the file it names."""
+    given = os.environ.get(KEY_VARIABLE, "")
+    if not given.strip():
+        raise InputError(f"{KEY_VARIABLE} is empty", "it holds the armored secret key, or names a file that does",
+                         "give the CI job its secret")  # fmt: skip
+    if "\n" in given.strip() or len(given) > LONGEST_PATH:
+        return given
+    try:
+        return Path(given.strip()).read_text()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else "not text"
+        raise InputError(f"{KEY_VARIABLE} is neither a key nor a file that can be read", told or "") from None
 
 
 def verify_apt(suite: str | None, *, roots: bool) -> None:

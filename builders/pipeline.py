@@ -12,9 +12,20 @@ from builders.engines import Engine
 from builders.errors import BuildError, CheckError, InputError
 from builders.measure import measured
 from builders.plan import Step, Wanted, plan
-from builders.products import BuildJob, DebFile, JobResult, Publication, Report, SourceTree, StepRecord, Verdict
+from builders.products import (
+    BuildJob,
+    DebFile,
+    JobResult,
+    Publication,
+    Report,
+    SourceTree,
+    StepRecord,
+    Storage,
+    Verdict,
+)
 from builders.project import Project
 from builders.reproduce import compare
+from builders.settings import ccache_storage
 from builders.state import Record
 from builders.workspace import Workspace, remove_tree, told
 
@@ -59,6 +70,7 @@ def build(
     with project.workspace.in_use():
         todo = steps(project, wanted, force=force)
         runner = project.engine(engine)
+        ccache_storage(project.settings)  # a wrong URL is told at once
         due = [step.wanted for step in todo if step.action == "build"]
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
@@ -90,7 +102,7 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
         tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
     with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
-        result = _run_build(project, wanted, engine, tree, scratch)
+        result = _run_build(project, wanted, engine, tree, scratch, storage=ccache_storage(project.settings))
         debs = deb.collect(result.output)
         write_sbom(
             result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
@@ -108,11 +120,13 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
     return finished
 
 
-def _run_build(project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path) -> JobResult:
-    return engine.run(_job(project, wanted, tree, scratch), scratch / "out", project.log)
+def _run_build(
+    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path, *, storage: Storage | None = None
+) -> JobResult:
+    return engine.run(_job(project, wanted, tree, scratch, storage), scratch / "out", project.log)
 
 
-def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path) -> BuildJob:
+def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, storage: Storage | None) -> BuildJob:
     rendered = scratch / "rendered"
     deb.write(deb.debian_files(wanted.recipe, wanted.target, project.settings), rendered)
     packages = None
@@ -124,6 +138,7 @@ def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path) -> B
     return deb.build_job(
         wanted.recipe, wanted.target, strategy=wanted.strategy, tree=tree, rendered=rendered,
         settings=project.settings, machine=project.machine, jobs=project.jobs, packages=packages,
+        storage=storage,
     )  # fmt: skip
 
 

@@ -87,15 +87,17 @@ def run(
     on_line: Callable[[str], None] | None = None,
     timeout_s: float | None = None,
     check: bool = True,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a program to its end and return its record.
 
-    Its output (both streams) goes line by line to ``on_line`` and, appended, to the file ``log``. Raises
+    Its output (both streams) goes line by line to ``on_line`` and, appended, to the file ``log``; it inherits the
+    open files ``pass_fds``. Raises
     ProgramFailed for a status other than 0 unless ``check`` is off, and always when ``timeout_s`` (seconds)
     passes; HostError where the program is not installed.
     """
     started = time.monotonic()
-    with _started(argv, cwd, extra_environment, input_text) as child:
+    with _started(argv, cwd, extra_environment, input_text, pass_fds) as child:
         watch = _Watch(child, started, timeout_s)
         try:
             tail = _pump(child, watch, log, on_line)
@@ -202,7 +204,11 @@ def _with_parent_death(argv: Sequence[str]) -> list[str]:
 
 
 def _started(
-    argv: Sequence[str], cwd: Path | None, extra: Mapping[str, str] | None, input_text: str | None
+    argv: Sequence[str],
+    cwd: Path | None,
+    extra: Mapping[str, str] | None,
+    input_text: str | None,
+    pass_fds: Sequence[int],
 ) -> "subprocess.Popen[bytes]":
     child = subprocess.Popen(
         _with_parent_death(argv),
@@ -212,6 +218,7 @@ def _started(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=tuple(pass_fds),
     )
     if input_text is not None and child.stdin:
         # A thread, so that a child which talks before it reads cannot block both sides.

@@ -74,12 +74,34 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Storage:
+    """A server that keeps compiled files for many machines (ccache's remote storage).
+
+    ``scheme`` is ``http`` or ``redis``, ``path`` a prefix of names (http) or a database's number (redis), ``layout``
+    how ccache names files over http. ``user`` and ``password`` are the engine's: no job, log or record has them.
+    """
+
+    scheme: str
+    tls: bool
+    host: str
+    port: int
+    path: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    layout: str = "subdirs"
+    read_only: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.scheme}{'s' if self.tls else ''}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
 class BuildJob:
     """All that an engine needs to run one job; the same for every engine.
 
-    ``fetch`` (optional) runs first and is the only script with a network; ``script`` runs with none but
-    loopback. Both are POSIX shell, run with ``sh -eu`` as the root's user 0 in ``workdir``. ``output`` is an empty
-    folder of the root whose content is handed back.
+    ``fetch`` (optional) runs first and is the only script with a network; ``script`` runs with none but loopback,
+    through which it reaches ``storage`` (if any) and nothing else. Both are POSIX shell, run with ``sh -eu`` as the
+    root's user 0 in ``workdir``. ``output`` is an empty folder of the root whose content is handed back.
     """
 
     name: str
@@ -92,6 +114,7 @@ class BuildJob:
     workdir: str = "/build"
     output: str = "/build/out"
     limits: Limits = Limits()
+    storage: Storage | None = None
 
 
 @dataclass(frozen=True)

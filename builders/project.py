@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders import arch
-from builders.arch import Architecture
+from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
@@ -61,37 +61,67 @@ class Project:
         """Return the targets called ``names`` (by default those in reef.yml)."""
         return [parse_target(name) for name in names] if names else self.settings.default_targets()
 
-    def _built_by(self, recipe: Recipe, target: Target) -> StrategyName | None:
-        """Return the strategy that what is built was built by, where it still is possible: it stays up to date."""
-        record = read_record(self.workspace.build(recipe.name, target.slug))
-        way = record.fingerprint.get("strategy") if record else None
-        return way if way is not None and recipe.possible(way, self.machine, target) else None
+    def _one(
+        self, recipe: Recipe, target: Target, asked: StrategyName | None, against: dict[str, Fingerprint], rebuild: bool
+    ) -> Wanted:
+        """Return one build: as it was built where that is up to date (unless ``rebuild``), else as this machine would.
 
-    def wanted(self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None) -> list[Wanted]:
+        What a machine of another CPU built, natively or cross, thus needs no second build where it is published from.
+        """
+
+        def of(way: StrategyName, machine: Architecture) -> Wanted:
+            document = fingerprint(
+                recipe, target, strategy=way, machine=machine, settings=self.settings, against=against
+            )
+            return Wanted(recipe, target, way, document)
+
+        record = read_record(self.workspace.build(recipe.name, target.slug)) if asked is None else None
+        built_by: StrategyName | None = record.fingerprint.get("strategy") if record else None
+        machine = ARCHITECTURES.get(record.fingerprint.get("root", {}).get("build")) if record else None
+        if record and built_by and machine and not rebuild:
+            there = of(built_by, machine)
+            if there.fingerprint == record.fingerprint:
+                return there
+        if built_by and not recipe.possible(built_by, self.machine, target):
+            built_by = None
+        way = asked or built_by or recipe.strategy_for(self.machine, target)
+        if not recipe.possible(way, self.machine, target):
+            raise InputError(
+                f"{recipe.name} for {target} cannot be built by strategy {way!r} on {self.machine}",
+                f"the recipe's own order: {', '.join(recipe.strategy)}; native needs the target's CPU",
+            )
+        return of(way, self.machine)
+
+    def wanted(
+        self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None, *, rebuild: bool = False
+    ) -> list[Wanted]:
         """Return the builds asked for, in build order, each with its fingerprint.
 
-        Named recipes must serve the named targets; where one side is not named, what does not fit is left out.
-        Raises InputError for unknown names, and where nothing is left.
+        With ``rebuild`` what another machine built is asked for as this one would build it. Raises InputError as
+        `served` does, and for a strategy that is not possible here.
         """
         found: list[Wanted] = []
+        done: dict[tuple[str, Target], Fingerprint] = {}
+        for recipe, target in self.served(recipes, targets):
+            against = {name: done[name, target] for name in recipe.build.recipes}
+            one = self._one(recipe, target, strategy, against, rebuild)
+            done[recipe.name, target] = one.fingerprint
+            found.append(one)
+        return found
+
+    def served(self, recipes: list[str], targets: list[str]) -> list[tuple[Recipe, Target]]:
+        """Return which of the recipes (with those they build against) are built for which targets, in build order.
+
+        Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Raises
+        InputError for unknown names, and where nothing is left.
+        """
+        found: list[tuple[Recipe, Target]] = []
         for target in self.targets(targets):
-            done: dict[str, Fingerprint] = {}
             for recipe in choose(self.recipes, recipes):
-                if not recipe.serves(target):
-                    if recipes and targets:
-                        raise _not_served(recipe, target)
-                    continue
-                way = strategy or self._built_by(recipe, target) or recipe.strategy_for(self.machine, target)
-                if not recipe.possible(way, self.machine, target):
-                    raise InputError(
-                        f"{recipe.name} for {target} cannot be built by strategy {way!r} on {self.machine}",
-                        f"the recipe's own order: {', '.join(recipe.strategy)}; native needs the target's CPU",
-                    )
-                against = {name: done[name] for name in recipe.build.recipes}
-                done[recipe.name] = fingerprint(
-                    recipe, target, strategy=way, machine=self.machine, settings=self.settings, against=against
-                )
-                found.append(Wanted(recipe, target, way, done[recipe.name]))
+                if recipe.serves(target):
+                    found.append((recipe, target))
+                elif recipes and targets:
+                    raise _not_served(recipe, target)
         if not found:
             raise InputError(
                 "no recipe serves these targets",

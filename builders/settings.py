@@ -1,13 +1,19 @@
 """This repository's settings: ``reef.yml``."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 import pydantic
 
 from builders.document import Model, load
 from builders.errors import InputError
+from builders.products import Storage
 from builders.target import Target, parse_target
+
+STORAGES = {"http": ("http", False), "https": ("http", True), "redis": ("redis", False), "rediss": ("redis", True)}
+"""Schemes of a ccache storage's URL: the protocol, and whether TLS goes around it."""
 
 
 class Signing(Model):
@@ -58,6 +64,27 @@ class Repository(Model):
     keep: Keep = Keep()
 
 
+class CcacheStorage(Model):
+    """A server that many machines share compiled files by (ccache's remote storage), beside each one's own ccache."""
+
+    url: str
+    """``http://host:port/path`` or ``redis://host:port``, with ``https`` and ``rediss`` over TLS; a user and password
+    may stand in it. The variable REEF_CCACHE_STORAGE goes first: a place for a URL with a password."""
+    layout: Literal["subdirs", "flat", "bazel"] = "subdirs"
+    """How files are named on an HTTP server: ``flat`` where it makes no folders, ``bazel`` for a Bazel cache."""
+    read_only: bool = False
+    """Take from it, store nothing."""
+
+    @pydantic.field_validator("url")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        try:
+            parse_storage(value)
+        except InputError as error:
+            raise ValueError(f"{error.what}; {error.detail}") from None
+        return value
+
+
 class Settings(Model):
     """Settings as ``reef.yml`` gives them; every key is optional."""
 
@@ -76,6 +103,7 @@ class Settings(Model):
     """URL prefixes of sources and what stands in their place; the longest that fits is used."""
     jobs: Annotated[int, pydantic.Field(ge=1)] | None = None
     ccache_size: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?[kMGT]i?$")] = "5G"
+    ccache_storage: CcacheStorage | None = None
     repository: Repository = Repository()
     signing: Signing = Signing()
 
@@ -92,6 +120,35 @@ class Settings(Model):
     def default_targets(self) -> list[Target]:
         """Return the targets to build where the command line names none."""
         return [parse_target(text) for text in self.targets]
+
+
+def parse_storage(url: str, layout: str = "subdirs", *, read_only: bool = False) -> Storage:
+    """Read the URL of a ccache storage; raises InputError, which never shows the URL: it may hold a password."""
+    wanted = "http://host:port/path or redis://host:port is wanted (https and rediss over TLS)"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    except ValueError:
+        raise InputError("not the URL of a ccache storage", wanted) from None
+    kind, tls = STORAGES.get(parts.scheme, ("", False))
+    path = parts.path.strip("/")
+    if not kind or not host or parts.query or parts.fragment or (kind == "redis" and path and not path.isdecimal()):
+        raise InputError("not the URL of a ccache storage", wanted)
+    usual = 6379 if kind == "redis" else 443 if tls else 80
+    return Storage(kind, tls, host, port or usual, path, user, password, layout, read_only)
+
+
+def ccache_storage(settings: Settings) -> Storage | None:
+    """Return the ccache storage: of the variable REEF_CCACHE_STORAGE, else of reef.yml; raises InputError."""
+    wish = settings.ccache_storage
+    layout, read_only = (wish.layout, wish.read_only) if wish else ("subdirs", False)
+    if given := os.environ.get("REEF_CCACHE_STORAGE"):
+        try:
+            return parse_storage(given, layout, read_only=read_only)
+        except InputError as error:
+            raise InputError(f"REEF_CCACHE_STORAGE is {error.what}", error.detail) from None
+    return parse_storage(wish.url, layout, read_only=read_only) if wish else None
 
 
 def load_settings(folder: Path) -> Settings:

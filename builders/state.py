@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.debfile import sha256_of
 from builders.products import DebFile, FetchedSource, StepRecord
 from builders.workspace import Workspace, write_whole
 
@@ -52,14 +55,15 @@ def write_record(folder: Path, record: Record) -> None:
 def read_record(folder: Path) -> Record | None:
     """Return the record of a finished build whose .debs lie there unchanged, None where there is none.
 
-    Size and time of each .deb are compared here, which is quick; publishing compares digests.
+    Size and time of each .deb are compared here, which is quick; publishing compares digests. Where the time differs,
+    as after a way through a CI's artifacts, the digest tells.
     """
     try:
         document = json.loads((folder / RECORD).read_text())
         if document["format"] != FORMAT:
             return None
         debs = tuple(_deb_in(folder, one) for one in document["debs"])
-        unchanged = all(_stamp(d.path) == (d.size, o["mtime_ns"]) for d, o in zip(debs, document["debs"], strict=True))
+        unchanged = all(_unchanged(d, o["mtime_ns"]) for d, o in zip(debs, document["debs"], strict=True))
         return _record(document, debs) if unchanged else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # half-written, older than this format, or a .deb is gone: as if never built
@@ -83,9 +87,15 @@ def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...]) -> Record:
     )
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+def _unchanged(deb: DebFile, mtime_ns: int) -> bool:
+    stat = deb.path.stat()
+    if stat.st_size != deb.size or stat.st_mtime_ns == mtime_ns:
+        return stat.st_size == deb.size
+    if sha256_of(deb.path) != deb.sha256:
+        return False
+    with suppress(OSError):  # a file of another user's: it is hashed again the next time
+        os.utime(deb.path, ns=(stat.st_atime_ns, mtime_ns))
+    return True
 
 
 def _deb_out(deb: DebFile) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keyring_package import keyring_deb
 from builders.apt.keys import SigningKey, day_of, signing_key
+from builders.apt.keys import load as load_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
 from builders.apt.promotion import promote
@@ -35,6 +36,7 @@ __all__ = [
     "keyring_deb",
     "known",
     "list_keys",
+    "load_key",
     "missing_debs",
     "promote",
     "published",

@@ -22,6 +22,7 @@ RECORD = "reef-signing-key"
 USER_ID = "Reef archive signing key"
 REVOKED, EXPIRED = "r", "e"
 EXTENSION_DAYS = 1095
+EXPORT = "export it as text: gpg --homedir HOME --armor --export-secret-keys FINGERPRINT"
 DIGESTS = ("--digest-algo", "SHA512", "--cert-digest-algo", "SHA512")
 
 
@@ -81,6 +82,32 @@ def signing_key(settings: Settings, log: Log) -> SigningKey:
             raise PublishError(f"gpg cannot use its home {home.path}", error.detail) from error
     _tell_of_end(key, settings, log)
     return key
+
+
+def load(settings: Settings, text: str, log: Log) -> str:
+    """Take a secret key (``text``, as gpg exports it) into the home, to sign with it; return its fingerprint.
+
+    Raises PublishError for text that holds no usable key or several (``signing.key`` then says which), and where
+    another key signs already.
+    """
+    with opened(home_path(settings)) as home:
+        try:
+            listed = home.gpg("--with-colons", "--import-options", "show-only", "--import", input_text=text)
+        except process.ProgramFailed as error:
+            raise PublishError("this is no key that gpg can read", error.detail, EXPORT) from error
+        records = [line.split(":") for line in listed.splitlines()]
+        found = [records[n + 1][9] for n, one in enumerate(records) if one[0] == "sec" and records[n + 1][0] == "fpr"]
+        names = chosen(home, settings)
+        if not found:
+            raise PublishError("there is no secret key in what was given", fix=EXPORT)
+        if (not names and len(found) > 1) or (names and names[0] not in found):
+            wish = f"signing with {names[0]}" if names else "signing.key in reef.yml must name the one to sign with"
+            raise PublishError("which key shall sign?", f"given: {', '.join(found)}; {wish}", "give that one key")
+        home.gpg("--import", input_text=text)
+        if not settings.signing.key:
+            record(home, names or found)
+    log.note(f"signing with {(names or found)[0]}, in {home.path}")
+    return (names or found)[0]
 
 
 def chosen(home: Home, settings: Settings) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from builders.arch import Architecture
 from builders.deb.render import RECIPE_FOLDER, render
 from builders.debfile import read_deb
 from builders.errors import PackageError
-from builders.products import APT_CACHE, BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree
+from builders.products import APT_CACHE, BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree, Storage
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.target import Target
@@ -38,11 +38,12 @@ def build_job(
     machine: Architecture,
     jobs: int,
     packages: Path | None = None,
+    storage: Storage | None = None,
 ) -> BuildJob:
     """Return the job that builds a recipe's .debs, at a fixed path and time so that equal input gives equal bytes.
 
     ``rendered`` holds the ``debian/`` folder, ``packages`` (optional) the .debs of the recipes it builds against,
-    ``jobs`` is how many compilers run at once.
+    ``jobs`` is how many compilers run at once, ``storage`` (optional) a server to share compiled files by.
     """
     place = _place(recipe)
     inputs = [Input(tree.path, place), Input(rendered, place), Input(recipe.folder, RECIPE_FOLDER)]
@@ -69,6 +70,7 @@ def build_job(
         caches=(CacheMount("ccache", "/cache/ccache"), APT_CACHE),
         output=OUTPUT,
         limits=Limits(recipe.build.time_limit_s),
+        storage=storage,
     )
 
 

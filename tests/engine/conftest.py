@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,22 @@ def module_place(request: pytest.FixtureRequest, shared_caches: Path) -> Iterato
 def lonely_place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A project with empty caches."""
     yield from _place(request.node.name, None)
+
+
+@pytest.fixture
+def machines(request: pytest.FixtureRequest, shared_caches: Path) -> Iterator[Callable[[], Place]]:
+    """Makes projects as on machines of their own: nothing compiled is shared, only what takes long to make or fetch."""
+    with ExitStack() as stack:
+
+        def machine() -> Place:
+            place = stack.enter_context(contextmanager(_place)(request.node.name, None))
+            (place.artifacts / "cache").mkdir()
+            for part in ("roots", "sources"):
+                (shared_caches / part).mkdir(parents=True, exist_ok=True)
+                (place.artifacts / "cache" / part).symlink_to(shared_caches / part)
+            return place
+
+        yield machine
 
 
 def _place(name: str, caches: Path | None) -> Iterator[Place]:

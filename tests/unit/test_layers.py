@@ -11,8 +11,8 @@ LAYERS = [
     {"process", "measure", "log", "workspace", "mirror"},
     {"target", "products", "document", "debfile", "recipe", "settings"},
     {"sources", "engines", "deb", "checks", "apt"},
-    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor"},
-    {"cli", "cli_repository"},
+    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "caches", "ci"},
+    {"cli", "cli_repository", "cli_ci"},
 ]
 STAGES = LAYERS[3]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -1,6 +1,7 @@
 """The plan is pure: recorded and wanted documents in, steps with reasons out."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,15 @@ def test_a_record_is_as_absent_when_anything_under_it_changed(tmp_path: Path) ->
 def test_digest_ignores_the_order_of_keys() -> None:
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_a_deb_whose_time_alone_changed_is_the_one_that_was_built(tmp_path: Path) -> None:
+    made = record(tmp_path, DOCUMENT)
+    write_record(tmp_path, made)
+    [deb] = made.debs
+    recorded = deb.path.stat().st_mtime_ns
+    os.utime(deb.path, ns=(1, 1))
+    assert read_record(tmp_path) == made
+    assert deb.path.stat().st_mtime_ns == recorded
+    deb.path.write_bytes(b"bed")
+    assert read_record(tmp_path) is None

@@ -7,12 +7,14 @@ network namespaces that vanish with the job.
 import shutil
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
 from builders.engines.chroot import binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
+from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, InputError, RootError
 from builders.log import Log
 from builders.products import BuildJob, Input, JobResult, Root, StepRecord
@@ -72,7 +74,8 @@ class ChrootEngine:
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
             for name, script in scripts:
                 entry = self._entry(job, rootfs, scratch, script or "", network=name == "fetch")
-                steps.append(self._step(job, name, entry, scratch, log))
+                with relayed(job.storage if name == "run" else None, log) as relay:
+                    steps.append(self._step(job, name, _with_relay(entry, relay), scratch, log))
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
@@ -107,6 +110,7 @@ class ChrootEngine:
                     log=log_file,
                     on_line=step.line,
                     timeout_s=job.limits.time_s,
+                    pass_fds=[] if entry.relay is None else [entry.relay],
                 )
             except process.ProgramFailed as error:
                 roots.full_disk(error, scratch)
@@ -129,6 +133,13 @@ class ChrootEngine:
             moved[str(path)] = str(folder / f"layer{number}")
         Entry.read(scratch / "entry.json").elsewhere(moved).write(scratch / "entry.json")
         shutil.move(scratch, folder)
+
+
+def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
+    if relay is None:
+        return entry
+    environment = {**entry.environment, **variables(relay.storage)}
+    return replace(entry, relay=relay.theirs.fileno(), environment=environment)
 
 
 def enter_words(entry: Path) -> list[str]:

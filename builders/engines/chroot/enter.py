@@ -13,6 +13,7 @@ from pathlib import Path
 
 from builders import process
 from builders.engines.chroot.entry import Entry, Overlay
+from builders.engines.handover import hand_over
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -24,6 +25,8 @@ def main(argv: list[str]) -> None:
     socket.sethostname("reef")
     if not entry.network:
         _loopback_up()
+    if entry.relay is not None:
+        hand_over(entry.relay)
     root = Path(entry.mountpoint)
     for overlay in entry.overlays:
         _mount_overlay(root, overlay)

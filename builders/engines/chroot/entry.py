@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from builders.engines.handover import VARIABLE
+
 
 @dataclass(frozen=True)
 class Overlay:
@@ -30,13 +32,18 @@ class Entry:
     environment: dict[str, str]
     workdir: str
     script: str
+    relay: int | None = None
+    """The open file through which the relay to a ccache storage is handed its socket; ends with the run."""
 
     def write(self, path: Path) -> None:
         """Write the entry as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1))
 
     def elsewhere(self, moved: Mapping[str, str]) -> "Entry":
-        """Return the entry with the folders that are keys of ``moved`` at the places that are their values."""
+        """Return the entry with the folders that are keys of ``moved`` at the places that are their values.
+
+        It is entered when the run is over, so nothing of the relay to a ccache storage is left in it.
+        """
 
         def new(path: str) -> str:
             for before, after in moved.items():
@@ -51,6 +58,8 @@ class Entry:
                 Overlay(o.destination, [new(layer) for layer in o.layers], new(o.scratch)) for o in self.overlays
             ],
             binds={destination: new(folder) for destination, folder in self.binds.items()},
+            environment={name: value for name, value in self.environment.items() if name != VARIABLE},
+            relay=None,
         )
 
     @staticmethod

@@ -15,7 +15,8 @@ import pytest
 from builders import process
 from builders.apt import keys, rotation, signing_key
 from builders.apt.gnupg import AGENT_MARK, home_path, opened
-from builders.errors import BusyError, PublishError
+from builders.cli_repository import given_key
+from builders.errors import BusyError, InputError, PublishError
 from builders.log import Log
 from builders.settings import Settings, Signing
 
@@ -290,3 +291,54 @@ def test_signatures_repeat_and_nothing_secret_is_told(
     assert not any(word.encode() in secret for word in ran if len(word) > 8)
     assert "passphrase" not in " ".join(ran).lower()
     assert "private" not in said.getvalue()
+
+
+def exported(home: Path, *fingerprints: str, kind: str = "--export-secret-keys") -> str:
+    text = gpg(home, "--armor", kind, *fingerprints)
+    end_agent(home)
+    return text
+
+
+def test_a_key_that_is_given_as_text_signs(home: Path, log: Log, tmp_path: Path) -> None:
+    other = tmp_path / "o"
+    name = make_key(other)
+    assert keys.load(Settings(), exported(other, name), log) == name
+    assert keys.load(Settings(), exported(other, name), log) == name
+    assert signing_key(Settings(), log).fingerprint == name
+    assert no_agents(home)
+
+
+def test_what_is_no_single_secret_key_is_refused(home: Path, log: Log, tmp_path: Path) -> None:
+    other = tmp_path / "o"
+    one, two = make_key(other), make_key(other, user="another")
+    both = exported(other, one, two)
+    for text, told in (
+        ("rubbish", "no key that gpg can read"),
+        (exported(other, one, kind="--export"), "no secret key"),
+        (both, "which key shall sign"),
+    ):
+        with pytest.raises(PublishError, match=told) as caught:
+            keys.load(Settings(), text, log)
+        assert "PRIVATE" not in str(caught.value)
+    assert not (home / keys.RECORD).exists()
+    assert keys.load(Settings(signing=Signing(key=two)), both, log) == two
+    assert keys.load(Settings(), exported(other, one), log) == one
+    with pytest.raises(PublishError, match="which key shall sign") as caught:
+        keys.load(Settings(), exported(other, two), log)
+    assert one in caught.value.detail
+
+
+def test_the_variable_holds_a_key_or_names_its_file(
+    home: Path, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="REEF_SIGNING_KEY is empty"):
+        given_key()
+    monkeypatch.setenv("REEF_SIGNING_KEY", "hush-a-key-on-one-line")
+    with pytest.raises(InputError, match="neither a key nor a file") as caught:
+        given_key()
+    assert "hush" not in str(caught.value)
+    (tmp_path / "key").write_text("text\nof a key")
+    monkeypatch.setenv("REEF_SIGNING_KEY", f"{tmp_path / 'key'}\n")
+    assert given_key() == "text\nof a key"
+    monkeypatch.setenv("REEF_SIGNING_KEY", "text\nof another")
+    assert given_key() == "text\nof another"

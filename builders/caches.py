@@ -1,0 +1,219 @@
+"""What costs time to fetch or to compile again, as one file: from one machine, or one CI job, to the next.
+
+The file is a tar in zstd. Its last member tells how many files and bytes it must hold, so that one that was cut is
+known; the first bytes of every name say what it is, and nothing else is taken from it.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from builders.errors import InputError
+from builders.log import Log, Step, size
+from builders.workspace import Workspace, told
+
+FORMAT = 1
+END = "reef-cache.json"
+LEVEL = 3
+"""zstd's own default: most of what is packed is packed already."""
+LARGEST_END = 4096
+NOT_CARRIED = {"apt": "Debian packages; the mirror gives them as fast"}
+"""Cache mounts that stay where they are, and why."""
+REASONS = {"sources": "downloaded sources, by digest", "ccache": "compiled files"}
+OF_THE_MOMENT = re.compile(r"(^|/)(tmp|lock)/|\.(lock|part|part\.json)$|\.tmp\.|(^|/)inode-cache")
+"""Files that only a running ccache, git or download understands."""
+DOWNLOAD = re.compile(r"sources/sha256/([0-9a-f]{64})(\.url)?")
+CLONE = re.compile(r"(sources/git/[0-9a-f]{40}\.git)/.+")
+MOUNT = re.compile(r"mounts/[A-Za-z0-9][A-Za-z0-9._-]*/.+")
+NOT_OURS = (tarfile.TarError, zstandard.ZstdError, EOFError, FileExistsError, NotADirectoryError, IsADirectoryError)
+"""What unpacking meets in a file that `export` did not write, or not as it is now."""
+OTHER = "make it anew: ./inv cache --export FILE"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One cache: what it is for, how much it holds (bytes), and whether it goes into the file."""
+
+    name: str
+    reason: str
+    files: int
+    size: int
+    carried: bool
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What an import did: files and bytes that were new, and files that were there already."""
+
+    files: int
+    size: int
+    known: int
+
+
+def held(workspace: Workspace) -> list[Held]:
+    """Return what each cache holds, the carried ones as they would be."""
+    found = []
+    mounts = sorted(path for path in workspace.caches.glob("*") if path.is_dir())
+    for name, folder in [("sources", workspace.downloads), *((path.name, path) for path in mounts)]:
+        carried = name not in NOT_CARRIED
+        top = "sources" if name == "sources" else f"mounts/{name}"
+        sizes = [path.stat().st_size for inner, path in _files(folder, top) if not carried or _wanted(inner)]
+        reason = NOT_CARRIED.get(name) or REASONS.get(name, "kept between builds")
+        found.append(Held(name, reason, len(sizes), sum(sizes), carried))
+    return found
+
+
+def export(workspace: Workspace, path: Path, log: Log) -> tuple[int, int]:
+    """Write the carried caches to the file ``path``, whole or not at all; return its files and its size in bytes.
+
+    The caller keeps builds away. Raises DiskError.
+    """
+    with workspace.scratch_folder("export") as scratch, log.step(f"pack the caches into {path}") as step:
+        fresh = scratch / "cache"
+        files = _pack(workspace, fresh, step)
+        with told(path):
+            # It may lie on another disk: copied beside its place, then renamed.
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                shutil.move(fresh, beside)
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+            return files, path.stat().st_size
+
+
+def bring(workspace: Workspace, path: Path, log: Log) -> Brought:
+    """Add what the file ``path`` holds to the caches; what is there stays as it is.
+
+    Nothing is added unless the whole file is sound. The caller keeps builds away. Raises InputError for a file that
+    is missing, damaged, cut or none of ours, DiskError.
+    """
+    if not path.is_file():
+        raise InputError(f"no such file: {path}", fix="./inv cache --export FILE makes one")
+    with workspace.scratch_folder("import") as scratch, log.step(f"unpack the caches from {path}") as step:
+        with told(scratch):
+            try:
+                names = _unpack(path, scratch, step)
+            except NOT_OURS as error:
+                raise InputError(f"{path} is damaged, or no file of caches", str(error), OTHER) from error
+        return _merge(scratch, names, workspace)
+
+
+def _files(folder: Path, top: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield f"{top}/{path.relative_to(folder)}", path
+
+
+def _wanted(name: str) -> bool:
+    known = DOWNLOAD.fullmatch(name) or CLONE.fullmatch(name) or MOUNT.fullmatch(name)
+    return bool(known) and not OF_THE_MOMENT.search(name) and name.split("/")[1] not in NOT_CARRIED
+
+
+def _carried(workspace: Workspace) -> list[tuple[str, Path]]:
+    both = [*_files(workspace.downloads, "sources"), *_files(workspace.caches, "mounts")]
+    return [(name, path) for name, path in both if _wanted(name)]
+
+
+def _pack(workspace: Workspace, fresh: Path, step: Step) -> int:
+    found = _carried(workspace)
+    total = 0
+    with told(fresh), fresh.open("wb") as file:
+        engine = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=-1)
+        with engine.stream_writer(file) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+            for number, (name, path) in enumerate(found):
+                step.amount(number, len(found), name)
+                info = tarfile.TarInfo(name)
+                with path.open("rb") as content:
+                    facts = os.fstat(content.fileno())
+                    info.size, info.mtime = facts.st_size, int(facts.st_mtime)
+                    tar.addfile(info, content)
+                total += info.size
+            end = json.dumps({"format": FORMAT, "files": len(found), "bytes": total}).encode()
+            info = tarfile.TarInfo(END)
+            info.size = len(end)
+            tar.addfile(info, io.BytesIO(end))
+    return len(found)
+
+
+def _unpack(path: Path, scratch: Path, step: Step) -> list[str]:
+    """Unpack to ``scratch``, refusing whatever `export` would not have written; return the names."""
+    names: list[str] = []
+    total = 0
+    engine = zstandard.ZstdDecompressor()
+    with path.open("rb") as file, engine.stream_reader(file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is None:
+                raise InputError(f"{path} is no file of caches", f"it holds {member.name!r}, not a plain file", OTHER)
+            if member.name == END:
+                _require_whole(path, content.read(LARGEST_END), len(names), total)
+                return names
+            if ".." in member.name.split("/") or not _wanted(member.name):
+                raise InputError(f"{path} is no file of caches", f"it holds {member.name!r}", OTHER)
+            step.amount(len(names), None, member.name)
+            _write(path, scratch / member.name, member, content)
+            names.append(member.name)
+            total += member.size
+    raise InputError(f"{path} was cut: its end is missing", f"{len(names)} files came before that", OTHER)
+
+
+def _write(archive: Path, target: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with target.open("xb") as file:
+        while piece := content.read(1 << 20):
+            digest.update(piece)
+            file.write(piece)
+    os.utime(target, (member.mtime, member.mtime))  # by it ccache knows what was used last
+    download = DOWNLOAD.fullmatch(member.name)
+    if download and not download[2] and digest.hexdigest() != download[1]:
+        raise InputError(f"{archive} is damaged", f"{member.name} has the sha256 {digest.hexdigest()}", OTHER)
+
+
+def _require_whole(path: Path, end: bytes, files: int, total: int) -> None:
+    try:
+        document = json.loads(end)
+        known, wanted = document["format"] == FORMAT, (document["files"], document["bytes"])
+    except (ValueError, KeyError, TypeError):
+        known, wanted = False, (0, 0)
+    if not known:
+        raise InputError(f"{path} was written by another version of Reef", fix=OTHER)
+    if wanted != (files, total):
+        raise InputError(f"{path} is damaged", f"it should hold {wanted[0]} files, {size(wanted[1])}; it holds {files} "
+                         f"files, {size(total)}", OTHER)  # fmt: skip
+
+
+def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
+    """Move what is missing into its place: a clone as a whole, anything else file by file.
+
+    ccache's counters (its files ``stats``) stay where there are some: it counts a folder anew when it cleans it up.
+    """
+    places = {"sources": workspace.downloads, "mounts": workspace.caches}
+    files = total = 0
+    units: dict[str, list[str]] = {}
+    for name in names:
+        clone = CLONE.fullmatch(name)
+        units.setdefault(clone[1] if clone else name, []).append(name)
+    for unit, inner in units.items():
+        top, _, rest = unit.partition("/")
+        target = places[top] / rest
+        if target.exists():
+            continue
+        files += len(inner)
+        total += sum((scratch / name).stat().st_size for name in inner)
+        with told(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (scratch / unit).rename(target)
+    return Brought(files, total, len(names) - files)

@@ -1,0 +1,159 @@
+"""What a CI service needs: the matrix of builds, and pipeline files that build in parallel and publish once."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from builders.arch import AMD64, ARCHITECTURES, Architecture
+from builders.errors import InputError
+from builders.project import Project
+from builders.recipe import Recipe, StrategyName
+from builders.target import Target, nearest
+from builders.workspace import told, write_whole
+
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
+MARK = "# Written by ./inv ci-files"
+"""The first words of every pipeline file; one without them is somebody's own and is left alone."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A CI service: its runners by the Debian name of their CPU, the most jobs a matrix may have, and where it looks
+    for its pipeline (``live``); ``example`` is a place where it does not."""
+
+    runners: Mapping[str, str]
+    most_jobs: int
+    live: str
+    example: str
+
+
+SERVICES = {
+    "github": Service(
+        {"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}, 256,
+        ".github/workflows/packages.yml", "ci/github-actions.yml",
+    ),
+    "gitlab": Service(
+        {"amd64": "saas-linux-small-amd64", "arm64": "saas-linux-small-arm64"}, 200,
+        ".gitlab-ci.yml", "ci/gitlab-ci.yml",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the matrix: builds ``recipe`` (and what that builds against) for ``target`` on a runner."""
+
+    recipe: str
+    target: Target
+    strategy: StrategyName
+    runner: str
+
+    @property
+    def name(self) -> str:
+        """What names the job's caches and artifacts."""
+        return f"{self.recipe}-{self.target.slug}"
+
+
+def service(name: str) -> Service:
+    """Return the service called ``name``; raises InputError for an unknown one."""
+    if name not in SERVICES:
+        raise InputError(f"unknown CI service: {name!r}", nearest(name, SERVICES))
+    return SERVICES[name]
+
+
+def runners(given: list[str]) -> dict[str, str]:
+    """Read ``arm64=label`` pairs; raises InputError."""
+    found = {}
+    for text in given:
+        name, equals, label = text.partition("=")
+        if not equals or not LABEL.fullmatch(label) or name not in ARCHITECTURES:
+            raise InputError(f"not a runner: {text!r}", f"CPU=LABEL is wanted; CPUs: {', '.join(ARCHITECTURES)}")
+        found[name] = label
+    return found
+
+
+def jobs(project: Project, on: Service, labels: Mapping[str, str], recipes: list[str], targets: list[str]) -> list[Job]:
+    """Return the jobs that build the recipes for the targets, each on its own machine.
+
+    A recipe that another job builds anyway, to build against it, gets none of its own. A recipe whose first strategy is
+    ``native`` runs on the target's own CPU where a runner has it. Raises InputError.
+    """
+    pairs = project.served(recipes, targets)
+    needed = {(name, target) for recipe, target in pairs for name in recipe.build.recipes}
+    known = {**on.runners, **labels}
+    found = [_job(recipe, target, known) for recipe, target in pairs if (recipe.name, target) not in needed]
+    if len(found) > on.most_jobs:
+        raise InputError(
+            f"{len(found)} jobs are more than a matrix may have", f"at most {on.most_jobs}", "choose with --target"
+        )
+    return found
+
+
+def _job(recipe: Recipe, target: Target, known: Mapping[str, str]) -> Job:
+    machine = _machine(recipe, target, known)
+    return Job(recipe.name, target, recipe.strategy_for(machine, target), known[machine.debian])
+
+
+def _machine(recipe: Recipe, target: Target, known: Mapping[str, str]) -> Architecture:
+    """Return the CPU to build on: the target's where the recipe would rather have it, or can nowhere else."""
+    own = target.architecture
+    if own.debian in known and recipe.strategy[0] == "native":
+        return own
+    if recipe.strategy == ["native"] and own != AMD64:
+        raise InputError(
+            f"{recipe.name} is built natively only, and no runner with {own} is known",
+            fix=f"name yours: --runner {own}=LABEL",
+        )
+    return AMD64
+
+
+def matrix(name: str, found: list[Job]) -> str:
+    """Return the jobs as a service wants its matrix, in JSON on one line.
+
+    GitHub Actions: the value of ``strategy.matrix``. GitLab CI: the value of ``parallel.matrix``.
+    """
+    return json.dumps({"include": _github(found)} if name == "github" else _gitlab(found))
+
+
+def _github(found: list[Job]) -> list[dict[str, str]]:
+    return [
+        {"name": job.name, "recipe": job.recipe, "target": str(job.target), "strategy": job.strategy,
+         "runner": job.runner}
+        for job in found
+    ]  # fmt: skip
+
+
+def _gitlab(found: list[Job]) -> list[dict[str, str]]:
+    return [{"NAME": job.name, "RECIPE": job.recipe, "TARGET": str(job.target), "RUNNER": job.runner} for job in found]
+
+
+def pipeline_file(name: str, found: list[Job], labels: Mapping[str, str], branch: str) -> str:
+    """Return a service's pipeline file; ``branch`` is the one whose builds are published."""
+    environment = jinja2.Environment(
+        autoescape=False,  # noqa: S701 - YAML, not HTML
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
+        block_start_string="[%", block_end_string="%]", variable_start_string="[[", variable_end_string="]]",
+        comment_start_string="[#", comment_end_string="#]", trim_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    on = SERVICES[name]
+    return environment.get_template(f"{name}.yml.j2").render(
+        mark=MARK, jobs=_gitlab(found), branch=branch, runner={**on.runners, **labels}["amd64"],
+        runners=[shlex.quote(f"{cpu}={label}") for cpu, label in labels.items()], live=on.live,
+    )  # fmt: skip
+
+
+def write_file(path: Path, text: str) -> bool:
+    """Write a pipeline file and tell whether it is new or changed; raises InputError for somebody's own, DiskError."""
+    with told(path):
+        before = path.read_text() if path.exists() else None
+    if before is not None and not before.startswith(MARK):
+        raise InputError(
+            f"{path} is there, and was not written by ci-files", fix="move it away, or take over from ci/ by hand"
+        )
+    write_whole(path, text)
+    return before != text

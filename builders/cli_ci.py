@@ -1,0 +1,58 @@
+"""The front of what CI needs: caches as a file, the matrix of builds, pipeline files."""
+
+import os
+import re
+from pathlib import Path
+
+from builders import caches, ci
+from builders.cli import open_project
+from builders.errors import InputError
+from builders.log import size
+
+
+def cache(*, export: str | None, bring: str | None) -> None:
+    """Show the caches, or carry them as one file."""
+    if export and bring:
+        raise InputError("one thing at a time", "--export and --import do not go together")
+    project = open_project()
+    space = project.workspace
+    if export:
+        with space.alone():
+            files, packed = caches.export(space, Path(export), project.log)
+        project.log.note(f"{export}: {files} files, {size(packed)}")
+    elif bring:
+        with space.alone():
+            done = caches.bring(space, Path(bring), project.log)
+        project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already")
+    else:
+        rows = [
+            (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
+            for one in caches.held(space)
+        ]
+        where = os.path.relpath(space.path / "cache")
+        project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
+
+
+def matrix(recipe: list[str], target: list[str], runner: list[str], *, service: str) -> None:
+    """Print the matrix of builds, alone on standard output."""
+    jobs = ci.jobs(open_project(), ci.service(service), ci.runners(runner), recipe, target)
+    print(ci.matrix(service, jobs))
+
+
+def files(runner: list[str], *, install: str | None, branch: str, check: bool) -> None:
+    """Write the pipeline files, or only say whether they are as they would be written."""
+    project, labels = open_project(), ci.runners(runner)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", branch):
+        raise InputError(f"not the name of a branch: {branch!r}")
+    for name in [install] if install else ci.SERVICES:
+        on = ci.service(name)
+        path = project.folder / (on.live if install else on.example)
+        text = ci.pipeline_file(name, ci.jobs(project, on, labels, [], []), labels, branch)
+        if check:
+            if not path.is_file() or path.read_text() != text:
+                raise InputError(
+                    f"{path} is not up to date", fix="run ./inv ci-files with the options it was written by"
+                )
+            project.log.note(f"up to date: {path}")
+        else:
+            project.log.note(f"{'wrote' if ci.write_file(path, text) else 'unchanged'}: {path}")

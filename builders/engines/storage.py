@@ -1,0 +1,313 @@
+"""Lets a build script reach a ccache storage, and nothing else.
+
+A script runs in a network namespace with loopback alone. A relay outside speaks for it: it takes a socket that already
+listens on that loopback (a socket stays in the namespace where it was made, whoever holds it) and passes on what ccache
+asks for, request by request. It knows the protocols, so that the server's other commands and other paths stay out of
+reach, and it adds TLS, user and password itself, so that no script ever holds them.
+"""
+
+import http.client
+import re
+import socket
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
+from typing import IO
+
+from builders.engines.handover import PORT, VARIABLE
+from builders.log import Log
+from builders.products import Storage
+
+PATIENCE_S = 5.0
+MOST_FAILURES = 3
+"""After so many in a row the server is asked no more: each would hold a compiler for up to `PATIENCE_S`."""
+LARGEST = 1 << 30
+"""Bytes of one compiled file."""
+READING, WRITING = frozenset((b"EXISTS", b"GET", b"PING")), frozenset((b"SET", b"DEL"))
+NAME = re.compile(r"/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+TROUBLE = (OSError, http.client.HTTPException, ValueError, IndexError)
+
+
+class Refused(ValueError):
+    """The server does not let us in, or answers what its protocol does not know."""
+
+
+def variables(storage: Storage) -> dict[str, str]:
+    """Return what tells a script's ccache where its storage is: the relay, never the server itself."""
+    attributes = (f"|layout={storage.layout}" if storage.scheme == "http" else "") + "|read-only" * storage.read_only
+    return {VARIABLE: f"{storage.scheme}://127.0.0.1:{PORT}{attributes}"}
+
+
+class Relay:
+    """Passes on what comes in at a listening socket, and counts what was found and stored."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.found = self.missed = self.stored = self.failures = 0
+        self.trouble = ""
+        self._in_a_row = 0
+        self._lock = threading.Lock()
+        self.ours, self.theirs = socket.socketpair()
+        self._listener: socket.socket | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the server failed too often to be asked again."""
+        return self._in_a_row >= MOST_FAILURES
+
+    def start(self) -> None:
+        """Wait, in a thread, for the listening socket that comes through `theirs`, and serve it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the service; connections end with the script that made them."""
+        with suppress(OSError):
+            self.ours.shutdown(socket.SHUT_RDWR)
+        if self._listener:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self.ours.close()
+        self.theirs.close()
+
+    def count(self, what: str) -> None:
+        """Count one answer (``found``, ``missed``, ``stored`` or none): the server works."""
+        with self._lock:
+            self._in_a_row = 0
+            if what:
+                setattr(self, what, getattr(self, what) + 1)
+
+    def failed(self, error: BaseException) -> None:
+        """Count one failure of the server's."""
+        with self._lock:
+            self.failures += 1
+            self._in_a_row += 1
+            self.trouble = reason(error)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            _, handles, _, _ = socket.recv_fds(self.ours, 1, 1)
+            if not handles:
+                return  # the script never came to life
+            with socket.socket(fileno=handles[0]) as listener:
+                self._listener = listener
+                while True:
+                    client, _ = listener.accept()
+                    threading.Thread(target=self._speak, args=(client,), daemon=True).start()
+
+    def _speak(self, client: socket.socket) -> None:
+        speak = _speak_redis if self.storage.scheme == "redis" else _speak_http
+        # A client that goes away in the middle is a compiler that was ended; the server has nothing to do with it.
+        with client, suppress(OSError, ValueError, IndexError):
+            speak(self, client)
+
+
+@contextmanager
+def relayed(storage: Storage | None, log: Log) -> Iterator[Relay | None]:
+    """Give a relay to the storage while a script runs, None where there is none or it does not answer (told).
+
+    A listening socket is handed to it through ``theirs`` (`handover.hand_over`). At the end what it did is told.
+    """
+    if storage is None or not _answers(storage, log):
+        yield None
+        return
+    relay = Relay(storage)
+    relay.start()
+    try:
+        yield relay
+    finally:
+        relay.stop()
+    if relay.failures:
+        log.warn(f"the ccache storage {storage} failed {relay.failures} times ({relay.trouble}); "
+                 "the build went on without it")  # fmt: skip
+    log.note(f"ccache storage {storage}: {relay.found} found, {relay.missed} not, {relay.stored} stored")
+
+
+def reason(error: BaseException) -> str:
+    """Return a failure in a few words, without what the server was told."""
+    return str(error) or type(error).__name__
+
+
+def _answers(storage: Storage, log: Log) -> bool:
+    try:
+        if storage.scheme == "redis":
+            connect_redis(storage)[0].close()
+        else:
+            with _connected(storage):
+                pass
+    except TROUBLE as error:
+        log.warn(f"the ccache storage {storage} cannot be used ({reason(error)}); the build goes on without it")
+        return False
+    return True
+
+
+def _connected(storage: Storage) -> socket.socket:
+    plain = socket.create_connection((storage.host, storage.port), PATIENCE_S)
+    if not storage.tls:
+        return plain
+    try:
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=storage.host)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def connect_redis(storage: Storage) -> tuple[socket.socket, IO[bytes]]:
+    """Return a connection that the server has let in, and its reader; raises Refused, OSError."""
+    server = _connected(storage)
+    try:
+        reader = server.makefile("rb")
+        words = [word.encode() for word in (storage.user, storage.password) if word]
+        if storage.password:
+            _demand(server, reader, b"AUTH", *words)
+        if storage.path:
+            _demand(server, reader, b"SELECT", storage.path.encode())
+        _demand(server, reader, b"PING")
+    except BaseException:
+        server.close()
+        raise
+    return server, reader
+
+
+def _demand(server: socket.socket, reader: IO[bytes], *words: bytes) -> None:
+    server.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
+    answer = _reply(reader)
+    if not answer.startswith((b"+OK", b"+PONG")):
+        raise Refused(answer.decode(errors="replace").strip("-\r\n"))
+
+
+def _speak_redis(relay: Relay, client: socket.socket) -> None:
+    requests = client.makefile("rb")
+    server: tuple[socket.socket, IO[bytes]] | None = None
+    allowed = READING if relay.storage.read_only else READING | WRITING
+    try:
+        while (command := _command(requests)) is not None:
+            name, raw = command
+            if name not in allowed or relay.given_up:
+                client.sendall(b"-ERR not passed on\r\n")
+                continue
+            try:
+                server = server or connect_redis(relay.storage)
+                server[0].sendall(raw)
+                answer = _reply(server[1])
+            except TROUBLE as error:
+                relay.failed(error)
+                return  # the end of the connection tells ccache
+            relay.count({b"GET": "missed" if answer.startswith(b"$-1") else "found", b"SET": "stored"}.get(name, ""))
+            client.sendall(answer)
+    finally:
+        if server:
+            server[0].close()
+
+
+def _command(reader: IO[bytes]) -> tuple[bytes, bytes] | None:
+    """Read one command of the protocol (an array of strings): its name, and all its bytes; None at the end."""
+    first = reader.readline(32)
+    if not first:
+        return None
+    if first[:1] != b"*" or not 0 < (words := int(first[1:])) < 16:
+        raise ValueError("not a command")
+    raw, name = [first], b""
+    for _ in range(words):
+        head = reader.readline(32)
+        if head[:1] != b"$" or not 0 <= (length := int(head[1:])) < LARGEST:
+            raise ValueError("not a string")
+        text = reader.read(length + 2)
+        name = name or text[:-2].upper()
+        raw += [head, text]
+    return name, b"".join(raw)
+
+
+def _reply(reader: IO[bytes]) -> bytes:
+    """Read one answer of the protocol: a line, or a string with its length before it."""
+    line = reader.readline(1 << 16)
+    if not line.endswith(b"\r\n"):
+        raise Refused("the server ended the connection")
+    if line[:1] != b"$" or (length := int(line[1:])) < 0:
+        return line
+    if length > LARGEST:
+        raise Refused("an answer of more than 1 GB")
+    return line + reader.read(length + 2)
+
+
+def _speak_http(relay: Relay, client: socket.socket) -> None:
+    connection: list[http.client.HTTPConnection] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = None
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: the relay counts."""
+
+        def _pass(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if 0 < length < LARGEST else b""
+            writes = self.command in ("PUT", "DELETE")
+            if relay.given_up or not NAME.fullmatch(self.path) or (writes and relay.storage.read_only):
+                return self._answer(503 if relay.given_up else 403, b"")
+            try:
+                status, content = _ask(relay.storage, connection, self.command, self.path, body)
+            except TROUBLE as error:
+                relay.failed(error)
+                return self._answer(502, b"")
+            _judge(relay, self.command, status)
+            return self._answer(status, content)
+
+        def _answer(self, status: int, content: bytes) -> None:
+            self.send_response_only(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_PUT = do_DELETE = _pass
+
+    try:
+        Handler(client, ("", 0), None)  # type: ignore[arg-type]  # it never asks its server for anything
+    finally:
+        for one in connection:
+            one.close()
+
+
+def _judge(relay: Relay, method: str, status: int) -> None:
+    """Count an answer; what is neither yes nor "not there" is the server's failure."""
+    if status // 100 == 2:
+        relay.count({"GET": "found", "PUT": "stored"}.get(method, ""))
+    elif status == 404:
+        relay.count("missed" if method == "GET" else "")
+    else:
+        relay.failed(Refused(f"{method} was answered with status {status}"))
+
+
+def _ask(
+    storage: Storage, kept: list[http.client.HTTPConnection], method: str, path: str, body: bytes
+) -> tuple[int, bytes]:
+    """Ask the server over the kept connection, or over a new one where it has ended that meanwhile."""
+    headers = {"Content-Type": "application/octet-stream"}
+    if storage.user or storage.password:
+        pair = b64encode(f"{storage.user}:{storage.password}".encode()).decode()
+        headers["Authorization"] = f"Basic {pair}"
+    full = f"/{storage.path}{path}" if storage.path else path
+    reused = bool(kept)
+    one = kept.pop() if reused else _http(storage)
+    try:
+        one.request(method, full, body or None, headers)
+        answer = one.getresponse()
+        content = answer.read()
+    except (OSError, http.client.HTTPException):
+        one.close()
+        if reused:
+            return _ask(storage, kept, method, path, body)
+        raise
+    kept.append(one)
+    return answer.status, content
+
+
+def _http(storage: Storage) -> http.client.HTTPConnection:
+    kind = http.client.HTTPSConnection if storage.tls else http.client.HTTPConnection
+    return kind(storage.host, storage.port, timeout=PATIENCE_S)

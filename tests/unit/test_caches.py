@@ -1,0 +1,165 @@
+"""Caches as one file: what goes in comes out, nothing that is there is lost, and nothing foreign gets in."""
+
+import hashlib
+import io
+import os
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from builders import caches
+from builders.errors import InputError
+from builders.log import Log
+from builders.workspace import Workspace
+
+QUIET = Log(quiet=True)
+COMMIT = "a" * 40
+SOURCE = b"the source"
+DIGEST = hashlib.sha256(SOURCE).hexdigest()
+CARRIED = {
+    f"sources/sha256/{DIGEST}": SOURCE,
+    f"sources/sha256/{DIGEST}.url": b"https://example.org/x",
+    f"sources/git/{COMMIT}.git/objects/pack/p.pack": b"pack",
+    "mounts/ccache/a/b/cdefR": b"result",
+    "mounts/ccache/a/stats": b"7\n",
+    "mounts/bazel-disk/cas/12/1234": b"blob",
+}
+LEFT = ("mounts/apt/gcc.deb", "mounts/ccache/tmp/x", f"sources/sha256/{DIGEST}.part", "mounts/ccache/lock/auto.lock",
+        "roots/trixie/rootfs/etc/passwd")  # fmt: skip
+
+
+def fill(folder: Path, files: dict[str, bytes]) -> Workspace:
+    for name, content in files.items():
+        path = folder / "cache" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return Workspace(folder)
+
+
+def content(space: Workspace) -> dict[str, bytes]:
+    top = space.path / "cache"
+    return {str(p.relative_to(top)): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    space = fill(tmp_path / "one", CARRIED | dict.fromkeys(LEFT, b"left"))
+    os.utime(space.caches / "ccache/a/b/cdefR", (1_000_000_000, 1_000_000_000))
+    path = tmp_path / "caches.tar.zst"
+    assert caches.export(space, path, QUIET) == (len(CARRIED), path.stat().st_size)
+    return path
+
+
+def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: Path) -> None:
+    other = Workspace(tmp_path / "two")
+    done = caches.bring(other, packed, QUIET)
+    assert content(other) == CARRIED
+    assert (done.files, done.size, done.known) == (len(CARRIED), sum(map(len, CARRIED.values())), 0)
+    assert (other.caches / "ccache/a/b/cdefR").stat().st_mtime == 1_000_000_000
+    assert list(other.scratch.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> None:
+    mine = {"mounts/ccache/a/stats": b"9\n", f"sources/git/{COMMIT}.git/HEAD": b"mine", "mounts/ccache/z/ownR": b"own"}
+    other = fill(tmp_path / "two", mine)
+    done = caches.bring(other, packed, QUIET)
+    expected = CARRIED | mine
+    del expected[f"sources/git/{COMMIT}.git/objects/pack/p.pack"]  # a clone is whole or not there
+    assert content(other) == expected
+    assert (done.files, done.known) == (4, 2)
+
+
+def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
+    space = fill(tmp_path, CARRIED | dict.fromkeys(LEFT, b"left"))
+    found = {one.name: (one.files, one.size, one.carried) for one in caches.held(space)}
+    assert found == {
+        "sources": (3, 35, True), "apt": (1, 4, False), "ccache": (2, 8, True), "bazel-disk": (1, 4, True),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99])
+def test_a_cut_file_is_refused_and_changes_nothing(tmp_path: Path, share: float) -> None:
+    noise = {f"mounts/ccache/{n:x}/{n}R": random.Random(n).randbytes(50_000) for n in range(20)}
+    path = tmp_path / "caches.tar.zst"
+    caches.export(fill(tmp_path / "one", noise), path, QUIET)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    refused(path, tmp_path)
+
+
+def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "caches.tar.zst"
+    noise = {"mounts/ccache/n/R": random.Random(1).randbytes(50_000)}  # stored as it is: only the checksum can tell
+    caches.export(fill(tmp_path / "one", noise), path, QUIET)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    refused(path, tmp_path)
+
+
+def refused(path: Path, tmp_path: Path, told: str = "damaged|cut|no file of caches|another version") -> None:
+    other = fill(tmp_path / "refusing", {"mounts/ccache/a/mineR": b"mine"})
+    with pytest.raises(InputError, match=told) as caught:
+        caches.bring(other, path, QUIET)
+    assert caught.value.fix
+    assert content(other) == {"mounts/ccache/a/mineR": b"mine"}
+    assert list(other.scratch.iterdir()) == []
+
+
+def member(name: str, text: bytes = b"evil", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(text)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info, text
+
+
+END = member(caches.END, b'{"format": 1, "files": 1, "bytes": 4}')
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ([member("mounts/ccache/../../../../escaped"), END], "no file of caches"),
+        ([member("/etc/escaped"), END], "no file of caches"),
+        ([member("roots/trixie/rootfs/bin/sh"), END], "no file of caches"),
+        ([member("mounts/apt/evil.deb"), END], "no file of caches"),
+        ([member("mounts/ccache/link", b"", type=tarfile.SYMTYPE, linkname="/etc"), END], "no file of caches"),
+        ([member("mounts/ccache/null", b"", type=tarfile.CHRTYPE), END], "no file of caches"),
+        ([member("mounts/ccache/a"), member("mounts/ccache/a/b"), END], "damaged, or no file"),
+        ([member("mounts/ccache/a"), member("mounts/ccache/a"), END], "damaged, or no file"),
+        ([member(f"sources/sha256/{DIGEST}"), END], "damaged"),
+        ([member("mounts/ccache/a"), member("mounts/ccache/b"), END], "damaged"),
+        ([member("mounts/ccache/a"), member(caches.END, b'{"format": 2}')], "another version"),
+        ([member("mounts/ccache/a")], "was cut"),
+    ],
+)
+def test_a_foreign_file_is_refused(tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]], told: str) -> None:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
+        for info, text in members:
+            tar.addfile(info, io.BytesIO(text))
+    path = tmp_path / "foreign.tar.zst"
+    path.write_bytes(zstandard.compress(plain.getvalue()))
+    refused(path, tmp_path, told)
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_what_is_no_archive_at_all_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(b"\xff\xd8\xff" * 100)
+    refused(path, tmp_path)
+    path.unlink()
+    refused(path, tmp_path, "no such file")
+
+
+def test_a_failed_export_leaves_the_older_file(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = packed.read_bytes()
+    monkeypatch.setattr(tarfile.TarFile, "addfile", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        caches.export(Workspace(tmp_path / "one"), packed, QUIET)
+    assert packed.read_bytes() == before

@@ -1,0 +1,186 @@
+"""The matrix and the pipeline files, judged by the linters that their services' users use."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builders import ci
+from builders.cli_ci import files
+from builders.errors import InputError
+from builders.log import Log
+from builders.project import Project
+
+CHECKOUT = Path(__file__).parents[2]
+HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
+TOOLS = Path(sys.executable).parent
+STYLE = (
+    "{extends: default, rules: {line-length: {max: 120}, document-start: disable, truthy: {check-keys: false}, "
+    "comments: {min-spaces-from-content: 1}}}"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Three recipes: one as it is, one that builds against it, one that would rather be built on the target's CPU."""
+    recipe = (HELLO / "recipe.yml").read_text()
+    variants = {
+        "reef-hello": recipe,
+        "reef-caller": recipe.replace("build:\n", "build:\n  recipes: {reef-hello: [libreef-greet-dev]}\n"),
+        "reef-native": recipe.replace("strategy: [cross, emulate]", "strategy: [native, cross]"),
+    }
+    for name, text in variants.items():
+        folder = tmp_path / "recipes" / name
+        folder.mkdir(parents=True)
+        for part in ("files", "checks", "source"):
+            (folder / part).symlink_to(HELLO / part)
+        (folder / "recipe.yml").write_text(text.replace("name: reef-hello\nversion", f"name: {name}\nversion"))
+    (tmp_path / "reef.yml").write_text("targets: [trixie/arm64, trixie/armhf, trixie/amd64]\n")
+    return Project.open(tmp_path, Log(quiet=True))
+
+
+def rows(project: Project, name: str, *runners: str, **chosen: list[str]) -> list[tuple[str, ...]]:
+    found = ci.jobs(project, ci.service(name), ci.runners(list(runners)), chosen.get("r", []), chosen.get("t", []))
+    return [(job.recipe, str(job.target), job.strategy, job.runner) for job in found]
+
+
+def test_each_build_is_one_job_on_the_machine_that_does_it_best(project: Project) -> None:
+    x86, arm = "ubuntu-24.04", "ubuntu-24.04-arm"
+    assert rows(project, "github") == [
+        ("reef-caller", "trixie/arm64", "cross", x86), ("reef-native", "trixie/arm64", "native", arm),
+        ("reef-caller", "trixie/armhf", "cross", x86), ("reef-native", "trixie/armhf", "cross", x86),
+        ("reef-caller", "trixie/amd64", "native", x86), ("reef-native", "trixie/amd64", "native", x86),
+    ]  # fmt: skip
+    assert rows(project, "gitlab", r=["reef-native"], t=["trixie/arm64"]) == [
+        ("reef-native", "trixie/arm64", "native", "saas-linux-small-arm64")
+    ]
+    assert rows(project, "github", "armhf=lab-pi", r=["reef-native"], t=["trixie/armhf"])[0][2:] == ("native", "lab-pi")
+    assert rows(project, "github", r=["reef-hello"], t=["trixie/arm64"])[0][0] == "reef-hello"
+
+
+def test_a_recipe_that_is_native_alone_needs_a_runner_of_its_cpu(project: Project) -> None:
+    path = project.folder / "recipes" / "reef-native" / "recipe.yml"
+    path.write_text(path.read_text().replace("strategy: [native, cross]", "strategy: [native]"))
+    again = Project.open(project.folder, project.log)
+    assert rows(again, "github", t=["trixie/arm64"])[1] == ("reef-native", "trixie/arm64", "native", "ubuntu-24.04-arm")
+    with pytest.raises(InputError, match="no runner with armhf is known"):
+        rows(again, "github", t=["trixie/armhf"])
+
+
+@pytest.mark.parametrize("wrong", ["arm64", "arm64=", "mips=x", "=x", "arm64=${{ secrets.X }}", "arm64=a\nb"])
+def test_a_wrong_runner_is_told(wrong: str) -> None:
+    with pytest.raises(InputError, match="not a runner"):
+        ci.runners([wrong])
+
+
+def test_more_jobs_than_a_service_takes_are_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ci.Service(ci.SERVICES["github"].runners, 5, "", "")
+    with pytest.raises(InputError, match="6 jobs are more than a matrix may have"):
+        ci.jobs(project, few, {}, [], [])
+
+
+def test_the_matrix_is_json_in_each_services_shape(project: Project) -> None:
+    jobs = ci.jobs(project, ci.service("github"), {}, ["reef-native"], ["trixie/arm64"])
+    assert "\n" not in ci.matrix("github", jobs)
+    assert json.loads(ci.matrix("github", jobs)) == {
+        "include": [
+            {"name": "reef-native-trixie-arm64", "recipe": "reef-native", "target": "trixie/arm64",
+             "strategy": "native", "runner": "ubuntu-24.04-arm"}
+        ]
+    }  # fmt: skip
+    assert json.loads(ci.matrix("gitlab", jobs)) == [
+        {"NAME": "reef-native-trixie-arm64", "RECIPE": "reef-native", "TARGET": "trixie/arm64",
+         "RUNNER": "ubuntu-24.04-arm"}
+    ]  # fmt: skip
+
+
+def lint(*words: str) -> None:
+    done = subprocess.run([str(TOOLS / words[0]), *words[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def written(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    files(["arm64=lab pi: 4"], install=None, branch="trunk/1", check=False)
+    return project.folder / "ci"
+
+
+def test_pipelines_pass_their_schemas_and_style(written: Path) -> None:
+    lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(written / "github-actions.yml"))
+    lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci",
+         str(written / "gitlab-ci.yml"))  # fmt: skip
+    lint("yamllint", "--strict", "-d", STYLE, str(written))
+
+
+def test_the_workflow_passes_the_security_linter(written: Path) -> None:
+    lint("zizmor", "--offline", "--no-progress", str(written / "github-actions.yml"))
+
+
+def shells(path: Path) -> list[str]:
+    """Return every shell script of a pipeline file."""
+    document: Any = yaml.safe_load(path.read_text())
+    if "jobs" in document:
+        return [step["run"] for job in document["jobs"].values() for step in job["steps"] if "run" in step]
+    return [line for job in document.values() if isinstance(job, dict) for line in job.get("script", [])]
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_steps_are_sound_shell_without_secrets_or_expressions(written: Path, name: str) -> None:
+    scripts = shells(written / name)
+    assert len(scripts) >= 6
+    for script in scripts:
+        done = subprocess.run(
+            ["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, script + done.stdout
+        assert "${{" not in script
+        assert "SIGNING" not in script
+        assert "./inv " in script
+
+
+def test_the_jobs_of_the_matrix_stand_in_the_gitlab_file(written: Path, project: Project) -> None:
+    document = yaml.safe_load((written / "gitlab-ci.yml").read_text())
+    found = ci.jobs(project, ci.service("gitlab"), {"arm64": "lab pi: 4"}, [], [])
+    assert document["build"]["parallel"]["matrix"] == json.loads(ci.matrix("gitlab", found))
+    assert "lab pi: 4" in {row["RUNNER"] for row in document["build"]["parallel"]["matrix"]}
+    assert document["workflow"]["rules"][2]["if"] == '$CI_COMMIT_BRANCH == "trunk/1"'
+
+
+def test_a_runners_label_reaches_the_plan_as_one_word(written: Path) -> None:
+    assert "./inv ci-matrix --runner 'arm64=lab pi: 4'" in shells(written / "github-actions.yml")[0]
+
+
+def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> None:
+    own = project.folder / ".gitlab-ci.yml"
+    own.write_text("mine: {script: [make]}\n")
+    with pytest.raises(InputError, match="was not written by ci-files"):
+        files([], install="gitlab", branch="main", check=False)
+    assert own.read_text().startswith("mine")
+    own.unlink()
+    files([], install="gitlab", branch="main", check=False)
+    assert own.read_text().startswith(ci.MARK)
+    with pytest.raises(InputError, match="not up to date"):
+        files([], install=None, branch="trunk/1", check=True)
+    files(["arm64=lab pi: 4"], install=None, branch="trunk/1", check=True)
+
+
+@pytest.mark.parametrize("branch", ["", "a b", "x: y", "$(id)", "-x"])
+def test_a_branch_that_is_none_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
+    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    with pytest.raises(InputError, match="not the name of a branch"):
+        files([], install=None, branch=branch, check=False)
+
+
+def test_the_committed_examples_are_current_and_start_nothing() -> None:
+    project = Project.open(CHECKOUT, Log(quiet=True))
+    for name, service in ci.SERVICES.items():
+        text = ci.pipeline_file(name, ci.jobs(project, service, {}, [], []), {}, "main")
+        assert (CHECKOUT / service.example).read_text() == text, "run: ./inv ci-files"
+        assert not (CHECKOUT / service.live).exists()
+        assert not re.search("v4$", text, re.MULTILINE), "actions are pinned by commit"
