@@ -179,16 +179,25 @@ class Reader:
         self._ended.set()
         self._thread.join()
 
+    def read_on(self, rounds: int, timeout_s: float = 60) -> None:
+        """Return after so many more rounds without trouble, or at the first trouble."""
+        wanted, until = self.rounds + rounds, time.monotonic() + timeout_s
+        while self.rounds < wanted and not self.troubles:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
     def _loop(self) -> None:
         with requests.Session() as session:
-            while not self._ended.is_set():
+            while not self._ended.is_set() and not self.troubles:
                 self.once(session)
 
     def once(self, session: requests.Session) -> None:
         """Read all once; what is missing or other than it is named is a trouble."""
         inrelease = self._get(session, f"dists/{self.suite}/InRelease")
-        match = CLEARSIGNED.fullmatch(inrelease)
-        assert match, "InRelease is always whole"
+        match = CLEARSIGNED.fullmatch(inrelease or b"")
+        if match is None:
+            self.troubles.append("InRelease is not whole")
+            return
         release = parse_release(match[1], "InRelease")
         self.seen.add(release.fields["Date"])
         for name, digest in release.files.items():

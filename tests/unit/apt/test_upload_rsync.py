@@ -100,9 +100,7 @@ def test_a_reader_throughout_uploads(publisher: Publisher, there: Path) -> None:
             publisher.publish(publisher.deb(version=str(number)), date=DATE + number)
             if number % 4:
                 send(publisher, to)
-        rounds = reader.rounds
-        while reader.rounds < rounds + 2:
-            time.sleep(0.05)
+        reader.read_on(2)
     assert reader.troubles == []
     assert len(reader.seen) >= 3
 
