@@ -38,12 +38,20 @@ def build_arm(
     engine=ENGINE,
     suffix="publish into the suite of that suffix: testing for trixie-testing instead of trixie",
     phase="percentage of boards that take what is new when they upgrade; the task phase raises it later",
+    upload="afterwards upload it to the destinations in reef.yml",
 )
 def publish_apt(
-    _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: int = 100
-) -> None:
+    _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: int = 100,
+    upload: bool = True,
+) -> None:  # fmt: skip
     """Check on the target CPU, then publish, signed, for apt."""
-    cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=phase)
+    cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=phase, upload=upload)
+
+
+@task(to="destination's name in reef.yml (may be repeated; all by default)", plan="only show what would be sent")
+def upload_apt(_: Context, to: list[str], plan: bool = False) -> None:
+    """Upload what is published to the destinations in reef.yml."""
+    cli_repository.upload_apt(to, plan=plan)
 
 
 @task(suite="only this suite")

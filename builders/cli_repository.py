@@ -10,6 +10,7 @@ from builders import apt, pipeline, repository
 from builders.apt.clients import Outlook
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
+from builders.apt.upload import Uploaded
 from builders.cli import open_project, steps_told
 from builders.errors import HostError, InputError, PublishError
 from builders.log import size
@@ -23,14 +24,16 @@ MOST_NAMED = 5
 """Packages that one row of a table names."""
 
 
-def publish_apt(recipe: list[str], target: list[str], *, engine: str | None, suffix: str, phase: int) -> None:
-    """Publish what is built, after it was installed and run from the staged repository on the target CPU."""
+def publish_apt(
+    recipe: list[str], target: list[str], *, engine: str | None, suffix: str, phase: int, upload: bool
+) -> None:
+    """Publish what is built, after it was installed and run from the staged repository on the target CPU; upload it."""
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
     wanted = project.wanted(recipe, target)
     publications, checked = pipeline.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
-    _tell(project, publications, checked)
+    _tell(project, publications, checked, uploading=upload)
     for one in checked:
         took = steps_told(one.installed.steps) if one.fresh else "known from an earlier run"
         project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {len(one.verdicts)} verdicts, all passed; "
@@ -39,6 +42,35 @@ def publish_apt(recipe: list[str], target: list[str], *, engine: str | None, suf
         project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to where they "
                          "will find it, and publish again")  # fmt: skip
     project.log.note('to use it on a board, see README.md, "On the board"')
+    if upload and project.settings.repository.upload:
+        _upload(project, [])
+
+
+def upload_apt(to: list[str], *, plan: bool) -> None:
+    """Upload what is published, or only tell what that would take."""
+    _upload(open_project(), to, show_only=plan)
+
+
+def _upload(project: Project, names: Sequence[str], *, show_only: bool = False) -> None:
+    """Upload, tell the result in a table, and raise the first failure where there is one."""
+    done, failed = repository.upload(project, names, show_only=show_only)
+    rows = [
+        (one.name, _uploaded(one, show_only=show_only), str(one.forecast.new_files), size(one.forecast.new_size),
+         str(one.forecast.going_files), str(one.forecast.files), size(one.forecast.size))
+        for one in done
+    ]  # fmt: skip
+    rows += [(name, f"failed: {error.what}", "", "", "", "", "") for name, error in failed]
+    project.log.table("uploads", ("destination", "", "sent", "", "removed", "files there", "size there"), rows)
+    for _, error in failed[1:]:
+        project.log.warn(str(error))
+    if failed:
+        raise failed[0][1]
+
+
+def _uploaded(one: Uploaded, *, show_only: bool) -> str:
+    if show_only:
+        return "would be uploaded" if one.forecast.new_files or one.forecast.going_files else "up to date"
+    return "uploaded" if one.changed else "unchanged"
 
 
 def snapshots(suite: str | None) -> None:
@@ -176,7 +208,9 @@ def _pruned(going: Rubbish, *, plan: bool) -> str:
     return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} .debs, {size(going.size)}"
 
 
-def _tell(project: Project, publications: Sequence[Publication], checked: Sequence[Checked] = ()) -> None:
+def _tell(
+    project: Project, publications: Sequence[Publication], checked: Sequence[Checked] = (), *, uploading: bool = False
+) -> None:
     judged = {deb.sha256: one for one in checked for deb in one.record.debs}
     rows = [
         (
@@ -194,6 +228,9 @@ def _tell(project: Project, publications: Sequence[Publication], checked: Sequen
         project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
     if publications:
         project.log.note(_key_end(publications[0]))
+    if project.settings.repository.upload and not uploading and any(one.changed for one in publications):
+        names = ", ".join(one.name for one in project.settings.repository.upload)
+        project.log.note(f"boards that read from {names} see it after the next invoke upload-apt")
 
 
 def _judged(checked: Checked | None, package: str) -> tuple[str, str]:

@@ -12,8 +12,10 @@ from builders.apt import clients
 from builders.apt.index import Entry, ordered
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
+from builders.apt.upload import Uploaded
+from builders.apt.upload import upload as upload_to
 from builders.debfile import read_deb
-from builders.errors import InputError, PublishError
+from builders.errors import InputError, PublishError, ReefError
 from builders.products import DebFile, Publication
 from builders.project import Project
 from builders.target import SUITES, nearest
@@ -263,6 +265,37 @@ def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publicatio
         for name in suites:
             apt.verify(folder, name)
     return publications, going
+
+
+def upload(
+    project: Project, names: Sequence[str] = (), *, show_only: bool = False
+) -> tuple[list[Uploaded], list[tuple[str, ReefError]]]:
+    """Bring the published repository to every destination of ``repository.upload``, or to those that are named.
+
+    One that fails does not hold the others up: return what was done, and what failed by name. With ``show_only``
+    nothing is sent. Raises InputError for an unknown name or where there is no destination.
+    """
+    known = {one.name: one for one in project.settings.repository.upload}
+    if not known:
+        raise InputError("no destination to upload to", "repository.upload in reef.yml is empty",
+                         'see README.md, "Uploading"')  # fmt: skip
+    for name in names:
+        if name not in known:
+            raise InputError(f"no destination {name!r} in reef.yml", nearest(name, known))
+    done, failed = [], []
+    with held(project):
+        apt.recover(project.workspace.apt, state_folder(project))
+        for name in dict.fromkeys(names or known):
+            try:
+                done.append(
+                    upload_to(
+                        project.workspace.apt, known[name], project.settings, project.log,
+                        base=project.folder, state=state_folder(project), show_only=show_only,
+                    )
+                )  # fmt: skip
+            except ReefError as error:
+                failed.append((name, error))
+    return done, failed
 
 
 def list_keys(project: Project) -> list[apt.KeyFacts]:

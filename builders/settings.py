@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pydantic
 
+from builders.destination import Destination
 from builders.document import Model, load
 from builders.errors import InputError
 from builders.products import Storage
@@ -62,6 +63,16 @@ class Repository(Model):
     of updates, while what it guards against, a mirror that holds updates back, needs someone between board and host.
     Whoever sets it must publish at least every half of it: invoke publish-apt then signs anew though nothing is new."""
     keep: Keep = Keep()
+    upload: list[Destination] = []
+    """Where `invoke publish-apt` uploads the repository to when it is published."""
+
+    @pydantic.field_validator("upload")
+    @classmethod
+    def _names_differ(cls, value: list[Destination]) -> list[Destination]:
+        names = [one.name for one in value]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two destinations have the name {min(twice)!r}")
+        return value
 
 
 class CcacheStorage(Model):

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -178,7 +179,8 @@ def told(path: Path) -> Iterator[None]:
 def disk_error(error: OSError, path: Path) -> DiskError:
     """Return the DiskError that tells a user of ``error``, which was met at or below ``path``."""
     where = error.filename or path
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    in_database = getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or in_database:
         return DiskError(
             f"no space left on the disk of {where}",
             str(error),

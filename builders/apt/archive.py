@@ -144,8 +144,8 @@ def _whole(content: bytes, ended: bool) -> bytes:
 
 
 def _control_entry(tar: bytes) -> bytes:
-    offset = 0
-    while offset + TAR_BLOCK <= len(tar):
+    offset, found = 0, None
+    while offset + TAR_BLOCK <= len(tar):  # to the end: dpkg refuses what is broken behind the control file, too
         header = tar[offset : offset + TAR_BLOCK]
         if not header.strip(b"\0"):
             break
@@ -155,9 +155,13 @@ def _control_entry(tar: bytes) -> bytes:
             raise BadArchive("its control archive is truncated")
         name = header[:100].split(b"\0", 1)[0]
         if name in (b"./control", b"control") and header[156:157] in (b"0", b"\0"):
-            return _checked_size(tar[start : start + size])
+            if found is not None:
+                raise BadArchive("its control archive has two files named control")
+            found = _checked_size(tar[start : start + size])
         offset = start + (size + TAR_BLOCK - 1) // TAR_BLOCK * TAR_BLOCK
-    raise BadArchive("its control archive has no file named control")
+    if found is None:
+        raise BadArchive("its control archive has no file named control")
+    return found
 
 
 def tar_size(header: bytes, offset: int) -> int:

@@ -31,10 +31,15 @@ def files_of(path: Path) -> bytes:
     """
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        names = sorted(set(_names(_Stream(_plain(handle, data_member(handle))))))
+        names = sorted(set(_names(_Stream(unpacked(handle)))))
     finally:
         os.close(handle)
     return b"".join(name + b"\n" for name in names)
+
+
+def unpacked(handle: int) -> Iterator[bytes]:
+    """Yield the data archive of an open .deb in pieces; raises BadArchive, and OSError from reading."""
+    return _plain(handle, data_member(handle))
 
 
 def _names(stream: "_Stream") -> Iterator[bytes]:

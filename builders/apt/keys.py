@@ -4,6 +4,8 @@ Ed25519 (RFC 8032, RFC 9580), for signing only: bullseye's gpgv and trixie's sqv
 are deterministic, so that the same Release and date give the same bytes.
 """
 
+import errno
+import os
 import tempfile
 import time
 from collections.abc import Iterable
@@ -15,7 +17,7 @@ from builders.apt.gnupg import Home, home_path, opened
 from builders.errors import PublishError
 from builders.log import Log
 from builders.settings import Settings
-from builders.workspace import told, write_whole
+from builders.workspace import disk_error, told, write_whole
 
 DAY_S = 86400
 RECORD = "reef-signing-key"
@@ -50,7 +52,8 @@ class SigningKey:
     def sign(self, release: Path, *, date: int) -> None:
         """Write ``InRelease`` and ``Release.gpg`` beside ``release``; same bytes and ``date``, same signatures.
 
-        ``date`` in seconds since 1970; a date before the key's own is taken as the key's. Raises PublishError.
+        ``date`` in seconds since 1970; a date before the key's own is taken as the key's. Raises PublishError and
+        DiskError.
         """
         moment = max(date, self.created)
         signers = [word for one in self.fingerprints for word in ("--local-user", one)]
@@ -61,6 +64,8 @@ class SigningKey:
                 home.gpg(*common, "--output", str(clear), "--clearsign", str(release))
                 home.gpg(*common, "--output", str(apart), "--armor", "--detach-sign", str(release))
         except process.ProgramFailed as error:
+            if os.strerror(errno.ENOSPC) in error.detail:
+                raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(clear)), clear) from error
             raise PublishError(
                 f"cannot sign with the key {self.fingerprint}",
                 error.detail,

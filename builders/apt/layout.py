@@ -27,6 +27,9 @@ INSTALLED_KEYRING = f"/usr/share/keyrings/{KEYRING}"
 DEBUG_COMPONENT = "debug"
 """Component of the -dbgsym packages: boards on slow lines do not download their half of the index."""
 
+MOST_NAME = 240
+"""Characters of a file's name: filesystems take 255, and a file on its way has a few more."""
+
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 VERSION = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~-]*")
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]+")
@@ -119,7 +122,11 @@ def pool_path(control: Mapping[str, str], component: str, where: str) -> str:
     source = checked("source name", named, PACKAGE, where)
     prefix = source[:4] if source.startswith("lib") and len(source) > 3 else source[0]
     _, colon, rest = version.partition(":")
-    return f"pool/{component}/{prefix}/{source}/{package}_{rest if colon else version}_{architecture}.deb"
+    name = f"{package}_{rest if colon else version}_{architecture}.deb"
+    if max(len(name), len(source)) > MOST_NAME:
+        raise PublishError(f"{where}: its name is too long for a file: {max(len(name), len(source))} characters",
+                           f"{name[:80]}…: at most {MOST_NAME} fit")  # fmt: skip
+    return f"pool/{component}/{prefix}/{source}/{name}"
 
 
 def component_of(control: Mapping[str, str], main: str) -> str:

@@ -1,67 +1,107 @@
-"""The page for people at the repository's root: what is there, and how to add it. Static, without scripts."""
+"""The page for people at the repository's root: what is there, what changed, and how to add it.
+
+Static, with everything in one file: it works without scripts, from any folder and without other hosts. The one script
+copies the commands, and shows its buttons itself.
+"""
 
 import functools
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
 
+from builders.apt.changelogs import Changelogs
 from builders.apt.index import Entry
 from builders.apt.keys import SigningKey, day_of
-from builders.apt.layout import ARMORED_KEYRING, KEYRING
+from builders.apt.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.suite import NextSuite, sources_name, sources_text
 from builders.log import size
 from builders.settings import Settings
 
 PAGE = "index.html"
+MOST_SHOWN = 500
+"""Packages of a suite that the page shows; a list of thousands is apt's to search."""
 SUMMARY = re.compile(rb"^Description: (.*)$", re.MULTILINE)
+ROW = 4
+"""Characters of a fingerprint that stand together."""
 
 
-def page(settings: Settings, repository: Path, suites: Sequence[NextSuite], key: SigningKey) -> bytes:
-    """Return the page over ``suites`` as they will be; the same content gives the same bytes."""
+def page(
+    settings: Settings, repository: Path, suites: Sequence[NextSuite], key: SigningKey, changelogs: Changelogs
+) -> bytes:
+    """Return the page over ``suites`` as they will be; the same content gives the same bytes. Raises DiskError."""
     url = (settings.repository.url or repository.as_uri()).rstrip("/") + "/"
     ordered = sorted(suites, key=lambda suite: suite.name)
+    arrival = max((suite.date for suite in suites), default=0)
+    shown = [_suite(settings, repository, suite, arrival, changelogs) for suite in ordered]
+    prints = [[one[start : start + ROW] for start in range(0, len(one), ROW)] for one in key.fingerprints]
     return (
         _template()
         .render(
             label=settings.repository.label, url=url, keyring=KEYRING, armored=ARMORED_KEYRING,
-            fingerprints=key.fingerprints, expires=day_of(key.expires) if key.expires else "",
-            changed=max((day_of(suite.shown_date) for suite in ordered), default=""),
-            suites=[_suite(settings, repository, suite) for suite in ordered],
+            installed=INSTALLED_KEYRING, fingerprints=prints, expires=day_of(key.expires) if key.expires else "",
+            changed=max((day_of(suite.shown_date) for suite in ordered), default=""), suites=shown,
         )
         .encode()
     )  # fmt: skip
 
 
-def _suite(settings: Settings, repository: Path, suite: NextSuite) -> dict[str, object]:
-    shown = [entry for entry in suite.entries if entry.component == settings.repository.component]
-    groups = groupby(
-        sorted(shown, key=lambda entry: (entry.package, entry.architecture)), key=lambda e: (e.package, e.architecture)
-    )
+def _suite(
+    settings: Settings, repository: Path, suite: NextSuite, arrival: int, changelogs: Changelogs
+) -> dict[str, object]:
+    main = [entry for entry in suite.entries if entry.component == settings.repository.component]
+    groups = [list(some) for _, some in groupby(sorted(main, key=lambda e: e.package), key=lambda e: e.package)]
+    newest = {one[0].package: _newest(one) for one in groups[:MOST_SHOWN]}
+    news = changelogs.of([some[0] for some in newest.values()], repository)
+    lines = sources_text(settings, repository, suite.name).splitlines()
     return {
         "name": suite.name,
         "day": day_of(suite.shown_date),
         "size": size(sum(entry.size for entry in suite.entries)),
+        "cpus": suite.architectures,
         "sources_name": sources_name(settings, suite.name),
-        "sources": sources_text(settings, repository, suite.name),
-        "packages": [_package(list(versions)) for _, versions in groups],
+        "sources": [line for line in lines if not line.startswith("#")],
+        "count": len(groups),
+        "packages": [
+            {
+                "name": some[0].package,
+                "summary": found[1].decode() if (found := SUMMARY.search(newest[some[0].package][0].stanza)) else "",
+                "builds": [_build(entry, repository, arrival) for entry in newest[some[0].package]],
+                "older": [
+                    _build(entry, repository, arrival)
+                    for entry in reversed(some)
+                    if entry not in newest[some[0].package]
+                ],
+                "news": news[newest[some[0].package][0].sha256],
+            }
+            for some in groups[:MOST_SHOWN]
+        ],
     }
 
 
-def _package(versions: list[Entry]) -> dict[str, object]:
-    newest, older = versions[-1], versions[-2::-1]
-    found = SUMMARY.search(newest.stanza)
+def _newest(versions: Sequence[Entry]) -> list[Entry]:
+    """Return the newest version for each CPU, the newest of all first; ``versions`` stand oldest first."""
+    last = {entry.architecture: entry for entry in versions}
+    best = versions[-1].version
+    return sorted(last.values(), key=lambda entry: (entry.version != best, entry.architecture))
+
+
+def _build(entry: Entry, repository: Path, arrival: int) -> dict[str, object]:
+    try:
+        published = int((repository / entry.filename).stat().st_mtime)
+    except OSError:
+        published = arrival  # it is only arriving: this is the time that its file gets
     return {
-        "name": newest.package,
-        "version": newest.version,
-        "cpu": newest.architecture,
-        "size": size(newest.size),
-        "summary": found[1].decode() if found else "",
-        "path": quote(newest.filename),
-        "older": [(entry.version, quote(entry.filename)) for entry in older],
+        "version": entry.version,
+        "cpu": "every CPU" if entry.architecture == "all" else entry.architecture,
+        "size": size(entry.size),
+        "path": quote(entry.filename),
+        "day": datetime.fromtimestamp(published, UTC).strftime("%Y-%m-%d"),
+        "phase": entry.phase,
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builders.apt import intake, layout, seen
 from builders.apt.archive import BadArchive
+from builders.apt.changelogs import Changelogs
 from builders.apt.filelist import files_of
 from builders.apt.index import Entry
 from builders.apt.indices import Lists, Pack
@@ -129,9 +130,10 @@ def stage(
         wanted = _wanted(place, live, given, (instead or {}).get(name), settings)
         suites.append(next_suite(settings, name, live, wanted, date=date, signers=key.fingerprints))
     rest = [suite_of(settings, live, key.fingerprints) for name, live in lives.items() if name not in debs]
-    root |= _other_root({PAGE: page(settings, place.path, [*suites, *rest], key)}, place)
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
+    changelogs = Changelogs(state, {item.entry.sha256: item.copy for item in everything if item.copy})
+    root |= _other_root({PAGE: page(settings, place.path, [*suites, *rest], key, changelogs)}, place)
     if changed or root:
         packer = Packer(state)
         lists = _file_lists(place, changed, everything, state) if settings.repository.contents else None

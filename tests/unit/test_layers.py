@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
     {"process", "measure", "log", "workspace", "mirror"},
-    {"target", "products", "document", "debfile", "recipe", "settings"},
+    {"target", "products", "document", "destination", "debfile", "recipe", "settings"},
     {"sources", "engines", "deb", "checks", "apt"},
     {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "caches", "ci"},
     {"cli", "cli_repository", "cli_ci"},

@@ -31,6 +31,7 @@ def make_deb(
     content: str = "",
     compression: str = "xz",
     files: Sequence[str] = (),
+    changelog: bytes | None = None,
 ) -> Path:
     """Build a .deb with dpkg-deb, the same bytes each time, and return its path."""
     tree = folder / "tree"
@@ -45,6 +46,10 @@ def make_deb(
     payload = tree / "usr" / "share" / name / "content"
     payload.parent.mkdir(parents=True)
     payload.write_text(content or f"{name} {version}\n")
+    if changelog is not None:
+        path = tree / "usr" / "share" / "doc" / name / "changelog.Debian.gz"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(changelog)
     for more in files:
         (tree / more).parent.mkdir(parents=True, exist_ok=True)
         (tree / more).touch()

@@ -108,6 +108,8 @@ def test_bombs_stop_at_the_bound(tmp_path: Path) -> None:
         (deb(b"junk", "control.tar.bz2"), "not known"),
         (deb(tar(("./other", b""))), "no file named control"),
         (deb(tar(("./control", CONTROL))[:550]), "truncated"),
+        (deb(tar(("./control", CONTROL), ("control", CONTROL))), "two files named control"),
+        (deb(tar(("./control", CONTROL), ("./md5sums", b"")).replace(b"./md5sums", b"./md5sumx")), "broken header"),
         (deb(b"x" * 1024), "broken header"),
         (deb(tar(("./control", CONTROL)).replace(b"0000644", b"0000645", 1)), "broken header"),
         (deb(tar()).replace(b"10240     `", b"99999999  `", 1), "truncated"),

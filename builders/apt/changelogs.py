@@ -1,0 +1,158 @@
+"""What changed in each version, from the changelog that a .deb brings along (Debian Policy 12.7): read once, kept.
+
+A SQLite file in the state folder remembers it by the .deb's SHA-256; without it, or with a broken one, the .debs are
+read again. A .deb without a changelog, or with one that cannot be read, has no news: nothing depends on it.
+"""
+
+import io
+import json
+import os
+import sqlite3
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from debian.changelog import Changelog, ChangelogParseError
+
+from builders.apt.archive import BadArchive
+from builders.apt.filelist import unpacked
+from builders.apt.index import Entry
+from builders.workspace import told
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
+NAMES = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian", "changelog")
+MOST_PACKED, MOST_PLAIN = 1 << 22, 1 << 18
+"""Bytes read of a changelog, packed and plain: the newest entries stand first."""
+MOST_ENTRIES, MOST_TEXT = 5, 4000
+"""Entries of a changelog that are kept, and characters of one."""
+
+
+@dataclass(frozen=True)
+class News:
+    """One entry of a changelog: the version, its day as ``2026-12-31`` or as it stands there, and what changed."""
+
+    version: str
+    day: str
+    text: str
+
+
+class Changelogs:
+    """The news of .debs in a pool; ``arriving`` tells, by SHA-256, where those lie that are not there yet."""
+
+    def __init__(self, state: Path, arriving: Mapping[str, Path | str]) -> None:
+        self._file = state / "changelogs.sqlite"
+        self._arriving = arriving
+
+    def of(self, entries: Iterable[Entry], repository: Path) -> dict[str, list[News]]:
+        """Return the news of each .deb by SHA-256, newest first; remembers what had to be read. Raises DiskError."""
+        wanted = {entry.sha256: entry for entry in entries}
+        known = {sha256: text for sha256, text in self._recalled() if sha256 in wanted}
+        fresh = {
+            sha256: _written(_read(Path(self._arriving.get(sha256, repository / entry.filename)), entry.package))
+            for sha256, entry in wanted.items()
+            if sha256 not in known
+        }
+        if fresh:
+            self._remember(fresh)
+        return {sha256: [News(*one) for one in json.loads(text)] for sha256, text in (known | fresh).items()}
+
+    def _recalled(self) -> list[tuple[str, str]]:
+        if not self._file.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(self._file)) as record:
+                return record.execute("SELECT sha256, news FROM changelogs").fetchall()
+        except sqlite3.DatabaseError:
+            return []
+
+    def _remember(self, fresh: Mapping[str, str]) -> None:
+        with told(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._write(fresh)
+            except sqlite3.DatabaseError:
+                self._file.unlink(missing_ok=True)
+                try:
+                    self._write(fresh)
+                except sqlite3.DatabaseError as error:
+                    raise OSError(f"{self._file}: {error}") from error
+
+    def _write(self, fresh: Mapping[str, str]) -> None:
+        with closing(sqlite3.connect(self._file)) as record, record:
+            record.execute(SCHEMA)
+            record.executemany("INSERT OR REPLACE INTO changelogs VALUES (?, ?)", fresh.items())
+
+
+def _written(news: Iterable[News]) -> str:
+    return json.dumps([(one.version, one.day, one.text) for one in news])
+
+
+def _read(deb: Path, package: str) -> list[News]:
+    try:
+        handle = os.open(deb, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return []  # whoever needs the .deb itself says so
+    try:
+        return list(_news(_plain(_packed(handle, package))))
+    except (BadArchive, OSError, tarfile.TarError, zlib.error, ChangelogParseError, ValueError):
+        return []
+    finally:
+        os.close(handle)
+
+
+def _packed(handle: int, package: str) -> bytes:
+    """Return the changelog as it lies in the .deb, cut where it is absurdly long; nothing where there is none."""
+    wanted = {f"usr/share/doc/{package}/{name}" for name in NAMES}
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=_Chunks(unpacked(handle)), mode="r|") as archive:
+        for member in archive:
+            name = member.name.removeprefix("./").lstrip("/")
+            if name in wanted and member.isreg() and (content := archive.extractfile(member)):
+                found[name.rpartition("/")[2]] = content.read(MOST_PACKED)
+                if NAMES[0] in found:
+                    break
+    return next((found[name] for name in NAMES if name in found), b"")
+
+
+def _plain(content: bytes) -> str:
+    if content[:2] == b"\x1f\x8b":
+        content = zlib.decompressobj(31).decompress(content, MOST_PLAIN)
+    return content[:MOST_PLAIN].decode(errors="replace")
+
+
+def _news(text: str) -> Iterator[News]:
+    for block in Changelog(text, max_blocks=MOST_ENTRIES, strict=True) if text else ():
+        changes = "\n".join(line.removeprefix("  ") for line in block.changes()).strip("\n")
+        cut = f"{changes[:MOST_TEXT]} …" if len(changes) > MOST_TEXT else changes
+        yield News(str(block.version), _day(block.date or ""), cut)
+
+
+def _day(date: str) -> str:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(date).strftime("%Y-%m-%d")
+    except ValueError:
+        return date
+
+
+class _Chunks(io.RawIOBase):
+    """A file to read once from front to back, made of pieces."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._rest = chunks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, ``size`` of them unless the end comes first."""
+        parts = [self._rest]
+        while (missing := size - sum(map(len, parts))) > 0 and (chunk := next(self._chunks, b"")):
+            parts.append(chunk)
+        whole = b"".join(parts)
+        self._rest = whole[size:] if missing < 0 else b""
+        return whole[:size]

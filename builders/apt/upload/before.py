@@ -1,0 +1,105 @@
+"""What a destination showed before an upload: it must not be newer, and its readers must end well."""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builders.apt.compression import UNPACK, UNPACK_ERRORS
+from builders.apt.index import parse
+from builders.apt.layout import KEYRING, STAMP, SUITE, Repository, stamp_of
+from builders.apt.release import Release, parse_release
+from builders.apt.upload.content import kept_stamps
+from builders.apt.upload.store import Held, Store
+from builders.apt.verification import CLEARSIGNED
+from builders.errors import PublishError
+
+OURS = re.compile(r"(pool|dists|snapshots)/.+")
+SHOWN = re.compile(r"dists/([^/]+)(?:/InRelease)?")
+LINK = re.compile(r"-> \.\./snapshots/([^/]+)/([^/]+)/dists/\1")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One suite as the destination shows it: its InRelease, the stamp where it is a link into snapshots."""
+
+    suite: str
+    inrelease: bytes
+    release: Release
+    stamp: str | None
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The keys, by hash, of its indices, each with its index's name."""
+        return {by_hash(self.suite, name, digest.sha256): name for name, digest in self.release.files.items()}
+
+
+def shown_suites(store: Store, held: Mapping[str, Held], where: str) -> dict[str, Shown]:
+    """Return the suites that the destination shows now, by name.
+
+    Raises PublishError where files lie there that no upload of Reef's put, or an InRelease that is none.
+    """
+    if KEYRING not in held and (strange := next(filter(OURS.fullmatch, held), None)):
+        raise PublishError(
+            f"{where} holds what Reef did not put there",
+            f"{strange}, but no {KEYRING}",
+            "choose an empty folder or prefix, or empty this one",
+        )
+    names = sorted({match[1] for key in held if (match := SHOWN.fullmatch(key)) and SUITE.fullmatch(match[1])})
+    texts = store.read([f"dists/{name}/InRelease" for name in names]) if names else {}
+    result = {}
+    for name in names:
+        text = texts.get(f"dists/{name}/InRelease")
+        if text is None:
+            continue  # a link that leads nowhere, or not shown yet
+        link = LINK.fullmatch(held[f"dists/{name}"].tag) if f"dists/{name}" in held else None
+        stamp = link[2] if link and STAMP.fullmatch(link[2]) else None
+        result[name] = Shown(name, text, _release(text, f"{where}: dists/{name}/InRelease"), stamp)
+    return result
+
+
+def _release(text: bytes, where: str) -> Release:
+    match = CLEARSIGNED.fullmatch(text)
+    if match is None:
+        raise PublishError(f"{where} is not a signed Release file", fix="empty the destination, then upload again")
+    return parse_release(re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE), where)
+
+
+def require_not_newer(shown: Mapping[str, Shown], place: Repository, where: str) -> None:
+    """Raise PublishError where the destination shows a later publication than this repository holds."""
+    for name in place.suites():
+        if name in shown and stamp_of(shown[name].release.date) > (ours := place.live_stamp(name) or ""):
+            raise PublishError(
+                f"{where} shows a later publication of {name} than this repository holds",
+                f"there: {stamp_of(shown[name].release.date)}, here: {ours}",
+                "upload from the machine that published it; where that is lost, publish something here first",
+            )
+
+
+def forgotten(shown: Shown, place: Repository, generations: int) -> bool:
+    """Tell whether what the destination shows is no longer reachable by hash from what is live here."""
+    stamp = stamp_of(shown.release.date)
+    if shown.suite not in place.suites() or stamp not in kept_stamps(place, shown.suite, generations):
+        return True
+    path = place.indices(shown.suite, stamp) / "InRelease"
+    return not path.is_file() or path.read_bytes() != shown.inrelease
+
+
+def named_by(shown: Shown, store: Store, where: str) -> set[str]:
+    """Return the keys that a reader of ``shown`` may still ask for: its indices by hash and its .debs."""
+    packed = {key: name for key, name in shown.named.items() if name.endswith("/Packages.xz")}
+    plain = {key: name for key, name in shown.named.items() if name.endswith("/Packages")}
+    found = store.read(list(packed or plain))
+    result = set(shown.named)
+    for key, content in found.items():
+        try:
+            text = UNPACK[".xz" if packed else ""](content)
+            result |= {entry.filename for entry in parse(text, f"{where}: {key}")}
+        except UNPACK_ERRORS as error:
+            raise PublishError(f"{where}: {key} does not unpack", str(error)) from error
+    return result
+
+
+def by_hash(suite: str, name: str, sha256: str) -> str:
+    """Return the key by which a reader asks for an index."""
+    return posixpath.join("dists", suite, posixpath.dirname(name), "by-hash", "SHA256", sha256)

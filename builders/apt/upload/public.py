@@ -1,0 +1,60 @@
+"""Reading an uploaded repository over HTTP, as boards will: that it is public, and what was uploaded."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import requests
+
+from builders.apt.layout import KEYRING, Repository
+from builders.apt.live import read_release
+from builders.apt.upload.before import by_hash
+from builders.apt.upload.store import File
+from builders.errors import PublishError
+
+AT_ONCE = 8
+PATIENCE_S = 60
+FIX = "make it readable for everyone and correct url: in reef.yml; a cache in front must honour Cache-Control"
+
+
+def require_public(place: Repository, url: str, sent: Sequence[File], name: str) -> None:
+    """Raise PublishError where the keyring, a suite's InRelease, one of its indices by hash, or a sent .deb is not
+    what ``url`` gives; .debs are asked for their size alone."""
+    wanted = {KEYRING: _sha256((place.path / KEYRING).read_bytes())}
+    for suite in place.suites():
+        wanted[f"dists/{suite}/InRelease"] = _sha256((place.path / "dists" / suite / "InRelease").read_bytes())
+        release = read_release(place, suite, place.live_stamp(suite) or "")
+        wanted |= {by_hash(suite, path, digest.sha256): digest.sha256 for path, digest in release.files.items()}
+    debs = [file for file in sent if file.key.startswith("pool/")]
+    with requests.Session() as session, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def read(key: str) -> str:
+            return _sha256(_asked(session, url, key, name).content)
+
+        def length(file: File) -> int:
+            # As apt asks, and one byte of it: many stores answer HEAD by other rules than GET.
+            with _asked(session, url, file.key, name, Range="bytes=0-0") as answer:
+                whole = answer.headers.get("Content-Range", answer.headers.get("Content-Length", ""))
+            return int(whole.rpartition("/")[2] or -1)
+
+        wrong = [key for key, found in zip(wanted, pool.map(read, wanted), strict=True) if found != wanted[key]]
+        wrong += [file.key for file, found in zip(debs, pool.map(length, debs), strict=True) if found != file.size]
+    if wrong:
+        raise PublishError(f"{name}: {url} gives other bytes than were uploaded", "\n".join(wrong[:5]), FIX)
+
+
+def _asked(session: requests.Session, url: str, key: str, name: str, **headers: str) -> requests.Response:
+    address = f"{url.rstrip('/')}/{quote(key)}"
+    try:
+        headers["Accept-Encoding"] = "identity"
+        answer = session.get(address, timeout=PATIENCE_S, headers=headers, stream=bool(headers.get("Range")))
+    except requests.RequestException as error:
+        raise PublishError(f"{name}: boards cannot reach {address}", str(error), FIX) from error
+    if not answer.ok:
+        raise PublishError(f"{name}: boards cannot read {address}", f"HTTP status {answer.status_code}", FIX)
+    return answer
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,94 @@
+"""The command: what it tells, what it refuses, and two of it at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.apt import verify
+
+from .support import DATE, Publisher, facts_of
+
+CHECKOUT = Path(__file__).parents[3]
+INVOKE = Path(sys.executable).with_name("invoke")
+PLACES = f"artifacts: .\nrecipes: {CHECKOUT}/tests/fixtures/recipes\n"
+SETTINGS = """
+repository:
+  upload:
+    - {name: disk, kind: folder, path: there}
+    - {name: pages, kind: folder, path: site, links: false}
+"""
+
+
+@pytest.fixture
+def project(publisher: Publisher) -> Publisher:
+    """A project whose artifacts hold a publication."""
+    (publisher.folder / "reef.yml").write_text(PLACES + SETTINGS)
+    publisher.publish(publisher.deb())
+    return publisher
+
+
+def start(project: Publisher, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [str(INVOKE), "--search-root", str(CHECKOUT), "upload-apt", *words],
+        env={**os.environ, "REEF_FOLDER": str(project.folder)}, cwd="/",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def run(project: Publisher, *words: str, status: int = 0) -> str:
+    child = start(project, *words)
+    output, _ = child.communicate(timeout=120)
+    assert child.returncode == status, output
+    assert "Traceback" not in output
+    return output
+
+
+def test_two_uploads_at_once_take_turns(project: Publisher) -> None:
+    both = [start(project), start(project)]
+    outputs = [child.communicate(timeout=120)[0] for child in both]
+    assert [child.returncode for child in both] == [0, 0]
+    lines = [line.split() for output in outputs for line in output.splitlines() if line]
+    for name in ("disk", "pages"):
+        assert sorted(words[1] for words in lines if words[0] == name) == ["unchanged", "uploaded"]
+    assert verify(project.folder / "there", "trixie").debs == 1
+    assert verify(project.folder / "site", "trixie").debs == 1
+
+
+def test_a_forecast_sends_nothing(project: Publisher) -> None:
+    output = run(project, "--plan", "--to", "disk")
+    assert "would be uploaded" in output
+    assert "pages" not in output
+    assert not (project.folder / "there").exists()
+    run(project)
+    project.publish(project.deb(version="2"), date=DATE + 60)
+    before = facts_of(project.folder / "there")
+    assert "would be uploaded" in run(project, "--plan")
+    assert facts_of(project.folder / "there") == before
+
+
+def test_one_that_fails_does_not_hold_up_the_others(project: Publisher) -> None:
+    (project.folder / "there" / "pool").mkdir(parents=True)
+    (project.folder / "there" / "pool" / "theirs.deb").touch()
+    output = run(project, status=10)
+    assert "disk holds what Reef did not put there" in output
+    assert verify(project.folder / "site", "trixie").debs == 1
+    assert "what to do: choose an empty folder" in output
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "told"),
+    [
+        (SETTINGS, ["--to", "dsik"], "did you mean 'disk'"),
+        ("", [], "no destination to upload to"),
+        ("repository: {upload: [{name: x, kind: s3, bucket: abc, secret: y}]}", [], "unknown key"),
+        ("repository: {upload: [{name: x, kind: rsync, to: '-oProxyCommand=x:/'}]}", [], "upload.0.rsync.to"),
+        ("repository: {upload: [{name: x, kind: folder, path: a}, {name: x, kind: folder, path: b}]}", [],
+         "two destinations have the name 'x'"),
+    ],
+)  # fmt: skip
+def test_wrong_words(project: Publisher, settings: str, words: list[str], told: str) -> None:
+    (project.folder / "reef.yml").write_text(PLACES + settings)
+    assert told in run(project, *words, status=3)
