@@ -150,9 +150,9 @@ def _with_keyring(
     if not keyring.exists() or keyring.read_bytes() != key.public:
         result |= {name: [] for name in place.suites() if name not in debs}
     for suite, some in result.items():
-        live = read_live(place, suite)
+        live = read_live(place, suite, state_folder(project))
         moment = max(date, live.release.date + 1) if live else date
-        there = instead.get(suite, live.entries if live else ())
+        there = instead.get(suite, live.entries_of({apt.KEYRING_PACKAGE}) if live else ())
         path = apt.keyring_deb(
             project.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}"
         )

@@ -9,7 +9,7 @@ journal tells the next run what to discard.
 import json
 from pathlib import Path
 
-from builders.apt import seen
+from builders.apt import catalog, seen
 from builders.apt.journal import journal_file, recover
 from builders.apt.layout import Repository, link_target
 from builders.apt.live import digest_of
@@ -31,8 +31,9 @@ def promote(staged: Staged, repository: Path) -> tuple[Publication, ...]:
     if staged.changed:
         _check_unmoved(staged, place)
         _publish(staged, place)
-    known = seen.recall(staged.state)
+    known = seen.recall(staged.state, [path for path, _ in staged.seen])
     seen.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
+    catalog.remember(staged.state, staged.news, staged.made)
     return tuple(_publication(staged, suite, place) for suite in staged.suites)
 
 
