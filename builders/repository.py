@@ -13,7 +13,7 @@ from builders.apt.index import Entry, ordered
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
 from builders.debfile import read_deb
-from builders.errors import InputError, PublishError
+from builders.errors import InputError, PublishError, RootError
 from builders.products import DebFile, Publication
 from builders.project import Project
 from builders.target import SUITES, nearest
@@ -100,17 +100,22 @@ def _require_clients(project: Project, staged: apt.Staged, scratch: Path) -> Non
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of one published suite: rehashed, tried by clients, and how long each keyring lasts."""
+    """What is true of one published suite: rehashed, tried by clients, and how long each keyring lasts.
+
+    ``untried`` tells why the apt of some board releases could not be asked.
+    """
 
     verified: apt.Verified
     trials: tuple[clients.Trial, ...]
     outlooks: tuple[clients.Outlook, ...]
+    untried: tuple[RootError, ...] = ()
 
 
 def verify_all(project: Project, suite: str | None = None, *, roots: bool = False) -> list[Truth]:
     """Verify one published suite or all as a stranger would, then with real apt today and on later days.
 
-    With ``roots`` also in clean roots of every board release, with the apt of each. Raises PublishError.
+    With ``roots`` also in clean roots of every board release, with the apt of each; one that cannot be made stops no
+    other. Raises PublishError.
     """
     folder, result = project.workspace.apt, []
     place = Repository(folder)
@@ -120,11 +125,23 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
             verified = apt.verify(folder, name)
             seen = clients.outlooks(folder, name)
             trials = clients.try_here(folder, name, project.settings.repository.component, scratch)
+            untried = []
             for release in SUITES if roots else ():
-                trials += _tried_in_root(project, name, release, scratch / f"{name}-{release}")
+                try:
+                    trials += _tried_in_root(project, name, release, scratch / f"{name}-{release}")
+                except RootError as error:
+                    untried.append(_untried(release, error))
             clients.require_accepted(trials, seen, name, time.time())
-            result.append(Truth(verified, tuple(trials), tuple(seen)))
+            result.append(Truth(verified, tuple(trials), tuple(seen), tuple(untried)))
     return result
+
+
+def _untried(release: str, error: RootError) -> RootError:
+    return RootError(
+        f"the apt of {release} was not tried: {error.what}",
+        error.detail,
+        f"{error.fix}; Debian moves releases that are no longer supported to its archive",
+    )
 
 
 def _tried_in_root(project: Project, suite: str, release: str, scratch: Path) -> list[clients.Trial]:
