@@ -67,8 +67,9 @@ def change(
                 settings=project.settings, key=key, log=project.log, date=date,
                 state=state_folder(project), instead=instead, phase=phase,
             )  # fmt: skip
+        proof = apt.Proof.recall(state_folder(project))
         for suite in staged.suites:
-            apt.verify(staged.path, suite.suite)
+            apt.verify(staged.path, suite.suite, proof=proof)
         check(staged, scratch)
         if staged.changed:
             # apt's own files do not take every path that a project may have: a folder with a plain name.
@@ -79,8 +80,8 @@ def change(
                 _require_clients(project, staged, Path(plain))
         with project.log.step("publish and verify"):
             publications = apt.promote(staged, project.workspace.apt)
-            for publication in publications:
-                apt.verify(project.workspace.apt, publication.suite)
+            for publication in publications if staged.changed else ():
+                apt.verify(project.workspace.apt, publication.suite, proof=proof)
     if staged.root_files:
         project.log.note(f"written at the repository's root: {', '.join(sorted(staged.root_files))}")
     return list(publications)

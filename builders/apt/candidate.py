@@ -57,14 +57,14 @@ def write(work: Candidate, taken: Iterable[Taken], key: SigningKey) -> list[News
 
 def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
     made: set[str] = set()
-    for item in taken:
-        if item.copy:
-            target = f"{work.staging.path}/{item.held.filename}"
-            folder = target.rpartition("/")[0]
-            if folder not in made:
-                make_folder(Path(folder))
-                made.add(folder)
-            with told(Path(target)):
+    with told(work.staging.path):
+        for item in taken:
+            if item.copy:
+                target = f"{work.staging.path}/{item.held.filename}"
+                folder = os.path.dirname(target)
+                if folder not in made:
+                    make_folder(folder)
+                    made.add(folder)
                 os.utime(item.copy, (date, date))  # retention counts from here
                 os.rename(item.copy, target)
     if work.published.pool.is_dir():

@@ -7,7 +7,7 @@ a link into the published pool.
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,9 @@ from builders.products import DebFile
 
 MANY = 1000
 """From so many .debs on it pays to start processes: threads share one interpreter."""
+
+MOST_AT_ONCE = 10_000
+"""So many are read by one process: what it says of them is in memory twice for a moment."""
 
 Wish = tuple[str, str, str, str]
 """What `reader.read` is given."""
@@ -69,20 +72,27 @@ def _unchanged(deb: Path | DebFile, path: str, memory: seen.Seen | None, there: 
     return Taken(path, current, published) if current == memory.stamp else None
 
 
-def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> list[Taken]:
-    """Read .debs, leaving a copy of each in ``folder`` (made if needed), in the given order.
+def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterator[list[Taken]]:
+    """Read .debs, leaving a copy of each in ``folder`` (made if needed); yield them in the given order, some at a time.
 
     Raises PublishError for a file that is no sound .deb or differs from its DebFile record, DiskError from copying.
     """
-    if not debs:
-        return []
-    make_folder(folder)
+    if debs:
+        make_folder(folder)
     wishes: list[Wish] = [
         (os.path.abspath(path_of(deb)), deb.sha256 if isinstance(deb, DebFile) else "", f"{folder}/{number}", component)
         for number, deb in enumerate(debs)
     ]
-    readings = _by_threads(wishes) if len(wishes) < MANY else _by_processes(wishes, folder)
-    return [_taken(wish, reading) for wish, reading in zip(wishes, readings, strict=True)]
+    count = os.cpu_count() or 1
+    with ThreadPoolExecutor(count) as pool:
+        if len(wishes) < MANY:
+            yield list(map(_taken, wishes, pool.map(lambda wish: reader.read(*wish), wishes)))
+            return
+        size = min(MOST_AT_ONCE, -(-len(wishes) // count))
+        parts = [wishes[start : start + size] for start in range(0, len(wishes), size)]
+        files = pool.map(lambda part: _in_process(part[1], folder / f"job{part[0]}"), enumerate(parts))
+        for part, file in zip(parts, files, strict=True):
+            yield _read_in_process(part, file)
 
 
 def path_of(deb: Path | DebFile) -> Path:
@@ -90,26 +100,14 @@ def path_of(deb: Path | DebFile) -> Path:
     return deb.path if isinstance(deb, DebFile) else deb
 
 
-def _by_threads(wishes: Sequence[Wish]) -> list[Reading]:
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda wish: reader.read(*wish), wishes))
-
-
-def _by_processes(wishes: Sequence[Wish], folder: Path) -> list[Reading]:
-    count = os.cpu_count() or 1
-    size = -(-len(wishes) // count)
-    parts = [wishes[start : start + size] for start in range(0, len(wishes), size)]
-    with ThreadPoolExecutor(count) as pool:
-        files = list(pool.map(lambda part: _in_process(part[1], folder / f"job{part[0]}"), enumerate(parts)))
-    result = []
-    for file in files:
-        found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - a file of our own
-        file.unlink()
-        if refusal:
-            kind, *texts = refusal
-            raise reader.KINDS[kind](*texts)
-        result += [Reading(*one) for one in found]
-    return result
+def _read_in_process(wishes: Sequence[Wish], file: Path) -> list[Taken]:
+    """Return what a process read; raises what it raised."""
+    found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - a file of our own
+    file.unlink()
+    if refusal:
+        kind, *texts = refusal
+        raise reader.KINDS[kind](*texts)
+    return list(map(_taken, wishes, found))
 
 
 def _in_process(wishes: Sequence[Wish], job: Path) -> Path:
@@ -120,11 +118,10 @@ def _in_process(wishes: Sequence[Wish], job: Path) -> Path:
     return result
 
 
-def _taken(wish: Wish, one: Reading) -> Taken:
-    entry = Entry(
-        one.package, one.version, one.architecture, one.filename, one.size, one.sha256, one.stanza, one.description
-    )
-    return Taken(wish[0], one.stamp, held(entry), entry, wish[2], one.files)
+def _taken(wish: Wish, reading: Reading) -> Taken:
+    stamp, package, version, architecture, filename, size, sha256, stanza, description, files = reading
+    entry = Entry(package, version, architecture, filename, size, sha256, stanza, description)
+    return Taken(wish[0], stamp, held(entry), entry, wish[2], files)
 
 
 def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:

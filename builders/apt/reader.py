@@ -12,8 +12,8 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from builders.apt import archive, control, filelist, layout, seen
 from builders.errors import DiskError, PublishError, ReefError
@@ -24,8 +24,7 @@ REBUILD = "build it again (invoke build-arm)"
 KINDS = {kind.__name__: kind for kind in (PublishError, DiskError)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a .deb says: ``stamp`` is its identity on disk when it was read, ``files`` what it installs, packed."""
 
     stamp: str
@@ -126,7 +125,7 @@ def main() -> None:
     refusal: tuple[str, str, str, str] | None = None
     try:
         for one in wanted:
-            found.append(astuple(read(*one)))
+            found.append(tuple(read(*one)))
     except ReefError as error:
         refusal = (type(error).__name__, error.what, error.detail, error.fix)
     with open(result, "wb") as file:

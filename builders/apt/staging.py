@@ -125,8 +125,6 @@ def stage(
     root |= _other_root({PAGE: text} if text else {}, place)
     news: list[News] = []
     if changed or root:
-        seen.remember_lists(state, {item.held.sha256: item.files for item in everything if item.files is not None})
-        everything = [replace(item, files=None) for item in everything]
         work = Candidate(place, Repository(staging), suites, changed, root, state)
         news = candidate.write(work, everything, key)
         _tell_dates(changed, date, log)
@@ -231,7 +229,11 @@ def _take(
     paths = [str(intake.path_of(deb).absolute()) for _, deb in given]
     found = intake.unchanged([deb for _, deb in given], seen.recall(state, paths), find)
     fresh = [deb for (_, deb), item in zip(given, found, strict=True) if item is None]
-    read = intake.take(fresh, _incoming(staging), settings.repository.component)
+    read: list[Taken] = []
+    for some in intake.take(fresh, _incoming(staging), settings.repository.component):
+        # Kept already, though nothing may come of it: together they would fill the memory.
+        seen.remember_lists(state, {item.held.sha256: item.files for item in some if item.files is not None})
+        read += (replace(item, files=None) for item in some)
     packages = {item.held.package for item in read}
     published = [entry for live in lives.values() for entry in live.entries_of(packages)] if packages else []
     settled = iter([_pooled(place, item) for item in intake.settled(read, published)])

@@ -92,7 +92,7 @@ def test_what_is_wrong_or_apt_refuses_is_not_published(
 
     monkeypatch.setattr(type(place.key), "sign", sign)
     if blind:
-        monkeypatch.setattr("builders.repository.apt.verify", lambda *_words: None)
+        monkeypatch.setattr("builders.repository.apt.verify", lambda *_words, **_more: None)
     with pytest.raises(PublishError) as caught:
         repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
     assert told in str(caught.value)
