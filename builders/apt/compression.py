@@ -106,7 +106,7 @@ def _unzstd(content: bytes) -> bytes:
         return reader.read()
 
 
-UNPACK: Mapping[str, Callable[[bytes], bytes]] = {
+UNPACK: dict[str, Callable[[bytes], bytes]] = {
     "": lambda content: content,
     ".gz": gzip.decompress,
     ".xz": lzma.decompress,

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from builders.apt import indices
-from builders.apt.pieces import Cut, Piece, cut, spliced
+from builders.apt.pieces import Cut, Edit, Piece, cut, spliced
 from builders.settings import Keep, Repository, Settings
 
 from .support import DATE, Publisher
@@ -32,7 +32,7 @@ def test_splicing_is_cutting_anew(size: int) -> None:
             old = dict(texts)
             texts = {name: text for name, text in sorted((texts | new).items()) if text}
 
-            def edit(name: bytes, old: dict[bytes, bytes] = old, new: dict[bytes, bytes] = new) -> indices.Edit:
+            def edit(name: bytes, old: dict[bytes, bytes] = old, new: dict[bytes, bytes] = new) -> Edit:
                 def changed(before: bytes) -> bytes:
                     assert before == old.get(name, b"")
                     return new[name]
