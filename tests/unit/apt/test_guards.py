@@ -1,5 +1,6 @@
 """Guards that nothing else would miss: each of these tests fails when its one line is taken out."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,13 @@ def phases(publisher: Publisher, suite: str = "trixie") -> dict[tuple[str, str],
     return result
 
 
-def test_a_promotion_leaves_each_suite_its_own_keyring_package(publisher: Publisher) -> None:
-    project = publisher.project()
-    repository.change(project, {"trixie": []})
+def test_a_promotion_leaves_each_suite_its_own_keyring_package(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, now = publisher.project(), time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now - 100)  # else both are made in one second, and are the same file
+        repository.change(project, {"trixie": []})
     repository.change(project, {"trixie-testing": [read_deb(publisher.deb())]})
     before = [version for name, version in phases(publisher) if name == apt.KEYRING_PACKAGE]
     _, entries = repository.promote(project, "trixie-testing", "trixie")
