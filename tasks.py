@@ -156,10 +156,10 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
     cli.run_tools(["pytest", *spread, *words])
 
 
-@task()
-def bench(_: Context) -> None:
+@task(apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly")
+def bench(_: Context, apt: bool = False) -> None:
     """Measure speed and memory as ratios (half an hour)."""
-    cli.run_tools(["python", "-m", "tests.bench.toolkit"])
+    cli.run_tools(["python", "-m", "tests.bench.publishing" if apt else "tests.bench.toolkit"])
 
 
 @task()

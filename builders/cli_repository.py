@@ -175,6 +175,8 @@ def verify_apt(suite: str | None, *, roots: bool) -> None:
         project.log.table(f"clients of {name}", ("client", "keyring", "day", "verdict"), rows)
         for outlook in truth.outlooks:
             project.log.note(f"  boards with the keyring of {outlook.keyring}: {_until(outlook, now)}")
+    for untried in (error for truth in truths for error in truth.untried):
+        raise untried
 
 
 def _until(outlook: Outlook, now: int) -> str:
@@ -182,7 +184,8 @@ def _until(outlook: Outlook, now: int) -> str:
         return "never locked out"
     if outlook.until <= now:
         return f"LOCKED OUT NOW: {outlook.why}; give them reef-archive-keyring.gpg by hand"
-    return f"locked out from {apt.day_of(outlook.until)} on: {outlook.why}"
+    patient = "; trixie's apt goes on until the next publication" if outlook.by_key else ""
+    return f"locked out from {apt.day_of(outlook.until)} on: {outlook.why}{patient}"
 
 
 def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None) -> None:

@@ -15,7 +15,7 @@ from builders.apt.live import read_live
 from builders.apt.upload import Uploaded
 from builders.apt.upload import upload as upload_to
 from builders.debfile import read_deb
-from builders.errors import InputError, PublishError, ReefError
+from builders.errors import InputError, PublishError, ReefError, RootError
 from builders.products import DebFile, Publication
 from builders.project import Project
 from builders.target import SUITES, nearest
@@ -69,8 +69,9 @@ def change(
                 settings=project.settings, key=key, log=project.log, date=date,
                 state=state_folder(project), instead=instead, phase=phase,
             )  # fmt: skip
+        proof = apt.Proof.recall(state_folder(project))
         for suite in staged.suites:
-            apt.verify(staged.path, suite.suite)
+            apt.verify(staged.path, suite.suite, proof=proof)
         check(staged, scratch)
         if staged.changed:
             # apt's own files do not take every path that a project may have: a folder with a plain name.
@@ -81,8 +82,8 @@ def change(
                 _require_clients(project, staged, Path(plain))
         with project.log.step("publish and verify"):
             publications = apt.promote(staged, project.workspace.apt)
-            for publication in publications:
-                apt.verify(project.workspace.apt, publication.suite)
+            for publication in publications if staged.changed else ():
+                apt.verify(project.workspace.apt, publication.suite, proof=proof)
     if staged.root_files:
         project.log.note(f"written at the repository's root: {', '.join(sorted(staged.root_files))}")
     return list(publications)
@@ -102,17 +103,22 @@ def _require_clients(project: Project, staged: apt.Staged, scratch: Path) -> Non
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of one published suite: rehashed, tried by clients, and how long each keyring lasts."""
+    """What is true of one published suite: rehashed, tried by clients, and how long each keyring lasts.
+
+    ``untried`` tells why the apt of some board releases could not be asked.
+    """
 
     verified: apt.Verified
     trials: tuple[clients.Trial, ...]
     outlooks: tuple[clients.Outlook, ...]
+    untried: tuple[RootError, ...] = ()
 
 
 def verify_all(project: Project, suite: str | None = None, *, roots: bool = False) -> list[Truth]:
     """Verify one published suite or all as a stranger would, then with real apt today and on later days.
 
-    With ``roots`` also in clean roots of every board release, with the apt of each. Raises PublishError.
+    With ``roots`` also in clean roots of every board release, with the apt of each; one that cannot be made stops no
+    other. Raises PublishError.
     """
     folder, result = project.workspace.apt, []
     place = Repository(folder)
@@ -122,11 +128,23 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
             verified = apt.verify(folder, name)
             seen = clients.outlooks(folder, name)
             trials = clients.try_here(folder, name, project.settings.repository.component, scratch)
+            untried = []
             for release in SUITES if roots else ():
-                trials += _tried_in_root(project, name, release, scratch / f"{name}-{release}")
+                try:
+                    trials += _tried_in_root(project, name, release, scratch / f"{name}-{release}")
+                except RootError as error:
+                    untried.append(_untried(release, error))
             clients.require_accepted(trials, seen, name, time.time())
-            result.append(Truth(verified, tuple(trials), tuple(seen)))
+            result.append(Truth(verified, tuple(trials), tuple(seen), tuple(untried)))
     return result
+
+
+def _untried(release: str, error: RootError) -> RootError:
+    return RootError(
+        f"the apt of {release} was not tried: {error.what}",
+        error.detail,
+        f"{error.fix}; Debian moves releases that are no longer supported to its archive",
+    )
 
 
 def _tried_in_root(project: Project, suite: str, release: str, scratch: Path) -> list[clients.Trial]:
@@ -152,9 +170,9 @@ def _with_keyring(
     if not keyring.exists() or keyring.read_bytes() != key.public:
         result |= {name: [] for name in place.suites() if name not in debs}
     for suite, some in result.items():
-        live = read_live(place, suite)
+        live = read_live(place, suite, state_folder(project))
         moment = max(date, live.release.date + 1) if live else date
-        there = instead.get(suite, live.entries if live else ())
+        there = instead.get(suite, live.entries_of({apt.KEYRING_PACKAGE}) if live else ())
         path = apt.keyring_deb(
             project.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}"
         )

@@ -44,6 +44,11 @@ class Keep(Model):
     snapshots: Annotated[int, pydantic.Field(ge=1)] = 20
     """Publications of each suite that `invoke prune` leaves to return to, with every .deb that they name."""
 
+    @property
+    def limits(self) -> bool:
+        """Tell whether any version goes."""
+        return self.versions is not None or self.days is not None
+
 
 class Repository(Model):
     """What the published repository says of itself (its Release files)."""

@@ -15,6 +15,7 @@ from builders.apt.keys import load as load_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
 from builders.apt.promotion import promote
+from builders.apt.proof import Proof
 from builders.apt.retention import Rubbish, remove, rubbish
 from builders.apt.rotation import KeyFacts, extend, list_keys, retire, rotate
 from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
@@ -25,6 +26,7 @@ __all__ = [
     "KEYRING",
     "KEYRING_PACKAGE",
     "KeyFacts",
+    "Proof",
     "Rubbish",
     "SigningKey",
     "Snapshot",

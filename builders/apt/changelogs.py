@@ -11,16 +11,15 @@ import sqlite3
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from debian.changelog import Changelog, ChangelogParseError
 
+from builders.apt import memory
 from builders.apt.archive import BadArchive
 from builders.apt.filelist import unpacked
 from builders.apt.index import Entry
-from builders.workspace import told
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
 NAMES = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian", "changelog")
@@ -49,7 +48,8 @@ class Changelogs:
     def of(self, entries: Iterable[Entry], repository: Path) -> dict[str, list[News]]:
         """Return the news of each .deb by SHA-256, newest first; remembers what had to be read. Raises DiskError."""
         wanted = {entry.sha256: entry for entry in entries}
-        known = {sha256: text for sha256, text in self._recalled() if sha256 in wanted}
+        query = "SELECT sha256, news FROM changelogs WHERE sha256 IN (SELECT value FROM json_each(?))"
+        known = dict(memory.rows(self._file, query, [json.dumps(list(wanted))]))
         fresh = {
             sha256: _written(_read(Path(self._arriving.get(sha256, repository / entry.filename)), entry.package))
             for sha256, entry in wanted.items()
@@ -59,31 +59,11 @@ class Changelogs:
             self._remember(fresh)
         return {sha256: [News(*one) for one in json.loads(text)] for sha256, text in (known | fresh).items()}
 
-    def _recalled(self) -> list[tuple[str, str]]:
-        if not self._file.exists():
-            return []
-        try:
-            with closing(sqlite3.connect(self._file)) as record:
-                return record.execute("SELECT sha256, news FROM changelogs").fetchall()
-        except sqlite3.DatabaseError:
-            return []
-
     def _remember(self, fresh: Mapping[str, str]) -> None:
-        with told(self._file):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._write(fresh)
-            except sqlite3.DatabaseError:
-                self._file.unlink(missing_ok=True)
-                try:
-                    self._write(fresh)
-                except sqlite3.DatabaseError as error:
-                    raise OSError(f"{self._file}: {error}") from error
-
-    def _write(self, fresh: Mapping[str, str]) -> None:
-        with closing(sqlite3.connect(self._file)) as record, record:
-            record.execute(SCHEMA)
+        def write(record: sqlite3.Connection) -> None:
             record.executemany("INSERT OR REPLACE INTO changelogs VALUES (?, ?)", fresh.items())
+
+        memory.change(self._file, [SCHEMA], write)
 
 
 def _written(news: Iterable[News]) -> str:

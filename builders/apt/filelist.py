@@ -55,7 +55,7 @@ def _names(stream: "_Stream") -> Iterator[bytes]:
         if kind == LONG_NAME:
             if size > MOST_NAME:
                 raise BadArchive(f"a name of {size} bytes in its data archive")
-            long_name = stream.take(padded)[:size].rstrip(b"\0")
+            long_name = stream.take(padded)[:size].split(b"\0", 1)[0]
             continue
         stream.skip(padded)
         name, long_name = long_name or _short_name(header), b""

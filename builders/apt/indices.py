@@ -1,98 +1,213 @@
-"""The text of a suite's index files, in pieces that stay the same when something elsewhere changes.
+"""The indices of a suite: what each holds, whole or as the edits that a change of packages makes to the one before."""
 
-A piece ends where a name's own checksum says so, not after so many bytes: a package that arrives changes the piece it
-falls into and no other, whatever was published before, and the same content always gives the same bytes.
-"""
-
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from builders.apt.control import description_md5
 from builders.apt.index import Entry
+from builders.apt.pieces import Cut, Edit, Named
 
 PACKAGES_A_PIECE = 256
 PATHS_A_PIECE = 8192
 """How many names a piece holds on average: small enough to pack in a moment, large enough to pack well."""
 
-Lists = Mapping[str, bytes]
-"""The files of .debs (`filelist`) by the .deb's SHA-256."""
+Lists = Callable[[Sequence[Entry]], Iterator[bytes]]
+"""Yields the files of .debs (`filelist`), in their order."""
 
 
 @dataclass(frozen=True)
-class IndexText:
-    """One index: its path below ``dists/<suite>``, its text in pieces, whether the plain file is written as well."""
+class Change:
+    """What happens to a suite: the ``packages`` (names) that it touches, all their entries ``before`` and ``after``.
 
-    path: str
-    pieces: tuple[bytes, ...]
-    plain: bool = True
-    forms: tuple[str, ...] = (".gz", ".xz", ".zst")
+    The entries are in index order.
+    """
+
+    packages: frozenset[str]
+    before: tuple[Entry, ...]
+    after: tuple[Entry, ...]
 
 
-def texts(
-    entries: Sequence[Entry], components: Sequence[str], architectures: Sequence[str], lists: Lists | None
-) -> Iterator[IndexText]:
-    """Yield every index of a suite; ``entries`` in index order; no Contents where ``lists`` is None."""
+@dataclass(frozen=True)
+class Packages:
+    """The entries of one component for one CPU."""
+
+    component: str
+    architecture: str
+    plain = True
+    forms = (".gz", ".xz", ".zst")
+
+    @property
+    def path(self) -> str:
+        """Where it lies below ``dists/<suite>``."""
+        return f"{self.component}/binary-{self.architecture}/Packages"
+
+    @property
+    def how(self) -> Cut:
+        """How it is cut into pieces."""
+        return Cut(PACKAGES_A_PIECE, stanzas)
+
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether ``entry`` stands in it."""
+        return entry.component == self.component and entry.architecture in (self.architecture, "all")
+
+    def whole(self, entries: Iterable[Entry], _lists: Lists) -> Named:
+        """Yield its text from all entries of the suite in index order."""
+        return ((entry.package.encode(), entry.stanza + b"\n") for entry in entries if self.holds(entry))
+
+    def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
+        """Return what ``change`` does to it, nothing where it stays as it is."""
+        return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The long descriptions of one component (Debian RepositoryFormat, Translation), each once."""
+
+    component: str
+    plain = True
+    forms = (".gz", ".xz", ".zst")
+
+    @property
+    def path(self) -> str:
+        """Where it lies below ``dists/<suite>``."""
+        return f"{self.component}/i18n/Translation-en"
+
+    @property
+    def how(self) -> Cut:
+        """How it is cut into pieces."""
+        return Cut(PACKAGES_A_PIECE, stanzas)
+
+    def whole(self, entries: Iterable[Entry], _lists: Lists) -> Named:
+        """Yield its text from all entries of the suite in index order."""
+        mine = (entry for entry in entries if entry.component == self.component)
+        for package, versions in groupby(mine, key=lambda entry: entry.package):
+            name = package.encode()
+            for description in dict.fromkeys(entry.description for entry in versions if entry.description):
+                text = b"Package: %s\nDescription-md5: %s\nDescription-en: %s\n\n"
+                yield name, text % (name, description_md5(description), description)
+
+    def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
+        """Return what ``change`` does to it, nothing where it stays as it is."""
+        return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Which package holds which file (Debian RepositoryFormat, Contents), of one component for one CPU."""
+
+    component: str
+    architecture: str
+    plain = False
+    forms = (".gz",)
+
+    @property
+    def path(self) -> str:
+        """Where it lies below ``dists/<suite>``, but for the suffix."""
+        return f"{self.component}/Contents-{self.architecture}"
+
+    @property
+    def how(self) -> Cut:
+        """How it is cut into pieces."""
+        return Cut(PATHS_A_PIECE, lines)
+
+    def whole(self, entries: Iterable[Entry], lists: Lists) -> Named:
+        """Yield its text from all entries of the suite."""
+        # A zero byte, which no path can hold, sorts before all that one can; one text each costs the least memory.
+        pairs = [b"%s\0%s" % (path, owner) for owner, paths in self._files(entries, lists) for path in paths]
+        pairs.sort()
+        split: Iterator[tuple[bytes, bytes, bytes]] = (pair.partition(b"\0") for pair in pairs)
+        for path, group in groupby(split, key=lambda parts: parts[0]):
+            yield path, _line(path, {parts[2] for parts in group})
+
+    def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
+        """Return what ``change`` does to it, nothing where it stays as it is."""
+        before, after = (_owners(self._files(some, lists)) for some in (change.before, change.after))
+        if before == after:
+            return {}
+        packages = {name.encode() for name in change.packages}
+
+        def edit(path: bytes) -> Edit:
+            def changed(line: bytes) -> bytes:
+                owners = set(line.rpartition(b"\t")[2].strip().split(b",")) if line else set()
+                others = {owner for owner in owners if owner.rpartition(b"/")[2] not in packages}
+                return _line(path, others | after.get(path, set()))
+
+            return changed
+
+        return {path: edit(path) for path in before.keys() | after.keys()}
+
+    def _files(self, entries: Iterable[Entry], lists: Lists) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield each package with its section, and the files of one version of it."""
+        mine = [e for e in entries if e.component == self.component and e.architecture in (self.architecture, "all")]
+        for entry, names in zip(mine, lists(mine), strict=True):
+            yield entry.section.encode() + b"/" + entry.package.encode(), names.split(b"\n")[:-1]
+
+
+Index = Packages | Translation | Contents
+
+
+def indices(components: Sequence[str], architectures: Sequence[str], *, contents: bool) -> Iterator[Index]:
+    """Yield every index of a suite."""
     for component in components:
-        mine = [entry for entry in entries if entry.component == component]
-        yield IndexText(f"{component}/i18n/Translation-en", _pieces(_translation(mine), PACKAGES_A_PIECE))
+        yield Translation(component)
         for architecture in architectures:
-            here = [entry for entry in mine if entry.architecture in (architecture, "all")]
-            stanzas = ((entry.package.encode(), entry.stanza + b"\n") for entry in here)
-            yield IndexText(f"{component}/binary-{architecture}/Packages", _pieces(stanzas, PACKAGES_A_PIECE))
-            if lists is not None:
-                lines = _contents(here, lists)
-                yield IndexText(
-                    f"{component}/Contents-{architecture}", _pieces(lines, PATHS_A_PIECE), plain=False, forms=(".gz",)
-                )
+            yield Packages(component, architecture)
+            if contents:
+                yield Contents(component, architecture)
 
 
-def _pieces(named: Iterable[tuple[bytes, bytes]], size: int) -> tuple[bytes, ...]:
-    """Join texts into pieces that begin at every name whose checksum is a multiple of ``size``."""
-    result: list[bytes] = []
-    piece: list[bytes] = []
-    last = b""
+def files(index: Index) -> list[str]:
+    """Return the files of an index: paths below ``dists/<suite>``."""
+    return [*([index.path] if index.plain else []), *(index.path + suffix for suffix in index.forms)]
+
+
+def stanzas(content: bytes) -> Named:
+    """Take the text of a Packages or Translation index apart: by package."""
+    for text in content.split(b"\n\n"):
+        if text:
+            yield text[9 : text.index(b"\n")], text + b"\n\n"
+
+
+def lines(content: bytes) -> Named:
+    """Take the text of a Contents index apart: by path."""
+    for line in content.split(b"\n")[:-1]:
+        yield line.rpartition(b"\t")[0], line + b"\n"
+
+
+def _replaced(before: Named, after: Named) -> dict[bytes, Edit]:
+    old, new = _joined(before), _joined(after)
+    return {name: _constant(new.get(name, b"")) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def _constant(text: bytes) -> Edit:
+    return lambda _old: text
+
+
+def _joined(named: Named) -> dict[bytes, bytes]:
+    result: dict[bytes, bytes] = {}
     for name, text in named:
-        if name != last:
-            last = name
-            if piece and not zlib.crc32(name) % size:
-                result.append(b"".join(piece))
-                piece = []
-        piece.append(text)
-    return (*result, b"".join(piece))
+        result[name] = result.get(name, b"") + text
+    return result
 
 
-def _translation(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the long descriptions (Debian RepositoryFormat, Translation), each once."""
-    known: set[tuple[str, bytes]] = set()
-    for entry in entries:
-        if entry.description and (entry.package, entry.description) not in known:
-            known.add((entry.package, entry.description))
-            name = entry.package.encode()
-            text = b"Package: %s\nDescription-md5: %s\nDescription-en: %s\n\n"
-            yield name, text % (name, entry.description_md5, entry.description)
+def _owners(files: Iterable[tuple[bytes, list[bytes]]]) -> dict[bytes, set[bytes]]:
+    result: dict[bytes, set[bytes]] = {}
+    for owner, paths in files:
+        for path in paths:
+            result.setdefault(path, set()).add(owner)
+    return result
 
 
-def _contents(entries: Iterable[Entry], lists: Lists) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the lines of a Contents index (Debian RepositoryFormat): a path and the packages that hold it."""
-    owners: dict[bytes, bytes] = {}
-    for entry in entries:
-        owner = entry.section.encode() + b"/" + entry.package.encode()
-        for path in lists[entry.sha256].split(b"\n"):
-            there = owners.setdefault(path, owner)
-            if there != owner and owner not in there.split(b","):
-                owners[path] = there + b"," + owner
-    owners.pop(b"", None)
-    for path in sorted(owners):
-        yield path, b"%s\t%s\n" % (path, owners[path])
+def _line(path: bytes, owners: set[bytes]) -> bytes:
+    """Return the line of a path, its packages by name; nothing where it has none."""
+    if not owners:
+        return b""
+    return b"%s\t%s\n" % (path, _joined_owners(owners))
 
 
-Pack = Callable[[str, tuple[bytes, ...]], bytes]
-"""Makes one compressed file (by its suffix) of pieces."""
-
-
-def files(index: IndexText, pack: Pack) -> Iterator[tuple[str, bytes]]:
-    """Yield an index's files: path below ``dists/<suite>`` and bytes."""
-    if index.plain:
-        yield index.path, b"".join(index.pieces)
-    for suffix in index.forms:
-        yield index.path + suffix, pack(suffix, index.pieces)
+def _joined_owners(owners: set[bytes]) -> bytes:
+    if len(owners) == 1:
+        return next(iter(owners))
+    parted = sorted((owner.rpartition(b"/")[2], owner) for owner in owners)
+    return b",".join(owner for _, owner in parted)

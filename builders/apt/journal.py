@@ -1,6 +1,7 @@
 """What a run is bringing into the repository: written before, gone after, so that a killed run's leavings are known."""
 
 import json
+import os
 from pathlib import Path
 
 from builders.apt.layout import Repository
@@ -19,9 +20,29 @@ def recover(repository: Path, state: Path) -> None:
     with told(place.path):
         # Never a .deb of an earlier publication: what lay in the pool before does not arrive (`stage`).
         for name in _listed(journal.read_text()) - published:
-            path = place.path / name
-            remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            if name.startswith("snapshots/"):
+                remove_tree(place.path / name)
+            else:
+                _discard(place, name, published)
         journal.unlink()
+
+
+def _discard(place: Repository, name: str, published: set[str]) -> None:
+    """Remove a file of the pool, or what lies in a folder of it and was not published before the run was killed."""
+    for folder, folders, files in os.walk(place.path / name, topdown=False):
+        beside = os.path.relpath(folder, place.path)
+        for file in files:
+            if f"{beside}/{file}" not in published:
+                os.unlink(f"{folder}/{file}")
+        for inner in folders:
+            if not any(os.scandir(f"{folder}/{inner}")):
+                os.rmdir(f"{folder}/{inner}")
+    path = place.path / name
+    if path.is_dir():
+        if not any(path.iterdir()):
+            path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def journal_file(state: Path) -> Path:

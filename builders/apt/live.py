@@ -1,11 +1,20 @@
 """Reading a publication: its Release and its entries, checked against each other before they are built upon."""
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
 
+from builders.apt.catalog import Catalog, Held, Outlines, held
+from builders.apt.compression import UNPACK
 from builders.apt.index import Entry, parse, parse_translation
+from builders.apt.indices import stanzas
 from builders.apt.layout import Repository
+from builders.apt.packer import Packer
+from builders.apt.pieces import Piece, place_of
 from builders.apt.release import Digest, Release, parse_release
 from builders.errors import PublishError
 from builders.products import DebFile
@@ -16,37 +25,131 @@ MEND = "restore the repository from a copy, or move it away and publish again"
 
 @dataclass(frozen=True)
 class Live:
-    """One publication of one suite; each entry once, whatever indices list it."""
+    """One publication of one suite, in ``folder``; each entry once, whatever indices list it.
+
+    Nothing but the Release is read before it is asked for. Reading an index raises PublishError where it is not what
+    the Release says: it must not be signed again.
+    """
 
     suite: str
     stamp: str
     release: Release
-    entries: tuple[Entry, ...]
+    release_sha256: str
+    folder: Path
+    catalog: Catalog | None = None
+    _contents: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry, from the indices themselves."""
+        descriptions: dict[bytes, bytes] = {}
+        for name in self._named("/Translation-en"):
+            descriptions |= parse_translation(self.content(name))
+        entries: dict[str, Entry] = {}
+        for name in self._named("/Packages"):
+            entries |= {e.filename: e for e in parse(self.content(name), str(self.folder / name), descriptions)}
+        return tuple(entries.values())
+
+    @property
+    def outlines(self) -> Mapping[str, Sequence[tuple[bytes, int, str]]] | None:
+        """The pieces of each index as they are remembered; None where they are not."""
+        return self.catalog.outlines if self.catalog else None
+
+    def held(self, filenames: Collection[str] | None = None) -> list[Held]:
+        """Return the .debs of the suite, or those of them that lie at ``filenames``."""
+        if self.catalog and self.outlines is not None:
+            return self.catalog.held(None if filenames is None else list(filenames))
+        return [held(entry) for entry in self.entries if filenames is None or entry.filename in filenames]
+
+    def crowded(self, most: int, packages: Collection[str]) -> list[Held]:
+        """Return the .debs of which the suite has more than ``most`` versions (`Held.kind`), and those of packages."""
+        if self.catalog and self.outlines is not None:
+            return self.catalog.crowded(most, packages)
+        return [held(entry) for entry in self.entries]
+
+    def components(self) -> Counter[str]:
+        """Return how many .debs each component has."""
+        if self.catalog and self.outlines is not None:
+            return self.catalog.components()
+        return Counter(entry.component for entry in self.entries)
+
+    def entries_of(self, packages: Collection[str]) -> list[Entry]:
+        """Return the entries of some packages; reads no more of the indices than it must."""
+        if self.outlines is None or len(packages) > sum(map(len, self.outlines.values())):
+            return [entry for entry in self.entries if entry.package in packages]
+        names = [name.encode() for name in packages]
+        descriptions: dict[bytes, bytes] = {}
+        for name in self._named("/Translation-en"):
+            descriptions |= parse_translation(self._of(name, names))
+        entries: dict[str, Entry] = {}
+        for name in self._named("/Packages"):
+            found = parse(self._of(name, names), str(self.folder / name), descriptions)
+            entries |= {entry.filename: entry for entry in found}
+        return list(entries.values())
+
+    def pieces(self, index: str, packer: Packer) -> list[Piece] | None:
+        """Return the pieces of an index, None where they are not known; those of Contents are kept packed."""
+        marks = (self.outlines or {}).get(index)
+        if marks is None:
+            return None
+        if index not in self.release.files:
+            packed = packer.kept(".gz", [sha256 for _, _, sha256 in marks])
+            if len(packed) < len({sha256 for _, _, sha256 in marks}):
+                return None
+            return [Piece(first, size, sha256, partial(UNPACK[".gz"], packed[sha256])) for first, size, sha256 in marks]
+        result, start, content = [], 0, self.content(index)
+        for first, size, sha256 in marks:
+            result.append(Piece(first, size, sha256, partial(_part, content, start, start + size)))
+            start += size
+        return result if start == len(content) else None
+
+    def outline(self, index: str) -> Outlines:
+        """Return what is remembered of an index, for the record of the publication that takes it over."""
+        marks = (self.outlines or {}).get(index, ())
+        return {index: [(first.decode(errors="surrogateescape"), size, sha256) for first, size, sha256 in marks]}
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of an index, found sound."""
+        if name not in self._contents:
+            self._contents[name] = _sound(self.folder / name, self.release.files[name])
+        return self._contents[name]
+
+    def _named(self, end: str) -> list[str]:
+        return [name for name in self.release.files if name.endswith(end)]
+
+    def _of(self, index: str, names: Sequence[bytes]) -> bytes:
+        """Return the texts of some packages in a plain index."""
+        content, wanted, texts = self.content(index), set(names), []
+        if marks := (self.outlines or {}).get(index):
+            starts = [0, *accumulate(size for _, size, _ in marks)]
+            places = {place_of([first for first, _, _ in marks], name) for name in names}
+            texts = [content[starts[place] : starts[place + 1]] for place in sorted(places)]
+        else:
+            texts = [content]
+        return b"".join(part for text in texts for name, part in stanzas(text) if name in wanted)
 
 
-def read_live(repository: Repository, suite: str) -> Live | None:
-    """Return a suite's live publication, None where there is none.
+def read_live(repository: Repository, suite: str, state: Path | None = None) -> Live | None:
+    """Return a suite's live publication, None where there is none; with what is remembered of it in ``state``.
 
-    Raises PublishError where an index is not what its Release says: it must not be signed again.
+    Raises PublishError where its Release is broken.
     """
     stamp = repository.live_stamp(suite)
-    return None if stamp is None else read_publication(repository, suite, stamp)
+    return None if stamp is None else read_publication(repository, suite, stamp, state)
 
 
-def read_publication(repository: Repository, suite: str, stamp: str) -> Live:
+def read_publication(repository: Repository, suite: str, stamp: str, state: Path | None = None) -> Live:
     """Return one of a suite's publications, live or not; raises PublishError as `read_live` does."""
-    release = read_release(repository, suite, stamp)
-    folder = repository.indices(suite, stamp)
-    descriptions: dict[bytes, bytes] = {}
-    for name in release.files:
-        if name.endswith("/Translation-en"):
-            descriptions |= parse_translation(_sound(folder / name, release.files[name]))
-    entries: dict[str, Entry] = {}
-    for name in release.files:
-        if name.endswith("/Packages"):
-            content = _sound(folder / name, release.files[name])
-            entries |= {entry.filename: entry for entry in parse(content, str(folder / name), descriptions)}
-    return Live(suite, stamp, release, tuple(entries.values()))
+    path = repository.indices(suite, stamp) / "Release"
+    with told(path):
+        content = path.read_bytes()
+    sha256 = digest_of(content).sha256
+    catalog = Catalog(state, suite, sha256) if state else None
+    return Live(suite, stamp, parse_release(content, str(path)), sha256, path.parent, catalog)
+
+
+def _part(content: bytes, start: int, end: int) -> bytes:
+    return content[start:end]
 
 
 def _sound(path: Path, digest: Digest) -> bytes:
@@ -64,7 +167,7 @@ def _sound(path: Path, digest: Digest) -> bytes:
 def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
     """Return the .debs that a suite's live publication names; none where nothing is published.
 
-    Raises PublishError as `read_live` does.
+    Raises PublishError where an index is not what its Release says.
     """
     place = Repository(repository.absolute())
     live = read_live(place, suite)

@@ -7,9 +7,10 @@ journal tells the next run what to discard.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from builders.apt import seen
+from builders.apt import catalog, seen
 from builders.apt.journal import journal_file, recover
 from builders.apt.layout import Repository, link_target
 from builders.apt.live import digest_of
@@ -31,8 +32,9 @@ def promote(staged: Staged, repository: Path) -> tuple[Publication, ...]:
     if staged.changed:
         _check_unmoved(staged, place)
         _publish(staged, place)
-    known = seen.recall(staged.state)
+    known = seen.recall(staged.state, [path for path, _ in staged.seen])
     seen.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
+    catalog.remember(staged.state, staged.news, staged.made)
     return tuple(_publication(staged, suite, place) for suite in staged.suites)
 
 
@@ -49,17 +51,35 @@ def _check_unmoved(staged: Staged, place: Repository) -> None:
 def _publish(staged: Staged, place: Repository) -> None:
     changed = [suite for suite in staged.suites if suite.changed]
     snapshots = [str(Path("snapshots", suite.suite, suite.stamp)) for suite in changed]
-    arriving = [*staged.pool, *snapshots]
+    arriving = [*_arriving(staged.pool, place), *snapshots]
     journal = journal_file(staged.state)
     write_whole(journal, json.dumps(arriving, indent=0))
     for name in (*arriving, *staged.root_files):
         move(staged.path / name, place.path / name)
-    indices = [path for name in snapshots for path in (place.path / name).rglob("*") if path.is_file()]
-    flush(place.path, [*indices, *(place.path / name for name in (*staged.pool, *staged.root_files))])
+    indices = [str(path) for name in snapshots for path in (place.path / name).rglob("*") if path.is_file()]
+    flush(place.path, [*indices, *(f"{place.path}/{name}" for name in (*staged.pool, *staged.root_files))])
     for suite in changed:
         point(place.live(suite.suite), link_target(suite.suite, suite.stamp))
     with told(journal):
         journal.unlink()
+
+
+def _arriving(pool: Iterable[str], place: Repository) -> list[str]:
+    """Return what to move so that ``pool`` is there: a folder that is new goes whole, by one rename."""
+    result: dict[str, None] = {}
+    there: dict[str, bool] = {}
+    for name in pool:
+        parts = name.split("/")
+        folders = ("/".join(parts[:depth]) for depth in range(2, len(parts)))
+        for folder in folders:
+            if folder not in there:
+                there[folder] = (place.path / folder).is_dir()
+            if not there[folder]:
+                result[folder] = None
+                break
+        else:
+            result[name] = None
+    return list(result)
 
 
 def _publication(staged: Staged, suite: StagedSuite, place: Repository) -> Publication:

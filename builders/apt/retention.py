@@ -7,10 +7,11 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
-from builders.apt.index import Entry, ordered
+from debian.debian_support import Version
+
+from builders.apt.catalog import Held
 from builders.apt.layout import STAMP, Repository
 from builders.apt.live import read_publication
 from builders.settings import Keep, Settings
@@ -30,28 +31,30 @@ class Rubbish:
     size: int
 
 
-def retained(entries: Iterable[Entry], keep: Keep, repository: Path) -> list[Entry]:
-    """Return the entries that ``keep`` leaves in a suite: per component, package and CPU."""
-    if keep.versions is None and keep.days is None:
-        return list(entries)
+def let_go(there: Iterable[Held], arriving: Iterable[Held], keep: Keep, repository: Path) -> list[Held]:
+    """Return what ``keep`` takes out of a suite that holds ``there`` and gets ``arriving``.
+
+    Versions are counted per component, package and CPU.
+    """
+    if not keep.limits:
+        return []
     newest = keep.versions or 1
-    result: list[Entry] = []
-    by_name = sorted(ordered(entries), key=_kind)
-    for _, group in groupby(by_name, key=_kind):
-        versions = list(group)
-        result += versions[-newest:]
-        result += [entry for entry in versions[:-newest] if keep.days and _age_days(repository, entry) < keep.days]
-    return result
+    groups: dict[tuple[str, str, str], dict[str, Held]] = {}
+    for deb in (*there, *arriving):
+        groups.setdefault(deb.kind, {})[deb.filename] = deb
+    older = [
+        deb
+        for group in groups.values()
+        if len(group) > newest
+        for deb in sorted(group.values(), key=lambda deb: Version(deb.version))[:-newest]
+    ]
+    return [deb for deb in older if not keep.days or _age_days(repository, deb.filename) >= keep.days]
 
 
-def _kind(entry: Entry) -> tuple[str, str, str]:
-    return entry.component, entry.package, entry.architecture
-
-
-def _age_days(repository: Path, entry: Entry) -> float:
+def _age_days(repository: Path, filename: str) -> float:
     """Return how long ago a .deb was published; one that is only arriving has no age."""
     try:
-        return (time.time() - (repository / entry.filename).stat().st_mtime) / DAY_S
+        return (time.time() - (repository / filename).stat().st_mtime) / DAY_S
     except OSError:
         return 0.0
 

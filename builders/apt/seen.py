@@ -8,23 +8,23 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.workspace import told
+from builders.apt import memory
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS seen (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT, filename TEXT) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS lists (sha256 TEXT PRIMARY KEY, names BLOB)",
 )
-INSERT = {
-    "seen": "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
-    "lists": "INSERT OR REPLACE INTO lists VALUES (?, ?)",
-}
+FEW = 64
+"""Up to so many .debs are looked up one by one."""
+QUERY = 500
+"""Lists asked for at once: SQLite bounds the parameters of a query."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A .deb as it was read: its identity on disk (`stamp`), its digest, and its path in the repository."""
 
@@ -38,64 +38,49 @@ def stamp(facts: os.stat_result) -> str:
     return f"{facts.st_dev}:{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
 
 
-def recall(state: Path) -> dict[str, Seen]:
-    """Return everything seen, by absolute path; nothing where the record is missing or broken."""
-    path = _file(state)
-    if not path.exists():
-        return {}
-    try:
-        with closing(sqlite3.connect(path)) as record:
-            rows = record.execute("SELECT path, stamp, sha256, filename FROM seen").fetchall()
-    except sqlite3.DatabaseError:
-        return {}
+def recall(state: Path, paths: Sequence[str] | None = None) -> dict[str, Seen]:
+    """Return what was seen, by absolute path, of ``paths`` or all; nothing where the record is missing or broken."""
+    query, file = "SELECT path, stamp, sha256, filename FROM seen", _file(state)
+    if paths is None or len(paths) > FEW:
+        rows = memory.rows(file, query)
+    else:
+        rows = [row for path in paths for row in memory.rows(file, f"{query} WHERE path = ?", (path,))]
     return {row[0]: Seen(*row[1:]) for row in rows}
 
 
-def recall_lists(state: Path) -> dict[str, bytes]:
-    """Return the files of .debs, as `filelist` gives them, by SHA-256; nothing where the record is broken."""
-    path = _file(state)
-    if not path.exists():
-        return {}
-    try:
-        with closing(sqlite3.connect(path)) as record:
-            rows = record.execute("SELECT sha256, names FROM lists")
-            return {sha256: zlib.decompress(names) for sha256, names in rows}
-    except (sqlite3.DatabaseError, zlib.error):
-        return {}
+def recall_lists(state: Path, wanted: Sequence[str]) -> dict[str, bytes]:
+    """Return the files of .debs, as `filelist` gives them, by SHA-256: those that are whole in the record."""
+    result: dict[str, bytes] = {}
+    for start in range(0, len(wanted), QUERY):
+        some = wanted[start : start + QUERY]
+        marks = ",".join("?" * len(some))
+        query = f"SELECT sha256, names FROM lists WHERE sha256 IN ({marks})"  # noqa: S608 - marks only
+        for sha256, names in memory.rows(_file(state), query, some):
+            with suppress(zlib.error):
+                result[sha256] = zlib.decompress(names)
+    return result
+
+
+def packed(names: bytes) -> bytes:
+    """Return the files of a .deb as the record keeps them."""
+    return zlib.compress(names, 1)
 
 
 def remember_lists(state: Path, lists: Mapping[str, bytes]) -> None:
-    """Add file lists to the record; raises DiskError."""
+    """Add packed file lists to the record; raises DiskError."""
     if lists:
-        _add(state, "lists", [(sha256, zlib.compress(names, 1)) for sha256, names in lists.items()])
+        memory.change(_file(state), SCHEMA, lambda database: _insert(database, "lists VALUES (?, ?)", lists.items()))
 
 
 def remember(state: Path, news: Iterable[tuple[str, Seen]]) -> None:
-    """Add to the record, in one transaction; a broken record is begun anew. Raises DiskError."""
+    """Add to the record, all or nothing; a broken record is begun anew. Raises DiskError."""
     rows = [(path, seen.stamp, seen.sha256, seen.filename) for path, seen in news]
     if rows:
-        _add(state, "seen", rows)
+        memory.change(_file(state), SCHEMA, lambda database: _insert(database, "seen VALUES (?, ?, ?, ?)", rows))
 
 
-def _add(state: Path, table: str, rows: Sequence[tuple[str | bytes, ...]]) -> None:
-    path = _file(state)
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write(path, table, rows)
-        except sqlite3.DatabaseError:
-            path.unlink(missing_ok=True)
-            try:
-                _write(path, table, rows)
-            except sqlite3.DatabaseError as error:
-                raise OSError(f"{path}: {error}") from error
-
-
-def _write(path: Path, table: str, rows: Sequence[tuple[str | bytes, ...]]) -> None:
-    with closing(sqlite3.connect(path)) as record, record:
-        for statement in SCHEMA:
-            record.execute(statement)
-        record.executemany(INSERT[table], rows)
+def _insert(database: sqlite3.Connection, into: str, rows: Iterable[tuple[object, ...]]) -> None:
+    database.executemany(f"INSERT OR REPLACE INTO {into}", rows)
 
 
 def _file(state: Path) -> Path:

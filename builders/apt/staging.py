@@ -1,33 +1,31 @@
 """Building the next publication aside: a whole repository to test, of which nothing is published yet."""
 
-import os
+import hashlib
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.apt import intake, layout, seen
-from builders.apt.archive import BadArchive
+from builders.apt import candidate, catalog, intake, layout, seen
+from builders.apt.candidate import Candidate
+from builders.apt.catalog import Held, News, held
 from builders.apt.changelogs import Changelogs
-from builders.apt.filelist import files_of
 from builders.apt.index import Entry
-from builders.apt.indices import Lists, Pack
-from builders.apt.intake import Known, Taken
+from builders.apt.intake import Taken
 from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import SigningKey
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
-from builders.apt.live import MEND, Live, digest_of, read_live, read_release
-from builders.apt.packer import Packer
+from builders.apt.live import Live, read_live
 from builders.apt.page import PAGE, page
-from builders.apt.retention import publications_naming, retained
+from builders.apt.retention import let_go, publications_naming
 from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text, suite_of
-from builders.apt.tree import link, make_folder, move, point, settle, write_file
 from builders.debfile import sha256_of
 from builders.errors import PublishError
 from builders.log import Log
 from builders.products import DebFile
-from builders.settings import Settings
+from builders.settings import Keep, Settings
 from builders.workspace import remove_tree, told
 
 FUTURE_S = 10
@@ -53,8 +51,8 @@ class StagedSuite:
 class Staged:
     """A candidate repository at ``path``, whole for its suites; the published folder itself where nothing is new.
 
-    ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``; ``state`` and
-    ``seen`` are what `promote` records for the next run.
+    ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``; ``state``, ``seen``,
+    ``news`` and ``made`` are what `promote` records for the next run.
     """
 
     path: Path
@@ -65,23 +63,12 @@ class Staged:
     key_expires: int | None
     state: Path
     seen: tuple[tuple[str, seen.Seen], ...]
+    news: tuple[News, ...]
+    made: Mapping[str, str]
 
     @property
     def changed(self) -> bool:
         return bool(self.root_files) or any(suite.changed for suite in self.suites)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """What is to be written: ``suites`` whole, of them ``changed`` anew, and the files ``root`` by name."""
-
-    published: Repository
-    staging: Repository
-    suites: Sequence[NextSuite]
-    changed: Sequence[NextSuite]
-    root: Mapping[str, bytes]
-    pack: Pack
-    lists: Lists | None
 
 
 def stage(
@@ -116,7 +103,7 @@ def stage(
     place = Repository(repository.absolute())
     _check(debs, settings, date)
     recover(place.path, state)
-    lives = {name: live for name in place.suites() if (live := read_live(place, name))}
+    lives = {name: live for name in place.suites() if (live := read_live(place, name, state))}
     taken = _take(place, debs, lives, staging=staging, settings=settings, state=state)
     root = _root_files(place, debs, settings, key)
     if KEYRING in root:
@@ -125,59 +112,92 @@ def stage(
         taken = {name: taken.get(name, []) for name in debs}
     suites = []
     for name in debs:
-        live = lives.get(name)
-        given = _phased([item.entry for item in taken[name]], live, phase)
-        wanted = _wanted(place, live, given, (instead or {}).get(name), settings)
-        suites.append(next_suite(settings, name, live, wanted, date=date, signers=key.fingerprints))
+        new = _phased(_entries(taken[name], name, lives), phase)
+        given = [item.held for item in taken[name]]
+        if instead and name in instead:
+            come, gone = _replaced(lives.get(name), instead[name], given, new)
+        else:
+            come, gone = new, _gone(place, lives.get(name), given, new, settings.repository.keep)
+        suites.append(next_suite(settings, name, lives.get(name), come, gone=gone, date=date, signers=key.fingerprints))
     rest = [suite_of(settings, live, key.fingerprints) for name, live in lives.items() if name not in debs]
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in taken.values() for item in items]
-    changelogs = Changelogs(state, {item.entry.sha256: item.copy for item in everything if item.copy})
-    root |= _other_root({PAGE: page(settings, place.path, [*suites, *rest], key, changelogs)}, place)
+    changelogs = Changelogs(state, {item.held.sha256: item.copy for item in everything if item.copy})
+    text = _page(place, [*suites, *rest], settings, key, state=state, changelogs=changelogs, changed=bool(changed))
+    root |= _other_root({PAGE: text} if text else {}, place)
+    news: list[News] = []
     if changed or root:
-        packer = Packer(state)
-        lists = _file_lists(place, changed, everything, state) if settings.repository.contents else None
-        _write(_Candidate(place, Repository(staging), suites, changed, root, packer.pack, lists), everything, key)
-        packer.save()
+        work = Candidate(place, Repository(staging), suites, changed, root, state)
+        news = candidate.write(work, everything, key)
         _tell_dates(changed, date, log)
     remove_tree(_incoming(staging))
+    news += [_rediscovered(live) for live in lives.values() if live.outlines is None and live.suite not in _named(news)]
     return Staged(
         path=staging if changed or root else place.path,
         suites=tuple(_staged(place, suite, taken[suite.name], suite in changed) for suite in suites),
-        pool=tuple(sorted({item.entry.filename for item in everything if item.copy})),
+        pool=tuple(sorted({item.held.filename for item in everything if item.copy})),
         root_files=tuple(root),
         key_fingerprint=key.fingerprint,
         key_expires=key.expires,
         state=state,
-        seen=tuple(_memory(item) for item in everything),
+        seen=tuple((item.source, seen.Seen(item.stamp, item.held.sha256, item.held.filename)) for item in everything),
+        news=tuple(news),
+        made={PAGE: _recipe(_releases([*suites, *rest], news), hashlib.sha256(text).hexdigest(), settings, key)}
+        if text
+        else {},
     )
 
 
-def _phased(given: Iterable[Entry], live: Live | None, phase: int) -> list[Entry]:
-    """Return ``given`` with the suite's own phases: what is there keeps its own, what is new gets ``phase``.
-
-    The keyring reaches every board at once.
-    """
-    there = {entry.filename: entry for entry in live.entries} if live else {}
-    new = [entry.phased(100 if entry.package == KEYRING_PACKAGE else phase) for entry in given]
-    return [there.get(entry.filename, entry) for entry in new]
+def _named(news: Iterable[News]) -> set[str]:
+    return {one.suite for one in news}
 
 
-def _wanted(
-    place: Repository, live: Live | None, given: Sequence[Entry], instead: Sequence[Entry] | None, settings: Settings
-) -> list[Entry]:
-    """Return what a suite is to hold, each path once."""
-    if instead is not None:
-        return [*instead, *given]
-    everything = {entry.filename: entry for entry in (*(live.entries if live else ()), *given)}
-    kept = retained(everything.values(), settings.repository.keep, place.path)
-    for lost in set(given) - set(kept):
-        raise PublishError(
-            f"{lost} would go at once: newer versions of it fill what repository.keep leaves",
-            f"repository.keep in reef.yml: {settings.repository.keep}",
-            "publish a newer version, or raise versions or days there",
-        )
-    return kept
+def _rediscovered(live: Live) -> News:
+    """Return what is to be remembered of a publication of which the record says nothing."""
+    return News(live.suite, live.release_sha256, {}, (), tuple(live.held()), whole=True)
+
+
+def _entries(taken: Sequence[Taken], name: str, lives: Mapping[str, Live]) -> list[Entry]:
+    """Return the entries of what was given and the suite ``name`` does not hold yet."""
+    live = lives.get(name)
+    present = {deb.filename for deb in live.held({item.held.filename for item in taken})} if live else set()
+    new = {item.held.filename: item for item in taken if item.held.filename not in present}
+    elsewhere = {item.held.package for item in new.values() if item.entry is None}
+    known = {e.filename: e for other in lives.values() for e in other.entries_of(elsewhere)} if elsewhere else {}
+    return [item.entry or known[path] for path, item in new.items()]
+
+
+def _phased(entries: Iterable[Entry], phase: int) -> list[Entry]:
+    """Return what is new in a suite with its phase; the keyring reaches every board at once."""
+    return [entry.phased(100 if entry.package == KEYRING_PACKAGE else phase) for entry in entries]
+
+
+def _replaced(
+    live: Live | None, instead: Sequence[Entry], given: Sequence[Held], new: Sequence[Entry]
+) -> tuple[list[Entry], list[Held]]:
+    """Return the entries that come and the .debs that go where a suite is to hold ``instead`` and what was given."""
+    there = {entry.filename: entry for entry in (live.entries if live else ())}
+    wanted = {entry.filename: entry for entry in (*new, *instead)}
+    wanted |= {deb.filename: there[deb.filename] for deb in given if deb.filename not in wanted}
+    gone = [held(entry) for path, entry in there.items() if path not in wanted]
+    return [entry for path, entry in wanted.items() if there.get(path) != entry], gone
+
+
+def _gone(place: Repository, live: Live | None, given: Sequence[Held], new: Sequence[Entry], keep: Keep) -> list[Held]:
+    """Return what ``keep`` lets go; raises PublishError where that is something given."""
+    if not keep.limits:
+        return []
+    there = live.crowded(keep.versions or 1, {deb.package for deb in given}) if live else []
+    result = let_go(there, [held(entry) for entry in new], keep, place.path)
+    paths = {deb.filename for deb in given}
+    for lost in result:
+        if lost.filename in paths:
+            raise PublishError(
+                f"{lost} would go at once: newer versions of it fill what repository.keep leaves",
+                f"repository.keep in reef.yml: {keep}",
+                "publish a newer version, or raise versions or days there",
+            )
+    return result
 
 
 def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
@@ -203,14 +223,25 @@ def _take(
     settings: Settings,
     state: Path,
 ) -> dict[str, list[Taken]]:
-    published = [entry for live in lives.values() for entry in live.entries]
-    known = Known(seen.recall(state), {entry.filename: entry for entry in published})
     given = [(name, deb) for name, items in debs.items() for deb in items]
-    read = intake.take([deb for _, deb in given], _incoming(staging), settings.repository.component, known)
+
+    def find(filenames: list[str]) -> dict[str, Held]:
+        return {deb.filename: deb for live in lives.values() for deb in live.held(filenames)} if filenames else {}
+
+    paths = [str(intake.path_of(deb).absolute()) for _, deb in given]
+    found = intake.unchanged([deb for _, deb in given], seen.recall(state, paths), find)
+    fresh = [deb for (_, deb), item in zip(given, found, strict=True) if item is None]
+    read: list[Taken] = []
+    for some in intake.take(fresh, _incoming(staging), settings.repository.component):
+        # Kept already, though nothing may come of it: together they would fill the memory.
+        seen.remember_lists(state, {item.held.sha256: item.files for item in some if item.files is not None})
+        read += (replace(item, files=None) for item in some)
+    packages = {item.held.package for item in read}
+    published = [entry for live in lives.values() for entry in live.entries_of(packages)] if packages else []
+    settled = iter([_pooled(place, item) for item in intake.settled(read, published)])
     result: dict[str, list[Taken]] = {name: [] for name in debs}
-    settled = [_pooled(place, item) for item in intake.settled(read, published)]
-    for (name, _), item in zip(given, settled, strict=True):
-        result[name].append(item)
+    for (name, _), item in zip(given, found, strict=True):
+        result[name].append(item or next(settled))
     return result
 
 
@@ -219,18 +250,18 @@ def _pooled(place: Repository, item: Taken) -> Taken:
 
     Raises PublishError where that has other bytes and a publication names it.
     """
-    path = place.path / item.entry.filename
+    path = place.path / item.held.filename
     if item.copy is None or not path.is_file():
         return item
     digest = sha256_of(path)
-    if digest == item.entry.sha256:
+    if digest == item.held.sha256:
         return replace(item, copy=None)
-    names = publications_naming(place, item.entry.filename)
+    names = publications_naming(place, item.held.filename)
     if not names:
         return item  # a killed run left it, and nobody ever saw it
     raise PublishError(
-        f"{item.entry} was published before with other bytes",
-        f"published sha256 {digest} in {', '.join(names)}\ngiven sha256     {item.entry.sha256} {item.source}",
+        f"{item.held} was published before with other bytes",
+        f"published sha256 {digest} in {', '.join(names)}\ngiven sha256     {item.held.sha256} {item.source}",
         "raise the recipe's revision: a published version never changes",
     )
 
@@ -267,131 +298,36 @@ def _tell_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
             )
 
 
-def _write(work: _Candidate, taken: Iterable[Taken], key: SigningKey) -> None:
-    date = max(suite.date for suite in work.suites)
-    for item in taken:
-        if item.copy:
-            settle(item.copy, date)  # retention counts from here
-            move(item.copy, work.staging.path / item.entry.filename)
-    if work.published.pool.is_dir():
-        make_folder(work.staging.pool)
-        _link_pool(work.published.pool, work.staging.pool)
-    for suite in work.suites:
-        if suite in work.changed:
-            _write_suite(work, suite, key)
-        elif suite.live:
-            _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
-    _write_root(work, date)
+def _page(
+    place: Repository, suites: Sequence[NextSuite], settings: Settings, key: SigningKey, *,
+    state: Path, changelogs: Changelogs, changed: bool,
+) -> bytes:  # fmt: skip
+    """Return the page for people; nothing where the one that is there was made of the same."""
+    if not changed:
+        path = place.path / PAGE
+        known = catalog.recipe(state, PAGE)
+        if path.is_file() and known == _recipe(_releases(suites), sha256_of(path), settings, key):
+            return b""
+    return page(settings, place.path, suites, key, changelogs)
 
 
-def _write_root(work: _Candidate, date: int) -> None:
-    """Put the files at the root in place: the new ones, and those that stay."""
-    for name, content in work.root.items():
-        write_file(work.staging.path / name, content, date)
-    for path in work.published.path.iterdir() if work.published.path.is_dir() else ():
-        if path.is_file():
-            link(path, work.staging.path / path.name)
+def _releases(suites: Sequence[NextSuite], news: Iterable[News] = ()) -> dict[str, str]:
+    """Return the digest of every suite's Release, as it will be where ``news`` tells."""
+    live = {suite.name: suite.live.release_sha256 for suite in suites if suite.live}
+    return live | {one.suite: one.release for one in news}
 
 
-def _link_pool(published: Path, staged: Path) -> None:
-    """Let a candidate's pool lead to the published one: by folder where nothing new lies in it, else file by file.
-
-    The links are absolute: whoever looks at the candidate from inside a root needs the published pool at its place.
-    """
-    with told(published), os.scandir(published) as found:
-        for item in found:
-            target = staged / item.name
-            if not item.is_dir(follow_symlinks=False):
-                link(Path(item.path), target)
-            elif target.is_dir():
-                _link_pool(Path(item.path), target)
-            else:
-                make_folder(staged)
-                target.symlink_to(item.path)
-
-
-def _file_lists(place: Repository, suites: Iterable[NextSuite], taken: Iterable[Taken], state: Path) -> Lists:
-    """Return the files of every .deb in ``suites``, and remember those read now: each is read once."""
-    known = seen.recall_lists(state)
-    fresh = {item.entry.sha256: item.files for item in taken if item.files is not None}
-    for entry in {entry for suite in suites for entry in suite.entries}:
-        if entry.sha256 not in known and entry.sha256 not in fresh:
-            path = place.path / entry.filename
-            try:
-                fresh[entry.sha256] = files_of(path)
-            except (OSError, BadArchive) as error:
-                raise PublishError(f"cannot read the published {path}", str(error), MEND) from error
-    seen.remember_lists(state, {sha256: names for sha256, names in fresh.items() if sha256 not in known})
-    return {**known, **fresh}
-
-
-def _write_suite(work: _Candidate, suite: NextSuite, key: SigningKey) -> None:
-    place, candidate = work.published, work.staging
-    folder = candidate.indices(suite.name, suite.stamp)
-    digests = {}
-    for name, content in suite.index_files(work.pack, work.lists):
-        write_file(folder / name, content, suite.date)
-        digests[name] = digest_of(content)
-        _link_by_hash(folder / name, folder / name, digests[name].sha256)
-    release = folder / "Release"
-    write_file(release, suite.release(digests), suite.date)
-    key.sign(release, date=suite.date)
-    for name in ("InRelease", "Release.gpg"):
-        with told(folder):
-            (folder / name).chmod(0o644)
-            os.utime(folder / name, (suite.date, suite.date))
-    _keep_generations(place, candidate, suite)
-    point(candidate.snapshot(suite.name, suite.stamp) / "pool", "../../../pool")
-    point(candidate.live(suite.name), suite.link)
-
-
-def _link_by_hash(source: Path, beside: Path, sha256: str) -> None:
-    folder = beside.parent / "by-hash" / "SHA256"
-    make_folder(folder)
-    link(source, folder / sha256)
-
-
-def _keep_generations(place: Repository, candidate: Repository, suite: NextSuite) -> None:
-    """Link the index files of earlier publications by hash (Debian RepositoryFormat, Acquire-By-Hash)."""
-    if suite.live is None:
-        return
-    stamps = [stamp for stamp in place.stamps(suite.name) if stamp <= suite.live.stamp]
-    folder = candidate.indices(suite.name, suite.stamp)
-    older = suite.settings.repository.generations - 1
-    for stamp in stamps[-older:] if older else ():
-        old = place.indices(suite.name, stamp)
-        for name, digest in read_release(place, suite.name, stamp).files.items():
-            _link_by_hash(old / name, folder / name, digest.sha256)
-
-
-def _link_snapshot(place: Repository, candidate: Repository, suite: str, stamp: str) -> None:
-    source = place.snapshot(suite, stamp)
-    for path in sorted(source.rglob("*")):
-        target = candidate.snapshot(suite, stamp) / path.relative_to(source)
-        if path.is_symlink():
-            point(target, os.readlink(path))
-        elif path.is_dir():
-            make_folder(target)
-        else:
-            link(path, target)
-    point(candidate.live(suite), layout.link_target(suite, stamp))
+def _recipe(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:
+    here = Path(__file__).parent
+    sources = [sha256_of(path) for path in (*sorted(here.glob("page.*")), here / "changelogs.py")]
+    facts = [sorted(releases.items()), page_sha256, settings.model_dump_json(), key.fingerprints, key.expires, sources]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _staged(place: Repository, suite: NextSuite, taken: Iterable[Taken], changed: bool) -> StagedSuite:
     before = suite.live.stamp if suite.live else None
+    found = (item.held for item in taken)
     debs = tuple(
-        DebFile(
-            place.path / item.entry.filename,
-            item.entry.package,
-            item.entry.version,
-            item.entry.architecture,
-            item.entry.size,
-            item.entry.sha256,
-        )
-        for item in taken
+        DebFile(place.path / d.filename, d.package, d.version, d.architecture, d.size, d.sha256) for d in found
     )
     return StagedSuite(suite.name, before, suite.stamp if changed or before is None else before, debs)
-
-
-def _memory(item: Taken) -> tuple[str, seen.Seen]:
-    return str(item.source), seen.Seen(item.stamp, item.entry.sha256, item.entry.filename)

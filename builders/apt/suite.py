@@ -1,14 +1,19 @@
 """What a suite's next publication holds, worked out without touching a disk."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from builders.apt.catalog import Held
 from builders.apt.index import Entry, ordered
-from builders.apt.indices import Lists, Pack, files, texts
+from builders.apt.indices import Change, Index, Lists, files, indices
 from builders.apt.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING, link_target, stamp_of
 from builders.apt.live import Live
+from builders.apt.packer import Packer
+from builders.apt.pieces import Piece, cut, spliced
 from builders.apt.release import Digest, Release, release_fields
 from builders.arch import ARCHITECTURES
 from builders.errors import PublishError
@@ -19,16 +24,36 @@ URL = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
 
 @dataclass(frozen=True)
 class NextSuite:
-    """A suite as it would be: the live publication it follows, its Release date and its entries in index order."""
+    """A suite as it would be: the live publication it follows, its Release date, the .debs that go and that come.
+
+    An entry that comes takes the place of the one with its path.
+    """
 
     name: str
     live: Live | None
     date: int
     architectures: tuple[str, ...]
     components: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    come: tuple[Entry, ...]
+    gone: tuple[Held, ...]
     settings: Settings
     signers: tuple[str, ...] = ()
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry in index order; reads the whole live publication."""
+        return tuple(self._changed(self.live.entries if self.live else ()))
+
+    @cached_property
+    def change(self) -> Change:
+        """What happens to the packages that come and go."""
+        packages = frozenset({deb.package for deb in self.come} | {deb.package for deb in self.gone})
+        before = self.live.entries_of(packages) if self.live else []
+        return Change(packages, tuple(ordered(before)), tuple(self._changed(before)))
+
+    def _changed(self, before: Iterable[Entry]) -> list[Entry]:
+        lost = {deb.filename for deb in self.come} | {deb.filename for deb in self.gone}
+        return ordered([*(entry for entry in before if entry.filename not in lost), *self.come])
 
     @property
     def stamp(self) -> str:
@@ -70,15 +95,25 @@ class NextSuite:
             {**fields, "Date": "", "Valid-Until": str("Valid-Until" in fields)}
             for fields in (self.fields(), self.live.release.fields)
         ]
-        return dateless[0] != dateless[1] or set(self.entries) != set(self.live.entries)
+        return dateless[0] != dateless[1] or bool(self.come or self.gone)
 
-    def index_files(self, pack: Pack, lists: Lists | None) -> Iterator[tuple[str, bytes]]:
-        """Yield each index file's path below ``dists/<suite>`` and its bytes, made by ``pack``.
+    def indices(self) -> Iterator[Index]:
+        """Yield every index of the suite."""
+        return indices(self.components, self.architectures, contents=self.settings.repository.contents)
 
-        ``lists`` are the files of each .deb, for Contents; None writes none.
-        """
-        for index in texts(self.entries, self.components, self.architectures, lists):
-            yield from files(index, pack)
+    def pieces(self, index: Index, packer: Packer, lists: Lists) -> list[Piece] | None:
+        """Return the text of an index, of which only what changes is made anew; None where it stays as it is."""
+        known = self.live is not None and index.path in (self.live.outlines or {})
+        edits = index.edits(self.change, lists) if known else {}
+        if known and not edits and self._files_there(index):
+            return None
+        old = self.live.pieces(index.path, packer) if self.live and known else None
+        if old is None:
+            return cut(index.whole(self.entries, lists), index.how)
+        return spliced(old, edits, index.how)
+
+    def _files_there(self, index: Index) -> bool:
+        return self.live is not None and set(files(index)) <= set(self.live.release.files)
 
     def release(self, digests: Mapping[str, Digest]) -> bytes:
         """Return the Release file over files with ``digests`` by path."""
@@ -86,18 +121,20 @@ class NextSuite:
 
 
 def next_suite(
-    settings: Settings, name: str, live: Live | None, wanted: Iterable[Entry], *, date: int, signers: Iterable[str] = ()
-) -> NextSuite:
-    """Return the publication of ``wanted`` that follows ``live``, dated after it (``date`` in seconds since 1970)."""
-    entries = {entry.filename: entry for entry in wanted}
-    components = {settings.repository.component} | {entry.component for entry in entries.values()}
+    settings: Settings, name: str, live: Live | None, come: Iterable[Entry], *,
+    gone: Iterable[Held] = (), date: int, signers: Iterable[str] = (),
+) -> NextSuite:  # fmt: skip
+    """Return the publication that follows ``live``, dated after it (``date`` in seconds since 1970)."""
+    new = {entry.filename: entry for entry in come}
+    old = tuple(gone)
     return NextSuite(
         name,
         live,
         max(date, live.release.date + 1) if live else date,
-        _architectures(settings, name, live, entries.values()),
-        tuple(sorted(components, key=lambda component: (component == DEBUG_COMPONENT, component))),
-        tuple(ordered(entries.values())),
+        _architectures(settings, name, live, new.values()),
+        _components(settings, live, new.values(), old),
+        tuple(new.values()),
+        old,
         settings,
         tuple(signers),
     )
@@ -105,7 +142,16 @@ def next_suite(
 
 def suite_of(settings: Settings, live: Live, signers: Iterable[str]) -> NextSuite:
     """Return a published suite as it stays."""
-    return next_suite(settings, live.suite, live, live.entries, date=live.release.date, signers=signers)
+    return next_suite(settings, live.suite, live, (), date=live.release.date, signers=signers)
+
+
+def _components(settings: Settings, live: Live | None, come: Iterable[Entry], gone: Iterable[Held]) -> tuple[str, ...]:
+    """Return the components to write indices for: the settings' own, and those that hold something."""
+    there = live.components() if live else Counter[str]()
+    there.subtract(Counter(deb.component for deb in gone))
+    found = {settings.repository.component} | {entry.component for entry in come}
+    found |= {component for component, count in there.items() if count > 0}
+    return tuple(sorted(found, key=lambda component: (component == DEBUG_COMPONENT, component)))
 
 
 def _architectures(settings: Settings, name: str, live: Live | None, entries: Iterable[Entry]) -> tuple[str, ...]:

@@ -14,15 +14,24 @@ FEW = 64
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path | str) -> None:
     """Make a folder and those above it, mode 0755 whatever the umask; raises DiskError."""
-    if path.is_dir():
+    if not os.path.isdir(path):
+        with told(Path(path)):
+            _make(os.fspath(path))
+
+
+def _make(path: str) -> None:
+    try:
+        os.mkdir(path)
+    except FileNotFoundError:
+        _make(os.path.dirname(path))
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
         return
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    with told(path):
-        path.mkdir(parents=True, exist_ok=True)
-        for folder in missing:
-            folder.chmod(0o755)
+    os.chmod(path, 0o755)  # noqa: S103 - for everybody to read
 
 
 def write_file(path: Path, content: bytes, date: int) -> None:
@@ -85,13 +94,14 @@ def point(link_path: Path, target: str) -> None:
         beside.replace(link_path)
 
 
-def flush(root: Path, files: Collection[Path]) -> None:
+def flush(root: Path, files: Collection[str]) -> None:
     """Return when ``files``, all below ``root``, and the folders that hold them are on the disk; raises DiskError."""
     if len(files) > FEW:
         process.run(["sync", "--file-system", str(root)])
         return
+    folders = {str(folder) for file in files for folder in Path(file).parents if folder.is_relative_to(root)}
     with told(root):
-        for path in {*files, *(file.parent for file in files)}:
+        for path in (*files, *sorted(folders)):
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(handle)

@@ -1,18 +1,19 @@
 """Verifying a repository as a stranger would: from the public key alone, everything that Release leads to."""
 
-import hashlib
+import os
 import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from builders import process
+from builders.apt import seen
 from builders.apt.compression import UNPACK, UNPACK_ERRORS
 from builders.apt.index import Entry, parse
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.live import digest_of
+from builders.apt.proof import Proof
 from builders.apt.release import Release, parse_release
 from builders.debfile import sha256_of
 from builders.errors import PublishError
@@ -36,26 +37,29 @@ class Verified:
     fingerprints: tuple[str, ...]
 
 
-def verify(repository: Path, suite: str, keyring: Path | None = None) -> Verified:
+def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Proof | None = None) -> Verified:
     """Check a suite of a repository folder against ``keyring`` (binary form), by default the one at its root.
 
     Both signatures, Release against InRelease, the size and SHA-256 of each file that Release names, the set of
     files around it, by-hash names, each compressed index against the plain one, and size and SHA-256 of each .deb.
-    Raises PublishError naming the first thing that is wrong.
+    With a ``proof`` what it knows is not hashed or unpacked again, and what is found goes there. Raises PublishError
+    naming the first thing that is wrong.
     """
+    known = proof or Proof()
     folder = repository / "dists" / checked("suite name", suite, SUITE)
     fingerprints = _signatures(folder, (keyring or repository / KEYRING).absolute())
     release = parse_release(_read(folder / "Release"), str(folder / "Release"))
     if release.fields["Suite"] != suite:
         raise _wrong(folder / "Release", f"it is for {release.fields['Suite']}, not {suite}")
     _file_set(folder, release)
-    entries: dict[str, Entry] = {}
-    for name in release.files:
-        plain = _index(folder, name, release)
-        if name.endswith("/Packages"):
-            entries |= {entry.filename: entry for entry in parse(plain, str(folder / name))}
     with ThreadPoolExecutor() as pool:
-        list(pool.map(partial(_deb, repository), entries.values()))
+        list(pool.map(lambda name: _index(folder, name, release, known), release.files))
+        entries: dict[str, Entry] = {}
+        for name in release.files:
+            if name.endswith("/Packages"):
+                entries |= {entry.filename: entry for entry in parse(_read(folder / name), str(folder / name))}
+        list(pool.map(lambda entry: _deb(repository, entry, known), entries.values()))
+    known.save()
     return Verified(suite, len(release.files), len(entries), fingerprints)
 
 
@@ -109,24 +113,33 @@ def _file_set(folder: Path, release: Release) -> None:
     named = {name for name in lying if "/by-hash/" not in name} - set(SIGNED)
     if strange := sorted(named - set(release.files)):
         raise _wrong(folder / strange[0], "Release does not name it")
-    for name in lying - named - set(SIGNED):
+    hashed: dict[tuple[int, int], str] = {}
+    for name in sorted(lying - named - set(SIGNED)):
         path = folder / name
-        if sha256_of(path) != path.name:
+        facts = path.stat()
+        # Generations share files by links: each is read once.
+        digest = hashed.setdefault((facts.st_dev, facts.st_ino), "") or sha256_of(path)
+        hashed[facts.st_dev, facts.st_ino] = digest
+        if digest != path.name:
             raise _wrong(path, "its bytes are not those of its name")
 
 
-def _index(folder: Path, name: str, release: Release) -> bytes:
-    """Return an index file's plain content after checking it, its by-hash twin and its plain form."""
+def _index(folder: Path, name: str, release: Release, known: Proof) -> None:
+    """Check an index file, its by-hash twin and its plain form."""
     path, digest = folder / name, release.files[name]
     content = _read(path)
     if digest_of(content) != digest:
         raise _wrong(path, f"Release says {digest}\nfound        {digest_of(content)}")
     if not (path.parent / "by-hash" / "SHA256" / digest.sha256).is_file():
         raise _wrong(path, f"by-hash/SHA256/{digest.sha256} is missing beside it")
-    plain = _plain(path, content)
-    if digest_of(plain) != release.files.get(name.removesuffix(path.suffix), digest_of(plain)):
+    plain = release.files.get(name.removesuffix(path.suffix))
+    if path.suffix not in UNPACK or (plain and known.knows_text(digest.sha256, plain.sha256)):
+        return
+    unpacked = digest_of(_plain(path, content))
+    if plain and unpacked != plain:
         raise _wrong(path, "it does not unpack to what the plain index holds")
-    return plain
+    if plain:
+        known.found_text(digest.sha256, plain.sha256)
 
 
 def _plain(path: Path, content: bytes) -> bytes:
@@ -136,19 +149,21 @@ def _plain(path: Path, content: bytes) -> bytes:
         raise _wrong(path, f"it does not unpack: {error}") from error
 
 
-def _deb(repository: Path, entry: Entry) -> None:
-    path = repository / entry.filename
-    if not path.is_file():
-        raise _wrong(path, f"the index names it for {entry}, but it is missing")
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    if (size, digest.hexdigest()) != (entry.size, entry.sha256):
+def _deb(repository: Path, entry: Entry, known: Proof) -> None:
+    path = f"{repository}/{entry.filename}"
+    try:
+        facts = os.stat(path)
+    except OSError as error:
+        raise _wrong(Path(path), f"the index names it for {entry}, but it is missing") from error
+    stamp = seen.stamp(facts)
+    if facts.st_size == entry.size and known.knows_file(entry.filename, stamp, entry.sha256):
+        return
+    digest = sha256_of(Path(path))
+    if (facts.st_size, digest) != (entry.size, entry.sha256):
         raise _wrong(
-            path, f"the index says {entry.size} bytes, {entry.sha256}\nfound {size} bytes, {digest.hexdigest()}"
+            Path(path), f"the index says {entry.size} bytes, {entry.sha256}\nfound {facts.st_size} bytes, {digest}"
         )
+    known.found_file(entry.filename, stamp, digest)
 
 
 def _read(path: Path) -> bytes:

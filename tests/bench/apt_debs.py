@@ -5,7 +5,12 @@ import io
 import lzma
 import random
 import tarfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+
+XZ = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 16}]
+"""As dpkg-deb packs, with a dictionary that fits: setting up a large one would take most of the time."""
 
 
 def ar_member(name: str, content: bytes) -> bytes:
@@ -23,10 +28,16 @@ def tar_of(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def name_of(number: int) -> str:
+    """Return a package's name; they spread over the pool's folders as Debian's do."""
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return f"{'lib' if number % 4 == 0 else ''}{chr(ord('a') + int(digest[8:12], 16) % 26)}-{digest[:8]}"
+
+
 def make(folder: Path, number: int, version: str = "1.0-1") -> Path:
     """Write one .deb of about ten files and return it."""
     chance = random.Random(number)
-    name = f"bench-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}"
+    name = name_of(number)
     words = " ".join(chance.choice(("fast", "small", "library", "tool", "for", "boards", "with")) for _ in range(40))
     control = (
         f"Package: {name}\nVersion: {version}\nArchitecture: arm64\nMaintainer: Bench <bench@localhost>\n"
@@ -35,7 +46,7 @@ def make(folder: Path, number: int, version: str = "1.0-1") -> Path:
     )
     files = {f"./usr/share/{name}/{n}": chance.randbytes(60) for n in range(8)}
     files |= {f"./usr/bin/{name}": b"x" * 200, f"./usr/lib/aarch64-linux-gnu/lib{name}.so.1": b"y" * 300}
-    packed = [lzma.compress(tar_of(content), preset=0) for content in ({"./control": control.encode()}, files)]
+    packed = [lzma.compress(tar_of(content), filters=XZ) for content in ({"./control": control.encode()}, files)]
     path = folder / f"{name}_{version}_arm64.deb"
     path.write_bytes(
         b"!<arch>\n" + ar_member("debian-binary", b"2.0\n") + ar_member("control.tar.xz", packed[0])
@@ -44,6 +55,8 @@ def make(folder: Path, number: int, version: str = "1.0-1") -> Path:
     return path
 
 
-def make_many(folder: Path, count: int) -> list[Path]:
+def make_many(folder: Path, count: int, version: str = "1.0-1") -> list[Path]:
+    """Write .debs on all cores: 60,000 take 240 MB and about a minute on two."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [make(folder, number) for number in range(count)]
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(partial(make, folder, version=version), range(count), chunksize=500))

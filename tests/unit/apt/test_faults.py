@@ -151,7 +151,7 @@ def test_disk_full_while_taking_debs(publisher: Publisher, monkeypatch: pytest.M
 def test_refused_while_publishing(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, fault: int, call: str) -> None:
     publisher.publish(publisher.deb())
     deb = publisher.deb("reef-more")
-    staged = publisher.stage({"trixie": [deb]}, DATE + 1)
+    staged = publisher.stage({"trixie": [deb], "bookworm": [deb]}, DATE + 1)
 
     def refused(*arguments: object, **more: object) -> None:
         raise OSError(fault, os.strerror(fault), str(arguments[0]))

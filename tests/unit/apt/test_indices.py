@@ -10,6 +10,7 @@ import tarfile
 import time
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from builders.apt.archive import BadArchive
 from builders.apt.compression import FORMS, UNPACK
 from builders.apt.filelist import files_of
 from builders.apt.index import parse_translation
+from builders.apt.indices import stanzas
 from builders.apt.packer import Packer
+from builders.apt.pieces import Cut, Piece, cut
 from builders.debfile import read_deb
 from builders.errors import PublishError
 from builders.settings import Repository, Settings
@@ -76,7 +79,7 @@ def test_apt_reads_every_compression_in_pieces(publisher: Publisher, small_piece
 def test_joined_pieces_are_one_file(suffix: str, judge: str, count: int) -> None:
     chance = random.Random(count)
     pieces = [chance.randbytes(chance.randrange(3000)) + b"text\n" * chance.randrange(2000) for _ in range(count)]
-    whole = FORMS[suffix].join([FORMS[suffix].pack(piece) for piece in pieces])
+    whole = b"".join(FORMS[suffix].join([FORMS[suffix].pack(piece) for piece in pieces]))
     assert UNPACK[suffix](whole) == b"".join(pieces)
     subprocess.run([judge, "--test"], input=whole, check=True, capture_output=True)
     assert subprocess.run([judge, "-dc"], input=whole, check=True, capture_output=True).stdout == b"".join(pieces)
@@ -84,7 +87,7 @@ def test_joined_pieces_are_one_file(suffix: str, judge: str, count: int) -> None
 
 def test_joined_xz_is_a_single_stream() -> None:
     """apt's own unpacker stops at the end of the first stream."""
-    whole = FORMS[".xz"].join([FORMS[".xz"].pack(piece) for piece in (b"one\n", b"", b"two\n" * 999)])
+    whole = b"".join(FORMS[".xz"].join([FORMS[".xz"].pack(piece) for piece in (b"one\n", b"", b"two\n" * 999)]))
     engine = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     assert engine.decompress(whole) == b"one\n" + b"two\n" * 999
     assert (engine.eof, engine.unused_data) == (True, b"")
@@ -108,30 +111,30 @@ def test_a_new_package_changes_one_piece(publisher: Publisher, monkeypatch: pyte
     publisher.verify()
     # The bytes are those of a publication that begins from nothing.
     before = (publisher.repository / MAIN / "binary-arm64/Packages.xz").read_bytes()
-    assert before == Packer(publisher.folder / "nothing").pack(".xz", _pieces(publisher))
+    pieces = cut(stanzas(publisher.index().encode()), Cut(4, stanzas))
+    assert before == b"".join(Packer(publisher.folder / "nothing").pack(".xz", pieces))
 
 
-def _pieces(publisher: Publisher) -> tuple[bytes, ...]:
-    stanzas = publisher.index().rstrip("\n").split("\n\n")
-    named = ((text.split("\n")[0][9:].encode(), text.encode() + b"\n\n") for text in stanzas)
-    return indices._pieces(named, 4)
+def pieces_of(*texts: bytes) -> list[Piece]:
+    return [Piece(b"", len(text), hashlib.sha256(text).hexdigest(), partial(bytes, text)) for text in texts]
 
 
 def test_packer_forgets_and_mends(tmp_path: Path) -> None:
+    wanted = pieces_of(b"a", b"b")
     packer = Packer(tmp_path)
-    first = packer.pack(".gz", (b"a", b"b"))
+    first = list(packer.pack(".gz", wanted))
     packer.save()
-    assert Packer(tmp_path).pack(".gz", (b"a", b"b")) == first
+    assert list(Packer(tmp_path).pack(".gz", wanted)) == first
     for number in range(8):
         later = Packer(tmp_path)
-        later.pack(".gz", (str(number).encode(),))
+        list(later.pack(".gz", pieces_of(str(number).encode())))
         later.save()
-    assert later._known((".gz", hashlib.sha256(b"a").hexdigest())) is None
-    (tmp_path / "pieces.sqlite").write_bytes(b"no database" * 99)
+    assert Packer(tmp_path).kept(".gz", [wanted[0].sha256]) == {}
+    (tmp_path / "packed.sqlite").write_bytes(b"no database" * 99)
     again = Packer(tmp_path)
-    assert again.pack(".gz", (b"a", b"b")) == first
+    assert list(again.pack(".gz", wanted)) == first
     again.save()
-    assert Packer(tmp_path)._known((".gz", hashlib.sha256(b"a").hexdigest())) is not None
+    assert Packer(tmp_path).kept(".gz", [wanted[0].sha256]) == {wanted[0].sha256: first[0]}
 
 
 def test_descriptions_are_those_of_the_debs(publisher: Publisher) -> None:
@@ -193,7 +196,7 @@ def test_file_lists_are_read_once(publisher: Publisher, monkeypatch: pytest.Monk
         read.append(path)
         return real(path)
 
-    for place in ("builders.apt.staging.files_of", "builders.apt.filelist.files_of"):
+    for place in ("builders.apt.candidate.files_of", "builders.apt.filelist.files_of"):
         monkeypatch.setattr(place, counted)
     publisher.publish(publisher.deb("reef-more"), date=DATE + 1)
     assert len(read) == 1

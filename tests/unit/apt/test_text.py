@@ -9,7 +9,7 @@ import pytest
 
 from builders.apt import layout, release, suite
 from builders.apt.index import Entry, ordered, parse
-from builders.apt.indices import texts
+from builders.apt.indices import Packages
 from builders.apt.live import digest_of
 from builders.errors import PublishError
 from builders.settings import Repository, Settings
@@ -63,8 +63,9 @@ def test_release_text(golden: Callable[[str, str], None]) -> None:
         for name, component in (("reef-tool", "main"), ("reef-tool-dbgsym", "debug"))
     ]
     new = suite.next_suite(settings, "trixie", None, entries, date=DATE)
-    files = new.index_files(lambda _suffix, _pieces: b"", None)
-    text = new.release({name: digest_of(content) for name, content in files if name.endswith("Packages")})
+    indices = [index for index in new.indices() if index.path.endswith("Packages")]
+    contents = {one.path: b"".join(text for _, text in one.whole(new.entries, lambda _: iter(()))) for one in indices}
+    text = new.release({path: digest_of(content) for path, content in contents.items()})
     golden("Release", text.decode())
 
 
@@ -128,8 +129,8 @@ def test_index_is_read_as_it_was_written() -> None:
     ]  # fmt: skip
     in_order = ordered(entries)
     assert [entry.version for entry in in_order] == ["1.9~rc1-1", "1.9-1", "1.10-1", "1:1.0"]
-    text = next(index for index in texts(in_order, ["main"], ["armhf"], None) if "Packages" in index.path)
-    assert list(parse(b"".join(text.pieces), "x")) == in_order
+    named = Packages("main", "armhf").whole(in_order, lambda _: iter(()))
+    assert list(parse(b"".join(text for _, text in named), "x")) == in_order
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_what_is_wrong_or_apt_refuses_is_not_published(
 
     monkeypatch.setattr(type(place.key), "sign", sign)
     if blind:
-        monkeypatch.setattr("builders.repository.apt.verify", lambda *_words: None)
+        monkeypatch.setattr("builders.repository.apt.verify", lambda *_words, **_more: None)
     with pytest.raises(PublishError) as caught:
         repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
     assert told in str(caught.value)
@@ -117,6 +117,15 @@ def test_verdicts_against_the_outlook() -> None:
                 Trial("apt", "download", 0, False, "")):  # fmt: skip
         with pytest.raises(PublishError, match=r"apt (refuses|accepts what)"):
             clients.require_accepted([*good, bad], seen, "trixie", 0.0)
+
+
+def test_sqv_judges_a_key_on_the_day_of_the_signature() -> None:
+    late = [Trial("apt 3.0.3 (sqv)", TODAY, 2000, True, ""), Trial("apt 2.6.1 (gpgv)", TODAY, 2000, False, "")]
+    clients.require_accepted(late, [Outlook(TODAY, 1000, "")], "trixie", 0.0)
+    with pytest.raises(PublishError, match="accepts what it should refuse"):  # but Valid-Until binds every client
+        clients.require_accepted(late, [Outlook(TODAY, 1000, "", by_key=False)], "trixie", 0.0)
+    with pytest.raises(PublishError, match="refuses"):
+        clients.require_accepted([Trial("apt 3.0.3 (sqv)", TODAY, 0, False, "")], [Outlook(TODAY, 9, "")], "x", 0.0)
 
 
 @pytest.mark.parametrize("until", [None, 40 * DAY, 2, -5])

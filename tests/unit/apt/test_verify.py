@@ -1,14 +1,17 @@
 """Verification as a stranger: each thing that can be wrong is found and named."""
 
 import gzip
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from builders.apt import KEYRING, signing_key, verify
+from builders.apt import KEYRING, Proof, signing_key, verification, verify
+from builders.apt.compression import UNPACK
 from builders.apt.live import digest_of
+from builders.debfile import sha256_of
 from builders.errors import PublishError
 from builders.log import Log
 from builders.settings import Settings
@@ -129,3 +132,46 @@ def test_unknown_suite(sound: Publisher) -> None:
         verify(sound.repository, "bullseye")
     with pytest.raises(PublishError, match="not a safe suite"):
         verify(sound.repository, "../trixie")
+
+
+def test_what_was_proven_is_not_read_again_and_what_changed_is(
+    sound: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debs = sorted(sound.repository.glob("pool/**/*.deb"))
+    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    read: list[Path] = []
+    unpacked: list[str] = []
+
+    def hashed(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(verification, "sha256_of", hashed)
+
+    def counting(suffix: str, unpack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+        def counted(content: bytes) -> bytes:
+            unpacked.append(suffix)
+            return unpack(content)
+
+        return counted
+
+    for suffix, unpack in UNPACK.items():
+        monkeypatch.setitem(UNPACK, suffix, counting(suffix, unpack))
+    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    assert not {path for path in read if path.suffix == ".deb"}
+    assert not {suffix for suffix in unpacked if suffix in (".xz", ".zst")}
+    verify(sound.repository, "trixie")
+    assert {path for path in read if path.suffix == ".deb"} == set(debs), "without a proof everything is read"
+    facts = debs[0].stat()
+    debs[0].write_bytes(debs[0].read_bytes()[:-1] + b"?")
+    os.utime(debs[0], ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    with pytest.raises(PublishError, match="is wrong"):
+        verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+
+
+def test_a_broken_proof_proves_nothing(sound: Publisher) -> None:
+    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    (sound.state / "proof.sqlite").write_bytes(b"no database" * 99)
+    assert Proof.recall(sound.state) == Proof(sound.state)
+    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    assert Proof.recall(sound.state).files

@@ -1,0 +1,224 @@
+"""Writing a candidate: a whole repository beside the published one, linked with it where nothing is new."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt import catalog, layout, seen
+from builders.apt.archive import BadArchive
+from builders.apt.catalog import News, held
+from builders.apt.filelist import files_of
+from builders.apt.index import Entry
+from builders.apt.indices import Index, Lists, files
+from builders.apt.intake import Taken
+from builders.apt.keys import SigningKey
+from builders.apt.layout import Repository
+from builders.apt.live import MEND, Live, digest_of, read_release
+from builders.apt.packer import Packer
+from builders.apt.pieces import Piece
+from builders.apt.release import Digest
+from builders.apt.suite import NextSuite
+from builders.apt.tree import link, make_folder, point, settle, write_file
+from builders.errors import PublishError
+from builders.workspace import told
+
+LISTS_AT_ONCE = 500
+"""So many .debs' files are held in memory."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to be written: ``suites`` whole, of them ``changed`` anew, and the files ``root`` by name."""
+
+    published: Repository
+    staging: Repository
+    suites: Sequence[NextSuite]
+    changed: Sequence[NextSuite]
+    root: Mapping[str, bytes]
+    state: Path
+
+
+def write(work: Candidate, taken: Iterable[Taken], key: SigningKey) -> list[News]:
+    """Write the candidate and return what is to be remembered of it once it is published; raises DiskError."""
+    date = max(suite.date for suite in work.suites)
+    _write_pool(work, taken, date)
+    packer, news = Packer(work.state), []
+    for suite in work.suites:
+        if suite in work.changed:
+            news.append(_write_suite(work, suite, key, packer))
+        elif suite.live:
+            _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
+    _write_root(work, date)
+    packer.save()
+    return news
+
+
+def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
+    made: set[str] = set()
+    with told(work.staging.path):
+        for item in taken:
+            if item.copy:
+                target = f"{work.staging.path}/{item.held.filename}"
+                folder = os.path.dirname(target)
+                if folder not in made:
+                    make_folder(folder)
+                    made.add(folder)
+                os.utime(item.copy, (date, date))  # retention counts from here
+                os.rename(item.copy, target)
+    if work.published.pool.is_dir():
+        make_folder(work.staging.pool)
+        _link_pool(work.published.pool, work.staging.pool)
+
+
+def _write_root(work: Candidate, date: int) -> None:
+    """Put the files at the root in place: the new ones, and those that stay."""
+    for name, content in work.root.items():
+        write_file(work.staging.path / name, content, date)
+    for path in work.published.path.iterdir() if work.published.path.is_dir() else ():
+        if path.is_file():
+            link(path, work.staging.path / path.name)
+
+
+def _link_pool(published: Path, staged: Path) -> None:
+    """Let a candidate's pool lead to the published one: by folder where nothing new lies in it, else file by file.
+
+    The links are absolute: whoever looks at the candidate from inside a root needs the published pool at its place.
+    """
+    with told(published), os.scandir(published) as found:
+        for item in found:
+            target = staged / item.name
+            if not item.is_dir(follow_symlinks=False):
+                link(Path(item.path), target)
+            elif target.is_dir():
+                _link_pool(Path(item.path), target)
+            else:
+                make_folder(staged)
+                target.symlink_to(item.path)
+
+
+def _write_suite(work: Candidate, suite: NextSuite, key: SigningKey, packer: Packer) -> News:
+    candidate = work.staging
+    folder = candidate.indices(suite.name, suite.stamp)
+    digests: dict[str, Digest] = {}
+    outlines: dict[str, Sequence[tuple[str, int, str]]] = {}
+    lists = _file_lists(work.published, candidate, work.state)
+    for index in suite.indices():
+        pieces = suite.pieces(index, packer, lists)
+        if pieces is None and suite.live:
+            digests |= _link_index(suite.live, index, folder)
+            outlines |= suite.live.outline(index.path)
+        elif pieces is not None:
+            digests |= _write_index(index, pieces, folder, suite.date, packer)
+            outlines |= catalog.outline({index.path: pieces})
+    release = folder / "Release"
+    content = suite.release(digests)
+    write_file(release, content, suite.date)
+    key.sign(release, date=suite.date)
+    for name in ("InRelease", "Release.gpg"):
+        with told(folder):
+            settle(folder / name, suite.date)
+    _keep_generations(work.published, candidate, suite)
+    point(candidate.snapshot(suite.name, suite.stamp) / "pool", "../../../pool")
+    point(candidate.live(suite.name), suite.link)
+    return _news(suite, digest_of(content).sha256, outlines)
+
+
+def _news(suite: NextSuite, release: str, outlines: catalog.Outlines) -> News:
+    whole = suite.live is None or suite.live.outlines is None
+    come = suite.entries if whole else suite.come
+    gone = () if whole else tuple(deb.filename for deb in suite.gone)
+    return News(suite.name, release, outlines, gone, tuple(held(entry) for entry in come), whole)
+
+
+def _link_index(live: Live, index: Index, folder: Path) -> dict[str, Digest]:
+    """Take an index over as it is published."""
+    result = {}
+    for name in files(index):
+        make_folder((folder / name).parent)
+        link(live.folder / name, folder / name)
+        result[name] = live.release.files[name]
+        _link_by_hash(folder / name, folder / name, result[name].sha256)
+    return result
+
+
+def _write_index(index: Index, pieces: Sequence[Piece], folder: Path, date: int, packer: Packer) -> dict[str, Digest]:
+    result = {}
+    if index.plain:
+        result[index.path] = _write_parts(folder / index.path, (piece.load() for piece in pieces), date)
+    for suffix in index.forms:
+        name = index.path + suffix
+        result[name] = _write_parts(folder / name, packer.pack(suffix, pieces), date)
+    for name, digest in result.items():
+        _link_by_hash(folder / name, folder / name, digest.sha256)
+    return result
+
+
+def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
+    """Write a new file in a folder that nobody reads yet, and return its digest."""
+    make_folder(path.parent)
+    digest, size = hashlib.sha256(), 0
+    with told(path):
+        with path.open("wb") as file:
+            for part in parts:
+                digest.update(part)
+                size += file.write(part)
+        settle(path, date)
+    return Digest(size, digest.hexdigest())
+
+
+def _file_lists(published: Repository, candidate: Repository, state: Path) -> Lists:
+    """Return what gives the files of .debs: from the record, or read now where it lacks them, and then remembered."""
+
+    def lists(entries: Sequence[Entry]) -> Iterator[bytes]:
+        for start in range(0, len(entries), LISTS_AT_ONCE):
+            some = entries[start : start + LISTS_AT_ONCE]
+            known = seen.recall_lists(state, [entry.sha256 for entry in some])
+            fresh = {e.sha256: _read_list(published, candidate, e) for e in some if e.sha256 not in known}
+            seen.remember_lists(state, {sha256: seen.packed(names) for sha256, names in fresh.items()})
+            known |= fresh
+            yield from (known[entry.sha256] for entry in some)
+
+    return lists
+
+
+def _read_list(published: Repository, candidate: Repository, entry: Entry) -> bytes:
+    new = candidate.path / entry.filename
+    path = new if new.exists() else published.path / entry.filename
+    try:
+        return files_of(path)
+    except (OSError, BadArchive) as error:
+        raise PublishError(f"cannot read the published {path}", str(error), MEND) from error
+
+
+def _link_by_hash(source: Path, beside: Path, sha256: str) -> None:
+    folder = beside.parent / "by-hash" / "SHA256"
+    make_folder(folder)
+    link(source, folder / sha256)
+
+
+def _keep_generations(place: Repository, candidate: Repository, suite: NextSuite) -> None:
+    """Link the index files of earlier publications by hash (Debian RepositoryFormat, Acquire-By-Hash)."""
+    if suite.live is None:
+        return
+    stamps = [stamp for stamp in place.stamps(suite.name) if stamp <= suite.live.stamp]
+    folder = candidate.indices(suite.name, suite.stamp)
+    older = suite.settings.repository.generations - 1
+    for stamp in stamps[-older:] if older else ():
+        old = place.indices(suite.name, stamp)
+        for name, digest in read_release(place, suite.name, stamp).files.items():
+            _link_by_hash(old / name, folder / name, digest.sha256)
+
+
+def _link_snapshot(place: Repository, candidate: Repository, suite: str, stamp: str) -> None:
+    source = place.snapshot(suite, stamp)
+    for path in sorted(source.rglob("*")):
+        target = candidate.snapshot(suite, stamp) / path.relative_to(source)
+        if path.is_symlink():
+            point(target, os.readlink(path))
+        elif path.is_dir():
+            make_folder(target)
+        else:
+            link(path, target)
+    point(candidate.live(suite), layout.link_target(suite, stamp))

@@ -1,0 +1,163 @@
+"""What Reef remembers of the live publications: enough to find what a new .deb meets, and which text it changes.
+
+A SQLite file in the state folder. Each suite's part names the Release file that it describes; of another one it says
+nothing, and the published indices are read instead. So it only saves time.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from builders.apt import memory
+from builders.apt.index import Entry
+from builders.apt.pieces import Piece
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS suites (suite TEXT PRIMARY KEY, release TEXT, outlines TEXT)",
+    "CREATE TABLE IF NOT EXISTS held (suite TEXT, filename TEXT, package TEXT, version TEXT, architecture TEXT, "
+    "component TEXT, size INTEGER, sha256 TEXT, PRIMARY KEY (suite, filename)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, recipe TEXT)",
+)
+FEW = 64
+"""Up to so many .debs are looked up one by one."""
+COLUMNS = "filename, package, version, architecture, component, size, sha256"
+
+Outlines = Mapping[str, Sequence[tuple[str, int, str]]]
+"""By an index's path: of each of its pieces the first name, the size in bytes and the SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One .deb of a suite, as `Entry` has it but for the text."""
+
+    filename: str
+    package: str
+    version: str
+    architecture: str
+    component: str
+    size: int
+    sha256: str
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What versions are counted of: component, package and CPU."""
+        return self.component, self.package, self.architecture
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version} ({self.architecture})"
+
+
+@dataclass(frozen=True)
+class News:
+    """What becomes of a suite's part: another Release, other outlines, and .debs that ``gone`` or ``come``.
+
+    ``whole`` says that what came is all there is.
+    """
+
+    suite: str
+    release: str
+    outlines: Outlines
+    gone: tuple[str, ...]
+    come: tuple[Held, ...]
+    whole: bool
+
+
+class Catalog:
+    """One suite's part; the suite whose Release has the SHA-256 ``release``."""
+
+    def __init__(self, state: Path, suite: str, release: str) -> None:
+        self._file, self._suite, self._release = _file(state), suite, release
+
+    @cached_property
+    def outlines(self) -> dict[str, list[tuple[bytes, int, str]]] | None:
+        """The pieces of each index; None where nothing is known of this publication."""
+        query = "SELECT outlines FROM suites WHERE suite = ? AND release = ?"
+        found = memory.rows(self._file, query, (self._suite, self._release))
+        if not found:
+            return None
+        outlines = json.loads(found[0][0])
+        return {
+            path: [(first.encode(errors="surrogateescape"), size, sha256) for first, size, sha256 in pieces]
+            for path, pieces in outlines.items()
+        }
+
+    def held(self, filenames: Sequence[str] | None = None) -> list[Held]:
+        """Return the .debs of the suite, or those of them that lie at ``filenames``."""
+        query = f"SELECT {COLUMNS} FROM held WHERE suite = ?"  # noqa: S608 - constants only
+        if filenames is None or len(filenames) > FEW:
+            wanted = None if filenames is None else set(filenames)
+            rows = memory.rows(self._file, query, (self._suite,))
+            return [Held(*row) for row in rows if wanted is None or row[0] in wanted]
+        query += " AND filename = ?"
+        return [Held(*row) for name in filenames for row in memory.rows(self._file, query, (self._suite, name))]
+
+    def crowded(self, most: int, packages: Collection[str]) -> list[Held]:
+        """Return the .debs of which there are more than ``most`` versions, and those of ``packages``."""
+        if len(packages) > FEW:
+            return self.held()
+        marks = ",".join("?" * len(packages))
+        query = (
+            f"SELECT {COLUMNS} FROM held WHERE suite = ?1 AND ((component, package, architecture) IN "  # noqa: S608
+            "(SELECT component, package, architecture FROM held WHERE suite = ?1 "
+            f"GROUP BY component, package, architecture HAVING count(*) > ?2) OR package IN ({marks}))"
+        )
+        return [Held(*row) for row in memory.rows(self._file, query, (self._suite, most, *packages))]
+
+    def components(self) -> Counter[str]:
+        """Return how many .debs each component has."""
+        query = "SELECT component, count(*) FROM held WHERE suite = ? GROUP BY component"
+        return Counter(dict(memory.rows(self._file, query, (self._suite,))))
+
+
+def held(entry: Entry) -> Held:
+    """Return what the catalog keeps of an entry."""
+    return Held(
+        entry.filename, entry.package, entry.version, entry.architecture, entry.component, entry.size, entry.sha256
+    )
+
+
+def outline(pieces: Mapping[str, Sequence[Piece]]) -> Outlines:
+    """Return what the catalog keeps of the pieces of a suite's indices."""
+    return {
+        path: [(piece.first.decode(errors="surrogateescape"), piece.size, piece.sha256) for piece in some]
+        for path, some in pieces.items()
+    }
+
+
+def recipe(state: Path, name: str) -> str:
+    """Return what the file ``name`` was last made of, as `remember` was told; an empty text where it was not."""
+    found = memory.rows(_file(state), "SELECT recipe FROM made WHERE name = ?", (name,))
+    return str(found[0][0]) if found else ""
+
+
+def remember(state: Path, news: Iterable[News], made: Mapping[str, str]) -> None:
+    """Record what became of the suites, and of what files at the root were ``made``; raises DiskError."""
+    todo = list(news)
+
+    def work(database: sqlite3.Connection) -> None:
+        for one in todo:
+            _update(database, one)
+        database.executemany("INSERT OR REPLACE INTO made VALUES (?, ?)", made.items())
+
+    if todo or made:
+        memory.change(_file(state), SCHEMA, work)
+
+
+def _update(database: sqlite3.Connection, one: News) -> None:
+    if one.whole:
+        database.execute("DELETE FROM held WHERE suite = ?", (one.suite,))
+    database.executemany("DELETE FROM held WHERE suite = ? AND filename = ?", ((one.suite, gone) for gone in one.gone))
+    rows = (
+        (one.suite, d.filename, d.package, d.version, d.architecture, d.component, d.size, d.sha256) for d in one.come
+    )
+    database.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    outlines = json.dumps(one.outlines)
+    database.execute("INSERT OR REPLACE INTO suites VALUES (?, ?, ?)", (one.suite, one.release, outlines))
+
+
+def _file(state: Path) -> Path:
+    return state / "catalog.sqlite"

@@ -1,0 +1,119 @@
+"""Cutting the text of an index into pieces, and splicing changes into the pieces of an earlier one.
+
+A piece begins at every name whose own checksum says so, not after so many bytes: a package that arrives changes the
+piece that it falls into and no other, and the same content always gives the same pieces, whatever was published before.
+"""
+
+import hashlib
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+Edit = Callable[[bytes], bytes]
+"""Makes the new text of one name of the old; an empty one means that the name has none."""
+Named = Iterable[tuple[bytes, bytes]]
+"""Texts under their names, in the order of the names; a name may come several times in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece: the name that it begins with, its size in bytes, its digest, and how its text is read."""
+
+    first: bytes
+    size: int
+    sha256: str
+    load: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How an index is cut: every how many names on average, and how its text is taken apart into named texts."""
+
+    names: int
+    split: Callable[[bytes], Named]
+
+    def begins(self, name: bytes) -> bool:
+        """Tell whether a piece begins at ``name``."""
+        return not zlib.crc32(name) % self.names
+
+
+def cut(named: Named, how: Cut) -> list[Piece]:
+    """Return ``named`` in pieces: one at least."""
+    growing = _Growing()
+    last = None
+    for name, text in named:
+        if name != last:
+            last = name
+            growing.begin(name, how)
+        growing.texts.append(text)
+    return growing.finished()
+
+
+def spliced(old: Sequence[Piece], edits: Mapping[bytes, Edit], how: Cut) -> list[Piece]:
+    """Return what `cut` would make of the changed text, reading only the pieces that change."""
+    firsts = [piece.first for piece in old]
+    places: dict[int, dict[bytes, Edit]] = {}
+    for name, edit in edits.items():
+        places.setdefault(place_of(firsts, name), {})[name] = edit
+    growing = _Growing()
+    for number, piece in enumerate(old):
+        if number not in places:
+            growing.take(piece)
+            continue
+        for name, text in _edited(piece.load(), places[number], how):
+            growing.begin(name, how)
+            growing.texts.append(text)
+    return growing.finished()
+
+
+def place_of(firsts: Sequence[bytes], name: bytes) -> int:
+    """Return the number of the piece that ``name`` falls into, of pieces that begin with ``firsts``."""
+    return max(bisect_right(firsts, name) - 1, 0)
+
+
+def _edited(text: bytes, edits: Mapping[bytes, Edit], how: Cut) -> Iterator[tuple[bytes, bytes]]:
+    found: dict[bytes, bytes] = {}
+    for name, part in how.split(text):
+        found[name] = found.get(name, b"") + part
+    for name, edit in edits.items():
+        found[name] = edit(found.get(name, b""))
+    return ((name, found[name]) for name in sorted(found) if found[name])
+
+
+class _Growing:
+    """Finished pieces and the one that is being put together."""
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self._pieces: list[Piece] = []
+        self._first = b""
+
+    def begin(self, name: bytes, how: Cut) -> None:
+        """Let the text of ``name`` follow: in a new piece, or in the one before."""
+        if self.texts:
+            if how.begins(name):
+                self._finish()
+                self._first = name
+        elif self._pieces and not how.begins(name):
+            before = self._pieces.pop()
+            self._first, self.texts = before.first, [before.load()]
+        else:
+            self._first = name
+
+    def take(self, piece: Piece) -> None:
+        """Take over a whole piece as it is: it begins where one begins, or is the first of all."""
+        self._finish()
+        self._pieces.append(piece)
+
+    def finished(self) -> list[Piece]:
+        """Return all pieces."""
+        if self.texts or not self._pieces:
+            self._finish(empty=not self._pieces)
+        return self._pieces
+
+    def _finish(self, *, empty: bool = False) -> None:
+        if self.texts or empty:
+            text = b"".join(self.texts)
+            self._pieces.append(Piece(self._first, len(text), hashlib.sha256(text).hexdigest(), lambda: text))
+            self.texts = []

@@ -1,0 +1,136 @@
+"""Reading one .deb in one pass: what is indexed is what was copied. As a program it reads many:
+
+    python -m builders.apt.reader JOB RESULT
+
+where JOB and RESULT are files written by `builders.apt.intake`.
+"""
+
+import hashlib
+import marshal
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from builders.apt import archive, control, filelist, layout, seen
+from builders.errors import DiskError, PublishError, ReefError
+from builders.workspace import told
+
+BLOCK = 1 << 20
+REBUILD = "build it again (invoke build-arm)"
+KINDS = {kind.__name__: kind for kind in (PublishError, DiskError)}
+
+
+class Reading(NamedTuple):
+    """What a .deb says: ``stamp`` is its identity on disk when it was read, ``files`` what it installs, packed."""
+
+    stamp: str
+    package: str
+    version: str
+    architecture: str
+    filename: str
+    size: int
+    sha256: str
+    stanza: bytes
+    description: bytes
+    files: bytes
+
+
+def read(path: str, sha256: str, copy: str, component: str) -> Reading:
+    """Copy the .deb at ``path`` to the new file ``copy`` and return what it says.
+
+    Raises PublishError for a file that is no sound .deb or, where a ``sha256`` is given, has another; DiskError from
+    copying.
+    """
+    facts, digest = _copied(path, copy)
+    if sha256 and sha256 != digest:
+        raise PublishError(
+            f"{path} is not the file that was built and checked",
+            f"recorded sha256 {sha256}\nfound sha256    {digest}",
+            REBUILD,
+        )
+    try:
+        fields = control.fields_of(archive.control_bytes(Path(copy)))
+        files = filelist.files_of(Path(copy))
+    except (archive.BadArchive, control.BadControl) as error:
+        raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
+    filename = layout.pool_path(fields, layout.component_of(fields, component), path)
+    added = (("Filename", filename), ("Size", str(facts.st_size)), ("SHA256", digest))
+    description = fields["Description"]
+    return Reading(
+        seen.stamp(facts), fields["Package"], fields["Version"], fields["Architecture"], filename, facts.st_size,
+        digest, control.stanza(fields, added), description.encode() if "\n" in description else b"",
+        seen.packed(files),
+    )  # fmt: skip
+
+
+def _copied(path: str, copy: str) -> tuple[os.stat_result, str]:
+    """Copy ``path`` to the new file ``copy`` and return the original's facts, taken before, and the SHA-256."""
+    try:
+        # Non-blocking, so that a pipe under this name cannot hold us for ever.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    with _closing(handle), told(Path(copy)):
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _unreadable(path, "it is not a regular file")
+        target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with _closing(target):
+            digest, size = hashlib.sha256(), 0
+            while block := _block(handle, path, min(BLOCK, facts.st_size + 1)):
+                digest.update(block)
+                size += len(block)
+                _write(target, block)
+            os.fchmod(target, 0o644)
+    if size != facts.st_size:
+        raise _unreadable(path, "it grows or shrinks while it is read")
+    return facts, digest.hexdigest()
+
+
+@contextmanager
+def _closing(handle: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _block(handle: int, path: str, size: int) -> bytes:
+    try:
+        return os.read(handle, size)
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _write(handle: int, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _unreadable(path: str, why: str) -> PublishError:
+    return PublishError(f"cannot read {path}", why, REBUILD)
+
+
+def main() -> None:
+    """Read the .debs of a job; the result holds what they say, up to the first that is refused, and its refusal."""
+    job, result = sys.argv[1:]
+    with open(job, "rb") as file:
+        wanted = marshal.load(file)  # noqa: S302 - a file of our own
+    found: list[tuple[object, ...]] = []
+    refusal: tuple[str, str, str, str] | None = None
+    try:
+        for one in wanted:
+            found.append(tuple(read(*one)))
+    except ReefError as error:
+        refusal = (type(error).__name__, error.what, error.detail, error.fix)
+    with open(result, "wb") as file:
+        marshal.dump((found, refusal), file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Real apt of every board release, in clean roots, on what is published: today and on later days."""
+
+from pathlib import Path
+
+import pytest
+
+from builders import repository
+from builders.debfile import read_deb
+from builders.log import Log
+from builders.project import Project
+from tests.engine.conftest import Place, gone
+from tests.unit.apt.support import make_deb
+
+
+@pytest.fixture
+def published(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("REEF_GNUPGHOME", str(place.gnupg))
+    project = Project.open(place.folder, Log(quiet=True))
+    repository.change(project, {"trixie": [read_deb(make_deb(place.folder))]})
+    return place
+
+
+def test_the_apt_of_every_release(published: Place) -> None:
+    """Today and on every day before the key's end each accepts; after it gpgv refuses, and sqv keeps what it has."""
+    output = published.run("verify-apt", "--roots")
+    rows = [line.split() for line in output.splitlines() if line.split()[:1] == ["apt"]]
+    clients: dict[str, list[tuple[str, str, str]]] = {}
+    for _, version, verifier, keyring, day, verdict in rows:
+        clients.setdefault(f"{version.rsplit('.', 1)[0]} {verifier}", []).append((keyring, day, verdict))
+    assert set(clients) >= {"2.2 (gpgv)", "2.6 (gpgv)", "3.0 (sqv)"}, output
+    for client, trials in clients.items():
+        today = min(day for _, day, _ in trials)
+        assert ("download", today, "accepts") in trials
+        days = dict((day, verdict) for keyring, day, verdict in trials if keyring == "today")
+        *before, after = sorted(days)
+        assert len(before) == 3
+        assert {days[day] for day in before} == {"accepts"}
+        assert days[after] == ("refuses" if "gpgv" in client else "accepts")
+    assert "locked out from" in output
+    assert gone(published) == []
+
+
+def test_a_release_that_the_mirror_lacks_stops_no_other(published: Place, tmp_path: Path) -> None:
+    (published.artifacts / "cache").unlink()  # empty caches: every root would have to be made
+    with (published.folder / "reef.yml").open("a") as file:
+        file.write(f"debian_mirror: {tmp_path.as_uri()}\n")
+    output = published.run("verify-apt", "--roots", status=6)
+    assert "the apt of bullseye was not tried" in output
+    assert "debian_mirror: in reef.yml names another" in output
+    assert [line.split()[5] for line in output.splitlines() if line.split()[:1] == ["apt"]][:2] == [
+        "accepts",
+        "accepts",
+    ]
+    assert gone(published) == []
