@@ -8,6 +8,7 @@ from pathlib import Path
 from builders import arch
 from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
+from builders.engines.buildx import endpoint
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
 from builders.fingerprint import fingerprint
@@ -18,6 +19,8 @@ from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
 from builders.target import Target, parse_target
 from builders.workspace import Workspace
+
+ENGINES = ("auto", "chroot", "buildx")
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,24 @@ class Project:
 
     def engine(self, name: str | None = None, workspace: Workspace | None = None) -> Engine:
         """Return the engine called ``name`` (by default the one in reef.yml), on another workspace if given."""
+        space = workspace or self.workspace
+        if self.engine_name(name) == "chroot":
+            return ChrootEngine(space, self.settings, self.machine)
+        from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
+
+        return BuildxEngine(space, self.settings, self.machine, self.folder)
+
+    def engine_name(self, name: str | None = None) -> str:
+        """Return which engine ``name`` (by default the one in reef.yml) means on this machine.
+
+        ``auto`` is buildx where reef.yml names nodes, or a Docker engine with buildx answers; else chroot.
+        """
         wanted = name or self.settings.engine
-        if wanted not in ("auto", "chroot"):
-            raise InputError(f"unknown engine: {wanted!r}", "known: auto, chroot")
-        return ChrootEngine(workspace or self.workspace, self.settings, self.machine)
+        if wanted not in ENGINES:
+            raise InputError(f"unknown engine: {wanted!r}", f"known: {', '.join(ENGINES)}")
+        if wanted != "auto":
+            return wanted
+        return "buildx" if self.settings.buildx.nodes or endpoint.answers() else "chroot"
 
     def targets(self, names: list[str]) -> list[Target]:
         """Return the targets called ``names`` (by default those in reef.yml)."""

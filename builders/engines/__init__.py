@@ -6,6 +6,15 @@ from typing import Protocol
 from builders.log import Log
 from builders.products import BuildJob, JobResult, Root
 
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+"""The environment of every job on every engine; the job's own goes on top."""
+
 
 class Engine(Protocol):
     """Runs declarative jobs in Debian roots; roots, mounts and caches are its own affair."""

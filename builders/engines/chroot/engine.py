@@ -12,6 +12,7 @@ from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
+from builders.engines import BASE_ENVIRONMENT
 from builders.engines.chroot import binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
 from builders.engines.storage import Relay, relayed, variables
@@ -29,14 +30,6 @@ TOOLS = {
     "mount": ("puts a job's root together", "mount"),
 }
 """Programs that the engine starts: why, and the Debian package that has it."""
-
-BASE_ENVIRONMENT = {
-    "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "DEBIAN_FRONTEND": "noninteractive",
-}
 
 
 class ChrootEngine:

@@ -1,0 +1,88 @@
+"""The buildx engine proper: a job becomes a Dockerfile over one folder, its output comes back as files."""
+
+import os
+from pathlib import Path
+
+from builders.arch import Architecture
+from builders.engines.buildx import client, daemon, faults, kept, nodes, probe
+from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.daemon import Daemon
+from builders.engines.buildx.images import Images
+from builders.engines.buildx.job import JobBuild
+from builders.engines.buildx.nodes import Node
+from builders.engines.buildx.progress import Progress
+from builders.engines.chroot import binfmt
+from builders.errors import HostError
+from builders.log import Log
+from builders.products import BuildJob, JobResult, Root
+from builders.settings import Settings
+from builders.workspace import Workspace, told
+
+PROBE_S = 120.0
+
+
+class BuildxEngine:
+    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies."""
+
+    name = "buildx"
+
+    def __init__(self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._machine = machine
+        self._folder = folder
+        self._daemons: dict[str, Daemon | None] = {}
+        self._shown: set[tuple[str, str]] = set()
+
+    def check(self, root: Root) -> None:
+        """Raise HostError where buildx, an engine, or the emulation of the root's CPU there is missing."""
+        client.program()
+        node = self._node(root.build)
+        engine = self._daemon(node)
+        if engine and engine.endpoint.socket and not root.build.runs_on(engine.machine) and os.geteuid() == 0:
+            binfmt.ensure(root.build)  # the kernel is this machine's
+        if (node.name, root.build.debian) not in self._shown:
+            self._show(node, root.build)
+            self._shown.add((node.name, root.build.debian))
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
+        """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
+
+        A failed job's root is kept as an image for ``invoke shell`` until the job's next run. Raises RootError,
+        BuildError.
+        """
+        kept.forget(self._workspace, job.name)
+        node = self._node(job.root.build)
+        images = Images(self._workspace, self._settings, self._folder, log)
+        with self._workspace.scratch_folder("job") as scratch:
+            build = JobBuild(job, node, self._daemon(node), images, scratch)
+            found = build.run()
+            with told(output):
+                output.parent.mkdir(parents=True, exist_ok=True)
+                found.output.rename(output)
+        log_file = self._workspace.logs / f"{job.name}-run.log"
+        return JobResult(job.name, output, log_file, found.steps, found.packages)
+
+    def _node(self, wanted: Architecture) -> Node:
+        return nodes.choose(nodes.named(self._settings, self._folder) or [nodes.here()], wanted)
+
+    def _daemon(self, node: Node) -> Daemon | None:
+        if node.name not in self._daemons:
+            self._daemons[node.name] = daemon.connect(node.endpoint) if node.endpoint else None
+        return self._daemons[node.name]
+
+    def _show(self, node: Node, architecture: Architecture) -> None:
+        """Let the node run a program of ``architecture``; raises HostError where it does not."""
+        with self._workspace.scratch_folder("probe") as scratch:
+            call = Build(
+                probe.write(architecture, scratch), scratch / "context", architecture, kind="probe", network="none"
+            )
+            progress = Progress(self._workspace.log_file(f"roots/probe-{node.name}-{architecture}"))
+            try:
+                client.build(
+                    call, builder=node.builder, environment=node.environment, progress=progress, timeout_s=PROBE_S
+                )
+            except BuildFailed as failed:
+                raise faults.general(failed, str(node), architecture) or HostError(
+                    f"{node} does not build", failed.words, "see its own log, or build with --engine chroot"
+                ) from failed
