@@ -72,6 +72,8 @@ def build(
         runner = project.engine(engine)
         ccache_storage(project.settings)  # a wrong URL is told at once
         due = [step.wanted for step in todo if step.action == "build"]
+        if due:
+            project.log.note(f"engine: {runner.name}")
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
         if due:
@@ -246,6 +248,7 @@ def publish(
 
         def check(staged: apt.Staged, scratch: Path) -> None:
             runner = project.engine(engine)
+            project.log.note(f"engine: {runner.name}")
             for one, record, static in ready:
                 report, fresh = _installed(
                     project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch

@@ -64,7 +64,7 @@ class BuildxEngine:
         return JobResult(job.name, output, log_file, found.steps, found.packages)
 
     def _node(self, wanted: Architecture) -> Node:
-        return nodes.choose(nodes.named(self._settings, self._folder) or [nodes.here()], wanted)
+        return nodes.choose(nodes.everywhere(self._settings, self._folder), wanted)
 
     def _daemon(self, node: Node) -> Daemon | None:
         if node.name not in self._daemons:

@@ -91,7 +91,47 @@ def creation(one: BuildxNode) -> list[str] | None:
 def create(one: BuildxNode) -> bool:
     """Create the builder for a node unless it is there; tell whether it was created."""
     words = creation(one)
-    if words is None or PREFIX + one.name in client.call(["ls"]).replace("*", " ").split():
+    if words is None or PREFIX + one.name in _known():
         return False
     client.call(words)
     return True
+
+
+def everywhere(settings: Settings, folder: Path) -> list[Node]:
+    """Return the nodes that reef.yml names, else the engine that Docker's own tools would use."""
+    return named(settings, folder) or [here()]
+
+
+def remove_images(settings: Settings, folder: Path) -> list[str]:
+    """Remove what Reef made in the Docker engines that it uses, and nothing else; return the images' names."""
+    from builders.engines.buildx import daemon
+
+    places = [node.endpoint for node in everywhere(settings, folder) if node.endpoint]
+    return [name for place in places for name in daemon.connect(place).remove_ours()]
+
+
+def rows(settings: Settings, folder: Path) -> list[tuple[str, str, str, str, str]]:
+    """Return a row for each node: name, driver, where it is, what it runs natively, and its state."""
+    drivers = {one.name: one for one in settings.buildx.nodes}
+    return [_row(node, drivers.get(node.name)) for node in everywhere(settings, folder)]
+
+
+def _row(node: Node, one: BuildxNode | None) -> tuple[str, str, str, str, str]:
+    from builders.engines.buildx import daemon
+
+    native = ", ".join(map(str, node.architectures)) or "its own CPU"
+    if node.endpoint is None:
+        made = node.builder in _known()
+        state = "created" if made else "not created: ./inv builders --create"
+        return node.name, one.driver if one else "", one.endpoint if one else "", native, state
+    try:
+        engine = daemon.connect(node.endpoint)
+    except HostError as error:
+        return node.name, "docker", str(node.endpoint), native, error.what
+    version = ".".join(map(str, engine.version))
+    return node.name, "docker", str(node.endpoint), native, f"Docker {version}, {engine.machine}, {engine.cores} cores"
+
+
+def _known() -> list[str]:
+    """Return the names of the builders that buildx has."""
+    return client.call(["ls"]).replace("*", " ").split()
