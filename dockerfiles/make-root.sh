@@ -36,4 +36,5 @@ apt-mark showmanual | xargs apt-mark auto >/dev/null
 apt-get install apt $PACKAGES
 apt-get autoremove --purge
 
-rm -rf /usr/sbin/policy-rc.d /etc/apt/apt.conf.d/zz-install /etc/apt/preferences.d/zz-install /var/lib/apt/lists/*
+rm -rf /usr/sbin/policy-rc.d /etc/apt/apt.conf.d/zz-install /etc/apt/preferences.d/zz-install \
+    /var/lib/apt/lists/* /var/cache/apt/*.bin

@@ -1,10 +1,13 @@
 # Runs a Docker engine of the root $1, which stays as it is, in namespaces of its own; $2 is a folder for all that it
-# writes, with its socket in $3. Started by docker.py through unshare(1); further words go to dockerd.
+# writes, with its socket in $3. Started by dockers.py through unshare(1); further words go to dockerd.
 set -eu
 root=$1 place=$2 socket=$3
 shift 3
+eval "${REEF_FIRST:-}"
 mount --make-rprivate /
 mkdir -p "$place/data" "$place/upper" "$place/work" "$place/root"
+# A small disk, where a test wants one.
+[ -z "${REEF_SMALL:-}" ] || mount -t tmpfs -o "size=$REEF_SMALL" tmpfs "$place/data"
 mount -t overlay -o "lowerdir=$root,upperdir=$place/upper,workdir=$place/work" overlay "$place/root"
 cd "$place/root"
 for folder in proc sys dev; do mount --rbind /$folder $folder; done
@@ -13,6 +16,10 @@ mount -t tmpfs tmpfs tmp
 mkdir -p var/lib/docker ".$socket" old
 mount --rbind "$place/data" var/lib/docker
 mount --bind "$socket" ".$socket"
+if [ -n "${REEF_SHARED:-}" ]; then
+    mkdir -p ".$REEF_SHARED"
+    mount --bind "$REEF_SHARED" ".$REEF_SHARED"
+fi
 for file in resolv.conf hosts; do
     touch etc/$file
     mount --bind /etc/$file etc/$file

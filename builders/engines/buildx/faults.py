@@ -4,7 +4,7 @@ import re
 
 from builders.arch import Architecture
 from builders.engines.buildx.client import BuildFailed
-from builders.errors import DiskError, HostError, ReefError
+from builders.errors import DiskError, HostError, ReefError, RootError
 
 NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 FOREIGN = re.compile(
@@ -43,6 +43,8 @@ def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefE
         )
     if FOREIGN.search(failed.words):
         return foreign(node, architecture, failed.words)
+    if registry_failed(failed):
+        return no_registry(failed.words)
     if GONE.search(failed.words):
         return HostError(
             f"{node} no longer answers",
@@ -50,6 +52,16 @@ def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefE
             "see whether it runs (its own log tells why it ended), then run the same command again",
         )
     return None
+
+
+def no_registry(words: str) -> RootError:
+    """Return the error that a base image cannot be had."""
+    return RootError(
+        "the base image cannot be had from its registry",
+        words,
+        "see whether the registry is reachable, or make the base on this machine: --base bootstrap, or "
+        "buildx: {base: bootstrap} in reef.yml",
+    )
 
 
 def foreign(node: str, architecture: Architecture, words: str) -> HostError:

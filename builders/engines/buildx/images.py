@@ -55,7 +55,7 @@ class Images:
                     if base is None or not faults.registry_failed(failed):
                         raise self._failed(root, node, failed) from failed
                     if base == choices[-1]:
-                        raise _no_registry(base, failed) from failed
+                        raise faults.no_registry(f"{base}\n{failed.words}") from failed
                     self.log.note(f"{base} cannot be had from its registry: making the base with mmdebstrap instead")
         raise AssertionError("each choice of a base returns or raises")
 
@@ -90,8 +90,8 @@ class Images:
             words = ["imagetools", "inspect", "--builder=default", name, "--format={{json .Manifest}}"]
             try:
                 found[name] = str(json.loads(client.call(words, node.environment))["digest"])
-            except (process.ProgramFailed, ValueError, KeyError) as error:
-                raise _no_registry(name, error) from error
+            except process.ProgramFailed as error:
+                raise faults.no_registry(f"{name}\n{error.detail}") from error
         text = "# Digests of base images, refreshed by: invoke pin\n" + yaml.safe_dump(pins(self.folder) | found)
         write_whole(self.folder / PINS, text)
         return found
@@ -178,12 +178,3 @@ def _dockerfile(root: Root) -> Path:
 def _apt_options() -> tuple[str, ...]:
     """Return how this machine's apt reaches its mirrors; on a machine without apt, nothing."""
     return mirror.apt_options() if process.find("apt-config") else ()
-
-
-def _no_registry(name: str, error: Exception) -> RootError:
-    return RootError(
-        f"the base image {name} cannot be had from its registry",
-        getattr(error, "words", None) or getattr(error, "detail", None) or str(error),
-        "see whether the registry is reachable, or make the base on this machine: --base bootstrap, or "
-        "buildx: {base: bootstrap} in reef.yml",
-    )
