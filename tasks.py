@@ -162,7 +162,8 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
 @task(apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly")
 def bench(_: Context, apt: bool = False) -> None:
     """Measure speed and memory as ratios (half an hour)."""
-    cli.run_tools(["python", "-m", "tests.bench.publishing" if apt else "tests.bench.toolkit"])
+    building = [["python", "-m", "tests.bench.toolkit"], ["python", "-m", "tests.bench.engines"]]
+    cli.run_tools(*([["python", "-m", "tests.bench.publishing"]] if apt else building))
 
 
 @task()

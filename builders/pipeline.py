@@ -125,10 +125,14 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
 def _run_build(
     project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path, *, storage: Storage | None = None
 ) -> JobResult:
-    return engine.run(_job(project, wanted, tree, scratch, storage), scratch / "out", project.log)
+    cores = engine.cores(build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
+    job = _job(project, wanted, tree, scratch, storage, jobs=project.settings.jobs or cores)
+    return engine.run(job, scratch / "out", project.log)
 
 
-def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, storage: Storage | None) -> BuildJob:
+def _job(
+    project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, storage: Storage | None, *, jobs: int
+) -> BuildJob:
     rendered = scratch / "rendered"
     deb.write(deb.debian_files(wanted.recipe, wanted.target, project.settings), rendered)
     packages = None
@@ -139,7 +143,7 @@ def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, stor
             _copy_debs(project, name, wanted.target.slug, packages)
     return deb.build_job(
         wanted.recipe, wanted.target, strategy=wanted.strategy, tree=tree, rendered=rendered,
-        settings=project.settings, machine=project.machine, jobs=project.jobs, packages=packages,
+        settings=project.settings, machine=project.machine, jobs=jobs, packages=packages,
         storage=storage,
     )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """One opened project: its settings, recipes and workspace, the machine, and the engine that runs its jobs."""
 
-import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from builders.errors import InputError
 from builders.fingerprint import fingerprint
 from builders.log import Log
 from builders.plan import Wanted
+from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
@@ -49,10 +49,9 @@ class Project:
         log.keep(workspace.logs / "steps.log")
         return Project(folder, settings, recipes, workspace, machine, log)
 
-    @property
-    def jobs(self) -> int:
-        """How many compilers run at once: as set, else one for each core that this process may use."""
-        return self.settings.jobs or len(os.sched_getaffinity(0))
+    def jobs(self, engine: Engine, root: Root) -> int:
+        """Return how many compilers run at once: as set, else one for each processor that a job in ``root`` has."""
+        return self.settings.jobs or engine.cores(root)
 
     def engine(self, name: str | None = None, workspace: Workspace | None = None) -> Engine:
         """Return the engine called ``name`` (by default the one in reef.yml), on another workspace if given."""

@@ -176,3 +176,12 @@ def there(place: Place, docker_engine: Dockerd, docker_config: Path) -> There:
     made = There(place, dockers.environment(docker_engine, docker_config))
     made.settings(dockers.SETTINGS)
     return made
+
+
+@pytest.fixture(scope="session")
+def hello_in_docker(docker_engine: Dockerd, docker_config: Path, shared_caches: Path) -> Iterator[tuple[There, str]]:
+    """The miniature, built once by the engine that is chosen by itself, and what the run printed."""
+    for made in _place("hello-in-docker", shared_caches):
+        there = There(made, dockers.environment(docker_engine, docker_config))
+        there.settings(dockers.SETTINGS)
+        yield there, there.run("build-arm")

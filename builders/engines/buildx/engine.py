@@ -45,6 +45,11 @@ class BuildxEngine:
             self._show(node, root.build)
             self._shown.add((node.name, root.build.debian))
 
+    def cores(self, root: Root) -> int:
+        """Return how many processors the node of a root has: this process's share of them where it is this machine."""
+        engine = self._daemon(self._node(root.build))
+        return engine.cores if engine and not engine.endpoint.socket else len(os.sched_getaffinity(0))
+
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
 

@@ -4,6 +4,7 @@ A root is made once and never written again: each job sees it through an overlay
 network namespaces that vanish with the job.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -54,6 +55,10 @@ class ChrootEngine:
         namespace.check()
         if not root.build.runs_on(self._machine):
             binfmt.ensure(root.build)
+
+    def cores(self, root: Root) -> int:  # noqa: ARG002 - every root is on this machine
+        """Return how many processors this process may use."""
+        return len(os.sched_getaffinity(0))
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
