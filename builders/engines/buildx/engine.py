@@ -1,6 +1,7 @@
 """The buildx engine proper: a job becomes a Dockerfile over one folder, its output comes back as files."""
 
 import os
+import sys
 from pathlib import Path
 
 from builders.arch import Architecture
@@ -22,15 +23,21 @@ PROBE_S = 120.0
 
 
 class BuildxEngine:
-    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies."""
+    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies.
+
+    With ``fresh`` each job gets a root made for it, and empty caches.
+    """
 
     name = "buildx"
 
-    def __init__(self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path) -> None:
+    def __init__(
+        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, *, fresh: bool = False
+    ) -> None:
         self._workspace = workspace
         self._settings = settings
         self._machine = machine
         self._folder = folder
+        self._fresh = f"-{os.urandom(4).hex()}" if fresh else ""
         self._daemons: dict[str, Daemon | None] = {}
         self._shown: set[tuple[str, str]] = set()
 
@@ -48,7 +55,9 @@ class BuildxEngine:
     def cores(self, root: Root) -> int:
         """Return how many processors the node of a root has: this process's share of them where it is this machine."""
         engine = self._daemon(self._node(root.build))
-        return engine.cores if engine and not engine.endpoint.socket else len(os.sched_getaffinity(0))
+        if engine and (engine.endpoint.socket is None or sys.platform != "linux"):
+            return engine.cores  # of another machine, or of the virtual one that Docker runs in
+        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
@@ -58,7 +67,7 @@ class BuildxEngine:
         """
         kept.forget(self._workspace, job.name)
         node = self._node(job.root.build)
-        images = Images(self._workspace, self._settings, self._folder, log)
+        images = Images(self._workspace, self._settings, self._folder, log, self._fresh)
         with self._workspace.scratch_folder("job") as scratch:
             build = JobBuild(job, node, self._daemon(node), images, scratch)
             found = build.run()

@@ -29,18 +29,22 @@ PINS = "base-images.yml"
 
 @dataclass(frozen=True)
 class Images:
-    """What it takes to make images for roots: the project's settings, and ``folder``, where reef.yml lies."""
+    """What it takes to make images for roots: the project's settings, and ``folder``, where reef.yml lies.
+
+    ``fresh`` is empty, or a word that names roots which are made anew for one job, from no cache.
+    """
 
     workspace: Workspace
     settings: Settings
     folder: Path
     log: Log
+    fresh: str = ""
 
     def root(self, root: Root, node: Node, daemon: Daemon) -> str:
         """Return the name of the image that holds ``root`` on the engine, made first where it is missing."""
         choices = [self._reference(root.suite), None]
         choices = {"registry": choices[:1], "bootstrap": choices[1:]}.get(self.settings.buildx.base, choices)
-        names = [f"reef-root:{roots.key(root)}-{self._digest(root, base)}" for base in choices]
+        names = [f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}" for base in choices]
         for name in names:
             if daemon.has_image(name):
                 return name
@@ -106,13 +110,16 @@ class Images:
         return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]
 
     def _site(self) -> str:
-        return self.settings.debian_mirror or mirror.host_mirror().url
+        """Return the mirror for roots; empty where this machine's apt names none: then the base image's own."""
+        if self.settings.debian_mirror or not _apt_here():
+            return self.settings.debian_mirror or ""
+        return mirror.host_mirror().url
 
     def _arguments(self, root: Root) -> dict[str, str]:
         arguments = {
             "SUITE": root.suite,
             "MIRROR": self._site(),
-            "APT_OPTIONS": "\n".join(_apt_options()),
+            "APT_OPTIONS": "\n".join(mirror.apt_options() if _apt_here() else ()),
             "PACKAGES": " ".join(root.packages),
         }
         return arguments if root.host == root.build else arguments | {"HOST": root.host.debian}
@@ -124,6 +131,7 @@ class Images:
             Build(
                 _dockerfile(root), DOCKERFILES, root.build, target="root", tag=name, kind="root",
                 network=network if network != "default" else None, arguments=self._arguments(root) | {"BASE": base},
+                no_cache=bool(self.fresh),
             ),
             f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}"),
             f"roots/{name.partition(':')[2]}", node,
@@ -154,8 +162,8 @@ class Images:
         return faults.general(failed, str(node), root.build) or RootError(
             f"the root {roots.key(root)} cannot be made in {node}",
             f"{failed.tail}\n{failed.words}\nfull log: {self.workspace.logs / 'roots'}",
-            f"see whether {self._site()} is reachable from containers (buildx: {{network: host}} lets them use the "
-            "machine's own network) and has the suite; debian_mirror: in reef.yml names another",
+            f"see whether {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} lets "
+            "them use the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
         )
 
 
@@ -175,6 +183,6 @@ def _dockerfile(root: Root) -> Path:
     return DOCKERFILES / ("target-root.Dockerfile" if root.host == root.build else "cross-root.Dockerfile")
 
 
-def _apt_options() -> tuple[str, ...]:
-    """Return how this machine's apt reaches its mirrors; on a machine without apt, nothing."""
-    return mirror.apt_options() if process.find("apt-config") else ()
+def _apt_here() -> bool:
+    """Tell whether this machine has apt: Docker runs on others too."""
+    return process.find("apt-get") is not None

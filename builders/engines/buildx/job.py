@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.errors import BuildError, HostError, ReefError
-from builders.products import BuildJob, StepRecord
+from builders.products import BuildJob, CacheMount, StepRecord
 from builders.workspace import told
 
 TAIL_LINES = 40
@@ -51,10 +52,21 @@ class JobBuild:
             network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},
         )  # fmt: skip
         self._root = ""
+        self._passing: list[str] = []
         self._destinations: list[str] = []
 
     def run(self) -> Found:
         """Run the job; raises RootError, BuildError, and HostError or DiskError for what is the engine's fault."""
+        try:
+            return self._run()
+        finally:
+            # Where the engine is gone, the label lets `clean --what images` find them.
+            with suppress(HostError):
+                if self._engine:
+                    for image in self._passing:
+                        self._engine.remove_image(image)
+
+    def _run(self) -> Found:
         self._prepare()
         for name, script in (("fetch", self._job.fetch), ("run", self._job.script)):
             if script:
@@ -73,7 +85,9 @@ class JobBuild:
     def _prepare(self) -> None:
         context = self._call.context
         if self._engine:
-            self._root = f"FROM {self._images.root(self._job.root, self._node, self._engine)} AS start"
+            image = self._images.root(self._job.root, self._node, self._engine)
+            self._passing += [image] if self._images.fresh else []
+            self._root = f"FROM {image} AS start"
         with told(context):
             self._destinations = layout.assemble(self._job, context)
         if not self._engine:
@@ -89,21 +103,23 @@ class JobBuild:
             return
         # Only whole builds can be cut off here: what is to have a network is one of its own, and leaves an image.
         fetched = kept.image_name("reef-fetched", self._workspace, self._job.name)
+        self._passing.append(fetched)
         self._write_dockerfile(None)
         self._build(replace(self._call, target="fetch", tag=fetched, kind="fetched"), progress)
-        try:
-            self._write_dockerfile(fetched)
-            self._build(replace(self._call, target="output", output=self._result, network="none"), progress)
-        finally:
-            if self._engine:
-                self._engine.remove_image(fetched)
+        self._write_dockerfile(fetched)
+        self._build(replace(self._call, target="output", output=self._result, network="none"), progress)
 
     def _write_dockerfile(self, fetched: str | None) -> None:
         text = layout.job_dockerfile(
-            self._job, self._root, self._destinations,
+            self._without_caches() if self._images.fresh else self._job, self._root, self._destinations,
             nonce=self._nonce, run_network=self._run_network, fetched=fetched,
         )  # fmt: skip
         self._call.dockerfile.write_text(text)
+
+    def _without_caches(self) -> BuildJob:
+        """Return the job with caches that nobody filled."""
+        caches = [CacheMount(f"{one.name}-{self._nonce}", one.destination) for one in self._job.caches]
+        return replace(self._job, caches=tuple(caches))
 
     def _build(self, call: Build, progress: Progress) -> None:
         client.build(call, builder=self._node.builder, environment=self._node.environment, progress=progress)
