@@ -66,7 +66,7 @@ def _one_recipe(folder: Path, way: str, engines: Mapping[str, Mapping[str, str]]
     for name, environment in engines.items():
         words = ("build-arm", "--engine", name, "--target", target, "--strategy", strategy, "--force")
         _command(project, *words, extra=environment)
-        seconds[name], _ = _command(project, *words, extra=environment)
+        seconds[name] = _command(project, *words, extra=environment)[0].wall_s
         log.note(f"reef-hello, {way}, {name}: {seconds[name]:.1f} s")
     return _row(f"reef-hello, {way}, root present", seconds, "")
 
@@ -82,9 +82,9 @@ def _tensorflow(folder: Path, engines: Mapping[str, Mapping[str, str]], log: Log
             (project / "artifacts" / "cache").mkdir(parents=True, exist_ok=True)
             (project / "artifacts" / "cache" / kind).symlink_to(home.workspace.path / "cache" / kind)
         words = ("build-arm", "--engine", name, "--recipe", RECIPE, "--target", TARGET)
-        cold[name], _ = _command(project, *words, extra=environment)
+        cold[name] = _command(project, *words, extra=environment)[0].wall_s
         log.note(f"{RECIPE}, cold, {name}: {cold[name]:.0f} s")
-        unchanged[name] = min(_command(project, *words, extra=environment)[0] for _ in range(3))
+        unchanged[name] = min(_command(project, *words, extra=environment)[0].wall_s for _ in range(3))
     return [_row(f"{RECIPE}, cold", cold, "(1.25)"), _row("nothing changed", unchanged, "(buildx 1.5 s)")]
 
 

@@ -40,7 +40,8 @@ def rootfs(suite: str) -> Path:
     """Return a root of ``suite`` with Docker in it, made once; the .debs are verified as those of any root."""
     project = Project.open(CHECKOUT, Log(quiet=True))
     root = Root(suite, project.machine, project.machine, PACKAGES[suite])
-    return roots.make(root, project.workspace, project.settings, project.log)
+    found, _ = roots.make(root, project.workspace, project.settings, project.log)
+    return found
 
 
 def configuration(folder: Path) -> Path:

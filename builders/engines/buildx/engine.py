@@ -74,8 +74,7 @@ class BuildxEngine:
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 found.output.rename(output)
-        log_file = self._workspace.logs / f"{job.name}-run.log"
-        return JobResult(job.name, output, log_file, found.steps, found.packages)
+        return JobResult(job.name, output, found.steps, found.packages)
 
     def _node(self, wanted: Architecture) -> Node:
         return nodes.choose(nodes.everywhere(self._settings, self._folder), wanted)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import namespace, roots
 from builders.errors import InputError, RootError
 from builders.log import Log
-from builders.products import Root
+from builders.products import Root, StepRecord
 from builders.settings import Settings
 from builders.workspace import Workspace, write_whole
 
@@ -40,21 +41,24 @@ class Images:
     log: Log
     fresh: str = ""
 
-    def root(self, root: Root, node: Node, daemon: Daemon) -> str:
-        """Return the name of the image that holds ``root`` on the engine, made first where it is missing."""
+    def root(self, root: Root, node: Node, daemon: Daemon) -> tuple[str, tuple[StepRecord, ...]]:
+        """Return the name of the image that holds ``root`` on the engine, made first where it is missing, and the step
+        that made it."""
         choices = [self._reference(root.suite), None]
         choices = {"registry": choices[:1], "bootstrap": choices[1:]}.get(self.settings.buildx.base, choices)
         names = [f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}" for base in choices]
         for name in names:
             if daemon.has_image(name):
-                return name
+                return name, ()
         with self.workspace.locked(f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}"):
             for name, base in zip(names, choices, strict=True):
                 if daemon.has_image(name):
-                    return name
+                    return name, ()
+                started = time.monotonic()
                 try:
                     self._make(root, node, daemon, name, base)
-                    return name
+                    # The memory is the engine's affair: who makes an image cannot see it.
+                    return name, (StepRecord("root", time.monotonic() - started, 0),)
                 except BuildFailed as failed:
                     if base is None or not faults.registry_failed(failed):
                         raise self._failed(root, node, failed) from failed
@@ -149,7 +153,8 @@ class Images:
 
     def _tar(self, suite: str, architecture: Architecture, tar: Path) -> None:
         """Pack a minimal root of the chroot engine's: made once, and for both engines the same."""
-        rootfs = roots.make(Root(suite, architecture, architecture, ()), self.workspace, self.settings, self.log)
+        minimal = Root(suite, architecture, architecture, ())
+        rootfs, _ = roots.make(minimal, self.workspace, self.settings, self.log)
         words = ["tar", "--create", "--numeric-owner", f"--file={tar}", f"--directory={rootfs}", "."]
         process.run([*namespace.prefix(network=False), *words])
 

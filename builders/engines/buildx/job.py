@@ -52,6 +52,7 @@ class JobBuild:
             network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},
         )  # fmt: skip
         self._root = ""
+        self._making: tuple[StepRecord, ...] = ()
         self._passing: list[str] = []
         self._destinations: list[str] = []
 
@@ -85,7 +86,7 @@ class JobBuild:
     def _prepare(self) -> None:
         context = self._call.context
         if self._engine:
-            image = self._images.root(self._job.root, self._node, self._engine)
+            image, self._making = self._images.root(self._job.root, self._node, self._engine)
             self._passing += [image] if self._images.fresh else []
             self._root = f"FROM {image} AS start"
         with told(context):
@@ -133,7 +134,7 @@ class JobBuild:
 
     def _steps(self) -> tuple[StepRecord, ...]:
         """Return the records of the scripts; raises BuildError for one that failed."""
-        steps = []
+        steps = list(self._making)
         for name in ("fetch", "run"):
             record = self._result / "records" / name
             if not record.exists():
