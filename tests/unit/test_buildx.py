@@ -12,7 +12,7 @@ import pytest
 
 from builders import process
 from builders.arch import AMD64, ARM64, ARMHF
-from builders.engines.buildx import client, endpoint, faults, layout, nodes
+from builders.engines.buildx import client, daemon, endpoint, faults, layout, nodes
 from builders.engines.buildx.client import BuildFailed
 from builders.engines.buildx.images import PINS, pins
 from builders.engines.buildx.progress import JobProgress, Progress
@@ -106,6 +106,15 @@ def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
         project.engine_name("steam")
     with pytest.raises(InputError, match="unknown base"):
         project.with_base("thin air")
+
+
+@pytest.mark.parametrize(
+    "host", ["ssh://nobody@127.0.0.1:9", "tcp://127.0.0.1:9", "unix:///nonexistent/socket", "x://"]
+)
+def test_an_engine_that_does_not_answer_is_told_however_it_is_reached(host: str) -> None:
+    with pytest.raises(HostError, match="no Docker engine answers at") as told:
+        daemon.connect(endpoint.Endpoint(host), timeout_s=5)
+    assert told.value.fix
 
 
 def test_no_buildx_and_one_that_is_too_old_are_told(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

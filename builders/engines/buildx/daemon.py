@@ -6,16 +6,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import docker
-import requests
-from docker.errors import APIError, DockerException, ImageNotFound
-from docker.tls import TLSConfig
+from typing import TYPE_CHECKING
 
 from builders import arch
 from builders.arch import Architecture
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, InputError
+
+if TYPE_CHECKING:  # Docker's SDK is slow to import, and a run with nothing to do asks no engine
+    import docker
+    from docker.tls import TLSConfig
 
 OLDEST = (20, 10)
 """Debian 12's engine; its BuildKit knows cache mounts, which jobs need."""
@@ -30,7 +30,7 @@ ANSWER_S = 30.0
 class Daemon:
     """A Docker engine that answered: its version, CPU, cores, and where its data lies if that is on this machine."""
 
-    client: docker.DockerClient
+    client: "docker.DockerClient"
     endpoint: Endpoint
     version: tuple[int, ...]
     machine: Architecture
@@ -48,6 +48,8 @@ class Daemon:
 
     def has_image(self, name: str) -> bool:
         """Tell whether the engine has the image called ``name``."""
+        from docker.errors import ImageNotFound
+
         with talking(self.endpoint):
             try:
                 self.client.images.get(name)
@@ -57,6 +59,8 @@ class Daemon:
 
     def remove_image(self, name: str) -> bool:
         """Remove an image and what runs from it; tell whether it was there."""
+        from docker.errors import ImageNotFound
+
         with talking(self.endpoint):
             try:
                 self.client.images.remove(name, force=True)
@@ -83,6 +87,8 @@ class Daemon:
 
 def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:
     """Reach an engine and read what it is; raises HostError saying why it cannot be used."""
+    import docker
+
     with talking(endpoint):
         client = docker.DockerClient(
             base_url=endpoint.host,
@@ -119,7 +125,9 @@ def machine_of(name: str, endpoint: Endpoint) -> Architecture:
         raise HostError(f"the CPU of the Docker engine at {endpoint} is not known: {name}", error.detail) from error
 
 
-def _tls(endpoint: Endpoint) -> TLSConfig | bool:
+def _tls(endpoint: Endpoint) -> "TLSConfig | bool":
+    from docker.tls import TLSConfig
+
     if endpoint.tls is None:
         return False
     pair = (str(endpoint.tls / "cert.pem"), str(endpoint.tls / "key.pem"))
@@ -129,9 +137,12 @@ def _tls(endpoint: Endpoint) -> TLSConfig | bool:
 @contextlib.contextmanager
 def talking(endpoint: Endpoint) -> Iterator[None]:
     """Turn what goes wrong between the SDK and an engine into a HostError that says what to do."""
+    import requests
+    from docker.errors import DockerException
+
     try:
         yield
-    except (DockerException, APIError, requests.RequestException, OSError) as error:
+    except (DockerException, requests.RequestException, OSError) as error:
         raise unreachable(endpoint, str(error)) from error
 
 
