@@ -16,8 +16,8 @@ from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import here
 from builders.engines.chroot import roots
-from builders.errors import HostError
-from builders.products import Root
+from builders.errors import BuildError, HostError
+from builders.products import BuildJob, Limits, Root
 from tests.engine import dockers
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, kill
 from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
@@ -122,11 +122,12 @@ def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: D
     assert "no root of a failed job is kept" in there.run("shell", status=3)
 
 
-def test_a_time_limit_ends_the_script(there: There) -> None:
-    there.place.edit("  compile: |\n", "  time_limit_s: 3\n  compile: |\n    echo began; sleep 600\n")
-    output = there.run(*BUILDX, status=7)
-    assert "failed after its time limit of 3 s" in output
-    assert "began" in output
+def test_a_time_limit_ends_the_script(inside: There) -> None:
+    project = inside.project()
+    job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=Limits(4.0))
+    with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
+        project.engine("buildx").run(job, project.workspace.path / "out", project.log)
+    assert "began" in told.value.detail
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

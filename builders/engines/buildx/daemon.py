@@ -1,6 +1,7 @@
 """Docker engines through Docker's own SDK: reached, understood, and told what is wrong with them."""
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -89,13 +90,14 @@ def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:
     """Reach an engine and read what it is; raises HostError saying why it cannot be used."""
     import docker
 
-    with talking(endpoint):
+    with talking(endpoint), _own_authority(endpoint):
         client = docker.DockerClient(
             base_url=endpoint.host,
             tls=_tls(endpoint),
             timeout=int(timeout_s),
             use_ssh_client=endpoint.host.startswith("ssh://"),
         )
+        client.api.trust_env = endpoint.tls is None
         told = client.info()
     version = _numbers(told["ServerVersion"])
     if version < OLDEST:
@@ -132,6 +134,18 @@ def _tls(endpoint: Endpoint) -> "TLSConfig | bool":
         return False
     pair = (str(endpoint.tls / "cert.pem"), str(endpoint.tls / "key.pem"))
     return TLSConfig(client_cert=pair, ca_cert=str(endpoint.tls / "ca.pem"), verify=True)
+
+
+@contextlib.contextmanager
+def _own_authority(endpoint: Endpoint) -> Iterator[None]:
+    """Let an endpoint's own ca.pem count: requests takes the authorities that these variables name instead of those
+    that a session was given (psf/requests issue 4726)."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if endpoint.tls else ()
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 from builders import process
 from builders.errors import HostError
+from builders.workspace import write_whole
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 PING_S = 2.0
@@ -74,6 +75,27 @@ def of_context(name: str) -> Endpoint:
         )
     tls = configuration() / "contexts" / "tls" / digest / "docker"
     return Endpoint(host, name, tls if tls.is_dir() else None)
+
+
+def as_context(place: Endpoint) -> str:
+    """Return the name of a docker context for an engine that speaks TLS, written where it is missing or has changed:
+    buildx on its own takes certificates from contexts only, not from ``DOCKER_CERT_PATH``."""
+    if place.context or place.tls is None:
+        return place.context or "default"
+    files = {name: (place.tls / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem")}
+    words = b"".join([place.host.encode(), *files.values()])
+    name = f"reef-{hashlib.sha256(words).hexdigest()[:12]}"
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    tls = configuration() / "contexts" / "tls" / digest / "docker"
+    tls.mkdir(parents=True, exist_ok=True)
+    tls.chmod(0o700)  # before a key lies in it
+    for file, data in files.items():
+        write_whole(tls / file, data)
+        (tls / file).chmod(0o600)
+    docker = {"Host": place.host, "SkipTLSVerify": False}
+    meta = {"Name": name, "Metadata": {"Description": "made by Reef"}, "Endpoints": {"docker": docker}}
+    write_whole(configuration() / "contexts" / "meta" / digest / "meta.json", json.dumps(meta))
+    return name
 
 
 def _document(path: Path) -> dict[str, Any]:

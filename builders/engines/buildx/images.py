@@ -95,7 +95,7 @@ class Images:
         """Ask the registry for each suite's base image, note the digests in `PINS` and return them by image."""
         found = {}
         for name in map(self.reference, suites):
-            words = ["imagetools", "inspect", "--builder=default", name, "--format={{json .Manifest}}"]
+            words = ["imagetools", "inspect", f"--builder={node.builder}", name, "--format={{json .Manifest}}"]
             try:
                 found[name] = str(json.loads(client.call(words, node.environment))["digest"])
             except process.ProgramFailed as error:

@@ -17,12 +17,11 @@ PREFIX = "reef-"
 
 @dataclass(frozen=True)
 class Node:
-    """One place that builds: ``builder`` is buildx's name for it, ``endpoint`` the Docker engine whose own BuildKit it
-    is; None where BuildKit runs on its own (drivers docker-container, kubernetes, remote). ``architectures`` are those
+    """One place that builds: ``endpoint`` is the Docker engine whose own BuildKit it is; None where BuildKit runs on
+    its own (drivers docker-container, kubernetes, remote) and buildx has a builder for it. ``architectures`` are those
     that reef.yml says it runs natively."""
 
     name: str
-    builder: str
     endpoint: Endpoint | None
     architectures: tuple[Architecture, ...] = ()
 
@@ -30,12 +29,20 @@ class Node:
         return f"the Docker engine at {self.endpoint}" if self.endpoint else f"the builder {self.builder}"
 
     @property
+    def builder(self) -> str:
+        """What buildx calls the node: its own builder, or the one that every docker context has."""
+        if self.endpoint is None:
+            return PREFIX + self.name
+        return endpoint.as_context(self.endpoint) if self.endpoint.tls else "default"
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """What buildx needs in its environment to reach the node."""
         if self.endpoint is None:
             return {}
-        tls = str(self.endpoint.tls) if self.endpoint.tls else ""
-        return {"DOCKER_HOST": self.endpoint.host, "DOCKER_TLS_VERIFY": "1" if tls else "", "DOCKER_CERT_PATH": tls}
+        if self.endpoint.tls:
+            return {"DOCKER_CONTEXT": self.builder, "DOCKER_HOST": ""}
+        return {"DOCKER_HOST": self.endpoint.host, "DOCKER_CONTEXT": ""}
 
 
 def named(settings: Settings, folder: Path) -> list[Node]:
@@ -46,9 +53,9 @@ def named(settings: Settings, folder: Path) -> list[Node]:
 def _node(one: BuildxNode, folder: Path) -> Node:
     architectures = tuple(arch.ARCHITECTURES[name] for name in one.architectures)
     if one.driver != "docker":
-        return Node(one.name, PREFIX + one.name, None, architectures)
+        return Node(one.name, None, architectures)
     if "://" not in one.endpoint:
-        return Node(one.name, "default", endpoint.of_context(one.endpoint), architectures)
+        return Node(one.name, endpoint.of_context(one.endpoint), architectures)
     tls = (folder / one.certificates).absolute() if one.certificates else None
     if tls and not (tls / "ca.pem").is_file():
         raise HostError(
@@ -56,12 +63,12 @@ def _node(one: BuildxNode, folder: Path) -> Node:
             "wanted: ca.pem, cert.pem, key.pem",
             "mend buildx: in reef.yml",
         )
-    return Node(one.name, "default", Endpoint(one.endpoint, tls=tls), architectures)
+    return Node(one.name, Endpoint(one.endpoint, tls=tls), architectures)
 
 
 def here() -> Node:
     """Return the engine that Docker's own tools would use."""
-    return Node("here", "default", endpoint.current())
+    return Node("here", endpoint.current())
 
 
 def choose(nodes: list[Node], wanted: Architecture) -> Node:
