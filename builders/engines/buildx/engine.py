@@ -96,6 +96,10 @@ class BuildxEngine:
                     call, builder=node.builder, environment=node.environment, progress=progress, timeout_s=PROBE_S
                 )
             except BuildFailed as failed:
-                raise faults.general(failed, str(node), architecture) or HostError(
-                    f"{node} does not build", failed.words, "see its own log, or build with --engine chroot"
+                words = f"{failed.tail}\n{failed.words}".strip()
+                told = faults.general(failed, str(node), architecture)
+                if told is None and "[/probe]" in words.replace('"', ""):
+                    told = faults.foreign(str(node), architecture, words)
+                raise told or HostError(
+                    f"{node} does not build", words, "see its own log, or build with --engine chroot"
                 ) from failed

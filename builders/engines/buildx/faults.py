@@ -33,7 +33,7 @@ def registry_failed(failed: BuildFailed) -> bool:
 
 def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
     """Return the error for what can go wrong with any build on ``node``; None where the build itself is to blame."""
-    words = f"{failed.tail}\n{failed.words}"
+    words = f"{failed.tail}\n{failed.words}".strip()
     if NO_SPACE.search(words):
         return DiskError(
             f"no space left on the disk of {node}",
@@ -41,8 +41,8 @@ def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefE
             "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
             "it), then run the same command again",
         )
-    if FOREIGN.search(failed.words):
-        return foreign(node, architecture, failed.words)
+    if FOREIGN.search(words):
+        return foreign(node, architecture, words)
     if registry_failed(failed):
         return no_registry(failed.words)
     if GONE.search(failed.words):
