@@ -125,8 +125,8 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
 def _run_build(
     project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path, *, storage: Storage | None = None
 ) -> JobResult:
-    cores = engine.cores(build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
-    job = _job(project, wanted, tree, scratch, storage, jobs=project.settings.jobs or cores)
+    jobs = project.jobs(engine, build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
+    job = _job(project, wanted, tree, scratch, storage, jobs=jobs)
     return engine.run(job, scratch / "out", project.log)
 
 
