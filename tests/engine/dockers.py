@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import docker
 
 from builders.engines.chroot import roots
+from builders.errors import ReefError
 from builders.log import Log
 from builders.products import Root
 from builders.project import Project
@@ -126,11 +127,11 @@ class Dockerd:
         if self._child.poll() is None:
             self.kill()
         until = time.monotonic() + 10
-        while time.monotonic() < until:
+        while self.place.exists():
             try:
                 remove_tree(self.place)
-                break
-            except Exception:
+            except ReefError:  # the kernel still takes its mounts down
+                assert time.monotonic() < until
                 time.sleep(0.2)
         remove_tree(self.sockets)
 
