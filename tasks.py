@@ -9,7 +9,8 @@ RECIPE = "recipe to take (may be repeated; all by default)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
-ENGINE = "where jobs run: auto or chroot"
+ENGINE = "where jobs run: chroot, buildx, or auto (buildx where a Docker engine with buildx answers)"
+BASE = "base images of the buildx engine: registry, bootstrap (made by mmdebstrap) or auto"
 
 
 @task(
@@ -17,6 +18,7 @@ ENGINE = "where jobs run: auto or chroot"
     target=TARGET,
     strategy="native, cross or emulate, instead of the recipe's own order",
     engine=ENGINE,
+    base=BASE,
     plan="only show what would be done, and why",
     offline="never touch the network for sources; what is not cached is an error",
     force="build also what is up to date",
@@ -24,12 +26,13 @@ ENGINE = "where jobs run: auto or chroot"
 )
 def build_arm(
     _: Context, recipe: list[str], target: list[str], strategy: str | None = None, engine: str | None = None,
-    plan: bool = False, offline: bool = False, force: bool = False, verify: bool = False,
+    base: str | None = None, plan: bool = False, offline: bool = False, force: bool = False, verify: bool = False,
 ) -> None:  # fmt: skip
     """Build .debs for ARM boards, only what is not up to date."""
     cli.build_arm(
-        recipe, target, strategy=strategy, engine=engine, show_plan=plan, offline=offline, force=force, verify=verify
-    )
+        recipe, target, strategy=strategy, engine=engine, base=base,
+        show_plan=plan, offline=offline, force=force, verify=verify,
+    )  # fmt: skip
 
 
 @task(
@@ -159,7 +162,8 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
 @task(apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly")
 def bench(_: Context, apt: bool = False) -> None:
     """Measure speed and memory as ratios (half an hour)."""
-    cli.run_tools(["python", "-m", "tests.bench.publishing" if apt else "tests.bench.toolkit"])
+    building = [["python", "-m", "tests.bench.toolkit"], ["python", "-m", "tests.bench.engines"]]
+    cli.run_tools(*([["python", "-m", "tests.bench.publishing"]] if apt else building))
 
 
 @task()
@@ -209,7 +213,19 @@ def ci_files(
     cli_ci.files(runner, install=install, branch=branch, check=check)
 
 
-@task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds")
+@task(suite="suite whose base image is meant (may be repeated; all that recipes serve by default)")
+def pin(_: Context, suite: list[str]) -> None:
+    """Note the digests of the base images for Docker."""
+    cli.pin(suite)
+
+
+@task(create="make the builders of reef.yml that buildx does not have yet")
+def builders(_: Context, create: bool = False) -> None:
+    """Show where the buildx engine builds."""
+    cli.builders(create=create)
+
+
+@task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images")
 def clean(_: Context, what: list[str]) -> None:
     """Remove half-made things, and what --what names."""
     cli.clean(what or ["scratch", "failed"])

@@ -59,12 +59,12 @@ ARCHITECTURES: dict[str, Architecture] = {a.debian: a for a in (AMD64, ARM64, AR
 
 
 def by_machine(machine: str) -> Architecture:
-    """Return the architecture that the kernel calls ``machine`` (as ``uname -m`` prints it).
+    """Return the architecture that the kernel calls ``machine`` (as ``uname -m`` prints it; macOS says ``arm64``).
 
     Raises InputError where Reef does not know the machine.
     """
     for architecture in ARCHITECTURES.values():
-        if machine == architecture.machine:
+        if machine in (architecture.machine, architecture.debian):
             return architecture
     raise InputError(
         f"this machine's CPU is not known: {machine}",

@@ -15,6 +15,8 @@ from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
 from builders import apt, doctor, pipeline, process, state
+from builders.engines.buildx import kept as buildx_kept
+from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
 from builders.errors import CheckError, HostError, InputError, ReefError
 from builders.log import Log, size
@@ -88,12 +90,12 @@ def strategy_named(name: str | None) -> StrategyName | None:
 
 def build_arm(
     recipe: list[str], target: list[str], *, strategy: str | None, engine: str | None,
-    show_plan: bool, offline: bool, force: bool, verify: bool,
+    base: str | None, show_plan: bool, offline: bool, force: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Build what is not up to date (or only show what that is), and tell the result in a table."""
-    project = open_project()
-    project.engine(engine)  # an unknown name is told before a plan is
-    wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force)
+    project = open_project().with_base(base)
+    name = project.engine_name(engine)  # an unknown name is told before a plan is
+    wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
     todo = pipeline.steps(project, wanted, force=force)
     if show_plan:
         rows = [
@@ -212,17 +214,41 @@ def write_schema() -> None:
 def enter_shell(job: str | None) -> None:
     """Enter the kept root of a failed job."""
     project = open_project()
-    kept = chroot_engine.kept(project.workspace)
+    images = buildx_kept.names(project.workspace)
+    kept = sorted([*chroot_engine.kept(project.workspace), *images])
     if job is None and len(kept) == 1:
         job = kept[0]
     if job is None and not kept:
         raise InputError("no root of a failed job is kept", fix="a job that fails keeps its root until its next run")
     if job is None:
         raise InputError("which root?", f"kept: {', '.join(kept)}", "./inv shell --job NAME")
+    in_image = job.replace("/", "-") in images
     with project.workspace.in_use():
-        status = chroot_engine.shell(project.workspace, job)
+        status = (buildx_kept if in_image else chroot_engine).shell(project.workspace, job)
     if status:
         raise Exit(code=status)
+
+
+def pin(suite: list[str]) -> None:
+    """Ask the registry for the digests of the base images and note them."""
+    from builders.engines.buildx import images, nodes
+
+    project = open_project()
+    suites = suite or sorted({name for one in project.recipes.values() for name in one.targets.suites})
+    made = images.Images(project.workspace, project.settings, project.folder, project.log)
+    rows = sorted(made.pin(suites, nodes.here()).items())
+    project.log.table(f"pinned in {images.PINS}", ("base image", "digest"), rows)
+
+
+def builders(*, create: bool) -> None:
+    """Show where the buildx engine builds, making the builders that are missing if asked."""
+    project = open_project()
+    if create:
+        for one in project.settings.buildx.nodes:
+            if buildx_nodes.create(one):
+                project.log.note(f"created builder {buildx_nodes.PREFIX}{one.name} ({one.driver})")
+    rows = buildx_nodes.rows(project.settings, project.folder)
+    project.log.table("builders", ("name", "driver", "where", "runs natively", "state"), rows)
 
 
 CLEANABLE = {
@@ -234,6 +260,7 @@ CLEANABLE = {
     "caches": "ccache and Debian packages",
     "logs": "logs",
     "builds": "built packages",
+    "images": "Reef's images and containers in Docker engines",
 }
 
 
@@ -248,6 +275,13 @@ def clean(what: list[str]) -> None:
     with space.alone():
         space.sweep()
         for name in what:
+            if name == "images":
+                for image in buildx_nodes.remove_images(project.settings, project.folder):
+                    project.log.note(f"removed image {image}")
+                continue
+            if name == "failed":
+                for job in buildx_kept.names(space):
+                    buildx_kept.forget(space, job)
             folder = {"scratch": space.scratch, "failed": space.path / "failed"}.get(name) or getattr(space, name)
             freed = _bytes_below(folder)
             remove_tree(folder)

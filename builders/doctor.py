@@ -36,7 +36,30 @@ def examine(project: Project, *, mend: bool = False) -> list[Need]:
     if not project.settings.debian_mirror:
         needs.append(_probe("Debian mirror", "roots and pool sources come from it", _mirror))
     needs.append(_space(project))
+    if project.engine_name() == "buildx":
+        needs += _docker(project)
     return needs
+
+
+def _docker(project: Project) -> Iterator[Need]:
+    """Yield what the buildx engine needs, where it is the one that builds."""
+    from builders.engines.buildx import client, daemon, nodes
+
+    yield _probe("buildx", "builds in Docker", client.program)
+    for node in nodes.everywhere(project.settings, project.folder):
+        if node.endpoint is None:
+            continue
+        reason = "builds"
+        try:
+            free = daemon.connect(node.endpoint).free_bytes()
+        except HostError as error:
+            yield Need(f"Docker engine {node.name}", reason, error.what, error.fix)
+            continue
+        short = free is not None and free < WANTED_BYTES
+        trouble = f"{(free or 0) / 2**30:.1f} GB free, {WANTED_BYTES / 2**30:.0f} GB wanted" if short else ""
+        yield Need(
+            f"Docker engine {node.name}", reason, trouble, "docker system prune, or a larger disk" if short else ""
+        )
 
 
 def host_packages(path: Path = HOST_PACKAGES) -> dict[str, str]:

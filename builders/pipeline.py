@@ -72,6 +72,8 @@ def build(
         runner = project.engine(engine)
         ccache_storage(project.settings)  # a wrong URL is told at once
         due = [step.wanted for step in todo if step.action == "build"]
+        if due:
+            project.log.note(f"engine: {runner.name}")
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
         if due:
@@ -123,10 +125,14 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
 def _run_build(
     project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path, *, storage: Storage | None = None
 ) -> JobResult:
-    return engine.run(_job(project, wanted, tree, scratch, storage), scratch / "out", project.log)
+    jobs = project.jobs(engine, build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
+    job = _job(project, wanted, tree, scratch, storage, jobs=jobs)
+    return engine.run(job, scratch / "out", project.log)
 
 
-def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, storage: Storage | None) -> BuildJob:
+def _job(
+    project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, storage: Storage | None, *, jobs: int
+) -> BuildJob:
     rendered = scratch / "rendered"
     deb.write(deb.debian_files(wanted.recipe, wanted.target, project.settings), rendered)
     packages = None
@@ -137,7 +143,7 @@ def _job(project: Project, wanted: Wanted, tree: SourceTree, scratch: Path, stor
             _copy_debs(project, name, wanted.target.slug, packages)
     return deb.build_job(
         wanted.recipe, wanted.target, strategy=wanted.strategy, tree=tree, rendered=rendered,
-        settings=project.settings, machine=project.machine, jobs=project.jobs, packages=packages,
+        settings=project.settings, machine=project.machine, jobs=jobs, packages=packages,
         storage=storage,
     )  # fmt: skip
 
@@ -246,6 +252,7 @@ def publish(
 
         def check(staged: apt.Staged, scratch: Path) -> None:
             runner = project.engine(engine)
+            project.log.note(f"engine: {runner.name}")
             for one, record, static in ready:
                 report, fresh = _installed(
                     project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch

@@ -156,6 +156,11 @@ def interactive(argv: Sequence[str], *, cwd: Path | None = None) -> int:
     return subprocess.run(list(argv), cwd=cwd, check=False).returncode
 
 
+def on_terminal() -> bool:
+    """Tell whether a person sits before this process."""
+    return sys.stdin.isatty()
+
+
 class _Watch:
     """Samples a child's memory (resident bytes summed over its process tree) and its deadline."""
 

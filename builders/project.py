@@ -1,23 +1,27 @@
 """One opened project: its settings, recipes and workspace, the machine, and the engine that runs its jobs."""
 
-import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders import arch
 from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
+from builders.engines.buildx import endpoint
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
 from builders.fingerprint import fingerprint
 from builders.log import Log
 from builders.plan import Wanted
+from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
 from builders.target import Target, parse_target
 from builders.workspace import Workspace
+
+ENGINES = ("auto", "chroot", "buildx")
+BASES = ("auto", "registry", "bootstrap")
 
 
 @dataclass(frozen=True)
@@ -45,25 +49,57 @@ class Project:
         log.keep(workspace.logs / "steps.log")
         return Project(folder, settings, recipes, workspace, machine, log)
 
-    @property
-    def jobs(self) -> int:
-        """How many compilers run at once: as set, else one for each core that this process may use."""
-        return self.settings.jobs or len(os.sched_getaffinity(0))
+    def jobs(self, engine: Engine, root: Root) -> int:
+        """Return how many compilers run at once: as set, else one for each processor that a job in ``root`` has."""
+        return self.settings.jobs or engine.cores(root)
 
     def engine(self, name: str | None = None, workspace: Workspace | None = None) -> Engine:
-        """Return the engine called ``name`` (by default the one in reef.yml), on another workspace if given."""
+        """Return the engine called ``name`` (by default the one in reef.yml).
+
+        On another ``workspace``, if given, it finds no roots and caches of before.
+        """
+        space = workspace or self.workspace
+        if self.engine_name(name) == "chroot":
+            return ChrootEngine(space, self.settings, self.machine)
+        from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
+
+        return BuildxEngine(space, self.settings, self.machine, self.folder, fresh=workspace is not None)
+
+    def engine_name(self, name: str | None = None) -> str:
+        """Return which engine ``name`` (by default the one in reef.yml) means on this machine.
+
+        ``auto`` is buildx where reef.yml names nodes, or a Docker engine with buildx answers; else chroot.
+        """
         wanted = name or self.settings.engine
-        if wanted not in ("auto", "chroot"):
-            raise InputError(f"unknown engine: {wanted!r}", "known: auto, chroot")
-        return ChrootEngine(workspace or self.workspace, self.settings, self.machine)
+        if wanted not in ENGINES:
+            raise InputError(f"unknown engine: {wanted!r}", f"known: {', '.join(ENGINES)}")
+        if wanted != "auto":
+            return wanted
+        return "buildx" if self.settings.buildx.nodes or endpoint.answers() else "chroot"
+
+    def with_base(self, base: str | None) -> "Project":
+        """Return this project with the buildx engine's base images coming from ``base``, where that is given."""
+        if base is None:
+            return self
+        if base not in BASES:
+            raise InputError(f"unknown base: {base!r}", f"known: {', '.join(BASES)}")
+        buildx = self.settings.buildx.model_copy(update={"base": base})
+        return replace(self, settings=self.settings.model_copy(update={"buildx": buildx}))
+
+    def machine_for(self, target: Target, engine: str | None) -> Architecture:
+        """Return the CPU of the machine that builds for ``target``: the target's own where a node has it."""
+        nodes = self.settings.buildx.nodes if self.engine_name(engine) == "buildx" else []
+        native = any(target.architecture.debian in one.architectures for one in nodes)
+        return target.architecture if native else self.machine
 
     def targets(self, names: list[str]) -> list[Target]:
         """Return the targets called ``names`` (by default those in reef.yml)."""
         return [parse_target(name) for name in names] if names else self.settings.default_targets()
 
     def _one(
-        self, recipe: Recipe, target: Target, asked: StrategyName | None, against: dict[str, Fingerprint], rebuild: bool
-    ) -> Wanted:
+        self, recipe: Recipe, target: Target, asked: StrategyName | None, against: dict[str, Fingerprint], *,
+        rebuild: bool, engine: str | None,
+    ) -> Wanted:  # fmt: skip
         """Return one build: as it was built where that is up to date (unless ``rebuild``), else as this machine would.
 
         What a machine of another CPU built, natively or cross, thus needs no second build where it is published from.
@@ -82,10 +118,11 @@ class Project:
             there = of(built_by, machine)
             if there.fingerprint == record.fingerprint:
                 return there
-        if built_by and not recipe.possible(built_by, self.machine, target):
+        here = self.machine_for(target, engine)
+        if built_by and not _possible(recipe, built_by, {here, self.machine}, target):
             built_by = None
-        way = asked or built_by or recipe.strategy_for(self.machine, target)
-        if not recipe.possible(way, self.machine, target):
+        way = asked or built_by or recipe.strategy_for(here, target)
+        if not _possible(recipe, way, {here, self.machine}, target):
             raise InputError(
                 f"{recipe.name} for {target} cannot be built by strategy {way!r} on {self.machine}",
                 f"the recipe's own order: {', '.join(recipe.strategy)}; native needs the target's CPU",
@@ -93,10 +130,12 @@ class Project:
         return of(way, self.machine)
 
     def wanted(
-        self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None, *, rebuild: bool = False
-    ) -> list[Wanted]:
+        self, recipes: list[str], targets: list[str], strategy: StrategyName | None = None, *, rebuild: bool = False,
+        engine: str | None = None,
+    ) -> list[Wanted]:  # fmt: skip
         """Return the builds asked for, in build order, each with its fingerprint.
 
+        ``engine`` is the one that builds (by default that of reef.yml): nodes of buildx may have a target's CPU.
         With ``rebuild`` what another machine built is asked for as this one would build it. Raises InputError as
         `served` does, and for a strategy that is not possible here.
         """
@@ -104,7 +143,7 @@ class Project:
         done: dict[tuple[str, Target], Fingerprint] = {}
         for recipe, target in self.served(recipes, targets):
             against = {name: done[name, target] for name in recipe.build.recipes}
-            one = self._one(recipe, target, strategy, against, rebuild)
+            one = self._one(recipe, target, strategy, against, rebuild=rebuild, engine=engine)
             done[recipe.name, target] = one.fingerprint
             found.append(one)
         return found
@@ -129,6 +168,10 @@ class Project:
                 "invoke list shows which recipe serves which target",
             )
         return found
+
+
+def _possible(recipe: Recipe, way: StrategyName, machines: set[Architecture], target: Target) -> bool:
+    return any(recipe.possible(way, machine, target) for machine in machines)
 
 
 def _not_served(recipe: Recipe, target: Target) -> InputError:

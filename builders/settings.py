@@ -101,6 +101,43 @@ class CcacheStorage(Model):
         return value
 
 
+class BuildxNode(Model):
+    """One further place where the buildx engine builds: a Docker engine or a BuildKit of its own."""
+
+    name: Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    driver: Literal["docker", "docker-container", "kubernetes", "remote"] = "docker"
+    """``docker`` is a Docker engine's own BuildKit; for the others `invoke builders --create` makes a builder."""
+    endpoint: str = ""
+    """A docker context's name, ``ssh://USER@HOST`` or ``tcp://HOST:PORT``; ``kubernetes`` needs none."""
+    certificates: str | None = None
+    """Folder with ca.pem, cert.pem and key.pem for an endpoint that speaks TLS; relative to reef.yml."""
+    architectures: list[Literal["amd64", "arm64", "armhf"]] = []
+    """What it runs natively: jobs of these CPUs go there, and recipes are built natively for them."""
+    options: dict[str, str] = {}
+    """``--driver-opt`` of the builder that is made (replicas, namespace, image, ...)."""
+
+    @pydantic.model_validator(mode="after")
+    def _reachable(self) -> "BuildxNode":
+        if not self.endpoint and self.driver in ("docker", "remote"):
+            raise ValueError(f"node {self.name}: driver {self.driver} needs an endpoint")
+        if self.certificates and self.driver != "docker":
+            raise ValueError(f"node {self.name}: certificates of driver {self.driver} go into its options")
+        return self
+
+
+class Buildx(Model):
+    """How the buildx engine builds."""
+
+    base: Literal["auto", "registry", "bootstrap"] = "auto"
+    """Where base images come from: a registry, mmdebstrap on this machine, or the first of them that works."""
+    image: str = "debian:{suite}-slim"
+    """The registry's base image; ``{suite}`` becomes trixie. `invoke pin` notes their digests."""
+    network: Literal["default", "host"] = "default"
+    """The network of what may have one (making roots, ``fetch``): ``host`` where the engine has no bridge."""
+    nodes: list[BuildxNode] = []
+    """Further places; without any, the engine that Docker's own tools would use."""
+
+
 class Settings(Model):
     """Settings as ``reef.yml`` gives them; every key is optional."""
 
@@ -110,7 +147,8 @@ class Settings(Model):
     """Maintainer field of the packages (Debian Policy 5.6.2): ``Name <mail@address>``."""
     targets: Annotated[list[str], pydantic.Field(min_length=1)] = ["trixie/arm64"]
     """Built where the command line names none."""
-    engine: Literal["auto", "chroot"] = "auto"
+    engine: Literal["auto", "chroot", "buildx"] = "auto"
+    """``auto`` is buildx where a Docker engine with buildx answers, else chroot."""
     artifacts: str = "artifacts"
     recipes: str = "recipes"
     debian_mirror: str | None = None
@@ -122,6 +160,7 @@ class Settings(Model):
     ccache_storage: CcacheStorage | None = None
     repository: Repository = Repository()
     signing: Signing = Signing()
+    buildx: Buildx = Buildx()
 
     @pydantic.field_validator("targets")
     @classmethod

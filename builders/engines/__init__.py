@@ -1,10 +1,19 @@
-"""Engines run build jobs. An engine is anything with the three members of `Engine`."""
+"""Engines run build jobs. An engine is anything with the members of `Engine`."""
 
 from pathlib import Path
 from typing import Protocol
 
 from builders.log import Log
 from builders.products import BuildJob, JobResult, Root
+
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+"""The environment of every job on every engine; the job's own goes on top."""
 
 
 class Engine(Protocol):
@@ -14,6 +23,9 @@ class Engine(Protocol):
 
     def check(self, root: Root) -> None:
         """Raise HostError where this machine lacks what a job in ``root`` needs; changes nothing but binfmt."""
+
+    def cores(self, root: Root) -> int:
+        """Return how many processors a job in ``root`` has to itself."""
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job`` and put what it left in its output folder into ``output`` (made, must not exist).

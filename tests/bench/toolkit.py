@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,10 @@ def _edit(project: Path, line: str) -> None:
     path.write_text(text.replace(line, line + " and C API"))
 
 
+AWAY = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+"""Keeps a Docker engine of the machine's user out of the measurements."""
+
+
 @dataclass(frozen=True)
 class Took:
     """Seconds of wall time and of CPU time, the latter over all processes."""
@@ -119,10 +123,10 @@ def _children_cpu_s() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def _command(project: Path, *words: str) -> tuple[Took, int]:
+def _command(project: Path, *words: str, extra: Mapping[str, str] = AWAY) -> tuple[Took, int]:
     """Run the real command line; return what it took and the peak resident bytes of its own process."""
     invoke = Path(sys.executable).with_name("invoke")
-    environment = os.environ | {"REEF_FOLDER": str(project)}
+    environment = os.environ | {"REEF_FOLDER": str(project)} | dict(extra)
     started, before = time.monotonic(), _children_cpu_s()
     peak = 0
     with tempfile.TemporaryFile() as output:
@@ -162,10 +166,11 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
     shutil.copytree(tree.path, place, symlinks=True)
     deb.write(deb.debian_files(recipe, target, home.settings), place)
     shutil.copytree(recipe.folder, folder / "root" / "build" / "recipe")
+    options = f"parallel={len(os.sched_getaffinity(0))} nocheck"
     script = (
         f"mount -t proc proc {shlex.quote(str(folder / 'root' / 'proc'))}\n"
         f"exec chroot {shlex.quote(str(folder / 'root'))} sh -euc '"
-        f'cd /build/{place.name}; DEB_BUILD_OPTIONS="parallel={home.jobs} nocheck" dpkg-buildpackage --build=binary '
+        f'cd /build/{place.name}; DEB_BUILD_OPTIONS="{options}" dpkg-buildpackage --build=binary '
         f"--no-sign --no-check-builddeps --host-arch=arm64 --build-profiles=cross,nocheck'"
     )
     build = [*namespace.prefix(network=False), "sh", "-euc", script]

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from builders.workspace import remove_tree
+from tests.engine import dockers
+from tests.engine.dockers import Dockerd, There
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
@@ -48,7 +50,9 @@ class Place:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ("CI", "GITHUB_ACTIONS", "GITLAB_CI")}
-        return kept | {"REEF_FOLDER": str(self.folder), "REEF_GNUPGHOME": str(self.gnupg)}
+        # A Docker engine of the machine's user is none of the tests' business.
+        away = {"DOCKER_HOST": "unix:///nonexistent/docker.sock", "DOCKER_CONTEXT": ""}
+        return kept | away | {"REEF_FOLDER": str(self.folder), "REEF_GNUPGHOME": str(self.gnupg)}
 
     def start(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
         """Start ``invoke`` on this project, its output going to the file ``output``."""
@@ -150,3 +154,34 @@ def kill(child: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> int:
     """Send one signal to the started process alone, as a user's kill does, and return its status."""
     os.kill(child.pid, number)
     return child.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def docker_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Docker's configuration and programs for the tests."""
+    return dockers.configuration(tmp_path_factory.mktemp("docker") / "config")
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Dockerd]:
+    """One engine of Debian 12's for all tests: base and roots are made in it once."""
+    made = Dockerd("bookworm")
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def there(place: Place, docker_engine: Dockerd, docker_config: Path) -> There:
+    """A project that builds in the tests' engine."""
+    made = There(place, dockers.environment(docker_engine, docker_config))
+    made.settings(dockers.SETTINGS)
+    return made
+
+
+@pytest.fixture(scope="session")
+def hello_in_docker(docker_engine: Dockerd, docker_config: Path, shared_caches: Path) -> Iterator[tuple[There, str]]:
+    """The miniature, built once by the engine that is chosen by itself, and what the run printed."""
+    for made in _place("hello-in-docker", shared_caches):
+        there = There(made, dockers.environment(docker_engine, docker_config))
+        there.settings(dockers.SETTINGS)
+        yield there, there.run("build-arm")

@@ -76,6 +76,9 @@ class Recorder:
     def check(self, root: Root) -> None:
         """Nothing is missing."""
 
+    def cores(self, root: Root) -> int:  # noqa: ARG002 - the protocol has it
+        return 1
+
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
         self.jobs.append(job)
         raise BuildError("enough")

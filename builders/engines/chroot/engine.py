@@ -4,6 +4,7 @@ A root is made once and never written again: each job sees it through an overlay
 network namespaces that vanish with the job.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
+from builders.engines import BASE_ENVIRONMENT
 from builders.engines.chroot import binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
 from builders.engines.storage import Relay, relayed, variables
@@ -29,14 +31,6 @@ TOOLS = {
     "mount": ("puts a job's root together", "mount"),
 }
 """Programs that the engine starts: why, and the Debian package that has it."""
-
-BASE_ENVIRONMENT = {
-    "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "DEBIAN_FRONTEND": "noninteractive",
-}
 
 
 class ChrootEngine:
@@ -61,6 +55,10 @@ class ChrootEngine:
         namespace.check()
         if not root.build.runs_on(self._machine):
             binfmt.ensure(root.build)
+
+    def cores(self, root: Root) -> int:  # noqa: ARG002 - every root is on this machine
+        """Return how many processors this process may use."""
+        return len(os.sched_getaffinity(0))
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.

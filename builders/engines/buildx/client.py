@@ -1,0 +1,110 @@
+"""Calls of buildx, through the one door to other programs."""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders import process
+from builders.arch import Architecture
+from builders.engines.buildx import endpoint
+from builders.engines.buildx.daemon import LABEL
+from builders.engines.buildx.progress import Progress
+from builders.errors import HostError
+
+OLDEST = (0, 13)
+"""The first buildx with ``--progress rawjson``; Debian 13's."""
+INSTALL = "on Debian 13: sudo apt-get install docker-buildx; elsewhere Docker's package docker-buildx-plugin"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One call of ``buildx build``: ``output`` is a folder to fill with the result, ``tag`` an image to make of it."""
+
+    dockerfile: Path
+    context: Path
+    platform: Architecture
+    target: str | None = None
+    tag: str | None = None
+    kind: str = "job"
+    output: Path | None = None
+    network: str | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+
+
+class BuildFailed(Exception):
+    """buildx ended with a failure; ``words`` are its own, ``tail`` the last output of the build's instructions."""
+
+    def __init__(self, words: str, tail: str) -> None:
+        super().__init__(words)
+        self.words = words
+        self.tail = tail
+
+
+def program() -> str:
+    """Return the path of buildx; raises HostError where it is missing or too old."""
+    found = endpoint.buildx()
+    if found is None:
+        raise HostError("buildx is not installed, needed by --engine buildx", fix=INSTALL)
+    version = _version(found)
+    if version < OLDEST:
+        raise HostError(
+            f"buildx is too old: {'.'.join(map(str, version))}",
+            f"{found}; wanted: {'.'.join(map(str, OLDEST))} or later",
+            INSTALL,
+        )
+    return found
+
+
+@functools.cache
+def _version(path: str) -> tuple[int, ...]:
+    try:
+        said = process.capture([path, "version"], timeout_s=20)
+    except process.ProgramFailed as error:
+        raise HostError(f"buildx does not run: {path}", error.detail, INSTALL) from error
+    numbers = re.search(r"\bv?(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if numbers is None:
+        raise HostError(f"buildx tells no version: {path}", said, INSTALL)
+    return tuple(int(number) for number in numbers.groups(default="0"))
+
+
+def build(
+    call: Build,
+    *,
+    builder: str,
+    environment: Mapping[str, str],
+    progress: Progress,
+    timeout_s: float | None = None,
+) -> None:
+    """Run one build on the buildx builder ``builder`` to its end; raises BuildFailed."""
+    words = [program(), "build", f"--builder={builder}", "--progress=rawjson", f"--platform={call.platform.oci}"]
+    words += [f"--file={call.dockerfile}", f"--label={LABEL}={call.kind}"]
+    words += [f"--{name}={value}" for name, value in (("target", call.target), ("network", call.network)) if value]
+    words += ["--no-cache"] if call.no_cache else []
+    words += ["--allow=network.host"] if call.network == "host" else []
+    words += [f"--build-arg={name}={value}" for name, value in call.arguments.items()]
+    words += [f"--tag={call.tag}", "--load"] if call.tag else []
+    # A CSV field, so that a path may hold a comma.
+    words += ["--output=" + _csv("type=local", f"dest={call.output}")] if call.output else []
+    words += ["--output=type=cacheonly"] if not call.tag and not call.output else []
+    try:
+        process.run(
+            [*words, str(call.context)],
+            # Attestations would make an index of what is one image; hosts see "reef" as their name as elsewhere.
+            extra_environment={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", **environment},
+            on_line=progress.take,
+            timeout_s=timeout_s,
+        )
+    except process.ProgramFailed as error:
+        raise BuildFailed("\n".join(progress.errors) or error.what, "\n".join(progress.tail)) from error
+
+
+def call(words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a short command of buildx and return what it printed; raises HostError where buildx is not usable."""
+    return process.capture([program(), *words], extra_environment=environment, timeout_s=120)
+
+
+def _csv(*fields: str) -> str:
+    return ",".join('"' + one.replace('"', '""') + '"' if set(one) & set(',"') else one for one in fields)

@@ -1,0 +1,176 @@
+"""Docker engines through Docker's own SDK: reached, understood, and told what is wrong with them."""
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builders import arch
+from builders.arch import Architecture
+from builders.engines.buildx.endpoint import Endpoint
+from builders.errors import HostError, InputError
+
+if TYPE_CHECKING:  # Docker's SDK is slow to import, and a run with nothing to do asks no engine
+    import docker
+    from docker.tls import TLSConfig
+
+OLDEST = (20, 10)
+"""Debian 12's engine; its BuildKit knows cache mounts, which jobs need."""
+OWN_NETWORK = (23, 0)
+"""The first engine whose own Dockerfile frontend (1.4) knows ``RUN --network`` (1.3)."""
+LABEL = "reef.kind"
+"""The label on every image and container that Reef makes: what it is for."""
+ANSWER_S = 30.0
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A Docker engine that answered: its version, CPU, cores, and where its data lies if that is on this machine."""
+
+    client: "docker.DockerClient"
+    endpoint: Endpoint
+    version: tuple[int, ...]
+    machine: Architecture
+    cores: int
+    data: Path | None
+
+    @property
+    def run_network(self) -> bool:
+        """Whether one instruction of a build can be cut off the network; else only whole builds can."""
+        return self.version >= OWN_NETWORK
+
+    def free_bytes(self) -> int | None:
+        """Return the free space where the engine keeps its data, None where that is on another machine."""
+        return shutil.disk_usage(self.data).free if self.data and self.data.is_dir() else None
+
+    def has_image(self, name: str) -> bool:
+        """Tell whether the engine has the image called ``name``."""
+        from docker.errors import ImageNotFound
+
+        with talking(self.endpoint):
+            try:
+                self.client.images.get(name)
+            except ImageNotFound:
+                return False
+            return True
+
+    def remove_image(self, name: str) -> bool:
+        """Remove an image and what runs from it; tell whether it was there."""
+        from docker.errors import ImageNotFound
+
+        with talking(self.endpoint):
+            try:
+                self.client.images.remove(name, force=True)
+            except ImageNotFound:
+                return False
+            return True
+
+    def ours(self) -> list[str]:
+        """Return the names of the images that Reef made."""
+        with talking(self.endpoint):
+            images = self.client.images.list(filters={"label": LABEL})
+        return sorted({name for image in images for name in image.tags or [str(image.id)]})
+
+    def remove_ours(self) -> list[str]:
+        """Remove every container and image with our label, nothing else; return the images' names."""
+        names = self.ours()
+        with talking(self.endpoint):
+            for container in self.client.containers.list(all=True, filters={"label": LABEL}):
+                container.remove(force=True)
+        for name in names:
+            self.remove_image(name)
+        return names
+
+
+def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:
+    """Reach an engine and read what it is; raises HostError saying why it cannot be used."""
+    import docker
+
+    with talking(endpoint), _own_authority(endpoint):
+        client = docker.DockerClient(
+            base_url=endpoint.host,
+            tls=_tls(endpoint),
+            timeout=int(timeout_s),
+            use_ssh_client=endpoint.host.startswith("ssh://"),
+        )
+        client.api.trust_env = endpoint.tls is None
+        told = client.info()
+    version = _numbers(told["ServerVersion"])
+    if version < OLDEST:
+        raise HostError(
+            f"the Docker engine at {endpoint} is too old: {told['ServerVersion']}",
+            f"wanted: {'.'.join(map(str, OLDEST))} or later",
+            "upgrade it, or build with --engine chroot",
+        )
+    data = Path(told["DockerRootDir"]) if endpoint.socket else None
+    return Daemon(client, endpoint, version, machine_of(told["Architecture"], endpoint), int(told["NCPU"]), data)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return a version's leading numbers: of ``20.10.24+dfsg1`` 20, 10, 24."""
+    found = re.match(r"[0-9.]+", version)
+    return tuple(int(part) for part in found[0].split(".") if part) if found else ()
+
+
+def machine_of(name: str, endpoint: Endpoint) -> Architecture:
+    """Return the architecture that an engine calls ``name``: the kernel's word, or the one of OCI."""
+    for architecture in arch.ARCHITECTURES.values():
+        if name in (architecture.machine, architecture.oci.removeprefix("linux/")):
+            return architecture
+    try:
+        return arch.by_machine(name)
+    except InputError as error:
+        raise HostError(f"the CPU of the Docker engine at {endpoint} is not known: {name}", error.detail) from error
+
+
+def _tls(endpoint: Endpoint) -> "TLSConfig | bool":
+    from docker.tls import TLSConfig
+
+    if endpoint.tls is None:
+        return False
+    pair = (str(endpoint.tls / "cert.pem"), str(endpoint.tls / "key.pem"))
+    return TLSConfig(client_cert=pair, ca_cert=str(endpoint.tls / "ca.pem"), verify=True)
+
+
+@contextlib.contextmanager
+def _own_authority(endpoint: Endpoint) -> Iterator[None]:
+    """Let an endpoint's own ca.pem count: requests takes the authorities that these variables name instead of those
+    that a session was given (psf/requests issue 4726)."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if endpoint.tls else ()
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+@contextlib.contextmanager
+def talking(endpoint: Endpoint) -> Iterator[None]:
+    """Turn what goes wrong between the SDK and an engine into a HostError that says what to do."""
+    import requests
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise unreachable(endpoint, str(error)) from error
+
+
+def unreachable(endpoint: Endpoint, words: str) -> HostError:
+    """Return the error that tells why an engine does not answer, from the ``words`` of who tried."""
+    if "PermissionError" in words or "ermission denied" in words:
+        return HostError(
+            f"no permission to talk to the Docker engine at {endpoint}",
+            words,
+            "sudo usermod --append --groups docker $USER, log in again (members are as good as root); "
+            "or build with --engine chroot",
+        )
+    if endpoint.socket is not None:
+        fix = "start Docker (sudo systemctl start docker), or build with --engine chroot"
+    else:
+        fix = "docker context ls and DOCKER_HOST say which engine is meant; see whether that machine and its engine run"
+    return HostError(f"no Docker engine answers at {endpoint}", words, fix)

@@ -1,0 +1,166 @@
+"""Where Docker engines are, found as Docker's own tools find them, without asking any: cheap enough for every run.
+
+The order is Docker's: ``DOCKER_HOST``, ``DOCKER_CONTEXT``, the current context of ``config.json``, the default socket.
+Contexts lie in ``$DOCKER_CONFIG/contexts`` (docker/cli: cli/context/store).
+"""
+
+import functools
+import hashlib
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builders import process
+from builders.errors import HostError
+from builders.workspace import write_whole
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+PING_S = 2.0
+PLUGINS = (
+    "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
+    "/Applications/Docker.app/Contents/Resources/cli-plugins",
+)  # fmt: skip
+"""Where Docker's command line looks for its plugins (docker/cli: cli-plugins/manager)."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A Docker engine's address: ``host`` as in DOCKER_HOST, ``context`` the docker context that names it (None: the
+    default one), ``tls`` the folder with its ca.pem, cert.pem and key.pem."""
+
+    host: str
+    context: str | None = None
+    tls: Path | None = None
+
+    @property
+    def socket(self) -> Path | None:
+        """The unix socket's path where the engine is on this machine."""
+        return Path(self.host.removeprefix("unix://")) if self.host.startswith("unix://") else None
+
+    def __str__(self) -> str:
+        return f"{self.host} (context {self.context})" if self.context else self.host
+
+
+def configuration() -> Path:
+    """Return the folder of Docker's configuration."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def current() -> Endpoint:
+    """Return the engine that Docker's own command line would talk to; raises HostError for an unknown context."""
+    if host := os.environ.get("DOCKER_HOST"):
+        verify = os.environ.get("DOCKER_TLS_VERIFY") or os.environ.get("DOCKER_TLS")
+        tls = Path(os.environ.get("DOCKER_CERT_PATH") or configuration()) if verify else None
+        return Endpoint(host, tls=tls)
+    name = os.environ.get("DOCKER_CONTEXT") or _document(configuration() / "config.json").get("currentContext")
+    return of_context(name) if name and name != "default" else Endpoint(DEFAULT_HOST)
+
+
+def of_context(name: str) -> Endpoint:
+    """Return the engine that the docker context ``name`` leads to; raises HostError where there is none."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    meta = configuration() / "contexts" / "meta" / digest / "meta.json"
+    host = _document(meta).get("Endpoints", {}).get("docker", {}).get("Host")
+    if not host:
+        raise HostError(
+            f"no docker context is called {name!r}",
+            f"looked in {meta.parent.parent}",
+            "docker context ls shows them; docker context create makes one",
+        )
+    tls = configuration() / "contexts" / "tls" / digest / "docker"
+    return Endpoint(host, name, tls if tls.is_dir() else None)
+
+
+def as_context(place: Endpoint) -> str:
+    """Return the name of a docker context for an engine that speaks TLS, written where it is missing or has changed:
+    buildx on its own takes certificates from contexts only, not from ``DOCKER_CERT_PATH``."""
+    if place.context or place.tls is None:
+        return place.context or "default"
+    files = {name: (place.tls / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem")}
+    words = b"".join([place.host.encode(), *files.values()])
+    name = f"reef-{hashlib.sha256(words).hexdigest()[:12]}"
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    tls = configuration() / "contexts" / "tls" / digest / "docker"
+    tls.mkdir(parents=True, exist_ok=True)
+    tls.chmod(0o700)  # before a key lies in it
+    for file, data in files.items():
+        write_whole(tls / file, data)
+        (tls / file).chmod(0o600)
+    docker = {"Host": place.host, "SkipTLSVerify": False}
+    meta = {"Name": name, "Metadata": {"Description": "made by Reef"}, "Endpoints": {"docker": docker}}
+    write_whole(configuration() / "contexts" / "meta" / digest / "meta.json", json.dumps(meta))
+    return name
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def buildx() -> str | None:
+    """Return the path of the buildx program, which works without Docker's command line; None where there is none."""
+    return next(_buildx_places(), None)
+
+
+def _buildx_places() -> Iterator[str]:
+    for folder in (configuration() / "cli-plugins", *map(Path, PLUGINS)):
+        if os.access(folder / "docker-buildx", os.X_OK):
+            yield str(folder / "docker-buildx")
+    for program in ("docker-buildx", "buildx"):
+        if found := process.find(program):
+            yield found
+
+
+@functools.cache
+def answers() -> bool:
+    """Tell whether a Docker engine answers where Docker's tools would look and buildx is there: for choosing an
+    engine. Takes a few milliseconds, but for engines that are reached over a network."""
+    try:
+        place = current()
+    except HostError:
+        return False
+    if place.socket is not None and not place.socket.exists():
+        return False
+    return buildx() is not None and (_pings(place.socket) if place.socket else _far_one_answers(place))
+
+
+class _Local(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PING_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(PING_S)
+        self.sock.connect(str(self._path))
+
+
+def _pings(path: Path) -> bool:
+    """Ask an engine of this machine for a sign of life (Docker Engine API, /_ping)."""
+    connection = _Local(path)
+    try:
+        connection.request("GET", "/_ping")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _far_one_answers(place: Endpoint) -> bool:
+    from builders.engines.buildx import daemon
+
+    try:
+        daemon.connect(place, timeout_s=5)
+    except HostError:
+        return False
+    return True

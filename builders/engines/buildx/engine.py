@@ -1,0 +1,107 @@
+"""The buildx engine proper: a job becomes a Dockerfile over one folder, its output comes back as files."""
+
+import os
+import sys
+from pathlib import Path
+
+from builders.arch import Architecture
+from builders.engines.buildx import client, daemon, faults, kept, nodes, probe
+from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.daemon import Daemon
+from builders.engines.buildx.images import Images
+from builders.engines.buildx.job import JobBuild
+from builders.engines.buildx.nodes import Node
+from builders.engines.buildx.progress import Progress
+from builders.engines.chroot import binfmt
+from builders.errors import HostError
+from builders.log import Log
+from builders.products import BuildJob, JobResult, Root
+from builders.settings import Settings
+from builders.workspace import Workspace, told
+
+PROBE_S = 120.0
+
+
+class BuildxEngine:
+    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies.
+
+    With ``fresh`` each job gets a root made for it, and empty caches.
+    """
+
+    name = "buildx"
+
+    def __init__(
+        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, *, fresh: bool = False
+    ) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._machine = machine
+        self._folder = folder
+        self._fresh = f"-{os.urandom(4).hex()}" if fresh else ""
+        self._daemons: dict[str, Daemon | None] = {}
+        self._shown: set[tuple[str, str]] = set()
+
+    def check(self, root: Root) -> None:
+        """Raise HostError where buildx, an engine, or the emulation of the root's CPU there is missing."""
+        client.program()
+        node = self._node(root.build)
+        engine = self._daemon(node)
+        if engine and engine.endpoint.socket and not root.build.runs_on(engine.machine) and os.geteuid() == 0:
+            binfmt.ensure(root.build)  # the kernel is this machine's
+        if (node.name, root.build.debian) not in self._shown:
+            self._show(node, root.build)
+            self._shown.add((node.name, root.build.debian))
+
+    def cores(self, root: Root) -> int:
+        """Return how many processors the node of a root has: this process's share of them where it is this machine."""
+        engine = self._daemon(self._node(root.build))
+        if engine and (engine.endpoint.socket is None or sys.platform != "linux"):
+            return engine.cores  # of another machine, or of the virtual one that Docker runs in
+        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
+        """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
+
+        A failed job's root is kept as an image for ``invoke shell`` until the job's next run. Raises RootError,
+        BuildError.
+        """
+        kept.forget(self._workspace, job.name)
+        if job.storage:
+            log.warn(f"the ccache storage {job.storage} is not used: the buildx engine has no way to it yet")
+        node = self._node(job.root.build)
+        images = Images(self._workspace, self._settings, self._folder, log, self._fresh)
+        with self._workspace.scratch_folder("job") as scratch:
+            build = JobBuild(job, node, self._daemon(node), images, scratch)
+            found = build.run()
+            with told(output):
+                output.parent.mkdir(parents=True, exist_ok=True)
+                found.output.rename(output)
+        return JobResult(job.name, output, found.steps, found.packages)
+
+    def _node(self, wanted: Architecture) -> Node:
+        return nodes.choose(nodes.everywhere(self._settings, self._folder), wanted)
+
+    def _daemon(self, node: Node) -> Daemon | None:
+        if node.name not in self._daemons:
+            self._daemons[node.name] = daemon.connect(node.endpoint) if node.endpoint else None
+        return self._daemons[node.name]
+
+    def _show(self, node: Node, architecture: Architecture) -> None:
+        """Let the node run a program of ``architecture``; raises HostError where it does not."""
+        with self._workspace.scratch_folder("probe") as scratch:
+            call = Build(
+                probe.write(architecture, scratch), scratch / "context", architecture, kind="probe", network="none"
+            )
+            progress = Progress(self._workspace.log_file(f"roots/probe-{node.name}-{architecture}"))
+            try:
+                client.build(
+                    call, builder=node.builder, environment=node.environment, progress=progress, timeout_s=PROBE_S
+                )
+            except BuildFailed as failed:
+                words = f"{failed.tail}\n{failed.words}".strip()
+                told = faults.general(failed, str(node), architecture)
+                if told is None and "[/probe]" in words.replace('"', ""):
+                    told = faults.foreign(str(node), architecture, words)
+                raise told or HostError(
+                    f"{node} does not build", words, "see its own log, or build with --engine chroot"
+                ) from failed

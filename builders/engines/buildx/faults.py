@@ -1,0 +1,74 @@
+"""What a failed build says, turned into errors that tell what to do."""
+
+import re
+
+from builders.arch import Architecture
+from builders.engines.buildx.client import BuildFailed
+from builders.errors import DiskError, HostError, ReefError, RootError
+
+NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
+FOREIGN = re.compile(
+    r"exec format error|runtime execution on platform \S+ not supported|no match for platform|"
+    r"does not (?:support|provide) the (?:specified )?platform|no (?:builder|node)s? .*platform",
+    re.IGNORECASE,
+)
+GONE = re.compile(
+    r"cannot connect to the docker daemon|error during connect|connection refused|connection reset|"
+    r"error reading from server|unexpected eof|code = unavailable|transport is closing|broken pipe|"
+    r"no active session|no such host|i/o timeout|context deadline exceeded|use of closed network connection|"
+    r"no builder|failed to find driver|permission denied while trying to connect",
+    re.IGNORECASE,
+)
+REGISTRY = re.compile(
+    r"failed to (?:resolve source metadata|load metadata|do request|authorize|fetch|pull|copy)|"
+    r"pull access denied|manifest unknown|: not found$|toomanyrequests|unexpected status",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def registry_failed(failed: BuildFailed) -> bool:
+    """Tell whether a build failed because its base image could not be had."""
+    return bool(REGISTRY.search(failed.words)) and not failed.tail and not NO_SPACE.search(failed.words)
+
+
+def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
+    """Return the error for what can go wrong with any build on ``node``; None where the build itself is to blame."""
+    words = f"{failed.tail}\n{failed.words}".strip()
+    if NO_SPACE.search(words):
+        return DiskError(
+            f"no space left on the disk of {node}",
+            failed.words,
+            "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
+            "it), then run the same command again",
+        )
+    if FOREIGN.search(words):
+        return foreign(node, architecture, words)
+    if registry_failed(failed):
+        return no_registry(failed.words)
+    if GONE.search(failed.words):
+        return HostError(
+            f"{node} no longer answers",
+            failed.words,
+            "see whether it runs (its own log tells why it ended), then run the same command again",
+        )
+    return None
+
+
+def no_registry(words: str) -> RootError:
+    """Return the error that a base image cannot be had."""
+    return RootError(
+        "the base image cannot be had from its registry",
+        words,
+        "see whether the registry is reachable, or make the base on this machine: --base bootstrap, or "
+        "buildx: {base: bootstrap} in reef.yml",
+    )
+
+
+def foreign(node: str, architecture: Architecture, words: str) -> HostError:
+    """Return the error that a builder does not run a CPU's programs."""
+    return HostError(
+        f"{node} does not run {architecture} programs",
+        words,
+        "register QEMU with that machine's kernel, once: sudo ./inv doctor --fix there, or its packages "
+        "qemu-user-static and binfmt-support; or name a node of that CPU under buildx: in reef.yml",
+    )

@@ -1,0 +1,193 @@
+"""Base images and roots: from a registry, by digest where pinned, or from mmdebstrap; the same packages either way."""
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from builders import mirror, process
+from builders.arch import Architecture
+from builders.engines.buildx import client, faults
+from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.daemon import Daemon
+from builders.engines.buildx.nodes import Node
+from builders.engines.buildx.progress import Progress
+from builders.engines.chroot import namespace, roots
+from builders.errors import InputError, RootError
+from builders.log import Log
+from builders.products import Root, StepRecord
+from builders.settings import Settings
+from builders.workspace import Workspace, write_whole
+
+DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
+PINS = "base-images.yml"
+"""The file beside reef.yml that holds the digests of base images."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """What it takes to make images for roots: the project's settings, and ``folder``, where reef.yml lies.
+
+    ``fresh`` is empty, or a word that names roots which are made anew for one job, from no cache.
+    """
+
+    workspace: Workspace
+    settings: Settings
+    folder: Path
+    log: Log
+    fresh: str = ""
+
+    def root(self, root: Root, node: Node, daemon: Daemon) -> tuple[str, tuple[StepRecord, ...]]:
+        """Return the name of the image that holds ``root`` on the engine, made first where it is missing, and the step
+        that made it."""
+        choices = [self._reference(root.suite), None]
+        choices = {"registry": choices[:1], "bootstrap": choices[1:]}.get(self.settings.buildx.base, choices)
+        names = [f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}" for base in choices]
+        for name in names:
+            if daemon.has_image(name):
+                return name, ()
+        with self.workspace.locked(f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}"):
+            for name, base in zip(names, choices, strict=True):
+                if daemon.has_image(name):
+                    return name, ()
+                started = time.monotonic()
+                try:
+                    self._make(root, node, daemon, name, base)
+                    # The memory is the engine's affair: who makes an image cannot see it.
+                    return name, (StepRecord("root", time.monotonic() - started, 0),)
+                except BuildFailed as failed:
+                    if base is None or not faults.registry_failed(failed):
+                        raise self._failed(root, node, failed) from failed
+                    if base == choices[-1]:
+                        raise faults.no_registry(f"{base}\n{failed.words}") from failed
+                    self.log.note(f"{base} cannot be had from its registry: making the base with mmdebstrap instead")
+        raise AssertionError("each choice of a base returns or raises")
+
+    def stage(self, root: Root, context: Path) -> tuple[str, dict[str, str]]:
+        """Return the Dockerfile text of a root as stage ``start``, and its build arguments, for builders that share no
+        images with an engine; what it reads is put into ``context``."""
+        shutil.copy(DOCKERFILES / "make-root.sh", context)
+        text = _dockerfile(root).read_text()
+        arguments = self._arguments(root)
+        if self.settings.buildx.base == "bootstrap":
+            self._tar(root.suite, root.build, context / "base.tar")
+            text = "FROM scratch AS base\nADD base.tar /\n" + text.replace("FROM ${BASE} AS", "FROM base AS")
+        else:
+            arguments["BASE"] = self._reference(root.suite)
+        return f"{text}\nFROM root AS start", arguments
+
+    def reference(self, suite: str) -> str:
+        """Return the registry's base image for a suite, without a digest."""
+        try:
+            return self.settings.buildx.image.format(suite=suite)
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"buildx: image: is not a pattern: {self.settings.buildx.image}",
+                str(error),
+                "only {suite} stands in it",
+            ) from error
+
+    def pin(self, suites: list[str], node: Node) -> dict[str, str]:
+        """Ask the registry for each suite's base image, note the digests in `PINS` and return them by image."""
+        found = {}
+        for name in map(self.reference, suites):
+            words = ["imagetools", "inspect", f"--builder={node.builder}", name, "--format={{json .Manifest}}"]
+            try:
+                found[name] = str(json.loads(client.call(words, node.environment))["digest"])
+            except process.ProgramFailed as error:
+                raise faults.no_registry(f"{name}\n{error.detail}") from error
+        text = "# Digests of base images, refreshed by: invoke pin\n" + yaml.safe_dump(pins(self.folder) | found)
+        write_whole(self.folder / PINS, text)
+        return found
+
+    def _reference(self, suite: str) -> str:
+        name = self.reference(suite)
+        digest = pins(self.folder).get(name)
+        return f"{name}@{digest}" if digest else name
+
+    def _digest(self, root: Root, base: str | None) -> str:
+        document = [base, self._site(), _dockerfile(root).read_text(), (DOCKERFILES / "make-root.sh").read_text()]
+        return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]
+
+    def _site(self) -> str:
+        """Return the mirror for roots; empty where this machine's apt names none: then the base image's own."""
+        if self.settings.debian_mirror or not _apt_here():
+            return self.settings.debian_mirror or ""
+        return mirror.host_mirror().url
+
+    def _arguments(self, root: Root) -> dict[str, str]:
+        arguments = {
+            "SUITE": root.suite,
+            "MIRROR": self._site(),
+            "APT_OPTIONS": "\n".join(mirror.apt_options() if _apt_here() else ()),
+            "PACKAGES": " ".join(root.packages),
+        }
+        return arguments if root.host == root.build else arguments | {"HOST": root.host.debian}
+
+    def _make(self, root: Root, node: Node, daemon: Daemon, name: str, base: str | None) -> None:
+        base = base or self._bootstrapped(root, node, daemon)
+        network = self.settings.buildx.network
+        self._build(
+            Build(
+                _dockerfile(root), DOCKERFILES, root.build, target="root", tag=name, kind="root",
+                network=network if network != "default" else None, arguments=self._arguments(root) | {"BASE": base},
+                no_cache=bool(self.fresh),
+            ),
+            f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}"),
+            f"roots/{name.partition(':')[2]}", node,
+        )  # fmt: skip
+
+    def _bootstrapped(self, root: Root, node: Node, daemon: Daemon) -> str:
+        """Return the name of the base image that mmdebstrap made, loaded first where it is missing."""
+        name = f"reef-base:{root.suite}-{root.build}"
+        if not daemon.has_image(name):
+            with self.workspace.scratch_folder("base") as scratch:
+                self._tar(root.suite, root.build, scratch / "base.tar")
+                call = Build(DOCKERFILES / "base.Dockerfile", scratch, root.build, tag=name, kind="base")
+                self._build(call, f"load base image {name}", f"roots/base-{root.suite}-{root.build}", node)
+        return name
+
+    def _tar(self, suite: str, architecture: Architecture, tar: Path) -> None:
+        """Pack a minimal root of the chroot engine's: made once, and for both engines the same."""
+        minimal = Root(suite, architecture, architecture, ())
+        rootfs, _ = roots.make(minimal, self.workspace, self.settings, self.log)
+        words = ["tar", "--create", "--numeric-owner", f"--file={tar}", f"--directory={rootfs}", "."]
+        process.run([*namespace.prefix(network=False), *words])
+
+    def _build(self, call: Build, title: str, log_name: str, node: Node) -> None:
+        log_file = self.workspace.log_file(log_name)
+        with self.log.step(title) as step:
+            client.build(call, builder=node.builder, environment=node.environment, progress=Progress(log_file, step))
+
+    def _failed(self, root: Root, node: Node, failed: BuildFailed) -> Exception:
+        return faults.general(failed, str(node), root.build) or RootError(
+            f"the root {roots.key(root)} cannot be made in {node}",
+            f"{failed.tail}\n{failed.words}\nfull log: {self.workspace.logs / 'roots'}",
+            f"see whether {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} lets "
+            "them use the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
+        )
+
+
+def pins(folder: Path) -> dict[str, str]:
+    """Return the pinned digests of base images by name; raises InputError for a file that is not such a list."""
+    path = folder / PINS
+    try:
+        found = yaml.safe_load(path.read_text()) if path.exists() else {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML", str(error), "invoke pin writes it anew once it is gone") from error
+    if not isinstance(found, dict) or not all(str(digest).startswith("sha256:") for digest in found.values()):
+        raise InputError(f"{path} does not hold digests by image", fix="invoke pin writes it anew once it is gone")
+    return {str(name): str(digest) for name, digest in found.items()}
+
+
+def _dockerfile(root: Root) -> Path:
+    return DOCKERFILES / ("target-root.Dockerfile" if root.host == root.build else "cross-root.Dockerfile")
+
+
+def _apt_here() -> bool:
+    """Tell whether this machine has apt: Docker runs on others too."""
+    return process.find("apt-get") is not None

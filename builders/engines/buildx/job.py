@@ -1,0 +1,174 @@
+"""One job on its way through one builder."""
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from builders.engines.buildx import client, faults, kept, layout
+from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.daemon import Daemon
+from builders.engines.buildx.images import Images
+from builders.engines.buildx.nodes import Node
+from builders.engines.buildx.progress import JobProgress, Progress
+from builders.errors import BuildError, HostError, ReefError
+from builders.products import BuildJob, CacheMount, StepRecord
+from builders.workspace import told
+
+TAIL_LINES = 40
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a job left: ``output`` is its folder in scratch."""
+
+    output: Path
+    steps: tuple[StepRecord, ...]
+    packages: tuple[str, ...]
+
+
+class JobBuild:
+    """Lays one job out in ``scratch``, builds it on ``node`` and brings back what it left.
+
+    ``engine`` is the Docker engine that builds; None for a BuildKit on its own, which shares no images with one.
+    """
+
+    def __init__(self, job: BuildJob, node: Node, engine: Daemon | None, images: Images, scratch: Path) -> None:
+        self._job = job
+        self._node = node
+        self._engine = engine
+        self._images = images
+        self._workspace = images.workspace
+        self._log = images.log
+        self._result = scratch / "result"
+        # A BuildKit on its own is newer than those in Docker engines that cannot cut off a single instruction.
+        self._run_network = engine.run_network if engine else True
+        self._nonce = os.urandom(8).hex()
+        self._logs = {name: self._workspace.logs / f"{job.name}-{name}.log" for name in ("fetch", "run")}
+        network = images.settings.buildx.network
+        self._call = Build(
+            scratch / "Dockerfile", scratch / "context", job.root.build,
+            network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},
+        )  # fmt: skip
+        self._root = ""
+        self._making: tuple[StepRecord, ...] = ()
+        self._passing: list[str] = []
+        self._destinations: list[str] = []
+
+    def run(self) -> Found:
+        """Run the job; raises RootError, BuildError, and HostError or DiskError for what is the engine's fault."""
+        try:
+            return self._run()
+        finally:
+            # Where the engine is gone, the label lets `clean --what images` find them.
+            with suppress(HostError):
+                if self._engine:
+                    for image in self._passing:
+                        self._engine.remove_image(image)
+
+    def _run(self) -> Found:
+        self._prepare()
+        for name, script in (("fetch", self._job.fetch), ("run", self._job.script)):
+            if script:
+                self._workspace.log_file(f"{self._job.name}-{name}")
+        progress = JobProgress(self._job.name, self._logs, self._log)
+        with progress.shown():
+            try:
+                self._build_all(progress)
+            except BuildFailed as failed:
+                raise self._told(failed) from failed
+            self._keep_logs()
+            steps = self._steps()
+        packages = (self._result / "records" / "packages").read_text().split()
+        return Found(self._result / "out", steps, tuple(sorted(packages)))
+
+    def _prepare(self) -> None:
+        context = self._call.context
+        if self._engine:
+            image, self._making = self._images.root(self._job.root, self._node, self._engine)
+            self._passing += [image] if self._images.fresh else []
+            self._root = f"FROM {image} AS start"
+        with told(context):
+            self._destinations = layout.assemble(self._job, context)
+        if not self._engine:
+            self._root, arguments = self._images.stage(self._job.root, context)
+            self._call = replace(self._call, arguments={**self._call.arguments, **arguments})
+        self._log.note(f"{self._job.name}: on {self._node}" + (f" ({self._engine.machine})" if self._engine else ""))
+
+    def _build_all(self, progress: JobProgress) -> None:
+        if self._run_network or not self._job.fetch:
+            network = self._call.network if self._run_network else "none"
+            self._write_dockerfile(None)
+            self._build(replace(self._call, target="output", output=self._result, network=network), progress)
+            return
+        # Only whole builds can be cut off here: what is to have a network is one of its own, and leaves an image.
+        fetched = kept.image_name("reef-fetched", self._workspace, self._job.name)
+        self._passing.append(fetched)
+        self._write_dockerfile(None)
+        self._build(replace(self._call, target="fetch", tag=fetched, kind="fetched"), progress)
+        self._write_dockerfile(fetched)
+        self._build(replace(self._call, target="output", output=self._result, network="none"), progress)
+
+    def _write_dockerfile(self, fetched: str | None) -> None:
+        text = layout.job_dockerfile(
+            self._without_caches() if self._images.fresh else self._job, self._root, self._destinations,
+            nonce=self._nonce, run_network=self._run_network, fetched=fetched,
+        )  # fmt: skip
+        self._call.dockerfile.write_text(text)
+
+    def _without_caches(self) -> BuildJob:
+        """Return the job with caches that nobody filled."""
+        caches = [CacheMount(f"{one.name}-{self._nonce}", one.destination) for one in self._job.caches]
+        return replace(self._job, caches=tuple(caches))
+
+    def _build(self, call: Build, progress: Progress) -> None:
+        client.build(call, builder=self._node.builder, environment=self._node.environment, progress=progress)
+
+    def _keep_logs(self) -> None:
+        """Put each script's whole output in the place of what the builder passed on of it."""
+        for name, log_file in self._logs.items():
+            whole = self._result / "records" / f"{name}.log"
+            if whole.exists():
+                shutil.copyfile(whole, log_file)
+
+    def _steps(self) -> tuple[StepRecord, ...]:
+        """Return the records of the scripts; raises BuildError for one that failed."""
+        steps = list(self._making)
+        for name in ("fetch", "run"):
+            record = self._result / "records" / name
+            if not record.exists():
+                continue
+            status, seconds, peak = record.read_text().split()
+            if status != "0":
+                raise self._script_failed(name, status)
+            steps.append(StepRecord(name, float(seconds), int(peak)))
+        return tuple(steps)
+
+    def _script_failed(self, name: str, status: str) -> BuildError:
+        job, log_file = self._job, self._logs[name]
+        tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        how = f"with status {status}"
+        if status == "timeout":
+            how = f"after its time limit of {job.limits.time_s:.0f} s"
+        return BuildError(
+            f"{name} of {job.name} failed {how}", f"{tail}\nfull log: {log_file}", self._keep_root() or ""
+        )
+
+    def _keep_root(self) -> str:
+        """Keep the failed job's root as an image, which costs little: it is the builder's newest layer."""
+        image = kept.image_name("reef-failed", self._workspace, self._job.name)
+        progress = Progress(self._workspace.log_file(f"{self._job.name}-keep"))
+        network = self._call.network if self._run_network else "none"
+        try:
+            self._build(replace(self._call, target="run", tag=image, kind="failed", network=network), progress)
+        except (BuildFailed, HostError) as error:
+            return f"its root could not be kept: {error}"
+        kept.note(self._workspace, self._job, self._engine.endpoint if self._engine else None, image)
+        return f"enter its root: ./inv shell --job {self._job.name}"
+
+    def _told(self, failed: BuildFailed) -> ReefError:
+        words = f"{failed.tail}\n{failed.words}\nfull log: {self._logs['run']}".lstrip()
+        return faults.general(failed, str(self._node), self._job.root.build) or BuildError(
+            f"{self._job.name} failed in {self._node}", words
+        )

@@ -1,0 +1,82 @@
+"""Failed jobs' roots: images that can be entered until the job's next run."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from builders import process
+from builders.engines.buildx import daemon
+from builders.engines.buildx.daemon import LABEL
+from builders.engines.buildx.endpoint import Endpoint
+from builders.errors import HostError, ReefError, RootError
+from builders.products import BuildJob
+from builders.workspace import Workspace, remove_tree, write_whole
+
+FILE = "image.json"
+
+
+def image_name(kind: str, workspace: Workspace, job: str) -> str:
+    """Return the name of an image of a job's root: its own for each project."""
+    digest = hashlib.sha256(f"{workspace.path.absolute()}\n{job}".encode()).hexdigest()[:8]
+    return f"{kind}:{re.sub(r'[^A-Za-z0-9_.-]+', '-', job).strip('-.')[:100]}-{digest}"
+
+
+def note(workspace: Workspace, job: BuildJob, place: Endpoint | None, image: str) -> None:
+    """Write down that ``image`` on the engine at ``place`` (None: the one in use) keeps a failed job's root."""
+    document = {
+        "job": job.name, "image": image, "platform": job.root.build.oci, "workdir": job.workdir,
+        "host": place.host if place else None, "tls": str(place.tls) if place and place.tls else None,
+    }  # fmt: skip
+    write_whole(_file(workspace, job.name), json.dumps(document, indent=1) + "\n")
+
+
+def names(workspace: Workspace) -> list[str]:
+    """Return the names of the failed jobs whose roots are kept as images."""
+    return sorted(path.parent.name for path in (workspace.path / "failed").glob(f"*/{FILE}"))
+
+
+def shell(workspace: Workspace, job: str) -> int:
+    """Enter a failed job's root with an interactive shell and return its status."""
+    document = json.loads(_file(workspace, job).read_text())
+    if not process.find("docker"):
+        raise HostError("Docker's command line is not installed; it enters kept roots", fix="install docker-cli")
+    place = _place(document)
+    if place and not daemon.connect(place).has_image(document["image"]):
+        raise RootError(f"the root of {job!r} was removed", document["image"], "build again, then enter its new root")
+    words = ["docker", *(_options(place) if place else [])]
+    words += ["run", "--rm", "--interactive", *(["--tty"] if process.on_terminal() else []), f"--label={LABEL}=shell"]
+    words += [f"--platform={document['platform']}", f"--workdir={document['workdir']}", document["image"], "/bin/bash"]
+    return process.interactive(words)
+
+
+def forget(workspace: Workspace, job: str) -> None:
+    """Remove what is kept of a failed job, its image too where its engine answers."""
+    path = _file(workspace, job)
+    if path.exists():
+        document = json.loads(path.read_text())
+        try:
+            if place := _place(document):
+                daemon.connect(place).remove_image(document["image"])
+        except ReefError:
+            pass  # the engine is gone for now; the image carries our label, and clean --what images removes it
+    remove_tree(path.parent)
+
+
+def _file(workspace: Workspace, job: str) -> Path:
+    return workspace.path / "failed" / job.replace("/", "-") / FILE
+
+
+def _place(document: dict[str, str]) -> Endpoint | None:
+    tls = Path(document["tls"]) if document["tls"] else None
+    return Endpoint(document["host"], tls=tls) if document["host"] else None
+
+
+def _options(place: Endpoint) -> list[str]:
+    words = [f"--host={place.host}"]
+    if place.tls:
+        words += ["--tlsverify", *(f"--{kind}={place.tls / file}" for kind, file in _TLS_FILES.items())]
+    return words
+
+
+_TLS_FILES = {"tlscacert": "ca.pem", "tlscert": "cert.pem", "tlskey": "key.pem"}

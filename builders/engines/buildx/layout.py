@@ -1,0 +1,111 @@
+"""What a job's build sees: one folder with its inputs laid over each other, its scripts, and the Dockerfile over them.
+
+One folder and plain instructions, because the BuildKit inside Docker Engine 20.10 (Debian 12) knows neither named
+contexts nor ``RUN --network``.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from builders.engines import BASE_ENVIRONMENT
+from builders.products import BuildJob
+
+RUNNER = Path(__file__).with_name("runner.pl")
+
+
+def assemble(job: BuildJob, folder: Path) -> list[str]:
+    """Fill ``folder`` with a job's inputs and scripts; return the destinations, that of ``inputs/N`` at place N.
+
+    Files are hard links where the file system allows: what is sent to the engine is a copy anyway.
+    """
+    (folder / "job").mkdir(parents=True)
+    shutil.copyfile(RUNNER, folder / "job" / "runner.pl")
+    for name, script in (("fetch", job.fetch), ("run", job.script)):
+        if script:
+            (folder / "job" / f"{name}.sh").write_text(script)
+    (folder / "job" / "prepare.sh").write_text(_PREPARE)
+    destinations = list(dict.fromkeys(one.destination for one in job.inputs))
+    for one in job.inputs:
+        _lay_over(one.path.resolve(), folder / "inputs" / str(destinations.index(one.destination)))
+    return destinations
+
+
+_PREPARE = """\
+# Makes the folders that a job expects, given as arguments, and notes what is installed before it begins.
+mkdir -p "$@"
+dpkg-query --show --showformat='${binary:Package}=${Version}\\n' >/reef/records/packages
+"""
+
+
+def _lay_over(source: Path, target: Path) -> None:
+    """Put the tree ``source`` over ``target``: what has the same path is replaced, folders are merged."""
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in os.scandir(source):
+        place = target / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                place.unlink()
+            _lay_over(Path(entry.path), place)
+            continue
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        elif place.is_symlink() or place.exists():
+            place.unlink()
+        _link(Path(entry.path), place)
+    shutil.copystat(source, target)
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place, follow_symlinks=False)
+    except OSError:  # another file system, or a file of another user's (fs.protected_hardlinks)
+        shutil.copy2(source, place, follow_symlinks=False)
+
+
+def job_dockerfile(
+    job: BuildJob, root: str, destinations: Sequence[str], *, nonce: str, run_network: bool, fetched: str | None = None
+) -> str:
+    """Return the Dockerfile of a job: stages ``start``, ``fetch``, ``run`` and ``output``.
+
+    ``root`` is the text that ends in the root as stage ``start``; ``nonce`` makes BuildKit run the scripts though it
+    ran equal ones before. With ``run_network`` the script is cut off by its own instruction, else the whole build has
+    to be. ``fetched`` names the image that a build before left of the stage ``fetch``: then only the rest is in here.
+    """
+    lines = [] if fetched else [root, *_start(job, destinations)]
+    if not fetched:
+        lines += ["FROM start AS fetch", *([_run(job, "fetch", nonce, "")] if job.fetch else [])]
+    lines += [
+        f"FROM {fetched or 'fetch'} AS run",
+        _run(job, "run", nonce, "--network=none " if run_network else ""),
+        "FROM scratch AS output",
+        f"COPY --from=run {_words(job.output.rstrip('/') + '/', '/out/')}",
+        f"COPY --from=run {_words('/reef/records/', '/records/')}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _start(job: BuildJob, destinations: Sequence[str]) -> list[str]:
+    folders = [job.workdir, job.output, "/reef/records"]
+    lines = [f"COPY {_words('job/', '/reef/')}"]
+    lines += [
+        f"COPY {_words(f'inputs/{number}/', place.rstrip('/') + '/')}" for number, place in enumerate(destinations)
+    ]
+    return [*lines, f"RUN {json.dumps(['/bin/sh', '/reef/prepare.sh', *folders], ensure_ascii=False)}"]
+
+
+def _run(job: BuildJob, name: str, nonce: str, network: str) -> str:
+    """Return the instruction that runs a script of the job, in its environment alone."""
+    environment: Mapping[str, str] = BASE_ENVIRONMENT | dict(job.environment)
+    limit = str(job.limits.time_s or 0)
+    words = ["/usr/bin/env", "-i", f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in environment.items())]
+    words += ["/usr/bin/perl", "/reef/runner.pl", name, limit, nonce]
+    mounts = [f"--mount=type=cache,id=reef-{cache.name},target={cache.destination} " for cache in job.caches]
+    return f"RUN {network}{''.join(mounts)}{json.dumps(words, ensure_ascii=False)}"
+
+
+def _words(*paths: str) -> str:
+    """Return paths as a JSON list, their ``$`` and backslashes kept from the Dockerfile's own substitution."""
+    return json.dumps([path.replace("\\", "\\\\").replace("$", "\\$") for path in paths], ensure_ascii=False)

@@ -1,0 +1,144 @@
+"""The places that build: this machine's Docker engine, and those that reef.yml names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders import arch
+from builders.arch import Architecture
+from builders.engines.buildx import client, endpoint
+from builders.engines.buildx.endpoint import Endpoint
+from builders.errors import HostError
+from builders.settings import BuildxNode, Settings
+
+PREFIX = "reef-"
+"""Before a node's name in the name of the builder that Reef creates for it."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One place that builds: ``endpoint`` is the Docker engine whose own BuildKit it is; None where BuildKit runs on
+    its own (drivers docker-container, kubernetes, remote) and buildx has a builder for it. ``architectures`` are those
+    that reef.yml says it runs natively."""
+
+    name: str
+    endpoint: Endpoint | None
+    architectures: tuple[Architecture, ...] = ()
+
+    def __str__(self) -> str:
+        return f"the Docker engine at {self.endpoint}" if self.endpoint else f"the builder {self.builder}"
+
+    @property
+    def builder(self) -> str:
+        """What buildx calls the node: its own builder, or the one that every docker context has."""
+        if self.endpoint is None:
+            return PREFIX + self.name
+        return endpoint.as_context(self.endpoint) if self.endpoint.tls else "default"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What buildx needs in its environment to reach the node."""
+        if self.endpoint is None:
+            return {}
+        if self.endpoint.tls:
+            return {"DOCKER_CONTEXT": self.builder, "DOCKER_HOST": ""}
+        return {"DOCKER_HOST": self.endpoint.host, "DOCKER_CONTEXT": ""}
+
+
+def named(settings: Settings, folder: Path) -> list[Node]:
+    """Return the nodes that reef.yml names; ``folder`` is where it lies. Raises HostError for an unknown context."""
+    return [_node(one, folder) for one in settings.buildx.nodes]
+
+
+def _node(one: BuildxNode, folder: Path) -> Node:
+    architectures = tuple(arch.ARCHITECTURES[name] for name in one.architectures)
+    if one.driver != "docker":
+        return Node(one.name, None, architectures)
+    if "://" not in one.endpoint:
+        return Node(one.name, endpoint.of_context(one.endpoint), architectures)
+    tls = (folder / one.certificates).absolute() if one.certificates else None
+    if tls and not (tls / "ca.pem").is_file():
+        raise HostError(
+            f"node {one.name}: no certificates in {tls}",
+            "wanted: ca.pem, cert.pem, key.pem",
+            "mend buildx: in reef.yml",
+        )
+    return Node(one.name, Endpoint(one.endpoint, tls=tls), architectures)
+
+
+def here() -> Node:
+    """Return the engine that Docker's own tools would use."""
+    return Node("here", endpoint.current())
+
+
+def choose(nodes: list[Node], wanted: Architecture) -> Node:
+    """Return the node to run ``wanted``'s programs: the first that says it does natively, else the first that says
+    nothing, else the first (which then has to emulate)."""
+    return next(
+        (n for n in nodes if wanted in n.architectures), next((n for n in nodes if not n.architectures), nodes[0])
+    )
+
+
+def natively(settings: Settings) -> set[Architecture]:
+    """Return the architectures that nodes in reef.yml run natively."""
+    return {arch.ARCHITECTURES[name] for one in settings.buildx.nodes for name in one.architectures}
+
+
+def creation(one: BuildxNode) -> list[str] | None:
+    """Return the words after ``buildx`` that create the builder for a node; None where none is needed."""
+    if one.driver == "docker":
+        return None
+    words = ["create", f"--name={PREFIX}{one.name}", f"--driver={one.driver}"]
+    if one.architectures:
+        words += ["--platform=" + ",".join(arch.ARCHITECTURES[name].oci for name in one.architectures)]
+    words += [f"--driver-opt={name}={value}" for name, value in one.options.items()]
+    return [*words, one.endpoint] if one.endpoint else words
+
+
+def create(one: BuildxNode) -> bool:
+    """Create the builder for a node unless it is there; tell whether it was created."""
+    words = creation(one)
+    if words is None or PREFIX + one.name in _known():
+        return False
+    client.call(words)
+    return True
+
+
+def everywhere(settings: Settings, folder: Path) -> list[Node]:
+    """Return the nodes that reef.yml names, else the engine that Docker's own tools would use."""
+    return named(settings, folder) or [here()]
+
+
+def remove_images(settings: Settings, folder: Path) -> list[str]:
+    """Remove what Reef made in the Docker engines that it uses, and nothing else; return the images' names."""
+    from builders.engines.buildx import daemon
+
+    places = [node.endpoint for node in everywhere(settings, folder) if node.endpoint]
+    return [name for place in places for name in daemon.connect(place).remove_ours()]
+
+
+def rows(settings: Settings, folder: Path) -> list[tuple[str, str, str, str, str]]:
+    """Return a row for each node: name, driver, where it is, what it runs natively, and its state."""
+    drivers = {one.name: one for one in settings.buildx.nodes}
+    return [_row(node, drivers.get(node.name)) for node in everywhere(settings, folder)]
+
+
+def _row(node: Node, one: BuildxNode | None) -> tuple[str, str, str, str, str]:
+    from builders.engines.buildx import daemon
+
+    native = ", ".join(map(str, node.architectures)) or "its own CPU"
+    if node.endpoint is None:
+        made = node.builder in _known()
+        state = "created" if made else "not created: ./inv builders --create"
+        return node.name, one.driver if one else "", one.endpoint if one else "", native, state
+    try:
+        engine = daemon.connect(node.endpoint)
+    except HostError as error:
+        return node.name, "docker", str(node.endpoint), native, error.what
+    version = ".".join(map(str, engine.version))
+    return node.name, "docker", str(node.endpoint), native, f"Docker {version}, {engine.machine}, {engine.cores} cores"
+
+
+def _known() -> list[str]:
+    """Return the names of the builders that buildx has."""
+    return client.call(["ls"]).replace("*", " ").split()

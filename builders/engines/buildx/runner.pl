@@ -1,0 +1,80 @@
+# Runs one script of a job inside the container, started as: perl runner.pl NAME LIMIT_S.
+#
+# BuildKit throws a failed step away and keeps two megabytes of a log, so this always ends with status 0 and leaves the
+# truth in /reef/records: NAME.log is the whole output, NAME the status, the wall time and the most memory (resident
+# bytes) that all processes held together. It needs no more than Debian's perl-base.
+use strict;
+use warnings;
+use POSIX ();
+
+my ($name, $limit_s) = @ARGV;
+my ($records, $sample_s, $grace_s) = ('/reef/records', 0.5, 5);
+my $page = POSIX::sysconf(POSIX::_SC_PAGESIZE());
+my ($peak, $ended, $state) = (0, 0, 0);
+
+sub now {    # seconds since boot; perl-base has no clock finer than a second
+    open my $file, '<', '/proc/uptime' or die "no /proc/uptime: $!";
+    return (split ' ', <$file>)[0];
+}
+
+sub sample {
+    my $sum = 0;
+    for my $statm (glob '/proc/[0-9]*/statm') {
+        next if $statm eq "/proc/$$/statm";
+        open my $file, '<', $statm or next;    # it has ended
+        my @pages = split ' ', <$file> // next;
+        $sum += $pages[1] * $page;
+    }
+    $peak = $sum if $sum > $peak;
+}
+
+sub record {
+    my ($status, $seconds) = @_;
+    open my $file, '>', "$records/$name" or die "$records/$name: $!";
+    print {$file} "$status $seconds $peak\n";
+    close $file or die "$records/$name: $!";
+}
+
+mkdir $records;
+if ($name ne 'fetch' && open my $before, '<', "$records/fetch") {
+    exit 0 if (split ' ', <$before>)[0] ne '0';
+}
+
+my $started = now();
+pipe my $reader, my $writer or die "pipe: $!";
+my $child = fork // die "fork: $!";
+if (!$child) {
+    POSIX::setsid();
+    open STDIN, '<', '/dev/null' or die $!;
+    open STDOUT, '>&', $writer or die $!;
+    open STDERR, '>&', $writer or die $!;
+    exec '/bin/sh', '-eu', "/reef/$name.sh" or die "sh: $!";
+}
+close $writer;
+open my $log, '>', "$records/$name.log" or die "$records/$name.log: $!";
+$| = 1;
+
+my ($next, $killed) = ($started, undef);
+while (1) {
+    my $ready = '';
+    vec($ready, fileno $reader, 1) = 1;
+    # After the script's end only what is in the pipe already counts: a process it left may hold the other side.
+    if (select($ready, undef, undef, $ended ? 0 : $sample_s) > 0) {
+        my $got = sysread $reader, my $chunk, 65536;
+        if ($got) { print $chunk; print {$log} $chunk; }
+        elsif (!$ended) { waitpid $child, 0; $state = $?; last; }
+        else { last; }
+    }
+    elsif ($ended) { last; }
+    if (!$ended && waitpid($child, POSIX::WNOHANG()) == $child) { ($ended, $state) = (1, $?); next; }
+    my $time = now();
+    if ($time >= $next) { sample(); $next = $time + $sample_s; }
+    if ($limit_s && $time - $started > $limit_s) {
+        if (!$killed) { kill 'TERM', -$child; $killed = $time; }
+        elsif ($time - $killed > $grace_s) { kill 'KILL', -$child; }
+    }
+}
+close $log or die "$records/$name.log: $!";
+my $status = $killed ? 'timeout' : $state & 127 ? 128 + ($state & 127) : $state >> 8;
+record($status, now() - $started);
+print "reef-ended $name $status\n";

@@ -1,0 +1,43 @@
+# Turns a Debian base image into a build root; runs in the container, told what by SUITE, MIRROR, APT_OPTIONS, HOST,
+# PACKAGES (see the Dockerfiles). Whatever the base brought, the root then holds the essential packages, apt and what
+# was asked for with its dependencies, each in the version of SUITE: what mmdebstrap --variant=apt would have made.
+
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+
+# What images say about apt and dpkg (no documentation, another mirror) does not hold here.
+rm -f /etc/apt/apt.conf.d/docker-* /etc/dpkg/dpkg.cfg.d/docker*
+if [ -n "${MIRROR:-}" ]; then
+    rm -rf /etc/apt/sources.list.d/*
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR $SUITE main" >/etc/apt/sources.list
+fi
+cat >/etc/apt/apt.conf.d/99reef <<END
+Acquire::Languages "none";
+APT::Install-Recommends "false";
+$APT_OPTIONS
+END
+
+# For the time of the installation: no service starts, and the suite's version goes before a newer one of the base.
+printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+cat >/etc/apt/apt.conf.d/zz-install <<END
+APT::Get::Assume-Yes "true";
+APT::Get::allow-downgrades "true";
+APT::AutoRemove::RecommendsImportant "false";
+APT::AutoRemove::SuggestsImportant "false";
+APT::Keep-Downloaded-Packages "true";
+APT::Update::Error-Mode "any";
+Dpkg::Use-Pty "false";
+Dpkg::Options { "--force-unsafe-io"; };
+END
+printf 'Package: *\nPin: release *\nPin-Priority: 1001\n' >/etc/apt/preferences.d/zz-install
+
+[ -z "${HOST:-}" ] || dpkg --add-architecture "$HOST"
+apt-get update
+apt-get dist-upgrade
+apt-mark showmanual | xargs apt-mark auto >/dev/null
+# shellcheck disable=SC2086 # one name a word
+apt-get install apt $PACKAGES
+apt-get autoremove --purge
+
+rm -rf /usr/sbin/policy-rc.d /etc/apt/apt.conf.d/zz-install /etc/apt/preferences.d/zz-install \
+    /var/lib/apt/lists/* /var/cache/apt/*.bin

@@ -1,0 +1,20 @@
+# A root of the target's own CPU: to build natively on such a machine, to compile under QEMU, and to try packages in.
+# Reef builds it with --platform of the target. By hand, with the folder dockerfiles/ as the context:
+#
+#   docker buildx build --platform linux/arm64 --file dockerfiles/target-root.Dockerfile --tag target-root dockerfiles
+
+# Debian's own image, or one that mmdebstrap made: both end as the same root, see make-root.sh.
+ARG BASE=debian:trixie-slim
+FROM ${BASE} AS root
+
+# The suite, and the mirror that everything comes from; without one, where the base image itself installs from.
+ARG SUITE=trixie
+ARG MIRROR=
+# Lines of apt.conf: how the mirror is reached (a proxy, ...).
+ARG APT_OPTIONS=
+# What to install beside the essential packages and apt.
+ARG PACKAGES=
+
+RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \
+    --mount=type=cache,id=reef-apt,target=/var/cache/apt/archives,sharing=locked \
+    sh -eu /reef/make-root.sh

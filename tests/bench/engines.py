@@ -1,0 +1,103 @@
+"""Measures the engines side by side: cross, emulated and native builds of one recipe, and TensorFlow Lite cold.
+
+    python -m tests.bench.engines            (as root; REEF_BENCH_ALL=1 adds the emulated builds, many minutes)
+
+The Docker engine is Debian 12's, started for this alone. Base images and sources are present before a clock starts;
+each cold build has a cache and roots of its own. Asserts nothing.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from builders import sources
+from builders.log import Log
+from builders.project import Project
+from builders.workspace import remove_tree
+from tests.bench.toolkit import AWAY, CHECKOUT, RECIPE, TARGET, _command
+from tests.engine import dockers
+from tests.engine.dockers import Dockerd
+
+HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
+SETTINGS = "maintainer: Reef <reef@example.org>\nbuildx: {base: bootstrap, network: host}\n"
+WAYS = {
+    "cross": ("trixie/arm64", "cross"),
+    "native": ("trixie/amd64", "native"),
+    "emulate": ("trixie/arm64", "emulate"),
+}
+
+
+def main() -> None:
+    """Take all measurements and print them with the machine."""
+    log = Log()
+    folder = CHECKOUT / "artifacts" / "tests" / "bench-engines"
+    remove_tree(folder)
+    with tempfile.TemporaryDirectory() as place, _engine() as engine:
+        config = dockers.configuration(Path(place) / "config")
+        docker = dockers.environment(engine, config)
+        engines: dict[str, Mapping[str, str]] = {"chroot": AWAY, "buildx": docker}
+        ways = list(WAYS) if os.environ.get("REEF_BENCH_ALL") else list(WAYS)[:2]
+        rows = [_one_recipe(folder / way, way, engines, log) for way in ways]
+        rows += _tensorflow(folder / "tensorflow", engines, log)
+    log.note(f"machine: {psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {os.uname().release}")
+    log.table("engines (wanted)", ("what", "chroot", "buildx", "ratio"), rows)
+    remove_tree(folder)
+
+
+@contextmanager
+def _engine() -> Iterator[Dockerd]:
+    engine = Dockerd("bookworm")
+    try:
+        yield engine
+    finally:
+        engine.remove()
+
+
+def _one_recipe(folder: Path, way: str, engines: Mapping[str, Mapping[str, str]], log: Log) -> tuple[str, ...]:
+    """Build the miniature twice on each engine, the roots made by the first, and take the second."""
+    target, strategy = WAYS[way]
+    project = _project(folder, HELLO)
+    seconds = {}
+    for name, environment in engines.items():
+        words = ("build-arm", "--engine", name, "--target", target, "--strategy", strategy, "--force")
+        _command(project, *words, extra=environment)
+        seconds[name] = _command(project, *words, extra=environment)[0].wall_s
+        log.note(f"reef-hello, {way}, {name}: {seconds[name]:.1f} s")
+    return _row(f"reef-hello, {way}, root present", seconds, "")
+
+
+def _tensorflow(folder: Path, engines: Mapping[str, Mapping[str, str]], log: Log) -> list[tuple[str, ...]]:
+    """Build TensorFlow Lite on each engine, cold but for the base and the sources, then again with nothing changed."""
+    home = Project.open(CHECKOUT, log)
+    sources.fetch(home.recipes[RECIPE], home.workspace, home.settings, log, offline=False)
+    cold, unchanged = {}, {}
+    for name, environment in engines.items():
+        project = _project(folder / name, CHECKOUT / "recipes" / RECIPE)
+        for kind in ("sources", "trees"):
+            (project / "artifacts" / "cache").mkdir(parents=True, exist_ok=True)
+            (project / "artifacts" / "cache" / kind).symlink_to(home.workspace.path / "cache" / kind)
+        words = ("build-arm", "--engine", name, "--recipe", RECIPE, "--target", TARGET)
+        cold[name] = _command(project, *words, extra=environment)[0].wall_s
+        log.note(f"{RECIPE}, cold, {name}: {cold[name]:.0f} s")
+        unchanged[name] = min(_command(project, *words, extra=environment)[0].wall_s for _ in range(3))
+    return [_row(f"{RECIPE}, cold", cold, "(1.25)"), _row("nothing changed", unchanged, "(buildx 1.5 s)")]
+
+
+def _row(what: str, seconds: Mapping[str, float], wanted: str) -> tuple[str, ...]:
+    ratio = seconds["buildx"] / seconds["chroot"]
+    return what, f"{seconds['chroot']:.1f} s", f"{seconds['buildx']:.1f} s", f"{ratio:.2f} {wanted}".rstrip()
+
+
+def _project(folder: Path, recipe: Path) -> Path:
+    shutil.copytree(recipe, folder / "recipes" / recipe.name)
+    (folder / "reef.yml").write_text(SETTINGS)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""What the buildx engine decides before it asks any engine: which, where, in which words; and how it reads answers."""
+
+import base64
+import hashlib
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from builders import process
+from builders.arch import AMD64, ARM64, ARMHF
+from builders.engines.buildx import client, daemon, endpoint, faults, layout, nodes
+from builders.engines.buildx.client import BuildFailed
+from builders.engines.buildx.images import PINS, pins
+from builders.engines.buildx.progress import JobProgress, Progress
+from builders.errors import DiskError, HostError, InputError
+from builders.log import Log
+from builders.products import BuildJob, CacheMount, Input, Limits, Root
+from builders.project import Project
+from builders.settings import BuildxNode, Settings
+
+ROOT = Root("trixie", AMD64, ARM64, ())
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Docker's configuration in a folder of the test's own, and no buildx on the machine."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setattr(endpoint, "PLUGINS", ())
+    monkeypatch.setattr(process, "find", lambda _: None)
+    endpoint.answers.cache_clear()
+    (tmp_path / "docker" / "cli-plugins").mkdir(parents=True)
+    return tmp_path / "docker"
+
+
+def plugin(config: Path, version: str) -> None:
+    program = config / "cli-plugins" / "docker-buildx"
+    program.write_text(f"#!/bin/sh\necho github.com/docker/buildx {version} 0\n")
+    program.chmod(0o755)
+
+
+def context(config: Path, name: str, host: str) -> None:
+    folder = config / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
+
+
+def test_the_engine_is_found_as_dockers_own_tools_find_it(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert endpoint.current().host == "unix:///var/run/docker.sock"
+    context(alone, "board", "ssh://me@board")
+    (alone / "config.json").write_text('{"currentContext": "board"}')
+    assert endpoint.current() == endpoint.Endpoint("ssh://me@board", "board")
+    context(alone, "other", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    assert endpoint.current().host == "tcp://127.0.0.1:1"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/certificates")
+    assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, Path("/certificates"))
+
+
+def test_an_unknown_context_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "gone")
+    with pytest.raises(HostError, match="no docker context is called 'gone'"):
+        endpoint.current()
+    assert not endpoint.answers()
+
+
+def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "s"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}")
+    (tmp_path / "project" / "recipes").mkdir(parents=True)
+    project = Project(tmp_path, Settings(), {}, None, AMD64, Log(quiet=True))  # type: ignore[arg-type]
+
+    def chosen() -> str:
+        endpoint.answers.cache_clear()
+        return project.engine_name()
+
+    plugin(alone, "v0.13.1")
+    assert chosen() == "chroot"  # no socket
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+        assert chosen() == "chroot"  # nobody listens
+        server.listen()
+
+        def answer() -> None:
+            for _ in range(2):
+                with server.accept()[0] as peer:
+                    if peer.recv(1000):
+                        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert chosen() == "buildx"
+        (alone / "cli-plugins" / "docker-buildx").unlink()
+        assert chosen() == "chroot"  # it would answer, but there is no buildx
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(place))
+        thread.join()
+    assert project.engine_name("chroot") == "chroot"
+    with pytest.raises(InputError, match="unknown engine"):
+        project.engine_name("steam")
+    with pytest.raises(InputError, match="unknown base"):
+        project.with_base("thin air")
+
+
+@pytest.mark.parametrize(
+    "host", ["ssh://nobody@127.0.0.1:9", "tcp://127.0.0.1:9", "unix:///nonexistent/socket", "x://"]
+)
+def test_an_engine_that_does_not_answer_is_told_however_it_is_reached(host: str) -> None:
+    with pytest.raises(HostError, match="no Docker engine answers at") as told:
+        daemon.connect(endpoint.Endpoint(host), timeout_s=5)
+    assert told.value.fix
+
+
+def test_no_buildx_and_one_that_is_too_old_are_told(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(HostError, match="buildx is not installed"):
+        client.program()
+    monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}" if name == "setpriv" else name)
+    plugin(alone, "v0.10.4")
+    with pytest.raises(HostError, match=r"buildx is too old: 0\.10\.4") as told:
+        client.program()
+    assert "docker-buildx" in told.value.fix
+
+
+NODES = [
+    {"name": "arm", "driver": "docker", "endpoint": "ssh://me@arm", "architectures": ["arm64", "armhf"]},
+    {"name": "any", "driver": "docker", "endpoint": "tcp://127.0.0.1:1"},
+]
+
+
+def test_a_cpus_jobs_go_to_the_node_that_runs_it_natively() -> None:
+    found = nodes.named(Settings.model_validate({"buildx": {"nodes": NODES}}), Path())
+    assert nodes.choose(found, ARM64).name == "arm"
+    assert nodes.choose(found, ARMHF).name == "arm"
+    assert nodes.choose(found, AMD64).name == "any"
+    assert nodes.choose(found[:1], AMD64).name == "arm"
+
+
+def test_a_native_node_makes_native_builds(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"buildx": {"nodes": NODES}})
+    project = Project(tmp_path, settings, {}, None, AMD64, Log(quiet=True))  # type: ignore[arg-type]
+    [target] = project.targets(["trixie/arm64"])
+    assert project.machine_for(target, "buildx") == ARM64
+    assert project.machine_for(target, "chroot") == AMD64
+    assert project.machine_for(target, None) == ARM64
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        (
+            {"name": "farm", "driver": "kubernetes", "architectures": ["arm64"], "options": {"replicas": "2"}},
+            ["create", "--name=reef-farm", "--driver=kubernetes", "--platform=linux/arm64", "--driver-opt=replicas=2"],
+        ),
+        (
+            {"name": "box", "driver": "docker-container", "endpoint": "arm-context"},
+            ["create", "--name=reef-box", "--driver=docker-container", "arm-context"],
+        ),
+        (
+            {"name": "kit", "driver": "remote", "endpoint": "tcp://kit:1234", "options": {"cacert": "/c/ca.pem"}},
+            ["create", "--name=reef-kit", "--driver=remote", "--driver-opt=cacert=/c/ca.pem", "tcp://kit:1234"],
+        ),
+        ({"name": "plain", "endpoint": "ssh://me@arm"}, None),
+    ],
+)
+def test_the_words_that_create_a_builder(node: dict[str, object], words: list[str] | None) -> None:
+    assert nodes.creation(BuildxNode.model_validate(node)) == words
+
+
+def test_nodes_that_cannot_be_reached_as_written_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs an endpoint"):
+        BuildxNode.model_validate({"name": "x"})
+    with pytest.raises(ValueError, match="go into its options"):
+        BuildxNode.model_validate({"name": "x", "driver": "kubernetes", "certificates": "c"})
+    settings = Settings.model_validate(
+        {"buildx": {"nodes": [{"name": "x", "endpoint": "tcp://h:1", "certificates": "c"}]}}
+    )
+    with pytest.raises(HostError, match="no certificates in"):
+        nodes.named(settings, tmp_path)
+
+
+def test_inputs_lie_over_each_other_the_last_on_top(tmp_path: Path) -> None:
+    below, above = tmp_path / "below", tmp_path / "above"
+    for path, text in (("both", "low"), ("low", "low"), ("folder/inner", "low"), ("swapped/inner", "low")):
+        (below / path).parent.mkdir(parents=True, exist_ok=True)
+        (below / path).write_text(text)
+    (below / "link").symlink_to("folder")
+    (above / "folder").mkdir(parents=True)
+    (above / "link").mkdir()
+    (above / "link" / "new").write_text("high")
+    for path in ("both", "folder/more", "swapped"):
+        (above / path).write_text("high")
+    os.utime(below / "low", (1, 1))
+    job = BuildJob(
+        "a/b", ROOT, "true", inputs=(Input(below, "/x"), Input(tmp_path / "below", "/y"), Input(above, "/x"))
+    )
+    assert layout.assemble(job, tmp_path / "context") == ["/x", "/y"]
+    x = tmp_path / "context" / "inputs" / "0"
+    files = {str(path.relative_to(x)): path.read_text() for path in x.rglob("*") if path.is_file()}
+    assert files == {
+        "both": "high", "low": "low", "folder/inner": "low", "folder/more": "high", "swapped": "high",
+        "link/new": "high",
+    }  # fmt: skip
+    assert (x / "low").stat().st_mtime == 1
+    assert (below / "both").read_text() == "low"
+    assert not (tmp_path / "below" / "folder" / "more").exists()
+
+
+JOB = BuildJob(
+    "hello/build", ROOT, "make", fetch="get", inputs=(Input(Path("/in"), "/srv/it costs $5"),),
+    environment={"CC": "gcc $X"}, caches=(CacheMount("ccache", "/cache"),), limits=Limits(60.0),
+)  # fmt: skip
+
+
+def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
+    def text(*, run_network: bool, fetched: str | None = None) -> list[str]:
+        places = ["/srv/it costs $5"]
+        made = layout.job_dockerfile(
+            JOB, "FROM r AS start", places, nonce="n", run_network=run_network, fetched=fetched
+        )
+        return made.splitlines()
+
+    new = text(run_network=True)
+    assert 'COPY ["inputs/0/", "/srv/it costs \\\\$5/"]' in new
+    [fetch, run] = [line for line in new if "runner.pl" in line]
+    assert fetch.startswith('RUN --mount=type=cache,id=reef-ccache,target=/cache ["/usr/bin/env", "-i"')
+    assert run.startswith("RUN --network=none --mount=type=cache,id=reef-ccache,target=/cache [")
+    assert '"CC=gcc $X"' in run
+    assert '"run", "60.0", "n"]' in run
+    old = text(run_network=False, fetched="reef-fetched:x")
+    assert old[0] == "FROM reef-fetched:x AS run"
+    assert "--network" not in "".join(old)
+
+
+def sent(**status: object) -> str:
+    return json.dumps(status)
+
+
+def log_of(vertex: str, text: str) -> str:
+    return sent(logs=[{"vertex": vertex, "data": base64.b64encode(text.encode()).decode()}])
+
+
+def test_progress_is_read_on_one_line_or_on_many(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "log")
+    lines = [
+        sent(vertexes=[{"digest": "d", "name": "[root 1/1] RUN x", "started": "now"}]),
+        *json.dumps(json.loads(log_of("d", "one\ntwo\r\nthr")), indent=2).splitlines(),
+        log_of("d", "ee\n"),
+        sent(vertexes=[{"digest": "d", "name": "[root 1/1] RUN x", "started": "now", "error": "it broke"}]),
+        "ERROR: failed to solve: it broke",
+        "{not json",
+    ]
+    for line in lines:
+        progress.take(line)
+    assert list(progress.tail) == ["one", "two", "three"]
+    assert progress.errors == ["it broke", "ERROR: failed to solve: it broke", "{not json"]
+    assert (tmp_path / "log").read_text().splitlines()[:3] == ["one", "two", "three"]
+
+
+def test_each_script_of_a_job_is_a_step_with_a_log_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = {name: tmp_path / name for name in ("fetch", "run")}
+    progress = JobProgress("job", logs, Log(live=False))
+    names = {
+        name: f'[{name} 1/1] RUN ["/usr/bin/env", "/usr/bin/perl", "/reef/runner.pl", "{name}", "0", "n"]'
+        for name in ("fetch", "run")
+    }
+    with progress.shown():
+        for name, said in (("fetch", "getting\nreef-ended fetch 3\n"), ("run", "reef-ended run 0\n")):
+            progress.take(sent(vertexes=[{"digest": name, "name": names[name], "started": "t"}]))
+            progress.take(log_of(name, said))
+    assert progress.failed == "fetch"
+    assert logs["fetch"].read_text() == "getting\n"
+    shown = capsys.readouterr().out
+    assert "▸ fetch job" in shown
+    assert "run job" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "told"),
+    [
+        ("write /x: no space left on device", DiskError, "no space left on the disk of N"),
+        ("exec /probe: exec format error", HostError, "N does not run arm64 programs"),
+        ("runtime execution on platform linux/arm64 not supported", HostError, "N does not run arm64 programs"),
+        ("error reading from server: EOF", HostError, "N no longer answers"),
+        ("dial tcp 127.0.0.1:1: connect: connection refused", HostError, "N no longer answers"),
+    ],
+)
+def test_what_builders_say_is_told_by_kind(words: str, kind: type[Exception], told: str) -> None:
+    error = faults.general(BuildFailed(words, ""), "N", ARM64)
+    assert isinstance(error, kind)
+    assert error.what == told
+
+
+def test_a_builds_own_failure_is_not_the_engines() -> None:
+    failed = BuildFailed('process "/bin/sh" did not complete successfully: exit code: 100', "E: no package")
+    assert faults.general(failed, "N", ARM64) is None
+    assert not faults.registry_failed(failed)
+    assert faults.registry_failed(BuildFailed("failed to do request: Head x: connection refused", ""))
+
+
+def test_pins_that_are_no_digests_are_refused(tmp_path: Path) -> None:
+    assert pins(tmp_path) == {}
+    (tmp_path / PINS).write_text("debian:trixie-slim: latest\n")
+    with pytest.raises(InputError, match="does not hold digests"):
+        pins(tmp_path)
