@@ -9,9 +9,9 @@ PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
     {"process", "measure", "log", "workspace", "mirror"},
-    {"target", "products", "document", "debfile", "recipe", "settings"},
+    {"target", "products", "document", "debfile", "recipe", "settings", "upstream"},
     {"sources", "engines", "deb", "checks", "apt"},
-    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "caches", "ci"},
+    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "recheck", "caches", "ci"},
     {"cli", "cli_repository", "cli_ci"},
 ]
 STAGES = LAYERS[3]
