@@ -25,6 +25,7 @@ from builders.project import Project
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
+from builders.upstream import Upstream
 from builders.workspace import disk_error, remove_tree
 
 CHECKOUT = Path(__file__).parent.parent
@@ -241,8 +242,8 @@ def folders_named(words: list[str]) -> dict[str, Path]:
 
 
 def write_schema() -> None:
-    """Write the JSON schemas of recipe.yml and reef.yml for editors."""
-    for name, model in (("recipe", Recipe), ("reef", Settings)):
+    """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors."""
+    for name, model in (("recipe", Recipe), ("upstream", Upstream), ("reef", Settings)):
         path = CHECKOUT / "recipes" / f"{name}.schema.json"
         path.write_text(json.dumps(model.model_json_schema(), indent=1) + "\n")
         print(os.path.relpath(path))

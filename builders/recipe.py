@@ -195,6 +195,8 @@ class Package(Model):
     """A file of the recipe's folder for dpkg-gensymbols; without one a shlibs file is made."""
     udev: str | None = None
     systemd: str | None = None
+    dkms: str | None = None
+    """A dkms.conf (dkms(8)); the recipe needs the tool ``dh-sequence-dkms``, and ``files`` the source in usr/src."""
     conffiles: dict[str, str] = {}
     """Files of the recipe's folder to install as conffiles: path on the board (under etc/) -> file."""
     manpages: list[str] = []
@@ -331,7 +333,7 @@ def load_recipe(folder: Path) -> Recipe:
 def _check_files(recipe: Recipe, path: Path) -> None:
     named = [c.script for c in recipe.checks]
     for package in recipe.packages:
-        named += [n for n in (package.symbols, package.udev, package.systemd) if n]
+        named += [n for n in (package.symbols, package.udev, package.systemd, package.dkms) if n]
         named += list(package.conffiles.values()) + package.manpages
     missing = [name for name in named if not (recipe.folder / name).is_file()]
     if missing:

@@ -11,7 +11,19 @@ LAYERS = [
     {"process", "measure", "log", "workspace", "mirror"},
     {"target", "products", "document", "debfile", "recipe", "settings", "upstream"},
     {"sources", "engines", "deb", "checks", "apt"},
-    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "recheck", "caches", "ci"},
+    {
+        "state",
+        "fingerprint",
+        "reproduce",
+        "plan",
+        "project",
+        "repository",
+        "pipeline",
+        "doctor",
+        "recheck",
+        "caches",
+        "ci",
+    },
     {"cli", "cli_repository", "cli_ci"},
 ]
 STAGES = LAYERS[3]

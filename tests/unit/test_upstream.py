@@ -12,7 +12,7 @@ from builders.errors import CheckError, InputError, SourceError
 from builders.log import Log
 from builders.project import Project
 from builders.recheck import recheck
-from builders.recipe import Local, Recipe, load_recipe, load_recipes
+from builders.recipe import Archive, DebianPool, Git, Recipe, load_recipe, load_recipes
 from builders.upstream import load_upstream, unlisted
 
 CHECKOUT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def test_a_recipe_lists_all_that_it_uses_of_upstream(recipe: Recipe) -> None:
     upstream = load_upstream(recipe)
     assert upstream, "a recipe with sources of others wants an upstream.yml"
     assert unlisted(recipe, upstream) == []
-    assert set(upstream.sources) == {s.name for s in recipe.sources if not isinstance(s.way, Local)}
+    assert set(upstream.sources) == {s.name for s in recipe.sources if isinstance(s.way, Archive | DebianPool | Git)}
 
 
 def git(folder: Path, *words: str) -> str:
