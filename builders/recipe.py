@@ -256,6 +256,8 @@ class Recipe(Model):
     section: str = "misc"
     tensorflow: str | None = None
     """The train: TensorFlow's ``major.minor`` whose ABI the packages share."""
+    by_default: bool = True
+    """Whether the recipe is taken where none is named; if not, it is from its first build on."""
     changelog: Annotated[list[ChangelogEntry], pydantic.Field(min_length=1)]
     copyright: list[Copyright] = []
     sources: Annotated[list[Source], pydantic.Field(min_length=1)]
