@@ -64,7 +64,6 @@ def test_both_variants_are_cross_built_installed_swapped_and_purged(rehearsal: P
         assert f"usr/lib/udev/rules.d/60-libedgetpu1-{variant}.rules" in files
         assert not any(f"libedgetpu1-{other}" in name for name in files)
     rehearsal.run("publish-apt", "--recipe", "libedgetpu")
-    [log] = rehearsal.artifacts.glob("logs/check/libedgetpu/**/*.log")
-    told = log.read_text(errors="replace")
+    told = rehearsal.log_text()
     assert "burn skin" in told
     assert "swapped: libedgetpu-dev libedgetpu1-max" in told
