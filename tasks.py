@@ -138,6 +138,16 @@ def explain(_: Context, recipe: str, target: list[str]) -> None:
     cli.explain(recipe, target)
 
 
+@task(
+    recipe=RECIPE,
+    source="NAME=FOLDER: compare with this checkout instead of what the recipe pins (may be repeated)",
+    offline="compare only with what is cached",
+)
+def recheck(_: Context, recipe: list[str], source: list[str], offline: bool = False) -> None:
+    """Compare what recipes rely on in upstream's sources with the real ones."""
+    cli.recheck_upstream(recipe, source, offline=offline)
+
+
 @task(fix="register QEMU with the kernel where it is missing (as root)")
 def doctor(_: Context, fix: bool = False) -> None:
     """Show what this machine needs, with reason and fix."""

@@ -18,14 +18,16 @@ from builders import apt, doctor, pipeline, process, state
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
-from builders.errors import CheckError, HostError, InputError, ReefError
+from builders.errors import CheckError, HostError, InputError, ReefError, SourceError
 from builders.log import Log, size
 from builders.pipeline import Built
 from builders.plan import differences
 from builders.products import Report, StepRecord
 from builders.project import Project
+from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
+from builders.upstream import Upstream
 from builders.workspace import disk_error, remove_tree
 
 CHECKOUT = Path(__file__).parent.parent
@@ -203,9 +205,47 @@ def diagnose(*, fix: bool) -> None:
         )
 
 
+def recheck_upstream(recipe: list[str], source: list[str], *, offline: bool) -> None:
+    """Compare what recipes rely on with upstream's sources; CheckError where they differ, SourceError where some
+    could not be had (what could be is compared and told first)."""
+    project = open_project()
+    results = recheck(project, recipe, folders_named(source), offline=offline)
+    rows = [(one.recipe, one.source, str(one.compared or "-"), _compared(one)) for one in results]
+    project.log.table("what recipes rely on", ("recipe", "source", "compared", "verdict"), rows)
+    faults = [f"{one.recipe}, {one.source}: {fault}" for one in results for fault in one.faults]
+    unreachable = [f"{one.source} of {one.recipe}: {one.unreachable}" for one in results if one.unreachable]
+    if faults:
+        raise CheckError(
+            "upstream's sources are not what the recipes rely on",
+            "\n".join([*faults, *unreachable]),
+            "look at them, then change the recipe and its upstream.yml",
+        )
+    if unreachable:
+        raise SourceError(
+            "not everything could be compared", "\n".join(unreachable), "name a checkout: --source NAME=FOLDER"
+        )
+
+
+def _compared(one: Rechecked) -> str:
+    if one.unreachable:
+        return "not reachable"
+    return f"DIFFERS: {len(one.faults)}" if one.faults else "as read"
+
+
+def folders_named(words: list[str]) -> dict[str, Path]:
+    """Return the folders that ``NAME=FOLDER`` words name; raises InputError for what is no such word or no folder."""
+    found = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        if not name or not equals or not Path(folder).is_dir():
+            raise InputError(f"not a source's folder: {word!r}", "NAME=FOLDER is wanted, and the folder must be there")
+        found[name] = Path(folder).resolve()
+    return found
+
+
 def write_schema() -> None:
-    """Write the JSON schemas of recipe.yml and reef.yml for editors."""
-    for name, model in (("recipe", Recipe), ("reef", Settings)):
+    """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors."""
+    for name, model in (("recipe", Recipe), ("upstream", Upstream), ("reef", Settings)):
         path = CHECKOUT / "recipes" / f"{name}.schema.json"
         path.write_text(json.dumps(model.model_json_schema(), indent=1) + "\n")
         print(os.path.relpath(path))

@@ -151,12 +151,14 @@ class Project:
     def served(self, recipes: list[str], targets: list[str]) -> list[tuple[Recipe, Target]]:
         """Return which of the recipes (with those they build against) are built for which targets, in build order.
 
-        Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Raises
-        InputError for unknown names, and where nothing is left.
+        Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Where
+        no recipe is named, those are taken that are built by default or were built before. Raises InputError for
+        unknown names, and where nothing is left.
         """
         found: list[tuple[Recipe, Target]] = []
         for target in self.targets(targets):
-            for recipe in choose(self.recipes, recipes):
+            names = recipes or self._unnamed(target)
+            for recipe in choose(self.recipes, names) if names else ():
                 if recipe.serves(target):
                     found.append((recipe, target))
                 elif recipes and targets:
@@ -168,6 +170,14 @@ class Project:
                 "invoke list shows which recipe serves which target",
             )
         return found
+
+    def _unnamed(self, target: Target) -> list[str]:
+        """Return the recipes to take for a target where none is named."""
+
+        def built(name: str) -> bool:
+            return read_record(self.workspace.build(name, target.slug)) is not None
+
+        return [name for name, recipe in self.recipes.items() if recipe.by_default or built(name)]
 
 
 def _possible(recipe: Recipe, way: StrategyName, machines: set[Architecture], target: Target) -> bool:

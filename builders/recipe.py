@@ -195,6 +195,8 @@ class Package(Model):
     """A file of the recipe's folder for dpkg-gensymbols; without one a shlibs file is made."""
     udev: str | None = None
     systemd: str | None = None
+    dkms: str | None = None
+    """A dkms.conf (dkms(8)); the recipe needs the tool ``dh-sequence-dkms``, and ``files`` the source in usr/src."""
     conffiles: dict[str, str] = {}
     """Files of the recipe's folder to install as conffiles: path on the board (under etc/) -> file."""
     manpages: list[str] = []
@@ -254,6 +256,8 @@ class Recipe(Model):
     section: str = "misc"
     tensorflow: str | None = None
     """The train: TensorFlow's ``major.minor`` whose ABI the packages share."""
+    by_default: bool = True
+    """Whether the recipe is taken where none is named; if not, it is from its first build on."""
     changelog: Annotated[list[ChangelogEntry], pydantic.Field(min_length=1)]
     copyright: list[Copyright] = []
     sources: Annotated[list[Source], pydantic.Field(min_length=1)]
@@ -331,7 +335,7 @@ def load_recipe(folder: Path) -> Recipe:
 def _check_files(recipe: Recipe, path: Path) -> None:
     named = [c.script for c in recipe.checks]
     for package in recipe.packages:
-        named += [n for n in (package.symbols, package.udev, package.systemd) if n]
+        named += [n for n in (package.symbols, package.udev, package.systemd, package.dkms) if n]
         named += list(package.conffiles.values()) + package.manpages
     missing = [name for name in named if not (recipe.folder / name).is_file()]
     if missing:

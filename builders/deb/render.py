@@ -164,7 +164,7 @@ def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
         ],
     }
     files |= {f"{name}.{kind}": "\n".join(lines) + "\n" for kind, lines in lists.items() if lines}
-    named = {"symbols": package.symbols, "udev": package.udev, "service": package.systemd}
+    named = {"symbols": package.symbols, "udev": package.udev, "service": package.systemd, "dkms": package.dkms}
     files |= {f"{name}.{kind}": _text(recipe, source) for kind, source in named.items() if source}
     for kind in ("preinst", "postinst", "prerm", "postrm"):
         if body := getattr(package.scripts, kind):

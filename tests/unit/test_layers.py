@@ -9,11 +9,23 @@ PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
     {"process", "measure", "log", "workspace", "mirror"},
-    {"target", "products", "document", "destination", "debfile", "recipe", "settings"},
+    {"target", "products", "document", "destination", "debfile", "recipe", "settings", "upstream"},
     {"sources", "engines", "deb", "checks", "apt"},
-    {"state", "fingerprint", "reproduce", "plan", "project", "repository", "pipeline", "doctor", "caches", "ci"},
+    {
+        "state",
+        "fingerprint",
+        "reproduce",
+        "plan",
+        "project",
+        "repository",
+        "pipeline",
+        "doctor",
+        "recheck",
+        "caches",
+        "ci",
+    },
     {"cli", "cli_repository", "cli_ci"},
-]
+]  # fmt: skip
 STAGES = LAYERS[3]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 ONLY_DOORS = {"subprocess": {"process"}, "invoke": {"cli"}, "rich": {"log"}}

@@ -9,7 +9,7 @@ import pytest
 from builders import pipeline
 from builders.arch import AMD64, ARM64, Architecture
 from builders.debfile import sha256_of
-from builders.errors import BuildError
+from builders.errors import BuildError, InputError
 from builders.log import Log
 from builders.products import BuildJob, DebFile, JobResult, Root
 from builders.project import Project
@@ -103,3 +103,17 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
     assert (build.storage.host, verify.storage) == ("lab", None)
     assert build.environment == verify.environment
     assert "hush" not in repr(build)
+
+
+def test_a_recipe_that_is_not_built_by_default_is_from_its_first_build_on(project: Project) -> None:
+    quiet = project.recipes["reef-hello"].model_copy(update={"by_default": False})
+    project = replace(project, recipes={"reef-hello": quiet})
+    with pytest.raises(InputError, match="no recipe serves"):
+        project.wanted([], [TARGET])
+    [named] = project.wanted(["reef-hello"], [TARGET])
+    assert named.recipe is quiet
+    folder = project.workspace.build(*named.key)
+    folder.mkdir(parents=True)
+    write_record(folder, Record(named.fingerprint, (), (), (), (0, 0), "chroot", ()))
+    [unnamed] = project.wanted([], [TARGET])
+    assert unnamed.recipe is quiet

@@ -1,0 +1,147 @@
+"""Comparing what recipes rely on (``upstream.yml``) with a real checkout of upstream's sources."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders import sources
+from builders.errors import InputError, SourceError
+from builders.project import Project
+from builders.recipe import Edit, Recipe
+from builders.upstream import Flag, Sight, Text, load_upstream
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """One source of one recipe: how many things were compared, and what is no longer as it was read.
+
+    ``unreachable`` says why there was nothing to compare with.
+    """
+
+    recipe: str
+    source: str
+    compared: int
+    faults: tuple[str, ...] = ()
+    unreachable: str = ""
+
+
+def recheck(
+    project: Project, names: list[str], folders: Mapping[str, Path], *, offline: bool = False
+) -> list[Rechecked]:
+    """Compare what the named recipes (by default all) rely on with their sources, unedited.
+
+    A source is taken from ``folders`` (by its name) or had as a build would have it. Raises InputError for an unknown
+    recipe, a recipe without an ``upstream.yml``, and a folder for a source that no recipe here names.
+    """
+    chosen = {name: load_upstream(_known(project, name)) for name in names or project.recipes}
+    if lacking := [name for name, upstream in chosen.items() if names and upstream is None]:
+        raise InputError(f"nothing to compare: {', '.join(lacking)} has no upstream.yml")
+    found = {name: upstream for name, upstream in chosen.items() if upstream}
+    if stray := sorted(set(folders) - {source for upstream in found.values() for source in upstream.sources}):
+        raise InputError(f"no recipe here relies on a source called {', '.join(stray)}")
+    results = []
+    for name, upstream in found.items():
+        recipe = project.recipes[name]
+        for source, sights in upstream.sources.items():
+            try:
+                tree = folders.get(source) or _unedited(project, recipe, source, offline=offline)
+            except SourceError as error:
+                results.append(Rechecked(name, source, 0, unreachable=f"{error.what}\n{error.detail}"))
+                continue
+            results.append(_compared(recipe, source, sights, tree))
+    return results
+
+
+def _known(project: Project, name: str) -> Recipe:
+    if name not in project.recipes:
+        raise InputError(f"unknown recipe: {name!r}", f"known: {', '.join(project.recipes)}")
+    return project.recipes[name]
+
+
+def _unedited(project: Project, recipe: Recipe, name: str, *, offline: bool) -> Path:
+    """Return a tree of this one source, as upstream has it."""
+    [source] = [source for source in recipe.sources if source.name == name]
+    alone = recipe.model_copy(update={"sources": [source.model_copy(update={"unpack": "."})], "edits": []})
+    return sources.fetch(alone, project.workspace, project.settings, project.log, offline=offline).path
+
+
+def _compared(recipe: Recipe, source: str, sights: list[Sight], tree: Path) -> Rechecked:
+    faults = [fault for sight in sights for fault in _sight_faults(sight, tree)]
+    edits = _edits(recipe, source)
+    faults += _edit_faults(edits, tree)
+    return Rechecked(recipe.name, source, sum(sight.count for sight in sights) + len(edits), tuple(faults))
+
+
+def _edits(recipe: Recipe, name: str) -> list[Edit]:
+    """Return the recipe's edits of this source's files, by their paths in that source."""
+    [source] = [source for source in recipe.sources if source.name == name]
+    place = "" if source.unpack in (".", "./") else source.unpack.strip("/") + "/"
+    others = [other.unpack.strip("/") + "/" for other in recipe.sources if other.name != name and other.unpack != "."]
+    mine = [
+        edit for edit in recipe.edits
+        if edit.file.startswith(place) and not (place == "" and edit.file.startswith(tuple(others)))
+    ]  # fmt: skip
+    return [edit.model_copy(update={"file": edit.file.removeprefix(place)}) for edit in mine]
+
+
+def _edit_faults(edits: list[Edit], tree: Path) -> Iterator[str]:
+    """Try the edits in order, in memory: a later one may fit only what an earlier one wrote."""
+    contents: dict[str, str] = {}
+    for edit in edits:
+        before = contents.get(edit.file) or _content(tree / edit.file)
+        if before is None:
+            yield f"{edit.file}: not there (an edit: {edit.reason})"
+            continue
+        contents[edit.file], found = re.compile(edit.find, re.MULTILINE).subn(edit.replace, before)
+        if found != edit.count:
+            yield f"{edit.file}: an edit fits {found} times, wanted {edit.count}: {edit.find!r} ({edit.reason})"
+
+
+def _sight_faults(sight: Sight, tree: Path) -> Iterator[str]:
+    for path in sight.paths:
+        if not (tree / path).exists():
+            yield f"{path}: not there (seen at {sight.at})"
+    for text in sight.texts:
+        if fault := _text_fault(text, tree):
+            yield fault
+    for label in sight.targets:
+        if fault := _target_fault(label, tree):
+            yield fault
+    for flag in sight.flags:
+        if fault := _flag_fault(flag, tree):
+            yield fault
+
+
+def _text_fault(text: Text, tree: Path) -> str | None:
+    content = _content(tree / text.file)
+    if content is None:
+        return f"{text.file}: not there ({text.reason})"
+    matches = len(re.findall(text.find, content, re.MULTILINE))
+    if matches == text.count or (text.count is None and matches):
+        return None
+    wanted = "at least one" if text.count is None else str(text.count)
+    return f"{text.file}: {text.find!r} found {matches} times, wanted {wanted} ({text.reason})"
+
+
+def _target_fault(label: str, tree: Path) -> str | None:
+    package, _, name = label.removeprefix("//").partition(":")
+    for file in ("BUILD.bazel", "BUILD"):
+        content = _content(tree / package / file)
+        if content is not None:
+            defined = re.search(rf'\bname\s*=\s*"{re.escape(name)}"', content)
+            return None if defined else f"{label}: not defined in {package}/{file}"
+    return f"{label}: there is no BUILD file in {package or 'the top folder'}"
+
+
+def _flag_fault(flag: Flag, tree: Path) -> str | None:
+    content = _content(tree / flag.file)
+    if content is None:
+        return f"{flag.file}: not there (it gives {flag.flag} its meaning)"
+    name = flag.flag.removeprefix("--config=")
+    found = flag.flag in content if name == flag.flag else re.search(rf"^\w+:{re.escape(name)}\s", content, re.M)
+    return None if found else f"{flag.flag}: not defined in {flag.file}"
+
+
+def _content(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else None

@@ -1,0 +1,146 @@
+"""What a recipe relies on in upstream's sources (its ``upstream.yml``), and what its build scripts really use."""
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import pydantic
+
+from builders.document import Model, load
+from builders.errors import InputError
+from builders.recipe import Recipe, RelativePath, SourceName
+
+FILE = "upstream.yml"
+Seen = Annotated[str, pydantic.StringConstraints(pattern=r"^(git:[0-9a-f]{40}|sha256:[0-9a-f]{64})$")]
+Label = Annotated[str, pydantic.StringConstraints(pattern=r"^//[\w./+-]*:[\w./+-]+$")]
+SCRIPT_NAMES = ("CMakeLists.txt", "Kbuild", "Makefile")
+SCRIPT_SUFFIXES = (".sh", ".cmake", ".mk")
+SOURCE_SUFFIXES = (".bin", ".bzl", ".c", ".cc", ".cpp", ".fbs", ".h", ".inc", ".lds", ".proto", ".py")
+NOT_UPSTREAM = ("usr/", "lib/", "etc/", "var/", "debian/", "build")
+"""How words of a script begin that name places of the package, or of the build, rather than upstream's files."""
+
+
+class Text(Model):
+    """A regular expression (matched line by line) that must be found in a file, ``count`` times where given."""
+
+    file: RelativePath
+    find: str
+    count: int | None = None
+    reason: str
+
+    @pydantic.field_validator("find")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value, re.MULTILINE)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+class Flag(Model):
+    """A flag, and the file of upstream's that gives it its meaning: ``--config=name`` is defined there."""
+
+    flag: Annotated[str, pydantic.StringConstraints(pattern=r"^-")]
+    file: RelativePath = ".bazelrc"
+
+
+class Sight(Model):
+    """What was seen at one commit (``git:...``) or in one archive (``sha256:...``)."""
+
+    at: Seen
+    seen: Literal["text", "name"] = "text"
+    """``text``: the files were read there; ``name``: no more than their names was known there."""
+    note: str = ""
+    paths: list[RelativePath] = []
+    """Files and folders that must be there."""
+    texts: list[Text] = []
+    targets: list[Label] = []
+    """Bazel targets that a BUILD file must define."""
+    flags: list[Flag] = []
+
+    @property
+    def count(self) -> int:
+        """How many things were seen."""
+        return len(self.paths) + len(self.texts) + len(self.targets) + len(self.flags)
+
+
+class Upstream(Model):
+    """A recipe's ``upstream.yml``: for each of its sources, what it relies on and where that was read."""
+
+    sources: dict[SourceName, list[Sight]]
+    ours: list[str] = []
+    """Words of the build scripts that look like upstream's paths and are not."""
+
+    def listed(self, recipe: Recipe) -> set[str]:
+        """Return every path (in the recipe's tree), target and flag that is listed."""
+        found: set[str] = set()
+        for source in recipe.sources:
+            for sight in self.sources.get(source.name, []):
+                files = {*sight.paths, *(text.file for text in sight.texts)}
+                found |= {str(PurePosixPath(source.unpack, file)) for file in files}
+                found |= {*sight.targets, *(flag.flag for flag in sight.flags)}
+        return found
+
+
+def load_upstream(recipe: Recipe) -> Upstream | None:
+    """Read the recipe's ``upstream.yml``, None where it has none; raises InputError for what is wrong in it."""
+    path = recipe.folder / FILE
+    if not path.exists():
+        return None
+    upstream = load(path, Upstream)
+    unknown = sorted(set(upstream.sources) - {source.name for source in recipe.sources})
+    if unknown:
+        known = ", ".join(source.name for source in recipe.sources)
+        raise InputError(f"{path}: no such source of {recipe.name}: {', '.join(unknown)}", f"its sources: {known}")
+    return upstream
+
+
+def unlisted(recipe: Recipe, upstream: Upstream) -> list[str]:
+    """Return what the recipe uses of upstream's and its ``upstream.yml`` does not list, sorted.
+
+    Used are: the file of each edit, Bazel targets and ``--config`` flags anywhere under ``build:``, and each path in
+    the build scripts (those of the recipe and the scripts in its ``files/``). A path counts as listed where it is a
+    run of parts of a listed one: scripts name files from below a variable.
+    """
+    listed = upstream.listed(recipe)
+    paths = {f"/{name}/" for name in listed if not name.startswith(("/", "-"))}
+    missing = {edit.file for edit in recipe.edits if f"/{edit.file}/" not in paths}
+    build = json.dumps(recipe.build.model_dump(mode="json"))
+    texts = [build, *(path.read_text(encoding="utf-8") for path in _script_files(recipe.folder / "files"))]
+    for text in texts:
+        code = _code(text.replace("\\n", "\n").replace('\\"', '"') if text is build else text)
+        missing |= {label for label in re.findall(r"(?<![\w:/@])//[\w./+-]*:[\w./+-]+", code) if label not in listed}
+        missing |= {flag for flag in re.findall(r"--config=[\w-]+", code) if flag not in listed}
+        missing |= {word for word in _paths(code) if _upstreams(word, recipe, upstream) and not _part(word, paths)}
+    return sorted(missing)
+
+
+def _script_files(folder: Path) -> list[Path]:
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [path for path in found if path.name in SCRIPT_NAMES or path.suffix in SCRIPT_SUFFIXES]
+
+
+def _code(text: str) -> str:
+    """Return a script without its comments, each variable made one NUL."""
+    lines = [re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines()]
+    return re.sub(r"\$\{\w+\}|\$\(\w+\)|\$\w+", "\0", "\n".join(lines))
+
+
+def _paths(code: str) -> set[str]:
+    below_a_variable = re.findall(r"(?<![\w/])\0/([\w.+-]+(?:/[\w.+-]+)*)", code)
+    files = {word for word in below_a_variable if "/" in word or word.endswith(SOURCE_SUFFIXES)}
+    return files | {*re.findall(r"(?<![\w/.+\0:-])([\w.+-]+(?:/[\w.+-]+)+)", code)}
+
+
+def _upstreams(word: str, recipe: Recipe, upstream: Upstream) -> bool:
+    """Tell whether a word of a script may name a file of upstream's."""
+    if word.startswith(NOT_UPSTREAM) or set(word) <= set("./") or word in upstream.ours:
+        return False
+    own = recipe.folder / "files"
+    return not any((own / name).exists() for name in (word, word.partition("/")[2] or word))
+
+
+def _part(word: str, paths: set[str]) -> bool:
+    return any(f"/{word.removeprefix('./').rstrip('/')}/" in path for path in paths)

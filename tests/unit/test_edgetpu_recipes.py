@@ -1,0 +1,72 @@
+"""The recipes of the Edge TPU: what of them is text and shell, without a build."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builders.deb import debian_files
+from builders.recipe import load_recipe
+from builders.settings import Settings
+from builders.target import parse_target
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+LIBEDGETPU, GASKET = (load_recipe(RECIPES / name) for name in ("libedgetpu", "gasket-dkms"))
+SETTINGS = Settings(maintainer="Reef <reef@example.org>")
+
+
+def header(*files: Path) -> "subprocess.CompletedProcess[str]":
+    script = LIBEDGETPU.folder / "files" / "firmware-header.sh"
+    return subprocess.run(["sh", str(script), *map(str, files)], capture_output=True, text=True, check=False)
+
+
+def test_the_firmware_is_in_its_header_byte_by_byte(tmp_path: Path) -> None:
+    content = bytes(range(256)) + b"\0" * 64 + b"\xff"  # equal lines, which od would fold
+    (tmp_path / "one.bin").write_bytes(content)
+    (tmp_path / "two.bin").write_bytes(b"A")
+    done = header(tmp_path / "one.bin", tmp_path / "two.bin")
+    assert done.returncode == 0
+    arrays = dict(re.findall(r"const unsigned char (\w+)\[\] = \{\n(.*?)\};", done.stdout, re.DOTALL))
+    assert {name: bytes.fromhex(re.sub(r"0x|,|\s", "", text)) for name, text in arrays.items()} == {
+        "one": content,
+        "two": b"A",
+    }
+    assert "constexpr unsigned int one_len = sizeof(one);" in done.stdout
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_empty_firmware_is_refused(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "one.bin").touch()
+    done = header(tmp_path / "one.bin")
+    assert done.returncode == 1
+    assert "no firmware" in done.stderr
+
+
+def test_the_runtime_is_built_from_the_tree_of_tensorflow_lite() -> None:
+    lite = load_recipe(RECIPES / "tensorflow-lite")
+    [mine] = [source for source in LIBEDGETPU.sources if source.name == "tensorflow"]
+    [theirs] = [source for source in lite.sources if source.name == "tensorflow"]
+    assert (mine.way, mine.alternatives) == (theirs.way, theirs.alternatives)
+    assert LIBEDGETPU.tensorflow == lite.tensorflow
+    assert LIBEDGETPU.version.endswith(f"+tf{lite.version}")
+
+
+def test_the_variants_take_each_others_place_and_name_their_train() -> None:
+    std, maximum, _ = LIBEDGETPU.packages
+    for package in (std, maximum):
+        assert package.conflicts == package.replaces == ["libedgetpu1"]
+        assert package.provides == ["libedgetpu1 (= ${binary:Version})", f"libedgetpu1-tf{LIBEDGETPU.tensorflow}"]
+        assert package.udev == std.udev
+        assert "plugdev apex" in (package.scripts.postinst or "")
+    assert "burn skin" in (maximum.scripts.postinst or "")
+    assert "burn skin" not in (std.scripts.postinst or "")
+
+
+def test_dkms_finds_the_source_where_the_package_puts_it() -> None:
+    files = debian_files(GASKET, parse_target("trixie/arm64"), SETTINGS)
+    assert f'PACKAGE_VERSION="{GASKET.version}"' in files["gasket-dkms.dkms"]
+    assert files["gasket-dkms.install"] == f"usr/src/gasket-{GASKET.version}\n"
+    assert f"/usr/src/gasket-{GASKET.version}" in files["reef/install.sh"]
+    assert "dh-sequence-dkms" in files["control"]
