@@ -23,15 +23,18 @@ BASE = "base images of the buildx engine: registry, bootstrap (made by mmdebstra
     offline="never touch the network for sources; what is not cached is an error",
     force="build also what is up to date",
     verify="build a second time in fresh roots without caches, and compare the bytes",
+    time_box="end in good order after so long, as in 5h or 90m; the next run goes on from there (exit code 13)",
+    source="NAME=FOLDER: take a recipe's source from a folder of this machine (may be repeated)",
 )
 def build_arm(
-    _: Context, recipe: list[str], target: list[str], strategy: str | None = None, engine: str | None = None,
-    base: str | None = None, plan: bool = False, offline: bool = False, force: bool = False, verify: bool = False,
+    _: Context, recipe: list[str], target: list[str], source: list[str], strategy: str | None = None,
+    engine: str | None = None, base: str | None = None, plan: bool = False, offline: bool = False, force: bool = False,
+    verify: bool = False, time_box: str | None = None,
 ) -> None:  # fmt: skip
     """Build .debs for ARM boards, only what is not up to date."""
     cli.build_arm(
         recipe, target, strategy=strategy, engine=engine, base=base,
-        show_plan=plan, offline=offline, force=force, verify=verify,
+        show_plan=plan, offline=offline, force=force, verify=verify, source=source, within=time_box,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ class Architecture:
 
     ``machine`` is what ``uname -m`` prints, ``oci`` the platform string of container images,
     ``elf_class`` 32 or 64 (bits), ``elf_machine`` the e_machine number of the ELF header, and ``qemu`` the
-    name of QEMU's user emulator without a ``-static`` suffix.
+    name of QEMU's user emulator without a ``-static`` suffix; ``bazel`` is Bazel's ``--cpu``, ``constraint`` its name
+    in ``@platforms//cpu``.
     """
 
     debian: str
@@ -22,6 +23,8 @@ class Architecture:
     elf_class: int
     elf_machine: int
     dynamic_linker: str
+    bazel: str
+    constraint: str
 
     def __str__(self) -> str:
         return self.debian
@@ -32,7 +35,16 @@ class Architecture:
 
 
 AMD64 = Architecture(
-    "amd64", "linux/amd64", "x86_64-linux-gnu", "x86_64", "qemu-x86_64", 64, 62, "/lib64/ld-linux-x86-64.so.2"
+    "amd64",
+    "linux/amd64",
+    "x86_64-linux-gnu",
+    "x86_64",
+    "qemu-x86_64",
+    64,
+    62,
+    "/lib64/ld-linux-x86-64.so.2",
+    "k8",
+    "x86_64",
 )
 ARM64 = Architecture(
     "arm64",
@@ -43,6 +55,8 @@ ARM64 = Architecture(
     64,
     183,
     "/lib/ld-linux-aarch64.so.1",
+    "aarch64",
+    "aarch64",
 )
 ARMHF = Architecture(
     "armhf",
@@ -53,6 +67,8 @@ ARMHF = Architecture(
     32,
     40,
     "/lib/ld-linux-armhf.so.3",
+    "armhf",
+    "arm",
 )
 
 ARCHITECTURES: dict[str, Architecture] = {a.debian: a for a in (AMD64, ARM64, ARMHF)}

@@ -18,7 +18,7 @@ from builders import apt, doctor, pipeline, process, state
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
-from builders.errors import CheckError, HostError, InputError, ReefError, SourceError
+from builders.errors import CheckError, HostError, InputError, ReefError, SourceError, TimeError
 from builders.log import Log, size
 from builders.pipeline import Built
 from builders.plan import differences
@@ -27,6 +27,7 @@ from builders.project import Project
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
+from builders.timebox import TimeBoxOver, time_box
 from builders.upstream import Upstream
 from builders.workspace import disk_error, remove_tree
 
@@ -52,6 +53,10 @@ def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
             except ReefError as error:
                 _tell(error)
                 raise Exit(code=error.exit_code) from error
+            except TimeBoxOver as over:
+                late = _time_over(over)
+                _tell(late)
+                raise Exit(code=late.exit_code) from None
             except KeyboardInterrupt:
                 print("\ninterrupted: nothing half-made is kept; run the same command to go on", file=sys.stderr)
                 raise Exit(code=INTERRUPTED) from None
@@ -78,6 +83,14 @@ def _tell(error: ReefError) -> None:
         print(f"  what to do: {error.fix}", file=sys.stderr)
 
 
+def _time_over(over: TimeBoxOver) -> TimeError:
+    return TimeError(
+        "the time box is over" + (f" during: {over.at}" if over.at else ""),
+        "nothing half-made is kept; downloads, compiled files and Bazel's actions that were done stay",
+        "run the same command again: it goes on from there",
+    )
+
+
 def open_project(log: Log | None = None) -> Project:
     """Open the project in `FOLDER`."""
     return Project.open(FOLDER, log or Log())
@@ -92,10 +105,14 @@ def strategy_named(name: str | None) -> StrategyName | None:
 
 def build_arm(
     recipe: list[str], target: list[str], *, strategy: str | None, engine: str | None,
-    base: str | None, show_plan: bool, offline: bool, force: bool, verify: bool,
+    base: str | None, show_plan: bool, offline: bool, force: bool, verify: bool, source: Sequence[str] = (),
+    within: str | None = None,
 ) -> None:  # fmt: skip
-    """Build what is not up to date (or only show what that is), and tell the result in a table."""
-    project = open_project().with_base(base)
+    """Build what is not up to date (or only show what that is), and tell the result in a table.
+
+    ``within`` is the time box, as in ``5h``.
+    """
+    project = open_project().with_base(base).with_sources(source)
     name = project.engine_name(engine)  # an unknown name is told before a plan is
     wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
     todo = pipeline.steps(project, wanted, force=force)
@@ -106,11 +123,12 @@ def build_arm(
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
         return
-    built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
-    _build_table(project, built)
-    pipeline.require_passed([one.report for one in built])
-    if verify:
-        pipeline.verify(project, wanted, engine=engine, offline=offline)
+    with time_box(within, project.log):
+        built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
+        _build_table(project, built)
+        pipeline.require_passed([one.report for one in built])
+        if verify:
+            pipeline.verify(project, wanted, engine=engine, offline=offline)
 
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:

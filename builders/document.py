@@ -1,7 +1,7 @@
 """Typed YAML files: what is wrong is told with file, line and the nearest legal name."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 import yaml
@@ -10,6 +10,15 @@ from builders.errors import InputError
 from builders.target import nearest
 
 ModelType = TypeVar("ModelType", bound="Model")
+
+
+def _stays_inside(path: str) -> str:
+    if not path or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a relative path without '..' is wanted")
+    return path
+
+
+RelativePath = Annotated[str, pydantic.AfterValidator(_stays_inside)]
 
 
 class Model(pydantic.BaseModel):

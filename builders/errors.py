@@ -78,3 +78,9 @@ class BusyError(ReefError):
     """Another run holds what this one needs."""
 
     exit_code = 12
+
+
+class TimeError(ReefError):
+    """The time that the run was given is over; what was done stays."""
+
+    exit_code = 13

@@ -32,7 +32,10 @@ def fingerprint(
     """
     root = build_root(recipe, target, strategy, machine)
     scripts = job_scripts(recipe, target, strategy)
+    # Absent where it says nothing, so that what was built before it was known stays built.
+    substituted = {"substituted": list(recipe.substituted)} if recipe.substituted else {}
     return {
+        **substituted,
         "version": recipe.debian_version(target),
         "strategy": strategy,
         "sources": sources.describe(recipe),

@@ -26,7 +26,10 @@ LARGEST_FILE = 5_000_000
 WIDEST = 400
 """Columns that a table may take."""
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
-"""ninja's and Bazel's way to say how far they are."""
+"""ninja's way to say how far it is, and our Bazel driver's."""
+TIME_LEFT = re.compile(r"^\[[^]]*\] ([\w ]+ left):")
+SAID = re.compile(r"^reef: (warning: )?(.*)")
+"""What a script inside a job tells the user, whatever engine runs it."""
 
 
 class Step:
@@ -38,6 +41,7 @@ class Step:
         self.started = time.monotonic()
         self._last_sign = self.started
         self.task: TaskID | None = None
+        self.share = ""
 
     @property
     def seconds(self) -> float:
@@ -45,9 +49,12 @@ class Step:
         return time.monotonic() - self.started
 
     def line(self, text: str) -> None:
-        """Take one line of a program's output; a leading ``[12/345]`` moves the bar."""
+        """Take one line of a program's output: ``[12/345]`` moves the bar, ``reef: `` is for the user to read."""
         counted = COUNTED.match(text)
-        if counted:
+        said = SAID.match(text)
+        if said:
+            (self._log.warn if said[1] else self._log.note)(f"{'' if said[1] else '  '}{said[2]}")
+        elif counted:
             self.amount(int(counted[1]), int(counted[2]), text)
         else:
             self._show(text, None, None)
@@ -58,11 +65,13 @@ class Step:
 
     def _show(self, text: str, done: int | None, total: int | None) -> None:
         self._log._update(self, text, done, total)
+        self.share = f"({done} of {total})" if done is not None and total else self.share
         now = time.monotonic()
         if not self._log.live and now - self._last_sign >= SIGN_OF_LIFE_S:
             self._last_sign = now
             share = f" {done}/{total}" if done is not None and total else ""
-            self._log.note(f"  … {self.title}:{share} after {self.seconds:.0f} s")
+            hint = f", {ahead[1]}" if (ahead := TIME_LEFT.search(text)) else ""
+            self._log.note(f"  … {self.title}:{share} after {self.seconds:.0f} s{hint}")
 
 
 class Log:
@@ -78,6 +87,7 @@ class Log:
         self._lock = threading.RLock()
         self._running = 0
         self._file: Path | None = None
+        self._steps: list[Step] = []
 
     def keep(self, path: Path) -> None:
         """Append every step, with its time and memory, and every warning to the file ``path`` from now on."""
@@ -96,18 +106,26 @@ class Log:
         self.console.print(f"[yellow]warning:[/] {escape(text)}")
         self._append(f"warning: {text}")
 
+    def current(self) -> str:
+        """Return the running steps, and how far the innermost has come; empty where none runs."""
+        names = " / ".join(step.title for step in self._steps)
+        return f"{names} {self._steps[-1].share}".rstrip() if self._steps else ""
+
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Show a step while it runs, and how long it took (or that it failed) at its end."""
         step = Step(self, title)
         self._begin(step)
         took = Measure()
+        self._steps.append(step)
         try:
             with measured() as took:
                 yield step
         except BaseException as error:
             self._finish(step, took, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
+        finally:
+            self._steps.remove(step)
         self._finish(step, took, None)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

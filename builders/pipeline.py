@@ -25,7 +25,7 @@ from builders.products import (
 )
 from builders.project import Project
 from builders.reproduce import compare
-from builders.settings import ccache_storage
+from builders.settings import bazel_storage, ccache_storage
 from builders.state import Record
 from builders.workspace import Workspace, remove_tree, told
 
@@ -70,7 +70,8 @@ def build(
     with project.workspace.in_use():
         todo = steps(project, wanted, force=force)
         runner = project.engine(engine)
-        ccache_storage(project.settings)  # a wrong URL is told at once
+        for one in wanted:
+            _storage(project, one)  # a wrong URL is told at once
         due = [step.wanted for step in todo if step.action == "build"]
         if due:
             project.log.note(f"engine: {runner.name}")
@@ -104,7 +105,7 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
         tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
     with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
-        result = _run_build(project, wanted, engine, tree, scratch, storage=ccache_storage(project.settings))
+        result = _run_build(project, wanted, engine, tree, scratch, storage=_storage(project, wanted))
         debs = deb.collect(result.output)
         write_sbom(
             result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
@@ -120,6 +121,11 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
     if finished is None:
         raise BuildError(f"the build in {folder} changed while it was recorded", fix="run the same command again")
     return finished
+
+
+def _storage(project: Project, wanted: Wanted) -> Storage | None:
+    """Return the server that what a build compiles is shared through; Bazel's recipes have one of their own."""
+    return (bazel_storage if wanted.recipe.build.bazel else ccache_storage)(project.settings)
 
 
 def _run_build(
@@ -277,6 +283,11 @@ def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Rec
     for one, record in ready:
         for file in record.debs:
             require_sound(file, one.recipe.name)
+        if given := record.fingerprint.get("substituted"):
+            project.log.warn(
+                f"{one.recipe.name} for {one.target} was built from folders given with --source ({', '.join(given)}), "
+                "not from the recipe's pinned sources"
+            )
     reports = [static_report(one, record, project.workspace.build(*one.key)) for one, record in ready]
     require_passed(reports)
     return [(one, record, report) for (one, record), report in zip(ready, reports, strict=True)]

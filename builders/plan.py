@@ -10,6 +10,7 @@ from builders.target import Target
 
 REASONS = {
     "sources": "source digest changed",
+    "substituted": "folders given with --source changed",
     "edits": "edits of the sources changed",
     "debian": "packaging changed",
     "files": "files of the recipe changed",

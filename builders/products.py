@@ -75,10 +75,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Storage:
-    """A server that keeps compiled files for many machines (ccache's remote storage).
+    """A server that keeps compiled files for many machines (``what``: ccache's remote storage, or a Bazel server).
 
-    ``scheme`` is ``http`` or ``redis``, ``path`` a prefix of names (http) or a database's number (redis), ``layout``
-    how ccache names files over http. ``user`` and ``password`` are the engine's: no job, log or record has them.
+    ``scheme`` is ``http``, ``redis`` or ``tcp`` (bytes as they are, for gRPC), ``path`` a prefix of names (http) or a
+    database's number (redis), ``layout`` how ccache names files over http. ``user`` and ``password`` are the engine's:
+    no job, log or record has them.
     """
 
     scheme: str
@@ -90,6 +91,7 @@ class Storage:
     password: str = field(default="", repr=False)
     layout: str = "subdirs"
     read_only: bool = False
+    what: str = "ccache storage"
 
     def __str__(self) -> str:
         return f"{self.scheme}{'s' if self.tls else ''}://{self.host}:{self.port}"

@@ -1,6 +1,7 @@
 """One opened project: its settings, recipes and workspace, the machine, and the engine that runs its jobs."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
-from builders.target import Target, parse_target
+from builders.target import Target, nearest, parse_target
 from builders.workspace import Workspace
 
 ENGINES = ("auto", "chroot", "buildx")
@@ -44,10 +45,35 @@ class Project:
             )
         settings = load_settings(folder)
         recipes = load_recipes(folder / settings.recipes)
+        for name, variant in settings.variants.items():
+            if name not in recipes:
+                raise InputError(f"reef.yml names a variant of an unknown recipe: {name!r}", nearest(name, recipes))
+            recipes[name] = recipes[name].as_variant(variant)
         machine = arch.by_machine(platform.machine())
         workspace = Workspace(folder / settings.artifacts)
         log.keep(workspace.logs / "steps.log")
         return Project(folder, settings, recipes, workspace, machine, log)
+
+    def with_sources(self, given: Sequence[str]) -> "Project":
+        """Return the project with folders in the place of recipes' sources: ``NAME=FOLDER`` or ``RECIPE:NAME=FOLDER``.
+
+        Without a recipe's name every recipe that has the source gets it. Raises InputError.
+        """
+        recipes = dict(self.recipes)
+        for text in given:
+            names, equals, place = text.partition("=")
+            of, _, name = names.rpartition(":")
+            if not equals or not name or not place:
+                raise InputError(f"not a source: {text!r}", "--source NAME=FOLDER is wanted")
+            known = {source.name for recipe in recipes.values() for source in recipe.sources}
+            if of and of not in recipes:
+                raise InputError(f"unknown recipe: {of!r}", nearest(of, recipes))
+            if not of and name not in known:
+                raise InputError(f"no recipe has a source {name!r}", nearest(name, known))
+            for each in [recipes[of]] if of else list(recipes.values()):
+                if of or name in {source.name for source in each.sources}:
+                    recipes[each.name] = each.with_source(name, Path(place).expanduser())
+        return replace(self, recipes=recipes)
 
     def jobs(self, engine: Engine, root: Root) -> int:
         """Return how many compilers run at once: as set, else one for each processor that a job in ``root`` has."""

@@ -1,6 +1,5 @@
 """Recipes: what to build, from which pinned sources, into which packages, and how to check them."""
 
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,105 +7,36 @@ from typing import Annotated, Literal
 import pydantic
 
 from builders.arch import ARCHITECTURES, Architecture
-from builders.document import Model, load
+from builders.bazel import Bazel
+from builders.document import Model, RelativePath, load
 from builders.errors import InputError
+from builders.source import (
+    Archive,
+    DebianPool,
+    Edit,
+    File,
+    Git,
+    Local,
+    Source,
+    SourceKinds,
+    SourceName,
+    Way,
+)
 from builders.target import SUITES, Target, nearest
 
-Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+__all__ = [
+    "Archive", "DebianPool", "Edit", "File", "Git", "Local", "Recipe", "RelativePath", "Source", "SourceKinds",
+    "SourceName", "Way",
+    "choose", "load_recipe", "load_recipes",
+]  # fmt: skip
+
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 """Debian Policy 5.6.1: lower case letters, digits and ``+-.``, at least two characters."""
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
 
 
-def _stays_inside(path: str) -> str:
-    if not path or path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("a relative path without '..' is wanted")
-    return path
-
-
-RelativePath = Annotated[str, pydantic.AfterValidator(_stays_inside)]
-SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 StrategyName = Literal["native", "cross", "emulate"]
-
-
-class Archive(Model):
-    """A tar or zip archive: the first of ``urls`` that answers is taken, its digest must be ``sha256``."""
-
-    urls: Annotated[list[str], pydantic.Field(min_length=1)]
-    sha256: Sha256
-    strip: Annotated[int, pydantic.Field(ge=0)] = 1
-    """Leading path components dropped on unpacking."""
-
-
-class DebianPool(Model):
-    """A file of the Debian archive by its ``pool/...`` path, on the mirror that this machine's apt uses."""
-
-    path: Annotated[str, pydantic.StringConstraints(pattern=r"^pool/.+")]
-    sha256: Sha256
-    strip: Annotated[int, pydantic.Field(ge=0)] = 1
-
-
-class Git(Model):
-    """A git repository at one commit, given in full."""
-
-    url: str
-    commit: Commit
-
-
-class Local(Model):
-    """A folder of this machine, for development; relative to the recipe's folder."""
-
-    path: str
-
-
-class SourceKinds(Model):
-    """One way to obtain a source; exactly one key."""
-
-    archive: Archive | None = None
-    debian: DebianPool | None = None
-    git: Git | None = None
-    local: Local | None = None
-
-    @property
-    def way(self) -> Archive | DebianPool | Git | Local:
-        """The one way that is set."""
-        return next(w for w in (self.archive, self.debian, self.git, self.local) if w is not None)
-
-    @pydantic.model_validator(mode="after")
-    def _one(self) -> "SourceKinds":
-        if sum(w is not None for w in (self.archive, self.debian, self.git, self.local)) != 1:
-            raise ValueError("exactly one of archive, debian, git, local is wanted")
-        return self
-
-
-class Source(SourceKinds):
-    """A source, where it is unpacked in the tree, and other packings of the same content."""
-
-    name: SourceName
-    unpack: RelativePath = "."
-    alternatives: list[SourceKinds] = []
-    """Tried in order where the first way cannot be had; each has a digest of its own."""
-
-
-class Edit(Model):
-    """A checked change to a source file: the regular expression must match exactly ``count`` times."""
-
-    file: RelativePath
-    find: str
-    replace: str
-    count: int = 1
-    reason: str
-
-    @pydantic.field_validator("find")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value, re.MULTILINE)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value
 
 
 class Serves(Model):
@@ -145,6 +75,10 @@ class Build(Model):
     """Debian packages for the target CPU."""
     recipes: dict[str, list[str]] = {}
     """Recipes to build against -> which of their packages are installed, for the target CPU, before the build."""
+    root: str | None = None
+    """The suite to build in where it is not the target's: an older one, so that all suites get equal programs."""
+    bazel: Bazel | None = None
+    """Built by Bazel, after ``configure`` and before ``compile``."""
     fetch: str | None = None
     """The only step with a network; runs in the source tree before everything else."""
     configure: str = ""
@@ -249,6 +183,8 @@ class Recipe(Model):
 
     name: PackageName
     version: UpstreamVersion
+    version_epoch: Annotated[int, pydantic.Field(ge=0)] = 0
+    """Put before the version where not 0 (Policy 5.6.12): it then sorts above any version without one."""
     summary: str
     description: str = ""
     homepage: str
@@ -269,6 +205,8 @@ class Recipe(Model):
     checks: list[Check] = []
 
     _folder: Path = pydantic.PrivateAttr(default=Path())
+    _variant: str = pydantic.PrivateAttr(default="")
+    _substituted: tuple[str, ...] = pydantic.PrivateAttr(default=())
 
     @pydantic.field_validator("sources")
     @classmethod
@@ -278,10 +216,57 @@ class Recipe(Model):
             raise ValueError(f"two sources have one name: {', '.join(twice)}")
         return value
 
+    @pydantic.model_validator(mode="after")
+    def _oldest_root(self) -> "Recipe":
+        if self.build.root is not None:
+            if self.build.root not in SUITES:
+                raise ValueError(f"unknown suite {self.build.root!r}; {nearest(self.build.root, SUITES)}")
+            older = [name for name in self.targets.suites if SUITES[name].release < SUITES[self.build.root].release]
+            if older:
+                raise ValueError(f"build.root {self.build.root} is newer than the suite {older[0]} to be served")
+        return self
+
     @property
     def folder(self) -> Path:
         """The folder that ``recipe.yml`` lies in; file names in the recipe are relative to it."""
         return self._folder
+
+    @property
+    def variant(self) -> str:
+        """The variant that is built, the first of the recipe's unless `as_variant` chose; empty where it has none."""
+        variants = self.build.bazel.variants if self.build.bazel else {}
+        return self._variant or next(iter(variants), "")
+
+    @property
+    def substituted(self) -> tuple[str, ...]:
+        """The sources that `with_source` put a folder in the place of."""
+        return self._substituted
+
+    def as_variant(self, name: str) -> "Recipe":
+        """Return the recipe building the variant ``name``; raises InputError for one that it does not know."""
+        variants = self.build.bazel.variants if self.build.bazel else {}
+        if name not in variants:
+            hint = nearest(name, variants) if variants else "the recipe has no variants"
+            raise InputError(f"unknown variant of {self.name}: {name!r}", hint, "mend variants: in reef.yml")
+        other = self.model_copy()
+        other._variant = name
+        return other
+
+    def with_source(self, name: str, folder: Path) -> "Recipe":
+        """Return the recipe with the folder ``folder`` in the place of its source ``name``; raises InputError."""
+        if name not in (names := [source.name for source in self.sources]):
+            raise InputError(f"{self.name} has no source {name!r}", nearest(name, names), "--source NAME=FOLDER")
+        if not folder.is_dir():
+            raise InputError(f"no such folder: {folder}", f"given for the source {name} of {self.name}")
+        sources = [
+            Source(name=one.name, unpack=one.unpack, local=Local(path=str(folder.absolute())))
+            if one.name == name
+            else one
+            for one in self.sources
+        ]
+        other = self.model_copy(update={"sources": sources})
+        other._substituted = (*self._substituted, name)
+        return other
 
     @property
     def revision(self) -> int:
@@ -300,7 +285,14 @@ class Recipe(Model):
         it (deb-version(7)).
         """
         of = entry or self.changelog[0]
-        return f"{of.version or self.version}-{of.revision}~deb{target.suite.release}"
+        epoch = f"{self.version_epoch}:" if self.version_epoch else ""
+        # A revision holds no hyphen; "+" sorts above the same revision without it.
+        variant = f"+{self._variant.replace('-', '')}" if self._variant else ""
+        return f"{epoch}{of.version or self.version}-{of.revision}{variant}~deb{target.suite.release}"
+
+    def older_root(self, target: Target) -> bool:
+        """Tell whether the packages for ``target`` are built in the root of an older suite."""
+        return self.build.root is not None and self.build.root != target.suite.name
 
     def serves(self, target: Target) -> bool:
         """Tell whether the recipe builds for ``target``."""

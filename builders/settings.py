@@ -138,6 +138,30 @@ class Buildx(Model):
     """Further places; without any, the engine that Docker's own tools would use."""
 
 
+class BazelServices(Model):
+    """Servers that Bazel shares work through, by its own protocols; for recipes that are built by Bazel."""
+
+    remote_cache: Annotated[str, pydantic.StringConstraints(pattern=r"^(https?|grpcs?)://\S+$")] | None = None
+    """Keeps finished actions for many machines: any HTTP server that takes PUT, or a gRPC cache. A user and password
+    may stand in an HTTP one; the variable REEF_BAZEL_CACHE goes first: a place for a URL with a password."""
+    remote_upload: bool = True
+    """Give the cache what was built here; off for machines that shall only take."""
+    remote_executor: Annotated[str, pydantic.StringConstraints(pattern=r"^grpcs?://\S+$")] | None = None
+    """A cluster that runs actions (Remote Execution API), and is their cache as well: one of the two is wanted. Its
+    workers must have what the build root has."""
+    remote_properties: dict[str, str] = {}
+    """What the cluster is asked for, as in ``container-image: docker://...`` with the tools of the build root."""
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> "BazelServices":
+        if self.remote_cache and self.remote_executor:
+            raise ValueError("remote_cache or remote_executor is wanted: the executor is the cache as well")
+        for url in (self.remote_cache, self.remote_executor):
+            if url:
+                _bazel_server(url, upload=True)
+        return self
+
+
 class Settings(Model):
     """Settings as ``reef.yml`` gives them; every key is optional."""
 
@@ -158,6 +182,9 @@ class Settings(Model):
     jobs: Annotated[int, pydantic.Field(ge=1)] | None = None
     ccache_size: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?[kMGT]i?$")] = "5G"
     ccache_storage: CcacheStorage | None = None
+    bazel: BazelServices = BazelServices()
+    variants: dict[str, str] = {}
+    """Recipe -> the variant of it to build, as in ``tensorflow-serving: cortex-a72``; by default each one's first."""
     repository: Repository = Repository()
     signing: Signing = Signing()
     buildx: Buildx = Buildx()
@@ -204,6 +231,33 @@ def ccache_storage(settings: Settings) -> Storage | None:
         except InputError as error:
             raise InputError(f"REEF_CCACHE_STORAGE is {error.what}", error.detail) from None
     return parse_storage(wish.url, layout, read_only=read_only) if wish else None
+
+
+def bazel_storage(settings: Settings) -> Storage | None:
+    """Return the server that Bazel shares work through: REEF_BAZEL_CACHE, else that of reef.yml; raises InputError."""
+    url = os.environ.get("REEF_BAZEL_CACHE") or settings.bazel.remote_executor or settings.bazel.remote_cache
+    try:
+        return _bazel_server(url, upload=settings.bazel.remote_upload) if url else None
+    except ValueError as error:
+        raise InputError("not the address of a Bazel server", str(error)) from None
+
+
+def _bazel_server(url: str, *, upload: bool) -> Storage:
+    """Raises ValueError, which never shows the URL: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in ("http", "https", "grpc", "grpcs") or parts.query or parts.fragment:
+        raise ValueError("http(s)://host:port/path or grpc(s)://host:port is wanted")
+    tls = parts.scheme in ("https", "grpcs")
+    scheme = "http" if parts.scheme.startswith("http") else "tcp"
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Storage(
+        scheme, tls, host, port or (443 if tls else 80), parts.path.strip("/"), user, password,
+        read_only=not upload, what="Bazel server",
+    )  # fmt: skip
 
 
 def load_settings(folder: Path) -> Settings:

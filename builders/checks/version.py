@@ -9,15 +9,9 @@ from builders.recipe import Recipe
 from builders.target import Target
 
 
-def expected_version(recipe: Recipe, target: Target) -> str:
-    """Return the one version (Debian Policy 5.6.12) that every package of the build has: ``2.14.1-1~deb13``."""
-    entry = recipe.changelog[0]
-    return f"{entry.version or recipe.version}-{entry.revision}~deb{target.suite.release}"
-
-
 def check_versions(recipe: Recipe, target: Target, debs: Sequence[DebFile]) -> list[Verdict]:
     """Judge the set of .debs: one verdict for each that is there, and for each that is missing."""
-    wanted = expected_version(recipe, target)
+    wanted = recipe.debian_version(target)
     named = {package.name for package in recipe.packages}
     verdicts = [_of_package(deb, wanted, named, debs) for deb in debs]
     for name in sorted(named - {deb.package for deb in debs}):

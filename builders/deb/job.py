@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from builders.arch import Architecture
-from builders.deb.render import RECIPE_FOLDER, render
+from builders.deb import bazel
+from builders.deb.render import RECIPE_FOLDER
+from builders.deb.template import render
 from builders.debfile import read_deb
 from builders.errors import PackageError
 from builders.products import APT_CACHE, BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree, Storage
@@ -19,12 +21,13 @@ ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
 def build_root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture) -> Root:
     """Return the root that a recipe is built in: this machine's CPU for cross, the target's otherwise."""
     host = target.architecture
+    suite = recipe.build.root or target.suite.name
+    tools = [*ALWAYS, *(bazel.TOOLS if recipe.build.bazel else ()), *recipe.build.tools]
     if strategy == "cross":
         # The compilers' own runtime, from which dpkg-shlibdeps takes the dependencies.
         libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]
-        packages = [*ALWAYS, f"crossbuild-essential-{host}", *recipe.build.tools, *libraries]
-        return Root(target.suite.name, machine, host, tuple(packages))
-    return Root(target.suite.name, host, host, (*ALWAYS, *recipe.build.tools, *recipe.build.libraries))
+        return Root(suite, machine, host, (*tools, f"crossbuild-essential-{host}", *libraries))
+    return Root(suite, host, host, (*tools, *recipe.build.libraries))
 
 
 def build_job(
@@ -52,9 +55,11 @@ def build_job(
             raise PackageError(f"{recipe.name} builds against packages that were not given")
         inputs.append(Input(packages, PACKAGES))
     script, fetch = scripts(recipe, target, strategy)
+    root = build_root(recipe, target, strategy, machine)
+    with_bazel = recipe.build.bazel is not None
     return BuildJob(
         name=f"{recipe.name}/{target}/build",
-        root=build_root(recipe, target, strategy, machine),
+        root=root,
         script=script,
         fetch=fetch,
         inputs=tuple(inputs),
@@ -66,8 +71,9 @@ def build_job(
             # What a file includes is taken from the compiler's own dependency file: no preprocessing at a miss.
             "CCACHE_DEPEND": "true",
             "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
+            **(bazel.environment(settings, strategy, root.build, jobs) if with_bazel else {}),
         },
-        caches=(CacheMount("ccache", "/cache/ccache"), APT_CACHE),
+        caches=(CacheMount("ccache", "/cache/ccache"), APT_CACHE, *(bazel.CACHES if with_bazel else ())),
         output=OUTPUT,
         limits=Limits(recipe.build.time_limit_s),
         storage=storage,
@@ -79,14 +85,15 @@ def scripts(recipe: Recipe, target: Target, strategy: StrategyName) -> tuple[str
     host, place = target.architecture, _place(recipe)
     profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
     script = render(
-        "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles
-    )
+        "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles,
+        older_root=recipe.older_root(target),
+    )  # fmt: skip
     needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
-    if not needed and not recipe.build.fetch:
+    steps = [recipe.build.fetch or "", f"{bazel.RUN} fetch" if recipe.build.bazel else ""]
+    fetch = "\n".join(step.rstrip() for step in steps if step)
+    if not needed and not fetch:
         return script, None
-    return script, render(
-        "fetch.sh.j2", packages=needed, fetch=recipe.build.fetch, tree=place, archives=APT_CACHE.destination
-    )
+    return script, render("fetch.sh.j2", packages=needed, fetch=fetch, tree=place, archives=APT_CACHE.destination)
 
 
 def _place(recipe: Recipe) -> str:

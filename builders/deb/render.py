@@ -1,13 +1,12 @@
 """Rendering a recipe as the ``debian/`` folder that dpkg-buildpackage takes."""
 
-import functools
 from collections.abc import Mapping
 from email.utils import format_datetime
 from pathlib import Path
 
-import jinja2
-
-from builders.errors import InputError, PackageError
+from builders.deb import bazel
+from builders.deb.template import expand, render
+from builders.errors import InputError
 from builders.recipe import Package, Recipe
 from builders.settings import Settings
 from builders.target import Target
@@ -21,42 +20,6 @@ COMMON_LICENSES = {
     "LGPL-2.1": "LGPL-2.1", "LGPL-2.1+": "LGPL-2.1", "MPL-2.0": "MPL-2.0", "CC0-1.0": "CC0-1.0",
 }  # fmt: skip
 """Licences whose text every Debian system has (Policy 12.5) -> its file's name."""
-
-
-@functools.cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("builders.deb"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        comment_start_string="{%#",  # the usual one stands in shell's ${#variable}
-        comment_end_string="#%}",
-        autoescape=False,  # noqa: S701 - Debian control files and shell, not HTML
-    )
-
-
-def render(template: str, **values: object) -> str:
-    """Render one of Reef's templates; raises PackageError naming a variable that is not defined."""
-    try:
-        return _templates().get_template(template).render(extended=extended, **values)
-    except jinja2.TemplateError as error:
-        raise PackageError(f"cannot render {template}", str(error), "mend the recipe or the template") from error
-
-
-def expand(text: str, where: str, values: Mapping[str, object]) -> str:
-    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and the variable."""
-    try:
-        return _templates().from_string(text).render(**values)
-    except jinja2.TemplateError as error:
-        known = ", ".join(sorted(values))
-        raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}") from error
-
-
-def extended(text: str) -> str:
-    """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13)."""
-    return "\n".join(f" {line}" if line.strip() else " ." for line in text.strip().split("\n"))
 
 
 def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str, str]:
@@ -81,19 +44,20 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
             build_depends=[DEBHELPER, *recipe.build.tools, *recipe.build.libraries],
             relations_of=_relations,
         ),
-        "rules": render("rules.j2", recipe=recipe, recipe_folder=RECIPE_FOLDER),
+        "rules": render("rules.j2", recipe=recipe, recipe_folder=RECIPE_FOLDER, older_root=recipe.older_root(target)),
         "changelog": _changelog(recipe, target, settings),
         "copyright": _copyright(recipe, settings),
         "source/format": "3.0 (quilt)\n",
     }
     for step in ("configure", "compile", "install"):
         files[f"reef/{step}.sh"] = getattr(recipe.build, step)
+    if recipe.build.bazel:
+        files["reef/compile.sh"] = f"{bazel.RUN} build\n{recipe.build.compile}"
     for package in recipe.packages:
         files |= _package_files(recipe, package)
-    return {
-        path: text if path in ("control", "changelog", "copyright", "rules") else expand(text, f"debian/{path}", values)
-        for path, text in files.items()
-    }
+    plain = {path: files[path] for path in ("control", "changelog", "copyright", "rules")}
+    expanded = {path: expand(text, f"debian/{path}", values) for path, text in files.items() if path not in plain}
+    return plain | expanded | bazel.files(recipe, target)
 
 
 def _relations(package: Package) -> list[tuple[str, list[str]]]:

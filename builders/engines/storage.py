@@ -100,7 +100,7 @@ class Relay:
                     threading.Thread(target=self._speak, args=(client,), daemon=True).start()
 
     def _speak(self, client: socket.socket) -> None:
-        speak = _speak_redis if self.storage.scheme == "redis" else _speak_http
+        speak = {"redis": _speak_redis, "http": _speak_http, "tcp": _speak_tcp}[self.storage.scheme]
         # A client that goes away in the middle is a compiler that was ended; the server has nothing to do with it.
         with client, suppress(OSError, ValueError, IndexError):
             speak(self, client)
@@ -122,9 +122,10 @@ def relayed(storage: Storage | None, log: Log) -> Iterator[Relay | None]:
     finally:
         relay.stop()
     if relay.failures:
-        log.warn(f"the ccache storage {storage} failed {relay.failures} times ({relay.trouble}); "
+        log.warn(f"the {storage.what} {storage} failed {relay.failures} times ({relay.trouble}); "
                  "the build went on without it")  # fmt: skip
-    log.note(f"ccache storage {storage}: {relay.found} found, {relay.missed} not, {relay.stored} stored")
+    if storage.scheme != "tcp":  # nothing is known of what went through there
+        log.note(f"{storage.what} {storage}: {relay.found} found, {relay.missed} not, {relay.stored} stored")
 
 
 def reason(error: BaseException) -> str:
@@ -140,7 +141,7 @@ def _answers(storage: Storage, log: Log) -> bool:
             with _connected(storage):
                 pass
     except TROUBLE as error:
-        log.warn(f"the ccache storage {storage} cannot be used ({reason(error)}); the build goes on without it")
+        log.warn(f"the {storage.what} {storage} cannot be used ({reason(error)}); the build goes on without it")
         return False
     return True
 
@@ -150,7 +151,10 @@ def _connected(storage: Storage) -> socket.socket:
     if not storage.tls:
         return plain
     try:
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=storage.host)
+        context = ssl.create_default_context()
+        if storage.scheme == "tcp":
+            context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2
+        return context.wrap_socket(plain, server_hostname=storage.host)
     except BaseException:
         plain.close()
         raise
@@ -232,6 +236,31 @@ def _reply(reader: IO[bytes]) -> bytes:
     if length > LARGEST:
         raise Refused("an answer of more than 1 GB")
     return line + reader.read(length + 2)
+
+
+def _speak_tcp(relay: Relay, client: socket.socket) -> None:
+    """Pass on bytes both ways; only the server's address and TLS are ours."""
+    try:
+        server = _connected(relay.storage)
+    except TROUBLE as error:
+        relay.failed(error)
+        return
+    relay.count("")
+    with server:
+        server.settimeout(None)
+        back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+        back.start()
+        _copy(client, server)
+        back.join()
+
+
+def _copy(origin: socket.socket, destination: socket.socket) -> None:
+    """Copy until the origin ends or either breaks, then end the destination's reading side too."""
+    with suppress(OSError):
+        while piece := origin.recv(1 << 16):
+            destination.sendall(piece)
+    with suppress(OSError):
+        destination.shutdown(socket.SHUT_WR)
 
 
 def _speak_http(relay: Relay, client: socket.socket) -> None:

@@ -7,14 +7,14 @@ from typing import assert_never
 from builders.errors import SourceError
 from builders.log import Log
 from builders.products import FetchedSource, SourceTree
-from builders.recipe import Archive, DebianPool, Git, Local, Recipe, Source
+from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
 from builders.settings import Settings
 from builders.sources import git
 from builders.sources.edit import apply_edits
 from builders.sources.local import copy_folder
 from builders.sources.obtain import Obtained, obtain_all
 from builders.sources.run import Run
-from builders.sources.tree import TreeWriter, clean, seal, stamp
+from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
 from builders.sources.unpack import unpack
 from builders.sources.wanted import describe, digest_of, kind_of
 from builders.workspace import Workspace, told, write_whole
@@ -107,6 +107,10 @@ def _place(had: Obtained, writer: TreeWriter, scratch: Path, run: Run) -> str:
     match had.way:
         case Archive() | DebianPool():
             unpack(had.path, writer, into, had.way.strip)
+            return f"sha256:{had.way.sha256}"
+        case File():
+            place = (*into, *clean(had.way.name, f"name: of source {had.source.name!r}"))
+            writer.file(place, file_pieces(had.path), executable=had.way.executable)
             return f"sha256:{had.way.sha256}"
         case Git():
             archive = scratch / "commit.tar"

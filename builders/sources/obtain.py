@@ -10,7 +10,7 @@ from typing import assert_never
 
 from builders import mirror
 from builders.errors import HostError, SourceError
-from builders.recipe import Archive, DebianPool, Git, Local, Recipe, Source
+from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source, Way
 from builders.sources import download, git
 from builders.sources.run import NotHad, Reason, Run, Stopped, shown
 
@@ -24,7 +24,7 @@ class Obtained:
     """A source on this machine: ``path`` is an archive, a bare repository or a folder, as ``way`` says."""
 
     source: Source
-    way: Archive | DebianPool | Git | Local
+    way: Way
     path: Path
     location: str
 
@@ -104,18 +104,18 @@ def obtain(source: Source, recipe: Recipe, run: Run) -> Obtained:
     raise NotHad(reasons)
 
 
-def _cached(source: Source, way: Archive | DebianPool | Git, run: Run) -> Obtained | None:
+def _cached(source: Source, way: Archive | DebianPool | File | Git, run: Run) -> Obtained | None:
     if isinstance(way, Git):
         repository = git.cached(run, way.commit)
         return Obtained(source, way, repository, git.origin(repository)) if repository else None
     path = download.cached(run, way.sha256)
-    otherwise = shown(way.urls[0]) if isinstance(way, Archive) else way.path
+    otherwise = shown(way.urls[0]) if isinstance(way, Archive | File) else way.path
     return Obtained(source, way, path, download.origin(path, otherwise)) if path else None
 
 
-def _fetched(source: Source, way: Archive | DebianPool | Git | Local, recipe: Recipe, run: Run) -> Obtained:
+def _fetched(source: Source, way: Way, recipe: Recipe, run: Run) -> Obtained:
     match way:
-        case Archive() | DebianPool():
+        case Archive() | DebianPool() | File():
             wanted = _wanted(source, way, run)
             path = download.download(run, wanted)
             return Obtained(source, way, path, download.origin(path, shown(wanted.urls[0])))
@@ -128,8 +128,8 @@ def _fetched(source: Source, way: Archive | DebianPool | Git | Local, recipe: Re
             assert_never(way)
 
 
-def _wanted(source: Source, way: Archive | DebianPool, run: Run) -> download.Wanted:
-    if isinstance(way, Archive):
+def _wanted(source: Source, way: Archive | DebianPool | File, run: Run) -> download.Wanted:
+    if isinstance(way, Archive | File):
         return download.Wanted(source.name, way.urls, way.sha256)
     if run.settings.debian_mirror:
         return download.Wanted(source.name, [f"{run.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
@@ -173,7 +173,8 @@ def _advice(run: Run, reasons: Sequence[Reason]) -> str:
         return f"run once without --offline, or copy each file to {place}/<its sha256> from a machine that has it"
     advice = (
         "check the network and the proxy (http_proxy, https_proxy); or name another address with mirrors: in reef.yml; "
-        f"or copy each file to {place}/<its sha256> and run with --offline; or use a local source"
+        f"or copy each file to {place}/<its sha256> and run with --offline; or give a folder that holds the unpacked "
+        "source: --source NAME=FOLDER"
     )
     if any(reason.wrong_bytes for reason in reasons):
         advice += (

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import assert_never
 
-from builders.recipe import Archive, DebianPool, Edit, Git, Local, Recipe, Source
+from builders.recipe import Archive, DebianPool, Edit, File, Git, Local, Recipe, Source, Way
 from builders.sources.local import tree_digest
 
 LAYOUT = 1
@@ -31,10 +31,10 @@ def digest_of(document: dict[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def way_digest(way: Archive | DebianPool | Git | Local, folder: Path) -> str:
+def way_digest(way: Way, folder: Path) -> str:
     """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of one way; ``folder`` is the recipe's."""
     match way:
-        case Archive() | DebianPool():
+        case Archive() | DebianPool() | File():
             return f"sha256:{way.sha256}"
         case Git():
             return f"git:{way.commit}"
@@ -44,11 +44,13 @@ def way_digest(way: Archive | DebianPool | Git | Local, folder: Path) -> str:
             assert_never(way)
 
 
-def kind_of(way: Archive | DebianPool | Git | Local) -> str:
+def kind_of(way: Way) -> str:
     """Return the key under which a recipe writes this way."""
     match way:
         case Archive():
             return "archive"
+        case File():
+            return "file"
         case DebianPool():
             return "debian"
         case Git():
@@ -68,10 +70,12 @@ def _source(source: Source, folder: Path) -> dict[str, object]:
     }
 
 
-def _way(way: Archive | DebianPool | Git | Local, folder: Path) -> dict[str, object]:
+def _way(way: Way, folder: Path) -> dict[str, object]:
     document: dict[str, object] = {"kind": kind_of(way), "digest": way_digest(way, folder)}
     if isinstance(way, Archive | DebianPool):
         document["strip"] = way.strip
+    if isinstance(way, File):
+        document |= {"name": way.name, "executable": way.executable}
     return document
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builders.deb import debian_files
-from builders.deb.render import extended
+from builders.deb.template import extended
 from builders.errors import PackageError
 from builders.recipe import Recipe, load_recipe
 from builders.settings import Settings

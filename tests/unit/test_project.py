@@ -117,3 +117,34 @@ def test_a_recipe_that_is_not_built_by_default_is_from_its_first_build_on(projec
     write_record(folder, Record(named.fingerprint, (), (), (), (0, 0), "chroot", ()))
     [unnamed] = project.wanted([], [TARGET])
     assert unnamed.recipe is quiet
+
+
+def test_a_folder_takes_the_place_of_a_source_and_the_fingerprint_says_so(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(HELLO / "source", folder)
+    [plain] = project.wanted([], [TARGET])
+    given = project.with_sources([f"reef-hello={folder}"])
+    [other] = given.wanted([], [TARGET])
+    assert other.fingerprint["substituted"] == ["reef-hello"]
+    assert "substituted" not in plain.fingerprint
+    assert given.recipes["reef-hello"].folder == project.recipes["reef-hello"].folder
+    (folder / "greet.c").write_text("int greet;\n")
+    [changed] = given.wanted([], [TARGET])
+    assert changed.fingerprint["sources"] != other.fingerprint["sources"]
+    assert project.with_sources([f"reef-hello:reef-hello={folder}"]).wanted([], [TARGET])[0] == changed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("reef-hello", "not a source"),
+        ("=/tmp", "not a source"),
+        ("reef-helo=/tmp", "did you mean 'reef-hello'"),
+        ("reef:reef-hello=/tmp", "unknown recipe"),
+        ("reef-hello:x=/tmp", "has no source 'x'"),
+        ("reef-hello=/nowhere/at/all", "no such folder"),
+    ],
+)
+def test_a_source_that_cannot_be_given_is_told(project: Project, text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        project.with_sources([text])

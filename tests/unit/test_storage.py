@@ -4,6 +4,7 @@ import http.client
 import io
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -215,3 +216,25 @@ def test_the_variable_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert ccache_storage(settings) == Storage("http", False, "lab", 80, "ccache", layout="flat")
     monkeypatch.setenv("REEF_CCACHE_STORAGE", url("rediss", 7000, "/2"))
     assert ccache_storage(settings) == Storage("redis", True, "127.0.0.1", 7000, "2", USER, PASSWORD, "flat")
+
+
+def test_bytes_go_both_ways_and_to_one_place_alone(told: Told) -> None:
+    def answer(server: socket.socket) -> None:
+        for _ in range(2):  # the first looks whether anybody is there
+            client, _ = server.accept()
+            with client:
+                client.sendall(client.recv(100).upper())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,), daemon=True)
+        thread.start()
+        storage = Storage("tcp", tls=False, host="127.0.0.1", port=server.getsockname()[1], what="Bazel server")
+        assert variables(storage) == {"CCACHE_REMOTE_STORAGE": "tcp://127.0.0.1:7070"}
+        with script_side(storage, told) as (relay, client):
+            client.sendall(b"hello")
+            assert client.recv(100) == b"HELLO"
+            assert client.recv(100) == b""
+            assert relay
+            assert relay.failures == 0
+        thread.join(10)
+    assert "found" not in str(told)

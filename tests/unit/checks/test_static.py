@@ -11,7 +11,7 @@ from builders.checks.contents import read_contents
 from builders.checks.lintian import check_lintian
 from builders.checks.policy import check_files
 from builders.checks.relations import check_depends, conflict
-from builders.checks.version import check_versions, expected_version
+from builders.checks.version import check_versions
 from builders.errors import PackageError
 from builders.products import Verdict
 from builders.target import SUITES, Target
@@ -176,7 +176,7 @@ def test_multi_arch_same_holds_no_program(tmp_path: Path, compiled: Compiled) ->
 
 def test_the_version_carries_the_suite(tmp_path: Path) -> None:
     recipe, deb = recipe_of("sample"), make_deb(tmp_path)
-    assert expected_version(recipe, AMD64_BOOKWORM) == VERSION == deb.version
+    assert recipe.debian_version(AMD64_BOOKWORM) == VERSION == deb.version
     (verdict,) = check_versions(recipe, AMD64_BOOKWORM, [deb])
     assert verdict.passed
     (verdict,) = check_versions(recipe, AMD64_TRIXIE, [deb])

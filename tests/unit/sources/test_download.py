@@ -198,7 +198,7 @@ def test_every_unreachable_url_is_named_with_its_reason(bench: Bench, site: Site
     assert lines[4] == "  file:///nowhere/a.tar.gz: No such file or directory"
     assert lines[5].startswith("  gopher://127.0.0.1/a.tar.gz: ")
     assert "secret" not in str(error) + bench.said.getvalue()
-    for hint in ("mirrors: in reef.yml", "--offline", str(bench.cache), "local source"):
+    for hint in ("mirrors: in reef.yml", "--offline", str(bench.cache), "--source NAME=FOLDER"):
         assert hint in error.fix
 
 

@@ -1,0 +1,44 @@
+"""Reef's templates: Jinja2, where an undefined variable is an error."""
+
+import functools
+from collections.abc import Mapping
+
+import jinja2
+
+from builders.errors import PackageError
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("builders.deb"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="{%#",  # the usual one stands in shell's ${#variable}
+        comment_end_string="#%}",
+        autoescape=False,  # noqa: S701 - Debian control files and shell, not HTML
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Render one of Reef's templates; raises PackageError naming a variable that is not defined."""
+    try:
+        return _templates().get_template(template).render(extended=extended, **values)
+    except jinja2.TemplateError as error:
+        raise PackageError(f"cannot render {template}", str(error), "mend the recipe or the template") from error
+
+
+def expand(text: str, where: str, values: Mapping[str, object]) -> str:
+    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and the variable."""
+    try:
+        return _templates().from_string(text).render(**values)
+    except jinja2.TemplateError as error:
+        known = ", ".join(sorted(values))
+        raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}") from error
+
+
+def extended(text: str) -> str:
+    """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13)."""
+    return "\n".join(f" {line}" if line.strip() else " ." for line in text.strip().split("\n"))

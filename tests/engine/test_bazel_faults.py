@@ -1,0 +1,123 @@
+"""What goes wrong where Bazel builds, with real Bazel on the miniature of TensorFlow Serving's workspace."""
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from tests.engine.conftest import Place, gone, kill
+from tests.engine.serving import RECIPE, Upstream, rehearsed, tree, upstream, words
+from tests.storages import PASSWORD, USER, apache
+
+SERVER = "//tensorflow_serving/model_servers:tensorflow_model_server"
+NOWHERE = "http://127.0.0.1:9"
+"""Nobody listens there."""
+
+
+@pytest.fixture
+def hosts(place: Place) -> Iterator[Upstream]:
+    with upstream(place.folder / "upstream", os.urandom(8).hex()) as held:
+        yield held
+
+
+def settings(place: Place, **values: object) -> None:
+    (place.folder / "reef.yml").write_text(yaml.safe_dump({"maintainer": "Reef <reef@example.org>", **values}))
+
+
+def change_build(place: Place, **values: object) -> None:
+    path = place.folder / "recipes" / "tensorflow-serving" / "recipe.yml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["build"] |= values
+    path.write_text(yaml.safe_dump(recipe))
+
+
+def log_of(place: Place) -> str:
+    return (place.artifacts / "logs/tensorflow-serving/trixie/arm64/build-run.log").read_text()
+
+
+def test_another_bazel_than_the_pinned_one_builds_nothing(place: Place, hosts: Upstream) -> None:
+    rehearsed(place, {"version": "6.5.0"})
+    output = place.run(*words(tree(place.folder / "tree", hosts.url)), status=7)
+    assert "the recipe wants 6.5.0, bazel says: bazel 3.5.1" in output
+    assert hosts.asked == []
+
+
+def test_a_host_that_is_not_reached_is_named(place: Place) -> None:
+    rehearsed(place)
+    output = place.run(*words(tree(place.folder / "tree", NOWHERE, os.urandom(8).hex())), status=7)
+    assert f"cannot be had: {NOWHERE}/tensorflow.tar" in output
+    assert "hosts that Bazel asked in vain: 127.0.0.1:9" in output
+    assert "mirrors: in reef.yml" in output
+
+
+def test_little_memory_and_a_dead_cache_do_not_stop_it(place: Place, hosts: Upstream) -> None:
+    rehearsed(place, {"targets": ["//greedy:action_1", "//greedy:action_2", SERVER], "memory_per_job_mb": 100})
+    settings(place, jobs=2, bazel={"remote_cache": f"{NOWHERE}/cache"}, mirrors={f"{NOWHERE}/": f"{hosts.url}/"})
+    source = tree(place.folder / "tree", hosts.url, hosts.nonce)
+    (source / "greedy" / "nonce").write_text(hosts.nonce)
+    output = place.run(*words(source))
+    assert "warning: Bazel 3.5.1 cannot be told of mirrors" in output
+    assert "Bazel runs 2 jobs at once" in output
+    assert "warning: out of memory; the build goes on with 1 job" in output
+    assert f"warning: the Bazel server {NOWHERE} cannot be used" in output
+    assert "the build goes on without it" in output
+
+
+def test_a_cache_server_has_what_another_machine_built(place: Place, hosts: Upstream) -> None:
+    rehearsed(place, {"flags": {"all": [f"--copt=-DNONCE=0x{hosts.nonce}"]}})
+    forget = "sed -i s/bazel-actions/nowhere/ debian/reef/bazelrc\nbazel --output_user_root=/build/bazel clean\n"
+    change_build(place, compile=f"{forget}python3 debian/reef/bazel_driver.py build\n")
+    with apache() as (port, files):
+        for name in ("ac", "cas"):  # WebDAV makes no folders by itself
+            (files / name).mkdir(mode=0o777)
+            (files / name).chmod(0o777)
+        url = f"http://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/cache"
+        output = place.run(*words(tree(place.folder / "tree", hosts.url, hosts.nonce)), REEF_BAZEL_CACHE=url)
+        assert list((files / "ac").iterdir())
+    assert re.search(rf"Bazel server http://127.0.0.1:{port}: [1-9]\d* found, \d+ not, [1-9]\d* stored", output)
+    assert "remote cache hit" in log_of(place)
+    assert PASSWORD not in log_of(place)
+
+
+def boxed(place: Place, source: Path, there: Callable[[], bool]) -> str:
+    """Start a build, let its time box be over as soon as ``there()``, and return what it printed."""
+    child = place.start(*words(source, "--time-box", "5h"))
+    place.when(child, there)
+    assert kill(child, signal.SIGALRM) == 13
+    assert gone(place) == []
+    output = (place.folder / "output").read_text()
+    assert "run the same command again: it goes on from there" in output
+    assert "Traceback" not in output
+    return output
+
+
+def test_a_time_box_ends_each_phase_in_order_and_the_next_run_goes_on(place: Place, hosts: Upstream) -> None:
+    flags = {"all": [f"--copt=-DNONCE=0x{hosts.nonce}"]}  # actions that no cache has
+    rehearsed(place, {"targets": [SERVER, "//greedy:slow"], "flags": flags})
+    source = tree(place.folder / "tree", hosts.url, hosts.nonce)
+
+    def all_but_slow() -> bool:
+        log = place.artifacts / "logs/tensorflow-serving/trixie/arm64/build-run.log"
+        counts = re.findall(r"^\[(\d+)/(\d+)\].*greedy:slow", log.read_text() if log.exists() else "", re.MULTILINE)
+        return any(int(total) - int(done) <= 2 for done, total in counts)
+
+    hosts.gate.clear()
+    assert "over during: fetch tensorflow-serving/" in boxed(place, source, lambda: bool(hosts.asked))
+    hosts.gate.set()
+    output = boxed(place, source, all_but_slow)
+    assert "over during: run tensorflow-serving/" in output
+    assert hosts.asked == ["/tensorflow.tar"] * 2
+
+    rehearsed(place, {"flags": flags})
+    install = yaml.safe_load((RECIPE / "recipe.yml").read_text())["build"]["install"]
+    change_build(place, install=f"echo reef: packaging\nsleep 600\n{install}")
+    boxed(place, source, lambda: "packaging" in (place.folder / "output").read_text())
+    assert re.search(r"[1-9]\d* (disk|remote) cache hit", log_of(place))
+    change_build(place, install=install)
+    assert "tensorflow-model-server" in place.run(*words(source))
+    assert hosts.asked == ["/tensorflow.tar"] * 2

@@ -1,0 +1,95 @@
+"""recipes/tensorflow-serving rehearsed: real Bazel fetches and builds a miniature, which is packaged and run."""
+
+import io
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+from builders.debfile import control_of, members
+from tests.engine.conftest import Place
+from tests.engine.serving import Upstream, rehearsed, tree, upstream, words
+
+BUILT = "builds/tensorflow-serving/trixie-arm64"
+
+
+@pytest.fixture(scope="module")
+def hosts(module_place: Place) -> Iterator[Upstream]:
+    with upstream(module_place.folder / "upstream") as held:
+        yield held
+
+
+@pytest.fixture(scope="module")
+def built(module_place: Place, hosts: Upstream) -> str:
+    rehearsed(module_place)
+    return module_place.run(*words(tree(module_place.folder / "tree", hosts.url)))
+
+
+def test_bazel_says_how_it_works(built: str, module_place: Place, hosts: Upstream) -> None:
+    assert re.search(r"Bazel runs \d+ jobs at once: \d+ cores, [\d.]+ GB of memory free, up to 2.5 GB for each", built)
+    assert re.search(r"Bazel ran \d+ actions", built)
+    assert len(hosts.asked) <= 1  # none where an earlier run of the tests left its download
+    log = module_place.log_text()
+    assert re.search(r"^\[\d+/\d+\] ", log, re.MULTILINE)
+
+
+def test_the_package_is_a_proper_one(built: str, module_place: Place) -> None:
+    folder = module_place.artifacts / BUILT
+    fields = {path.name.split("_")[0]: control_of(path) for path in folder.glob("*.deb")}
+    assert set(fields) == {"tensorflow-model-server", "tensorflow-model-server-dbgsym"}
+    server = fields["tensorflow-model-server"]
+    assert (server["Version"], server["Architecture"]) == ("1:2.16.1-1~deb13", "arm64")
+    assert "adduser" in server["Depends"]
+    [deb] = folder.glob("tensorflow-model-server_*.deb")
+    names = {entry.name.removeprefix("./").rstrip("/") for entry, _ in members(deb)}
+    assert names >= {
+        "etc/default/tensorflow-model-server",
+        "etc/tensorflow-serving/models.config",
+        "usr/bin/tensorflow_model_server",
+        "usr/share/man/man1/tensorflow_model_server.1.gz",
+        "var/lib/tensorflow-serving/models",
+    }
+    assert any(name.startswith("usr/share/doc/tensorflow-model-server/README.Debian") for name in names)
+
+
+def program(place: Place) -> ELFFile:
+    [deb] = (place.artifacts / BUILT).glob("tensorflow-model-server_*.deb")
+    content = next(content for entry, content in members(deb) if entry.name.endswith("bin/tensorflow_model_server"))
+    return ELFFile(io.BytesIO(content or b""))
+
+
+def test_the_program_runs_on_the_oldest_suite(built: str, module_place: Place) -> None:
+    elf = program(module_place)
+    assert elf["e_machine"] == "EM_AARCH64"
+    assert elf.get_section_by_name(".symtab") is None
+    wanted = elf.get_section_by_name(".gnu.version_r")
+    assert isinstance(wanted, GNUVerNeedSection)
+    versions = [aux.name for _, auxes in wanted.iter_versions() for aux in auxes]
+    glibc = [tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in versions if name.startswith("GLIBC_")]
+    assert glibc
+    assert max(glibc) <= (2, 31)
+
+
+def test_the_service_is_sound(built: str, module_place: Place, tmp_path: Path) -> None:
+    [deb] = (module_place.artifacts / BUILT).glob("tensorflow-model-server_*.deb")
+    subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp_path)], check=True)
+    [unit] = tmp_path.rglob("tensorflow-model-server.service")
+    # The program is for another CPU, which the verification does not mind; that it is there it wants to see.
+    verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={tmp_path}", unit.name]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    unit.write_text(unit.read_text().replace("Restart=on-failure", "Restart=on-failre"))
+    assert "on-failre" in subprocess.run(verify, capture_output=True, text=True, check=False).stderr
+
+
+def test_it_is_installed_and_answers_on_an_emulated_board(built: str, module_place: Place) -> None:
+    output = module_place.run("publish-apt", "--recipe", "tensorflow-serving", "--target", "trixie/arm64")
+    assert "was built from folders given with --source (serving), not from the recipe's pinned sources" in output
+    [report] = (module_place.artifacts / BUILT).glob("install-report-*.json")
+    verdicts = {v["check"]: v for v in json.loads(report.read_text())["verdicts"]}
+    assert all(verdict["passed"] for verdict in verdicts.values()), verdicts
