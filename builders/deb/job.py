@@ -70,6 +70,7 @@ def build_job(
             "CCACHE_COMPILERCHECK": "content",
             # What a file includes is taken from the compiler's own dependency file: no preprocessing at a miss.
             "CCACHE_DEPEND": "true",
+            "CCACHE_STATSLOG": "/build/ccache-stats.log",
             "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
             **(bazel.environment(settings, strategy, root.build, jobs) if with_bazel else {}),
         },
@@ -110,7 +111,7 @@ def collect(output: Path) -> tuple[DebFile, ...]:
 
 
 def cache_hits(output: Path) -> tuple[int, int]:
-    """Return ccache's hits and its hits plus misses during a build (``ccache --print-stats``)."""
+    """Return ccache's hits and its hits plus misses during a build (counters as in ``ccache --print-stats``)."""
     counts = dict(line.split("\t")[:2] for line in (output / "ccache.tsv").read_text().splitlines() if "\t" in line)
     hits = int(counts.get("direct_cache_hit", 0)) + int(counts.get("preprocessed_cache_hit", 0))
     return hits, hits + int(counts.get("cache_miss", 0))

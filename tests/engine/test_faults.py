@@ -1,5 +1,6 @@
 """What goes wrong in a real build: told in three parts, with its exit code, and nothing is left behind."""
 
+import json
 import os
 import re
 import shutil
@@ -136,12 +137,18 @@ def test_two_recipes_are_built_by_two_runs_at_once(place: Place) -> None:
     place.edit("name: reef-hello\nversion", "name: reef-other\nversion", "../reef-other/recipe.yml")
     for name in ("reef-hello", "reef-other"):
         place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 5\n", f"../{name}/recipe.yml")
+        place.edit(
+            "hello, %s", f"{name} {os.urandom(8).hex()}, %s", f"../{name}/source/greet.c"
+        )  # never compiled before
     first = place.start("build-arm", "--recipe", "reef-hello")
     place.when(first, lambda: "\ncompiling" in place.log_text())
     (place.folder / "output").rename(place.folder / "first")
     place.run("build-arm", "--recipe", "reef-other")
     assert first.wait(timeout=600) == 0, (place.folder / "first").read_text()
-    assert len(list((place.artifacts / "builds").glob("reef-*/trixie-arm64/record.json"))) == 2
+    records = [json.loads(p.read_text()) for p in (place.artifacts / "builds").glob("reef-*/trixie-arm64/record.json")]
+    assert len(records) == 2
+    # Each counts what its own compiler met, not what the cache met.
+    assert [record["ccache"] for record in records] == [[0, 1], [0, 1]]
 
 
 def test_clean_spares_a_run_at_work_and_then_frees_space(place: Place) -> None:
