@@ -56,8 +56,11 @@ def test_the_runtime_is_built_from_the_tree_of_tensorflow_lite() -> None:
 def test_the_variants_take_each_others_place_and_name_their_train() -> None:
     std, maximum, _ = LIBEDGETPU.packages
     for package in (std, maximum):
-        assert package.conflicts == package.replaces == ["libedgetpu1"]
-        assert package.provides == ["libedgetpu1 (= ${binary:Version})", f"libedgetpu1-tf{LIBEDGETPU.tensorflow}"]
+        train = LIBEDGETPU.tensorflow
+        others = [f"libtensorflow-lite-abi ({relation} {train})" for relation in ("<<", ">>")]
+        assert package.conflicts == ["libedgetpu1", *others]
+        assert package.replaces == ["libedgetpu1"]
+        assert package.provides == ["libedgetpu1 (= ${binary:Version})", f"libedgetpu1-tf{train}"]
         assert package.udev == std.udev
         assert "plugdev apex" in (package.scripts.postinst or "")
     assert "burn skin" in (maximum.scripts.postinst or "")
