@@ -3,9 +3,9 @@
 from invoke.context import Context
 
 from builders import cli, cli_ci, cli_repository
-from builders.cli import task
+from builders.cli import number, task
 
-RECIPE = "recipe to take (may be repeated; all by default)"
+RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
@@ -47,11 +47,13 @@ def build_arm(
     upload="afterwards upload it to the destinations in reef.yml",
 )
 def publish_apt(
-    _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: int = 100,
+    _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: str = "100",
     upload: bool = True,
 ) -> None:  # fmt: skip
     """Check on the target CPU, then publish, signed, for apt."""
-    cli_repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=phase, upload=upload)
+    cli_repository.publish_apt(
+        recipe, target, engine=engine, suffix=suffix, phase=number("--phase", phase), upload=upload
+    )
 
 
 @task(to="destination's name in reef.yml (may be repeated; all by default)", plan="only show what would be sent")
@@ -85,10 +87,10 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
     load="take the secret key from the variable REEF_SIGNING_KEY (its text, or the file it names), as CI jobs do",
 )
 def keys(
-    _: Context, extend: int = 0, rotate: bool = False, retire: str | None = None, load: bool = False
+    _: Context, extend: str = "0", rotate: bool = False, retire: str | None = None, load: bool = False
 ) -> None:  # fmt: skip
     """List the signing keys; extend, rotate, retire or load one."""
-    cli_repository.keys(extend=extend, rotate=rotate, retire=retire, load=load)
+    cli_repository.keys(extend=number("--extend", extend), rotate=rotate, retire=retire, load=load)
 
 
 @task(
@@ -107,10 +109,10 @@ def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> Non
     key="PEM file with its private key",
 )
 def serve_apt(
-    _: Context, host: str = ANYWHERE, port: int = 8000, certificate: str | None = None, key: str | None = None
+    _: Context, host: str = ANYWHERE, port: str = "8000", certificate: str | None = None, key: str | None = None
 ) -> None:
     """Serve the repository to boards, until Ctrl-C."""
-    cli_repository.serve_apt(host=host, port=port, certificate=certificate, key=key)
+    cli_repository.serve_apt(host=host, port=number("--port", port), certificate=certificate, key=key)
 
 
 @task(
@@ -118,9 +120,9 @@ def serve_apt(
     package="package whose newest version is meant",
     percentage="how many of a hundred boards take it when they upgrade",
 )
-def phase(_: Context, suite: str, package: str, percentage: int = 100) -> None:
+def phase(_: Context, suite: str, package: str, percentage: str = "100") -> None:
     """Let a new version reach more boards, or fewer."""
-    cli_repository.phase(suite, package, percentage)
+    cli_repository.phase(suite, package, number("--percentage", percentage))
 
 
 @task(plan="only show what would go")

@@ -96,6 +96,14 @@ def open_project(log: Log | None = None) -> Project:
     return Project.open(FOLDER, log or Log())
 
 
+def number(option: str, text: str) -> int:
+    """Return the whole number given to an option; raises InputError (Invoke's own parser ends in a traceback)."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{option} wants a whole number, not {text!r}") from None
+
+
 def strategy_named(name: str | None) -> StrategyName | None:
     """Return the strategy called ``name``; raises InputError for an unknown one."""
     if name is not None and name not in STRATEGIES:
@@ -227,7 +235,8 @@ def recheck_upstream(recipe: list[str], source: list[str], *, offline: bool) -> 
     """Compare what recipes rely on with upstream's sources; CheckError where they differ, SourceError where some
     could not be had (what could be is compared and told first)."""
     project = open_project()
-    results = recheck(project, recipe, folders_named(source), offline=offline)
+    with project.workspace.in_use():
+        results = recheck(project, recipe, folders_named(source), offline=offline)
     rows = [(one.recipe, one.source, str(one.compared or "-"), _compared(one)) for one in results]
     project.log.table("what recipes rely on", ("recipe", "source", "compared", "verdict"), rows)
     faults = [f"{one.recipe}, {one.source}: {fault}" for one in results for fault in one.faults]

@@ -31,7 +31,7 @@ def publish_apt(
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
-    wanted = project.wanted(recipe, target)
+    wanted = project.wanted(recipe, target, engine=engine)
     publications, checked = pipeline.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
     _tell(project, publications, checked, uploading=upload)
     for one in checked:

@@ -1,7 +1,8 @@
 """The flat list of verbs; the only module that knows all stages."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def build(
 def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -> Built:
     wanted = step.wanted
     folder = project.workspace.build(*wanted.key)
-    with project.workspace.locked(f"build-{wanted.recipe.name}-{wanted.target.slug}", what=f"the build of {folder}"):
+    with _build_held(project, *wanted.key):
         record = state.read_record(folder)
         # Another run may have built it while this one waited.
         stale = record is None or record.fingerprint != wanted.fingerprint
@@ -156,7 +157,7 @@ def _job(
 
 def _copy_debs(project: Project, recipe: str, slug: str, packages: Path) -> None:
     """Copy another recipe's finished .debs, whole and as they were built."""
-    with project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {recipe}"):
+    with _build_held(project, recipe, slug):
         record = state.read_record(project.workspace.build(recipe, slug))
         if record is None:
             raise BuildError(f"{recipe} is no longer built", fix="run the same command again")
@@ -205,39 +206,57 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
 
     Raises BuildError saying which files of which .deb differ.
     """
-    for one in wanted:
-        record = state.read_record(project.workspace.build(*one.key))
-        if record is None:
-            raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
-        tree = sources.fetch(one.recipe, project.workspace, project.settings, project.log, offline=offline)
-        with project.workspace.scratch_folder("verify") as scratch:
-            fresh = Workspace(scratch / "artifacts")
-            result = _run_build(project, one, project.engine(engine, fresh), tree, scratch)
+    with project.workspace.in_use():
+        for one in wanted:
+            record = state.read_record(project.workspace.build(*one.key))
+            if record is None:
+                raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
+            tree = sources.fetch(one.recipe, project.workspace, project.settings, project.log, offline=offline)
+            _verify_one(project, one, record, tree, engine)
+            project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
+
+
+def _verify_one(project: Project, wanted: Wanted, record: Record, tree: SourceTree, engine: str | None) -> None:
+    second = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
+    remove_tree(second)
+    with project.workspace.scratch_folder("verify") as scratch:
+        fresh = Workspace(scratch / "artifacts")
+        try:
+            result = _run_build(project, wanted, project.engine(engine, fresh), tree, scratch)
             differing = compare(record.debs, deb.collect(result.output))
             moved = sorted(set(record.root_packages) ^ set(result.root_packages))
-            second = project.workspace.logs / "verify" / one.recipe.name / one.target.slug
-            remove_tree(second)
             if differing:
                 second.parent.mkdir(parents=True, exist_ok=True)
                 result.output.rename(second)
+                raise _not_reproduced(wanted, [*differing, f"the second build: {second}"], moved)
+        except BuildError as error:
+            if second.exists() or not fresh.logs.exists():
+                raise
+            # What failed lies in a folder that goes with this run; its logs are what can be kept of it.
+            second.parent.mkdir(parents=True, exist_ok=True)
+            fresh.logs.rename(second)
+            raise BuildError(
+                f"the second build of {wanted.recipe.name} for {wanted.target}, in fresh roots, failed",
+                f"{error.what}\n{error.detail}".replace(str(fresh.logs), str(second)),
+                "build it with --force: a build that fails there keeps its root to enter",
+            ) from error
+        finally:
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)
-        if differing:
-            raise _not_reproduced(one, [*differing, f"the second build: {second}"], moved)
-        project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
 
 
 def _not_reproduced(wanted: Wanted, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
     """Return the error for two builds that differ; ``moved`` is what is installed in only one of their roots."""
-    what, fix = (
-        f"two builds of {wanted.recipe.name} for {wanted.target} differ",
-        "compare them (diffoscope shows more) ",
-    )
+    what = f"two builds of {wanted.recipe.name} for {wanted.target} differ"
+    fix = "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside"
     if moved:
         told = ["Debian moved between the two builds; only in one of their roots:", *(f"  {name}" for name in moved)]
-        fix = "invoke clean --what roots, then build with --force --verify: both builds then have equal roots"
+        fix = (
+            "./inv clean --what roots (built in Docker: --what images), then build with --force --verify: both builds "
+            "then have equal roots"
+        )
         return BuildError(what, "\n".join([*differing, *told]), fix)
-    return BuildError(what, "\n".join(differing), fix + "and fix times, paths, order or what comes from outside")
+    return BuildError(what, "\n".join(differing), fix)
 
 
 def publish(
@@ -249,7 +268,8 @@ def publish(
     new when they upgrade, until `repository.phase` raises it. Raises InputError where nothing is built, CheckError for
     a failed verdict, PublishError from the repository.
     """
-    with repository.held(project):
+    runner = project.engine(engine)  # an unknown name is told before anything is done
+    with repository.held(project), _builds_held(project, wanted):
         ready = _ready(project, wanted)
         debs: dict[str, list[DebFile]] = {}
         checked: list[Checked] = []
@@ -257,7 +277,6 @@ def publish(
             debs.setdefault(repository.suffixed(one.target.suite.name, suffix), []).extend(record.debs)
 
         def check(staged: apt.Staged, scratch: Path) -> None:
-            runner = project.engine(engine)
             project.log.note(f"engine: {runner.name}")
             for one, record, static in ready:
                 report, fresh = _installed(
@@ -267,6 +286,24 @@ def publish(
             require_passed([one.installed for one in checked])
 
         return repository.change(project, debs, check=check, phase=phase), checked
+
+
+@contextmanager
+def _builds_held(project: Project, wanted: Sequence[Wanted]) -> Iterator[None]:
+    """Keep what is published from being built anew meanwhile.
+
+    A build holds its own lock while it waits for those that it builds against: here the last in build order is taken
+    first as well, so that the two never wait for each other.
+    """
+    with ExitStack() as stack:
+        for one in reversed(wanted):
+            stack.enter_context(_build_held(project, *one.key))
+        yield
+
+
+def _build_held(project: Project, recipe: str, slug: str) -> AbstractContextManager[None]:
+    folder = project.workspace.build(recipe, slug)
+    return project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {folder}", say=project.log.note)
 
 
 def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Record, Report]]:

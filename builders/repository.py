@@ -347,7 +347,7 @@ def held(project: Project) -> Iterator[None]:
     """Hold the repository against other runs of Reef; every verb that changes it does."""
     with (
         project.workspace.in_use(),
-        project.workspace.locked("publish", what=f"the repository {project.workspace.apt}"),
+        project.workspace.locked("publish", what=f"the repository {project.workspace.apt}", say=project.log.note),
     ):
         project.workspace.sweep()
         yield

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,17 +76,27 @@ class Workspace:
         return path
 
     @contextmanager
-    def locked(self, name: str, *, wait_s: float = -1, what: str = "") -> Iterator[None]:
+    def locked(
+        self, name: str, *, wait_s: float = -1, what: str = "",
+        say: Callable[[str], None] | None = None, beside: Path | None = None,
+    ) -> Iterator[None]:  # fmt: skip
         """Hold the lock ``name`` against other runs; it falls with the process, however that ends.
 
-        ``wait_s`` in seconds, -1 for ever, 0 not at all. Raises BusyError when the wait was in vain.
+        ``wait_s`` in seconds, -1 for ever, 0 not at all; ``say`` is told of a wait. The lock lies in the folder
+        ``beside``: that of the cache that it guards, which several projects may share. Raises BusyError when the wait
+        was in vain.
         """
-        path = self.path / "locks" / f"{name.replace('/', '-')}.lock"
+        path = (beside or self.path / "locks") / f"{name.replace('/', '-')}.lock"
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(path, timeout=wait_s)
             try:
-                lock.acquire()
+                try:
+                    lock.acquire(timeout=0)
+                except filelock.Timeout:
+                    if say and wait_s:
+                        say(f"waiting for another run of Reef, which holds {what or name}")
+                    lock.acquire()
             except filelock.Timeout as error:
                 raise BusyError(
                     f"another run of Reef holds {what or name}",

@@ -2,12 +2,10 @@
 
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from builders.errors import BusyError
 from builders.log import Log
 from builders.settings import Settings
 from builders.workspace import Workspace
@@ -35,16 +33,9 @@ class Run:
         longest = max(fitting, key=len)
         return self.settings.mirrors[longest] + url[len(longest) :]
 
-    @contextmanager
-    def locked(self, name: str, what: str) -> Iterator[None]:
-        """Hold a lock of the workspace, and say so where another run has to be waited for."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self.workspace.locked(name, wait_s=0, what=what))
-            except BusyError:
-                self.log.note(f"waiting for another run of Reef, which holds {what}")
-                stack.enter_context(self.workspace.locked(name, what=what))
-            yield
+    def locked(self, name: str, what: str) -> AbstractContextManager[None]:
+        """Hold a lock on what is in the cache of sources, and say so where another run has to be waited for."""
+        return self.workspace.locked(name, what=what, say=self.log.note, beside=self.workspace.downloads)
 
 
 class Stopped(Exception):

@@ -131,7 +131,9 @@ def test_two_publishers_take_turns(built: Place) -> None:
     first = built.start("publish-apt", *NATIVE)
     built.when(first, lambda: "▸" in (built.folder / "output").read_text())
     (built.folder / "output").rename(built.folder / "first")
-    assert "trixie: unchanged" in built.run("publish-apt", *NATIVE)
+    second = built.run("publish-apt", *NATIVE)
+    assert "waiting for another run of Reef, which holds the repository" in second
+    assert "trixie: unchanged" in second
     assert first.wait(timeout=600) == 0
     assert "trixie: published" in (built.folder / "first").read_text()
 

@@ -50,7 +50,9 @@ class Images:
         for name in names:
             if daemon.has_image(name):
                 return name, ()
-        with self.workspace.locked(f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}"):
+        with self.workspace.locked(
+            f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}", say=self.log.note
+        ):
             for name, base in zip(names, choices, strict=True):
                 if daemon.has_image(name):
                     return name, ()

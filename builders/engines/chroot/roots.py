@@ -58,7 +58,7 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
     if found := made(root, workspace):
         _tell_age(root, found, log)
         return found, ()
-    with workspace.locked(f"root-{key(root)}", what=f"the root {key(root)}"):
+    with workspace.locked(key(root), what=f"the root {key(root)}", say=log.note, beside=workspace.roots):
         if found := made(root, workspace):
             return found, ()
         with workspace.scratch_folder("root") as scratch:
