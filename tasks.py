@@ -9,6 +9,7 @@ RECIPE = "recipe to take (may be repeated; by default what every machine can bui
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
+ALSO = "recipe to build besides those built by default (may be repeated)"
 ENGINE = "where jobs run: chroot, buildx, or auto (buildx where a Docker engine with buildx answers)"
 BASE = "base images of the buildx engine: registry, bootstrap (made by mmdebstrap) or auto"
 
@@ -207,25 +208,29 @@ def cache(_: Context, export: str | None = None, import_: str | None = None) -> 
     target=TARGET,
     format_="github (the value of strategy.matrix) or gitlab (the value of parallel.matrix)",
     runner=RUNNER,
+    also=ALSO,
 )
 def ci_matrix(
-    _: Context, recipe: list[str], target: list[str], runner: list[str], format_: str = "github"
+    _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github"
 ) -> None:  # fmt: skip
     """Print the builds as JSON, one CI job for each."""
-    cli_ci.matrix(recipe, target, runner, service=format_)
+    cli_ci.matrix(recipe, target, runner, also, service=format_)
 
 
 @task(
     install="write for this service (github or gitlab) to the place where it starts pipelines; else examples go to ci/",
     branch="branch whose builds are published",
     runner=RUNNER,
+    also=ALSO,
     check="write nothing; fail where a file is not what would be written",
+    force="overwrite a pipeline that was edited by hand since it was written",
 )
 def ci_files(
-    _: Context, runner: list[str], install: str | None = None, branch: str = "main", check: bool = False
+    _: Context, runner: list[str], also: list[str], install: str | None = None, branch: str = "main",
+    check: bool = False, force: bool = False,
 ) -> None:  # fmt: skip
     """Write pipelines for GitHub Actions and GitLab CI."""
-    cli_ci.files(runner, install=install, branch=branch, check=check)
+    cli_ci.files(runner, also, install=install, branch=branch, check=check, force=force)
 
 
 @task(suite="suite whose base image is meant (may be repeated; all that recipes serve by default)")

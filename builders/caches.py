@@ -1,7 +1,7 @@
 """What costs time to fetch or to compile again, as one file: from one machine, or one CI job, to the next.
 
-The file is a tar in zstd. Its last member tells how many files and bytes it must hold, so that one that was cut is
-known; the first bytes of every name say what it is, and nothing else is taken from it.
+The file is a tar in zstd. Its last member tells how many files and bytes it must hold, and their digest, so that one
+that was cut or damaged is known; the first bytes of every name say what it is, and nothing else is taken from it.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import zstandard
 
 from builders.errors import InputError
 from builders.log import Log, Step, size
-from builders.workspace import Workspace, told
+from builders.workspace import Workspace, told, write_whole
 
-FORMAT = 1
+FORMAT = 2
 END = "reef-cache.json"
 LEVEL = 3
 """zstd's own default: most of what is packed is packed already."""
@@ -33,7 +33,14 @@ REASONS = {"sources": "downloaded sources, by digest", "ccache": "compiled files
 OF_THE_MOMENT = re.compile(r"(^|/)(tmp|lock)/|\.(lock|part|part\.json)$|\.tmp\.|(^|/)inode-cache")
 """Files that only a running ccache, git or download understands."""
 DOWNLOAD = re.compile(r"sources/sha256/([0-9a-f]{64})(\.url)?")
-CLONE = re.compile(r"(sources/git/[0-9a-f]{40}\.git)/.+")
+CLONE = re.compile(
+    r"(sources/git/[0-9a-f]{40}\.git)/"
+    r"(HEAD|packed-refs|shallow|reef-url|refs/heads/[A-Za-z0-9_-]+|objects/[0-9a-f]{2}/[0-9a-f]{38}"
+    r"|objects/pack/[A-Za-z0-9-]+\.(pack|idx|rev))"
+)
+"""Of a clone only what it knows, never what git does: no config, hooks, alternates or promises of a server's."""
+CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
+"""The config of a clone that was brought: `git init --bare` writes as much."""
 MOUNT = re.compile(r"mounts/[A-Za-z0-9][A-Za-z0-9._-]*/.+")
 NOT_OURS = (tarfile.TarError, zstandard.ZstdError, EOFError, FileExistsError, NotADirectoryError, IsADirectoryError)
 """What unpacking meets in a file that `export` did not write, or not as it is now."""
@@ -76,14 +83,19 @@ def held(workspace: Workspace) -> list[Held]:
 def export(workspace: Workspace, path: Path, log: Log) -> tuple[int, int]:
     """Write the carried caches to the file ``path``, whole or not at all; return its files and its size in bytes.
 
-    The caller keeps builds away. Raises DiskError.
+    The caller keeps builds away. Raises InputError where there is nothing to write, or no folder to write it to,
+    DiskError.
     """
+    if path.is_dir() or not path.parent.is_dir():
+        wrong = f"{path} is a folder" if path.is_dir() else f"no such folder: {path.parent}"
+        raise InputError(wrong, fix="name a file in a folder that exists")
+    if not _carried(workspace):
+        raise InputError("the caches hold nothing to export", fix="build something first; ./inv cache shows them")
     with workspace.scratch_folder("export") as scratch, log.step(f"pack the caches into {path}") as step:
         fresh = scratch / "cache"
         files = _pack(workspace, fresh, step)
         with told(path):
             # It may lie on another disk: copied beside its place, then renamed.
-            path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_name(f".{path.name}.{os.getpid()}")
             try:
                 shutil.move(fresh, beside)
@@ -100,7 +112,10 @@ def bring(workspace: Workspace, path: Path, log: Log) -> Brought:
     is missing, damaged, cut or none of ours, DiskError.
     """
     if not path.is_file():
-        raise InputError(f"no such file: {path}", fix="./inv cache --export FILE makes one")
+        raise InputError(
+            f"not a file: {path}" if path.exists() else f"no such file: {path}",
+            fix="./inv cache --export FILE makes one",
+        )
     with workspace.scratch_folder("import") as scratch, log.step(f"unpack the caches from {path}") as step:
         with told(scratch):
             try:
@@ -128,7 +143,7 @@ def _carried(workspace: Workspace) -> list[tuple[str, Path]]:
 
 def _pack(workspace: Workspace, fresh: Path, step: Step) -> int:
     found = _carried(workspace)
-    total = 0
+    total, digests = 0, hashlib.sha256()
     with told(fresh), fresh.open("wb") as file:
         engine = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=-1)
         with engine.stream_writer(file) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
@@ -136,40 +151,83 @@ def _pack(workspace: Workspace, fresh: Path, step: Step) -> int:
                 step.amount(number, len(found), name)
                 info = tarfile.TarInfo(name)
                 with path.open("rb") as content:
+                    summed = _Summed(content)
                     facts = os.fstat(content.fileno())
                     info.size, info.mtime = facts.st_size, int(facts.st_mtime)
-                    tar.addfile(info, content)
+                    tar.addfile(info, cast(IO[bytes], summed))
                 total += info.size
-            end = json.dumps({"format": FORMAT, "files": len(found), "bytes": total}).encode()
+                digests.update(_line(name, summed.digest.hexdigest()))
+            end = json.dumps(
+                {"format": FORMAT, "files": len(found), "bytes": total, "sha256": digests.hexdigest()}
+            ).encode()
             info = tarfile.TarInfo(END)
             info.size = len(end)
             tar.addfile(info, io.BytesIO(end))
     return len(found)
 
 
+class _Summed:
+    """A file that is read, and the digest of what was read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def read(self, most: int) -> bytes:
+        piece = self.file.read(most)
+        self.digest.update(piece)
+        return piece
+
+
+class _Plain:
+    """What a compressed file holds; that it ends before its checksum is an EOFError, not an end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.engine, self.left = file, zstandard.ZstdDecompressor().decompressobj(), b""
+
+    def read(self, most: int) -> bytes:
+        while not self.left and not self.engine.eof:
+            piece = self.file.read(1 << 14)
+            if not piece:
+                raise EOFError("it was cut")
+            self.left = self.engine.decompress(piece)
+        piece, self.left = self.left[:most], self.left[most:]
+        return piece
+
+
+def _line(name: str, digest: str) -> bytes:
+    return f"{digest}  {name}\n".encode()
+
+
 def _unpack(path: Path, scratch: Path, step: Step) -> list[str]:
     """Unpack to ``scratch``, refusing whatever `export` would not have written; return the names."""
     names: list[str] = []
-    total = 0
-    engine = zstandard.ZstdDecompressor()
-    with path.open("rb") as file, engine.stream_reader(file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+    total, digests, end = 0, hashlib.sha256(), b""
+    with path.open("rb") as file:
+        plain = cast(IO[bytes], _Plain(file))
+        tar = tarfile.open(fileobj=plain, mode="r|")  # noqa: SIM115 - it holds nothing
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
-            if content is None:
-                raise InputError(f"{path} is no file of caches", f"it holds {member.name!r}, not a plain file", OTHER)
+            if content is None or end:
+                raise InputError(f"{path} is no file of caches", f"{member.name!r} has no place there", OTHER)
             if member.name == END:
-                _require_whole(path, content.read(LARGEST_END), len(names), total)
-                return names
+                end = content.read(LARGEST_END)
+                continue
             if ".." in member.name.split("/") or not _wanted(member.name):
                 raise InputError(f"{path} is no file of caches", f"it holds {member.name!r}", OTHER)
             step.amount(len(names), None, member.name)
-            _write(path, scratch / member.name, member, content)
+            digests.update(_line(member.name, _write(path, scratch / member.name, member, content)))
             names.append(member.name)
             total += member.size
-    raise InputError(f"{path} was cut: its end is missing", f"{len(names)} files came before that", OTHER)
+        while plain.read(1 << 20):
+            pass  # the checksum comes last
+    if not end:
+        raise InputError(f"{path} was cut: its end is missing", f"{len(names)} files came before that", OTHER)
+    _require_whole(path, end, len(names), total, digests.hexdigest())
+    return names
 
 
-def _write(archive: Path, target: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
+def _write(archive: Path, target: Path, member: tarfile.TarInfo, content: IO[bytes]) -> str:
+    """Write one file and return its digest."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with target.open("xb") as file:
@@ -180,19 +238,23 @@ def _write(archive: Path, target: Path, member: tarfile.TarInfo, content: IO[byt
     download = DOWNLOAD.fullmatch(member.name)
     if download and not download[2] and digest.hexdigest() != download[1]:
         raise InputError(f"{archive} is damaged", f"{member.name} has the sha256 {digest.hexdigest()}", OTHER)
+    return digest.hexdigest()
 
 
-def _require_whole(path: Path, end: bytes, files: int, total: int) -> None:
+def _require_whole(path: Path, end: bytes, files: int, total: int, digest: str) -> None:
     try:
         document = json.loads(end)
-        known, wanted = document["format"] == FORMAT, (document["files"], document["bytes"])
+        known = document["format"] == FORMAT
+        wanted, summed = (document["files"], document["bytes"]), document["sha256"]
     except (ValueError, KeyError, TypeError):
-        known, wanted = False, (0, 0)
+        known, wanted, summed = False, (0, 0), ""
     if not known:
         raise InputError(f"{path} was written by another version of Reef", fix=OTHER)
     if wanted != (files, total):
         raise InputError(f"{path} is damaged", f"it should hold {wanted[0]} files, {size(wanted[1])}; it holds {files} "
                          f"files, {size(total)}", OTHER)  # fmt: skip
+    if summed != digest:
+        raise InputError(f"{path} is damaged", "what it holds is not what was written to it", OTHER)
 
 
 def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
@@ -214,6 +276,10 @@ def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
         files += len(inner)
         total += sum((scratch / name).stat().st_size for name in inner)
         with told(target):
+            if CLONE.fullmatch(inner[0]):
+                write_whole(scratch / unit / "config", CONFIG)
+                for name in ("objects", "refs"):  # git knows a repository by them
+                    (scratch / unit / name).mkdir(exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             (scratch / unit).rename(target)
     return Brought(files, total, len(names) - files)

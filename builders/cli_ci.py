@@ -33,13 +33,17 @@ def cache(*, export: str | None, bring: str | None) -> None:
         project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
 
 
-def matrix(recipe: list[str], target: list[str], runner: list[str], *, service: str) -> None:
+def matrix(recipe: list[str], target: list[str], runner: list[str], also: list[str], *, service: str) -> None:
     """Print the matrix of builds, alone on standard output."""
-    jobs = ci.jobs(open_project(), ci.service(service), ci.runners(runner), recipe, target)
+    if recipe and also:
+        raise InputError("one of the two", "--recipe names all that is taken, --also adds to what is taken by default")
+    jobs = ci.jobs(open_project(), ci.service(service), ci.runners(runner), recipe, target, also=also)
     print(ci.matrix(service, jobs))
 
 
-def files(runner: list[str], *, install: str | None, branch: str, check: bool) -> None:
+def files(
+    runner: list[str], also: list[str], *, install: str | None, branch: str, check: bool, force: bool = False
+) -> None:  # fmt: skip
     """Write the pipeline files, or only say whether they are as they would be written."""
     project, labels = open_project(), ci.runners(runner)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", branch):
@@ -47,7 +51,7 @@ def files(runner: list[str], *, install: str | None, branch: str, check: bool) -
     for name in [install] if install else ci.SERVICES:
         on = ci.service(name)
         path = project.folder / (on.live if install else on.example)
-        text = ci.pipeline_file(name, ci.jobs(project, on, labels, [], []), labels, branch)
+        text = ci.pipeline_file(name, ci.jobs(project, on, labels, [], [], also=also), labels, branch, also)
         if check:
             if not path.is_file() or path.read_text() != text:
                 raise InputError(
@@ -55,4 +59,5 @@ def files(runner: list[str], *, install: str | None, branch: str, check: bool) -
                 )
             project.log.note(f"up to date: {path}")
         else:
-            project.log.note(f"{'wrote' if ci.write_file(path, text) else 'unchanged'}: {path}")
+            wrote = ci.write_file(path, text, force=force)
+            project.log.note(f"{'wrote' if wrote else 'unchanged'}: {path}")

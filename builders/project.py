@@ -1,7 +1,7 @@
 """One opened project: its settings, recipes and workspace, the machine, and the engine that runs its jobs."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -174,16 +174,19 @@ class Project:
             found.append(one)
         return found
 
-    def served(self, recipes: list[str], targets: list[str]) -> list[tuple[Recipe, Target]]:
+    def served(
+        self, recipes: list[str], targets: list[str], also: Collection[str] | None = None
+    ) -> list[tuple[Recipe, Target]]:
         """Return which of the recipes (with those they build against) are built for which targets, in build order.
 
         Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Where
-        no recipe is named, those are taken that are built by default or were built before. Raises InputError for
-        unknown names, and where nothing is left.
+        no recipe is named, those are taken that are built by default or were built before; with ``also`` (which may be
+        empty) those by default and these, whatever was built here. Raises InputError for unknown names, and where
+        nothing is left.
         """
         found: list[tuple[Recipe, Target]] = []
         for target in self.targets(targets):
-            names = recipes or self._unnamed(target)
+            names = recipes or self._unnamed(target, also)
             for recipe in choose(self.recipes, names) if names else ():
                 if recipe.serves(target):
                     found.append((recipe, target))
@@ -197,13 +200,15 @@ class Project:
             )
         return found
 
-    def _unnamed(self, target: Target) -> list[str]:
+    def _unnamed(self, target: Target, also: Collection[str] | None) -> list[str]:
         """Return the recipes to take for a target where none is named."""
 
-        def built(name: str) -> bool:
+        def added(name: str) -> bool:
+            if also is not None:
+                return name in also
             return read_record(self.workspace.build(name, target.slug)) is not None
 
-        return [name for name, recipe in self.recipes.items() if recipe.by_default or built(name)]
+        return [name for name, recipe in self.recipes.items() if recipe.by_default or added(name)]
 
 
 def _possible(recipe: Recipe, way: StrategyName, machines: set[Architecture], target: Target) -> bool:

@@ -1,9 +1,10 @@
 """What a CI service needs: the matrix of builds, and pipeline files that build in parallel and publish once."""
 
+import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from builders.workspace import told, write_whole
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
 MARK = "# Written by ./inv ci-files"
 """The first words of every pipeline file; one without them is somebody's own and is left alone."""
+SEAL = "# as written: sha256 "
+"""Begins the second line: the digest of all the other lines, by which an edited file is known."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,26 @@ def runners(given: list[str]) -> dict[str, str]:
     return found
 
 
-def jobs(project: Project, on: Service, labels: Mapping[str, str], recipes: list[str], targets: list[str]) -> list[Job]:
+def jobs(
+    project: Project,
+    on: Service,
+    labels: Mapping[str, str],
+    recipes: list[str],
+    targets: list[str],
+    *,
+    also: Collection[str] = (),
+) -> list[Job]:
     """Return the jobs that build the recipes for the targets, each on its own machine.
 
+    Where no recipe is named, those built by default and ``also`` are taken, whatever this machine has built before.
     A recipe that another job builds anyway, to build against it, gets none of its own. A recipe whose first strategy is
     ``native`` runs on the target's own CPU where a runner has it. Raises InputError.
     """
-    pairs = project.served(recipes, targets)
+    if unknown := [name for name in also if name not in project.recipes]:
+        raise InputError(f"unknown recipe: {unknown[0]!r}", nearest(unknown[0], project.recipes))
+    pairs = project.served(recipes, targets, also)
+    if missing := set(also) - {recipe.name for recipe, _ in pairs}:
+        raise InputError(f"{', '.join(sorted(missing))} serves none of the targets", fix="see: ./inv list")
     needed = {(name, target) for recipe, target in pairs for name in recipe.build.recipes}
     known = {**on.runners, **labels}
     found = [_job(recipe, target, known) for recipe, target in pairs if (recipe.name, target) not in needed]
@@ -132,8 +148,10 @@ def _gitlab(found: list[Job]) -> list[dict[str, str]]:
     return [{"NAME": job.name, "RECIPE": job.recipe, "TARGET": str(job.target), "RUNNER": job.runner} for job in found]
 
 
-def pipeline_file(name: str, found: list[Job], labels: Mapping[str, str], branch: str) -> str:
-    """Return a service's pipeline file; ``branch`` is the one whose builds are published."""
+def pipeline_file(
+    name: str, found: list[Job], labels: Mapping[str, str], branch: str, also: Collection[str] = ()
+) -> str:  # fmt: skip
+    """Return a service's pipeline file; ``branch`` is the one whose builds are published, ``also`` as in `jobs`."""
     environment = jinja2.Environment(
         autoescape=False,  # noqa: S701 - YAML, not HTML
         loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
@@ -141,19 +159,40 @@ def pipeline_file(name: str, found: list[Job], labels: Mapping[str, str], branch
         comment_start_string="[#", comment_end_string="#]", trim_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     on = SERVICES[name]
-    return environment.get_template(f"{name}.yml.j2").render(
+    text = environment.get_template(f"{name}.yml.j2").render(
         mark=MARK, jobs=_gitlab(found), branch=branch, runner={**on.runners, **labels}["amd64"],
         runners=[shlex.quote(f"{cpu}={label}") for cpu, label in labels.items()], live=on.live,
+        also=sorted(also),
     )  # fmt: skip
+    first, rest = text.split("\n", 1)
+    return f"{first}\n{SEAL}{_digest(first, rest)}\n{rest}"
 
 
-def write_file(path: Path, text: str) -> bool:
-    """Write a pipeline file and tell whether it is new or changed; raises InputError for somebody's own, DiskError."""
+def _digest(first: str, rest: str) -> str:
+    return hashlib.sha256(f"{first}\n{rest}".encode()).hexdigest()
+
+
+def _as_written(text: str) -> bool:
+    """Tell whether a pipeline file still is as it was written, by this version of Reef or another."""
+    first, seal, rest = [*text.split("\n", 2), "", ""][:3]
+    return seal == SEAL + _digest(first, rest)
+
+
+def write_file(path: Path, text: str, *, force: bool = False) -> bool:
+    """Write a pipeline file and tell whether it is new or changed.
+
+    Raises InputError for somebody's own, and (unless ``force``) for one that was edited since; DiskError.
+    """
     with told(path):
         before = path.read_text() if path.exists() else None
     if before is not None and not before.startswith(MARK):
         raise InputError(
             f"{path} is there, and was not written by ci-files", fix="move it away, or take over from ci/ by hand"
         )
+    if before not in (None, text) and not force and not _as_written(before or ""):
+        raise InputError(
+            f"{path} was edited since ci-files wrote it", "writing it again would lose that",
+            "--force writes it all the same",
+        )  # fmt: skip
     write_whole(path, text)
     return before != text

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import IO
+from urllib.parse import quote
 
 from builders.engines.handover import PORT, VARIABLE
 from builders.log import Log
@@ -28,6 +29,8 @@ LARGEST = 1 << 30
 """Bytes of one compiled file."""
 READING, WRITING = frozenset((b"EXISTS", b"GET", b"PING")), frozenset((b"SET", b"DEL"))
 NAME = re.compile(r"/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+CODE = re.compile(r"[A-Z]+( |$)")
+"""The first word of what redis says when it refuses."""
 TROUBLE = (OSError, http.client.HTTPException, ValueError, IndexError)
 
 
@@ -86,7 +89,7 @@ class Relay:
         with self._lock:
             self.failures += 1
             self._in_a_row += 1
-            self.trouble = reason(error)
+            self.trouble = reason(error, self.storage)
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -128,9 +131,19 @@ def relayed(storage: Storage | None, log: Log) -> Iterator[Relay | None]:
         log.note(f"{storage.what} {storage}: {relay.found} found, {relay.missed} not, {relay.stored} stored")
 
 
-def reason(error: BaseException) -> str:
-    """Return a failure in a few words, without what the server was told."""
-    return str(error) or type(error).__name__
+def reason(error: BaseException, storage: Storage) -> str:
+    """Return a failure in a few words, without user and password: a server's answer may repeat what it was told."""
+    text = str(error) or type(error).__name__
+    for secret in filter(None, (storage.password, _basic(storage), storage.user)):
+        for form in (secret, quote(secret, safe=""), repr(secret)[1:-1]):
+            text = text.replace(form, "***")
+    return text
+
+
+def _basic(storage: Storage) -> str:
+    """Return user and password as HTTP wants them, empty where there are none."""
+    pair = f"{storage.user}:{storage.password}"
+    return b64encode(pair.encode()).decode() if pair != ":" else ""
 
 
 def _answers(storage: Storage, log: Log) -> bool:
@@ -141,7 +154,9 @@ def _answers(storage: Storage, log: Log) -> bool:
             with _connected(storage):
                 pass
     except TROUBLE as error:
-        log.warn(f"the {storage.what} {storage} cannot be used ({reason(error)}); the build goes on without it")
+        log.warn(
+            f"the {storage.what} {storage} cannot be used ({reason(error, storage)}); the build goes on without it"
+        )
         return False
     return True
 
@@ -181,7 +196,10 @@ def _demand(server: socket.socket, reader: IO[bytes], *words: bytes) -> None:
     server.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
     answer = _reply(reader)
     if not answer.startswith((b"+OK", b"+PONG")):
-        raise Refused(answer.decode(errors="replace").strip("-\r\n"))
+        text = answer.decode(errors="replace").strip("-\r\n")
+        if words[0] == b"AUTH":  # the rest may be what it was told, cut or quoted in a way of the server's own
+            text = f"AUTH was answered with {text.split(' ')[0]}" if CODE.match(text) else "AUTH was not understood"
+        raise Refused(text)
 
 
 def _speak_redis(relay: Relay, client: socket.socket) -> None:
@@ -209,7 +227,7 @@ def _speak_redis(relay: Relay, client: socket.socket) -> None:
 
 
 def _command(reader: IO[bytes]) -> tuple[bytes, bytes] | None:
-    """Read one command of the protocol (an array of strings): its name, and all its bytes; None at the end."""
+    """Read one command of the protocol (an array of strings): its name, and all its bytes; None at an end."""
     first = reader.readline(32)
     if not first:
         return None
@@ -221,6 +239,8 @@ def _command(reader: IO[bytes]) -> tuple[bytes, bytes] | None:
         if head[:1] != b"$" or not 0 <= (length := int(head[1:])) < LARGEST:
             raise ValueError("not a string")
         text = reader.read(length + 2)
+        if len(text) < length + 2:
+            return None  # a compiler that was ended
         name = name or text[:-2].upper()
         raw += [head, text]
     return name, b"".join(raw)
@@ -235,7 +255,10 @@ def _reply(reader: IO[bytes]) -> bytes:
         return line
     if length > LARGEST:
         raise Refused("an answer of more than 1 GB")
-    return line + reader.read(length + 2)
+    text = reader.read(length + 2)
+    if len(text) < length + 2:
+        raise Refused("the server ended the connection")
+    return line + text
 
 
 def _speak_tcp(relay: Relay, client: socket.socket) -> None:
@@ -275,7 +298,12 @@ def _speak_http(relay: Relay, client: socket.socket) -> None:
 
         def _pass(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if 0 < length < LARGEST else b""
+            if not 0 <= length < LARGEST or "Transfer-Encoding" in self.headers:
+                self.close_connection = True  # what follows is a body that nobody reads
+                return self._answer(413, b"")
+            body = self.rfile.read(length)
+            if len(body) < length:
+                raise ConnectionResetError  # a compiler that was ended: half a file is none
             writes = self.command in ("PUT", "DELETE")
             if relay.given_up or not NAME.fullmatch(self.path) or (writes and relay.storage.read_only):
                 return self._answer(503 if relay.given_up else 403, b"")
@@ -318,8 +346,7 @@ def _ask(
 ) -> tuple[int, bytes]:
     """Ask the server over the kept connection, or over a new one where it has ended that meanwhile."""
     headers = {"Content-Type": "application/octet-stream"}
-    if storage.user or storage.password:
-        pair = b64encode(f"{storage.user}:{storage.password}".encode()).decode()
+    if pair := _basic(storage):
         headers["Authorization"] = f"Basic {pair}"
     full = f"/{storage.path}{path}" if storage.path else path
     reused = bool(kept)

@@ -27,6 +27,8 @@ AS_COMMITTED = "* -export-ignore -export-subst -text -eol -ident -filter -workin
 """Attributes that give a commit's files out byte by byte as they were committed."""
 ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 """No settings of the user or the machine: for what must give the same result everywhere."""
+STILL = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
+"""What is cached is asked alone: whatever a repository's own config says, nothing is fetched, no helper is run."""
 COUNTED = re.compile(r"\((\d+)/(\d+)\)")
 CLONE_TIME_LIMIT_S = 4 * 3600.0
 EXPORT_TIME_LIMIT_S = 1800.0
@@ -156,9 +158,9 @@ def _listener(run: Run, step: Step) -> Callable[[str], None]:
 
 
 def _git(repository: Path, *arguments: str) -> str:
-    """Ask the repository something without the user's own git settings; raises ProgramFailed."""
+    """Ask the repository something, without the user's git settings or any server; raises ProgramFailed."""
     argv = ["git", f"--git-dir={repository}", *arguments]
-    return process.capture(argv, extra_environment=ALONE, timeout_s=EXPORT_TIME_LIMIT_S)
+    return process.capture(argv, extra_environment=ALONE | STILL, timeout_s=EXPORT_TIME_LIMIT_S)
 
 
 def _said(error: process.ProgramFailed) -> str:

@@ -23,12 +23,15 @@ CARRIED = {
     f"sources/sha256/{DIGEST}": SOURCE,
     f"sources/sha256/{DIGEST}.url": b"https://example.org/x",
     f"sources/git/{COMMIT}.git/objects/pack/p.pack": b"pack",
+    f"sources/git/{COMMIT}.git/refs/heads/reef": COMMIT.encode(),
     "mounts/ccache/a/b/cdefR": b"result",
     "mounts/ccache/a/stats": b"7\n",
     "mounts/bazel-disk/cas/12/1234": b"blob",
 }
 LEFT = ("mounts/apt/gcc.deb", "mounts/ccache/tmp/x", f"sources/sha256/{DIGEST}.part", "mounts/ccache/lock/auto.lock",
-        "roots/trixie/rootfs/etc/passwd")  # fmt: skip
+        "roots/trixie/rootfs/etc/passwd", f"sources/git/{COMMIT}.git/config",
+        f"sources/git/{COMMIT}.git/hooks/post-checkout")  # fmt: skip
+MADE = {f"sources/git/{COMMIT}.git/config": caches.CONFIG.encode()}
 
 
 def fill(folder: Path, files: dict[str, bytes]) -> Workspace:
@@ -56,7 +59,7 @@ def packed(tmp_path: Path) -> Path:
 def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "two")
     done = caches.bring(other, packed, QUIET)
-    assert content(other) == CARRIED
+    assert content(other) == CARRIED | MADE
     assert (done.files, done.size, done.known) == (len(CARRIED), sum(map(len, CARRIED.values())), 0)
     assert (other.caches / "ccache/a/b/cdefR").stat().st_mtime == 1_000_000_000
     assert list(other.scratch.iterdir()) == []
@@ -68,16 +71,19 @@ def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> No
     other = fill(tmp_path / "two", mine)
     done = caches.bring(other, packed, QUIET)
     expected = CARRIED | mine
-    del expected[f"sources/git/{COMMIT}.git/objects/pack/p.pack"]  # a clone is whole or not there
+    del (
+        expected[f"sources/git/{COMMIT}.git/objects/pack/p.pack"],
+        expected[f"sources/git/{COMMIT}.git/refs/heads/reef"],
+    )  # a clone is whole or not there
     assert content(other) == expected
-    assert (done.files, done.known) == (4, 2)
+    assert (done.files, done.known) == (4, 3)
 
 
 def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
     space = fill(tmp_path, CARRIED | dict.fromkeys(LEFT, b"left"))
     found = {one.name: (one.files, one.size, one.carried) for one in caches.held(space)}
     assert found == {
-        "sources": (3, 35, True), "apt": (1, 4, False), "ccache": (2, 8, True), "bazel-disk": (1, 4, True),
+        "sources": (4, 75, True), "apt": (1, 4, False), "ccache": (2, 8, True), "bazel-disk": (1, 4, True),
     }  # fmt: skip
 
 
@@ -118,7 +124,7 @@ def member(name: str, text: bytes = b"evil", **fields: object) -> tuple[tarfile.
     return info, text
 
 
-END = member(caches.END, b'{"format": 1, "files": 1, "bytes": 4}')
+END = member(caches.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256": "0"}')
 
 
 @pytest.mark.parametrize(
@@ -134,8 +140,23 @@ END = member(caches.END, b'{"format": 1, "files": 1, "bytes": 4}')
         ([member("mounts/ccache/a"), member("mounts/ccache/a"), END], "damaged, or no file"),
         ([member(f"sources/sha256/{DIGEST}"), END], "damaged"),
         ([member("mounts/ccache/a"), member("mounts/ccache/b"), END], "damaged"),
-        ([member("mounts/ccache/a"), member(caches.END, b'{"format": 2}')], "another version"),
+        ([member("mounts/ccache/a"), member(caches.END, b'{"format": 1, "files": 1, "bytes": 4}')], "another version"),
         ([member("mounts/ccache/a")], "was cut"),
+        ([member("mounts/ccache/a"), END], "damaged"),
+        ([member("mounts/ccache/a"), END, member("mounts/ccache/b")], "no file of caches"),
+        *(
+            ([member(f"sources/git/{COMMIT}.git/{name}"), END], "no file of caches")
+            for name in (
+                "config",
+                "hooks/post-checkout",
+                "objects/info/alternates",
+                "objects/pack/pack-1.promisor",
+                "info/attributes",
+                "config.worktree",
+                "commondir",
+                "objects/info/http-alternates",
+            )
+        ),
     ],
 )
 def test_a_foreign_file_is_refused(tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]], told: str) -> None:
@@ -163,3 +184,30 @@ def test_a_failed_export_leaves_the_older_file(packed: Path, tmp_path: Path, mon
     with pytest.raises(ZeroDivisionError):
         caches.export(Workspace(tmp_path / "one"), packed, QUIET)
     assert packed.read_bytes() == before
+
+
+@pytest.mark.parametrize("lost", [1, 4, 40])
+def test_a_file_that_lacks_its_last_bytes_is_refused(packed: Path, tmp_path: Path, lost: int) -> None:
+    packed.write_bytes(packed.read_bytes()[:-lost])
+    refused(packed, tmp_path)
+
+
+def test_a_wrong_checksum_is_refused(packed: Path, tmp_path: Path) -> None:
+    data = bytearray(packed.read_bytes())
+    data[-1] ^= 1
+    packed.write_bytes(data)
+    refused(packed, tmp_path)
+
+
+def test_a_place_that_is_none_and_empty_caches_are_told(packed: Path, tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "one")
+    with pytest.raises(InputError, match="no such folder"):
+        caches.export(space, tmp_path / "none/caches", QUIET)
+    with pytest.raises(InputError, match="is a folder"):
+        caches.export(space, tmp_path, QUIET)
+    with pytest.raises(InputError, match="nothing to export"):
+        caches.export(Workspace(tmp_path / "empty"), tmp_path / "file", QUIET)
+    with pytest.raises(InputError, match="not a file: /"):
+        caches.bring(space, Path("/"), QUIET)
+    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "file").exists()

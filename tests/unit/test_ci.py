@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from builders.cli_ci import files
 from builders.errors import InputError
 from builders.log import Log
 from builders.project import Project
+from builders.state import Record, write_record
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
@@ -107,7 +109,7 @@ def lint(*words: str) -> None:
 @pytest.fixture
 def written(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
-    files(["arm64=lab pi: 4"], install=None, branch="trunk/1", check=False)
+    files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=False)
     return project.folder / "ci"
 
 
@@ -160,21 +162,21 @@ def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> Non
     own = project.folder / ".gitlab-ci.yml"
     own.write_text("mine: {script: [make]}\n")
     with pytest.raises(InputError, match="was not written by ci-files"):
-        files([], install="gitlab", branch="main", check=False)
+        files([], [], install="gitlab", branch="main", check=False)
     assert own.read_text().startswith("mine")
     own.unlink()
-    files([], install="gitlab", branch="main", check=False)
+    files([], [], install="gitlab", branch="main", check=False)
     assert own.read_text().startswith(ci.MARK)
     with pytest.raises(InputError, match="not up to date"):
-        files([], install=None, branch="trunk/1", check=True)
-    files(["arm64=lab pi: 4"], install=None, branch="trunk/1", check=True)
+        files([], [], install=None, branch="trunk/1", check=True)
+    files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=True)
 
 
 @pytest.mark.parametrize("branch", ["", "a b", "x: y", "$(id)", "-x"])
 def test_a_branch_that_is_none_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
     monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
     with pytest.raises(InputError, match="not the name of a branch"):
-        files([], install=None, branch=branch, check=False)
+        files([], [], install=None, branch=branch, check=False)
 
 
 def test_the_committed_examples_are_current_and_start_nothing() -> None:
@@ -184,3 +186,39 @@ def test_the_committed_examples_are_current_and_start_nothing() -> None:
         assert (CHECKOUT / service.example).read_text() == text, "run: ./inv ci-files"
         assert not (CHECKOUT / service.live).exists()
         assert not re.search("v4$", text, re.MULTILINE), "actions are pinned by commit"
+
+
+def test_what_this_machine_built_makes_no_difference_and_others_are_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = project.recipes["reef-native"].model_copy(update={"by_default": False})
+    project = replace(project, recipes={**project.recipes, "reef-native": quiet})
+    before = rows(project, "github")
+    assert {row[0] for row in before} == {"reef-caller"}
+    for one in project.wanted(["reef-native"], ["trixie/amd64"]):
+        folder = project.workspace.build(*one.key)
+        folder.mkdir(parents=True)
+        write_record(folder, Record(one.fingerprint, (), (), (), (0, 0), "chroot", ()))
+    assert rows(project, "github") == before
+    found = ci.jobs(project, ci.service("github"), {}, [], [], also=["reef-native"])
+    assert {job.recipe for job in found} == {"reef-caller", "reef-native"}
+    with pytest.raises(InputError, match="unknown recipe: 'reef-nativ'"):
+        ci.jobs(project, ci.service("github"), {}, [], [], also=["reef-nativ"])
+    with pytest.raises(InputError, match="no recipe serves these targets"):
+        ci.jobs(project, ci.service("github"), {}, [], ["bullseye/arm64"], also=["reef-native"])
+    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    files([], ["reef-native"], install=None, branch="main", check=False)
+    assert "./inv ci-matrix --also reef-native" in shells(project.folder / "ci/github-actions.yml")[0]
+    assert "reef-native" in (project.folder / "ci/gitlab-ci.yml").read_text()
+
+
+def test_a_pipeline_that_was_edited_is_kept(written: Path) -> None:
+    path = written / "github-actions.yml"
+    edited = path.read_text().replace("17 3 * * *", "0 1 * * *")
+    path.write_text(edited)
+    with pytest.raises(InputError, match="was edited since"):
+        files(["arm64=lab"], [], install=None, branch="main", check=False)
+    assert path.read_text() == edited
+    files(["arm64=lab"], [], install=None, branch="main", check=False, force=True)
+    assert "0 1 * * *" not in path.read_text()
+    files([], [], install=None, branch="other", check=False)  # as written: no --force

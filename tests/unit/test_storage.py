@@ -5,6 +5,7 @@ import io
 import re
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -238,3 +239,50 @@ def test_bytes_go_both_ways_and_to_one_place_alone(told: Told) -> None:
             assert relay.failures == 0
         thread.join(10)
     assert "found" not in str(told)
+
+
+def test_a_file_that_is_cut_by_its_compilers_end_is_not_stored(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builders.engines.storage.LARGEST", 1000)
+    with apache() as (port, files):
+        address = parse_storage(url("http", port, "/cache"))
+        for head in (b"Content-Length: 100", b"Content-Length: 1000", b"Transfer-Encoding: chunked"):
+            with script_side(address, told) as (relay, client):
+                client.sendall(b"PUT /abcR HTTP/1.1\r\n" + head + b"\r\n\r\n" + b"x" * 20)
+                client.shutdown(socket.SHUT_WR)
+                with client.makefile("rb") as answer:
+                    assert answer.read(12) == (b"" if head[-5:] == b": 100" else b"HTTP/1.1 413")
+                assert relay
+                assert (relay.stored, relay.failures) == (0, 0)
+        assert list(files.iterdir()) == []
+
+
+def test_a_command_that_is_cut_is_not_the_servers_failure(told: Told) -> None:
+    with redis() as (port, _), script_side(parse_storage(url("redis", port)), told) as (relay, client):
+        client.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+        assert relay
+        assert relay.failures == 0
+
+
+@pytest.mark.parametrize("scheme", ["redis", "http"])
+def test_a_server_that_repeats_the_password_is_not_repeated(told: Told, scheme: str) -> None:
+    def echo(server: socket.socket) -> None:
+        for _ in range(1 if scheme == "redis" else 2):
+            client, _ = server.accept()
+            with client:
+                client.sendall(b"-ERR unknown command, with args " + client.recv(4000).replace(b"\r\n", b" ") + b"\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=echo, args=(server,), daemon=True)
+        thread.start()
+        with script_side(parse_storage(url(scheme, server.getsockname()[1])), told) as (_, client):
+            if scheme == "http":
+                client.sendall(b"GET /abcR HTTP/1.1\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 502"
+        thread.join(10)
+    assert "the build" in str(told)
+    basic = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    assert not SECRET.search(str(told))
+    assert basic not in str(told)
+    assert USER not in str(told)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builders.errors import SourceError
+from builders.errors import ReefError, SourceError
 from builders.settings import Settings
 
 from .conftest import Bench, archive, pack_tar, sha256, write_recipe
@@ -138,3 +138,19 @@ def test_submodules_are_warned_of(bench: Bench, tmp_path: Path) -> None:
     source = git_source(tmp_path / "upstream", {"f": "x", ".gitmodules": '[submodule "s"]\n\tpath = s\n\turl = u\n'})
     bench.fetch(write_recipe(bench.folder, [source]))
     assert "has submodules, which stay empty" in bench.said.getvalue()
+
+
+def test_a_cached_repositorys_own_config_runs_nothing(bench: Bench, tmp_path: Path) -> None:
+    upstream = tmp_path / "upstream"
+    source = git_source(upstream, {"f": "x"})
+    git(upstream, "config", "uploadpack.allowFilter", "true")
+    place = cached(bench, source)
+    place.parent.mkdir(parents=True)
+    git(tmp_path, "clone", "--quiet", "--bare", "--filter=blob:none", f"file://{upstream}", str(place))
+    marker = tmp_path / "marker"
+    git(place, "config", "protocol.ext.allow", "always")
+    git(place, "config", "remote.origin.url", f"ext::touch {marker}")
+    (place / "reef-url").write_text("x")
+    with pytest.raises(ReefError):
+        bench.fetch(write_recipe(bench.folder, [source]))
+    assert not marker.exists()
