@@ -81,6 +81,9 @@ def snapshots(suite: str | None) -> None:
          _named(one.removed))
         for one in apt.snapshots(project.workspace.apt, suite)
     ]  # fmt: skip
+    if not rows:
+        project.log.note("nothing is published yet: run invoke publish-apt first")
+        return
     project.log.table("publications", ("suite", "publication", "", "debs", "size", "came", "went"), rows)
 
 
@@ -141,6 +144,9 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
          "" if one.days_left is None else f"{one.days_left:.0f}")
         for one in repository.list_keys(project)
     ]  # fmt: skip
+    if not rows:
+        project.log.note("there is no signing key yet: the first invoke publish-apt makes one")
+        return
     project.log.table("signing keys", ("fingerprint", "role", "made", "ends", "days left"), rows)
 
 

@@ -68,9 +68,11 @@ class Rsync(_Destination):
     """``user@host:/path``; the folder above must exist."""
     port: Annotated[int, pydantic.Field(ge=1, le=65535)] | None = None
     identity: str | None = None
-    """File of the private SSH key; by default what ssh itself would use (its configuration, the agent)."""
+    """File of the private SSH key; by default what ssh itself would use (its configuration, the agent).
+    Absolute, or relative to reef.yml."""
     known_hosts: str | None = None
-    """File of the host keys to accept, for CI machines; by default the user's own."""
+    """File of the host keys to accept, for CI machines; by default the user's own. Absolute, or relative to
+    reef.yml."""
     links: bool = True
     """As for a folder."""
 

@@ -12,9 +12,10 @@ from builders.apt import clients
 from builders.apt.index import Entry, ordered
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
-from builders.apt.upload import Uploaded
+from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
 from builders.debfile import read_deb
+from builders.destination import Folder
 from builders.errors import InputError, PublishError, ReefError, RootError
 from builders.products import DebFile, Publication
 from builders.project import Project
@@ -122,6 +123,7 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
     """
     folder, result = project.workspace.apt, []
     place = Repository(folder)
+    _require_some(place)
     with held(project), tempfile.TemporaryDirectory(prefix="reef-apt-") as plain:
         scratch = Path(plain)
         for name in [apt.known(place, suite)] if suite else place.suites():
@@ -137,6 +139,11 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
             clients.require_accepted(trials, seen, name, time.time())
             result.append(Truth(verified, tuple(trials), tuple(seen), tuple(untried)))
     return result
+
+
+def _require_some(place: Repository) -> None:
+    if not place.suites():
+        raise PublishError("nothing is published yet", f"in {place.path}", "run invoke publish-apt first")
 
 
 def _untried(release: str, error: RootError) -> RootError:
@@ -301,6 +308,10 @@ def upload(
         if name not in known:
             raise InputError(f"no destination {name!r} in reef.yml", nearest(name, known))
     done, failed = [], []
+    _require_some(Repository(project.workspace.apt))
+    for one in (known[name] for name in names or known):
+        if isinstance(one, Folder):
+            require_apart(one, project.workspace.apt, project.folder)
     with held(project):
         apt.recover(project.workspace.apt, state_folder(project))
         for name in dict.fromkeys(names or known):

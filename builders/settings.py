@@ -55,7 +55,7 @@ class Repository(Model):
 
     origin: str = "Reef"
     label: str = "Reef"
-    component: str = "main"
+    component: Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+-]*$")] = "main"
     url: str | None = None
     """Where boards reach it; stands in the ``.sources`` file. By default the folder itself."""
     contents: bool = True
@@ -175,7 +175,7 @@ class Settings(Model):
     """``auto`` is buildx where a Docker engine with buildx answers, else chroot."""
     artifacts: str = "artifacts"
     recipes: str = "recipes"
-    debian_mirror: str | None = None
+    debian_mirror: Annotated[str, pydantic.StringConstraints(pattern=r"^(https?://[^\s/]\S*|file:/\S+)$")] | None = None
     """The Debian mirror for roots and pool sources; by default the one that this machine's apt uses."""
     mirrors: dict[str, str] = {}
     """URL prefixes of sources and what stands in their place; the longest that fits is used."""
@@ -188,6 +188,13 @@ class Settings(Model):
     repository: Repository = Repository()
     signing: Signing = Signing()
     buildx: Buildx = Buildx()
+
+    @pydantic.field_validator("artifacts", "recipes")
+    @classmethod
+    def _a_folder(cls, value: str) -> str:
+        if not value.strip() or set(os.path.normpath(value)) == {"/"}:
+            raise ValueError(f"a folder's path is wanted, and not the root of all: {value!r}")
+        return value
 
     @pydantic.field_validator("targets")
     @classmethod

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -200,10 +201,21 @@ def disk_error(error: OSError, path: Path) -> DiskError:
         return DiskError(
             f"no permission to write {where}",
             str(error),
-            "make it yours (a run as root may have made it: sudo chown -R $USER artifacts), or choose another "
-            "folder with artifacts: in reef.yml",
+            _ownership(Path(os.fsdecode(where))),
         )
     return DiskError(f"cannot use {where}", str(error), "mend it, then run the same command again")
+
+
+def _ownership(where: Path) -> str:
+    """Return what to do about a path that may not be written: about the part of it that is there."""
+    there = next(one for one in (where, *where.parents) if one.exists() or one == one.parent)
+    if "artifacts" in where.parts:
+        folder = Path(*where.parts[: where.parts.index("artifacts") + 1])
+        return (
+            f"make it yours (a run as root may have made it: sudo chown -R $USER {shlex.quote(str(folder))}), or "
+            "choose another folder with artifacts: in reef.yml"
+        )
+    return f"make it yours (a run as root may have made it: sudo chown $USER {shlex.quote(str(there))})"
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

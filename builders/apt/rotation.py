@@ -4,16 +4,19 @@ In the overlap both keys sign every publication and the keyring holds both, so t
 one still updates, and gets the new one with the package reef-archive-keyring.
 """
 
+import re
 import time
 from dataclasses import dataclass
 
 from builders import process
 from builders.apt import keys
 from builders.apt.gnupg import Home, home_path, opened
-from builders.errors import PublishError
+from builders.errors import InputError, PublishError
 from builders.log import Log
 from builders.settings import Settings
 from builders.target import nearest
+
+FINGERPRINT = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,12 @@ def _facts(one: list[str], fingerprint: str, names: tuple[str, ...]) -> KeyFacts
 
 
 def extend(settings: Settings, days: int) -> None:
-    """Let the keys that sign end ``days`` days from now; raises PublishError where gpg does not do it."""
+    """Let the keys that sign end ``days`` days from now.
+
+    Raises InputError for too few days, PublishError where gpg does not do it.
+    """
     if days <= settings.signing.refuse_days:
-        raise PublishError(
+        raise InputError(
             f"{days} days are too few", f"publishing is refused {settings.signing.refuse_days} days before a key's end"
         )
     with opened(home_path(settings)) as home:
@@ -93,16 +99,19 @@ def rotate(settings: Settings, log: Log) -> str:
 def retire(settings: Settings, fingerprint: str) -> None:
     """End the overlap: ``fingerprint`` signs no more. Boards that never got the new keyring refuse what follows.
 
-    Raises PublishError for a key that is not an older one. Its secret half stays in the home.
+    Raises InputError for what is no fingerprint of an older key that signs, PublishError.
+    Its secret half stays in the home.
     """
     wanted = fingerprint.replace(" ", "").upper()
+    if not FINGERPRINT.fullmatch(wanted):
+        raise InputError(f"not a fingerprint: {fingerprint!r}", "40 hexadecimal digits, as invoke keys shows")
     if settings.signing.key:
         raise PublishError("reef.yml names the signing keys", fix="take the key out of signing.previous there")
     with opened(home_path(settings)) as home:
         names = _some(home, settings)
         if wanted not in names[1:]:
             older = names[1:]
-            raise PublishError(
+            raise InputError(
                 f"{wanted} is no older key that signs", f"signing: {', '.join(names)}",
                 nearest(wanted, older) if older else "there is none to retire",
             )  # fmt: skip

@@ -88,6 +88,8 @@ class NextSuite:
         """Tell whether readers would see anything but a new date, or need one: half of its validity is over."""
         if self.live is None:
             return True
+        if any("/Contents-" in path for path in self.live.release.files) != self.settings.repository.contents:
+            return True
         until = self.live.release.valid_until
         if until and self.date > (self.live.release.date + until) / 2:
             return True

@@ -24,6 +24,11 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ("targets: []\n", "targets: List should have at least 1 item"),
         ("jobs: 2\njobs: 3\n", "reef.yml:2: the key 'jobs' is there twice"),
         ("jobs: 0\n", "jobs: Input should be greater than or equal to 1"),
+        ("debian_mirror: notaurl\n", "debian_mirror: String should match pattern"),
+        ('repository: {component: "a b"}\n', "component: String should match pattern"),
+        ('artifacts: ""\n', "artifacts: "),
+        ("artifacts: /\n", "not the root of all"),
+        ("recipes: //\n", "not the root of all"),
         ("- a\n", "a mapping of keys to values is wanted"),
     ],
 )

@@ -1,5 +1,6 @@
 """Locks, scratch and whole writing, against real other processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from builders.errors import BusyError, DiskError
-from builders.workspace import Workspace, remove_tree, write_whole
+from builders.workspace import Workspace, disk_error, remove_tree, write_whole
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from builders.workspace import Workspace
+from builders.workspace import disk_error, Workspace
 with Workspace(Path(sys.argv[1])).{call}:
     print("held", flush=True)
     time.sleep(60)
@@ -114,3 +115,13 @@ def test_remove_tree_takes_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     remove_tree(tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_no_permission_names_the_path_that_is_meant(tmp_path: Path) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "ci" / "reef.yml"))
+    fix = disk_error(refused, tmp_path).fix
+    assert f"chown $USER {tmp_path}" in fix
+    assert "artifacts" not in fix
+    inside = tmp_path / "artifacts" / "apt" / "dists"
+    fix = disk_error(PermissionError(errno.EACCES, "Permission denied", str(inside)), inside).fix
+    assert f"chown -R $USER {tmp_path}/artifacts)" in fix

@@ -35,8 +35,15 @@ def require_public(place: Repository, url: str, sent: Sequence[File], name: str)
         def length(file: File) -> int:
             # As apt asks, and one byte of it: many stores answer HEAD by other rules than GET.
             with _asked(session, url, file.key, name, Range="bytes=0-0") as answer:
-                whole = answer.headers.get("Content-Range", answer.headers.get("Content-Length", ""))
-            return int(whole.rpartition("/")[2] or -1)
+                ranged = answer.status_code == requests.codes.partial_content
+                told = answer.headers.get("Content-Range" if ranged else "Content-Length", "").rpartition("/")[2]
+                if told.isdecimal():
+                    return int(told)
+                if not ranged:
+                    return _counted(answer, name)
+            # Not told (RFC 9110, 14.4: "bytes 0-0/*"), so it is read.
+            with _asked(session, url, file.key, name, stream=True) as answer:
+                return _counted(answer, name)
 
         wrong = [key for key, found in zip(wanted, pool.map(read, wanted), strict=True) if found != wanted[key]]
         wrong += [file.key for file, found in zip(debs, pool.map(length, debs), strict=True) if found != file.size]
@@ -44,16 +51,26 @@ def require_public(place: Repository, url: str, sent: Sequence[File], name: str)
         raise PublishError(f"{name}: {url} gives other bytes than were uploaded", "\n".join(wrong[:5]), FIX)
 
 
-def _asked(session: requests.Session, url: str, key: str, name: str, **headers: str) -> requests.Response:
+def _asked(
+    session: requests.Session, url: str, key: str, name: str, *, stream: bool = False, **headers: str
+) -> requests.Response:
     address = f"{url.rstrip('/')}/{quote(key)}"
     try:
         headers["Accept-Encoding"] = "identity"
-        answer = session.get(address, timeout=PATIENCE_S, headers=headers, stream=bool(headers.get("Range")))
+        answer = session.get(address, timeout=PATIENCE_S, headers=headers, stream=stream or "Range" in headers)
     except requests.RequestException as error:
         raise PublishError(f"{name}: boards cannot reach {address}", str(error), FIX) from error
     if not answer.ok:
         raise PublishError(f"{name}: boards cannot read {address}", f"HTTP status {answer.status_code}", FIX)
     return answer
+
+
+def _counted(answer: requests.Response, name: str) -> int:
+    """Return how many bytes an answer has; reads it all."""
+    try:
+        return sum(map(len, answer.iter_content(1 << 20)))
+    except requests.RequestException as error:
+        raise PublishError(f"{name}: boards cannot read {answer.url} to its end", str(error), FIX) from error
 
 
 def _sha256(content: bytes) -> str:

@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 from builders import process
 from builders.apt.upload.store import File, Held
 from builders.destination import Folder, Rsync
-from builders.errors import HostError, PublishError
+from builders.errors import HostError, InputError, PublishError
 from builders.log import Step
+from builders.workspace import told
 
 PARTIAL = ".rsync-partial"
 SILENCE_S = 120
@@ -45,6 +46,7 @@ REASONS = (
     ("Operation not permitted (1)", "the account may not write there", "make the folder the account's own"),
     ("rsync: command not found", "rsync is not installed there", "install it there"),
     ("rsync: not found", "rsync is not installed there", "install it there"),
+    ('] mkdir "', "the folder above it is not there", "make it there, or correct the destination in reef.yml"),
 )  # fmt: skip
 LATER = "what arrived stays; run invoke upload-apt again to go on"
 
@@ -59,6 +61,8 @@ class RsyncStore:
     """Folder, or ``user@host:folder``, with a slash at its end."""
     ssh: tuple[str, ...] = ()
     links: bool = True
+    local: Path | None = None
+    """The folder where it lies on this machine, to make where it is missing."""
 
     def listing(self) -> dict[str, Held]:
         """Return what lies there: for a file its time in seconds since 1970, for a link what it says."""
@@ -78,6 +82,9 @@ class RsyncStore:
     def put(self, files: Sequence[File], step: Step) -> None:
         """Bring files there; a snapshot's by hard links where the one before it holds the same."""
         done = 0
+        if self.local:
+            with told(self.local):  # rsync itself makes one level alone
+                self.local.mkdir(parents=True, exist_ok=True)
 
         def count(line: str) -> None:
             nonlocal done
@@ -155,7 +162,9 @@ class RsyncStore:
             if sign in error.detail:
                 return PublishError(f"{self.name}: {why}", error.completed.tail or error.detail, fix)
         if error.completed.returncode == FILE_IO:
-            return PublishError(f"{self.name}: the disk there is full or broken", error.completed.tail, ROOM)
+            words = [line for line in error.detail.splitlines() if line.startswith("rsync: ")]
+            why = words[0].removeprefix("rsync: ") if words else "the disk there is full or broken"
+            return PublishError(f"{self.name}: {why}", error.completed.tail, LATER if words else ROOM)
         return PublishError(f"{self.name}: the upload failed", error.completed.tail or error.detail, LATER)
 
 
@@ -190,20 +199,34 @@ def rsync_store(destination: Folder | Rsync, root: Path, base: Path) -> RsyncSto
                             f"sudo apt-get install {package}")  # fmt: skip
     name = f"{destination.name} ({destination.path if isinstance(destination, Folder) else destination.to})"
     if isinstance(destination, Folder):
-        path = Path(os.path.abspath(base / Path(destination.path).expanduser()))
-        return RsyncStore(root, name, f"{path}/", links=destination.links)
+        path = _below(base, destination.path)
+        return RsyncStore(root, name, f"{path}/", links=destination.links, local=path)
     host, _, folder = destination.to.rpartition(":") if "]:" in destination.to else destination.to.partition(":")
-    return RsyncStore(root, name, f"{host}:{folder.rstrip('/')}/", _ssh(destination), links=destination.links)
+    return RsyncStore(root, name, f"{host}:{folder.rstrip('/')}/", _ssh(destination, base), links=destination.links)
 
 
-def _ssh(destination: Rsync) -> tuple[str, ...]:
+def require_apart(destination: Folder, root: Path, base: Path) -> None:
+    """Raise InputError for a destination that is the published folder ``root``, lies in it or around it."""
+    path, ours = _below(base, destination.path).resolve(), root.resolve()
+    if path.is_relative_to(ours) or ours.is_relative_to(path):
+        raise InputError(f"{destination.name} would be uploaded over the repository itself",
+                         f"path: {destination.path}, repository: {ours}", "choose a folder beside it")  # fmt: skip
+
+
+def _below(base: Path, name: str) -> Path:
+    return Path(os.path.abspath(base / Path(name).expanduser()))
+
+
+def _ssh(destination: Rsync, base: Path) -> tuple[str, ...]:
     """Return the ssh command: it never asks, and gives up where nobody answers."""
     words = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15",
              "-o", "ServerAliveCountMax=4"]  # fmt: skip
     if destination.port:
         words += ["-p", str(destination.port)]
     if destination.identity:
-        words += ["-i", str(Path(destination.identity).expanduser()), "-o", "IdentitiesOnly=yes"]
+        words += ["-i", str(_below(base, destination.identity)), "-o", "IdentitiesOnly=yes"]
     if destination.known_hosts:
-        words += ["-o", f"UserKnownHostsFile={Path(destination.known_hosts).expanduser()}"]
+        # ssh takes several files here, apart by blanks, and replaces what follows a %.
+        path = str(_below(base, destination.known_hosts)).replace("%", "%%")
+        words += ["-o", f'UserKnownHostsFile="{path}"']
     return tuple(words)

@@ -9,7 +9,7 @@ import pytest
 from builders import repository
 from builders.apt import KEYRING, KEYRING_PACKAGE, keyring_package, rotation, signing_key, verify
 from builders.debfile import members, read_deb
-from builders.errors import PublishError
+from builders.errors import InputError, PublishError
 from builders.log import Log
 from builders.settings import Repository, Settings, Signing
 from builders.target import SUITES
@@ -64,7 +64,7 @@ def test_rotation_with_an_overlap(place: Publisher) -> None:
     assert newcomer.download(KEYRING_PACKAGE) == first.download(KEYRING_PACKAGE)
     with pytest.raises(PublishError, match="an older key is still signing"):
         repository.rotate_keys(project)
-    with pytest.raises(PublishError, match="no older key"):
+    with pytest.raises(InputError, match="no older key"):
         repository.retire_key(project, new.fingerprint)
     # Retired: who took the new keyring goes on, who did not is locked out.
     repository.retire_key(project, old)

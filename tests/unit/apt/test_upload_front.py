@@ -92,3 +92,20 @@ def test_one_that_fails_does_not_hold_up_the_others(project: Publisher) -> None:
 def test_wrong_words(project: Publisher, settings: str, words: list[str], told: str) -> None:
     (project.folder / "reef.yml").write_text(PLACES + settings)
     assert told in run(project, *words, status=3)
+
+
+@pytest.mark.parametrize("path", ["apt", "apt/there", "."])
+def test_the_repository_itself_is_no_destination(project: Publisher, path: str) -> None:
+    more = f"    - {{name: self, kind: folder, path: {path}}}\n"
+    (project.folder / "reef.yml").write_text(PLACES + SETTINGS + more)
+    before = facts_of(project.repository)
+    assert "self would be uploaded over the repository itself" in run(project, status=3)
+    assert facts_of(project.repository) == before
+    assert not (project.folder / "there").exists()
+
+
+def test_nothing_published_is_told(project: Publisher) -> None:
+    (project.folder / "apt").rename(project.folder / "old")
+    output = run(project, status=10)
+    assert "nothing is published yet" in output
+    assert "invoke publish-apt" in output

@@ -7,8 +7,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -338,3 +340,61 @@ def test_bytes_that_rot_are_found(publisher: Publisher, ssh: Ssh, there: Path) -
         with pytest.raises(PublishError, match="does not hold what was uploaded") as caught:
             send(publisher, remote(ssh, there))
     assert "pool/main/r/reef-demo/reef-demo_1.0-1_arm64.deb" in caught.value.detail
+
+
+def test_missing_folders_are_made(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.publish(publisher.deb())
+    send(publisher, Folder(name="disk", kind="folder", path="a/b/c"))
+    assert verify(publisher.folder / "a/b/c", "trixie").debs == 1
+
+
+def test_a_missing_folder_there_is_told(publisher: Publisher, ssh: Ssh, there: Path) -> None:
+    publisher.publish(publisher.deb())
+    with pytest.raises(PublishError, match="the folder above it is not there"):
+        send(publisher, remote(ssh, there / "a" / "b"))
+
+
+def test_files_of_ssh_are_beside_the_settings(publisher: Publisher, ssh: Ssh, there: Path) -> None:
+    """Also those whose names hold blanks and what ssh would replace."""
+    publisher.publish(publisher.deb())
+    (publisher.folder / "the keys").mkdir()
+    shutil.copy(ssh.identity, publisher.folder / "the keys" / "id")
+    shutil.copy(ssh.known_hosts, publisher.folder / "the keys" / "known %h")
+    send(publisher, remote(ssh, there, identity="the keys/id", known_hosts="the keys/known %h"))
+    assert verify(there, "trixie").debs == 1
+
+
+@pytest.mark.parametrize("ranged", [True, False])
+def test_a_length_that_is_not_told_is_counted(publisher: Publisher, there: Path, *, ranged: bool) -> None:
+    """Servers may leave the whole length of a range unknown, and may send without a length (RFC 9110)."""
+    publisher.publish(publisher.deb())
+    cut = 0
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = (there / unquote(self.path[1:])).read_bytes()
+            if self.path.startswith("/pool/"):
+                content = content[: len(content) - cut]
+            if ranged and "Range" in self.headers:
+                self.send_response(206)
+                self.send_header("Content-Range", "bytes 0-0/*")
+                content = content[:1]
+            else:
+                self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            send(publisher, Folder(name="disk", kind="folder", path=str(there), url=url))
+            cut = 1
+            publisher.publish(publisher.deb(version="2"), date=DATE + 60)
+            with pytest.raises(PublishError, match="gives other bytes"):
+                send(publisher, Folder(name="disk", kind="folder", path=str(there), url=url))
+        finally:
+            server.shutdown()

@@ -314,3 +314,36 @@ def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -
         repository.phase(project, "trixie", "reef-demo", 101)
     with pytest.raises(InputError, match="did you mean 'reef-demo'"):
         repository.phase(project, "trixie", "reef-dmo", 50)
+
+
+def test_contents_alone_make_a_publication(publisher: Publisher) -> None:
+    publisher.publish(publisher.deb())
+    for number, wish in enumerate((False, True), 1):
+        publisher.settings = Settings(repository=Repository(contents=wish))
+        assert publisher.publish(date=DATE + number).changed
+        assert bool(list(publisher.repository.glob("dists/trixie/main/Contents-*"))) == wish
+        publisher.verify()
+        assert not publisher.publish(date=DATE + number + 10).changed
+
+
+def test_an_empty_repository_is_told(
+    publisher: Publisher, home: Path, monkeypatch: pytest.MonkeyPatch, said: io.StringIO
+) -> None:
+    from builders import cli_repository
+
+    monkeypatch.setattr(cli_repository, "open_project", publisher.project)
+    with pytest.raises(PublishError, match="nothing is published yet"):
+        cli_repository.verify_apt(None, roots=False)
+    cli_repository.snapshots(None)
+    cli_repository.keys(extend=0, rotate=False, retire=None)
+    first, second = said.getvalue().splitlines()
+    assert "nothing is published yet" in first
+    assert "no signing key yet" in second
+
+
+def test_wrong_words_about_keys_are_input(publisher: Publisher) -> None:
+    for wrong in ("ABC", "A" * 40):
+        with pytest.raises(InputError, match=f"{wrong}.*"):
+            repository.retire_key(publisher.project(), wrong)
+    with pytest.raises(InputError, match="-3 days are too few"):
+        repository.extend_keys(publisher.project(), -3)
