@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -74,7 +75,6 @@ def test_the_record_tells_time_memory_and_digests(built: Place) -> None:
     assert min(step["peak_memory_bytes"] for step in steps.values()) > 10e6
     diary = (built.artifacts / "logs/steps.log").read_text()
     assert re.search(r"done: run reef-hello/trixie/arm64/build, \d+\.\d s, peak memory \d+\.\d MB\n", diary)
-    assert "done: sources of reef-hello, " in diary
     assert len(record["debs"]) == 5
     bom = json.loads((built.artifacts / BUILT / "reef-hello.cdx.json").read_text())
     names = {component["name"] for component in bom["components"]}
@@ -140,8 +140,10 @@ def test_a_build_that_is_not_reproducible_is_told_by_file(place: Place) -> None:
 
 
 def test_a_second_build_that_fails_leaves_its_log(place: Place) -> None:
-    place.run("build-arm")  # the compiler's cache holds something now
-    place.edit("  compile: |\n", "  compile: |\n    ls /cache/ccache | grep -q . || { echo no cache; exit 9; }\n")
+    marker = f"/cache/ccache/marker-{os.urandom(4).hex()}"
+    place.edit("  compile: |\n", f"  compile: |\n    touch {marker}\n")
+    place.run("build-arm")
+    place.edit(f"touch {marker}", f"rm {marker} || {{ echo no cache; exit 9; }}")  # fresh roots have fresh caches
     output = place.run("build-arm", "--verify", status=7)
     assert "the second build of reef-hello for trixie/arm64, in fresh roots, failed" in output
     [log] = re.findall(r"full log: (.*)", output)
