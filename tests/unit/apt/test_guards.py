@@ -8,7 +8,7 @@ import pytest
 from builders import apt, repository
 from builders.apt import rotation, signing_key
 from builders.debfile import read_deb
-from builders.errors import PublishError
+from builders.errors import InputError, PublishError
 from builders.log import Log
 from builders.settings import Keep, Repository, Settings
 
@@ -79,7 +79,7 @@ def test_what_is_too_much_goes_with_the_next_publication_of_anything(publisher: 
 
 
 def test_an_extension_that_ends_too_soon_is_refused(publisher: Publisher) -> None:
-    with pytest.raises(PublishError, match="10 days are too few"):
+    with pytest.raises(InputError, match="10 days are too few"):
         rotation.extend(Settings(), 10)
 
 

@@ -196,7 +196,7 @@ def test_refused_close_to_the_end(home: Path, log: Log) -> None:
         signing_key(with_key(fingerprint), log)
     assert "invoke keys --extend" in caught.value.fix
     assert signing_key(Settings(signing=Signing(key=fingerprint, refuse_days=5)), log).fingerprint == fingerprint
-    with pytest.raises(PublishError, match="too few"):
+    with pytest.raises(InputError, match="too few"):
         rotation.extend(with_key(fingerprint), 14)
     rotation.extend(with_key(fingerprint), 200)
     assert signing_key(with_key(fingerprint), log).expires is not None
