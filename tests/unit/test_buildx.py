@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock, create_autospec
 
 import pytest
 
@@ -409,3 +410,27 @@ def test_base_images_differ_by_mirror_and_tell_their_age(tmp_path: Path, capsys:
     assert name("http://a") == name("http://a") != name("http://b")
     assert name("http://a", "-x") == name("http://a") + "-x"
     assert "61 days old; invoke clean --what images --what roots" in " ".join(capsys.readouterr().out.split())
+
+
+def test_clean_spares_other_projects_and_roots_in_use() -> None:
+    import docker
+    from docker.errors import APIError
+    from requests import Response
+
+    client, gone = create_autospec(docker.DockerClient, instance=True), []
+    labels = {"mine": {"reef.workspace": "me"}, "theirs": {"reef.workspace": "you"}, "idle": {}, "used": {}}
+    client.images.list.return_value = [Mock(tags=[name], labels=of) for name, of in labels.items()]
+    client.containers.list.return_value = []
+
+    def remove(name: str, *, force: bool = False) -> None:
+        if name == "used" and not force:
+            refused = Response()
+            refused.status_code = 409
+            raise APIError("in use", response=refused)
+        gone.append(name)
+
+    client.images.remove = remove
+    place = endpoint.Endpoint("tcp://127.0.0.1:1")
+    assert daemon.Daemon(client, place, (26,), AMD64, 1, None).remove_ours("me") == ["idle", "mine"]
+    assert gone == ["mine", "idle"]
+    client.containers.list.assert_called_once_with(all=True, filters={"label": "reef.workspace=me"})
