@@ -15,6 +15,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
 from builders import apt, doctor, pipeline, process, state
+from builders.engines.buildx import endpoint as buildx_endpoint
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
@@ -91,9 +92,9 @@ def _time_over(over: TimeBoxOver) -> TimeError:
     )
 
 
-def open_project(log: Log | None = None) -> Project:
-    """Open the project in `FOLDER`."""
-    return Project.open(FOLDER, log or Log())
+def open_project(log: Log | None = None, *, without_recipes: bool = False) -> Project:
+    """Open the project in `FOLDER`; ``without_recipes`` for what works before there is one."""
+    return Project.open(FOLDER, log or Log(), without_recipes=without_recipes)
 
 
 def number(option: str, text: str) -> int:
@@ -218,16 +219,15 @@ def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
 
 def diagnose(*, fix: bool) -> None:
     """Show everything the host needs; raises HostError where something is missing."""
-    project = open_project()
+    project = open_project(without_recipes=True)
     needs = doctor.examine(project, mend=fix)
-    rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason, need.trouble, need.fix) for need in needs]
-    project.log.table("what this machine needs", ("state", "what", "reason", "trouble", "fix"), rows)
+    rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason) for need in needs]
+    project.log.table("what this machine needs", ("state", "what", "reason"), rows)
     missing = [need for need in needs if need.trouble]
     if missing:
         raise HostError(
             f"{len(missing)} of {len(needs)} needs are not met",
-            "\n".join(f"{need.name}: {need.trouble}" for need in missing),
-            "; ".join(dict.fromkeys(need.fix for need in missing)),
+            "\n".join(f"{need.name}: {need.trouble}\n  what to do: {need.fix}" for need in missing),
         )
 
 
@@ -280,7 +280,7 @@ def write_schema() -> None:
 
 def enter_shell(job: str | None) -> None:
     """Enter the kept root of a failed job."""
-    project = open_project()
+    project = open_project(without_recipes=True)
     images = buildx_kept.names(project.workspace)
     kept = sorted([*chroot_engine.kept(project.workspace), *images])
     if job is None and len(kept) == 1:
@@ -308,14 +308,18 @@ def pin(suite: list[str]) -> None:
 
 
 def builders(*, create: bool) -> None:
-    """Show where the buildx engine builds, making the builders that are missing if asked."""
-    project = open_project()
+    """Show where the buildx engine builds, making the builders that are missing if asked; raises HostError where a
+    place cannot build now."""
+    project = open_project(without_recipes=True)
     if create:
         for one in project.settings.buildx.nodes:
             if buildx_nodes.create(one):
                 project.log.note(f"created builder {buildx_nodes.PREFIX}{one.name} ({one.driver})")
-    rows = buildx_nodes.rows(project.settings, project.folder)
+    places = buildx_nodes.states(project.settings, project.folder)
+    rows = [(one.name, one.driver, one.where, one.native, one.state) for one in places]
     project.log.table("builders", ("name", "driver", "where", "runs natively", "state"), rows)
+    if troubles := [f"{one.name}: {one.trouble}" for one in places if one.trouble]:
+        raise HostError(f"{len(troubles)} of {len(places)} places cannot build", "\n".join(troubles))
 
 
 CLEANABLE = {
@@ -327,13 +331,13 @@ CLEANABLE = {
     "caches": "ccache and Debian packages",
     "logs": "logs",
     "builds": "built packages",
-    "images": "Reef's images and containers in Docker engines",
+    "images": "this project's images and containers in Docker engines, and roots there that nobody uses",
 }
 
 
 def clean(what: list[str]) -> None:
     """Remove parts of ``artifacts/`` and say how much that freed; the published repository is never touched."""
-    project = open_project()
+    project = open_project(without_recipes=True)
     for name in what:
         if name not in CLEANABLE:
             known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
@@ -343,8 +347,7 @@ def clean(what: list[str]) -> None:
         space.sweep()
         for name in what:
             if name == "images":
-                for image in buildx_nodes.remove_images(project.settings, project.folder):
-                    project.log.note(f"removed image {image}")
+                _clean_docker(project)
                 continue
             if name == "failed":
                 for job in buildx_kept.names(space):
@@ -353,6 +356,13 @@ def clean(what: list[str]) -> None:
             freed = _bytes_below(folder)
             remove_tree(folder)
             project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]} ({size(freed)})")
+
+
+def _clean_docker(project: Project) -> None:
+    for context in buildx_endpoint.remove_contexts():
+        project.log.note(f"removed docker context {context}")
+    for image in buildx_nodes.remove_images(project.settings, project.folder, project.workspace):
+        project.log.note(f"removed image {image}")
 
 
 def _bytes_below(folder: Path) -> int:

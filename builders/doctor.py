@@ -7,11 +7,14 @@ from pathlib import Path
 
 from builders import mirror, process
 from builders.arch import ARCHITECTURES
+from builders.destination import Rsync
 from builders.engines.chroot import binfmt, namespace
 from builders.errors import HostError
 from builders.project import Project
 
 HOST_PACKAGES = Path(__file__).with_name("host-packages.txt")
+SENDERS = {"rsync": "rsync", "ssh": "openssh-client"}
+"""Programs that upload by rsync, and their Debian packages."""
 WANTED_BYTES = 15 * 2**30
 """Free disk space that one TensorFlow Lite build with its roots and checks is comfortable with."""
 
@@ -36,6 +39,8 @@ def examine(project: Project, *, mend: bool = False) -> list[Need]:
     if not project.settings.debian_mirror:
         needs.append(_probe("Debian mirror", "roots and pool sources come from it", _mirror))
     needs.append(_space(project))
+    if any(isinstance(one, Rsync) for one in project.settings.repository.upload):
+        needs += [_program(name, package, "uploads by rsync") for name, package in SENDERS.items()]
     if project.engine_name() == "buildx":
         needs += _docker(project)
     return needs
@@ -46,6 +51,7 @@ def _docker(project: Project) -> Iterator[Need]:
     from builders.engines.buildx import client, daemon, nodes
 
     yield _probe("buildx", "builds in Docker", client.program)
+    yield _program("docker", "docker-cli (Debian 12: docker.io)", "enters the kept roots of failed jobs")
     for node in nodes.everywhere(project.settings, project.folder):
         if node.endpoint is None:
             continue
@@ -58,7 +64,7 @@ def _docker(project: Project) -> Iterator[Need]:
         short = free is not None and free < WANTED_BYTES
         trouble = f"{(free or 0) / 2**30:.1f} GB free, {WANTED_BYTES / 2**30:.0f} GB wanted" if short else ""
         yield Need(
-            f"Docker engine {node.name}", reason, trouble, "docker system prune, or a larger disk" if short else ""
+            f"Docker engine {node.name}", reason, trouble, "docker builder prune, or a larger disk" if short else ""
         )
 
 
@@ -85,6 +91,12 @@ def _probe(name: str, reason: str, check: Callable[[], object]) -> Need:
     except HostError as error:
         return Need(name, reason, error.what, error.fix)
     return Need(name, reason, "")
+
+
+def _program(name: str, package: str, reason: str) -> Need:
+    if process.find(name):
+        return Need(name, reason, "")
+    return Need(name, reason, "not installed", f"sudo apt-get install {package}")
 
 
 def _mirror() -> None:

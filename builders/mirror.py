@@ -1,6 +1,8 @@
 """The Debian mirror that this machine's own apt uses, and the settings its apt reaches it with."""
 
 import functools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builders import process
@@ -49,3 +51,12 @@ def apt_options() -> tuple[str, ...]:
         for line in lines
         if any(word in line.split(" ", 1)[0].lower() for word in wanted) and not line.endswith(' "";')
     )
+
+
+def open_and_secret(options: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part apt.conf lines into those that anybody may read and those that hold a password, as in a proxy's URL.
+
+    The second kind must stand neither in the words of a call, which all users of a machine see, nor in a root.
+    """
+    secret = [line for line in options if re.search(r"://[^/\s\"]*@", line)]
+    return [line for line in options if line not in secret], secret

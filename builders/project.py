@@ -1,5 +1,6 @@
 """One opened project: its settings, recipes and workspace, the machine, and the engine that runs its jobs."""
 
+import os
 import platform
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -37,15 +38,18 @@ class Project:
     log: Log
 
     @staticmethod
-    def open(folder: Path, log: Log) -> "Project":
-        """Read the project in ``folder``; raises InputError for what is wrong in its files."""
+    def open(folder: Path, log: Log, *, without_recipes: bool = False) -> "Project":
+        """Read the project in ``folder``; raises InputError for what is wrong in its files, and where it has no recipe
+        unless ``without_recipes``."""
         if not folder.is_dir():
             raise InputError(
                 f"no such folder: {folder}", "REEF_FOLDER names the project", "name a folder with a reef.yml"
             )
         settings = load_settings(folder)
-        recipes = load_recipes(folder / settings.recipes)
+        recipes = _recipes(folder / settings.recipes, without=without_recipes)
         for name, variant in settings.variants.items():
+            if not recipes:
+                break
             if name not in recipes:
                 raise InputError(f"reef.yml names a variant of an unknown recipe: {name!r}", nearest(name, recipes))
             recipes[name] = recipes[name].as_variant(variant)
@@ -209,6 +213,17 @@ class Project:
             return read_record(self.workspace.build(name, target.slug)) is not None
 
         return [name for name, recipe in self.recipes.items() if recipe.by_default or added(name)]
+
+
+def _recipes(folder: Path, *, without: bool) -> dict[str, Recipe]:
+    if without and not any(folder.glob("*/recipe.yml")):
+        return {}
+    try:
+        return load_recipes(folder)
+    except InputError as error:
+        if any(folder.glob("*/recipe.yml")) or not (named := os.environ.get("REEF_FOLDER")):
+            raise
+        raise InputError(error.what, f"REEF_FOLDER is set: the project is {named}", error.fix) from error
 
 
 def _possible(recipe: Recipe, way: StrategyName, machines: set[Architecture], target: Target) -> bool:

@@ -11,12 +11,13 @@ FROM ${BASE} AS root
 # The suite, and the mirror that everything comes from; without one, where the base image itself installs from.
 ARG SUITE=trixie
 ARG MIRROR=
-# Lines of apt.conf: how the mirror is reached (a proxy, ...).
+# Lines of apt.conf: how the mirror is reached (a proxy, ...). Those with a password in them: --secret id=reef-apt,src=FILE
 ARG APT_OPTIONS=
 # The CPU that results are for, by Debian's name, and what to install: NAME for this CPU, NAME:arm64 for the other.
 ARG HOST
 ARG PACKAGES=
 
 RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \
+    --mount=type=secret,id=reef-apt,target=/reef/apt-secret.conf \
     --mount=type=cache,id=reef-apt,target=/var/cache/apt/archives,sharing=locked \
     sh -eu /reef/make-root.sh

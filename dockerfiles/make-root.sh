@@ -2,6 +2,9 @@
 # PACKAGES (see the Dockerfiles). Whatever the base brought, the root then holds the essential packages, apt and what
 # was asked for with its dependencies, each in the version of SUITE: what mmdebstrap --variant=apt would have made.
 
+# Lines of apt.conf that hold a password: apt reads them from where they are mounted, and no image keeps them.
+[ ! -s /reef/apt-secret.conf ] || export APT_CONFIG=/reef/apt-secret.conf
+
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 # What images say about apt and dpkg (no documentation, another mirror) does not hold here.

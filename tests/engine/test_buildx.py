@@ -20,6 +20,7 @@ from builders.engines.buildx.nodes import here
 from builders.engines.chroot import roots
 from builders.errors import BuildError, HostError
 from builders.products import BuildJob, Limits, Root
+from builders.workspace import Workspace
 from tests.engine import dockers
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, kill
 from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
@@ -310,7 +311,7 @@ def test_a_node_that_cannot_be_reached_is_told(within: Within) -> None:
     (within.place.folder / "reef.yml").write_text(text.replace(f":{PORT}", ":9"))
     output = within.run(*BUILDX, status=5)
     assert "no Docker engine answers at tcp://127.0.0.1:9" in output
-    assert "no Docker engine answers at tcp://127.0.0.1:9" in within.run("builders")
+    assert "no Docker engine answers at tcp://127.0.0.1:9" in within.run("builders", status=5)
 
 
 def test_a_stranger_without_our_certificate_is_refused(within: Within, tmp_path: Path) -> None:
@@ -360,10 +361,11 @@ def test_no_engine_and_no_permission_are_told(place: Place, docker_engine: Docke
 
 def test_clean_removes_our_images_and_nothing_else(within: Within, far: Dockerd) -> None:
     client = far.client()
+    mine = {"reef.kind": "shell", "reef.workspace": daemon.owner(Workspace(within.place.folder / "artifacts"))}
     empty = bytes(1024)  # a tar archive without a file
     client.api.import_image_from_data(empty, repository="reef-root", tag="ours", changes=["LABEL reef.kind=root"])
     client.api.import_image_from_data(empty, repository="somebodys", tag="own")
-    client.containers.create("reef-root:ours", "true", network_mode="none", labels={"reef.kind": "shell"})
+    client.containers.create("reef-root:ours", "true", network_mode="none", labels=mine)
     other = client.containers.create("somebodys:own", "true", network_mode="none")
     assert "removed image reef-root:ours" in within.run("clean", "--what", "images")
     assert far.tags() == ["somebodys:own"]

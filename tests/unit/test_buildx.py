@@ -5,22 +5,27 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
 import threading
+import time
 from pathlib import Path
+from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders import process
+from builders import mirror, process
 from builders.arch import AMD64, ARM64, ARMHF
 from builders.engines.buildx import client, daemon, endpoint, faults, layout, nodes
-from builders.engines.buildx.client import BuildFailed
-from builders.engines.buildx.images import PINS, pins
+from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
 from builders.engines.buildx.progress import JobProgress, Progress
+from builders.engines.chroot import roots
 from builders.errors import DiskError, HostError, InputError
 from builders.log import Log
 from builders.products import BuildJob, CacheMount, Input, Limits, Root
 from builders.project import Project
 from builders.settings import BuildxNode, Settings
+from builders.workspace import Workspace
 
 ROOT = Root("trixie", AMD64, ARM64, ())
 
@@ -183,7 +188,10 @@ def test_nodes_that_cannot_be_reached_as_written_are_refused(tmp_path: Path) -> 
     settings = Settings.model_validate(
         {"buildx": {"nodes": [{"name": "x", "endpoint": "tcp://h:1", "certificates": "c"}]}}
     )
-    with pytest.raises(HostError, match="no certificates in"):
+    (tmp_path / "c").mkdir()
+    for name in ("ca.pem", "cert.pem"):
+        (tmp_path / "c" / name).write_text("x")
+    with pytest.raises(InputError, match=r"node x: no key\.pem in"):
         nodes.named(settings, tmp_path)
 
 
@@ -313,3 +321,116 @@ def test_pins_that_are_no_digests_are_refused(tmp_path: Path) -> None:
     (tmp_path / PINS).write_text("debian:trixie-slim: latest\n")
     with pytest.raises(InputError, match="does not hold digests"):
         pins(tmp_path)
+
+
+def test_contexts_of_ours_go_with_their_keys_and_no_others(alone: Path, tmp_path: Path) -> None:
+    for name in endpoint.TLS_FILES:
+        (tmp_path / name).write_text(name)
+    made = endpoint.as_context(endpoint.Endpoint("tcp://127.0.0.1:1", tls=tmp_path))
+    context(alone, "reef-like", "tcp://127.0.0.1:2")
+    assert endpoint.remove_contexts() == [made]
+    assert not list(alone.rglob("key.pem"))
+    assert endpoint.of_context("reef-like").host == "tcp://127.0.0.1:2"
+
+
+def test_every_place_has_a_row_though_none_answers_and_buildx_is_missing(tmp_path: Path) -> None:
+    written = [
+        {"name": "farm", "driver": "kubernetes"},
+        {"name": "far", "endpoint": "tcp://127.0.0.1:9"},
+        {"name": "lost", "endpoint": "gone"},
+    ]
+    found = nodes.states(Settings.model_validate({"buildx": {"nodes": written}}), tmp_path)
+    assert [one.name for one in found] == ["farm", "far", "lost"]
+    for one, told in zip(
+        found, ("buildx is not installed", "no Docker engine answers", "no docker context"), strict=True
+    ):
+        assert told in one.state
+        assert told in one.trouble
+
+
+SECRET = 'Acquire::http::Proxy "http://me:hush@proxy:3128";'
+
+
+def test_a_proxys_password_stands_in_no_words(alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin(alone, "v0.13.1")
+    program = alone / "cli-plugins" / "docker-buildx"
+    note = tmp_path / "note"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = version ] && { echo v0.13.1; exit; }\n'
+        f'echo "$@" >{note}\n'
+        "for word; do case $word in --secret=*) f=${word#*src=}; "
+        f'stat -c %a "$f" >>{note}; cat "$f" >>{note}.told;; esac; done\n'
+    )
+    monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}")
+    client._version.cache_clear()
+    monkeypatch.setattr(mirror, "apt_options", lambda: ('Acquire::Retries "3";', SECRET))
+    made = Images(Workspace(tmp_path / "a"), Settings(debian_mirror="http://m"), tmp_path, Log(quiet=True))
+    arguments = made._arguments(ROOT)
+    assert arguments["APT_OPTIONS"] == 'Acquire::Retries "3";'
+    call = Build(tmp_path / "D", tmp_path, AMD64, arguments=arguments, secrets=secrets())
+    client.build(call, builder="b", environment={}, progress=Progress(tmp_path / "log"))
+    words, mode = note.read_text().splitlines()
+    assert "hush" not in words
+    assert mode == "600"
+    assert SECRET in Path(f"{note}.told").read_text()
+    assert not Path(words.partition("src=")[2].split()[0]).exists()
+    for name in ("cross", "target"):
+        assert "type=secret,id=reef-apt," in (DOCKERFILES / f"{name}-root.Dockerfile").read_text()
+
+
+def test_a_chroots_apt_reads_a_password_from_a_file_that_goes(tmp_path: Path) -> None:
+    words = roots._secret_options([SECRET], tmp_path / "secret")
+    assert "hush" not in "".join(words)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    conf = tmp_path / "root" / "etc" / "apt" / "apt.conf.d"
+    conf.mkdir(parents=True)
+    for kind, left in (("--setup-hook=", [SECRET]), ("--customize-hook=", [])):
+        [hook] = [word.removeprefix(kind) for word in words if word.startswith(kind)]
+        subprocess.run(["sh", "-euc", hook, "sh", str(tmp_path / "root")], check=True)
+        assert [path.read_text().strip() for path in conf.iterdir()] == left
+    assert roots._secret_options([], tmp_path / "none") == []
+
+
+class Engine:
+    """As much of a Docker engine as loading a base image asks for."""
+
+    def has_image(self, _name: str) -> bool:
+        return True
+
+    def made_at(self, _name: str) -> float:
+        return time.time() - 61 * 86400
+
+
+def test_base_images_differ_by_mirror_and_tell_their_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def name(mirror: str, fresh: str = "") -> str:
+        settings = Settings(debian_mirror=mirror)
+        made = Images(Workspace(tmp_path), settings, tmp_path, Log(live=False), fresh)
+        return made._bootstrapped(ROOT, nodes.here(), Engine())  # type: ignore[arg-type]
+
+    assert name("http://a") == name("http://a") != name("http://b")
+    assert name("http://a", "-x") == name("http://a") + "-x"
+    assert "61 days old; invoke clean --what images --what roots" in " ".join(capsys.readouterr().out.split())
+
+
+def test_clean_spares_other_projects_and_roots_in_use() -> None:
+    import docker
+    from docker.errors import APIError
+    from requests import Response
+
+    client, gone = create_autospec(docker.DockerClient, instance=True), []
+    labels = {"mine": {"reef.workspace": "me"}, "theirs": {"reef.workspace": "you"}, "idle": {}, "used": {}}
+    client.images.list.return_value = [Mock(tags=[name], labels=of) for name, of in labels.items()]
+    client.containers.list.return_value = []
+
+    def remove(name: str, *, force: bool = False) -> None:
+        if name == "used" and not force:
+            refused = Response()
+            refused.status_code = 409
+            raise APIError("in use", response=refused)
+        gone.append(name)
+
+    client.images.remove = remove
+    place = endpoint.Endpoint("tcp://127.0.0.1:1")
+    assert daemon.Daemon(client, place, (26,), AMD64, 1, None).remove_ours("me") == ["idle", "mine"]
+    assert gone == ["mine", "idle"]
+    client.containers.list.assert_called_once_with(all=True, filters={"label": "reef.workspace=me"})

@@ -9,7 +9,8 @@ from builders import doctor
 from builders.arch import ARM64, ARMHF
 from builders.engines.chroot import binfmt
 from builders.errors import HostError
-from builders.log import size
+from builders.log import Log, size
+from builders.project import Project
 from builders.recipe import Recipe
 from builders.settings import Settings
 
@@ -76,3 +77,14 @@ def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch
 
 def test_sizes_are_for_people() -> None:
     assert [size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]
+
+
+def test_doctor_looks_for_what_uploads_by_rsync_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "reef.yml").write_text(
+        "engine: chroot\nrepository: {upload: [{name: web, kind: rsync, to: 'me@host:/srv'}]}\n"
+    )
+    project = Project.open(tmp_path, Log(quiet=True), without_recipes=True)
+    monkeypatch.setattr("builders.process.find", lambda name: None if name == "ssh" else f"/usr/bin/{name}")
+    needs = {need.name: need for need in doctor.examine(project)}
+    assert needs["ssh"].fix == "sudo apt-get install openssh-client"
+    assert needs["rsync"].trouble == ""

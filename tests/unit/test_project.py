@@ -148,3 +148,11 @@ def test_a_folder_takes_the_place_of_a_source_and_the_fingerprint_says_so(projec
 def test_a_source_that_cannot_be_given_is_told(project: Project, text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         project.with_sources([text])
+
+
+def test_a_folder_without_recipes_opens_for_what_needs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Project.open(tmp_path, Log(quiet=True), without_recipes=True).recipes == {}
+    monkeypatch.setenv("REEF_FOLDER", str(tmp_path))
+    with pytest.raises(InputError, match="no recipes in") as told:
+        Project.open(tmp_path, Log(quiet=True))
+    assert "REEF_FOLDER is set" in told.value.detail

@@ -2,14 +2,16 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
 from builders.engines.buildx import endpoint
-from builders.engines.buildx.daemon import LABEL
+from builders.engines.buildx.daemon import LABEL, OWNER
 from builders.engines.buildx.progress import Progress
 from builders.errors import HostError
 
@@ -20,7 +22,11 @@ INSTALL = "on Debian 13: sudo apt-get install docker-buildx; elsewhere Docker's 
 
 @dataclass(frozen=True)
 class Build:
-    """One call of ``buildx build``: ``output`` is a folder to fill with the result, ``tag`` an image to make of it."""
+    """One call of ``buildx build``: ``output`` is a folder to fill with the result, ``tag`` an image to make of it.
+
+    ``owner`` is the project whose image it is (`daemon.owner`), None for one that all share. ``secrets`` are texts by
+    name that instructions may mount: they stand neither in the words of the call nor in the image.
+    """
 
     dockerfile: Path
     context: Path
@@ -32,6 +38,8 @@ class Build:
     network: str | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False
+    owner: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 class BuildFailed(Exception):
@@ -81,6 +89,7 @@ def build(
     """Run one build on the buildx builder ``builder`` to its end; raises BuildFailed."""
     words = [program(), "build", f"--builder={builder}", "--progress=rawjson", f"--platform={call.platform.oci}"]
     words += [f"--file={call.dockerfile}", f"--label={LABEL}={call.kind}"]
+    words += [f"--label={OWNER}={call.owner}"] if call.owner else []
     words += [f"--{name}={value}" for name, value in (("target", call.target), ("network", call.network)) if value]
     words += ["--no-cache"] if call.no_cache else []
     words += ["--allow=network.host"] if call.network == "host" else []
@@ -90,15 +99,29 @@ def build(
     words += ["--output=" + _csv("type=local", f"dest={call.output}")] if call.output else []
     words += ["--output=type=cacheonly"] if not call.tag and not call.output else []
     try:
-        process.run(
-            [*words, str(call.context)],
-            # Attestations would make an index of what is one image; hosts see "reef" as their name as elsewhere.
-            extra_environment={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", **environment},
-            on_line=progress.take,
-            timeout_s=timeout_s,
-        )
+        with _secret_files(call.secrets) as secrets:
+            process.run(
+                [*words, *secrets, str(call.context)],
+                # Attestations would make an index of what is one image; hosts see "reef" as their name as elsewhere.
+                extra_environment={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", **environment},
+                on_line=progress.take,
+                timeout_s=timeout_s,
+            )
     except process.ProgramFailed as error:
         raise BuildFailed("\n".join(progress.errors) or error.what, "\n".join(progress.tail)) from error
+
+
+@contextmanager
+def _secret_files(secrets: Mapping[str, str]) -> Iterator[list[str]]:
+    """Give buildx's words for files with ``secrets``, which are there for as long as the call takes."""
+    with tempfile.TemporaryDirectory(prefix="reef-") as folder:  # nobody else's to look into
+        words = []
+        for name, text in secrets.items():
+            path = Path(folder) / name
+            path.touch(mode=0o600)
+            path.write_text(text)
+            words.append("--secret=" + _csv(f"id={name}", f"src={path}"))
+        yield words
 
 
 def call(words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:

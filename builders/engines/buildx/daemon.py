@@ -1,11 +1,14 @@
 """Docker engines through Docker's own SDK: reached, understood, and told what is wrong with them."""
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,7 @@ from builders import arch
 from builders.arch import Architecture
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, InputError
+from builders.workspace import Workspace
 
 if TYPE_CHECKING:  # Docker's SDK is slow to import, and a run with nothing to do asks no engine
     import docker
@@ -24,6 +28,8 @@ OWN_NETWORK = (23, 0)
 """The first engine whose own Dockerfile frontend (1.4) knows ``RUN --network`` (1.3)."""
 LABEL = "reef.kind"
 """The label on every image and container that Reef makes: what it is for."""
+OWNER = "reef.workspace"
+"""The label on those that only one project has a use for: which; roots and base images are everybody's."""
 ANSWER_S = 30.0
 
 
@@ -58,6 +64,13 @@ class Daemon:
                 return False
             return True
 
+    def made_at(self, name: str) -> float:
+        """Return when an image was made, in seconds since 1970."""
+        with talking(self.endpoint):
+            created = str(self.client.images.get(name).attrs["Created"])
+        # With nanoseconds, or without a fraction; whole seconds do.
+        return datetime.fromisoformat(created[:19] + "+00:00").timestamp()
+
     def remove_image(self, name: str) -> bool:
         """Remove an image and what runs from it; tell whether it was there."""
         from docker.errors import ImageNotFound
@@ -69,21 +82,39 @@ class Daemon:
                 return False
             return True
 
-    def ours(self) -> list[str]:
-        """Return the names of the images that Reef made."""
+    def remove_ours(self, owner: str) -> list[str]:
+        """Remove the containers and images of the project ``owner``, and those roots and base images that no container
+        uses; return the images' names. Nothing of other projects goes, nor what is not Reef's."""
         with talking(self.endpoint):
-            images = self.client.images.list(filters={"label": LABEL})
-        return sorted({name for image in images for name in image.tags or [str(image.id)]})
-
-    def remove_ours(self) -> list[str]:
-        """Remove every container and image with our label, nothing else; return the images' names."""
-        names = self.ours()
-        with talking(self.endpoint):
-            for container in self.client.containers.list(all=True, filters={"label": LABEL}):
+            for container in self.client.containers.list(all=True, filters={"label": f"{OWNER}={owner}"}):
                 container.remove(force=True)
-        for name in names:
-            self.remove_image(name)
-        return names
+            images = self.client.images.list(filters={"label": LABEL})
+        removed = []
+        for image in images:
+            if (of := image.labels.get(OWNER)) in (None, owner):
+                names = image.tags or [str(image.id)]
+                removed += [name for name in names if self._removed(name, used_too=of is not None)]
+        return sorted(removed)
+
+    def _removed(self, name: str, *, used_too: bool) -> bool:
+        """Remove an image; tell whether it went: unless ``used_too``, one that a container uses stays."""
+        from docker.errors import APIError
+
+        if used_too:
+            return self.remove_image(name)
+        with talking(self.endpoint):
+            try:
+                self.client.images.remove(name)
+            except APIError as error:
+                if error.status_code in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
+                    return False
+                raise
+            return True
+
+
+def owner(workspace: Workspace) -> str:
+    """Return the value of the label `OWNER` for what is made for ``workspace``."""
+    return hashlib.sha256(str(workspace.path.absolute()).encode()).hexdigest()[:12]
 
 
 def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:

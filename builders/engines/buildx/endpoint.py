@@ -17,10 +17,14 @@ from typing import Any
 
 from builders import process
 from builders.errors import HostError
-from builders.workspace import write_whole
+from builders.workspace import remove_tree, write_whole
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 PING_S = 2.0
+TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+"""What a folder with certificates holds."""
+MADE = "made by Reef"
+"""The description of the docker contexts that `as_context` writes."""
 PLUGINS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
@@ -82,7 +86,7 @@ def as_context(place: Endpoint) -> str:
     buildx on its own takes certificates from contexts only, not from ``DOCKER_CERT_PATH``."""
     if place.context or place.tls is None:
         return place.context or "default"
-    files = {name: (place.tls / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem")}
+    files = {name: (place.tls / name).read_bytes() for name in TLS_FILES}
     words = b"".join([place.host.encode(), *files.values()])
     name = f"reef-{hashlib.sha256(words).hexdigest()[:12]}"
     digest = hashlib.sha256(name.encode()).hexdigest()
@@ -93,9 +97,25 @@ def as_context(place: Endpoint) -> str:
         write_whole(tls / file, data)
         (tls / file).chmod(0o600)
     docker = {"Host": place.host, "SkipTLSVerify": False}
-    meta = {"Name": name, "Metadata": {"Description": "made by Reef"}, "Endpoints": {"docker": docker}}
+    meta = {"Name": name, "Metadata": {"Description": MADE}, "Endpoints": {"docker": docker}}
     write_whole(configuration() / "contexts" / "meta" / digest / "meta.json", json.dumps(meta))
     return name
+
+
+def remove_contexts() -> list[str]:
+    """Remove the docker contexts that `as_context` wrote, with their copies of keys; return their names.
+
+    A run that still wants one writes it anew.
+    """
+    removed = []
+    for meta in sorted((configuration() / "contexts" / "meta").glob("*/meta.json")):
+        document = _document(meta)
+        name = str(document.get("Name"))
+        if name.startswith("reef-") and document.get("Metadata", {}).get("Description") == MADE:
+            remove_tree(configuration() / "contexts" / "tls" / meta.parent.name)  # first: it is what must not stay
+            remove_tree(meta.parent)
+            removed.append(name)
+    return removed
 
 
 def _document(path: Path) -> dict[str, Any]:

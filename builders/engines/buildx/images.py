@@ -13,7 +13,7 @@ from builders import mirror, process
 from builders.arch import Architecture
 from builders.engines.buildx import client, faults
 from builders.engines.buildx.client import Build, BuildFailed
-from builders.engines.buildx.daemon import Daemon
+from builders.engines.buildx.daemon import Daemon, owner
 from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import namespace, roots
@@ -49,6 +49,7 @@ class Images:
         names = [f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}" for base in choices]
         for name in names:
             if daemon.has_image(name):
+                self._tell_age(name, daemon)
                 return name, ()
         with self.workspace.locked(
             f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}", say=self.log.note
@@ -125,33 +126,57 @@ class Images:
         arguments = {
             "SUITE": root.suite,
             "MIRROR": self._site(),
-            "APT_OPTIONS": "\n".join(mirror.apt_options() if _apt_here() else ()),
+            "APT_OPTIONS": "\n".join(_apt_options()[0]),
             "PACKAGES": " ".join(root.packages),
         }
         return arguments if root.host == root.build else arguments | {"HOST": root.host.debian}
 
     def _make(self, root: Root, node: Node, daemon: Daemon, name: str, base: str | None) -> None:
-        base = base or self._bootstrapped(root, node, daemon)
+        own_base = None if base else self._bootstrapped(root, node, daemon)
         network = self.settings.buildx.network
-        self._build(
+        try:
+            self._build(
             Build(
                 _dockerfile(root), DOCKERFILES, root.build, target="root", tag=name, kind="root",
-                network=network if network != "default" else None, arguments=self._arguments(root) | {"BASE": base},
-                no_cache=bool(self.fresh),
+                network=network if network != "default" else None,
+                arguments=self._arguments(root) | {"BASE": base or own_base or ""},
+                # There is no such image: what a builder still has of one was removed to be made anew.
+                no_cache=True, owner=self._owner(), secrets=secrets(),
             ),
             f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}"),
             f"roots/{name.partition(':')[2]}", node,
-        )  # fmt: skip
+          )  # fmt: skip
+        finally:
+            if own_base and self.fresh:
+                daemon.remove_image(own_base)
 
     def _bootstrapped(self, root: Root, node: Node, daemon: Daemon) -> str:
-        """Return the name of the base image that mmdebstrap made, loaded first where it is missing."""
-        name = f"reef-base:{root.suite}-{root.build}"
-        if not daemon.has_image(name):
+        """Return the name of the base image that mmdebstrap made, loaded first where it is missing.
+
+        Its name tells what it was made of and from which mirror. A fresh root has one of its own: an image that is
+        there already could have given both builds that are compared the same fault.
+        """
+        minimal = Root(root.suite, root.build, root.build, ())
+        made_of = [roots.manifest(minimal), self._site(), (DOCKERFILES / "base.Dockerfile").read_text()]
+        digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+        name = f"reef-base:{root.suite}-{root.build}-{digest}{self.fresh}"
+        if daemon.has_image(name):
+            self._tell_age(name, daemon)
+        else:
             with self.workspace.scratch_folder("base") as scratch:
                 self._tar(root.suite, root.build, scratch / "base.tar")
-                call = Build(DOCKERFILES / "base.Dockerfile", scratch, root.build, tag=name, kind="base")
+                call = Build(
+                    DOCKERFILES / "base.Dockerfile", scratch, root.build, tag=name, kind="base", owner=self._owner()
+                )
                 self._build(call, f"load base image {name}", f"roots/base-{root.suite}-{root.build}", node)
         return name
+
+    def _owner(self) -> str | None:
+        """Return whose the images are that are made: only a fresh root is one project's."""
+        return owner(self.workspace) if self.fresh else None
+
+    def _tell_age(self, name: str, daemon: Daemon) -> None:
+        roots.tell_age(f"the image {name}", daemon.made_at(name), "clean --what images --what roots", self.log)
 
     def _tar(self, suite: str, architecture: Architecture, tar: Path) -> None:
         """Pack a minimal root of the chroot engine's: made once, and for both engines the same."""
@@ -184,6 +209,16 @@ def pins(folder: Path) -> dict[str, str]:
     if not isinstance(found, dict) or not all(str(digest).startswith("sha256:") for digest in found.values()):
         raise InputError(f"{path} does not hold digests by image", fix="invoke pin writes it anew once it is gone")
     return {str(name): str(digest) for name, digest in found.items()}
+
+
+def secrets() -> dict[str, str]:
+    """Return what `Build.secrets` must give to a Dockerfile of a root: lines of apt.conf that hold a password."""
+    lines = _apt_options()[1]
+    return {"reef-apt": "\n".join([*lines, ""])} if lines else {}
+
+
+def _apt_options() -> tuple[list[str], list[str]]:
+    return mirror.open_and_secret(mirror.apt_options() if _apt_here() else ())
 
 
 def _dockerfile(root: Root) -> Path:

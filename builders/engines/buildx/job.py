@@ -6,10 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.engines.buildx import client, faults, kept, layout
+from builders.engines.buildx import client, daemon, faults, kept, layout
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.images import Images
+from builders.engines.buildx.images import secrets as apt_secrets
 from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.errors import BuildError, HostError, ReefError
@@ -50,6 +51,7 @@ class JobBuild:
         self._call = Build(
             scratch / "Dockerfile", scratch / "context", job.root.build,
             network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},
+            owner=daemon.owner(self._workspace),
         )  # fmt: skip
         self._root = ""
         self._making: tuple[StepRecord, ...] = ()
@@ -93,7 +95,8 @@ class JobBuild:
             self._destinations = layout.assemble(self._job, context)
         if not self._engine:
             self._root, arguments = self._images.stage(self._job.root, context)
-            self._call = replace(self._call, arguments={**self._call.arguments, **arguments})
+            arguments = {**self._call.arguments, **arguments}
+            self._call = replace(self._call, arguments=arguments, secrets=apt_secrets())
         self._log.note(f"{self._job.name}: on {self._node}" + (f" ({self._engine.machine})" if self._engine else ""))
 
     def _build_all(self, progress: JobProgress) -> None:

@@ -46,6 +46,7 @@ def shell(workspace: Workspace, job: str) -> int:
         raise RootError(f"the root of {job!r} was removed", document["image"], "build again, then enter its new root")
     words = ["docker", *(_options(place) if place else [])]
     words += ["run", "--rm", "--interactive", *(["--tty"] if process.on_terminal() else []), f"--label={LABEL}=shell"]
+    words += [f"--label={daemon.OWNER}={daemon.owner(workspace)}"]
     words += [f"--platform={document['platform']}", f"--workdir={document['workdir']}", document["image"], "/bin/bash"]
     return process.interactive(words)
 

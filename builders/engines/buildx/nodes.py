@@ -8,8 +8,9 @@ from builders import arch
 from builders.arch import Architecture
 from builders.engines.buildx import client, endpoint
 from builders.engines.buildx.endpoint import Endpoint
-from builders.errors import HostError
+from builders.errors import InputError, ReefError
 from builders.settings import BuildxNode, Settings
+from builders.workspace import Workspace
 
 PREFIX = "reef-"
 """Before a node's name in the name of the builder that Reef creates for it."""
@@ -57,10 +58,10 @@ def _node(one: BuildxNode, folder: Path) -> Node:
     if "://" not in one.endpoint:
         return Node(one.name, endpoint.of_context(one.endpoint), architectures)
     tls = (folder / one.certificates).absolute() if one.certificates else None
-    if tls and not (tls / "ca.pem").is_file():
-        raise HostError(
-            f"node {one.name}: no certificates in {tls}",
-            "wanted: ca.pem, cert.pem, key.pem",
+    if tls and (missing := [name for name in endpoint.TLS_FILES if not (tls / name).is_file()]):
+        raise InputError(
+            f"node {one.name}: no {', '.join(missing)} in {tls}",
+            f"wanted: {', '.join(endpoint.TLS_FILES)}",
             "mend buildx: in reef.yml",
         )
     return Node(one.name, Endpoint(one.endpoint, tls=tls), architectures)
@@ -77,11 +78,6 @@ def choose(nodes: list[Node], wanted: Architecture) -> Node:
     return next(
         (n for n in nodes if wanted in n.architectures), next((n for n in nodes if not n.architectures), nodes[0])
     )
-
-
-def natively(settings: Settings) -> set[Architecture]:
-    """Return the architectures that nodes in reef.yml run natively."""
-    return {arch.ARCHITECTURES[name] for one in settings.buildx.nodes for name in one.architectures}
 
 
 def creation(one: BuildxNode) -> list[str] | None:
@@ -109,34 +105,53 @@ def everywhere(settings: Settings, folder: Path) -> list[Node]:
     return named(settings, folder) or [here()]
 
 
-def remove_images(settings: Settings, folder: Path) -> list[str]:
-    """Remove what Reef made in the Docker engines that it uses, and nothing else; return the images' names."""
+def remove_images(settings: Settings, folder: Path, workspace: Workspace) -> list[str]:
+    """Remove what the project of ``workspace`` made in the Docker engines that it uses, and roots that nobody uses;
+    return the images' names."""
     from builders.engines.buildx import daemon
 
+    owner = daemon.owner(workspace)
     places = [node.endpoint for node in everywhere(settings, folder) if node.endpoint]
-    return [name for place in places for name in daemon.connect(place).remove_ours()]
+    return [name for place in places for name in daemon.connect(place).remove_ours(owner)]
 
 
-def rows(settings: Settings, folder: Path) -> list[tuple[str, str, str, str, str]]:
-    """Return a row for each node: name, driver, where it is, what it runs natively, and its state."""
-    drivers = {one.name: one for one in settings.buildx.nodes}
-    return [_row(node, drivers.get(node.name)) for node in everywhere(settings, folder)]
+@dataclass(frozen=True)
+class Place:
+    """A node as `states` found it: ``trouble`` is why it cannot build now, empty where nothing is known against it."""
+
+    name: str
+    driver: str
+    where: str
+    native: str
+    state: str
+    trouble: str = ""
 
 
-def _row(node: Node, one: BuildxNode | None) -> tuple[str, str, str, str, str]:
+def states(settings: Settings, folder: Path) -> list[Place]:
+    """Return the state of each node, of those too that cannot be reached."""
+    if settings.buildx.nodes:
+        return [_state(one.name, one, folder) for one in settings.buildx.nodes]
+    return [_state("here", None, folder)]
+
+
+def _state(name: str, one: BuildxNode | None, folder: Path) -> Place:
     from builders.engines.buildx import daemon
 
-    native = ", ".join(map(str, node.architectures)) or "its own CPU"
-    if node.endpoint is None:
-        made = node.builder in _known()
-        state = "created" if made else "not created: ./inv builders --create"
-        return node.name, one.driver if one else "", one.endpoint if one else "", native, state
+    driver = one.driver if one else "docker"
+    native = ", ".join(one.architectures if one else ()) or "its own CPU"
+    where = one.endpoint if one else ""
     try:
+        node = _node(one, folder) if one else here()
+        if node.endpoint is None:
+            made = node.builder in _known()
+            trouble = "" if made else "not created: ./inv builders --create"
+            return Place(name, driver, where, native, trouble or "created", trouble)
+        where = str(node.endpoint)
         engine = daemon.connect(node.endpoint)
-    except HostError as error:
-        return node.name, "docker", str(node.endpoint), native, error.what
+    except ReefError as error:
+        return Place(name, driver, where, native, error.what, f"{error.what}; {error.fix}")
     version = ".".join(map(str, engine.version))
-    return node.name, "docker", str(node.endpoint), native, f"Docker {version}, {engine.machine}, {engine.cores} cores"
+    return Place(name, driver, where, native, f"Docker {version}, {engine.machine}, {engine.cores} cores")
 
 
 def _known() -> list[str]:

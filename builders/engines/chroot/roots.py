@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -77,10 +78,14 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
 
 
 def _tell_age(root: Root, rootfs: Path, log: Log) -> None:
-    days = (time.time() - rootfs.with_name("manifest.yml").stat().st_mtime) / 86400
+    tell_age(f"the root {key(root)}", rootfs.with_name("manifest.yml").stat().st_mtime, "clean --what roots", log)
+
+
+def tell_age(name: str, made_at: float, remedy: str, log: Log) -> None:
+    """Warn of a root or image made (in seconds since 1970) so long ago that Debian has moved on since."""
+    days = (time.time() - made_at) / 86400
     if days > AGED_DAYS:
-        log.warn(f"the root {key(root)} is {days:.0f} days old; invoke clean --what roots lets the next run make it of "
-                 "today's Debian packages")  # fmt: skip
+        log.warn(f"{name} is {days:.0f} days old; invoke {remedy} lets the next run make it of today's Debian packages")
 
 
 def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
@@ -91,7 +96,7 @@ def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
 
 def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> StepRecord:
     site = settings.debian_mirror or mirror.host_mirror().url
-    options = mirror.apt_options()
+    options, secret = mirror.open_and_secret(mirror.apt_options())
     log_file = workspace.log_file(f"roots/{key(root)}")
     architectures: list[Architecture] = list(dict.fromkeys([root.build, root.host]))
     words = [
@@ -107,6 +112,7 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
         *_shared_archives(workspace),
+        *_secret_options(secret, folder.with_name("apt-secret.conf")),
         root.suite,
         str(folder),
         site,
@@ -143,6 +149,19 @@ def _shared_archives(workspace: Workspace) -> list[str]:
         "--skip=download/empty,essential/unlink",
         f"--setup-hook={link_in}",
         f"--customize-hook={link_out}",
+    ]
+
+
+def _secret_options(lines: Sequence[str], file: Path) -> list[str]:
+    """Return mmdebstrap's options that give apt ``lines`` from ``file``, which is written, for as long as it works."""
+    if not lines:
+        return []
+    file.touch(mode=0o600)
+    file.write_text("\n".join([*lines, ""]))
+    inside = '"$1/etc/apt/apt.conf.d/98reef-secret"'
+    return [
+        f"--setup-hook=install -m 600 {shlex.quote(str(file))} {inside}",
+        f"--customize-hook=rm {inside}",
     ]
 
 
