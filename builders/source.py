@@ -89,20 +89,23 @@ class Source(SourceKinds):
     """Tried in order where the first way cannot be had; each has a digest of its own."""
 
 
+def _compiles(value: str) -> str:
+    try:
+        re.compile(value, re.MULTILINE)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return value
+
+
+Pattern = Annotated[str, pydantic.AfterValidator(_compiles)]
+"""A regular expression for the lines of a file."""
+
+
 class Edit(Model):
     """A checked change to a source file: the regular expression must match exactly ``count`` times."""
 
     file: RelativePath
-    find: str
+    find: Pattern
     replace: str
     count: int = 1
     reason: str
-
-    @pydantic.field_validator("find")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value, re.MULTILINE)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value

@@ -10,6 +10,7 @@ import pydantic
 from builders.document import Model, load
 from builders.errors import InputError
 from builders.recipe import Recipe, RelativePath, SourceName
+from builders.source import Pattern
 
 FILE = "upstream.yml"
 Seen = Annotated[str, pydantic.StringConstraints(pattern=r"^(git:[0-9a-f]{40}|sha256:[0-9a-f]{64})$")]
@@ -25,18 +26,9 @@ class Text(Model):
     """A regular expression (matched line by line) that must be found in a file, ``count`` times where given."""
 
     file: RelativePath
-    find: str
+    find: Pattern
     count: int | None = None
     reason: str
-
-    @pydantic.field_validator("find")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value, re.MULTILINE)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value
 
 
 class Flag(Model):
