@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -89,3 +90,31 @@ def test_quiet_shows_warnings_only() -> None:
         log.note("said")
     log.warn("look [here]")
     assert output.getvalue() == "warning: look [here]\n"
+
+
+def test_steps_and_warnings_are_kept_with_time_and_memory(tmp_path: Path) -> None:
+    log, _ = plain(quiet=True)
+    diary = tmp_path / "logs" / "steps.log"
+    log.keep(diary)
+    with pytest.raises(ValueError, match="no"), log.step("outer"), log.step("sources of x"):
+        raise ValueError("no")
+    with log.step("well"):
+        log.warn("look")
+    told = [line.partition("] ")[2] for line in diary.read_text().splitlines()]
+    took = r"\d+\.\d s, peak memory \d+\.\d MB"
+    wanted = [
+        "begin: outer", "begin: sources of x", f"failed: sources of x, {took}", f"failed: outer, {took}",
+        "begin: well", "warning: look", f"done: well, {took}",
+    ]  # fmt: skip
+    assert all(re.fullmatch(one, line) for one, line in zip(wanted, told, strict=True)), told
+
+
+def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:
+    diary = tmp_path / "steps.log"
+    diary.write_bytes(b"x" * 5_000_001)
+    log, _ = plain(quiet=True)
+    log.keep(diary)
+    with log.step("outer"):
+        pass
+    assert (tmp_path / "steps.old.log").stat().st_size == 5_000_001
+    assert diary.read_text().count("\n") == 2

@@ -26,6 +26,8 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ("jobs: 0\n", "jobs: Input should be greater than or equal to 1"),
         ("debian_mirror: notaurl\n", "debian_mirror: String should match pattern"),
         ('repository: {component: "a b"}\n', "component: String should match pattern"),
+        ("repository: {component: ../x}\n", "component: String should match pattern"),
+        ("repository: {component: a/b}\n", "component: String should match pattern"),
         ('artifacts: ""\n', "artifacts: "),
         ("artifacts: /\n", "not the root of all"),
         ("recipes: //\n", "not the root of all"),

@@ -125,3 +125,14 @@ def test_no_permission_names_the_path_that_is_meant(tmp_path: Path) -> None:
     inside = tmp_path / "artifacts" / "apt" / "dists"
     fix = disk_error(PermissionError(errno.EACCES, "Permission denied", str(inside)), inside).fix
     assert f"chown -R $USER {tmp_path}/artifacts)" in fix
+
+
+def test_projects_that_share_a_cache_share_its_locks(tmp_path: Path) -> None:
+    one, other, cache = Workspace(tmp_path / "one"), Workspace(tmp_path / "other"), tmp_path / "cache"
+    said: list[str] = []
+    with one.locked("root", beside=cache):
+        with pytest.raises(BusyError), other.locked("root", wait_s=0.1, what="the root", say=said.append, beside=cache):
+            pass
+        assert said == ["waiting for another run of Reef, which holds the root"]
+        with other.locked("root", wait_s=0):  # its own, elsewhere
+            pass
