@@ -101,8 +101,8 @@ class Publisher:
         (result,) = promote(self.stage({suite: debs}, date), self.repository)
         return result
 
-    def project(self) -> Project:
-        """Return a project whose repository this is."""
+    def project(self, *, without_recipes: bool = True) -> Project:  # noqa: ARG002 - as `cli.open_project` takes it
+        """Return a project whose repository this is; it has no recipes either way."""
         space = Workspace(self.folder)
         return Project(self.folder, self.settings, {}, space, ARCHITECTURES["amd64"], self.log)
 

@@ -68,7 +68,7 @@ def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.Mo
     assert overlap.until is not None
     found = {one.keyring: one.accepted for one in trials(place) if one.seconds == 0}
     assert found == {TODAY: True, "download": True, overlap.keyring: True, first.keyring: False}
-    monkeypatch.setattr(cli_repository, "open_project", lambda: project)
+    monkeypatch.setattr(cli_repository, "open_project", lambda **_: project)
     cli_repository.verify_apt("trixie", roots=False)
     assert f"boards with the keyring of {first.keyring}: LOCKED OUT NOW" in said.getvalue()
     assert "boards with the keyring of today: locked out from" in said.getvalue()
