@@ -1,6 +1,7 @@
 """Bazel's driver, as far as it needs no Bazel: jobs, time left, what lines of output mean; and its rendered files."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import yaml
 
 from builders.arch import AMD64
 from builders.deb import bazel_driver as driver
-from builders.deb import debian_files
-from builders.deb.bazel import environment
+from builders.deb import debian_files, write
+from builders.deb.bazel import STATUS, environment
 from builders.deb.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
 from builders.errors import InputError
 from builders.recipe import Recipe, load_recipe
@@ -185,10 +186,18 @@ def test_flags_are_rendered_and_never_the_ones_that_kill_boards() -> None:
     assert "build --copt=-march=armv8-a" in lines
     assert "build:reef-cross --cpu=aarch64" in lines
     assert "build --embed_label=2.16.1" in lines
+    assert f"build --workspace_status_command=./debian/{STATUS}" in lines
     assert not [line for line in lines if "--config=release" in line or "mkl_aarch64" in line]
     own = debian_files(serving(toolchain="own"), TARGET, Settings())
     assert "reef/toolchain/BUILD" not in own
     assert "crosstool_top" not in own["reef/bazelrc"]
+
+
+def test_a_stamped_program_tells_the_commit_of_its_tree(tmp_path: Path) -> None:
+    for recipe, revision in ((serving(), "0e62613"), (serving().with_source("serving", tmp_path), "no_git")):
+        write(debian_files(recipe, TARGET, Settings()), tmp_path)
+        done = subprocess.run([tmp_path / "debian" / STATUS], capture_output=True, text=True, check=True)
+        assert done.stdout == f"BUILD_SCM_REVISION {revision}\n"
 
 
 def test_a_variant_changes_flags_and_version_and_unknown_ones_are_told() -> None:
