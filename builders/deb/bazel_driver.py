@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 EVENTS = Path("/build/bazel-events.json")
-FIRST_WITH_MIRRORS = 5
-"""Bazel 4 reads the same rules, but puts the scheme of what was asked for before every place of a mirror's."""
+FIRST_WITH_MIRRORS = (4, 2)
+"""Where a mirror was seen to keep its scheme; the first versions that knew rules put the other URL's in its place."""
 DOWNLOADER = Path("/build/bazel-downloader.cfg")
 SERVER_BYTES = 1_500_000_000
 """What Bazel's own server (Java) is left, beside the compilers."""
@@ -152,7 +152,7 @@ class Bazel:
 
     def mirrors(self) -> dict[str, str]:
         """Return the mirrors that this Bazel can be told of: of HTTP, in both places."""
-        if int(self.recipe["version"].split(".")[0]) < FIRST_WITH_MIRRORS:
+        if tuple(map(int, self.recipe["version"].split("."))) < FIRST_WITH_MIRRORS:
             return {}
         given: dict[str, str] = self.run["mirrors"]
         return {prefix: place for prefix, place in given.items() if HTTP.match(prefix) and HTTP.match(place)}
