@@ -3,6 +3,10 @@
 It stands alone, on the Python of the oldest root (3.9) and its standard library: it is copied into ``debian/reef``.
 What it knows comes from ``bazel.json`` beside it (the recipe's part) and the variable REEF_BAZEL (this run's part).
 A line that begins with ``reef:`` is for the user, ``[12/345]`` for the bar; everything else is for the log.
+
+Counts are those of Bazel's console. Its build event stream tells of each action that ended (if asked to tell of all),
+but of a total only by repeating those lines, and that when the next action ends: read from there, the bar would lag
+behind what Bazel has said already. What ran in all is read from the stream.
 """
 
 from __future__ import annotations

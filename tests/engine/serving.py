@@ -25,6 +25,12 @@ DEBIANS_BAZEL = "3.5.1"
 """The version of bullseye's bazel-bootstrap; the recipe's own, 6.5.0, comes from a host that CI does not reach."""
 NATIVE_BAZEL = "4.2.3"
 """That of bookworm's: the older one cannot be told of mirrors."""
+TELLS_ITS_VERSION = f"""#!/bin/sh
+case $1 in
+--version) echo "bazel {NATIVE_BAZEL}" ;; # which Debian built it without
+*) exec bazel "$@" ;;
+esac
+"""
 
 
 def packed(nonce: str = "") -> bytes:
@@ -106,7 +112,8 @@ def tree(folder: Path, url: str, nonce: str = "") -> Path:
 def rehearsed(place: Place, changes: Mapping[str, Any] | None = None, *, natively: bool = False) -> None:
     """Give ``place`` the recipe, with Debian's Bazel for the pinned one; ``changes`` go over its ``build.bazel``.
 
-    ``natively`` it is for amd64, which has other flags of the CPU, and in a bookworm root.
+    ``natively`` it is for amd64, which has other flags of the CPU, and in a bookworm root; Bazel is a program among the
+    sources, as the pinned one is.
     """
     folder = place.folder / "recipes" / "tensorflow-serving"
     shutil.rmtree(folder, ignore_errors=True)
@@ -118,7 +125,14 @@ def rehearsed(place: Place, changes: Mapping[str, Any] | None = None, *, nativel
     if natively:
         recipe["targets"] = {"suites": ["bookworm", "trixie"], "architectures": ["amd64"]}
         recipe["build"]["root"] = "bookworm"
-        recipe["build"]["bazel"] |= {"version": NATIVE_BAZEL, "variants": {"generic": ["--copt=-march=x86-64"]}}
+        recipe["sources"].append({"name": "bazel-amd64", "unpack": "reef-bazel", "local": {"path": "bazel"}})
+        (folder / "bazel").mkdir()
+        (folder / "bazel/amd64").write_text(TELLS_ITS_VERSION)
+        (folder / "bazel/amd64").chmod(0o755)
+        recipe["build"]["bazel"] |= {
+            "version": NATIVE_BAZEL, "programs": {"amd64": "reef-bazel/amd64"},
+            "variants": {"generic": ["--copt=-march=x86-64"]},
+        }  # fmt: skip
     (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))
 
 

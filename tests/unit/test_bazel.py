@@ -16,6 +16,7 @@ from builders.deb import bazel_driver as driver
 from builders.deb import debian_files, write
 from builders.deb.bazel import STATUS, environment
 from builders.deb.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
+from builders.deb.job import scripts
 from builders.errors import InputError
 from builders.recipe import Recipe, load_recipe
 from builders.settings import BazelServices, Settings, bazel_storage
@@ -408,3 +409,12 @@ def test_a_root_newer_than_a_suite_that_is_served_is_refused(tmp_path: Path) -> 
     (folder / "recipe.yml").write_text(text)
     with pytest.raises(InputError, match="newer than the suite bullseye"):
         load_recipe(folder)
+
+
+@pytest.mark.parametrize(("root", "knows"), [("bullseye", True), ("bookworm", False)])
+def test_no_lintian_is_asked_to_leave_out_a_tag_that_it_does_not_know(root: str, knows: bool) -> None:
+    recipe = serving()
+    older = recipe.model_copy(update={"build": recipe.build.model_copy(update={"root": root})})
+    script, _ = scripts(older, TARGET, "cross")
+    assert ("--suppress-tags bad-distribution-in-changes-file \\\n" in script) is not knows
+    assert ("-file,systemd-service-file-outside-lib \\\n" in script) is knows
