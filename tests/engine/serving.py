@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ class Upstream:
             def do_GET(self) -> None:
                 upstream.asked.append(self.path)
                 upstream.gate.wait(300)
-                super().do_GET()
+                with suppress(ConnectionError):  # of a reader that was ended meanwhile
+                    super().do_GET()
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -36,7 +36,8 @@ def test_where_sources_are_fetched(place: Place) -> None:
         recipe["sources"].append({"name": "slow", "unpack": "slow", "archive": archive})
         path.write_text(yaml.safe_dump(recipe))
         hosts.gate.clear()
-        assert "the time box is over during: fetch" in over(place, lambda: bool(hosts.asked))
+        output = over(place, lambda: bool(hosts.asked))
+        assert "the time box is over during: sources of reef-hello / download slow from 127.0.0.1" in output
         hosts.gate.set()
         assert "reef-hello" in place.run(*BOXED)
 
