@@ -209,12 +209,14 @@ def cache(_: Context, export: str | None = None, import_: str | None = None) -> 
     format_="github (the value of strategy.matrix) or gitlab (the value of parallel.matrix)",
     runner=RUNNER,
     also=ALSO,
+    every="take every recipe, also those that are not built by default, as nightly runs do",
 )
 def ci_matrix(
-    _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github"
+    _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github",
+    every: bool = False,
 ) -> None:  # fmt: skip
     """Print the builds as JSON, one CI job for each."""
-    cli_ci.matrix(recipe, target, runner, also, service=format_)
+    cli_ci.matrix(recipe, target, runner, also, service=format_, every=every)
 
 
 @task(

@@ -28,7 +28,7 @@ from builders.project import Project
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
-from builders.timebox import TimeBoxOver, time_box
+from builders.timebox import TimeBoxOver, parse_duration, time_box
 from builders.upstream import Upstream
 from builders.workspace import disk_error, remove_tree
 
@@ -121,6 +121,7 @@ def build_arm(
 
     ``within`` is the time box, as in ``5h``.
     """
+    seconds = parse_duration(within) if within is not None else None
     project = open_project().with_base(base).with_sources(source)
     name = project.engine_name(engine)  # an unknown name is told before a plan is
     wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
@@ -132,7 +133,7 @@ def build_arm(
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
         return
-    with time_box(within, project.log):
+    with time_box(seconds, project.log):
         built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
         _build_table(project, built)
         pipeline.require_passed([one.report for one in built])
