@@ -34,7 +34,7 @@ def fields_of(content: bytes) -> dict[str, str]:
     characters, a missing Package, Version, Architecture, Maintainer or Description (Debian Policy 5.3), or a
     field that only the archive may set.
     """
-    fields = _parsed(_text(content))
+    fields = parsed(content)
     for name in ("Package", "Version", "Architecture", "Maintainer", "Description"):
         if not fields.get(name):
             raise BadControl(f"no field {name}")
@@ -42,6 +42,11 @@ def fields_of(content: bytes) -> dict[str, str]:
     if taken:
         raise BadControl(f"the field {taken[0]} is the archive's to set")
     return fields
+
+
+def parsed(content: bytes) -> dict[str, str]:
+    """Return the fields of one stanza in their order; raises BadControl for what is no single well-formed one."""
+    return _parsed(_text(content))
 
 
 def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes:
@@ -55,7 +60,12 @@ def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes
     if newline:
         whole |= {"Description": summary, "Description-md5": description_md5(fields["Description"].encode()).decode()}
     names = sorted(whole, key=lambda name: (RANK.get(name, len(RANK)), name))
-    return "".join(f"{name}:{_value(whole[name])}\n" for name in names).encode()
+    return written((name, whole[name]) for name in names)
+
+
+def written(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return fields as the lines of one stanza."""
+    return "".join(f"{name}:{_value(value)}\n" for name, value in fields).encode()
 
 
 def description_md5(description: bytes) -> bytes:
