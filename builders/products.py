@@ -23,13 +23,15 @@ class FetchedSource:
 class SourceTree:
     """A recipe's sources, unpacked and edited under ``path``; read-only for everyone after.
 
-    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it.
+    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it. ``original`` is the
+    same tree without the edits, where the recipe keeps its source package.
     """
 
     recipe: str
     path: Path
     digest: str
     sources: tuple[FetchedSource, ...]
+    original: Path | None = None
 
 
 @dataclass(frozen=True)
