@@ -36,8 +36,8 @@ class Taken:
     """One .deb or .dsc given to this publication; ``copy`` is its private copy, None where it is published already.
 
     ``stamp`` is the original's identity on disk when it was read; ``entry`` is None where it was not read now, and
-    ``files`` is what it installs, packed, where it was. ``parts`` are those files of a source package that are not
-    published yet: path in the pool and private copy.
+    ``files`` is what it installs, packed, where it was. ``parts`` are the files of a source package that are to go
+    into the pool: path there and private copy.
     """
 
     source: str
@@ -153,7 +153,8 @@ def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
         other = firsts.get(item.entry.identity) or firsts.get(item.entry.filename)
         if other is None:
             firsts[item.entry.identity] = firsts[item.entry.filename] = item.entry
-            result.append(_with_new_parts(item, item.entry, parts) if item.parts else item)
+            _require_shared(item, item.entry, parts)
+            result.append(item)
         elif other.sha256 == item.entry.sha256:
             result.append(replace(item, held=held(other), entry=other, copy=None, parts=()))
         else:
@@ -161,10 +162,9 @@ def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
     return result
 
 
-def _with_new_parts(item: Taken, given: Entry, known: dict[str, tuple[str, Entry]]) -> Taken:
-    """Return a source package without the copies of parts that others have too, and note its own in ``known``."""
-    new = []
-    for (path, _, sha256), copy in zip(given.parts, item.parts, strict=True):
+def _require_shared(item: Taken, given: Entry, known: dict[str, tuple[str, Entry]]) -> None:
+    """Raise PublishError where a part of ``given`` is ``known`` with other bytes; else make its parts known, too."""
+    for path, _, sha256 in given.parts:
         first, other = known.setdefault(path, (sha256, given))
         if first != sha256:
             raise PublishError(
@@ -172,9 +172,6 @@ def _with_new_parts(item: Taken, given: Entry, known: dict[str, tuple[str, Entry
                 f"published sha256 {first} {path} ({other})\ngiven sha256     {sha256} {item.source}",
                 "its upstream sources changed: raise the recipe's version",
             )
-        if other is given:
-            new.append(copy)
-    return replace(item, parts=tuple(new))
 
 
 def _other_bytes(item: Taken, given: Entry, other: Entry) -> PublishError:

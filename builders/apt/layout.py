@@ -3,6 +3,7 @@
 ::
 
     pool/<component>/<prefix>/<source>/<package>_<version>_<architecture>.deb
+    pool/<component>/<prefix>/<source>/<source>_<version>.dsc, and beside it what it names
     snapshots/<suite>/<stamp>/dists/<suite>/    one publication: InRelease, Release, Release.gpg, indices, by-hash
     snapshots/<suite>/<stamp>/pool              link to the pool, so that a snapshot is an apt repository by itself
     dists/<suite>                               link to the live publication; one rename of it publishes

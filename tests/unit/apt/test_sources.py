@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from debian.deb822 import Deb822
 
-from builders import apt, repository
-from builders.apt import clients, promote, remove, rubbish
+from builders import repository
+from builders.apt import clients, promote, reader, remove, rubbish
+from builders.apt.index import parse_sources
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.debfile import members, sha256_of
@@ -22,6 +24,7 @@ from builders.settings import Keep, Repository, Settings
 
 from .support import DATE, AptClient, Publisher, facts_of, tree_of
 from .test_faults import killed, signed_once  # noqa: F401 - a fixture
+from .test_fuzz import NASTY
 
 POOL = "pool/main/r/reef-demo"
 ORIG = "reef-demo_1.0.orig.tar.gz"
@@ -278,6 +281,31 @@ def test_what_is_not_sound_is_refused(publisher: Publisher, kind: str) -> None:
     assert not Path("/tmp/escaped.tar.gz").exists()
 
 
+def test_hostile_dscs_never_lead_elsewhere(publisher: Publisher, tmp_path: Path) -> None:
+    """Whatever stands in a .dsc, it is refused, or all its files lie in one folder of the pool, as they were."""
+    source, chance = publisher.source(), random.Random(5)
+    sound, taken = source.read_text(), 0
+    for number in range(400):
+        words = sound.split(" ")
+        for _ in range(chance.randrange(1, 3)):
+            words[chance.randrange(len(words))] = chance.choice((*NASTY, *words))
+        text = " ".join(words)[: chance.choice((None, None, chance.randrange(len(sound))))]
+        source.write_bytes(text.encode(errors="surrogatepass"))
+        try:
+            found = reader.read(str(source), "", str(tmp_path / f"copy{number}"), "main")
+        except PublishError:
+            continue
+        taken += 1
+        folder = Path(found.filename).parent
+        assert folder.parts[:2] == ("pool", "main")
+        assert ".." not in folder.parts
+        assert {Path(path).parent for path, _, _ in found.parts} == {folder}
+        assert {Path(path).name for path, _, _ in found.parts} == {ORIG, files_of("1.0-1")[0]}
+        (entry,) = parse_sources(found.stanza, "Sources")
+        assert (entry.filename, entry.parts, entry.sha256) == (found.filename, found.parts, found.sha256)
+    assert taken > 20, "what is harmless is taken"
+
+
 def test_a_recorded_dsc_is_what_it_was(publisher: Publisher) -> None:
     record = given(publisher.source())
     listed(record.path, lambda text: text.replace("Maintainer: Reef", "Maintainer: Leaf"))
@@ -310,7 +338,7 @@ def test_an_index_that_is_not_whole_is_refused(before: str, after: str, publishe
     text = (publisher.repository / "dists/trixie/main/source/Sources").read_text()
     assert before in text
     with pytest.raises(PublishError, match=r"Sources: (broken entry|not a safe path)"):
-        list(apt.index.parse_sources(text.replace(before, after).encode(), "Sources"))
+        list(parse_sources(text.replace(before, after).encode(), "Sources"))
 
 
 def test_prune_keeps_a_shared_tarball(publisher: Publisher) -> None:
@@ -346,6 +374,7 @@ def test_promotion_takes_the_source_along(publisher: Publisher) -> None:
 
 def test_phases_and_rollbacks_leave_sources_alone(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(), publisher.source())
+    publisher.publish(publisher.source("reef-demo", "0.9-1"), publisher.source(version="1.0-9"), date=DATE + 1)
     before = stanzas(publisher)
     _, version = repository.phase(publisher.project(), "trixie", "reef-demo", 10)
     assert version == "1.0-1"
