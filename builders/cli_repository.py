@@ -215,7 +215,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
 
 def _pruned(going: Rubbish, *, plan: bool) -> str:
     verb = "would go" if plan else "removed"
-    return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} .debs, {size(going.size)}"
+    return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} files of packages, {size(going.size)}"
 
 
 def _tell(

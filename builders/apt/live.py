@@ -171,7 +171,7 @@ def _sound(path: Path, digest: Digest) -> bytes:
 
 
 def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
-    """Return the .debs that a suite's live publication names; none where nothing is published.
+    """Return the .debs and .dscs that a suite's live publication names; none where nothing is published.
 
     Raises PublishError where an index is not what its Release says.
     """

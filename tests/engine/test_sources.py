@@ -1,4 +1,4 @@
-"""The miniature's source package: built twice, published, fetched by apt, and built again by whoever fetched it."""
+"""The miniature's source package: one for all CPUs, published, fetched by apt, and built again by who fetched it."""
 
 import os
 import re
@@ -39,9 +39,8 @@ def built(place: Place) -> Place:
     return place
 
 
-def test_every_cpu_and_every_fresh_root_gives_equal_bytes(built: Place) -> None:
-    said = built.run("build-arm", *NATIVE, "--verify")
-    assert "5 .debs and the source package byte-identical" in said
+def test_every_cpu_gives_equal_bytes(built: Place) -> None:
+    """That fresh roots do is seen with `--verify` (test_build.py), another engine in test_buildx.py."""
     built.run("build-arm", "--target", "trixie/arm64")
     builds = built.artifacts / "builds/reef-hello"
     assert sources(builds / "trixie-amd64") == sources(builds / "trixie-arm64")
