@@ -1,6 +1,6 @@
 """The indices of a suite: what each holds, whole or as the edits that a change of packages makes to the one before."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -165,12 +165,13 @@ Index = Packages | Translation | Contents
 
 
 def indices(
-    components: Sequence[str], architectures: Sequence[str], *, contents: bool, sources: Container[str] = ()
+    components: Sequence[str], architectures: Sequence[str], *, contents: bool, sources: bool = False
 ) -> Iterator[Index]:
-    """Yield every index of a suite; ``sources`` are the components that keep source packages."""
+    """Yield every index of a suite; with ``sources`` one in each component, whichever of them hold any: who asks for
+    sources asks for those of all components that he named."""
     for component in components:
         yield Translation(component)
-        if component in sources:
+        if sources:
             yield Sources(component)
         for architecture in architectures:
             yield Packages(component, architecture)

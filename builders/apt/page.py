@@ -58,7 +58,7 @@ def _suite(
     groups = [list(some) for _, some in groupby(sorted(main, key=lambda e: e.package), key=lambda e: e.package)]
     newest = {one[0].package: _newest(one) for one in groups[:MOST_SHOWN]}
     news = changelogs.of([some[0] for some in newest.values()], repository)
-    lines = sources_text(settings, repository, suite.name, source=bool(suite.sources)).splitlines()
+    lines = sources_text(settings, repository, suite.name, source=suite.keeps_sources).splitlines()
     return {
         "name": suite.name,
         "day": day_of(suite.shown_date),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders.apt.catalog import Held
 from builders.apt.index import Entry, ordered
-from builders.apt.indices import Change, Index, Lists, Sources, files, indices
+from builders.apt.indices import Change, Index, Lists, files, indices
 from builders.apt.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING, link_target, stamp_of
 from builders.apt.live import Live
 from builders.apt.packer import Packer
@@ -103,14 +103,12 @@ class NextSuite:
     def indices(self) -> Iterator[Index]:
         """Yield every index of the suite."""
         contents = self.settings.repository.contents
-        return indices(self.components, self.architectures, contents=contents, sources=self.sources)
+        return indices(self.components, self.architectures, contents=contents, sources=self.keeps_sources)
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The components that keep source packages; one that did goes on, for machines that ask for its index."""
-        there = {entry.component for entry in self.come if entry.is_source}
-        files = self.live.release.files if self.live else ()
-        return tuple(name for name in self.components if name in there or Sources(name).path in files)
+    def keeps_sources(self) -> bool:
+        """Tell whether it has indices of source packages; one that had goes on, for machines that ask for them."""
+        return bool(self.live and self.live.keeps_sources) or any(entry.is_source for entry in self.come)
 
     def pieces(self, index: Index, packer: Packer, lists: Lists) -> list[Piece] | None:
         """Return the text of an index, of which only what changes is made anew; None where it stays as it is."""

@@ -78,6 +78,23 @@ def test_apt_fetches_and_dpkg_source_unpacks(publisher: Publisher, tmp_path: Pat
         assert (earlier.folder / "reef-demo_1.0-1.dsc").exists()
 
 
+def test_debug_symbols_beside_sources(publisher: Publisher, tmp_path: Path) -> None:
+    """Whoever adds a component is not warned of sources that it has not."""
+    symbols = publisher.deb("reef-demo-dbgsym", fields={"Auto-Built-Package": "debug-symbols"})
+    publisher.publish(publisher.deb(), symbols, publisher.source())
+    path = publisher.repository / "reef-trixie.sources"
+    board = AptClient(tmp_path / "board", path.read_text().replace(": main", ": main debug"), publisher.keyring)
+    board.update()
+    board.download("reef-demo-dbgsym")
+    assert (publisher.repository / "dists/trixie/debug/source/Sources").read_bytes() == b""
+
+
+def test_a_deb_that_calls_itself_a_source_is_refused(publisher: Publisher) -> None:
+    with pytest.raises(PublishError) as caught:
+        publisher.publish(publisher.deb(architecture="source"))
+    assert "the architecture source is for source packages" in caught.value.detail
+
+
 def test_apt_refuses_a_changed_part(publisher: Publisher, tmp_path: Path) -> None:
     publisher.publish(publisher.source())
     with serving(publisher.repository) as url:
