@@ -210,7 +210,7 @@ def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
     built = "no" if record is None else "yes" if record.fingerprint == one.fingerprint else "stale"
     published = apt.published(project.workspace.apt, one.target.suite.name)
     there = {deb.sha256 for deb in published}
-    live = record is not None and all(deb.sha256 in there for deb in record.debs)
+    live = record is not None and all(file.sha256 in there for file in record.published)
     names = {package.name for package in recipe.packages}
     older = any(deb.package in names and deb.architecture == one.target.architecture.debian for deb in published)
     shown = "yes" if live else "older" if older else "no"

@@ -172,7 +172,8 @@ def verify_apt(suite: str | None, *, roots: bool) -> None:
     now = int(time.time())
     for truth in truths:
         name, found = truth.verified.suite, truth.verified
-        project.log.note(f"{name}: {found.indices} indices and {found.debs} .debs rehashed, "
+        more = f" and {found.sources} source packages" if found.sources else ""
+        project.log.note(f"{name}: {found.indices} indices and {found.debs} .debs{more} rehashed, "
                          f"signed by {', '.join(found.fingerprints)}")  # fmt: skip
         rows = [
             (one.client, one.keyring, apt.day_of(now + one.seconds), "accepts" if one.accepted else "refuses")
@@ -214,7 +215,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
 
 def _pruned(going: Rubbish, *, plan: bool) -> str:
     verb = "would go" if plan else "removed"
-    return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} .debs, {size(going.size)}"
+    return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} files of packages, {size(going.size)}"
 
 
 def _tell(

@@ -1,4 +1,4 @@
-"""Reading .deb files: what they say of themselves, and the files inside."""
+"""Reading .deb and .dsc files: what they say of themselves, and the files inside."""
 
 import hashlib
 import tarfile
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from debian.arfile import ArError
+from debian.deb822 import Dsc
 from debian.debfile import DebError
 from debian.debfile import DebFile as DebianDebFile
 
 from builders.errors import PackageError
-from builders.products import DebFile
+from builders.products import SOURCE, DebFile, SourcePackage
 
 READ_ERRORS = (DebError, ArError, tarfile.TarError, EOFError, OSError, ValueError, KeyError)
 BLOCK = 1 << 20
@@ -49,6 +50,23 @@ def read_deb(path: Path) -> DebFile:
         path.stat().st_size,
         sha256_of(path),
     )
+
+
+def read_dsc(path: Path) -> SourcePackage:
+    """Return a source package's record, its digests taken from the bytes on disk; raises PackageError.
+
+    Whether they are what the .dsc says is for whoever publishes it to see.
+    """
+    try:
+        fields = Dsc(path.read_bytes())
+        name, version = str(fields["Source"]), str(fields["Version"])
+        parts = [path.parent / Path(str(line["name"])).name for line in fields["Files"]]
+        dsc, *others = (
+            DebFile(file, name, version, SOURCE, file.stat().st_size, sha256_of(file)) for file in (path, *parts)
+        )
+    except READ_ERRORS as error:
+        raise PackageError(f"not a readable source package: {path}", str(error), "build it again") from error
+    return SourcePackage(dsc, tuple(others))
 
 
 def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:

@@ -2,19 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 from builders import deb, sources
 from builders.arch import Architecture
 from builders.deb.job import build_root
 from builders.deb.job import scripts as job_scripts
+from builders.deb.source_package import built_from
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.state import Fingerprint, digest
 from builders.target import Target
-
-NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks")
-"""Parts of a recipe's folder that do not reach the build: the recipe itself stands in the document by its meaning."""
 
 
 def fingerprint(
@@ -46,19 +43,12 @@ def fingerprint(
             "packages": sorted(root.packages),
         },
         "debian": {path: _short(text.encode()) for path, text in deb.debian_files(recipe, target, settings).items()},
-        "files": _files(recipe.folder),
+        "files": {
+            str(path.relative_to(recipe.folder)): _short(path.read_bytes()) for path in built_from(recipe.folder)
+        },
         "script": {name: _short((text or "").encode()) for name, text in zip(("run", "fetch"), scripts, strict=True)},
         "against": {name: digest(document)[:16] for name, document in against.items()},
     }
-
-
-def _files(folder: Path) -> dict[str, str]:
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and name.parts[0] not in NOT_BUILT_FROM and "__pycache__" not in name.parts:
-            found[str(name)] = _short(path.read_bytes())
-    return found
 
 
 def _short(data: bytes) -> str:

@@ -19,13 +19,14 @@ from builders.products import (
     JobResult,
     Publication,
     Report,
+    SourcePackage,
     SourceTree,
     StepRecord,
     Storage,
     Verdict,
 )
 from builders.project import Project
-from builders.reproduce import compare
+from builders.reproduce import compare, compare_sources
 from builders.settings import bazel_storage, ccache_storage
 from builders.state import Record
 from builders.workspace import Workspace, remove_tree, told
@@ -114,14 +115,19 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
         )  # fmt: skip
         steps = (first, *result.steps)
         record = Record(
-            wanted.fingerprint, debs, tree.sources, steps, cache_hits(result.output), engine.name, result.root_packages
-        )
+            wanted.fingerprint, debs, tree.sources, steps, cache_hits(result.output), engine.name,
+            result.root_packages, _source(wanted, result),
+        )  # fmt: skip
         state.write_record(result.output, record)
         _replace(result.output, folder, scratch)
     finished = state.read_record(folder)
     if finished is None:
         raise BuildError(f"the build in {folder} changed while it was recorded", fix="run the same command again")
     return finished
+
+
+def _source(wanted: Wanted, result: JobResult) -> SourcePackage | None:
+    return deb.collect_source(result.output) if wanted.recipe.keep_source else None
 
 
 def _storage(project: Project, wanted: Wanted) -> Storage | None:
@@ -142,6 +148,8 @@ def _job(
 ) -> BuildJob:
     rendered = scratch / "rendered"
     deb.write(deb.debian_files(wanted.recipe, wanted.target, project.settings), rendered)
+    if wanted.recipe.keep_source:
+        deb.copy_recipe(wanted.recipe, rendered)
     packages = None
     if wanted.recipe.build.recipes:
         packages = scratch / "packages"
@@ -213,7 +221,10 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
                 raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
             tree = sources.fetch(one.recipe, project.workspace, project.settings, project.log, offline=offline)
             _verify_one(project, one, record, tree, engine)
-            project.log.note(f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs byte-identical")
+            more = " and the source package" if record.source else ""
+            project.log.note(
+                f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs{more} byte-identical"
+            )
 
 
 def _verify_one(project: Project, wanted: Wanted, record: Record, tree: SourceTree, engine: str | None) -> None:
@@ -224,6 +235,7 @@ def _verify_one(project: Project, wanted: Wanted, record: Record, tree: SourceTr
         try:
             result = _run_build(project, wanted, project.engine(engine, fresh), tree, scratch)
             differing = compare(record.debs, deb.collect(result.output))
+            differing += compare_sources(record.source, _source(wanted, result))
             moved = sorted(set(record.root_packages) ^ set(result.root_packages))
             if differing:
                 second.parent.mkdir(parents=True, exist_ok=True)
@@ -274,7 +286,7 @@ def publish(
         debs: dict[str, list[DebFile]] = {}
         checked: list[Checked] = []
         for one, record, _ in ready:
-            debs.setdefault(repository.suffixed(one.target.suite.name, suffix), []).extend(record.debs)
+            debs.setdefault(repository.suffixed(one.target.suite.name, suffix), []).extend(record.published)
 
         def check(staged: apt.Staged, scratch: Path) -> None:
             project.log.note(f"engine: {runner.name}")
@@ -318,7 +330,7 @@ def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Rec
         elif records[one.key].fingerprint != one.fingerprint:
             project.log.warn(f"publishing an older build of {one.recipe.name} for {one.target}: build-arm is due")
     for one, record in ready:
-        for file in record.debs:
+        for file in (*record.debs, *(record.source.files if record.source else ())):
             require_sound(file, one.recipe.name)
         if given := record.fingerprint.get("substituted"):
             project.log.warn(
@@ -331,7 +343,7 @@ def _ready(project: Project, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Rec
 
 
 def require_sound(file: DebFile, recipe: str) -> None:
-    """Raise CheckError where a .deb is no longer the bytes that were built."""
+    """Raise CheckError where a file of a package is no longer the bytes that were built."""
     found = sha256_of(file.path)
     if found != file.sha256:
         raise CheckError(

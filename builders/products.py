@@ -23,13 +23,15 @@ class FetchedSource:
 class SourceTree:
     """A recipe's sources, unpacked and edited under ``path``; read-only for everyone after.
 
-    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it.
+    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it. ``original`` is the
+    same tree without the edits, where the recipe keeps its source package.
     """
 
     recipe: str
     path: Path
     digest: str
     sources: tuple[FetchedSource, ...]
+    original: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,14 @@ class JobResult:
     root_packages: tuple[str, ...] = ()
 
 
+SOURCE = "source"
+"""The architecture of what belongs to a source package."""
+
+
 @dataclass(frozen=True)
 class DebFile:
-    """One binary package file; ``size`` in bytes, ``sha256`` in hex."""
+    """One file of a package: a .deb, or with the architecture SOURCE a .dsc or a file that it names; ``size`` in
+    bytes, ``sha256`` in hex."""
 
     path: Path
     package: str
@@ -150,6 +157,19 @@ class DebFile:
     architecture: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class SourcePackage:
+    """One Debian source package: its ``dsc``, and the ``parts`` that this names, which lie beside it."""
+
+    dsc: DebFile
+    parts: tuple[DebFile, ...]
+
+    @property
+    def files(self) -> tuple[DebFile, ...]:
+        """All files, the .dsc first."""
+        return (self.dsc, *self.parts)
 
 
 @dataclass(frozen=True)

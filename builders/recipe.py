@@ -203,6 +203,12 @@ class Recipe(Model):
     build: Build
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
     checks: list[Check] = []
+    keep_source: bool = False
+    """Whether a Debian source package is made too, and published for ``apt-get source``.
+
+    It is one for all CPUs, so that texts of the recipe cannot use ``{{ architecture }}`` and ``{{ triplet }}``, and
+    whole, so that the build fetches nothing. A change in the packaging then wants a new revision.
+    """
 
     _folder: Path = pydantic.PrivateAttr(default=Path())
     _variant: str = pydantic.PrivateAttr(default="")
@@ -224,6 +230,13 @@ class Recipe(Model):
             older = [name for name in self.targets.suites if SUITES[name].release < SUITES[self.build.root].release]
             if older:
                 raise ValueError(f"build.root {self.build.root} is newer than the suite {older[0]} to be served")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _whole_source(self) -> "Recipe":
+        fetching = "build.bazel" if self.build.bazel else "build.fetch" if self.build.fetch else ""
+        if self.keep_source and fetching:
+            raise ValueError(f"keep_source: {fetching} fetches what the source package would not hold; leave one out")
         return self
 
     @property
@@ -267,6 +280,10 @@ class Recipe(Model):
         other = self.model_copy(update={"sources": sources})
         other._substituted = (*self._substituted, name)
         return other
+
+    def unedited(self) -> "Recipe":
+        """Return the recipe without its edits, for upstream's own tree."""
+        return self.model_copy(update={"edits": [], "keep_source": False})
 
     @property
     def revision(self) -> int:

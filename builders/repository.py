@@ -17,7 +17,7 @@ from builders.apt.upload import upload as upload_to
 from builders.debfile import read_deb
 from builders.destination import Folder
 from builders.errors import InputError, PublishError, ReefError, RootError
-from builders.products import DebFile, Publication
+from builders.products import SOURCE, DebFile, Publication
 from builders.project import Project
 from builders.target import SUITES, nearest
 
@@ -180,9 +180,11 @@ def _with_keyring(
         live = read_live(place, suite, state_folder(project))
         moment = max(date, live.release.date + 1) if live else date
         there = instead.get(suite, live.entries_of({apt.KEYRING_PACKAGE}) if live else ())
+        source = bool(live and live.keeps_sources) or any(file.architecture == SOURCE for file in some)
         path = apt.keyring_deb(
-            project.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}"
-        )
+            project.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}",
+            source=source,
+        )  # fmt: skip
         if path:
             some.append(read_deb(path))
     return result
@@ -211,7 +213,8 @@ def promote(
 ) -> tuple[Publication, list[Entry]]:
     """Add to ``target`` what ``source`` holds and it does not, the same bytes; only ``packages`` where any are named.
 
-    Return the publication and what is new in it. Raises InputError for suites of two board releases, PublishError.
+    The source packages that they were built from come along where they are kept. Return the publication and what is
+    new in it. Raises InputError for suites of two board releases, PublishError.
     """
     if codename(source) != codename(target):
         raise InputError(f"{source} and {target} serve different board releases", "packages are built for one of them")
@@ -226,7 +229,10 @@ def promote(
         _require_known(packages, entries, source)
         present = {entry.filename for entry in live.entries} if live else set()
         names = set(packages) or {entry.package for entry in entries} - {apt.KEYRING_PACKAGE}  # each suite has its own
-        new = [entry for entry in entries if entry.filename not in present and entry.package in names]
+        binary = [entry for entry in entries if entry.package in names and not entry.is_source]
+        built_from = {entry.built_from for entry in binary}
+        wanted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
+        new = [entry for entry in wanted if entry.filename not in present]
         _require_debs(project, new)
         (publication,) = change(project, {target: [_deb(project, entry) for entry in new]})
     return publication, new
@@ -238,7 +244,7 @@ def _deb(project: Project, entry: Entry) -> DebFile:
 
 
 def _require_known(packages: Sequence[str], entries: Sequence[Entry], suite: str) -> None:
-    names = {entry.package for entry in entries}
+    names = {entry.package for entry in entries if not entry.is_source}
     for package in packages:
         if package not in names:
             raise InputError(f"{suite} holds no package {package!r}", nearest(package, names) if names else "")
@@ -264,7 +270,7 @@ def phase(project: Project, suite: str, package: str, percentage: int) -> tuple[
         live = read_live(place, apt.known(place, suite))
         entries = live.entries if live else ()
         _require_known([package], entries, suite)
-        newest = ordered(entry for entry in entries if entry.package == package)[-1].version
+        newest = ordered(e for e in entries if e.package == package and not e.is_source)[-1].version
         chosen = [
             entry.phased(percentage) if (entry.package, entry.version) == (package, newest) else entry
             for entry in entries

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.debfile import sha256_of
-from builders.products import DebFile, FetchedSource, StepRecord
+from builders.products import DebFile, FetchedSource, SourcePackage, StepRecord
 from builders.workspace import Workspace, write_whole
 
 FORMAT = 2
@@ -24,7 +24,8 @@ Fingerprint = Mapping[str, Any]
 class Record:
     """A finished build: its fingerprint, its .debs, and how it went (``ccache`` is hits, hits plus misses).
 
-    ``root_packages`` were installed in the root that it was built in (``name:architecture=version``)."""
+    ``root_packages`` were installed in the root that it was built in (``name:architecture=version``), ``source`` is
+    the source package where the recipe keeps it."""
 
     fingerprint: Fingerprint
     debs: tuple[DebFile, ...]
@@ -33,6 +34,12 @@ class Record:
     ccache: tuple[int, int]
     engine: str
     root_packages: tuple[str, ...]
+    source: SourcePackage | None = None
+
+    @property
+    def published(self) -> tuple[DebFile, ...]:
+        """What the repository is given: the .debs, and the .dsc, which leads it to the rest of the source package."""
+        return (*self.debs, *((self.source.dsc,) if self.source else ()))
 
     @property
     def seconds(self) -> float:
@@ -49,6 +56,10 @@ def write_record(folder: Path, record: Record) -> None:
     """Write a build's record; it is the last file of a build's folder, so its presence means a whole build."""
     document = asdict(record) | {"format": FORMAT}
     document["debs"] = [_deb_out(deb) for deb in record.debs]
+    # Absent where there is none: what was built before sources could be kept stays built.
+    del document["source"]
+    if record.source:
+        document["source"] = [_deb_out(file) for file in record.source.files]
     write_whole(folder / RECORD, json.dumps(document, indent=1) + "\n")
 
 
@@ -63,8 +74,10 @@ def read_record(folder: Path) -> Record | None:
         if document["format"] != FORMAT:
             return None
         debs = tuple(_deb_in(folder, one) for one in document["debs"])
-        unchanged = all(_unchanged(d, o["mtime_ns"]) for d, o in zip(debs, document["debs"], strict=True))
-        return _record(document, debs) if unchanged else None
+        source = tuple(_deb_in(folder, one) for one in document.get("source", ()))
+        written = (*document["debs"], *document.get("source", ()))
+        unchanged = all(_unchanged(d, o["mtime_ns"]) for d, o in zip((*debs, *source), written, strict=True))
+        return _record(document, debs, SourcePackage(source[0], source[1:]) if source else None) if unchanged else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # half-written, older than this format, or a .deb is gone: as if never built
 
@@ -75,7 +88,7 @@ def read_all(workspace: Workspace, keys: Sequence[tuple[str, str]]) -> dict[tupl
     return {key: record for key, record in found.items() if record}
 
 
-def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...]) -> Record:
+def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...], source: SourcePackage | None) -> Record:
     return Record(
         fingerprint=document["fingerprint"],
         debs=debs,
@@ -84,6 +97,7 @@ def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...]) -> Record:
         ccache=(document["ccache"][0], document["ccache"][1]),
         engine=document["engine"],
         root_packages=tuple(document["root_packages"]),
+        source=source,
     )
 
 

@@ -59,14 +59,14 @@ def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
     made: set[str] = set()
     with told(work.staging.path):
         for item in taken:
-            if item.copy:
-                target = f"{work.staging.path}/{item.held.filename}"
+            for filename, copy in item.arriving:
+                target = f"{work.staging.path}/{filename}"
                 folder = os.path.dirname(target)
                 if folder not in made:
                     make_folder(folder)
                     made.add(folder)
-                os.utime(item.copy, (date, date))  # retention counts from here
-                os.rename(item.copy, target)
+                os.utime(copy, (date, date))  # retention counts from here
+                os.rename(copy, target)
     if work.published.pool.is_dir():
         make_folder(work.staging.pool)
         _link_pool(work.published.pool, work.staging.pool)

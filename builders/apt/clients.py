@@ -25,7 +25,7 @@ from builders.apt.server import serving
 from builders.arch import Architecture
 from builders.debfile import members
 from builders.errors import HostError, PublishError
-from builders.products import BuildJob, Input, Limits, Root
+from builders.products import SOURCE, BuildJob, Input, Limits, Root
 
 TODAY = "today"
 """Name of the keyring that lies at the repository's root now."""
@@ -213,13 +213,15 @@ def _facts(
         "keyrings": [(name, str(path)) for name, path in rings],
         "offsets": offsets(outlooks(place.path, suite, keyring), time.time()),
         "downloads": [(cpu, _smallest(live.entries, cpu, component)) for cpu in live.release.architectures],
+        "sources": live.keeps_sources, "source": _smallest(live.entries, SOURCE, component),
     }  # fmt: skip
 
 
 def _smallest(entries: Iterable[Entry], architecture: str, component: str) -> str:
     """Return the package that costs least to download, with its version; nothing where there is none."""
-    fitting = [e for e in entries if e.component == component and e.architecture in (architecture, "all")]
-    best = min(fitting, key=lambda e: (e.size, e.filename), default=None)
+    fits = (architecture,) if architecture == SOURCE else (architecture, "all")
+    fitting = [e for e in entries if e.component == component and e.architecture in fits]
+    best = min(fitting, key=lambda e: (sum(size for _, size, _ in e.files), e.filename), default=None)
     return f"{best.package}={best.version}" if best else ""
 
 

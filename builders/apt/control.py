@@ -4,6 +4,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
+from builders.products import SOURCE
+
 # dpkg's own order for package indices (Dpkg::Control::FieldsCore, CTRL_INDEX_PKG); others follow by name.
 BEFORE = (
     "Package", "Package-Type", "Source", "Version", "Kernel-Version", "Built-For-Profiles", "Auto-Built-Package",
@@ -31,17 +33,24 @@ def fields_of(content: bytes) -> dict[str, str]:
     """Return the fields of a .deb's control file in their order, values with their continuation lines.
 
     Raises BadControl for a second stanza, a repeated or nameless field, bytes that are not UTF-8, control
-    characters, a missing Package, Version, Architecture, Maintainer or Description (Debian Policy 5.3), or a
-    field that only the archive may set.
+    characters, a missing Package, Version, Architecture, Maintainer or Description (Debian Policy 5.3), the
+    architecture of source packages, or a field that only the archive may set.
     """
-    fields = _parsed(_text(content))
+    fields = parsed(content)
     for name in ("Package", "Version", "Architecture", "Maintainer", "Description"):
         if not fields.get(name):
             raise BadControl(f"no field {name}")
+    if fields["Architecture"] == SOURCE:
+        raise BadControl(f"the architecture {SOURCE} is for source packages")
     taken = sorted(name for name in fields if name.lower() in RESERVED)
     if taken:
         raise BadControl(f"the field {taken[0]} is the archive's to set")
     return fields
+
+
+def parsed(content: bytes) -> dict[str, str]:
+    """Return the fields of one stanza in their order; raises BadControl for what is no single well-formed one."""
+    return _parsed(_text(content))
 
 
 def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes:
@@ -55,7 +64,12 @@ def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes
     if newline:
         whole |= {"Description": summary, "Description-md5": description_md5(fields["Description"].encode()).decode()}
     names = sorted(whole, key=lambda name: (RANK.get(name, len(RANK)), name))
-    return "".join(f"{name}:{_value(whole[name])}\n" for name in names).encode()
+    return written((name, whole[name]) for name in names)
+
+
+def written(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return fields as the lines of one stanza."""
+    return "".join(f"{name}:{_value(value)}\n" for name, value in fields).encode()
 
 
 def description_md5(description: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Packages files: one entry per .deb, read from a publication and written into the next one.
+"""Packages and Sources files: one entry per .deb or source package, read from a publication and written into the next.
 
 The published index is the repository's own record: nothing else is needed to add to it.
 """
@@ -12,19 +12,28 @@ from debian.debian_support import Version
 
 from builders.apt.control import PHASE, description_md5
 from builders.errors import PublishError
+from builders.products import SOURCE
 
+PACKAGES, SOURCES = "/Packages", "/Sources"
+"""How the paths of the two end."""
 WANTED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
 SECTION = re.compile(rb"^Section: (\S+)$", re.MULTILINE)
 PHASED = re.compile(rf"^{PHASE}: ([0-9]{{1,3}})\n".encode(), re.MULTILINE)
 TRANSLATED = re.compile(rb"^Description-md5: ([0-9a-f]{32})\nDescription-en: (.+(?:\n .*)*)$", re.MULTILINE)
+BUILT_FROM = re.compile(rb"^Source: (\S+)(?: \((\S+)\))?$", re.MULTILINE)
+LISTED = re.compile(rb"^Checksums-Sha256:\n((?: .*\n)+)", re.MULTILINE)
+LISTED_FILE = re.compile(r" ([0-9a-f]{64}) ([0-9]{1,15}) (\S+)")
 SAFE_FILENAME = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.deb")
+SAFE_SOURCE = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.(dsc|tar\.(gz|bz2|xz|lzma)(\.asc)?|diff\.gz)")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One .deb in the index: ``filename`` below the repository, ``size`` in bytes, ``stanza`` its text in Packages.
 
-    ``description`` is the whole description where the stanza holds only its first line.
+    ``description`` is the whole description where the stanza holds only its first line. A source package's
+    architecture is SOURCE, its file the .dsc, its text that in Sources; ``parts`` are the paths of the files that the
+    .dsc names, each with size and SHA-256. Versions may share a part: the upstream tarball.
     """
 
     package: str
@@ -35,6 +44,30 @@ class Entry:
     sha256: str
     stanza: bytes
     description: bytes = b""
+    parts: tuple[tuple[str, int, str], ...] = ()
+
+    @property
+    def is_source(self) -> bool:
+        """Tell whether it is a source package."""
+        return self.architecture == SOURCE
+
+    @property
+    def files(self) -> tuple[tuple[str, int, str], ...]:
+        """Every file below the repository that belongs to it: path, size and SHA-256."""
+        return ((self.filename, self.size, self.sha256), *self.parts)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of its files."""
+        return (self.filename, *(path for path, _, _ in self.parts))
+
+    @property
+    def built_from(self) -> tuple[str, str]:
+        """Name and version of the source package that a .deb was built from (Debian Policy 5.6.1)."""
+        match = BUILT_FROM.search(self.stanza)
+        if match is None:
+            return self.package, self.version
+        return match[1].decode(), match[2].decode() if match[2] else self.version
 
     @property
     def description_md5(self) -> bytes:
@@ -54,7 +87,9 @@ class Entry:
         return int(match[1]) if match else 100
 
     def phased(self, percentage: int) -> "Entry":
-        """Return the entry with another phase."""
+        """Return the entry with another phase; a source package, which no board upgrades to, has none."""
+        if self.is_source:
+            return self
         text = PHASED.sub(b"", self.stanza)
         if percentage < 100:
             text += f"{PHASE}: {percentage}\n".encode()
@@ -84,6 +119,25 @@ def parse(content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None
             yield _entry(text, where, descriptions or {})
 
 
+def names_files(path: str) -> bool:
+    """Tell whether an index names files of the pool."""
+    return path.endswith((PACKAGES, SOURCES))
+
+
+def parse_index(
+    path: str, content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None = None
+) -> Iterator[Entry]:
+    """Yield the entries of the Packages or Sources file called ``path``; raises PublishError as `parse` does."""
+    return parse_sources(content, where) if path.endswith(SOURCES) else parse(content, where, descriptions)
+
+
+def parse_sources(content: bytes, where: str) -> Iterator[Entry]:
+    """Yield the entries of a Sources file; raises PublishError naming ``where`` for one that is not whole."""
+    for text in content.split(b"\n\n"):
+        if text.strip():
+            yield _source(text, where)
+
+
 def parse_translation(content: bytes) -> dict[bytes, bytes]:
     """Return the descriptions of a Translation-en file by their digest; what is not whole is passed over."""
     return {match[1]: match[2] for match in TRANSLATED.finditer(content)}
@@ -109,10 +163,38 @@ def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> Entr
             descriptions.get(_digest(stanza), b"") if descriptions else b"",
         )  # fmt: skip
     except (KeyError, ValueError) as error:
-        raise PublishError(f"{where}: broken entry", f"{error}\n{text[:200].decode(errors='replace')}") from error
+        raise _broken(where, text, error) from error
     if not SAFE_FILENAME.fullmatch(filename):
         raise PublishError(f"{where}: not a safe path: {filename!r}")
     return entry
+
+
+def _source(text: bytes, where: str) -> Entry:
+    stanza = text.strip(b"\n") + b"\n"
+    try:
+        package, version, folder = (_field(stanza, name) for name in ("Package", "Version", "Directory"))
+        files = [(f"{folder}/{name}", size, sha256) for name, size, sha256 in _listed(stanza)]
+        ((path, size, sha256),) = (file for file in files if file[0].endswith(".dsc"))
+    except (KeyError, ValueError) as error:
+        raise _broken(where, text, error) from error
+    for name, _, _ in files:
+        if not SAFE_SOURCE.fullmatch(name):
+            raise PublishError(f"{where}: not a safe path: {name!r}")
+    parts = tuple(file for file in files if file[0] != path)
+    return Entry(package, version, SOURCE, path, size, sha256, stanza, parts=parts)
+
+
+def _listed(stanza: bytes) -> list[tuple[str, int, str]]:
+    field = LISTED.search(stanza)
+    lines = field[1].decode().splitlines() if field else []
+    found = [match for line in lines if (match := LISTED_FILE.fullmatch(line))]
+    if not found or len(found) < len(lines):
+        raise ValueError("Checksums-Sha256 is no list of files")
+    return [(match[3], int(match[2]), match[1]) for match in found]
+
+
+def _broken(where: str, text: bytes, error: Exception) -> PublishError:
+    return PublishError(f"{where}: broken entry", f"{error}\n{text[:200].decode(errors='replace')}")
 
 
 def _field(stanza: bytes, name: str) -> str:

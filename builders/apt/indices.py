@@ -7,6 +7,7 @@ from itertools import groupby
 from builders.apt.control import description_md5
 from builders.apt.index import Entry
 from builders.apt.pieces import Cut, Edit, Named
+from builders.products import SOURCE
 
 PACKAGES_A_PIECE = 256
 PATHS_A_PIECE = 8192
@@ -58,6 +59,22 @@ class Packages:
     def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
         """Return what ``change`` does to it, nothing where it stays as it is."""
         return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
+
+
+@dataclass(frozen=True)
+class Sources(Packages):
+    """The source packages of one component (Debian RepositoryFormat, Sources): what Packages is, of another kind."""
+
+    architecture: str = SOURCE
+
+    @property
+    def path(self) -> str:
+        """Where it lies below ``dists/<suite>``."""
+        return f"{self.component}/source/Sources"
+
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether ``entry`` stands in it."""
+        return entry.component == self.component and entry.is_source
 
 
 @dataclass(frozen=True)
@@ -147,10 +164,15 @@ class Contents:
 Index = Packages | Translation | Contents
 
 
-def indices(components: Sequence[str], architectures: Sequence[str], *, contents: bool) -> Iterator[Index]:
-    """Yield every index of a suite."""
+def indices(
+    components: Sequence[str], architectures: Sequence[str], *, contents: bool, sources: bool = False
+) -> Iterator[Index]:
+    """Yield every index of a suite; with ``sources`` one in each component, whichever of them hold any: who asks for
+    sources asks for those of all components that he named."""
     for component in components:
         yield Translation(component)
+        if sources:
+            yield Sources(component)
         for architecture in architectures:
             yield Packages(component, architecture)
             if contents:
@@ -163,7 +185,7 @@ def files(index: Index) -> list[str]:
 
 
 def stanzas(content: bytes) -> Named:
-    """Take the text of a Packages or Translation index apart: by package."""
+    """Take the text of a Packages, Sources or Translation index apart: by package."""
     for text in content.split(b"\n\n"):
         if text:
             yield text[9 : text.index(b"\n")], text + b"\n\n"

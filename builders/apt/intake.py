@@ -1,4 +1,4 @@
-"""Taking .debs in: each is copied, hashed and read once, by several processes where they are many.
+"""Taking .debs and source packages in: each is copied, hashed and read once, by several processes where they are many.
 
 They are copied, never hard-linked: dpkg-deb writes over a file of the same name in place, which would reach through
 a link into the published pool.
@@ -33,10 +33,11 @@ Wish = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One .deb given to this publication; ``copy`` is its private copy, None where it is published already.
+    """One .deb or .dsc given to this publication; ``copy`` is its private copy, None where it is published already.
 
     ``stamp`` is the original's identity on disk when it was read; ``entry`` is None where it was not read now, and
-    ``files`` is what it installs, packed, where it was.
+    ``files`` is what it installs, packed, where it was. ``parts`` are the files of a source package that are to go
+    into the pool: path there and private copy.
     """
 
     source: str
@@ -45,6 +46,12 @@ class Taken:
     entry: Entry | None = None
     copy: str | None = None
     files: bytes | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def arriving(self) -> tuple[tuple[str, str], ...]:
+        """What is to go into the pool: path there and private copy."""
+        return ((self.held.filename, self.copy), *self.parts) if self.copy else self.parts
 
 
 def unchanged(
@@ -119,9 +126,10 @@ def _in_process(wishes: Sequence[Wish], job: Path) -> Path:
 
 
 def _taken(wish: Wish, reading: Reading) -> Taken:
-    stamp, package, version, architecture, filename, size, sha256, stanza, description, files = reading
-    entry = Entry(package, version, architecture, filename, size, sha256, stanza, description)
-    return Taken(wish[0], stamp, held(entry), entry, wish[2], files)
+    stamp, package, version, architecture, filename, size, sha256, stanza, description, files, parts = reading
+    entry = Entry(package, version, architecture, filename, size, sha256, stanza, description, parts)
+    copies = tuple((path, reader.part_copy(wish[2], number)) for number, (path, _, _) in enumerate(parts))
+    return Taken(wish[0], stamp, held(entry), entry, wish[2], files, copies)
 
 
 def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
@@ -131,9 +139,12 @@ def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
     and architecture, or one pool path, would have two contents.
     """
     firsts: dict[tuple[str, str, str] | str, Entry] = {}
+    parts: dict[str, tuple[str, Entry]] = {}
     for entry in published:
         firsts.setdefault(entry.identity, entry)
         firsts.setdefault(entry.filename, entry)
+        for path, _, sha256 in entry.parts:
+            parts.setdefault(path, (sha256, entry))
     result = []
     for item in taken:
         if item.entry is None:
@@ -142,12 +153,25 @@ def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
         other = firsts.get(item.entry.identity) or firsts.get(item.entry.filename)
         if other is None:
             firsts[item.entry.identity] = firsts[item.entry.filename] = item.entry
+            _require_shared(item, item.entry, parts)
             result.append(item)
         elif other.sha256 == item.entry.sha256:
-            result.append(replace(item, held=held(other), entry=other, copy=None))
+            result.append(replace(item, held=held(other), entry=other, copy=None, parts=()))
         else:
             raise _other_bytes(item, item.entry, other)
     return result
+
+
+def _require_shared(item: Taken, given: Entry, known: dict[str, tuple[str, Entry]]) -> None:
+    """Raise PublishError where a part of ``given`` is ``known`` with other bytes; else make its parts known, too."""
+    for path, _, sha256 in given.parts:
+        first, other = known.setdefault(path, (sha256, given))
+        if first != sha256:
+            raise PublishError(
+                f"{path.rpartition('/')[2]} exists already with other bytes",
+                f"published sha256 {first} {path} ({other})\ngiven sha256     {sha256} {item.source}",
+                "its upstream sources changed: raise the recipe's version",
+            )
 
 
 def _other_bytes(item: Taken, given: Entry, other: Entry) -> PublishError:

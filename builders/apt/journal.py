@@ -15,7 +15,7 @@ def recover(repository: Path, state: Path) -> None:
     if not journal.exists():
         return
     lives = [live for name in place.suites() if (live := read_live(place, name))]
-    published = {entry.filename for live in lives for entry in live.entries}
+    published = {path for live in lives for entry in live.entries for path in entry.paths}
     published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}
     with told(place.path):
         # Never a .deb of an earlier publication: what lay in the pool before does not arrive (`stage`).

@@ -35,13 +35,13 @@ CONTENT = re.compile(rb"^Reef-Content: (.+)$", re.MULTILINE)
 
 
 def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterable[Entry], *, date: int,
-                folder: Path) -> Path | None:  # fmt: skip
+                folder: Path, source: bool = False) -> Path | None:  # fmt: skip
     """Make the keyring package for a board release in the new folder ``folder`` and return it.
 
-    None where the newest one in ``there`` holds the same. ``date`` in seconds since 1970 becomes the version. Raises
-    PublishError, DiskError.
+    None where the newest one in ``there`` holds the same. ``date`` in seconds since 1970 becomes the version,
+    ``source`` tells that the suite keeps source packages. Raises PublishError, DiskError.
     """
-    files = _files(settings, key, suite)
+    files = _files(settings, key, suite, source=source)
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
     known = [entry for entry in there if entry.package == PACKAGE]
     newest = max(known, key=lambda entry: entry.version, default=None)  # digits of one length: as dpkg would
@@ -56,11 +56,11 @@ def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterab
     return path
 
 
-def _files(settings: Settings, key: SigningKey, suite: Suite) -> dict[str, bytes]:
+def _files(settings: Settings, key: SigningKey, suite: Suite, *, source: bool) -> dict[str, bytes]:
     files = {INSTALLED_KEYRING.lstrip("/"): key.public}
     if settings.repository.url:
         name = f"etc/apt/sources.list.d/{sources_name(settings, suite.name)}"
-        files[name] = sources_text(settings, Path("/"), suite.name).encode()
+        files[name] = sources_text(settings, Path("/"), suite.name, source=source).encode()
     return files
 
 

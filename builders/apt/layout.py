@@ -3,6 +3,7 @@
 ::
 
     pool/<component>/<prefix>/<source>/<package>_<version>_<architecture>.deb
+    pool/<component>/<prefix>/<source>/<source>_<version>.dsc, and beside it what it names
     snapshots/<suite>/<stamp>/dists/<suite>/    one publication: InRelease, Release, Release.gpg, indices, by-hash
     snapshots/<suite>/<stamp>/pool              link to the pool, so that a snapshot is an apt repository by itself
     dists/<suite>                               link to the live publication; one rename of it publishes
@@ -14,7 +15,7 @@
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ VERSION = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~-]*")
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]+")
 SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 COMPONENT = re.compile(r"[a-z0-9][a-z0-9+-]*")
+PART = re.compile(r"[0-9A-Za-z+.~_-]+\.(?:tar\.(?:gz|bz2|xz|lzma)(?:\.asc)?|diff\.gz)")
+"""What follows the source's name and ``_`` in the name of a source package's tarball, diff or upstream signature."""
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
@@ -120,9 +123,28 @@ def pool_path(control: Mapping[str, str], component: str, where: str) -> str:
     architecture = checked("architecture", control["Architecture"], ARCHITECTURE, where)
     named = control.get("Source", package).partition(" ")[0]
     source = checked("source name", named, PACKAGE, where)
-    prefix = source[:4] if source.startswith("lib") and len(source) > 3 else source[0]
+    return _placed(source, f"{package}_{_without_epoch(version)}_{architecture}.deb", component, where)
+
+
+def source_paths(fields: Mapping[str, str], parts: Iterable[str], component: str, where: str) -> list[str]:
+    """Return the paths below the repository of a .dsc with ``fields`` and of its ``parts``, which keep their names.
+
+    Raises PublishError naming ``where`` as `pool_path` does, and for a part that is not called after the source.
+    """
+    source = checked("source name", fields["Source"], PACKAGE, where)
+    version = checked("version", fields["Version"], VERSION, where)
+    own = re.compile(re.escape(source) + "_" + PART.pattern)
+    names = [f"{source}_{_without_epoch(version)}.dsc", *(checked("file name", part, own, where) for part in parts)]
+    return [_placed(source, name, component, where) for name in names]
+
+
+def _without_epoch(version: str) -> str:
     _, colon, rest = version.partition(":")
-    name = f"{package}_{rest if colon else version}_{architecture}.deb"
+    return rest if colon else version
+
+
+def _placed(source: str, name: str, component: str, where: str) -> str:
+    prefix = source[:4] if source.startswith("lib") and len(source) > 3 else source[0]
     if max(len(name), len(source)) > MOST_NAME:
         raise PublishError(f"{where}: its name is too long for a file: {max(len(name), len(source))} characters",
                            f"{name[:80]}…: at most {MOST_NAME} fit")  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builders.apt.catalog import Catalog, Held, Outlines, held
 from builders.apt.compression import UNPACK
-from builders.apt.index import Entry, parse, parse_translation
+from builders.apt.index import SOURCES, Entry, names_files, parse_index, parse_translation
 from builders.apt.indices import stanzas
 from builders.apt.layout import Repository
 from builders.apt.packer import Packer
@@ -46,9 +46,15 @@ class Live:
         for name in self._named("/Translation-en"):
             descriptions |= parse_translation(self.content(name))
         entries: dict[str, Entry] = {}
-        for name in self._named("/Packages"):
-            entries |= {e.filename: e for e in parse(self.content(name), str(self.folder / name), descriptions)}
+        for name in filter(names_files, self.release.files):
+            found = parse_index(name, self.content(name), str(self.folder / name), descriptions)
+            entries |= {entry.filename: entry for entry in found}
         return tuple(entries.values())
+
+    @property
+    def keeps_sources(self) -> bool:
+        """Tell whether it has an index of source packages."""
+        return bool(self._named(SOURCES))
 
     @property
     def outlines(self) -> Mapping[str, Sequence[tuple[bytes, int, str]]] | None:
@@ -82,8 +88,8 @@ class Live:
         for name in self._named("/Translation-en"):
             descriptions |= parse_translation(self._of(name, names))
         entries: dict[str, Entry] = {}
-        for name in self._named("/Packages"):
-            found = parse(self._of(name, names), str(self.folder / name), descriptions)
+        for name in filter(names_files, self.release.files):
+            found = parse_index(name, self._of(name, names), str(self.folder / name), descriptions)
             entries |= {entry.filename: entry for entry in found}
         return list(entries.values())
 
@@ -165,7 +171,7 @@ def _sound(path: Path, digest: Digest) -> bytes:
 
 
 def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
-    """Return the .debs that a suite's live publication names; none where nothing is published.
+    """Return the .debs and .dscs that a suite's live publication names; none where nothing is published.
 
     Raises PublishError where an index is not what its Release says.
     """

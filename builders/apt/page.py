@@ -53,15 +53,16 @@ def page(
 def _suite(
     settings: Settings, repository: Path, suite: NextSuite, arrival: int, changelogs: Changelogs
 ) -> dict[str, object]:
-    main = [entry for entry in suite.entries if entry.component == settings.repository.component]
+    binary = [entry for entry in suite.entries if not entry.is_source]
+    main = [entry for entry in binary if entry.component == settings.repository.component]
     groups = [list(some) for _, some in groupby(sorted(main, key=lambda e: e.package), key=lambda e: e.package)]
     newest = {one[0].package: _newest(one) for one in groups[:MOST_SHOWN]}
     news = changelogs.of([some[0] for some in newest.values()], repository)
-    lines = sources_text(settings, repository, suite.name).splitlines()
+    lines = sources_text(settings, repository, suite.name, source=suite.keeps_sources).splitlines()
     return {
         "name": suite.name,
         "day": day_of(suite.shown_date),
-        "size": size(sum(entry.size for entry in suite.entries)),
+        "size": size(sum(entry.size for entry in binary)),
         "cpus": suite.architectures,
         "sources_name": sources_name(settings, suite.name),
         "sources": [line for line in lines if not line.startswith("#")],

@@ -1,4 +1,4 @@
-"""Reading one .deb in one pass: what is indexed is what was copied. As a program it reads many:
+"""Reading one .deb, or one source package, in one pass: what is indexed is what was copied. As a program it reads many:
 
     python -m builders.apt.reader JOB RESULT
 
@@ -12,11 +12,13 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from builders.apt import archive, control, filelist, layout, seen
+from builders.apt import archive, control, dsc, filelist, layout, seen
 from builders.errors import DiskError, PublishError, ReefError
+from builders.products import SOURCE
 from builders.workspace import told
 
 BLOCK = 1 << 20
@@ -25,7 +27,10 @@ KINDS = {kind.__name__: kind for kind in (PublishError, DiskError)}
 
 
 class Reading(NamedTuple):
-    """What a .deb says: ``stamp`` is its identity on disk when it was read, ``files`` what it installs, packed."""
+    """What a .deb says: ``stamp`` is its identity on disk when it was read, ``files`` what it installs, packed.
+
+    For a source package this is its .dsc; nothing is installed, and ``parts`` are the files that it names.
+    """
 
     stamp: str
     package: str
@@ -36,14 +41,16 @@ class Reading(NamedTuple):
     sha256: str
     stanza: bytes
     description: bytes
-    files: bytes
+    files: bytes | None
+    parts: tuple[tuple[str, int, str], ...] = ()
 
 
 def read(path: str, sha256: str, copy: str, component: str) -> Reading:
-    """Copy the .deb at ``path`` to the new file ``copy`` and return what it says.
+    """Copy the .deb or .dsc at ``path`` to the new file ``copy`` and return what it says.
 
-    Raises PublishError for a file that is no sound .deb or, where a ``sha256`` is given, has another; DiskError from
-    copying.
+    The files that a .dsc names are taken from beside it, and copied to `part_copy`. Raises PublishError for a file that
+    is not sound or, where a ``sha256`` is given, has another, and for a part that is not what its .dsc says; DiskError
+    from copying.
     """
     facts, digest = _copied(path, copy)
     if sha256 and sha256 != digest:
@@ -52,6 +59,8 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
             f"recorded sha256 {sha256}\nfound sha256    {digest}",
             REBUILD,
         )
+    if path.endswith(".dsc"):
+        return _source(path, facts, digest, copy, component)
     try:
         fields = control.fields_of(archive.control_bytes(Path(copy)))
         files = filelist.files_of(Path(copy))
@@ -65,6 +74,43 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
         digest, control.stanza(fields, added), description.encode() if "\n" in description else b"",
         seen.packed(files),
     )  # fmt: skip
+
+
+def part_copy(copy: str, number: int) -> str:
+    """Return where the copy of a source package's part lies whose .dsc was copied to ``copy``."""
+    return f"{copy}.{number}"
+
+
+def _source(path: str, facts: os.stat_result, digest: str, copy: str, component: str) -> Reading:
+    try:
+        fields = dsc.fields_of(Path(copy).read_bytes())
+        parts = dsc.parts_of(fields)
+    except control.BadControl as error:
+        raise PublishError(f"not a sound source package: {path}", str(error), REBUILD) from error
+    filename, *paths = layout.source_paths(fields, [part.name for part in parts], component, path)
+    for number, part in enumerate(parts):
+        _take_part(path, part, part_copy(copy, number))
+    folder, _, name = filename.rpartition("/")
+    first = replace(dsc.part_of(Path(copy)), name=name)
+    return Reading(
+        seen.stamp(facts), fields["Source"], fields["Version"], SOURCE, filename, facts.st_size, digest,
+        dsc.stanza(fields, folder, [first, *parts]), b"", None,
+        tuple((place, part.size, part.digests["sha256"]) for place, part in zip(paths, parts, strict=True)),
+    )  # fmt: skip
+
+
+def _take_part(path: str, part: dsc.Part, copy: str) -> None:
+    """Copy one part from beside the .dsc at ``path``; raises PublishError where it is not what that says."""
+    place = f"{os.path.dirname(path)}/{part.name}"
+    _copied(place, copy)
+    found = replace(dsc.part_of(Path(copy)), name=part.name)
+    if found != part:
+        raise PublishError(
+            f"{place} is not the file that {os.path.basename(path)} names",
+            f"named: {part.size} bytes, sha256 {part.digests['sha256']}\n"
+            f"found: {found.size} bytes, sha256 {found.digests['sha256']}",
+            REBUILD,
+        )
 
 
 def _copied(path: str, copy: str) -> tuple[os.stat_result, str]:

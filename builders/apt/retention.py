@@ -24,7 +24,10 @@ LEAVING = ".leaving"
 
 @dataclass(frozen=True)
 class Rubbish:
-    """What `remove` would take away: publications as ``suite/stamp``, paths in the pool and their bytes."""
+    """What `remove` would take away: publications as ``suite/stamp``, paths in the pool and their bytes.
+
+    ``debs`` are files of source packages, too.
+    """
 
     snapshots: tuple[str, ...]
     debs: tuple[str, ...]
@@ -78,16 +81,26 @@ def rubbish(repository: Path, settings: Settings) -> Rubbish:
         staying = {*seen[-kept:], live} if live else set(stamps)
         going += [f"{suite}/{stamp}" for stamp in stamps if stamp not in staying]
         for stamp in staying:
-            named |= {entry.filename for entry in read_publication(place, suite, stamp).entries}
+            named |= {path for entry in read_publication(place, suite, stamp).entries for path in entry.paths}
     debs = [name for name in _pool_files(place) if name not in named]
     return Rubbish(tuple(going), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
 
 
 def publications_naming(place: Repository, filename: str) -> list[str]:
     """Return the publications, as ``suite/stamp``, that name a path of the pool."""
-    line = f"\nFilename: {filename}\n".encode()
-    indices = (path for path in place.path.glob("snapshots/*/*/dists/*/*/*/Packages"))
-    found = {"/".join(path.relative_to(place.path).parts[1:3]) for path in indices if line in path.read_bytes()}
+    folder, _, name = filename.rpartition("/")
+    line, directory = (text.encode() for text in (f"\nFilename: {filename}\n", f"\nDirectory: {folder}\n"))
+
+    def names(path: Path) -> bool:
+        content = path.read_bytes()
+        if path.name == "Packages":
+            return line in content
+        return any(directory in text and f" {name}\n".encode() in text for text in content.split(b"\n\n"))
+
+    indices = (
+        path for kind in ("Packages", "Sources") for path in place.path.glob(f"snapshots/*/*/dists/*/*/*/{kind}")
+    )
+    found = {"/".join(path.relative_to(place.path).parts[1:3]) for path in indices if names(path)}
     return sorted(name for name in found if STAMP.fullmatch(name.rpartition("/")[2]))
 
 

@@ -13,7 +13,7 @@ from builders.target import nearest
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One publication: its .debs and their bytes, and what came and went since the one before it."""
+    """One publication: its .debs, the bytes of all files, and what came and went since the one before it."""
 
     suite: str
     stamp: str
@@ -34,8 +34,9 @@ def snapshots(repository: Path, suite: str | None = None) -> list[Snapshot]:
             now = {entry.filename: entry for entry in read_publication(place, name, stamp).entries}
             added = tuple(sorted(str(now[path]) for path in now.keys() - before.keys()))
             removed = tuple(sorted(str(before[path]) for path in before.keys() - now.keys()))
-            size = sum(entry.size for entry in now.values())
-            result.append(Snapshot(name, stamp, stamp == place.live_stamp(name), len(now), size, added, removed))
+            size = sum(size for _, size, _ in {file for entry in now.values() for file in entry.files})
+            debs = sum(not entry.is_source for entry in now.values())
+            result.append(Snapshot(name, stamp, stamp == place.live_stamp(name), debs, size, added, removed))
             before = now
     return result
 
@@ -68,7 +69,7 @@ def returned_to(repository: Path, suite: str, stamp: str | None) -> Live:
 
 def missing_debs(repository: Path, entries: Sequence[Entry]) -> list[str]:
     """Return the paths of ``entries`` that are not in the pool."""
-    return [entry.filename for entry in entries if not (repository / entry.filename).is_file()]
+    return [path for entry in entries for path in entry.paths if not (repository / path).is_file()]
 
 
 def _published(place: Repository, suite: str) -> list[str]:

@@ -24,7 +24,7 @@ from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text
 from builders.debfile import sha256_of
 from builders.errors import PublishError
 from builders.log import Log
-from builders.products import DebFile
+from builders.products import SOURCE, DebFile
 from builders.settings import Keep, Settings
 from builders.workspace import remove_tree, told
 
@@ -105,7 +105,7 @@ def stage(
     recover(place.path, state)
     lives = {name: live for name in place.suites() if (live := read_live(place, name, state))}
     taken = _take(place, debs, lives, staging=staging, settings=settings, state=state)
-    root = _root_files(place, debs, settings, key)
+    root = _root_files(place, _with_sources(taken, lives), settings, key)
     if KEYRING in root:
         # Another key, or a longer-lived one: every suite is signed again, also those that nobody named.
         debs = {**debs, **{name: () for name in lives if name not in debs}}
@@ -135,7 +135,7 @@ def stage(
     return Staged(
         path=staging if changed or root else place.path,
         suites=tuple(_staged(place, suite, taken[suite.name], suite in changed) for suite in suites),
-        pool=tuple(sorted({item.held.filename for item in everything if item.copy})),
+        pool=tuple(sorted({path for item in everything for path, _ in item.arriving})),
         root_files=tuple(root),
         key_fingerprint=key.fingerprint,
         key_expires=key.expires,
@@ -250,19 +250,31 @@ def _pooled(place: Repository, item: Taken) -> Taken:
 
     Raises PublishError where that has other bytes and a publication names it.
     """
-    path = place.path / item.held.filename
-    if item.copy is None or not path.is_file():
-        return item
+    if item.copy and not _arrives(place, item, item.held.filename, item.held.sha256):
+        item = replace(item, copy=None)
+    digests = {path: sha256 for path, _, sha256 in item.entry.parts} if item.entry and item.parts else {}
+    parts = tuple(part for part in item.parts if _arrives(place, item, part[0], digests[part[0]]))
+    return replace(item, parts=parts) if len(parts) < len(item.parts) else item
+
+
+def _arrives(place: Repository, item: Taken, filename: str, sha256: str) -> bool:
+    """Tell whether a file of ``item`` is to go into the pool, because it is not there yet; raises PublishError."""
+    path = place.path / filename
+    if not path.is_file():
+        return True
     digest = sha256_of(path)
-    if digest == item.held.sha256:
-        return replace(item, copy=None)
-    names = publications_naming(place, item.held.filename)
+    if digest == sha256:
+        return False
+    names = publications_naming(place, filename)
     if not names:
-        return item  # a killed run left it, and nobody ever saw it
+        return True  # a killed run left it, and nobody ever saw it
+    own = filename == item.held.filename
     raise PublishError(
-        f"{item.held} was published before with other bytes",
-        f"published sha256 {digest} in {', '.join(names)}\ngiven sha256     {item.held.sha256} {item.source}",
-        "raise the recipe's revision: a published version never changes",
+        f"{item.held if own else path.name} was published before with other bytes",
+        f"published sha256 {digest} in {', '.join(names)}\ngiven sha256     {sha256} {item.source}",
+        "raise the recipe's revision: a published version never changes"
+        if own
+        else "its upstream sources changed: raise the recipe's version",
     )
 
 
@@ -276,11 +288,22 @@ def _other_root(wanted: Mapping[str, bytes], place: Repository) -> dict[str, byt
         return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
 
 
-def _root_files(place: Repository, suites: Iterable[str], settings: Settings, key: SigningKey) -> dict[str, bytes]:
-    """Return the files at the repository's root that are not there yet as they should be."""
+def _with_sources(taken: Mapping[str, Sequence[Taken]], lives: Mapping[str, Live]) -> dict[str, bool]:
+    """Return by suite whether it keeps source packages."""
+    return {
+        name: (name in lives and lives[name].keeps_sources) or any(item.held.architecture == SOURCE for item in items)
+        for name, items in taken.items()
+    }
+
+
+def _root_files(place: Repository, suites: Mapping[str, bool], settings: Settings, key: SigningKey) -> dict[str, bytes]:
+    """Return the files at the repository's root that are not there yet as they should be.
+
+    ``suites`` tells of each whether it keeps source packages.
+    """
     wanted = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
-    for name in suites:
-        text = sources_text(settings, place.path, name)
+    for name, source in suites.items():
+        text = sources_text(settings, place.path, name, source=source)
         wanted[sources_name(settings, name)] = text.encode()
     return _other_root(wanted, place)
 

@@ -17,6 +17,7 @@ from builders.apt.pieces import Piece, cut, spliced
 from builders.apt.release import Digest, Release, release_fields
 from builders.arch import ARCHITECTURES
 from builders.errors import PublishError
+from builders.products import SOURCE
 from builders.settings import Settings
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
@@ -101,7 +102,13 @@ class NextSuite:
 
     def indices(self) -> Iterator[Index]:
         """Yield every index of the suite."""
-        return indices(self.components, self.architectures, contents=self.settings.repository.contents)
+        contents = self.settings.repository.contents
+        return indices(self.components, self.architectures, contents=contents, sources=self.keeps_sources)
+
+    @property
+    def keeps_sources(self) -> bool:
+        """Tell whether it has indices of source packages; one that had goes on, for machines that ask for them."""
+        return bool(self.live and self.live.keeps_sources) or any(entry.is_source for entry in self.come)
 
     def pieces(self, index: Index, packer: Packer, lists: Lists) -> list[Piece] | None:
         """Return the text of an index, of which only what changes is made anew; None where it stays as it is."""
@@ -160,7 +167,7 @@ def _architectures(settings: Settings, name: str, live: Live | None, entries: It
     """Return the CPUs to write an index for: published, packaged or targeted; all of Reef's where none is known."""
     found = {entry.architecture for entry in entries} | set(live.release.architectures if live else ())
     found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}
-    return tuple(sorted(found - {"all"} or ARCHITECTURES))
+    return tuple(sorted(found - {"all", SOURCE} or ARCHITECTURES))
 
 
 def sources_name(settings: Settings, suite: str) -> str:
@@ -169,9 +176,10 @@ def sources_name(settings: Settings, suite: str) -> str:
     return f"{label}-{suite}.sources"
 
 
-def sources_text(settings: Settings, repository: Path, suite: str) -> str:
+def sources_text(settings: Settings, repository: Path, suite: str, *, source: bool = False) -> str:
     """Return the ``.sources`` file (sources.list(5), deb822 style) that adds one suite to a machine.
 
+    ``source`` tells that the suite keeps source packages: apt warns of an index that it is to fetch and is not there.
     It names no key, so that it stays the same when one follows another: the keyring package holds it too, and dpkg
     asks about a changed file that its owner edited.
 
@@ -184,7 +192,7 @@ def sources_text(settings: Settings, repository: Path, suite: str) -> str:
         f"# Save as /etc/apt/sources.list.d/{sources_name(settings, suite)}; the key goes first, as root:\n"
         f"#   {KEYRING}, from the same folder as this file, to {INSTALLED_KEYRING}\n"
         f"# Debug symbols: add {DEBUG_COMPONENT} to Components.\n"
-        "Types: deb\n"
+        f"Types: deb{' deb-src' if source else ''}\n"
         f"URIs: {url}\n"
         f"Suites: {suite}\n"
         f"Components: {settings.repository.component}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from builders import process
 from builders.apt import seen
 from builders.apt.compression import UNPACK, UNPACK_ERRORS
-from builders.apt.index import Entry, parse
+from builders.apt.index import Entry, names_files, parse_index
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.live import digest_of
 from builders.apt.proof import Proof
@@ -29,12 +29,16 @@ MEND = "publish again; if that does not mend it, restore the repository from a c
 
 @dataclass(frozen=True)
 class Verified:
-    """A suite found sound: numbers of index files and .debs rehashed, and the fingerprints of the keys that signed."""
+    """A suite found sound: numbers of index files and .debs rehashed, and the fingerprints of the keys that signed.
+
+    ``sources`` is the number of source packages, every file of which was rehashed.
+    """
 
     suite: str
     indices: int
     debs: int
     fingerprints: tuple[str, ...]
+    sources: int = 0
 
 
 def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Proof | None = None) -> Verified:
@@ -55,12 +59,15 @@ def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Pro
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda name: _index(folder, name, release, known), release.files))
         entries: dict[str, Entry] = {}
-        for name in release.files:
-            if name.endswith("/Packages"):
-                entries |= {entry.filename: entry for entry in parse(_read(folder / name), str(folder / name))}
-        list(pool.map(lambda entry: _deb(repository, entry, known), entries.values()))
+        for name in filter(names_files, release.files):
+            found = parse_index(name, _read(folder / name), str(folder / name))
+            entries |= {entry.filename: entry for entry in found}
+        # Source packages share files; where they disagree on one, one of them is found wrong.
+        wanted = {file: entry for entry in entries.values() for file in entry.files}
+        list(pool.map(lambda file: _file(repository, wanted[file], file, known), wanted))
     known.save()
-    return Verified(suite, len(release.files), len(entries), fingerprints)
+    sources = sum(entry.is_source for entry in entries.values())
+    return Verified(suite, len(release.files), len(entries) - sources, fingerprints, sources)
 
 
 def _signatures(folder: Path, keyring: Path) -> tuple[str, ...]:
@@ -149,21 +156,21 @@ def _plain(path: Path, content: bytes) -> bytes:
         raise _wrong(path, f"it does not unpack: {error}") from error
 
 
-def _deb(repository: Path, entry: Entry, known: Proof) -> None:
-    path = f"{repository}/{entry.filename}"
+def _file(repository: Path, entry: Entry, file: tuple[str, int, str], known: Proof) -> None:
+    """Check one file of an entry: its path, size and SHA-256."""
+    name, size, sha256 = file
+    path = f"{repository}/{name}"
     try:
         facts = os.stat(path)
     except OSError as error:
         raise _wrong(Path(path), f"the index names it for {entry}, but it is missing") from error
     stamp = seen.stamp(facts)
-    if facts.st_size == entry.size and known.knows_file(entry.filename, stamp, entry.sha256):
+    if facts.st_size == size and known.knows_file(name, stamp, sha256):
         return
     digest = sha256_of(Path(path))
-    if (facts.st_size, digest) != (entry.size, entry.sha256):
-        raise _wrong(
-            Path(path), f"the index says {entry.size} bytes, {entry.sha256}\nfound {facts.st_size} bytes, {digest}"
-        )
-    known.found_file(entry.filename, stamp, digest)
+    if (facts.st_size, digest) != (size, sha256):
+        raise _wrong(Path(path), f"the index says {size} bytes, {sha256}\nfound {facts.st_size} bytes, {digest}")
+    known.found_file(name, stamp, digest)
 
 
 def _read(path: Path) -> bytes:

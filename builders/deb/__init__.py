@@ -2,5 +2,6 @@
 
 from builders.deb.job import build_job, collect
 from builders.deb.render import debian_files, write
+from builders.deb.source_package import collect_source, copy_recipe
 
-__all__ = ["build_job", "collect", "debian_files", "write"]
+__all__ = ["build_job", "collect", "collect_source", "copy_recipe", "debian_files", "write"]

@@ -14,6 +14,10 @@ from builders.settings import Settings
 from builders.target import Target
 
 OUTPUT = "/build/out"
+ORIGINAL, SOURCE_PACKAGE = "/build/original", "/build/source"
+"""Folders of upstream's own tree, and of the source package that is made of both trees."""
+UPSTREAM_TIME_S = 946_684_800
+"""The time of everything in an upstream tarball: 2000-01-01 UTC, whatever revision makes it."""
 PACKAGES = "/reef/packages"
 ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
 
@@ -49,7 +53,11 @@ def build_job(
     ``jobs`` is how many compilers run at once, ``storage`` (optional) a server to share compiled files by.
     """
     place = _place(recipe)
-    inputs = [Input(tree.path, place), Input(rendered, place), Input(recipe.folder, RECIPE_FOLDER)]
+    inputs = [Input(tree.path, place), Input(rendered, place)]
+    if tree.original:
+        inputs.append(Input(tree.original, f"{ORIGINAL}/{Path(place).name}"))
+    else:
+        inputs.append(Input(recipe.folder, RECIPE_FOLDER))
     if recipe.build.recipes:
         if packages is None:
             raise PackageError(f"{recipe.name} builds against packages that were not given")
@@ -87,7 +95,7 @@ def scripts(recipe: Recipe, target: Target, strategy: StrategyName) -> tuple[str
     profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
     script = render(
         "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles,
-        older_root=recipe.older_root(target),
+        older_root=recipe.older_root(target), original=ORIGINAL, source=SOURCE_PACKAGE, time=UPSTREAM_TIME_S,
     )  # fmt: skip
     needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
     steps = [recipe.build.fetch or "", f"{bazel.RUN} fetch" if recipe.build.bazel else ""]

@@ -5,6 +5,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from builders.deb import bazel
+from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.template import expand, render
 from builders.errors import InputError
 from builders.recipe import Package, Recipe
@@ -14,6 +15,9 @@ from builders.target import Target
 RECIPE_FOLDER = "/build/recipe"
 """Where the build finds the recipe's folder inside its root."""
 
+PLAIN = ("control", "changelog", "copyright", "rules", "source/patch-header")
+"""Files of ``debian/`` in which nothing is expanded."""
+CPU_HINT = "; keep_source: one source serves all CPUs, its scripts ask $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH"
 DEBHELPER = "debhelper-compat (= 13)"
 COMMON_LICENSES = {
     "Apache-2.0": "Apache-2.0", "GPL-2": "GPL-2", "GPL-2+": "GPL-2", "GPL-3": "GPL-3", "GPL-3+": "GPL-3",
@@ -26,38 +30,54 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     """Return every file of ``debian/`` for a recipe and target: path inside ``debian/`` -> text.
 
     Recipe texts may use ``{{ version }}``, ``{{ upstream_version }}``, ``{{ suite }}``, ``{{ architecture }}``,
-    ``{{ triplet }}`` and ``{{ tensorflow }}``. Raises PackageError for an undefined variable.
+    ``{{ triplet }}`` and ``{{ tensorflow }}``. Raises PackageError for an undefined variable; those that differ between
+    CPUs are where the source package is kept, which is one for all.
     """
     values: dict[str, object] = {
         "version": recipe.debian_version(target),
         "upstream_version": recipe.version,
         "suite": target.suite.name,
-        "architecture": target.architecture.debian,
-        "triplet": target.architecture.triplet,
         "tensorflow": recipe.tensorflow or "",
     }
+    if not recipe.keep_source:
+        values |= {"architecture": target.architecture.debian, "triplet": target.architecture.triplet}
     files = {
         "control": render(
             "control.j2",
             recipe=recipe,
             maintainer=settings.maintainer,
-            build_depends=[DEBHELPER, *recipe.build.tools, *recipe.build.libraries],
+            build_depends=_build_depends(recipe),
             relations_of=_relations,
         ),
-        "rules": render("rules.j2", recipe=recipe, recipe_folder=RECIPE_FOLDER, older_root=recipe.older_root(target)),
+        "rules": render(
+            "rules.j2", recipe=recipe, recipe_folder=_recipe_folder(recipe), older_root=recipe.older_root(target)
+        ),
         "changelog": _changelog(recipe, target, settings),
         "copyright": _copyright(recipe, settings),
         "source/format": "3.0 (quilt)\n",
     }
     for step in ("configure", "compile", "install"):
         files[f"reef/{step}.sh"] = getattr(recipe.build, step)
+    if recipe.keep_source and recipe.edits:
+        files["source/patch-header"] = patch_header(recipe)
     if recipe.build.bazel:
         files["reef/compile.sh"] = f"{bazel.RUN} build\n{recipe.build.compile}"
     for package in recipe.packages:
         files |= _package_files(recipe, package)
-    plain = {path: files[path] for path in ("control", "changelog", "copyright", "rules")}
-    expanded = {path: expand(text, f"debian/{path}", values) for path, text in files.items() if path not in plain}
+    plain = {path: files[path] for path in PLAIN if path in files}
+    hint = CPU_HINT if recipe.keep_source else ""
+    expanded = {path: expand(text, f"debian/{path}", values, hint) for path, text in files.items() if path not in plain}
     return plain | expanded | bazel.files(recipe, target)
+
+
+def _build_depends(recipe: Recipe) -> list[str]:
+    # A source that is kept must say by itself what it is built against; here the job installs it.
+    against = [name for names in recipe.build.recipes.values() for name in names] if recipe.keep_source else []
+    return [DEBHELPER, *recipe.build.tools, *recipe.build.libraries, *against]
+
+
+def _recipe_folder(recipe: Recipe) -> str:
+    return f"$(CURDIR)/debian/{KEPT_RECIPE}" if recipe.keep_source else RECIPE_FOLDER
 
 
 def _relations(package: Package) -> list[tuple[str, list[str]]]:

@@ -30,13 +30,16 @@ def render(template: str, **values: object) -> str:
         raise PackageError(f"cannot render {template}", str(error), "mend the recipe or the template") from error
 
 
-def expand(text: str, where: str, values: Mapping[str, object]) -> str:
-    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and the variable."""
+def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") -> str:
+    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and the variable.
+
+    ``hint`` goes to the error's remedy.
+    """
     try:
         return _templates().from_string(text).render(**values)
     except jinja2.TemplateError as error:
         known = ", ".join(sorted(values))
-        raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}") from error
+        raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}{hint}") from error
 
 
 def extended(text: str) -> str:

@@ -1,6 +1,7 @@
 """Making a recipe's source tree: had, verified, unpacked, edited; whole or absent."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -26,7 +27,8 @@ def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *,
     A finished tree costs one look at each of its files, and no network. Otherwise every source is had (in parallel;
     offline only from the cache and this machine), verified, unpacked in the recipe's order, later ones over earlier
     ones, and edited, in a scratch folder that takes its place in one step. Two runs that want one tree make it once.
-    Raises SourceError, DiskError, and HostError where git is wanted and not installed.
+    Where the recipe keeps its source package there is a second tree, without the edits. Raises SourceError, DiskError,
+    and HostError where git is wanted and not installed.
     """
     document = describe(recipe)
     digest = digest_of(document)
@@ -37,7 +39,10 @@ def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *,
         if tree is None:
             with log.step(f"sources of {recipe.name}"):
                 tree = _made(recipe, path, document, run)
-        return tree
+    if recipe.keep_source:
+        original = fetch(recipe.unedited(), workspace, settings, log, offline=offline)
+        return replace(tree, original=original.path)
+    return tree
 
 
 def manifest_path(tree: Path) -> Path:

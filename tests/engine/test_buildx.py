@@ -61,8 +61,11 @@ def test_the_same_bytes_as_the_chroot_engines_chosen_by_itself(
     assert {"reef-hello", "gcc-14-aarch64-linux-gnu"} <= {component["name"] for component in bom["components"]}
     assert "dpkg-buildpackage" in (there.place.artifacts / "logs" / f"{JOB}-run.log").read_text()
     assert "up to date" in there.run("build-arm")
+    assert len(record["source"]) == 3
     assert "engine: chroot" in there.run("build-arm", "--force", "--engine", "chroot")
     assert there.debs() == debs
+    again = json.loads((there.place.artifacts / BUILT / "record.json").read_text())
+    assert [file["sha256"] for file in again["source"]] == [file["sha256"] for file in record["source"]]
 
 
 def test_without_an_engine_the_choice_is_chroot(place: Place) -> None:

@@ -29,9 +29,10 @@ def test_the_folder_is_as_committed() -> None:
     assert files == found
 
 
-def changed(**build: str) -> Recipe:
+def changed(*, keep_source: bool = False, **build: object) -> Recipe:
     recipe = load_recipe(HELLO)
-    copy = recipe.model_copy(update={"build": recipe.build.model_copy(update=build)})
+    build_then = recipe.build.model_copy(update=build)
+    copy = recipe.model_copy(update={"build": build_then, "keep_source": keep_source})
     copy._folder = recipe.folder
     return copy
 
@@ -48,6 +49,36 @@ def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) ->
     assert "debian/reef/install.sh" in caught.value.what
     assert "triplet" in caught.value.fix
     assert caught.value.exit_code == 8
+
+
+@pytest.mark.parametrize("text", ["{{ triplet }}", "{{ architecture }}"])
+def test_a_source_for_all_cpus_names_none(text: str) -> None:
+    with pytest.raises(PackageError) as caught:
+        debian_files(changed(keep_source=True, compile=text), TARGET, SETTINGS)
+    assert "debian/reef/compile.sh" in caught.value.what
+    assert "keep_source: one source serves all CPUs, its scripts ask $DEB_HOST_ARCH" in caught.value.fix
+
+
+def test_a_kept_source_is_the_same_for_all_cpus_and_says_what_it_needs() -> None:
+    recipe = changed(keep_source=True, recipes={"other": ["libother-dev"]})
+    files = debian_files(recipe, TARGET, SETTINGS)
+    assert files == debian_files(recipe, parse_target("trixie/armhf"), SETTINGS)
+    assert "libother-dev\n" in files["control"]
+    assert "export RECIPE = $(CURDIR)/debian/reef/recipe\n" in files["rules"]
+    plain = debian_files(changed(recipes={"other": ["libother-dev"]}), TARGET, SETTINGS)
+    assert "libother-dev" not in plain["control"]
+    assert "export RECIPE = /build/recipe\n" in plain["rules"]
+    assert "source/patch-header" not in plain
+
+
+def test_edits_are_told_above_their_patch() -> None:
+    recipe = changed(keep_source=True)
+    edits = [recipe.edits[0].model_copy(update={"reason": "a long reason " * 9 + "with {{ braces }}"})]
+    edited = recipe.model_copy(update={"edits": edits})
+    header = debian_files(edited, TARGET, SETTINGS)["source/patch-header"]
+    assert header.startswith("Description: edits of the recipe, made by Reef\n hello.c: a long reason")
+    assert header.endswith("with {{ braces }}\n")
+    assert max(map(len, header.splitlines())) < 80
 
 
 def test_extended_descriptions_have_dots_for_empty_lines() -> None:

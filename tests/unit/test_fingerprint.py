@@ -12,7 +12,8 @@ from builders.recipe import Recipe, load_recipe
 from builders.settings import Settings
 from builders.target import parse_target
 
-HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+KEPT = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+HELLO = KEPT.model_copy(update={"keep_source": False})
 
 
 def document(recipe: Recipe = HELLO, target: str = "trixie/arm64", **settings: Any) -> Any:
@@ -44,6 +45,11 @@ def changed(recipe: Recipe, before: Any = None, **settings: Any) -> set[str]:
 )
 def test_what_decides_the_bytes_is_in_it(changes: dict[str, Any], paths: set[str]) -> None:
     assert changed(with_build(**changes)) == paths
+
+
+def test_keeping_the_source_is_in_it_where_it_is_kept() -> None:
+    assert changed(KEPT) == {"debian.rules", "debian.source/patch-header", "script.run"}
+    assert document(KEPT)["debian"] == document(KEPT, "trixie/armhf")["debian"]
 
 
 def test_which_packages_of_another_recipe_are_taken_is_in_it() -> None:

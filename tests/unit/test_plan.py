@@ -2,13 +2,15 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from builders.debfile import sha256_of
 from builders.plan import Change, Wanted, differences, plan
-from builders.products import DebFile, FetchedSource, StepRecord
+from builders.products import SOURCE, DebFile, FetchedSource, SourcePackage, StepRecord
 from builders.recipe import load_recipe
+from builders.reproduce import compare_sources
 from builders.state import RECORD, Record, digest, read_record, write_record
 from builders.target import parse_target
 
@@ -94,6 +96,40 @@ def test_a_record_is_as_absent_when_anything_under_it_changed(tmp_path: Path) ->
     assert read_record(tmp_path) is None
     one.debs[0].path.unlink()
     assert read_record(tmp_path) is None
+
+
+def test_a_source_package_is_recorded_with_all_its_files(tmp_path: Path) -> None:
+    one = record(tmp_path, DOCUMENT)
+    write_record(tmp_path, one)
+    assert "source" not in json.loads((tmp_path / RECORD).read_text()), "as records were before"
+    names = ("x_1.dsc", "x_1.orig.tar.gz", "x_1-1.debian.tar.gz")
+    for name in names:
+        (tmp_path / name).write_text(name)
+    dsc, *parts = (
+        DebFile(path, "x", "1-1", SOURCE, path.stat().st_size, sha256_of(path))
+        for path in (tmp_path / name for name in names)
+    )
+    kept = replace(one, source=SourcePackage(dsc, tuple(parts)))
+    write_record(tmp_path, kept)
+    assert read_record(tmp_path) == kept
+    assert kept.published == (*one.debs, dsc)
+    (tmp_path / names[1]).write_text("X_1.orig.tar.gz")
+    assert read_record(tmp_path) is None
+    (tmp_path / names[1]).unlink()
+    assert read_record(tmp_path) is None
+
+
+def test_sources_of_two_builds_are_compared_by_file(tmp_path: Path) -> None:
+    def source(**content: str) -> SourcePackage:
+        files = [DebFile(tmp_path / name, "x", "1", SOURCE, 1, digest) for name, digest in content.items()]
+        return SourcePackage(files[0], tuple(files[1:]))
+
+    assert compare_sources(None, None) == []
+    assert compare_sources(source(a="1", b="2"), source(a="1", b="2")) == []
+    assert compare_sources(source(a="1", b="2"), source(a="1", c="3")) == [
+        "b: sha256 2 and absent", "c: sha256 absent and 3",
+    ]  # fmt: skip
+    assert compare_sources(source(a="1"), None) == ["a: sha256 1 and absent"]
 
 
 def test_digest_ignores_the_order_of_keys() -> None:

@@ -74,6 +74,8 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("checks/greeting.sh", "checks/absent.sh", "files that the recipe names are missing"),
         ("name: reef-hello\n", "name: reef-hallo\n", "its folder 'reef-hello'"),
         ("    local: {path: source}", "    git: {url: x, commit: abc}", "sources.0.git.commit"),
+        ("build:\n", "build:\n  fetch: ./get\n", "keep_source: build.fetch fetches what"),
+        ("build:\n", "build:\n  bazel: {version: 6.5.0, targets: ['//x']}\n", "keep_source: build.bazel fetches what"),
     ],
 )
 def test_wrong_values_are_told(tmp_path: Path, change: str, by: str, told: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builders.apt.compression import UNPACK, UNPACK_ERRORS
-from builders.apt.index import parse
+from builders.apt.index import names_files, parse_index
 from builders.apt.layout import KEYRING, STAMP, SUITE, Repository, stamp_of
 from builders.apt.release import Release, parse_release
 from builders.apt.upload.content import kept_stamps
@@ -86,15 +86,16 @@ def forgotten(shown: Shown, place: Repository, generations: int) -> bool:
 
 
 def named_by(shown: Shown, store: Store, where: str) -> set[str]:
-    """Return the keys that a reader of ``shown`` may still ask for: its indices by hash and its .debs."""
-    packed = {key: name for key, name in shown.named.items() if name.endswith("/Packages.xz")}
-    plain = {key: name for key, name in shown.named.items() if name.endswith("/Packages")}
+    """Return the keys that a reader of ``shown`` may still ask for: its indices by hash and its packages' files."""
+    packed = {key: name[:-3] for key, name in shown.named.items() if name.endswith(".xz") and names_files(name[:-3])}
+    plain = {key: name for key, name in shown.named.items() if names_files(name)}
     found = store.read(list(packed or plain))
     result = set(shown.named)
     for key, content in found.items():
         try:
             text = UNPACK[".xz" if packed else ""](content)
-            result |= {entry.filename for entry in parse(text, f"{where}: {key}")}
+            entries = parse_index((packed or plain)[key], text, f"{where}: {key}")
+            result |= {path for entry in entries for path in entry.paths}
         except UNPACK_ERRORS as error:
             raise PublishError(f"{where}: {key} does not unpack", str(error)) from error
     return result

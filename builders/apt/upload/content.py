@@ -65,7 +65,7 @@ def flat(place: Repository, generations: int) -> list[Phase]:
     files: list[File] = []
     for suite in place.suites():
         for stamp in kept_stamps(place, suite, generations):
-            named |= {entry.filename: None for entry in read_publication(place, suite, stamp).entries}
+            named |= {path: None for entry in read_publication(place, suite, stamp).entries for path in entry.paths}
         files += _below(place, f"dists/{suite}")
     by_hash = tuple(file for file in files if BY_HASH in file.key)
     signed = {name: tuple(f for f in files if f.key.count("/") == 2 and f.key.endswith(f"/{name}")) for name in SIGNED}

@@ -62,6 +62,36 @@ def make_deb(
     return path
 
 
+def make_source(
+    folder: Path, name: str = "reef-demo", version: str = "1.0-1", *, upstream: str = "upstream\n", packaging: str = ""
+) -> Path:
+    """Build a source package with dpkg-source, the same bytes each time, and return its .dsc's path."""
+    tree = folder / "tree" / f"{name}-{version.rpartition('-')[0]}"
+    (tree / "debian" / "source").mkdir(parents=True)
+    (tree / "hello.txt").write_text(upstream)
+    orig = folder / f"{name}_{version.partition(':')[2].rpartition('-')[0] or version.rpartition('-')[0]}.orig.tar.gz"
+    packed = ["tar", "-C", str(tree.parent), "--sort=name", "--mtime=@946684800", "--owner=0", "--group=0",
+              "--numeric-owner", "-I", "gzip -9n", "--exclude=debian", "-cf", str(orig), tree.name]  # fmt: skip
+    subprocess.run(packed, check=True)
+    (tree / "debian/source/format").write_text("3.0 (quilt)\n")
+    (tree / "debian/changelog").write_text(
+        f"{name} ({version}) trixie; urgency=medium\n\n  * One.\n\n"
+        " -- Reef <reef@localhost>  Sat, 31 Jan 2026 12:00:00 +0000\n"
+    )
+    (tree / "debian/control").write_text(
+        f"Source: {name}\nSection: utils\nPriority: optional\nMaintainer: Reef <reef@localhost>\n"
+        f"Standards-Version: 4.7.0\n\nPackage: {name}\nArchitecture: any\nDescription: demo of {name}\n"
+    )
+    (tree / "debian/rules").write_text(f"#!/usr/bin/make -f\n# {packaging}\n%:\n\tdh $@\n")
+    subprocess.run(
+        ["dpkg-source", "-Zgzip", "--build", str(tree)], check=True, cwd=folder, capture_output=True,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    shutil.rmtree(folder / "tree")
+    (dsc,) = folder.glob("*.dsc")
+    return dsc
+
+
 @dataclass
 class Publisher:
     """A repository folder with all that publishing into it takes."""
@@ -89,6 +119,12 @@ class Publisher:
         folder = self.folder / "debs" / str(len(list((self.folder / "debs").glob("*"))))
         folder.mkdir(parents=True)
         return make_deb(folder, *arguments, **more)  # type: ignore[arg-type]
+
+    def source(self, *arguments: str, **more: str) -> Path:
+        """Build a source package in a folder of its own."""
+        folder = self.folder / "sources" / str(len(list((self.folder / "sources").glob("*"))))
+        folder.mkdir(parents=True)
+        return make_source(folder, *arguments, **more)
 
     def stage(self, debs: Mapping[str, Sequence[Path | DebFile]], date: int = DATE) -> Staged:
         self.runs += 1

@@ -269,7 +269,7 @@ def test_commands_tell_what_they_did(publisher: Publisher, monkeypatch: pytest.M
     assert "promoted from trixie-testing to trixie: reef-demo 1.0-1 (arm64)" in text
     assert "reef-demo 2 (arm64)" in text
     assert "--allow-downgrades" in text
-    assert "would go: 0 publications, 0 .debs, 0 B" in text
+    assert "would go: 0 publications, 0 files of packages, 0 B" in text
 
 
 def test_a_killed_run_s_deb_does_no_harm_to_the_next(publisher: Publisher) -> None:

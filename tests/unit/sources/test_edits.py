@@ -32,6 +32,21 @@ def test_edit_replaces_each_match_and_nothing_else(bench: Bench) -> None:
     assert sorted(os.listdir(tree)) == ["build.sh", "cmake", "plain.txt"]
 
 
+def test_a_recipe_that_keeps_its_source_has_upstreams_tree_too(bench: Bench) -> None:
+    data = pack_tar(MEMBERS)
+    (bench.folder / "a").write_bytes(data)
+    source = archive(f"file://{bench.folder / 'a'}", sha256=sha256(data))
+    edit = {"file": "plain.txt", "find": "text", "replace": "other", "reason": "tests"}
+    recipe = write_recipe(bench.folder, [source], [edit])
+    assert bench.fetch(recipe).original is None
+    tree = bench.fetch(recipe.model_copy(update={"keep_source": True}))
+    assert (tree.path / "plain.txt").read_text() == "other"
+    assert tree.original is not None
+    assert (tree.original / "plain.txt").read_text() == "text"
+    plain = write_recipe(bench.folder, [source]).model_copy(update={"keep_source": True})
+    assert bench.fetch(plain).original == bench.fetch(plain).path
+
+
 def test_edit_follows_a_link_and_leaves_it_one(bench: Bench) -> None:
     tree = edited(bench, {"file": "cmake/here", "find": "one", "replace": "two"})
     assert os.path.islink(os.path.join(tree, "cmake/here"))

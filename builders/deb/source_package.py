@@ -1,0 +1,51 @@
+"""The Debian source package of a recipe that keeps it: what goes into it beside the tree, and what a build left."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from builders.deb.template import extended
+from builders.debfile import read_dsc
+from builders.errors import PackageError
+from builders.products import SourcePackage
+from builders.recipe import Recipe
+
+NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks")
+"""Parts of a recipe's folder that do not reach the build; the recipe itself does by its meaning, in ``debian/``."""
+KEPT_RECIPE = "reef/recipe"
+"""Where a kept source has the recipe's files, below ``debian/``: elsewhere there is no folder of the recipe."""
+
+
+def built_from(folder: Path) -> Iterator[Path]:
+    """Yield the files of a recipe's folder that its build may use, sorted."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] not in NOT_BUILT_FROM and "__pycache__" not in name.parts:
+            yield path
+
+
+def copy_recipe(recipe: Recipe, folder: Path) -> None:
+    """Copy what `built_from` yields into ``folder/debian``; modes are 0644 and 0755 whatever they were."""
+    for path in built_from(recipe.folder):
+        copy = folder / "debian" / KEPT_RECIPE / path.relative_to(recipe.folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        copy.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+def patch_header(recipe: Recipe) -> str:
+    """Return what stands above the patch that holds the recipe's edits (DEP 3)."""
+    reasons = [
+        textwrap.fill(f"{edit.file}: {' '.join(edit.reason.split())}", 78, break_long_words=False)
+        for edit in recipe.edits
+    ]
+    return "Description: edits of the recipe, made by Reef\n" + extended("\n\n".join(reasons)) + "\n"
+
+
+def collect_source(output: Path) -> SourcePackage:
+    """Return the source package that a build job left; raises PackageError where it is not there or not whole."""
+    found = sorted(output.glob("*.dsc"))
+    if len(found) != 1:
+        raise PackageError(f"the build left {len(found)} source packages in {output}, one is wanted")
+    return read_dsc(found[0])
