@@ -20,6 +20,7 @@ from builders.project import Project
 
 KEY_VARIABLE = "REEF_SIGNING_KEY"
 LONGEST_PATH = 4096
+LAST_PORT = 65535
 MOST_NAMED = 5
 """Packages that one row of a table names."""
 
@@ -199,6 +200,8 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
     project = open_project()
     if bool(certificate) != bool(key):
         raise InputError("TLS needs both", "--certificate and --key are PEM files that belong together")
+    if not 0 <= port <= LAST_PORT:
+        raise InputError(f"not a port: {port}", f"0 to {LAST_PORT} are wanted; 0 takes a free one")
     folder = project.workspace.apt
     if not folder.is_dir():
         raise PublishError("nothing is published yet", f"in {folder}", "run invoke publish-apt first")

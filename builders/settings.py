@@ -62,7 +62,7 @@ class Repository(Model):
     """Write Contents indices, by which apt-file tells which package holds a file."""
     generations: Annotated[int, pydantic.Field(ge=1)] = 5
     """Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
-    valid_days: Annotated[int, pydantic.Field(ge=1)] | None = None
+    valid_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] | None = None
     """Boards refuse a publication older than this (Valid-Until). Off by default: a board without a clock wakes up in
     the past or, after its clock was set, finds a repository that nobody published to for a while, and is locked out
     of updates, while what it guards against, a mirror that holds updates back, needs someone between board and host.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.apt.server import TYPES
+from builders.apt.server import BY_HASH, type_of
 from builders.apt.upload.store import File, Held
 from builders.debfile import sha256_of
 from builders.destination import S3
@@ -193,11 +193,8 @@ class S3Store:
 
 def described(key: str) -> tuple[str, str]:
     """Return an object's Content-Type and Cache-Control."""
-    if "/by-hash/" in key:
-        return "application/octet-stream", FOREVER
-    name = key.rpartition("/")[2]
-    kind = TYPES.get(Path(name).suffix, "application/octet-stream")
-    return kind, FOREVER if key.startswith("pool/") else ASK
+    lasting = BY_HASH in key or key.startswith("pool/")
+    return type_of(key), FOREVER if lasting else ASK
 
 
 def _code(error: Exception) -> str:
