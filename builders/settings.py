@@ -71,6 +71,12 @@ class Repository(Model):
     upload: list[Destination] = []
     """Where `invoke publish-apt` uploads the repository to when it is published."""
 
+    @property
+    def snapshots_url(self) -> str | None:
+        """Where boards find earlier publications: ``url``, unless a copy without any is uploaded to there."""
+        plain = {one.url.rstrip("/") for one in self.upload if one.url and not one.links}
+        return None if self.url is None or self.url.rstrip("/") in plain else self.url
+
     @pydantic.field_validator("upload")
     @classmethod
     def _names_differ(cls, value: list[Destination]) -> list[Destination]:

@@ -101,8 +101,7 @@ def _store(destination: Destination, root: Path, base: Path, state: Path) -> Sto
 
 
 def _planned(place: Repository, destination: Destination, store: Store, generations: int) -> _Plan:
-    linked = not isinstance(destination, S3) and destination.links
-    phases = content.linked(place) if linked else content.flat(place, generations)
+    phases = content.linked(place) if destination.links else content.flat(place, generations)
     held = store.listing()
     shown = before.shown_suites(store, held, destination.name)
     before.require_not_newer(shown, place, destination.name)
