@@ -22,7 +22,7 @@ from .support import DATE, AptClient, Publisher, facts_of, tree_of
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
     # Real apt has a file of its own (test_truth.py); here it would only cost seconds.
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: None)
+    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
 
 
 def keep(publisher: Publisher, generations: int = 1, **words: int) -> None:
@@ -258,7 +258,7 @@ def test_two_publishers_at_once(publisher: Publisher, monkeypatch: pytest.Monkey
 def test_commands_tell_what_they_did(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
     from builders import cli_repository
 
-    monkeypatch.setattr(cli_repository, "open_project", publisher.project)
+    monkeypatch.setattr(cli_repository, "open_project", lambda **_: publisher.project())
     publisher.publish(publisher.deb(), suite="trixie-testing")
     cli_repository.promote("trixie-testing", "trixie", [])
     publisher.publish(publisher.deb(version="2"))
@@ -331,7 +331,7 @@ def test_an_empty_repository_is_told(
 ) -> None:
     from builders import cli_repository
 
-    monkeypatch.setattr(cli_repository, "open_project", publisher.project)
+    monkeypatch.setattr(cli_repository, "open_project", lambda **_: publisher.project())
     with pytest.raises(PublishError, match="nothing is published yet"):
         cli_repository.verify_apt(None, roots=False)
     cli_repository.snapshots(None)
