@@ -158,6 +158,8 @@ def _require_room(destination: Destination, plan: _Plan) -> None:
 
 def _send(place: Repository, destination: Destination, store: Store, plan: _Plan, log: Log) -> None:
     checked = False
+    if hindrance := store.discard_unfinished([file for phase in plan.sending for file in phase.files]):
+        log.note(f"{destination.name}: what earlier runs left unfinished stays there: {hindrance}")
     for phase in plan.sending:
         if phase.shows and not checked:
             for suite, stamp in plan.carrying.items():
