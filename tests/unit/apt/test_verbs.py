@@ -206,14 +206,14 @@ def test_prune_keeps_what_old_readers_may_ask_for(publisher: Publisher) -> None:
 
 @pytest.mark.parametrize("number", range(2, 40, 4))
 def test_prune_killed_is_gone_on_with(publisher: Publisher, number: int) -> None:
-    from .test_faults import killed
+    from .test_faults import killed_at
 
     for count in range(4):
         publisher.publish(publisher.deb(version=f"1.{count}"), date=DATE + count)
     keep(publisher, versions=1, snapshots=1)
     repository.change(publisher.project(), {"trixie": []})
     going = apt.rubbish(publisher.repository, publisher.settings)
-    killed(lambda: apt.remove(publisher.repository, going), number)
+    killed_at(lambda: apt.remove(publisher.repository, going), number)
     publisher.verify()
     apt.snapshots(publisher.repository)
     repository.prune(publisher.project())
