@@ -213,7 +213,7 @@ def test_prune_killed_is_gone_on_with(publisher: Publisher, number: int) -> None
     keep(publisher, versions=1, snapshots=1)
     repository.change(publisher.project(), {"trixie": []})
     going = apt.rubbish(publisher.repository, publisher.settings)
-    killed_at(lambda: apt.remove(publisher.repository, going), number)
+    assert killed_at(lambda: apt.remove(publisher.repository, going), number)
     publisher.verify()
     apt.snapshots(publisher.repository)
     repository.prune(publisher.project())
