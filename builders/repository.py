@@ -273,7 +273,7 @@ def phase(project: Project, suite: str, package: str, percentage: int) -> tuple[
 def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publication], apt.Rubbish]:
     """Apply ``repository.keep`` to every suite, then remove what no live or kept publication names.
 
-    Return what was published anew and what went; with ``show_only`` nothing is done and only what lies unnamed now
+    Return each suite's publication and what went; with ``show_only`` nothing is done and only what lies unnamed now
     is told. Raises PublishError, DiskError.
     """
     folder = project.workspace.apt
@@ -281,7 +281,7 @@ def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publicatio
         suites = Repository(folder).suites()
         if show_only or not suites:
             return [], apt.rubbish(folder, project.settings)
-        publications = [one for one in change(project, {name: [] for name in suites}) if one.changed]
+        publications = change(project, {name: [] for name in suites})
         going = apt.rubbish(folder, project.settings)
         apt.remove(folder, going)
         for name in suites:

@@ -266,6 +266,11 @@ def test_commands_tell_what_they_did(publisher: Publisher, monkeypatch: pytest.M
     cli_repository.rollback("trixie", None)
     cli_repository.prune(plan=True)
     text = said.getvalue()
+    for _ in range(2):  # the second changes nothing
+        said.seek(said.truncate(0))
+        cli_repository.prune(plan=False)
+        assert "the signing key expires on " in said.getvalue()
+    assert "trixie: unchanged in" in said.getvalue()
     assert "promoted from trixie-testing to trixie: reef-demo 1.0-1 (arm64)" in text
     assert "reef-demo 2 (arm64)" in text
     assert "--allow-downgrades" in text
