@@ -89,7 +89,7 @@ def data_of(chance: random.Random) -> bytes:
 
 def packed(chance: random.Random, content: bytes) -> tuple[str, bytes]:
     form = chance.choice(("", ".gz", ".xz", ".xz", ".zst", ".bz2"))
-    pack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
+    pack: dict[str, Callable[[bytes], bytes]] = {".gz": functools.partial(gzip.compress, mtime=0), ".xz": lzma.compress}
     return form, pack.get(form, bytes)(content)
 
 
