@@ -14,13 +14,13 @@ from builders.apt.keys import SigningKey, day_of, signing_key
 from builders.apt.keys import load as load_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
-from builders.apt.promotion import promote
+from builders.apt.promotion import promote, told_only
 from builders.apt.proof import Proof
 from builders.apt.retention import Rubbish, remove, rubbish
 from builders.apt.rotation import KeyFacts, extend, list_keys, retire, rotate
 from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
 from builders.apt.staging import Staged, StagedSuite, stage
-from builders.apt.verification import Verified, verify
+from builders.apt.verification import Verified, glance, verify
 
 __all__ = [
     "KEYRING",
@@ -35,6 +35,7 @@ __all__ = [
     "Verified",
     "day_of",
     "extend",
+    "glance",
     "keyring_deb",
     "known",
     "list_keys",
@@ -51,5 +52,6 @@ __all__ = [
     "signing_key",
     "snapshots",
     "stage",
+    "told_only",
     "verify",
 ]

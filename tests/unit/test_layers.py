@@ -18,6 +18,7 @@ LAYERS = [
         "reproduce",
         "plan",
         "project",
+        "truth",
         "repository",
         "pipeline",
         "doctor",

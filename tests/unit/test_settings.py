@@ -28,6 +28,8 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ('repository: {component: "a b"}\n', "component: String should match pattern"),
         ("repository: {component: ../x}\n", "component: String should match pattern"),
         ("repository: {component: a/b}\n", "component: String should match pattern"),
+        ("repository: {valid_days: 5000000}\n", "valid_days: Input should be less than or equal to 36500"),
+        ("repository: {clients: [trixy]}\n", "unknown release: 'trixy'; did you mean 'trixie'?"),
         ('artifacts: ""\n', "artifacts: "),
         ("artifacts: /\n", "not the root of all"),
         ("recipes: //\n", "not the root of all"),
