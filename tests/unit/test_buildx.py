@@ -65,8 +65,14 @@ def test_the_engine_is_found_as_dockers_own_tools_find_it(alone: Path, monkeypat
     assert endpoint.current().host == "tcp://127.0.0.1:1"
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
-    monkeypatch.setenv("DOCKER_CERT_PATH", "/certificates")
-    assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, Path("/certificates"))
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(alone))
+    with pytest.raises(HostError, match="no certificates for the Docker engine at tcp://127") as told:
+        endpoint.current()
+    assert f"there is no ca.pem, cert.pem, key.pem in {alone}" in told.value.detail
+    assert not endpoint.answers()
+    for name in endpoint.TLS_FILES:
+        (alone / name).touch()
+    assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, alone)
 
 
 def test_an_unknown_context_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,6 +320,14 @@ def test_a_builds_own_failure_is_not_the_engines() -> None:
     assert faults.general(failed, "N", ARM64) is None
     assert not faults.registry_failed(failed)
     assert faults.registry_failed(BuildFailed("failed to do request: Head x: connection refused", ""))
+
+
+@pytest.mark.parametrize("pattern", ["debian:{suite.x}", "debian:{suite[x]}", "debian:{0}", "debian:{release}", "{"])
+def test_an_image_that_is_no_pattern_is_told(pattern: str, tmp_path: Path) -> None:
+    settings = Settings.model_validate({"buildx": {"image": pattern}})
+    with pytest.raises(InputError, match="image: is not a pattern") as told:
+        Images(Workspace(tmp_path), settings, tmp_path, Log(quiet=True)).reference("trixie")
+    assert pattern in told.value.what
 
 
 def test_pins_that_are_no_digests_are_refused(tmp_path: Path) -> None:
