@@ -13,9 +13,9 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders import mirror, process
+from builders import mirror, pipeline, process
 from builders.arch import AMD64, ARM64, ARMHF
-from builders.engines.buildx import client, daemon, endpoint, faults, layout, nodes
+from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, nodes
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
 from builders.engines.buildx.progress import JobProgress, Progress
@@ -252,6 +252,20 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     old = text(run_network=False, fetched="reef-fetched:x")
     assert old[0] == "FROM reef-fetched:x AS run"
     assert "--network" not in "".join(old)
+
+
+def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Mock(workspace=Workspace(tmp_path))
+    kept.note(project.workspace, JOB, endpoint.Endpoint("unix:///its/socket"), "reef-failed:x")
+    engine = create_autospec(daemon.Daemon)
+    monkeypatch.setattr(daemon, "connect", lambda _: engine)
+    chroot = Mock()
+    chroot.run.side_effect = lambda *_: engine.remove_image.assert_called_once_with("reef-failed:x")
+    pipeline._run(project, chroot, JOB, tmp_path / "out")
+    chroot.run.assert_called_once()
+    assert kept.names(project.workspace) == []
 
 
 def sent(**status: object) -> str:
