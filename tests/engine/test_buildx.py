@@ -18,7 +18,7 @@ from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import here
 from builders.engines.chroot import roots
-from builders.errors import BuildError, HostError
+from builders.errors import BuildError, DiskError, HostError
 from builders.products import BuildJob, Limits, Root
 from builders.workspace import Workspace
 from tests.engine import dockers
@@ -128,6 +128,15 @@ def test_a_time_limit_ends_the_script(inside: There) -> None:
     with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
         project.engine("buildx").run(job, project.workspace.path / "out", project.log)
     assert "began" in told.value.detail
+
+
+def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
+    project = inside.project()
+    job = BuildJob("try/space", Root("trixie", AMD64, AMD64, ()), "echo began; echo more >/dev/full")
+    with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as told:
+        project.engine("buildx").run(job, project.workspace.path / "out", project.log)
+    assert "began" in told.value.detail
+    assert not kept.names(project.workspace)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -35,12 +35,7 @@ def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefE
     """Return the error for what can go wrong with any build on ``node``; None where the build itself is to blame."""
     words = f"{failed.tail}\n{failed.words}".strip()
     if NO_SPACE.search(words):
-        return DiskError(
-            f"no space left on the disk of {node}",
-            failed.words,
-            "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
-            "it), then run the same command again",
-        )
+        return full_disk(node, failed.words)
     if FOREIGN.search(words):
         return foreign(node, architecture, words)
     if registry_failed(failed):
@@ -52,6 +47,16 @@ def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefE
             "see whether it runs (its own log tells why it ended), then run the same command again",
         )
     return None
+
+
+def full_disk(node: str, words: str) -> DiskError:
+    """Return the error that a builder's disk is full."""
+    return DiskError(
+        f"no space left on the disk of {node}",
+        words,
+        "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
+        "it), then run the same command again",
+    )
 
 
 def no_registry(words: str) -> RootError:

@@ -136,7 +136,7 @@ class JobBuild:
                 shutil.copyfile(whole, log_file)
 
     def _steps(self) -> tuple[StepRecord, ...]:
-        """Return the records of the scripts; raises BuildError for one that failed."""
+        """Return the records of the scripts; raises BuildError for one that failed, DiskError for want of space."""
         steps = list(self._making)
         for name in ("fetch", "run"):
             record = self._result / "records" / name
@@ -148,9 +148,11 @@ class JobBuild:
             steps.append(StepRecord(name, float(seconds), int(peak)))
         return tuple(steps)
 
-    def _script_failed(self, name: str, status: str) -> BuildError:
+    def _script_failed(self, name: str, status: str) -> ReefError:
         job, log_file = self._job, self._logs[name]
         tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        if faults.NO_SPACE.search(tail):  # its root stays where it is: an image of it might not fit either
+            return faults.full_disk(str(self._node), f"{tail}\nfull log: {log_file}")
         how = f"with status {status}"
         if status == "timeout":
             how = f"after its time limit of {job.limits.time_s:.0f} s"
