@@ -254,6 +254,37 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     assert "--network" not in "".join(old)
 
 
+def test_only_the_script_gets_the_way_to_a_storage() -> None:
+    def text(storage: dict[str, str]) -> list[str]:
+        return layout.job_dockerfile(
+            JOB, "FROM r AS start", ["/srv"], nonce="n", run_network=True, storage=storage
+        ).splitlines()
+
+    without, given = text({}), text({"CCACHE_REMOTE_STORAGE": "redis://127.0.0.1:7070"})
+    [(before, after)] = [pair for pair in zip(without, given, strict=True) if pair[0] != pair[1]]
+    assert '"run", "60.0", "n"]' in before
+    assert "--mount=type=ssh,id=reef-storage,target=/reef/tunnel.sock [" in after
+    assert '"CCACHE_REMOTE_STORAGE=redis://127.0.0.1:7070", "/usr/bin/perl", "/reef/runner.pl"' in after
+
+
+@pytest.mark.parametrize(
+    ("words", "tail", "told"),
+    [
+        ("ERROR: unknown flag: --ssh", "", True),
+        ("requested experimental feature exec.mount.ssh has been disabled on the build server", "", True),
+        (
+            ">>> RUN --mount=type=ssh,id=reef-storage,target=/reef/tunnel.sock x\nwrite: no space left on device",
+            "",
+            False,
+        ),
+        ("error during connect: ssh: connection refused", "", False),
+        ("unknown flag: --ssh", "the last words", False),
+    ],
+)
+def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, told: bool) -> None:
+    assert faults.forwards_no_sockets(BuildFailed(words, tail)) == told
+
+
 def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,9 @@ GONE = re.compile(
     r"no builder|failed to find driver|permission denied while trying to connect",
     re.IGNORECASE,
 )
+NO_SOCKETS = re.compile(
+    r"exec\.mount\.ssh|\bssh forward|no ssh key|unknown flag: --ssh|unsupported mount type", re.IGNORECASE
+)
 REGISTRY = re.compile(
     r"failed to (?:resolve source metadata|load metadata|do request|authorize|fetch|pull|copy)|"
     r"pull access denied|manifest unknown|: not found$|toomanyrequests|unexpected status",
@@ -29,6 +32,11 @@ REGISTRY = re.compile(
 def registry_failed(failed: BuildFailed) -> bool:
     """Tell whether a build failed because its base image could not be had."""
     return bool(REGISTRY.search(failed.words)) and not failed.tail and not NO_SPACE.search(failed.words)
+
+
+def forwards_no_sockets(failed: BuildFailed) -> bool:
+    """Tell whether a build failed because its builder knows no ``--mount=type=ssh``, or its buildx no ``--ssh``."""
+    return bool(NO_SOCKETS.search(failed.words)) and not failed.tail
 
 
 def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
