@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -22,7 +23,7 @@ from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.chroot import roots
 from builders.errors import DiskError, HostError, InputError
 from builders.log import Log
-from builders.products import BuildJob, CacheMount, Input, Limits, Root
+from builders.products import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
 from builders.project import Project
 from builders.settings import BuildxNode, Settings
 from builders.workspace import Workspace
@@ -265,6 +266,13 @@ def test_only_the_script_gets_the_way_to_a_storage() -> None:
     assert '"run", "60.0", "n"]' in before
     assert "--mount=type=ssh,id=reef-storage,target=/reef/tunnel.sock [" in after
     assert '"CCACHE_REMOTE_STORAGE=redis://127.0.0.1:7070", "/usr/bin/perl", "/reef/runner.pl"' in after
+
+
+def test_no_job_mounts_what_the_making_of_a_root_locks() -> None:
+    texts = [path.read_text() for path in DOCKERFILES.glob("*-root.Dockerfile")]
+    mounts = [mount for text in texts for mount in re.findall(r"--mount=type=cache,id=(\S+?),\S+sharing=locked", text)]
+    assert len(mounts) == 2
+    assert f"reef-{APT_CACHE.name}" not in mounts
 
 
 @pytest.mark.parametrize(
