@@ -133,7 +133,7 @@ def test_a_time_limit_ends_the_script(inside: There) -> None:
 
 def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
     project = inside.project()
-    job = BuildJob("try/space", Root("trixie", AMD64, AMD64, ()), "echo began; echo more >/dev/full")
+    job = BuildJob("try/space", Root("trixie", AMD64, AMD64, ()), "echo began; dd if=/dev/zero of=/dev/full count=1")
     with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as told:
         project.engine("buildx").run(job, project.workspace.path / "out", project.log)
     assert "began" in told.value.detail
