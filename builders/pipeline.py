@@ -10,6 +10,7 @@ from builders import apt, checks, deb, repository, sources, state
 from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine
+from builders.engines.buildx import kept
 from builders.errors import BuildError, CheckError, InputError
 from builders.measure import measured
 from builders.plan import Step, Wanted, plan
@@ -140,7 +141,13 @@ def _run_build(
 ) -> JobResult:
     jobs = project.jobs(engine, build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
     job = _job(project, wanted, tree, scratch, storage, jobs=jobs)
-    return engine.run(job, scratch / "out", project.log)
+    return _run(project, engine, job, scratch / "out")
+
+
+def _run(project: Project, engine: Engine, job: BuildJob, output: Path) -> JobResult:
+    """Run a job; an image that buildx kept of its last failure goes first: chroot would only forget where it is."""
+    kept.forget(project.workspace, job.name)
+    return engine.run(job, output, project.log)
 
 
 def _job(
@@ -376,7 +383,7 @@ def _installed(
         published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
     engine.check(job.root)
-    result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
+    result = _run(project, engine, job, scratch / "checked" / target.slug / recipe.name)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output), result.steps)
     checks.write_report(report, record.debs, path)
     return report, True

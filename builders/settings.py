@@ -154,6 +154,14 @@ class Buildx(Model):
     nodes: list[BuildxNode] = []
     """Further places; without any, the engine that Docker's own tools would use."""
 
+    @pydantic.field_validator("nodes")
+    @classmethod
+    def _names_differ(cls, value: list[BuildxNode]) -> list[BuildxNode]:
+        names = [one.name for one in value]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two nodes have the name {min(twice)!r}")
+        return value
+
 
 class BazelServices(Model):
     """Servers that Bazel shares work through, by its own protocols; for recipes that are built by Bazel."""

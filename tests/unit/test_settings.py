@@ -33,6 +33,10 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ('artifacts: ""\n', "artifacts: "),
         ("artifacts: /\n", "not the root of all"),
         ("recipes: //\n", "not the root of all"),
+        (
+            "buildx: {nodes: [{name: a, endpoint: tcp://x:1}, {name: a, endpoint: tcp://y:1}]}\n",
+            "two nodes have the name 'a'",
+        ),
         ("- a\n", "a mapping of keys to values is wanted"),
     ],
 )
