@@ -113,6 +113,15 @@ def test_each_kind_of_change_is_told(project: Path, upstream: Path) -> None:
     assert f"server/main.cc: not there (seen at {AT})" in rechecked(project, {"mini": upstream})[1]
 
 
+def test_what_must_not_be_there_is_told(project: Path, upstream: Path) -> None:
+    text = {"file": "server/main.cc", "find": "new_macro", "count": 0, "reason": "fails here"}
+    relies = {"sources": {"mini": [{"at": AT, "texts": [text]}]}}
+    (project / "recipes" / "mini" / "upstream.yml").write_text(yaml.safe_dump(relies))
+    assert rechecked(project)[1] == ()
+    (upstream / "server" / "main.cc").write_text("int main() { return old_call(new_macro); }\n")
+    assert "'new_macro' found 1 times, wanted 0 (fails here)" in rechecked(project, {"mini": upstream})[1][0]
+
+
 def test_a_source_that_cannot_be_had_is_told_as_that(project: Path, upstream: Path) -> None:
     upstream.rename(upstream.with_name("gone"))
     compared, faults, unreachable = rechecked(project)
