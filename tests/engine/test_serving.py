@@ -68,6 +68,8 @@ def test_the_package_is_a_proper_one(built: str, module_place: Place) -> None:
         "var/lib/tensorflow-serving/models",
     }
     assert any(name.startswith("usr/share/doc/tensorflow-model-server/README.Debian") for name in names)
+    notices = next(content for entry, content in members(deb) if entry.name.endswith("/NOTICES"))
+    assert b"======== org_tensorflow/LICENSE\n\nThe licence of the miniature's library" in (notices or b"")
     conffiles = subprocess.run(
         ["dpkg-deb", "--info", str(deb), "conffiles"], capture_output=True, text=True, check=True
     ).stdout
