@@ -59,6 +59,7 @@ def debs(module_place: Place) -> Path:
 def test_the_package_wants_dkms(debs: Path) -> None:
     [deb] = debs.glob("gasket-dkms_*_all.deb")
     assert "dkms" in control_of(deb)["Depends"]
+    assert (debs / "lintian.log").read_text() == "lintian-exit=0\n"
 
 
 @pytest.mark.parametrize("suite", KERNELS)

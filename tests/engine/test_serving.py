@@ -68,6 +68,9 @@ def test_the_package_is_a_proper_one(built: str, module_place: Place) -> None:
         "var/lib/tensorflow-serving/models",
     }
     assert any(name.startswith("usr/share/doc/tensorflow-model-server/README.Debian") for name in names)
+    told = (folder / "lintian.log").read_text().splitlines()
+    # Bazel compiles with -g0: of what is stripped off, only the symbols are left.
+    assert [line for line in told if "-dbgsym: debug-file-with-no-debug-symbols" not in line] == ["lintian-exit=0"]
     notices = next(content for entry, content in members(deb) if entry.name.endswith("/NOTICES"))
     assert b"======== org_tensorflow/LICENSE\n\nThe licence of the miniature's library" in (notices or b"")
     conffiles = subprocess.run(
