@@ -175,10 +175,14 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
     cli.run_tools(["pytest", *spread, *words])
 
 
-@task(apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly")
-def bench(_: Context, apt: bool = False) -> None:
+@task(
+    apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
+    strict="end with exit code 9 where a budget is not kept (building only)",
+)
+def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
     """Measure speed and memory as ratios (half an hour)."""
-    building = [["python", "-m", "tests.bench.toolkit"], ["python", "-m", "tests.bench.engines"]]
+    wish = ["--strict"] if strict else []
+    building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
     cli.run_tools(*([["python", "-m", "tests.bench.publishing"]] if apt else building))
 
 

@@ -31,19 +31,24 @@ def _facts(folder: Path) -> set[tuple[str, tuple[int, ...]]]:
 
 def project_like(checkout: Path, folder: Path) -> Path:
     """Make a project in ``folder`` that builds what the checkout builds, shares its builds and caches, and publishes
-    into a place of its own. Return its repository's folder.
-
-    The checkout's settings hold, but for those that say where results and signatures go: an upload is the user's.
-    """
+    into a place of its own. Return its repository's folder."""
     artifacts = folder / "artifacts"
     artifacts.mkdir(parents=True)
     for name in SHARED:
         (checkout / "artifacts" / name).mkdir(parents=True, exist_ok=True)
         (artifacts / name).symlink_to(checkout / "artifacts" / name)
+    (folder / "reef.yml").write_text(settings_like(checkout))
+    (folder / "recipes").symlink_to(checkout / "recipes")
+    return artifacts / "apt"
+
+
+def settings_like(checkout: Path) -> str:
+    """Return the checkout's settings as text for a project of a test's own.
+
+    Left out are those that say what is built for, and where results and signatures go: an upload is the user's.
+    """
     settings = yaml.safe_load((checkout / "reef.yml").read_text()) or {}
     for name in ("artifacts", "signing", "targets"):
         settings.pop(name, None)
     (settings.get("repository") or {}).pop("upload", None)
-    (folder / "reef.yml").write_text(yaml.safe_dump(settings))
-    (folder / "recipes").symlink_to(checkout / "recipes")
-    return artifacts / "apt"
+    return yaml.safe_dump(settings)
