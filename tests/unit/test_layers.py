@@ -19,6 +19,7 @@ LAYERS = [
         "plan",
         "project",
         "repository",
+        "trial",
         "pipeline",
         "doctor",
         "recheck",
