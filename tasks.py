@@ -7,6 +7,7 @@ from builders.cli import number, task
 
 RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
+BUILT = "; behind build-arm in one call, what that was asked for"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
 ALSO = "recipe to build besides those built by default (may be repeated)"
@@ -40,9 +41,9 @@ def build_arm(
 
 
 @task(
-    recipe=RECIPE,
-    target=TARGET,
-    engine=ENGINE,
+    recipe=RECIPE + BUILT,
+    target=TARGET + BUILT,
+    engine=ENGINE + BUILT,
     suffix="publish into the suite of that suffix: testing for trixie-testing instead of trixie",
     phase="percentage of boards that take what is new when they upgrade; the task phase raises it later",
     upload="afterwards upload it to the destinations in reef.yml",
