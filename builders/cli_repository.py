@@ -10,7 +10,8 @@ from builders import apt, pipeline, repository
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded
-from builders.cli import open_project, steps_told
+from builders.cli import about, open_project, steps_told
+from builders.cli_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.log import size
 from builders.pipeline import Checked
@@ -32,7 +33,7 @@ def publish_apt(
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
-    wanted = project.wanted(recipe, target, engine=engine)
+    wanted, engine = to_publish(project, recipe, target, engine)
     publications, checked = pipeline.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
     _tell(project, publications, checked, uploading=upload)
     for one in checked:
@@ -241,7 +242,7 @@ def _judged(checked: Checked | None, package: str) -> tuple[str, str]:
     """Return how long a package's installation was tried, and how many verdicts on it passed."""
     if checked is None:
         return "", ""
-    mine = [verdict for verdict in checked.verdicts if verdict.subject in (package, checked.wanted.recipe.name)]
+    mine = about(package, checked.wanted.recipe.name, checked.verdicts)
     seconds = sum(step.seconds for step in checked.installed.steps)
     return f"{seconds:.0f} s" if checked.fresh else "known", f"{len(mine)} passed"
 

@@ -7,6 +7,7 @@ with workspace.locked("apt"):
 verify(repository, suite, repository / KEYRING)
 """
 
+from builders.apt.earlier import copy_from_pool, earlier
 from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keyring_package import keyring_deb
@@ -33,7 +34,9 @@ __all__ = [
     "Staged",
     "StagedSuite",
     "Verified",
+    "copy_from_pool",
     "day_of",
+    "earlier",
     "extend",
     "glance",
     "keyring_deb",

@@ -14,7 +14,7 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders import mirror, pipeline, process
+from builders import mirror, process
 from builders.arch import AMD64, ARM64, ARMHF
 from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, nodes
 from builders.engines.buildx.client import Build, BuildFailed
@@ -296,13 +296,13 @@ def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, told:
 def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = Mock(workspace=Workspace(tmp_path))
+    project = Project(tmp_path, Settings(), {}, Workspace(tmp_path), AMD64, Log(quiet=True))
     kept.note(project.workspace, JOB, endpoint.Endpoint("unix:///its/socket"), "reef-failed:x")
     engine = create_autospec(daemon.Daemon)
     monkeypatch.setattr(daemon, "connect", lambda _: engine)
     chroot = Mock()
     chroot.run.side_effect = lambda *_: engine.remove_image.assert_called_once_with("reef-failed:x")
-    pipeline._run(project, chroot, JOB, tmp_path / "out")
+    project.run(chroot, JOB, tmp_path / "out")
     chroot.run.assert_called_once()
     assert kept.names(project.workspace) == []
 

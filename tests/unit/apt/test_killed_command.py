@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import checks, pipeline
+from builders import checks, trial
 from builders.apt import signing_key
 from builders.debfile import read_deb
 from builders.log import Log
@@ -43,7 +43,7 @@ def project(tmp_path: Path, home: Path, log: Log) -> Publisher:
     debs = (read_deb(make_deb(folder, "reef-hello", "1.2-2~deb13", "amd64")),)
     write_record(folder, Record(wanted.fingerprint, debs, (), (), (0, 0), "chroot", ()))
     report = Report("reef-hello", wanted.target, (Verdict("install", "reef-hello", True),))
-    for name in ("static-report.json", f"install-report-{pipeline._checks_digest(wanted)}.json"):
+    for name in ("static-report.json", f"install-report-{trial._checks_digest(wanted)}.json"):
         checks.write_report(report, debs, folder / name)
     return made
 
