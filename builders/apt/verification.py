@@ -10,7 +10,7 @@ from pathlib import Path
 from builders import process
 from builders.apt import seen
 from builders.apt.compression import UNPACK, UNPACK_ERRORS
-from builders.apt.index import Entry, parse
+from builders.apt.index import parse
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.live import digest_of
 from builders.apt.proof import Proof
@@ -24,6 +24,8 @@ CLEARSIGNED = re.compile(
     rb"-----BEGIN PGP SIGNATURE-----\n[^-]*-----END PGP SIGNATURE-----\n",
     re.DOTALL,
 )
+AT_ONCE = 1000
+"""Files that are handed to a pool of threads together."""
 MEND = "publish again; if that does not mend it, restore the repository from a copy"
 
 
@@ -51,12 +53,12 @@ def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Pro
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda path: _by_hash(path, known), _file_set(folder, release)))
         list(pool.map(lambda name: _index(folder, name, release, known), release.files))
-        entries: dict[str, Entry] = {}
-        for name in release.files:
-            if name.endswith("/Packages"):
-                entries |= {entry.filename: entry for entry in parse(_read(folder / name), str(folder / name))}
-        list(pool.map(lambda entry: _deb(repository, entry, known), entries.values()))
-    return Verified(suite, len(release.files), len(entries), fingerprints)
+        debs = _debs(folder, release)
+        # Most are proven by a look; what each task of a pool weighs would fill the memory.
+        todo = [(name, wanted) for name, wanted in debs.items() if not _proven(repository, name, wanted, known)]
+        for start in range(0, len(todo), AT_ONCE):
+            list(pool.map(lambda item: _deb(repository, item[0], item[1], known), todo[start : start + AT_ONCE]))
+    return Verified(suite, len(release.files), len(debs), fingerprints)
 
 
 def glance(repository: Path, suite: str) -> None:
@@ -174,21 +176,34 @@ def _plain(path: Path, content: bytes) -> bytes:
         raise _wrong(path, f"it does not unpack: {error}") from error
 
 
-def _deb(repository: Path, entry: Entry, known: Proof) -> None:
-    path = f"{repository}/{entry.filename}"
+def _debs(folder: Path, release: Release) -> dict[str, Digest]:
+    """Return every .deb that an index names, by its path below the repository."""
+    result: dict[str, Digest] = {}
+    for name in release.files:
+        if name.endswith("/Packages"):
+            found = parse(_read(folder / name), str(folder / name))
+            result.update((entry.filename, Digest(entry.size, entry.sha256)) for entry in found)
+    return result
+
+
+def _proven(repository: Path, name: str, wanted: Digest, known: Proof) -> bool:
+    """Tell whether a .deb is the file that was found sound before; raises PublishError where it is not there."""
+    path = f"{repository}/{name}"
     try:
         facts = os.stat(path)
     except OSError as error:
-        raise _wrong(Path(path), f"the index names it for {entry}, but it is missing") from error
-    stamp = seen.stamp(facts)
-    if facts.st_size == entry.size and known.knows_file(entry.filename, stamp, entry.sha256):
-        return
-    digest = sha256_of(Path(path))
-    if (facts.st_size, digest) != (entry.size, entry.sha256):
-        raise _wrong(
-            Path(path), f"the index says {entry.size} bytes, {entry.sha256}\nfound {facts.st_size} bytes, {digest}"
-        )
-    known.found_file(entry.filename, stamp, digest)
+        raise _wrong(Path(path), "an index names it, but it is missing") from error
+    return facts.st_size == wanted.size and known.knows_file(name, seen.stamp(facts), wanted.sha256)
+
+
+def _deb(repository: Path, name: str, wanted: Digest, known: Proof) -> None:
+    path = repository / name
+    facts = _facts(path)
+    found = Digest(facts.st_size, sha256_of(path))
+    if found != wanted:
+        raise _wrong(path, f"the index says {wanted.size} bytes, {wanted.sha256}\n"
+                           f"found {found.size} bytes, {found.sha256}")  # fmt: skip
+    known.found_file(name, seen.stamp(facts), found.sha256)
 
 
 def _facts(path: Path) -> os.stat_result:
