@@ -8,6 +8,7 @@ from pathlib import Path
 from builders.apt import clients, day_of
 from builders.apt.clients import TODAY, Outlook, Trial
 from builders.errors import RootError
+from builders.products import BuildJob
 from builders.project import Project
 
 
@@ -35,28 +36,27 @@ def ask(
     where a client refuses what it should accept, HostError.
     """
     outlooks = clients.outlooks(repository, suite, keyring)
-    trials = clients.try_here(repository, suite, project.settings.repository.component, scratch, keyring=keyring)
+    component = project.settings.repository.component
+    trials = clients.try_here(repository, suite, component, scratch, keyring=keyring, seen=outlooks)
     untried = []
     for release in releases:
         try:
             place = scratch / f"{suite}-{release}"
-            trials += _in_root(project, release, repository=repository, suite=suite, scratch=place, keyring=keyring)
+            job = clients.job(
+                repository, suite, release, component, machine=project.machine, scratch=place / "keyrings",
+                keyring=keyring, pool=project.workspace.apt.absolute() / "pool", seen=outlooks,
+            )  # fmt: skip
+            trials += _in_root(project, job, place / "out")
         except RootError as error:
             untried.append(_untried(release, error))
     clients.require_accepted(trials, outlooks, suite, time.time())
     return Asked(suite, tuple(trials), tuple(outlooks), tuple(untried))
 
 
-def _in_root(
-    project: Project, release: str, *, repository: Path, suite: str, scratch: Path, keyring: Path | None
-) -> list[Trial]:
-    job = clients.job(
-        repository, suite, release, project.settings.repository.component, machine=project.machine,
-        scratch=scratch / "keyrings", keyring=keyring, pool=project.workspace.apt.absolute() / "pool",
-    )  # fmt: skip
+def _in_root(project: Project, job: BuildJob, output: Path) -> list[Trial]:
     engine = project.engine()
     engine.check(job.root)
-    return clients.read_trials(engine.run(job, scratch / "out", project.log).output)
+    return clients.read_trials(engine.run(job, output, project.log).output)
 
 
 def _untried(release: str, error: RootError) -> RootError:

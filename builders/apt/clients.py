@@ -16,7 +16,8 @@ from pathlib import Path
 import jinja2
 
 from builders import process
-from builders.apt.index import Entry
+from builders.apt.index import Entry, parse, parse_index
+from builders.apt.indices import stanzas
 from builders.apt.keyring_package import PACKAGE
 from builders.apt.keys import DAY_S, day_of
 from builders.apt.layout import KEYRING, Repository
@@ -97,7 +98,7 @@ def keyrings(place: Repository, live: Live, folder: Path, keyring: Path | None =
     """Return today's keyring and those of every keyring package that is still published, as name and file."""
     today = keyring or place.path / KEYRING
     found, known = [(TODAY, today)], {today.read_bytes()}
-    for entry in sorted((e for e in live.entries if e.package == PACKAGE), key=lambda e: e.version, reverse=True):
+    for entry in sorted(_keyring_packages(live), key=lambda entry: entry.version, reverse=True):
         content = next((c for e, c in members(place.path / entry.filename) if str(e.name).endswith(KEYRING)), None)
         if content and content not in known:
             known.add(content)
@@ -105,6 +106,15 @@ def keyrings(place: Repository, live: Live, folder: Path, keyring: Path | None =
             path.write_bytes(content)
             found.append((path.stem, path))
     return found
+
+
+def _keyring_packages(live: Live) -> list[Entry]:
+    """Return the entries of the keyring packages; others are not taken apart, which would take time and memory."""
+    found: dict[str, Entry] = {}
+    for index in (name for name in live.release.files if name.endswith("/Packages")):
+        texts = [text for name, text in stanzas(live.content(index)) if name == PACKAGE.encode()]
+        found |= {entry.filename: entry for entry in parse(b"".join(texts), str(live.folder / index))}
+    return list(found.values())
 
 
 def offsets(seen: Iterable[Outlook], now: float) -> list[int]:
@@ -127,31 +137,34 @@ def require_tools() -> None:
 
 
 def try_here(
-    repository: Path, suite: str, component: str, scratch: Path, *, keyring: Path | None = None
-) -> list[Trial]:
+    repository: Path, suite: str, component: str, scratch: Path, *,
+    keyring: Path | None = None, seen: Sequence[Outlook] = (),
+) -> list[Trial]:  # fmt: skip
     """Let this machine's apt update and download over HTTP on loopback; raises HostError, PublishError.
 
-    ``scratch`` is a folder to work in, ``keyring`` today's, by default the one at the root.
+    ``scratch`` is a folder to work in, ``keyring`` today's, by default the one at the root. ``seen`` is what `outlooks`
+    gave, where that is known.
     """
     require_tools()
     place = Repository(repository.absolute())
     live, work = _live(place, suite), scratch / f"client-{suite}"
     rings = keyrings(place, live, scratch, keyring)
     with serving(place.path) as url:
-        facts = _facts(place, live, suite, component, rings=rings, url=url, work=work, serve="", keyring=keyring)
+        seen = seen or outlooks(place.path, suite, keyring)
+        facts = _facts(live, component, rings=rings, url=url, work=work, serve="", seen=seen)
         process.run(["sh", "-eu", "-c", _script(facts)], timeout_s=TIME_LIMIT_S)
     return read_trials(work)
 
 
 def job(
     repository: Path, suite: str, release: str, component: str, *, machine: Architecture, scratch: Path,
-    keyring: Path | None = None, pool: Path | None = None,
+    keyring: Path | None = None, pool: Path | None = None, seen: Sequence[Outlook] = (),
 ) -> BuildJob:  # fmt: skip
     """Return the job in which a clean root of ``release`` tries a suite with its own apt.
 
     ``scratch`` is a new folder that must stay until the job ends, ``keyring`` today's, by default the one at the root.
-    ``pool`` is the published pool, which that of a candidate links to by its path on this machine. The job's result is
-    for `read_trials`.
+    ``pool`` is the published pool, which that of a candidate links to by its path on this machine; ``seen`` as for
+    `try_here`. The job's result is for `read_trials`.
     """
     place = Repository(repository.absolute())
     live = _live(place, suite)
@@ -162,8 +175,8 @@ def job(
             shutil.copy(path, scratch / f"{name}.gpg")
         rings.append((name, Path(KEYRINGS, f"{name}.gpg")))
     facts = _facts(
-        place, live, suite, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED,
-        keyring=keyring,
+        live, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED,
+        seen=seen or outlooks(place.path, suite, keyring),
     )  # fmt: skip
     inputs = [Input(place.path, SERVED), Input(scratch, KEYRINGS)]
     if pool and pool.is_dir() and pool != place.pool:
@@ -211,24 +224,24 @@ def _live(place: Repository, suite: str) -> Live:
 
 
 def _facts(
-    place: Repository, live: Live, suite: str, component: str, *,
-    rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str, keyring: Path | None = None,
+    live: Live, component: str, *, rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str,
+    seen: Sequence[Outlook],
 ) -> dict[str, object]:  # fmt: skip
     return {
-        "work": str(work), "url": url, "serve": serve, "port": PORT, "probe": f"dists/{suite}/InRelease",
-        "suite": suite, "component": component,
+        "work": str(work), "url": url, "serve": serve, "port": PORT, "probe": f"dists/{live.suite}/InRelease",
+        "suite": live.suite, "component": component,
         "keyrings": [(name, str(path)) for name, path in rings],
-        "offsets": offsets(outlooks(place.path, suite, keyring), time.time()),
-        "downloads": [(cpu, _smallest(live.entries, cpu, component)) for cpu in live.release.architectures],
-        "sources": live.keeps_sources, "source": _smallest(live.entries, SOURCE, component),
+        "offsets": offsets(seen, time.time()),
+        "downloads": [(cpu, _smallest(live, cpu, component)) for cpu in live.release.architectures],
+        "sources": live.keeps_sources, "source": _smallest(live, SOURCE, component),
     }  # fmt: skip
 
 
-def _smallest(entries: Iterable[Entry], architecture: str, component: str) -> str:
+def _smallest(live: Live, architecture: str, component: str) -> str:
     """Return the package that costs least to download, with its version; nothing where there is none."""
-    fits = (architecture,) if architecture == SOURCE else (architecture, "all")
-    fitting = [e for e in entries if e.component == component and e.architecture in fits]
-    best = min(fitting, key=lambda e: (sum(size for _, size, _ in e.files), e.filename), default=None)
+    index = f"{component}/source/Sources" if architecture == SOURCE else f"{component}/binary-{architecture}/Packages"
+    there = parse_index(index, live.content(index), str(live.folder / index)) if index in live.release.files else ()
+    best = min(there, key=lambda e: (sum(size for _, size, _ in e.files), e.filename), default=None)
     return f"{best.package}={best.version}" if best else ""
 
 

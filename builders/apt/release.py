@@ -11,7 +11,7 @@ LINE = re.compile(r"([A-Za-z0-9-]+):[ ]?(.*)")
 DIGEST = re.compile(r" ([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9][A-Za-z0-9+./_-]*)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Digest:
     """Size in bytes and SHA-256 in hex of one index file."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from builders import process
 from builders.apt import seen
 from builders.apt.compression import UNPACK, UNPACK_ERRORS
-from builders.apt.index import Entry, names_files, parse_index
+from builders.apt.index import names_files, parse_index
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.live import digest_of
 from builders.apt.proof import Proof
@@ -24,6 +24,8 @@ CLEARSIGNED = re.compile(
     rb"-----BEGIN PGP SIGNATURE-----\n[^-]*-----END PGP SIGNATURE-----\n",
     re.DOTALL,
 )
+AT_ONCE = 1000
+"""Files that are handed to a pool of threads together."""
 MEND = "publish again; if that does not mend it, restore the repository from a copy"
 
 
@@ -55,14 +57,12 @@ def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Pro
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda path: _by_hash(path, known), _file_set(folder, release)))
         list(pool.map(lambda name: _index(folder, name, release, known), release.files))
-        entries: dict[str, Entry] = {}
-        for name in filter(names_files, release.files):
-            found = parse_index(name, _read(folder / name), str(folder / name))
-            entries |= {entry.filename: entry for entry in found}
-        # Source packages share files; where they disagree on one, one of them is found wrong.
-        wanted = {file: entry for entry in entries.values() for file in entry.files}
-        list(pool.map(lambda file: _file(repository, wanted[file], file, known), wanted))
-    sources = sum(entry.is_source for entry in entries.values())
+        entries, files = _named(folder, release)
+        # Most are proven by a look; what each task of a pool weighs would fill the memory.
+        todo = [(name, wanted) for name, wanted in files if not _proven(repository, name, wanted, known)]
+        for start in range(0, len(todo), AT_ONCE):
+            list(pool.map(lambda item: _file(repository, item[0], item[1], known), todo[start : start + AT_ONCE]))
+    sources = sum(entries.values())
     return Verified(suite, len(release.files), len(entries) - sources, fingerprints, sources)
 
 
@@ -181,21 +181,38 @@ def _plain(path: Path, content: bytes) -> bytes:
         raise _wrong(path, f"it does not unpack: {error}") from error
 
 
-def _file(repository: Path, entry: Entry, file: tuple[str, int, str], known: Proof) -> None:
-    """Check one file of an entry: its path, size and SHA-256."""
-    name, size, sha256 = file
+def _named(folder: Path, release: Release) -> tuple[dict[str, bool], set[tuple[str, Digest]]]:
+    """Return each package that an index names, by its path, with whether it is a source package; and all their files.
+
+    Source packages share files; where they disagree on one, both words are there, and one of them is found wrong.
+    """
+    entries: dict[str, bool] = {}
+    files: set[tuple[str, Digest]] = set()
+    for name in filter(names_files, release.files):
+        for entry in parse_index(name, _read(folder / name), str(folder / name)):
+            entries[entry.filename] = entry.is_source
+            files.update((path, Digest(size, sha256)) for path, size, sha256 in entry.files)
+    return entries, files
+
+
+def _proven(repository: Path, name: str, wanted: Digest, known: Proof) -> bool:
+    """Tell whether a file is the one that was found sound before; raises PublishError where it is not there."""
     path = f"{repository}/{name}"
     try:
         facts = os.stat(path)
     except OSError as error:
-        raise _wrong(Path(path), f"the index names it for {entry}, but it is missing") from error
-    stamp = seen.stamp(facts)
-    if facts.st_size == size and known.knows_file(name, stamp, sha256):
-        return
-    digest = sha256_of(Path(path))
-    if (facts.st_size, digest) != (size, sha256):
-        raise _wrong(Path(path), f"the index says {size} bytes, {sha256}\nfound {facts.st_size} bytes, {digest}")
-    known.found_file(name, stamp, digest)
+        raise _wrong(Path(path), "an index names it, but it is missing") from error
+    return facts.st_size == wanted.size and known.knows_file(name, seen.stamp(facts), wanted.sha256)
+
+
+def _file(repository: Path, name: str, wanted: Digest, known: Proof) -> None:
+    path = repository / name
+    facts = _facts(path)
+    found = Digest(facts.st_size, sha256_of(path))
+    if found != wanted:
+        raise _wrong(path, f"the index says {wanted.size} bytes, {wanted.sha256}\n"
+                           f"found {found.size} bytes, {found.sha256}")  # fmt: skip
+    known.found_file(name, seen.stamp(facts), found.sha256)
 
 
 def _facts(path: Path) -> os.stat_result:

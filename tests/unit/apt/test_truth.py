@@ -21,6 +21,7 @@ from builders.products import BuildJob, JobResult, Root
 from builders.project import Project
 from builders.settings import Repository, Settings, Signing
 
+from .hosts import free_port
 from .support import Publisher, tree_of
 
 DAY = 86400
@@ -37,7 +38,7 @@ class HereEngine:
 
     def run(self, job: BuildJob, output: Path, _log: Log) -> JobResult:
         self.jobs.append(job)
-        script = job.script.replace("/build/out", str(output))
+        script = job.script.replace("/build/out", str(output)).replace(str(clients.PORT), str(free_port()))
         for one in job.inputs:
             script = script.replace(one.destination, str(one.path))
         subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
