@@ -7,6 +7,7 @@ from builders.cli import number, task
 
 RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
+BUILT = "; behind build-arm in one call, what that was asked for"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
 ALSO = "recipe to build besides those built by default (may be repeated)"
@@ -40,9 +41,9 @@ def build_arm(
 
 
 @task(
-    recipe=RECIPE,
-    target=TARGET,
-    engine=ENGINE,
+    recipe=RECIPE + BUILT,
+    target=TARGET + BUILT,
+    engine=ENGINE + BUILT,
     suffix="publish into the suite of that suffix: testing for trixie-testing instead of trixie",
     phase="percentage of boards that take what is new when they upgrade; the task phase raises it later",
     upload="afterwards upload it to the destinations in reef.yml",
@@ -175,10 +176,14 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
     cli.run_tools(["pytest", *spread, *words])
 
 
-@task(apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly")
-def bench(_: Context, apt: bool = False) -> None:
+@task(
+    apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
+    strict="end with exit code 9 where a budget is not kept (building only)",
+)
+def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
     """Measure speed and memory as ratios (half an hour)."""
-    building = [["python", "-m", "tests.bench.toolkit"], ["python", "-m", "tests.bench.engines"]]
+    wish = ["--strict"] if strict else []
+    building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
     cli.run_tools(*([["python", "-m", "tests.bench.publishing"]] if apt else building))
 
 
@@ -209,12 +214,14 @@ def cache(_: Context, export: str | None = None, import_: str | None = None) -> 
     format_="github (the value of strategy.matrix) or gitlab (the value of parallel.matrix)",
     runner=RUNNER,
     also=ALSO,
+    every="take every recipe, also those that are not built by default, as nightly runs do",
 )
 def ci_matrix(
-    _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github"
+    _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github",
+    every: bool = False,
 ) -> None:  # fmt: skip
     """Print the builds as JSON, one CI job for each."""
-    cli_ci.matrix(recipe, target, runner, also, service=format_)
+    cli_ci.matrix(recipe, target, runner, also, service=format_, every=every)
 
 
 @task(

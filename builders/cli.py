@@ -15,6 +15,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
 from builders import apt, doctor, pipeline, process, state
+from builders.cli_line import remember
 from builders.engines.buildx import endpoint as buildx_endpoint
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
@@ -23,12 +24,12 @@ from builders.errors import CheckError, HostError, InputError, ReefError, Source
 from builders.log import Log, size
 from builders.pipeline import Built
 from builders.plan import differences
-from builders.products import Report, StepRecord
+from builders.products import Report, StepRecord, Verdict
 from builders.project import Project
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
-from builders.timebox import TimeBoxOver, time_box
+from builders.timebox import TimeBoxOver, parse_duration, time_box
 from builders.upstream import Upstream
 from builders.workspace import disk_error, remove_tree
 
@@ -121,6 +122,8 @@ def build_arm(
 
     ``within`` is the time box, as in ``5h``.
     """
+    seconds = parse_duration(within) if within is not None else None
+    remember(recipe, target, engine)
     project = open_project().with_base(base).with_sources(source)
     name = project.engine_name(engine)  # an unknown name is told before a plan is
     wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
@@ -132,7 +135,7 @@ def build_arm(
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
         return
-    with time_box(within, project.log):
+    with time_box(seconds, project.log):
         built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
         _build_table(project, built)
         pipeline.require_passed([one.report for one in built])
@@ -166,8 +169,13 @@ def steps_told(steps: Sequence[StepRecord]) -> str:
     return f"{times}; peak memory {size(max((step.peak_memory_bytes for step in steps), default=0))}"
 
 
+def about(package: str, recipe: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts that a package stands or falls with: those on itself and those on its whole recipe."""
+    return [verdict for verdict in verdicts if verdict.subject in (package, recipe)]
+
+
 def _verdicts(report: Report, package: str) -> str:
-    mine = [verdict for verdict in report.verdicts if verdict.subject == package]
+    mine = about(package, report.recipe, report.verdicts)
     failed = [verdict.check for verdict in mine if not verdict.passed]
     return f"FAILED: {', '.join(failed)}" if failed else f"{len(mine)} passed"
 

@@ -33,11 +33,14 @@ def cache(*, export: str | None, bring: str | None) -> None:
         project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
 
 
-def matrix(recipe: list[str], target: list[str], runner: list[str], also: list[str], *, service: str) -> None:
+def matrix(
+    recipe: list[str], target: list[str], runner: list[str], also: list[str], *, service: str, every: bool
+) -> None:  # fmt: skip
     """Print the matrix of builds, alone on standard output."""
-    if recipe and also:
-        raise InputError("one of the two", "--recipe names all that is taken, --also adds to what is taken by default")
-    jobs = ci.jobs(open_project(), ci.service(service), ci.runners(runner), recipe, target, also=also)
+    if recipe and (also or every):
+        told = "--recipe names all that is taken; --also and --every add to what is taken by default"
+        raise InputError("one of the two", told)
+    jobs = ci.jobs(open_project(), ci.service(service), ci.runners(runner), recipe, target, also=also, every=every)
     print(ci.matrix(service, jobs))
 
 
@@ -51,7 +54,7 @@ def files(
     for name in [install] if install else ci.SERVICES:
         on = ci.service(name)
         path = project.folder / (on.live if install else on.example)
-        text = ci.pipeline_file(name, ci.jobs(project, on, labels, [], [], also=also), labels, branch, also)
+        text = ci.pipeline_file(name, project, labels, branch, also)
         if check:
             if not path.is_file() or path.read_text() != text:
                 raise InputError(

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builders import apt, pipeline, repository
-from builders.apt.clients import Outlook
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded
-from builders.cli import open_project, steps_told
+from builders.cli import about, open_project, steps_told
+from builders.cli_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.log import size
 from builders.pipeline import Checked
 from builders.products import Publication
 from builders.project import Project
+from builders.truth import until
 
 KEY_VARIABLE = "REEF_SIGNING_KEY"
 LONGEST_PATH = 4096
+LAST_PORT = 65535
 MOST_NAMED = 5
 """Packages that one row of a table names."""
 
@@ -31,7 +33,7 @@ def publish_apt(
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
-    wanted = project.wanted(recipe, target, engine=engine)
+    wanted, engine = to_publish(project, recipe, target, engine)
     publications, checked = pipeline.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
     _tell(project, publications, checked, uploading=upload)
     for one in checked:
@@ -177,22 +179,13 @@ def verify_apt(suite: str | None, *, roots: bool) -> None:
                          f"signed by {', '.join(found.fingerprints)}")  # fmt: skip
         rows = [
             (one.client, one.keyring, apt.day_of(now + one.seconds), "accepts" if one.accepted else "refuses")
-            for one in truth.trials
+            for one in truth.asked.trials
         ]
         project.log.table(f"clients of {name}", ("client", "keyring", "day", "verdict"), rows)
-        for outlook in truth.outlooks:
-            project.log.note(f"  boards with the keyring of {outlook.keyring}: {_until(outlook, now)}")
-    for untried in (error for truth in truths for error in truth.untried):
+        for outlook in truth.asked.outlooks:
+            project.log.note(f"  boards with the keyring of {outlook.keyring}: {until(outlook, now)}")
+    for untried in (error for truth in truths for error in truth.asked.untried):
         raise untried
-
-
-def _until(outlook: Outlook, now: int) -> str:
-    if outlook.until is None:
-        return "never locked out"
-    if outlook.until <= now:
-        return f"LOCKED OUT NOW: {outlook.why}; give them reef-archive-keyring.gpg by hand"
-    patient = "; trixie's apt goes on until the next publication" if outlook.by_key else ""
-    return f"locked out from {apt.day_of(outlook.until)} on: {outlook.why}{patient}"
 
 
 def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None) -> None:
@@ -200,6 +193,8 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
     project = open_project()
     if bool(certificate) != bool(key):
         raise InputError("TLS needs both", "--certificate and --key are PEM files that belong together")
+    if not 0 <= port <= LAST_PORT:
+        raise InputError(f"not a port: {port}", f"0 to {LAST_PORT} are wanted; 0 takes a free one")
     folder = project.workspace.apt
     if not folder.is_dir():
         raise PublishError("nothing is published yet", f"in {folder}", "run invoke publish-apt first")
@@ -247,7 +242,7 @@ def _judged(checked: Checked | None, package: str) -> tuple[str, str]:
     """Return how long a package's installation was tried, and how many verdicts on it passed."""
     if checked is None:
         return "", ""
-    mine = [verdict for verdict in checked.verdicts if verdict.subject in (package, checked.wanted.recipe.name)]
+    mine = about(package, checked.wanted.recipe.name, checked.verdicts)
     seconds = sum(step.seconds for step in checked.installed.steps)
     return f"{seconds:.0f} s" if checked.fresh else "known", f"{len(mine)} passed"
 

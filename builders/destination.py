@@ -90,5 +90,10 @@ class S3(_Destination):
     profile: str | None = None
     """Name of a profile in ``~/.aws``, instead of the environment's credentials."""
 
+    @property
+    def links(self) -> bool:
+        """False: an object store knows files alone."""
+        return False
+
 
 Destination = Annotated[Folder | Rsync | S3, pydantic.Field(discriminator="kind")]

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from builders import mirror, process
 from builders.arch import ARCHITECTURES
-from builders.destination import Rsync
+from builders.destination import Folder, Rsync
 from builders.engines.chroot import binfmt, namespace
 from builders.errors import HostError
 from builders.project import Project
 
 HOST_PACKAGES = Path(__file__).with_name("host-packages.txt")
-SENDERS = {"rsync": "rsync", "ssh": "openssh-client"}
-"""Programs that upload by rsync, and their Debian packages."""
 WANTED_BYTES = 15 * 2**30
 """Free disk space that one TensorFlow Lite build with its roots and checks is comfortable with."""
 
@@ -39,8 +37,11 @@ def examine(project: Project, *, mend: bool = False) -> list[Need]:
     if not project.settings.debian_mirror:
         needs.append(_probe("Debian mirror", "roots and pool sources come from it", _mirror))
     needs.append(_space(project))
-    if any(isinstance(one, Rsync) for one in project.settings.repository.upload):
-        needs += [_program(name, package, "uploads by rsync") for name, package in SENDERS.items()]
+    uploads = project.settings.repository.upload
+    if any(isinstance(one, Folder | Rsync) for one in uploads):
+        needs.append(_program("rsync", "rsync", "uploads to folders and other machines"))
+    if any(isinstance(one, Rsync) for one in uploads):
+        needs.append(_program("ssh", "openssh-client", "uploads to other machines"))
     if project.engine_name() == "buildx":
         needs += _docker(project)
     return needs

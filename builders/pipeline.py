@@ -29,6 +29,7 @@ from builders.project import Project
 from builders.reproduce import compare, compare_sources
 from builders.settings import bazel_storage, ccache_storage
 from builders.state import Record
+from builders.trial import trial
 from builders.workspace import Workspace, remove_tree, told
 
 
@@ -140,7 +141,7 @@ def _run_build(
 ) -> JobResult:
     jobs = project.jobs(engine, build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
     job = _job(project, wanted, tree, scratch, storage, jobs=jobs)
-    return engine.run(job, scratch / "out", project.log)
+    return project.run(engine, job, scratch / "out")
 
 
 def _job(
@@ -291,7 +292,7 @@ def publish(
         def check(staged: apt.Staged, scratch: Path) -> None:
             project.log.note(f"engine: {runner.name}")
             for one, record, static in ready:
-                report, fresh = _installed(
+                report, fresh = trial(
                     project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch
                 )
                 checked.append(Checked(one, record, static, report, fresh))
@@ -355,38 +356,3 @@ def require_sound(file: DebFile, recipe: str) -> None:
 
 def _names(wanted: Sequence[Wanted]) -> str:
     return ", ".join(f"{one.recipe.name} for {one.target}" for one in wanted)
-
-
-def _installed(
-    project: Project, wanted: Wanted, record: Record, *, candidate: Path, suffix: str, engine: Engine, scratch: Path
-) -> tuple[Report, bool]:
-    """Return the verdicts of installing from ``candidate`` on the target CPU, and whether that was done just now: equal
-    bytes and checks are tried once."""
-    recipe, target = wanted.recipe, wanted.target
-    path = project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
-    known = checks.read_report(path, recipe.name, target, record.debs)
-    if known and known.passed:
-        return known, False  # a failure is tried again: a mirror may have been the reason
-    older = scratch / "older" / target.slug / recipe.name
-    for file in record.debs:
-        if not file.package.endswith("-dbgsym"):
-            checks.older_revision(file, older)
-    job = checks.install_job(
-        recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
-        published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
-    )  # fmt: skip
-    engine.check(job.root)
-    result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
-    report = Report(recipe.name, target, checks.read_install(recipe, target, result.output), result.steps)
-    checks.write_report(report, record.debs, path)
-    return report, True
-
-
-def _checks_digest(wanted: Wanted) -> str:
-    """Return a digest of what the install check does: the recipe's checks with all their files, and our own scripts."""
-    folders = [wanted.recipe.folder / "checks", Path(checks.__file__).parent]
-    files = [
-        path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"
-    ]
-    texts = {f"{path.parent.name}/{path.name}": sha256_of(path) for path in files}
-    return state.digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], texts])[:12]

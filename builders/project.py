@@ -9,13 +9,13 @@ from pathlib import Path
 from builders import arch
 from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
-from builders.engines.buildx import endpoint
+from builders.engines.buildx import endpoint, kept
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
 from builders.fingerprint import fingerprint
 from builders.log import Log
 from builders.plan import Wanted
-from builders.products import Root
+from builders.products import BuildJob, JobResult, Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
@@ -94,6 +94,11 @@ class Project:
         from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
 
         return BuildxEngine(space, self.settings, self.machine, self.folder, fresh=workspace is not None)
+
+    def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
+        """Run a job; an image that buildx kept of its last failure goes first: chroot would only forget where it is."""
+        kept.forget(self.workspace, job.name)
+        return engine.run(job, output, self.log)
 
     def engine_name(self, name: str | None = None) -> str:
         """Return which engine ``name`` (by default the one in reef.yml) means on this machine.

@@ -31,14 +31,16 @@ def recheck(
 ) -> list[Rechecked]:
     """Compare what the named recipes (by default all) rely on with their sources, unedited.
 
-    A source is taken from ``folders`` (by its name) or had as a build would have it. Raises InputError for an unknown
-    recipe, a recipe without an ``upstream.yml``, and a folder for a source that no recipe here names.
+    A source is taken from ``folders`` (by its name) or had as a build would have it; what Bazel fetches is compared
+    only where ``folders`` has it. Raises InputError for an unknown recipe, a recipe without an ``upstream.yml``, and a
+    folder for a source that no recipe here names.
     """
     chosen = {name: load_upstream(_known(project, name)) for name in names or project.recipes}
     if lacking := [name for name, upstream in chosen.items() if names and upstream is None]:
         raise InputError(f"nothing to compare: {', '.join(lacking)} has no upstream.yml")
     found = {name: upstream for name, upstream in chosen.items() if upstream}
-    if stray := sorted(set(folders) - {source for upstream in found.values() for source in upstream.sources}):
+    relied_on = {source for upstream in found.values() for source in (*upstream.sources, *upstream.fetched)}
+    if stray := sorted(set(folders) - relied_on):
         raise InputError(f"no recipe here relies on a source called {', '.join(stray)}")
     results = []
     for name, upstream in found.items():
@@ -50,6 +52,8 @@ def recheck(
                 results.append(Rechecked(name, source, 0, unreachable=f"{error.what}\n{error.detail}"))
                 continue
             results.append(_compared(recipe, source, sights, tree))
+        given = {source: sights for source, sights in upstream.fetched.items() if source in folders}
+        results += [_compared(recipe, source, sights, folders[source]) for source, sights in given.items()]
     return results
 
 
@@ -74,8 +78,10 @@ def _compared(recipe: Recipe, source: str, sights: list[Sight], tree: Path) -> R
 
 
 def _edits(recipe: Recipe, name: str) -> list[Edit]:
-    """Return the recipe's edits of this source's files, by their paths in that source."""
-    [source] = [source for source in recipe.sources if source.name == name]
+    """Return the recipe's edits of this source's files, by their paths in that source; none where Bazel fetches it."""
+    source = next((source for source in recipe.sources if source.name == name), None)
+    if source is None:
+        return []
     place = "" if source.unpack in (".", "./") else source.unpack.strip("/") + "/"
     others = [other.unpack.strip("/") + "/" for other in recipe.sources if other.name != name and other.unpack != "."]
     mine = [
@@ -139,7 +145,10 @@ def _flag_fault(flag: Flag, tree: Path) -> str | None:
     if content is None:
         return f"{flag.file}: not there (it gives {flag.flag} its meaning)"
     name = flag.flag.removeprefix("--config=")
-    found = flag.flag in content if name == flag.flag else re.search(rf"^\w+:{re.escape(name)}\s", content, re.M)
+    if name == flag.flag:
+        found = bool(re.search(rf'{re.escape(name)}(?!\w)|"{re.escape(name.lstrip("-"))}"', content))
+    else:
+        found = bool(re.search(rf"^\w+:{re.escape(name)}\s", content, re.MULTILINE))
     return None if found else f"{flag.flag}: not defined in {flag.file}"
 
 

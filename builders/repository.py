@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import apt
+from builders import apt, truth
 from builders.apt import clients
 from builders.apt.index import Entry, ordered
 from builders.apt.layout import Repository
@@ -70,49 +70,72 @@ def change(
                 settings=project.settings, key=key, log=project.log, date=date,
                 state=state_folder(project), instead=instead, phase=phase,
             )  # fmt: skip
-        proof = apt.Proof.recall(state_folder(project))
-        for suite in staged.suites:
-            apt.verify(staged.path, suite.suite, proof=proof)
-        check(staged, scratch)
         if staged.changed:
-            # apt's own files do not take every path that a project may have: a folder with a plain name.
-            with (
-                project.log.step("try it with apt, today and on later days"),
-                tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
-            ):
-                _require_clients(project, staged, Path(plain))
-        with project.log.step("publish and verify"):
-            publications = apt.promote(staged, project.workspace.apt)
-            for publication in publications if staged.changed else ():
-                apt.verify(project.workspace.apt, publication.suite, proof=proof)
+            publications = _publish(project, staged, check, scratch)
+        else:
+            for suite in staged.suites:
+                apt.glance(staged.path, suite.suite)
+            check(staged, scratch)
+            publications = apt.promote(staged, project.workspace.apt, project.log.warn)
     if staged.root_files:
         project.log.note(f"written at the repository's root: {', '.join(sorted(staged.root_files))}")
     return list(publications)
 
 
-def _require_clients(project: Project, staged: apt.Staged, scratch: Path) -> None:
-    """Let real apt use the candidate as boards will; raises PublishError where it refuses."""
-    keyring = next(p for p in (staged.path / apt.KEYRING, project.workspace.apt / apt.KEYRING) if p.exists())
+def _publish(project: Project, staged: apt.Staged, check: Check, scratch: Path) -> tuple[Publication, ...]:
+    """Verify a candidate, let ``check`` and then real apt look at it, publish it, and verify it where it lies now."""
+    proof = apt.Proof.recall(state_folder(project))
     for suite in staged.suites:
-        if suite.changed:
-            seen = clients.outlooks(staged.path, suite.suite, keyring)
-            trials = clients.try_here(
-                staged.path, suite.suite, project.settings.repository.component, scratch, keyring=keyring
-            )
-            clients.require_accepted(trials, seen, suite.suite, time.time())
+        apt.verify(staged.path, suite.suite, proof=proof)
+    check(staged, scratch)
+    # apt's own files do not take every path that a project may have: a folder with a plain name.
+    with (
+        project.log.step("try it with apt, today and on later days"),
+        tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
+    ):
+        asked = _require_clients(project, staged, Path(plain))
+    with project.log.step("publish and verify"):
+        publications = apt.promote(staged, project.workspace.apt, project.log.warn)
+        for publication in publications:
+            apt.verify(project.workspace.apt, publication.suite, proof=proof)
+        apt.told_only(proof.save, project.log.warn)
+    for one in asked:
+        _tell(project, one)
+    return publications
+
+
+def _tell(project: Project, asked: truth.Asked) -> None:
+    """Say in one line what clients think of a suite, and in further ones whom it locks out before the others."""
+    now = time.time()
+    project.log.note(truth.summary(asked))
+    for outlook in truth.locked_out(asked):
+        say = project.log.warn if (outlook.until or 0) <= now else project.log.note
+        say(f"boards with the keyring of {outlook.keyring}: {truth.until(outlook, now)}")
+
+
+def _require_clients(project: Project, staged: apt.Staged, scratch: Path) -> list[truth.Asked]:
+    """Let real apt use the candidate as boards will; raises PublishError where it refuses.
+
+    Also RootError where the apt of a release that ``repository.clients`` names cannot be asked.
+    """
+    keyring = next(p for p in (staged.path / apt.KEYRING, project.workspace.apt / apt.KEYRING) if p.exists())
+    releases = project.settings.repository.clients
+    asked = [
+        truth.ask(project, staged.path, suite.suite, scratch, keyring=keyring, releases=releases)
+        for suite in staged.suites
+        if suite.changed
+    ]
+    for error in (error for one in asked for error in one.untried):
+        raise RootError(error.what, error.detail, f"{error.fix}; or take it out of repository.clients in reef.yml")
+    return asked
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of one published suite: rehashed, tried by clients, and how long each keyring lasts.
-
-    ``untried`` tells why the apt of some board releases could not be asked.
-    """
+    """What is true of one published suite: rehashed, and what clients say of it."""
 
     verified: apt.Verified
-    trials: tuple[clients.Trial, ...]
-    outlooks: tuple[clients.Outlook, ...]
-    untried: tuple[RootError, ...] = ()
+    asked: truth.Asked
 
 
 def verify_all(project: Project, suite: str | None = None, *, roots: bool = False) -> list[Truth]:
@@ -128,40 +151,14 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
         scratch = Path(plain)
         for name in [apt.known(place, suite)] if suite else place.suites():
             verified = apt.verify(folder, name)
-            seen = clients.outlooks(folder, name)
-            trials = clients.try_here(folder, name, project.settings.repository.component, scratch)
-            untried = []
-            for release in SUITES if roots else ():
-                try:
-                    trials += _tried_in_root(project, name, release, scratch / f"{name}-{release}")
-                except RootError as error:
-                    untried.append(_untried(release, error))
-            clients.require_accepted(trials, seen, name, time.time())
-            result.append(Truth(verified, tuple(trials), tuple(seen), tuple(untried)))
+            asked = truth.ask(project, folder, name, scratch, releases=SUITES if roots else ())
+            result.append(Truth(verified, asked))
     return result
 
 
 def _require_some(place: Repository) -> None:
     if not place.suites():
         raise PublishError("nothing is published yet", f"in {place.path}", "run invoke publish-apt first")
-
-
-def _untried(release: str, error: RootError) -> RootError:
-    return RootError(
-        f"the apt of {release} was not tried: {error.what}",
-        error.detail,
-        f"{error.fix}; Debian moves releases that are no longer supported to its archive",
-    )
-
-
-def _tried_in_root(project: Project, suite: str, release: str, scratch: Path) -> list[clients.Trial]:
-    job = clients.job(
-        project.workspace.apt, suite, release, project.settings.repository.component,
-        machine=project.machine, scratch=scratch / "keyrings",
-    )  # fmt: skip
-    engine = project.engine()
-    engine.check(job.root)
-    return clients.read_trials(engine.run(job, scratch / "out", project.log).output)
 
 
 def _with_keyring(
@@ -282,7 +279,7 @@ def phase(project: Project, suite: str, package: str, percentage: int) -> tuple[
 def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publication], apt.Rubbish]:
     """Apply ``repository.keep`` to every suite, then remove what no live or kept publication names.
 
-    Return what was published anew and what went; with ``show_only`` nothing is done and only what lies unnamed now
+    Return each suite's publication and what went; with ``show_only`` nothing is done and only what lies unnamed now
     is told. Raises PublishError, DiskError.
     """
     folder = project.workspace.apt
@@ -290,7 +287,7 @@ def prune(project: Project, *, show_only: bool = False) -> tuple[list[Publicatio
         suites = Repository(folder).suites()
         if show_only or not suites:
             return [], apt.rubbish(folder, project.settings)
-        publications = [one for one in change(project, {name: [] for name in suites}) if one.changed]
+        publications = change(project, {name: [] for name in suites})
         going = apt.rubbish(folder, project.settings)
         apt.remove(folder, going)
         for name in suites:

@@ -11,7 +11,7 @@ from builders.destination import Destination
 from builders.document import Model, load
 from builders.errors import InputError
 from builders.products import Storage
-from builders.target import Target, parse_target
+from builders.target import SUITES, Target, nearest, parse_target
 
 STORAGES = {"http": ("http", False), "https": ("http", True), "redis": ("redis", False), "rediss": ("redis", True)}
 """Schemes of a ccache storage's URL: the protocol, and whether TLS goes around it."""
@@ -62,14 +62,31 @@ class Repository(Model):
     """Write Contents indices, by which apt-file tells which package holds a file."""
     generations: Annotated[int, pydantic.Field(ge=1)] = 5
     """Publications whose indices stay reachable by hash: a reader that began before them still ends well."""
-    valid_days: Annotated[int, pydantic.Field(ge=1)] | None = None
+    valid_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] | None = None
     """Boards refuse a publication older than this (Valid-Until). Off by default: a board without a clock wakes up in
     the past or, after its clock was set, finds a repository that nobody published to for a while, and is locked out
     of updates, while what it guards against, a mirror that holds updates back, needs someone between board and host.
     Whoever sets it must publish at least every half of it: invoke publish-apt then signs anew though nothing is new."""
+    clients: list[str] = []
+    """Board releases whose own apt is asked before each publication, in a clean root for each, beside this machine's
+    apt: ``[bullseye, bookworm, trixie]``. A root is made on first use, which takes a minute; asking takes seconds."""
     keep: Keep = Keep()
     upload: list[Destination] = []
     """Where `invoke publish-apt` uploads the repository to when it is published."""
+
+    @property
+    def snapshots_url(self) -> str | None:
+        """Where boards find earlier publications: ``url``, unless a copy without any is uploaded to there."""
+        plain = {one.url.rstrip("/") for one in self.upload if one.url and not one.links}
+        return None if self.url is None or self.url.rstrip("/") in plain else self.url
+
+    @pydantic.field_validator("clients")
+    @classmethod
+    def _clients_known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in SUITES:
+                raise ValueError(f"unknown release: {name!r}; {nearest(name, SUITES)}")
+        return value
 
     @pydantic.field_validator("upload")
     @classmethod
@@ -136,6 +153,14 @@ class Buildx(Model):
     """The network of what may have one (making roots, ``fetch``): ``host`` where the engine has no bridge."""
     nodes: list[BuildxNode] = []
     """Further places; without any, the engine that Docker's own tools would use."""
+
+    @pydantic.field_validator("nodes")
+    @classmethod
+    def _names_differ(cls, value: list[BuildxNode]) -> list[BuildxNode]:
+        names = [one.name for one in value]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two nodes have the name {min(twice)!r}")
+        return value
 
 
 class BazelServices(Model):

@@ -15,6 +15,14 @@ from builders.source import Pattern
 FILE = "upstream.yml"
 Seen = Annotated[str, pydantic.StringConstraints(pattern=r"^(git:[0-9a-f]{40}|sha256:[0-9a-f]{64})$")]
 Label = Annotated[str, pydantic.StringConstraints(pattern=r"^//[\w./+-]*:[\w./+-]+$")]
+LABEL = r"//[\w./+-]*:[\w./+-]+"
+SETTING = re.compile(
+    r"--(?:config|define|(?:host_)?action_env|repo_env)=[^\s\"']+"
+    r"|--(?:no)?(?:@[\w.~-]*)?//[^\s\"']+"
+    r"|--(?:host_)?(?:copt|cxxopt|conlyopt)=-D[^\s\"']+"
+)
+"""Bazel flags whose meaning comes from upstream's files, not from Bazel or the compiler."""
+SERVER_FLAG = re.compile(r"(?<=\s)--\w+")
 SCRIPT_NAMES = ("CMakeLists.txt", "Kbuild", "Makefile")
 SCRIPT_SUFFIXES = (".sh", ".cmake", ".mk")
 SOURCE_SUFFIXES = (".bin", ".bzl", ".c", ".cc", ".cpp", ".fbs", ".h", ".inc", ".lds", ".proto", ".py")
@@ -32,7 +40,10 @@ class Text(Model):
 
 
 class Flag(Model):
-    """A flag, and the file of upstream's that gives it its meaning: ``--config=name`` is defined there."""
+    """A flag of a build, or of a program that is built, and the file of upstream's that gives it its meaning.
+
+    ``--config=name`` is defined there; others stand there as they are, or by their name in quotes.
+    """
 
     flag: Annotated[str, pydantic.StringConstraints(pattern=r"^-")]
     file: RelativePath = ".bazelrc"
@@ -58,12 +69,20 @@ class Sight(Model):
         return len(self.paths) + len(self.texts) + len(self.targets) + len(self.flags)
 
 
+class Ours(Model):
+    """A word of the recipe's that looks like one of upstream's paths or flags, and why it is none."""
+
+    word: str
+    reason: str
+
+
 class Upstream(Model):
     """A recipe's ``upstream.yml``: for each of its sources, what it relies on and where that was read."""
 
     sources: dict[SourceName, list[Sight]]
-    ours: list[str] = []
-    """Words of the build scripts that look like upstream's paths and are not."""
+    fetched: dict[SourceName, list[Sight]] = {}
+    """The same for what Bazel fetches, by the workspace's names; compared with a checkout that is given, else not."""
+    ours: list[Ours] = []
 
     def listed(self, recipe: Recipe) -> set[str]:
         """Return every path (in the recipe's tree), target and flag that is listed."""
@@ -73,7 +92,10 @@ class Upstream(Model):
                 files = {*sight.paths, *(text.file for text in sight.texts)}
                 found |= {str(PurePosixPath(source.unpack, file)) for file in files}
                 found |= {*sight.targets, *(flag.flag for flag in sight.flags)}
-        return found
+        for name, sights in self.fetched.items():
+            for sight in sights:
+                found |= {*(f"@{name}{target}" for target in sight.targets), *(flag.flag for flag in sight.flags)}
+        return found | {our.word for our in self.ours}
 
 
 def load_upstream(recipe: Recipe) -> Upstream | None:
@@ -92,21 +114,38 @@ def load_upstream(recipe: Recipe) -> Upstream | None:
 def unlisted(recipe: Recipe, upstream: Upstream) -> list[str]:
     """Return what the recipe uses of upstream's and its ``upstream.yml`` does not list, sorted.
 
-    Used are: the file of each edit, Bazel targets and ``--config`` flags anywhere under ``build:``, and each path in
-    the build scripts (those of the recipe and the scripts in its ``files/``). A path counts as listed where it is a
+    Used are: the file of each edit; Bazel targets and settings of upstream's (``--config``, ``--define``, build
+    settings, variables, macros) anywhere under ``build:``; the flags with which units start the program; and each path
+    in the build scripts (those of the recipe and the scripts in its ``files/``). A path counts as listed where it is a
     run of parts of a listed one: scripts name files from below a variable.
     """
     listed = upstream.listed(recipe)
-    paths = {f"/{name}/" for name in listed if not name.startswith(("/", "-"))}
+    paths = {f"/{name}/" for name in listed if not name.startswith(("/", "-", "@"))}
     missing = {edit.file for edit in recipe.edits if f"/{edit.file}/" not in paths}
+    missing |= {flag for flag in _unit_flags(recipe) if flag not in listed}
     build = json.dumps(recipe.build.model_dump(mode="json"))
     texts = [build, *(path.read_text(encoding="utf-8") for path in _script_files(recipe.folder / "files"))]
     for text in texts:
         code = _code(text.replace("\\n", "\n").replace('\\"', '"') if text is build else text)
-        missing |= {label for label in re.findall(r"(?<![\w:/@])//[\w./+-]*:[\w./+-]+", code) if label not in listed}
-        missing |= {flag for flag in re.findall(r"--config=[\w-]+", code) if flag not in listed}
+        missing |= {word for word in _bazels(code) if word not in listed}
         missing |= {word for word in _paths(code) if _upstreams(word, recipe, upstream) and not _part(word, paths)}
     return sorted(missing)
+
+
+def _bazels(code: str) -> set[str]:
+    """Return Bazel's targets, with their repository where that is named, and upstream's settings."""
+    labels = re.findall(rf"(?<![\w:/@.~-])@[\w.~-]+{LABEL}|(?<![\w:/@-]){LABEL}", code)
+    return {*labels, *SETTING.findall(code)}
+
+
+def _unit_flags(recipe: Recipe) -> set[str]:
+    found: set[str] = set()
+    for package in recipe.packages:
+        if package.systemd:
+            unit = (recipe.folder / package.systemd).read_text(encoding="utf-8").replace("\\\n", " ")
+            for command in re.findall(r"^ExecStart=(.*)", unit, re.MULTILINE):
+                found |= set(SERVER_FLAG.findall(command))
+    return found
 
 
 def _script_files(folder: Path) -> list[Path]:
@@ -128,7 +167,7 @@ def _paths(code: str) -> set[str]:
 
 def _upstreams(word: str, recipe: Recipe, upstream: Upstream) -> bool:
     """Tell whether a word of a script may name a file of upstream's."""
-    if word.startswith(NOT_UPSTREAM) or set(word) <= set("./") or word in upstream.ours:
+    if word.startswith(NOT_UPSTREAM) or set(word) <= set("./") or word in {our.word for our in upstream.ours}:
         return False
     own = recipe.folder / "files"
     return not any((own / name).exists() for name in (word, word.partition("/")[2] or word))

@@ -208,7 +208,7 @@ def disk_error(error: OSError, path: Path) -> DiskError:
 
 def _ownership(where: Path) -> str:
     """Return what to do about a path that may not be written: about the part of it that is there."""
-    there = next(one for one in (where, *where.parents) if one.exists() or one == one.parent)
+    there = next(one for one in (where, *where.parents) if os.path.exists(one) or one == one.parent)
     if "artifacts" in where.parts:
         folder = Path(*where.parts[: where.parts.index("artifacts") + 1])
         return (

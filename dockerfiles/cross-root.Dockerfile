@@ -19,5 +19,5 @@ ARG PACKAGES=
 
 RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \
     --mount=type=secret,id=reef-apt,target=/reef/apt-secret.conf \
-    --mount=type=cache,id=reef-apt,target=/var/cache/apt/archives,sharing=locked \
+    --mount=type=cache,id=reef-root-apt,target=/var/cache/apt/archives,sharing=locked \
     sh -eu /reef/make-root.sh

@@ -1,4 +1,4 @@
-"""Real servers for compiled files, on loopback, for as long as a block runs: Debian's Redis and Apache with WebDAV."""
+"""Real servers for compiled files, on loopback, while a block runs: Debian's Redis, nginx, and Apache with WebDAV."""
 
 import base64
 import hashlib
@@ -86,6 +86,60 @@ def _apache_lines(folder: Path, port: int) -> list[str]:
         "<Directory />", "Dav On", "AuthType Basic", 'AuthName "cache"', f"AuthUserFile {folder}/password",
         "Require valid-user", "</Directory>",
     ]  # fmt: skip
+
+
+@contextmanager
+def nginx() -> Iterator[tuple[int, Path]]:
+    """Run nginx, which keeps what is PUT below /cache for `USER`; gives its port and the folder of files."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="reef-nginx-") as name:
+        folder = Path(name)
+        files = folder / "files" / "cache"
+        files.mkdir(parents=True)
+        for path in (folder, folder / "files", files):
+            path.chmod(0o777)  # as root nginx works as another user
+        (folder / "password").write_text(f"{USER}:{_crypted(PASSWORD)}\n")
+        (folder / "nginx.conf").write_text(_nginx_text(folder, port))
+        argv = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        with running(argv, port, folder, str(_nginx_program(folder))):
+            yield port, files
+
+
+def _nginx_text(folder: Path, port: int) -> str:
+    places = "\n".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return f"""
+daemon off;
+pid {folder}/pid;
+events {{}}
+http {{
+    access_log off;
+    client_max_body_size 0;
+    {places}
+    server {{
+        listen 127.0.0.1:{port};
+        root {folder}/files;
+        location / {{
+            dav_methods PUT;
+            create_full_put_path on;
+            auth_basic cache;
+            auth_basic_user_file {folder}/password;
+        }}
+    }}
+}}
+"""
+
+
+def _nginx_program(folder: Path) -> Path:
+    """Return Debian's nginx, taken out of its package into ``folder``: installed it would start a service."""
+    wish = ["apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "--quiet", "download", "nginx"]
+    if subprocess.run(wish, cwd=folder, check=False).returncode:
+        subprocess.run(["apt-get", "--quiet", "--quiet", "update"], check=False)  # no lists yet, or old ones
+        subprocess.run(wish, cwd=folder, check=True)
+    [package] = folder.glob("nginx_*.deb")
+    subprocess.run(["dpkg-deb", "-x", str(package), str(folder / "package")], check=True)
+    return folder / "package/usr/sbin/nginx"
 
 
 def _sha256(text: str) -> str:

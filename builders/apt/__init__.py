@@ -7,6 +7,7 @@ with workspace.locked("apt"):
 verify(repository, suite, repository / KEYRING)
 """
 
+from builders.apt.earlier import copy_from_pool, earlier
 from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keyring_package import keyring_deb
@@ -14,13 +15,13 @@ from builders.apt.keys import SigningKey, day_of, signing_key
 from builders.apt.keys import load as load_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
-from builders.apt.promotion import promote
+from builders.apt.promotion import promote, told_only
 from builders.apt.proof import Proof
 from builders.apt.retention import Rubbish, remove, rubbish
 from builders.apt.rotation import KeyFacts, extend, list_keys, retire, rotate
 from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
 from builders.apt.staging import Staged, StagedSuite, stage
-from builders.apt.verification import Verified, verify
+from builders.apt.verification import Verified, glance, verify
 
 __all__ = [
     "KEYRING",
@@ -33,8 +34,11 @@ __all__ = [
     "Staged",
     "StagedSuite",
     "Verified",
+    "copy_from_pool",
     "day_of",
+    "earlier",
     "extend",
+    "glance",
     "keyring_deb",
     "known",
     "list_keys",
@@ -51,5 +55,6 @@ __all__ = [
     "signing_key",
     "snapshots",
     "stage",
+    "told_only",
     "verify",
 ]

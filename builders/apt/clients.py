@@ -144,28 +144,35 @@ def try_here(
 
 
 def job(
-    repository: Path, suite: str, release: str, component: str, *, machine: Architecture, scratch: Path
-) -> BuildJob:
-    """Return the job in which a clean root of ``release`` tries the suite as it is published, with its own apt.
+    repository: Path, suite: str, release: str, component: str, *, machine: Architecture, scratch: Path,
+    keyring: Path | None = None, pool: Path | None = None,
+) -> BuildJob:  # fmt: skip
+    """Return the job in which a clean root of ``release`` tries a suite with its own apt.
 
-    ``scratch`` is a new folder that must stay until the job ends. Its result is for `read_trials`.
+    ``scratch`` is a new folder that must stay until the job ends, ``keyring`` today's, by default the one at the root.
+    ``pool`` is the published pool, which that of a candidate links to by its path on this machine. The job's result is
+    for `read_trials`.
     """
     place = Repository(repository.absolute())
     live = _live(place, suite)
     scratch.mkdir(parents=True, exist_ok=True)
     rings = []
-    for name, path in keyrings(place, live, scratch):
+    for name, path in keyrings(place, live, scratch, keyring):
         if path.parent != scratch:
             shutil.copy(path, scratch / f"{name}.gpg")
         rings.append((name, Path(KEYRINGS, f"{name}.gpg")))
     facts = _facts(
-        place, live, suite, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED
-    )
+        place, live, suite, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED,
+        keyring=keyring,
+    )  # fmt: skip
+    inputs = [Input(place.path, SERVED), Input(scratch, KEYRINGS)]
+    if pool and pool.is_dir() and pool != place.pool:
+        inputs.append(Input(pool, str(pool)))
     return BuildJob(
         name=f"clients/{suite}/{release}",
         root=Root(release, machine, machine, ("faketime", "gpgv", "python3")),
         script=_script(facts),
-        inputs=(Input(place.path, SERVED), Input(scratch, KEYRINGS)),
+        inputs=tuple(inputs),
         limits=Limits(TIME_LIMIT_S),
     )
 

@@ -22,6 +22,8 @@ RANK = {name: number for number, name in enumerate((*BEFORE, *ADDED, *AFTER))}
 RESERVED = frozenset(name.lower() for name in (*ADDED, "MD5sum", "SHA1", "SHA512", "Description-md5", PHASE))
 
 FIELD = re.compile(r"([A-Za-z][!-9;-~]*):[ \t]*(.*)")
+SECTION = re.compile(r"[A-Za-z0-9+._-]+(/[A-Za-z0-9+._-]+)?")
+"""A section, alone or after its archive area. A Contents index parts the packages of a path at commas."""
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -34,7 +36,7 @@ def fields_of(content: bytes) -> dict[str, str]:
 
     Raises BadControl for a second stanza, a repeated or nameless field, bytes that are not UTF-8, control
     characters, a missing Package, Version, Architecture, Maintainer or Description (Debian Policy 5.3), the
-    architecture of source packages, or a field that only the archive may set.
+    architecture of source packages, a field that only the archive may set, or a Section (2.4) that is none.
     """
     fields = parsed(content)
     for name in ("Package", "Version", "Architecture", "Maintainer", "Description"):
@@ -45,6 +47,8 @@ def fields_of(content: bytes) -> dict[str, str]:
     taken = sorted(name for name in fields if name.lower() in RESERVED)
     if taken:
         raise BadControl(f"the field {taken[0]} is the archive's to set")
+    if (section := fields.get("Section")) and not SECTION.fullmatch(section):
+        raise BadControl(f"not a section: {section[:80]!r}")
     return fields
 
 

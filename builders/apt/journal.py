@@ -12,8 +12,9 @@ from builders.workspace import remove_tree, told
 def recover(repository: Path, state: Path) -> None:
     """Discard what a killed run brought into the repository without publishing it; raises DiskError."""
     journal, place = journal_file(state), Repository(repository.absolute())
-    if not journal.exists():
-        return
+    with told(journal):
+        if not journal.exists():
+            return
     lives = [live for name in place.suites() if (live := read_live(place, name))]
     published = {path for live in lives for entry in live.entries for path in entry.paths}
     published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}

@@ -7,7 +7,7 @@ journal tells the next run what to discard.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from builders.apt import catalog, seen
@@ -16,26 +16,43 @@ from builders.apt.layout import Repository, link_target
 from builders.apt.live import digest_of
 from builders.apt.staging import Staged, StagedSuite
 from builders.apt.tree import flush, move, point
-from builders.errors import BusyError
+from builders.errors import BusyError, DiskError
 from builders.products import Publication
 from builders.workspace import told, write_whole
 
 
-def promote(staged: Staged, repository: Path) -> tuple[Publication, ...]:
+def promote(staged: Staged, repository: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Publication, ...]:
     """Publish a candidate and return one record per suite, in the order given to `stage`.
 
     Where nothing is new the repository is not touched. Raises BusyError where another run published since `stage`,
-    DiskError; the published repository is then still the old one, suite by suite.
+    DiskError; the published repository is then still the old one, suite by suite. What goes wrong once readers see the
+    new one costs time only: ``warn`` is told of it.
     """
     place = Repository(repository.absolute())
     recover(repository, staged.state)
     if staged.changed:
         _check_unmoved(staged, place)
         _publish(staged, place)
+    told_only(lambda: _remember(staged), warn)
+    return tuple(_publication(staged, suite, place) for suite in staged.suites)
+
+
+def told_only(keep: Callable[[], None], warn: Callable[[str], None]) -> None:
+    """Let ``keep`` write down what only saves the next run time; where the disk refuses, ``warn`` is told."""
+    try:
+        keep()
+    except DiskError as error:
+        warn(f"published, but the next run will take longer; what it could have known was not kept: {error}")
+
+
+def _remember(staged: Staged) -> None:
+    """Close the journal, and keep what the next run need not read again; raises DiskError."""
+    journal = journal_file(staged.state)
+    with told(journal):
+        journal.unlink(missing_ok=True)
     known = seen.recall(staged.state, [path for path, _ in staged.seen])
     seen.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
     catalog.remember(staged.state, staged.news, staged.made)
-    return tuple(_publication(staged, suite, place) for suite in staged.suites)
 
 
 def _check_unmoved(staged: Staged, place: Repository) -> None:
@@ -52,16 +69,13 @@ def _publish(staged: Staged, place: Repository) -> None:
     changed = [suite for suite in staged.suites if suite.changed]
     snapshots = [str(Path("snapshots", suite.suite, suite.stamp)) for suite in changed]
     arriving = [*_arriving(staged.pool, place), *snapshots]
-    journal = journal_file(staged.state)
-    write_whole(journal, json.dumps(arriving, indent=0))
+    write_whole(journal_file(staged.state), json.dumps(arriving, indent=0))
     for name in (*arriving, *staged.root_files):
         move(staged.path / name, place.path / name)
     indices = [str(path) for name in snapshots for path in (place.path / name).rglob("*") if path.is_file()]
     flush(place.path, [*indices, *(f"{place.path}/{name}" for name in (*staged.pool, *staged.root_files))])
     for suite in changed:
         point(place.live(suite.suite), link_target(suite.suite, suite.stamp))
-    with told(journal):
-        journal.unlink()
 
 
 def _arriving(pool: Iterable[str], place: Repository) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.apt import memory
+from builders.apt.release import Digest
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT) WITHOUT ROWID",
@@ -20,13 +21,18 @@ SCHEMA = (
 
 @dataclass
 class Proof:
-    """What is known, and what was found in this run; `save` keeps it. An empty one knows nothing and keeps nothing."""
+    """What is known, and what was found in this run; `save` keeps it. An empty one knows nothing and keeps nothing.
+
+    ``hashed`` are the index files that this run read, by their identity on disk: it looks at them under several names,
+    and before and after they are published. Every publication links them anew, so that a later run knows none again.
+    """
 
     state: Path | None = None
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     new_files: dict[str, tuple[str, str]] = field(default_factory=dict)
     new_texts: dict[str, str] = field(default_factory=dict)
+    hashed: dict[str, Digest] = field(default_factory=dict)
 
     @staticmethod
     def recall(state: Path) -> "Proof":
@@ -43,7 +49,7 @@ class Proof:
         self.files[name] = self.new_files[name] = (stamp, sha256)
 
     def knows_text(self, sha256: str, plain: str) -> bool:
-        """Tell whether what has the digest ``sha256`` was found to unpack to what has the digest ``plain``."""
+        """Tell whether what has the digest ``sha256`` was found to unpack to what has ``plain``, or (empty) at all."""
         return self.texts.get(sha256) == plain
 
     def found_text(self, sha256: str, plain: str) -> None:

@@ -63,12 +63,13 @@ def release_fields(
     components: Sequence[str],
     valid_days: int | None = None,
     signers: Sequence[str] = (),
-    url: str | None = None,
+    snapshots_url: str | None = None,
 ) -> dict[str, str]:
     """Return the fields of a suite's Release in Debian's order; ``date`` in seconds since 1970.
 
-    ``signers`` are fingerprints (apt then asks for one of them also next time), ``url`` is where the repository is.
-    Raises PublishError where ``origin`` or ``label`` would break the file's lines.
+    ``signers`` are fingerprints (apt then asks for one of them also next time), ``snapshots_url`` is where the
+    repository lies with its earlier publications, which newer apt can read from (sources.list(5), Snapshot). Raises
+    PublishError where ``origin`` or ``label`` would break the file's lines.
     """
     for name, value in (("origin", origin), ("label", label)):
         if not value.strip() or not value.isprintable():
@@ -85,7 +86,7 @@ def release_fields(
         "Components": " ".join(components),
         "Description": f"{label} packages for {suite}",
         "Signed-By": ",".join(signers),
-        "Snapshots": f"{url.rstrip('/')}/snapshots/{suite}/@SNAPSHOTID@/" if url else "",
+        "Snapshots": f"{snapshots_url.rstrip('/')}/snapshots/{suite}/@SNAPSHOTID@/" if snapshots_url else "",
     }
     return {name: value for name, value in fields.items() if value}
 

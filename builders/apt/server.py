@@ -20,12 +20,20 @@ TYPES = {
     ".zst": "application/zstd", ".gpg": "application/pgp-keys", ".asc": "application/pgp-keys",
     ".sources": "text/plain; charset=utf-8", ".html": "text/html; charset=utf-8", "": "text/plain; charset=utf-8",
 }  # fmt: skip
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+"""A range of no more digits than a file can have bytes."""
+BYTES = "application/octet-stream"
+BY_HASH = "/by-hash/"
 BLOCK = 1 << 18
 IDLE_S = 60.0
 """Seconds after which a silent connection is closed, so that sleeping boards hold no threads."""
 
 Say = Callable[[str], None]
+
+
+def type_of(path: str) -> str:
+    """Return the Content-Type of a repository's file by its path."""
+    return BYTES if BY_HASH in path else TYPES.get(Path(path).suffix, BYTES)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -47,8 +55,8 @@ class Handler(SimpleHTTPRequestHandler):
         self._say(f"{self.client_address[0]} [{self.log_date_time_string()}] {line}")
 
     def guess_type(self, path: str | os.PathLike[str]) -> str:
-        """Return a file's type by its name; index files by hash are what their bytes are."""
-        return TYPES.get(Path(path).suffix, "application/octet-stream")
+        """Return a file's type by its name; that of index files by hash says nothing of them."""
+        return type_of(os.fspath(path))
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:  # noqa: ARG002 - the base class gives it
         """Answer a folder without a page: it is not listed."""

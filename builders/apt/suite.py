@@ -82,7 +82,7 @@ class NextSuite:
             components=self.components,
             valid_days=self.settings.repository.valid_days,
             signers=self.signers,
-            url=self.settings.repository.url,
+            snapshots_url=self.settings.repository.snapshots_url,
         )
 
     def differs(self) -> bool:

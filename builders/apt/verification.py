@@ -14,7 +14,7 @@ from builders.apt.index import Entry, names_files, parse_index
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.live import digest_of
 from builders.apt.proof import Proof
-from builders.apt.release import Release, parse_release
+from builders.apt.release import Digest, Release, parse_release
 from builders.debfile import sha256_of
 from builders.errors import PublishError
 
@@ -46,17 +46,14 @@ def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Pro
 
     Both signatures, Release against InRelease, the size and SHA-256 of each file that Release names, the set of
     files around it, by-hash names, each compressed index against the plain one, and size and SHA-256 of each .deb.
-    With a ``proof`` what it knows is not hashed or unpacked again, and what is found goes there. Raises PublishError
-    naming the first thing that is wrong.
+    With a ``proof`` what it knows is not hashed or unpacked again, and what is found goes there, for the caller to
+    save. Raises PublishError naming the first thing that is wrong.
     """
     known = proof or Proof()
     folder = repository / "dists" / checked("suite name", suite, SUITE)
-    fingerprints = _signatures(folder, (keyring or repository / KEYRING).absolute())
-    release = parse_release(_read(folder / "Release"), str(folder / "Release"))
-    if release.fields["Suite"] != suite:
-        raise _wrong(folder / "Release", f"it is for {release.fields['Suite']}, not {suite}")
-    _file_set(folder, release)
+    release, fingerprints = _signed(folder, suite, keyring or repository / KEYRING)
     with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda path: _by_hash(path, known), _file_set(folder, release)))
         list(pool.map(lambda name: _index(folder, name, release, known), release.files))
         entries: dict[str, Entry] = {}
         for name in filter(names_files, release.files):
@@ -65,9 +62,30 @@ def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Pro
         # Source packages share files; where they disagree on one, one of them is found wrong.
         wanted = {file: entry for entry in entries.values() for file in entry.files}
         list(pool.map(lambda file: _file(repository, wanted[file], file, known), wanted))
-    known.save()
     sources = sum(entry.is_source for entry in entries.values())
     return Verified(suite, len(release.files), len(entries) - sources, fingerprints, sources)
+
+
+def glance(repository: Path, suite: str) -> None:
+    """Check that a suite is signed as `verify` wants it, and that what its Release names is there in its size.
+
+    It takes the same time however much is published. Raises PublishError.
+    """
+    folder = repository / "dists" / checked("suite name", suite, SUITE)
+    release, _ = _signed(folder, suite, repository / KEYRING)
+    for name, digest in release.files.items():
+        found = _facts(folder / name).st_size
+        if found != digest.size:
+            raise _wrong(folder / name, f"Release says {digest.size} bytes, found {found}")
+
+
+def _signed(folder: Path, suite: str, keyring: Path) -> tuple[Release, tuple[str, ...]]:
+    """Return a suite's Release and the fingerprints of who signed it."""
+    fingerprints = _signatures(folder, keyring.absolute())
+    release = parse_release(_read(folder / "Release"), str(folder / "Release"))
+    if release.fields["Suite"] != suite:
+        raise _wrong(folder / "Release", f"it is for {release.fields['Suite']}, not {suite}")
+    return release, fingerprints
 
 
 def _signatures(folder: Path, keyring: Path) -> tuple[str, ...]:
@@ -115,43 +133,50 @@ def _accepted(signature: Path, argv: list[str]) -> str:
         raise _wrong(signature, error.detail) from error
 
 
-def _file_set(folder: Path, release: Release) -> None:
+def _file_set(folder: Path, release: Release) -> list[Path]:
+    """Return the files by hash, once it is clear that all others are named by Release."""
     lying = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
     named = {name for name in lying if "/by-hash/" not in name} - set(SIGNED)
     if strange := sorted(named - set(release.files)):
         raise _wrong(folder / strange[0], "Release does not name it")
-    hashed: dict[tuple[int, int], str] = {}
-    for name in sorted(lying - named - set(SIGNED)):
-        path = folder / name
-        facts = path.stat()
-        # Generations share files by links: each is read once.
-        digest = hashed.setdefault((facts.st_dev, facts.st_ino), "") or sha256_of(path)
-        hashed[facts.st_dev, facts.st_ino] = digest
-        if digest != path.name:
-            raise _wrong(path, "its bytes are not those of its name")
+    return [folder / name for name in sorted(lying - named - set(SIGNED))]
+
+
+def _by_hash(path: Path, known: Proof) -> None:
+    if _digest(path, known).sha256 != path.name:
+        raise _wrong(path, "its bytes are not those of its name")
+
+
+def _digest(path: Path, known: Proof) -> Digest:
+    """Return the digest of an index file; generations and names share files by links, each is read once."""
+    facts = _facts(path)
+    stamp = seen.stamp(facts)
+    if stamp not in known.hashed:
+        known.hashed[stamp] = Digest(facts.st_size, sha256_of(path))
+    return known.hashed[stamp]
 
 
 def _index(folder: Path, name: str, release: Release, known: Proof) -> None:
     """Check an index file, its by-hash twin and its plain form."""
     path, digest = folder / name, release.files[name]
-    content = _read(path)
-    if digest_of(content) != digest:
-        raise _wrong(path, f"Release says {digest}\nfound        {digest_of(content)}")
+    found = _digest(path, known)
+    if found != digest:
+        raise _wrong(path, f"Release says {digest}\nfound        {found}")
     if not (path.parent / "by-hash" / "SHA256" / digest.sha256).is_file():
         raise _wrong(path, f"by-hash/SHA256/{digest.sha256} is missing beside it")
     plain = release.files.get(name.removesuffix(path.suffix))
-    if path.suffix not in UNPACK or (plain and known.knows_text(digest.sha256, plain.sha256)):
+    text = plain.sha256 if plain else ""
+    if not path.suffix or path.suffix not in UNPACK or known.knows_text(digest.sha256, text):
         return
-    unpacked = digest_of(_plain(path, content))
+    unpacked = digest_of(_plain(path, _read(path)))
     if plain and unpacked != plain:
         raise _wrong(path, "it does not unpack to what the plain index holds")
-    if plain:
-        known.found_text(digest.sha256, plain.sha256)
+    known.found_text(digest.sha256, text)
 
 
 def _plain(path: Path, content: bytes) -> bytes:
     try:
-        return UNPACK[path.suffix if path.suffix in UNPACK else ""](content)
+        return UNPACK[path.suffix](content)
     except (KeyError, *UNPACK_ERRORS) as error:
         raise _wrong(path, f"it does not unpack: {error}") from error
 
@@ -171,6 +196,13 @@ def _file(repository: Path, entry: Entry, file: tuple[str, int, str], known: Pro
     if (facts.st_size, digest) != (size, sha256):
         raise _wrong(Path(path), f"the index says {size} bytes, {sha256}\nfound {facts.st_size} bytes, {digest}")
     known.found_file(name, stamp, digest)
+
+
+def _facts(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise _wrong(path, str(error)) from error
 
 
 def _read(path: Path) -> bytes:

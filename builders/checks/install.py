@@ -4,11 +4,13 @@ upgrades from an older revision, and purges."""
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from debian.debian_support import Version
 
 from builders.checks.contents import DEBUG_SUFFIX
+from builders.checks.relations import conflict
 from builders.checks.rounds import Round, arrange, closure
 from builders.debfile import control_of, read_deb
 from builders.errors import CheckError
@@ -48,6 +50,7 @@ def install_job(
     """
     ours = {deb.package: control_of(deb.path) for deb in debs if not deb.package.endswith(DEBUG_SUFFIX)}
     old_files = _older_files(older, ours)
+    rounds = [_round_facts(number, each, ours, old_files) for number, each in enumerate(arrange(recipe, ours), 1)]
     facts = {
         "recipe": recipe.name,
         "suite": published_suite or target.suite.name,
@@ -58,8 +61,8 @@ def install_job(
         "recipe_folder": RECIPE,
         "archives": APT_CACHE.destination,
         "versions": {name: control["Version"] for name, control in ours.items()},
-        "rounds": [_round_facts(number, each, ours, old_files) for number, each in enumerate(arrange(recipe, ours), 1)],
-        "not_upgraded": sorted(set(ours) - set(old_files)),
+        "rounds": rounds,
+        "not_upgraded": sorted(set(ours).difference(*(each["upgraded"] for each in rounds))),
     }
     inputs = [Input(repository, STAGED), Input(recipe.folder, RECIPE)]
     if pool and pool.is_dir():
@@ -95,10 +98,15 @@ def _older_files(folder: Path | None, ours: Mapping[str, Mapping[str, str]]) -> 
 
 def _round_facts(
     number: int, each: Round, ours: Mapping[str, Mapping[str, str]], old_files: Mapping[str, Path]
-) -> dict[str, object]:
-    """Return what the templates need of one round; ``older`` are the paths to install, ``upgraded`` their packages."""
+) -> dict[str, Any]:
+    """Return what the templates need of one round.
+
+    ``older`` are the paths to install before the upgrade, ``upgraded`` those members that are then there, ``purged``
+    all names that the round brought.
+    """
     old_controls = {name: control_of(path) for name, path in old_files.items()}
-    upgraded = sorted(closure([name for name in each.members if name in old_files], old_controls))
+    before = _together([name for name in each.members if name in old_files], old_controls)
+    upgraded = [name for name in before if name in each.members]
     return {
         "number": number,
         "members": each.members,
@@ -107,9 +115,20 @@ def _round_facts(
             {"names": s.packages, "members": sorted(closure(s.packages, ours)), "checks": s.checks} for s in each.stages
         ],
         "upgraded": upgraded,
-        "older": [f"{OLDER}/{old_files[name].name}" for name in upgraded],
-        "older_needs_more": any(_needs(old_controls[name]) != _needs(ours[name]) for name in upgraded),
+        "older": [f"{OLDER}/{old_files[name].name}" for name in before],
+        "older_needs_more": any(_needs(old_controls[name]) != _needs(ours[name]) for name in before),
+        "purged": list(dict.fromkeys([*each.members, *before])),
     }
+
+
+def _together(names: Sequence[str], controls: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return which older packages, with those they need, can be installed at once: where two conflict, the first."""
+    chosen: set[str] = set()
+    for name in names:
+        added = closure([name], controls)
+        if not any(conflict(controls[one], controls[two]) for one in added for two in added | chosen if one != two):
+            chosen |= added
+    return sorted(chosen)
 
 
 def _needs(control: Mapping[str, str]) -> list[str]:

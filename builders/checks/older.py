@@ -1,9 +1,10 @@
-"""An older revision of a package, for trying the upgrade where none was published."""
+"""The older revision of a package that an upgrade is tried from, made up where none was published."""
 
 import tempfile
 from pathlib import Path
 
 from builders import process
+from builders.debfile import control_of
 from builders.products import DebFile
 from builders.workspace import told
 
@@ -31,6 +32,16 @@ def older_revision(deb: DebFile, folder: Path) -> Path:
             process.capture(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(tree), str(made)])
             made.replace(path)
     return path
+
+
+def older_versions(folder: Path) -> dict[str, str]:
+    """Return what each package of the .debs in ``folder`` is upgraded from, in the words of its verdict."""
+    controls = [control_of(path) for path in sorted(folder.glob("*.deb"))]
+    return {control["Package"]: _in_words(control["Version"]) for control in controls}
+
+
+def _in_words(version: str) -> str:
+    return f"{version} (made up: no older one is published)" if version.endswith(SUFFIX) else version
 
 
 def _renamed(control: str, version: str, older: str) -> str:

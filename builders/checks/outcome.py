@@ -1,10 +1,11 @@
 """Reading back what the installation job found."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.checks.faults import SHOWN, judged
+from builders.checks.older import older_versions
 from builders.products import Verdict
 from builders.recipe import Check, Recipe
 from builders.target import Target
@@ -29,21 +30,24 @@ class Row:
     text: str
 
 
-def read_install(recipe: Recipe, target: Target, output: Path) -> tuple[Verdict, ...]:
+def read_install(recipe: Recipe, target: Target, output: Path, older: Path | None = None) -> tuple[Verdict, ...]:
     """Return the verdicts ``install`` and ``upgrade`` for each package, ``run:<name>`` for each check, and ``purge``.
 
-    ``output`` is the folder that the job of `install_job` handed back. Whatever it does not speak of is a failed
-    verdict; only an upgrade for which no older revision was given is left out.
+    ``output`` is the folder that the job of `install_job` handed back, ``older`` the one that was given to it.
+    Whatever it does not speak of is a failed verdict; only an upgrade for which no older revision was given is left
+    out. The others say what was upgraded from.
     """
+    before = older_versions(older) if older else {}
     rows = list(_rows(output / TABLE))
     verdicts = []
     for package in recipe.packages:
         for check in ("install", "upgrade"):
             own = [row for row in rows if (row.check, row.subject) == (check, package.name)]
             if not (own and all(row.outcome == "skipped" for row in own)):
-                verdicts.append(_judged(check, package.name, own, target, output))
+                verdict = _judged(check, package.name, own, target, output)
+                verdicts.append(_upgraded(verdict, before) if check == "upgrade" else verdict)
     verdicts += [_run(recipe, check, rows, target, output) for check in recipe.checks]
-    verdicts.append(_purge(recipe, rows, target, output))
+    verdicts.append(_purge(recipe, [_after_upgrade(row, before) for row in rows], target, output))
     return tuple(verdicts)
 
 
@@ -61,6 +65,16 @@ def _judged(check: str, subject: str, rows: list[Row], target: Target, output: P
         return judged(check, subject, [f"the check did not run on {target}"], "see the job's log for what came before")
     faults = [line for row in rows if row.outcome != "ok" for line in (row.text, *_evidence(output, row))]
     return judged(check, subject, faults, FIXES[family], passed=rows[-1].text)
+
+
+def _upgraded(verdict: Verdict, before: Mapping[str, str]) -> Verdict:
+    """Return the verdict with what was upgraded from."""
+    if verdict.subject not in before:
+        return verdict
+    old = before[verdict.subject]
+    return replace(
+        verdict, detail=f"{verdict.detail}, from {old}" if verdict.passed else f"from {old}:\n{verdict.detail}"
+    )
 
 
 def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: Path) -> Verdict:
@@ -81,6 +95,13 @@ def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> Ver
     if own and all(row.outcome == "ok" for row in own) and not any(row.check == "end" for row in rows):
         own = []
     return _judged("purge", recipe.name, own, target, output)
+
+
+def _after_upgrade(row: Row, before: Mapping[str, str]) -> Row:
+    """Return a row on a purge that failed after an upgrade with what was upgraded from: that may have left it there."""
+    if row.check != "purge" or row.outcome == "ok" or not row.subject.startswith("upgraded-") or not before:
+        return row
+    return replace(row, text=f"{row.text}, upgraded from {', '.join(sorted(set(before.values())))}")
 
 
 def _evidence(output: Path, row: Row) -> list[str]:

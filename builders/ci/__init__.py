@@ -27,22 +27,27 @@ SEAL = "# as written: sha256 "
 @dataclass(frozen=True)
 class Service:
     """A CI service: its runners by the Debian name of their CPU, the most jobs a matrix may have, and where it looks
-    for its pipeline (``live``); ``example`` is a place where it does not."""
+    for its pipeline (``live``); ``example`` is a place where it does not.
+
+    ``limit_min`` is when it ends a job, ``time_box`` when the build in it ends itself: what was done by then still has
+    to be packed and carried."""
 
     runners: Mapping[str, str]
     most_jobs: int
     live: str
     example: str
+    limit_min: int
+    time_box: str
 
 
 SERVICES = {
     "github": Service(
         {"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}, 256,
-        ".github/workflows/packages.yml", "ci/github-actions.yml",
+        ".github/workflows/packages.yml", "ci/github-actions.yml", 350, "5h",
     ),
     "gitlab": Service(
         {"amd64": "saas-linux-small-amd64", "arm64": "saas-linux-small-arm64"}, 200,
-        ".gitlab-ci.yml", "ci/gitlab-ci.yml",
+        ".gitlab-ci.yml", "ci/gitlab-ci.yml", 180, "2h20m",  # its hosted runners end every job after 3 hours
     ),
 }  # fmt: skip
 
@@ -88,16 +93,18 @@ def jobs(
     targets: list[str],
     *,
     also: Collection[str] = (),
+    every: bool = False,
 ) -> list[Job]:
     """Return the jobs that build the recipes for the targets, each on its own machine.
 
-    Where no recipe is named, those built by default and ``also`` are taken, whatever this machine has built before.
+    Where no recipe is named, those built by default and ``also`` are taken, whatever this machine has built before;
+    with ``every``, as in the night, all that serve the targets.
     A recipe that another job builds anyway, to build against it, gets none of its own. A recipe whose first strategy is
     ``native`` runs on the target's own CPU where a runner has it. Raises InputError.
     """
     if unknown := [name for name in also if name not in project.recipes]:
         raise InputError(f"unknown recipe: {unknown[0]!r}", nearest(unknown[0], project.recipes))
-    pairs = project.served(recipes, targets, also)
+    pairs = project.served(recipes, targets, project.recipes if every else also)
     if missing := set(also) - {recipe.name for recipe, _ in pairs}:
         raise InputError(f"{', '.join(sorted(missing))} serves none of the targets", fix="see: ./inv list")
     needed = {(name, target) for recipe, target in pairs for name in recipe.build.recipes}
@@ -149,18 +156,23 @@ def _gitlab(found: list[Job]) -> list[dict[str, str]]:
 
 
 def pipeline_file(
-    name: str, found: list[Job], labels: Mapping[str, str], branch: str, also: Collection[str] = ()
+    name: str, project: Project, labels: Mapping[str, str], branch: str, also: Collection[str] = ()
 ) -> str:  # fmt: skip
-    """Return a service's pipeline file; ``branch`` is the one whose builds are published, ``also`` as in `jobs`."""
+    """Return a service's pipeline file: pushes build what is built by default, a scheduled run all that is known.
+
+    ``branch`` is the one whose builds are published, ``also`` as in `jobs`, which tells what is raised.
+    """
+    on = SERVICES[name]
+    by_day, by_night = (jobs(project, on, labels, [], [], also=also, every=every) for every in (False, True))
     environment = jinja2.Environment(
         autoescape=False,  # noqa: S701 - YAML, not HTML
         loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
         block_start_string="[%", block_end_string="%]", variable_start_string="[[", variable_end_string="]]",
         comment_start_string="[#", comment_end_string="#]", trim_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    on = SERVICES[name]
     text = environment.get_template(f"{name}.yml.j2").render(
-        mark=MARK, jobs=_gitlab(found), branch=branch, runner={**on.runners, **labels}["amd64"],
+        mark=MARK, jobs=_gitlab(by_day), nightly=_gitlab(by_night) if by_night != by_day else [], branch=branch,
+        runner={**on.runners, **labels}["amd64"], limit_min=on.limit_min, time_box=on.time_box,
         runners=[shlex.quote(f"{cpu}={label}") for cpu, label in labels.items()], live=on.live,
         also=sorted(also),
     )  # fmt: skip

@@ -3,6 +3,10 @@
 It stands alone, on the Python of the oldest root (3.9) and its standard library: it is copied into ``debian/reef``.
 What it knows comes from ``bazel.json`` beside it (the recipe's part) and the variable REEF_BAZEL (this run's part).
 A line that begins with ``reef:`` is for the user, ``[12/345]`` for the bar; everything else is for the log.
+
+Counts are those of Bazel's console. Its build event stream tells of each action that ended (if asked to tell of all),
+but of a total only by repeating those lines, and that when the next action ends: read from there, the bar would lag
+behind what Bazel has said already. What ran in all is read from the stream.
 """
 
 from __future__ import annotations
@@ -21,14 +25,19 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 EVENTS = Path("/build/bazel-events.json")
-FIRST_WITH_MIRRORS = 4
+FIRST_WITH_MIRRORS = (4, 2)
+"""Where a mirror was seen to keep its scheme; the first versions that knew rules put the other URL's in its place."""
 DOWNLOADER = Path("/build/bazel-downloader.cfg")
 SERVER_BYTES = 1_500_000_000
 """What Bazel's own server (Java) is left, beside the compilers."""
-WRONG_VERSION, REMOTE_TROUBLE, BAZEL_OUT_OF_MEMORY = 3, (34, 38), 33
+WRONG_VERSION, BAZEL_OUT_OF_MEMORY = 3, 33
+REMOTE_TROUBLE = (32, 34, 39)
+"""Statuses of Bazel's for a server that is not as it should be, that failed, and that lost what it had said it has."""
 WINDOW_S = 900.0
 """So far back the pace is looked at: actions found in a cache at the start must not promise an early end."""
 
+HTTP = re.compile("^https?://")
+MORE_MEMORY = "add swap or memory, or close other programs, and run again"
 COUNTED = re.compile(r"^\[([\d,]+) / ([\d,]+)\]\s*(.*)")
 KILLED = re.compile(
     r"Killed signal terminated program|\(Killed\)|[Kk]illed by signal 9|signal: 9|fatal error: Killed"
@@ -140,12 +149,17 @@ class Bazel:
     def build(self, *words: str) -> Ended:
         """Run ``bazel build`` on the recipe's targets and return how it ended."""
         flags = [f"--config=reef-{self.run['strategy']}", *words, *self._remote_flags()]
-        if self.run["mirrors"] and int(self.recipe["version"].split(".")[0]) < FIRST_WITH_MIRRORS:
-            say(f"warning: Bazel {self.recipe['version']} cannot be told of mirrors; it asks the hosts themselves")
-        elif self.run["mirrors"]:
-            DOWNLOADER.write_text(rewritten(self.run["mirrors"]))
+        if mirrors := self.mirrors():
+            DOWNLOADER.write_text(rewritten(mirrors))
             flags.append(f"--experimental_downloader_config={DOWNLOADER}")
         return self._follow(["--bazelrc=debian/reef/bazelrc", "build", *flags, "--", *self.recipe["targets"]])
+
+    def mirrors(self) -> dict[str, str]:
+        """Return the mirrors that this Bazel can be told of: of HTTP, in both places."""
+        if tuple(map(int, self.recipe["version"].split("."))) < FIRST_WITH_MIRRORS:
+            return {}
+        given: dict[str, str] = self.run["mirrors"]
+        return {prefix: place for prefix, place in given.items() if HTTP.match(prefix) and HTTP.match(place)}
 
     def shutdown(self) -> None:
         """End Bazel's server in order, so that what it wrote can be gone on from."""
@@ -205,25 +219,41 @@ def shown(url: str) -> str:
 
 
 def rewritten(mirrors: dict[str, str]) -> str:
-    """Return ``mirrors`` (prefix -> what stands in its place) for Bazel's downloader, the longest prefix first."""
+    """Return ``mirrors`` (prefix -> what stands in its place) as rules of Bazel's downloader.
+
+    It matches URLs without their scheme, and asks the places of all rules that fit: a prefix therefore leaves out what
+    a longer one begins with. A place keeps its own scheme.
+    """
+    bare = {HTTP.sub("", prefix): place for prefix, place in mirrors.items()}
     lines = []
-    for prefix in sorted(mirrors, key=len, reverse=True):
-        before = re.escape(prefix.partition("://")[2])
-        lines.append(f"rewrite {before}(.*) {mirrors[prefix].partition('://')[2]}$1")
+    for prefix, place in sorted(bare.items()):
+        longer = [
+            re.escape(other[len(prefix) :]) for other in sorted(bare) if other.startswith(prefix) and other != prefix
+        ]
+        but_not = f"(?!{'|'.join(longer)})" if longer else ""
+        literal = place.replace("\\", "\\\\").replace("$", "\\$")
+        lines.append(f"rewrite {re.escape(prefix)}{but_not}(.*) {literal}$1")
     return "\n".join(lines) + "\n"
 
 
 def fetch(bazel: Bazel) -> int:
     """Load and analyse with the network, which fetches all that the build will need and nothing else."""
     bazel.server = ""
+    if untold := sorted(set(bazel.run["mirrors"]) - set(bazel.mirrors())):
+        say(f"warning: Bazel {bazel.recipe['version']} cannot be told of mirrors for {', '.join(map(shown, untold))}; "
+            "it asks the hosts themselves")  # fmt: skip
     ended = bazel.build("--nobuild")
     bazel.shutdown()
+    if ended.status and ended.out_of_memory:
+        say(f"out of memory while Bazel read and analysed the build: {MORE_MEMORY}")
     for url, why in ended.not_had.items() if ended.status else ():
         say(f"cannot be had: {shown(url)} ({why})")
     if ended.status and ended.not_had:
         hosts = sorted({urlsplit(url).netloc.rpartition("@")[2] for url in ended.not_had})
         say(f"hosts that Bazel asked in vain: {', '.join(hosts)}")
-        say("mirrors: in reef.yml names other places for their files; what was fetched stays for the next run")
+        say("mirrors: in reef.yml names other places for their files, as does the WORKSPACE of a tree of your own: "
+            "--source NAME=FOLDER")  # fmt: skip
+        say("./inv cache --export where they are reached, and --import here, bring the files; what was fetched stays")
     return ended.status
 
 
@@ -248,7 +278,7 @@ def build(bazel: Bazel) -> int:
             say(f"warning: out of memory; the build goes on with {jobs} {'job' if jobs == 1 else 'jobs'}")
         else:
             if ended.out_of_memory:
-                say("out of memory with one job: add swap or memory, or close other programs, and run again")
+                say(f"out of memory with one job: {MORE_MEMORY}")
             return ended.status
 
 

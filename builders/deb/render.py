@@ -170,4 +170,4 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         path = folder / "debian" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        path.chmod(0o755 if name == "rules" else 0o644)
+        path.chmod(0o755 if name in ("rules", bazel.STATUS) else 0o644)

@@ -1,9 +1,10 @@
 """Lets a build script reach a ccache storage, and nothing else.
 
 A script runs in a network namespace with loopback alone. A relay outside speaks for it: it takes a socket that already
-listens on that loopback (a socket stays in the namespace where it was made, whoever holds it) and passes on what ccache
-asks for, request by request. It knows the protocols, so that the server's other commands and other paths stay out of
-reach, and it adds TLS, user and password itself, so that no script ever holds them.
+listens on that loopback (a socket stays in the namespace where it was made, whoever holds it), or what comes out of a
+container (`buildx.tunnel`), and passes on what ccache asks for, request by request. It knows the protocols, so that the
+server's other commands and other paths stay out of reach, and it adds TLS, user and password itself, so that no script
+ever holds them.
 """
 
 import http.client
@@ -77,6 +78,10 @@ class Relay:
         self.ours.close()
         self.theirs.close()
 
+    def take(self, client: socket.socket) -> None:
+        """Serve one connection of the script's, in a thread, to its end."""
+        threading.Thread(target=self._speak, args=(client,), daemon=True).start()
+
     def count(self, what: str) -> None:
         """Count one answer (``found``, ``missed``, ``stored`` or none): the server works."""
         with self._lock:
@@ -99,8 +104,7 @@ class Relay:
             with socket.socket(fileno=handles[0]) as listener:
                 self._listener = listener
                 while True:
-                    client, _ = listener.accept()
-                    threading.Thread(target=self._speak, args=(client,), daemon=True).start()
+                    self.take(listener.accept()[0])
 
     def _speak(self, client: socket.socket) -> None:
         speak = {"redis": _speak_redis, "http": _speak_http, "tcp": _speak_tcp}[self.storage.scheme]
@@ -113,7 +117,8 @@ class Relay:
 def relayed(storage: Storage | None, log: Log) -> Iterator[Relay | None]:
     """Give a relay to the storage while a script runs, None where there is none or it does not answer (told).
 
-    A listening socket is handed to it through ``theirs`` (`handover.hand_over`). At the end what it did is told.
+    It gets a listening socket through ``theirs`` (`handover.hand_over`), or single connections by `Relay.take`. At the
+    end what it did is told.
     """
     if storage is None or not _answers(storage, log):
         yield None

@@ -1,13 +1,15 @@
 """Measures the engines side by side: cross, emulated and native builds of one recipe, and TensorFlow Lite cold.
 
-    python -m tests.bench.engines            (as root; REEF_BENCH_ALL=1 adds the emulated builds, many minutes)
+    python -m tests.bench.engines [--strict]  (as root; REEF_BENCH_ALL=1 adds the emulated builds, many minutes)
 
 The Docker engine is Debian 12's, started for this alone. Base images and sources are present before a clock starts;
-each cold build has a cache and roots of its own. Asserts nothing.
+each cold build has a cache and roots of its own. Ends with a verdict on each budget; with ``--strict`` in 9 where one
+is not kept.
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,9 +21,11 @@ from builders import sources
 from builders.log import Log
 from builders.project import Project
 from builders.workspace import remove_tree
-from tests.bench.toolkit import AWAY, CHECKOUT, RECIPE, TARGET, _command
+from tests.bench.budget import Budget, exit_code, tell
+from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd
+from tests.own import CHECKOUT
 
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 SETTINGS = "maintainer: Reef <reef@example.org>\nbuildx: {base: bootstrap, network: host}\n"
@@ -43,10 +47,17 @@ def main() -> None:
         engines: dict[str, Mapping[str, str]] = {"chroot": AWAY, "buildx": docker}
         ways = list(WAYS) if os.environ.get("REEF_BENCH_ALL") else list(WAYS)[:2]
         rows = [_one_recipe(folder / way, way, engines, log) for way in ways]
-        rows += _tensorflow(folder / "tensorflow", engines, log)
+        cold, unchanged = _tensorflow(folder / "tensorflow", engines, log)
+    rows += [_row(f"{RECIPE}, cold", cold), _row("nothing changed", unchanged)]
+    budgets = [
+        Budget(f"{RECIPE}, cold, buildx of chroot", cold["buildx"] / cold["chroot"], 1.25),
+        Budget("nothing changed, buildx", unchanged["buildx"], 1.5, "s"),
+    ]
     log.note(f"machine: {psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {os.uname().release}")
-    log.table("engines (wanted)", ("what", "chroot", "buildx", "ratio"), rows)
+    log.table("engines", ("what", "chroot", "buildx", "ratio"), rows)
+    tell(budgets, log)
     remove_tree(folder)
+    sys.exit(exit_code(budgets, sys.argv))
 
 
 @contextmanager
@@ -68,14 +79,20 @@ def _one_recipe(folder: Path, way: str, engines: Mapping[str, Mapping[str, str]]
         _command(project, *words, extra=environment)
         seconds[name] = _command(project, *words, extra=environment)[0].wall_s
         log.note(f"reef-hello, {way}, {name}: {seconds[name]:.1f} s")
-    return _row(f"reef-hello, {way}, root present", seconds, "")
+    return _row(f"reef-hello, {way}, root present", seconds)
 
 
-def _tensorflow(folder: Path, engines: Mapping[str, Mapping[str, str]], log: Log) -> list[tuple[str, ...]]:
-    """Build TensorFlow Lite on each engine, cold but for the base and the sources, then again with nothing changed."""
+def _tensorflow(
+    folder: Path, engines: Mapping[str, Mapping[str, str]], log: Log
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Build TensorFlow Lite on each engine, cold but for the base and the sources, then again with nothing changed.
+
+    Return the seconds of both by engine.
+    """
     home = Project.open(CHECKOUT, log)
     sources.fetch(home.recipes[RECIPE], home.workspace, home.settings, log, offline=False)
-    cold, unchanged = {}, {}
+    cold: dict[str, float] = {}
+    unchanged: dict[str, float] = {}
     for name, environment in engines.items():
         project = _project(folder / name, CHECKOUT / "recipes" / RECIPE)
         for kind in ("sources", "trees"):
@@ -85,12 +102,12 @@ def _tensorflow(folder: Path, engines: Mapping[str, Mapping[str, str]], log: Log
         cold[name] = _command(project, *words, extra=environment)[0].wall_s
         log.note(f"{RECIPE}, cold, {name}: {cold[name]:.0f} s")
         unchanged[name] = min(_command(project, *words, extra=environment)[0].wall_s for _ in range(3))
-    return [_row(f"{RECIPE}, cold", cold, "(1.25)"), _row("nothing changed", unchanged, "(buildx 1.5 s)")]
+    return cold, unchanged
 
 
-def _row(what: str, seconds: Mapping[str, float], wanted: str) -> tuple[str, ...]:
+def _row(what: str, seconds: Mapping[str, float]) -> tuple[str, ...]:
     ratio = seconds["buildx"] / seconds["chroot"]
-    return what, f"{seconds['chroot']:.1f} s", f"{seconds['buildx']:.1f} s", f"{ratio:.2f} {wanted}".rstrip()
+    return what, f"{seconds['chroot']:.1f} s", f"{seconds['buildx']:.1f} s", f"{ratio:.2f}"
 
 
 def _project(folder: Path, recipe: Path) -> Path:

@@ -1,23 +1,38 @@
 """Publishing thousands of .debs, side by side in one run with what Debian has. Run by ``./inv bench --apt``.
 
-Asserts nothing: what is told are seconds, and how many times Reef's each peer took for the same. Each writes what it
-can of the same indices: Packages in three compressions, Translation, Contents and a Release file. Reef and nobody else
-also copies, flushes to the disk, signs, and keeps every earlier publication.
+Told are seconds, how many times Reef's each peer took for the same, and a verdict on each figure that is wished for;
+with ``--strict`` the exit status is 1 where one is not met.
+
+The peers do less. apt-ftparchive writes the same set of indices (Packages and Translation in gz, xz and zstd, Contents,
+a Release file), but copies no .debs. reprepro writes Packages in gz and xz and Contents, aptly Packages in gz and bzip2
+and Contents: neither writes zstd or Translation. Nobody but Reef signs, flushes to the disk and keeps every earlier
+publication. The rows "verified" are Reef's alone: what publishing does around all that.
+
+Memory is the sum of the resident bytes of Reef's process and all that it starts, sampled; what they share counts each
+time. The largest single process stands beside it.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from builders.log import Log
-from builders.process import find
+from builders.process import find, tree_memory_bytes
 from tests.bench.apt_debs import make, make_many
 
 COUNTS = (6000, 60_000)
+PEERS = ("apt-ftparchive", "reprepro", "aptly")
+FIRST, ONE, NOTHING, VERIFIED = "first", "one new", "nothing new", "verified"
+"""What rows are called; all that begin or end so are of that kind."""
+SAMPLE_S = 0.1
+"""Looking more often would take from the processors that are measured."""
+MOST_MB = 300
 REEF = """
 import resource, sys, time
 from pathlib import Path
@@ -54,6 +69,59 @@ print(seconds, peak // 1024)
 """Reef in a process of its own; timed without the start of the interpreter."""
 
 Row = dict[str, float]
+"""Seconds by publisher."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most memory at one time in MB: of all processes together, and of the largest."""
+
+    together: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wished for, what was found, and whether that meets it."""
+
+    wish: str
+    found: str
+    met: bool
+
+
+def verdicts(rows: Mapping[str, Row], peaks: Mapping[str, Peak], written: Mapping[str, int]) -> Iterator[Verdict]:
+    """Judge seconds, memory and paths ``written`` to, each by row, by what is wished for with any number of .debs."""
+    first, one = rows[FIRST], rows[ONE]
+    peer = first["apt-ftparchive"]
+    yield Verdict(f"{FIRST}: not slower than apt-ftparchive", f"{first['reef']:.2f} s, {peer:.2f} s",
+                  first["reef"] <= peer)  # fmt: skip
+    times = first["aptly"] / first["reef"]
+    yield Verdict(f"{FIRST}: ten times faster than aptly", f"{times:.1f} times", times >= 10)
+    yield Verdict(f"{ONE}: under 2 s", f"{one['reef']:.2f} s", one["reef"] < 2)
+    for name in PEERS:
+        found = f"{one['reef']:.2f} s, {one[name]:.2f} s"
+        yield Verdict(f"{ONE}: faster than {name}", found, one["reef"] < one[name])
+    for what, row in rows.items():
+        if NOTHING in what:
+            yield Verdict(f"{what}: under 0.5 s", f"{row['reef']:.2f} s", row["reef"] < 0.5)
+    for what, count in written.items():
+        yield Verdict(f"{what}: writes nothing", f"{count} paths changed", not count)
+    for kind, some in (
+        ("publishing", _of(peaks, verified=False)),
+        ("with verification and apt", _of(peaks, verified=True)),
+    ):
+        what = max(some, key=lambda name: some[name].together)
+        found = f"{some[what].together} MB in {what!r}, largest process {max(p.largest for p in some.values())} MB"
+        yield Verdict(f"memory, {kind}: under {MOST_MB} MB", found, some[what].together < MOST_MB)
+
+
+def _of(peaks: Mapping[str, Peak], *, verified: bool) -> dict[str, Peak]:
+    return {what: peak for what, peak in peaks.items() if what.startswith(VERIFIED) == verified}
+
+
+def changed_since(folder: Path, moment_ns: int) -> int:
+    """Return how many paths below ``folder`` were written, made, linked or removed from since."""
+    return sum(path.lstat().st_ctime_ns > moment_ns for path in (folder, *folder.rglob("*")))
 
 
 class Bench:
@@ -66,19 +134,28 @@ class Bench:
         self.new = make(folder / "new", count + 1)
         self.newer = make(folder / "new", 7, "1.0-2")
         self.rows: dict[str, Row] = {}
-        self.memory = 0
+        self.peaks: dict[str, Peak] = {}
+        self.written: dict[str, int] = {}
 
     def reef(self, what: str, debs: list[Path], mode: str = "library", keep: str = "") -> None:
         wish = self.folder / "wish"
         wish.write_text("\n".join(map(str, debs)))
-        done = subprocess.run(
+        started, together = time.time_ns(), 0
+        with subprocess.Popen(
             [sys.executable, "-c", REEF, str(self.folder / "reef"), mode, keep, str(wish)],
-            check=True, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "REEF_GNUPGHOME": str(self.folder / "k")},
-        )  # fmt: skip
-        seconds, memory = done.stdout.split()
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "REEF_GNUPGHOME": str(self.folder / "k")},
+        ) as child:  # fmt: skip
+            while child.poll() is None:
+                together = max(together, tree_memory_bytes(child.pid))
+                time.sleep(SAMPLE_S)
+            said = child.stdout.read() if child.stdout else ""
+        if child.returncode:
+            raise SystemExit(f"{what}: Reef ended with {child.returncode}")
+        seconds, largest = said.split()
         self._note(what, "reef", float(seconds))
-        self.memory = max(self.memory, int(memory))
+        self.peaks[what] = Peak(max(together >> 20, int(largest)), int(largest))
+        if NOTHING in what:
+            self.written[what] = changed_since(self.folder / "reef/apt", started)
 
     def timed(self, what: str, peer: str, work: Callable[[], object]) -> None:
         started = time.perf_counter()
@@ -89,18 +166,24 @@ class Bench:
         self.rows.setdefault(what, {})[who] = seconds
         self.log.note(f"{self.count} .debs, {what}: {who} {seconds:.2f} s")
 
-    def tell(self) -> None:
-        peers = ("apt-ftparchive", "reprepro", "aptly")
+    def tell(self) -> bool:
+        """Print the figures and the verdicts on them; tell whether all wishes are met."""
         rows = [
             (
                 what,
                 f"{row['reef']:.2f}",
-                *(f"{row[p]:.2f} ({row[p] / row['reef']:.1f}x)" if p in row else "" for p in peers),
+                *(f"{row[p]:.2f} ({row[p] / row['reef']:.1f}x)" if p in row else "" for p in PEERS),
+                str(self.peaks[what].together),
+                str(self.peaks[what].largest),
             )
             for what, row in self.rows.items()
         ]
-        self.log.table(f"{self.count} .debs: seconds, and how many times Reef's", ("", "reef", *peers), rows)
-        self.log.note(f"Reef's largest process: {self.memory} MB (300)")
+        columns = ("", "reef", *PEERS, "MB in all", "MB the largest")
+        self.log.table(f"{self.count} .debs: seconds, and how many times Reef's; Reef's memory", columns, rows)
+        found = list(verdicts(self.rows, self.peaks, self.written))
+        told = [(one.wish, one.found, "met" if one.met else "NOT MET") for one in found]
+        self.log.table(f"{self.count} .debs: verdicts", ("wish", "found", ""), told)
+        return all(one.met for one in found)
 
 
 def ftparchive(bench: Bench) -> None:
@@ -127,10 +210,10 @@ def ftparchive(bench: Bench) -> None:
         release = quiet(["apt-ftparchive", "release", str(place / "dists/trixie")])
         (place / "dists/trixie/Release").write_bytes(release)
 
-    bench.timed("first", "apt-ftparchive", run)
+    bench.timed(FIRST, "apt-ftparchive", run)
     os.link(bench.new, pool / bench.new.name)
-    bench.timed("one new", "apt-ftparchive", run)
-    bench.timed("nothing new", "apt-ftparchive", run)
+    bench.timed(ONE, "apt-ftparchive", run)
+    bench.timed(NOTHING, "apt-ftparchive", run)
     os.link(bench.newer, pool / bench.newer.name)
     (pool / bench.newer.name.replace("1.0-2", "1.0-1")).unlink()
     bench.timed("one version kept", "apt-ftparchive", run)
@@ -148,9 +231,9 @@ def reprepro(bench: Bench) -> None:
     def include(*debs: Path) -> None:
         quiet(["reprepro", "--silent", "-b", str(place), "includedeb", "trixie", *map(str, debs)])
 
-    bench.timed("first", "reprepro", lambda: include(*bench.debs))
-    bench.timed("one new", "reprepro", lambda: include(bench.new))
-    bench.timed("nothing new", "reprepro", lambda: include(bench.new))
+    bench.timed(FIRST, "reprepro", lambda: include(*bench.debs))
+    bench.timed(ONE, "reprepro", lambda: include(bench.new))
+    bench.timed(NOTHING, "reprepro", lambda: include(bench.new))
     bench.timed("one version kept", "reprepro", lambda: include(bench.newer))
 
 
@@ -173,9 +256,9 @@ def aptly(bench: Bench) -> None:
         add(bench.newer, "update", "trixie")
 
     run("repo", "create", "-distribution=trixie", "bench")
-    bench.timed("first", "aptly", lambda: add(bench.folder / "debs", "repo", "-architectures=arm64", "bench"))
-    bench.timed("one new", "aptly", lambda: add(bench.new, "update", "trixie"))
-    bench.timed("nothing new", "aptly", lambda: add(bench.new, "update", "trixie"))
+    bench.timed(FIRST, "aptly", lambda: add(bench.folder / "debs", "repo", "-architectures=arm64", "bench"))
+    bench.timed(ONE, "aptly", lambda: add(bench.new, "update", "trixie"))
+    bench.timed(NOTHING, "aptly", lambda: add(bench.new, "update", "trixie"))
     bench.timed("one version kept", "aptly", replace)
 
 
@@ -183,31 +266,36 @@ def quiet(argv: list[str]) -> bytes:
     return subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
-def measure(folder: Path, count: int, log: Log) -> None:
-    """Take all measurements with ``count`` .debs."""
+def measure(folder: Path, count: int, log: Log) -> bool:
+    """Take all measurements with ``count`` .debs; tell whether all wishes are met."""
     bench = Bench(folder, count, log)
-    bench.reef("first", bench.debs)
-    bench.reef("one new", [bench.new])
-    bench.reef("nothing new", [bench.new])
-    bench.reef("nothing new, all given", [*bench.debs, bench.new])
+    bench.reef(FIRST, bench.debs)
+    bench.reef(ONE, [bench.new])
+    bench.reef(NOTHING, [bench.new])
+    bench.reef(f"{NOTHING}, all given", [*bench.debs, bench.new])
     bench.reef("one version kept", [bench.newer], keep="1")
-    bench.reef("verified and tried: the first time", [bench.newer], mode="whole")
+    bench.reef(f"{VERIFIED} and tried: the first time", [bench.newer], mode="whole")
     more = make(folder / "new", count + 2)
-    bench.reef("verified and tried: one new", [more], mode="whole")
-    bench.reef("verified: nothing new", [more], mode="whole")
+    bench.reef(f"{VERIFIED} and tried: one new", [more], mode="whole")
+    bench.reef(f"{VERIFIED}: nothing new", [more], mode="whole")
     for name, peer in (("apt-ftparchive", ftparchive), ("reprepro", reprepro), ("aptly", aptly)):
         if not find(name):
             raise SystemExit(f"{name} is not installed: see tests/host-packages.txt")
         peer(bench)
-    bench.tell()
+    return bench.tell()
 
 
 def main() -> None:
     """Measure with each of the counts, or with those given as arguments."""
-    log = Log()
-    for count in [int(word) for word in sys.argv[1:]] or COUNTS:
+    parser = argparse.ArgumentParser(description="Measure publishing beside apt-ftparchive, reprepro and aptly.")
+    parser.add_argument("counts", nargs="*", type=int, default=COUNTS, help="numbers of .debs")
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 where a wish is not met")
+    given, log, met = parser.parse_args(), Log(), True
+    for count in given.counts:
         with tempfile.TemporaryDirectory(prefix="reef-bench-") as folder:
-            measure(Path(folder), count, log)
+            met &= measure(Path(folder), count, log)
+    if given.strict and not met:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

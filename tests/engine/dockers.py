@@ -83,7 +83,9 @@ class Dockerd:
 
     def start(self) -> None:
         """Start the engine (again) and wait until it answers."""
-        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *self._network]
+        # A test run that is killed takes its engines along.
+        words = ["setpriv", "--pdeathsig", "KILL", "--"]
+        words += ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *self._network]
         words += ["sh", str(SCRIPT), str(self._root), str(self.place), str(self.sockets), *self._words]
         with (self.place / "dockerd.log").open("a") as log:
             self._child = subprocess.Popen(

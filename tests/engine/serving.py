@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,14 @@ RECIPE = CHECKOUT / "recipes" / "tensorflow-serving"
 MINIATURE = CHECKOUT / "tests" / "fixtures" / "serving"
 DEBIANS_BAZEL = "3.5.1"
 """The version of bullseye's bazel-bootstrap; the recipe's own, 6.5.0, comes from a host that CI does not reach."""
+NATIVE_BAZEL = "4.2.3"
+"""That of bookworm's: the older one cannot be told of mirrors."""
+TELLS_ITS_VERSION = f"""#!/bin/sh
+case $1 in
+--version) echo "bazel {NATIVE_BAZEL}" ;; # which Debian built it without
+*) exec bazel "$@" ;;
+esac
+"""
 
 
 def packed(nonce: str = "") -> bytes:
@@ -67,7 +75,8 @@ class Upstream:
             def do_GET(self) -> None:
                 upstream.asked.append(self.path)
                 upstream.gate.wait(300)
-                super().do_GET()
+                with suppress(ConnectionError):  # of a reader that was ended meanwhile
+                    super().do_GET()
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -101,8 +110,12 @@ def tree(folder: Path, url: str, nonce: str = "") -> Path:
     return folder
 
 
-def rehearsed(place: Place, changes: Mapping[str, Any] | None = None) -> None:
-    """Give ``place`` the recipe, with Debian's Bazel for the pinned one; ``changes`` go over its ``build.bazel``."""
+def rehearsed(place: Place, changes: Mapping[str, Any] | None = None, *, natively: bool = False) -> None:
+    """Give ``place`` the recipe, with Debian's Bazel for the pinned one; ``changes`` go over its ``build.bazel``.
+
+    ``natively`` it is for amd64, which has other flags of the CPU, and in a bookworm root; Bazel is a program among the
+    sources, as the pinned one is.
+    """
     folder = place.folder / "recipes" / "tensorflow-serving"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(RECIPE, folder)
@@ -110,10 +123,21 @@ def rehearsed(place: Place, changes: Mapping[str, Any] | None = None) -> None:
     recipe["sources"] = [source for source in recipe["sources"] if not source["name"].startswith("bazel-")]
     recipe["build"]["tools"] = ["bazel-bootstrap"]  # the others are for what upstream's real dependencies run
     recipe["build"]["bazel"] |= {"version": DEBIANS_BAZEL, "programs": {}, **(changes or {})}
+    if natively:
+        recipe["targets"] = {"suites": ["bookworm", "trixie"], "architectures": ["amd64"]}
+        recipe["build"]["root"] = "bookworm"
+        recipe["sources"].append({"name": "bazel-amd64", "unpack": "reef-bazel", "local": {"path": "bazel"}})
+        (folder / "bazel").mkdir()
+        (folder / "bazel/amd64").write_text(TELLS_ITS_VERSION)
+        (folder / "bazel/amd64").chmod(0o755)
+        recipe["build"]["bazel"] |= {
+            "version": NATIVE_BAZEL, "programs": {"amd64": "reef-bazel/amd64"},
+            "variants": {"generic": ["--copt=-march=x86-64"]},
+        }  # fmt: skip
     (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))
 
 
-def words(tree: Path, *more: str) -> list[str]:
-    """The command line that builds the rehearsal for trixie."""
-    given = ["--recipe", "tensorflow-serving", "--target", "trixie/arm64", "--strategy", "cross"]
+def words(tree: Path, *more: str, target: str = "trixie/arm64", strategy: str = "cross") -> list[str]:
+    """The command line that builds the rehearsal, by default for trixie and crosswise."""
+    given = ["--recipe", "tensorflow-serving", "--target", target, "--strategy", strategy]
     return ["build-arm", *given, "--source", f"serving={tree}", *more]

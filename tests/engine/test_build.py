@@ -151,6 +151,13 @@ def test_a_second_build_that_fails_leaves_its_log(place: Place) -> None:
 
 
 def test_armhf_is_one_option_away(place: Place) -> None:
-    place.run("build-arm", "--target", "trixie/armhf")
-    [deb] = (place.artifacts / "builds/reef-hello/trixie-armhf").glob("reef-hello_*.deb")
+    """Built, and installed and run on an emulated armhf board: publishing goes by what the build was asked for."""
+    output = place.run("build-arm", "--target", "trixie/armhf", "publish-apt")
+    folder = place.artifacts / "builds/reef-hello/trixie-armhf"
+    [deb] = folder.glob("reef-hello_*.deb")
     assert control_of(deb)["Architecture"] == "armhf"
+    assert "reef-hello for trixie/armhf: " in output
+    [report] = folder.glob("install-report-*.json")
+    verdicts = {one["check"]: one["passed"] for one in json.loads(report.read_text())["verdicts"]}
+    assert verdicts == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
+    assert (place.artifacts / "apt/dists/trixie/main/binary-armhf/Packages").read_text().count("Package: reef-hello\n")

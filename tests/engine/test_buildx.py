@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -18,7 +19,7 @@ from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import here
 from builders.engines.chroot import roots
-from builders.errors import BuildError, HostError
+from builders.errors import BuildError, DiskError, HostError
 from builders.products import BuildJob, Limits, Root
 from builders.workspace import Workspace
 from tests.engine import dockers
@@ -39,8 +40,8 @@ def inside(there: There, monkeypatch: pytest.MonkeyPatch) -> There:
 
 
 def processes(word: str) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if word in line]
+    lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if word in line]
 
 
 def test_the_same_bytes_as_the_chroot_engines_chosen_by_itself(
@@ -133,17 +134,28 @@ def test_a_time_limit_ends_the_script(inside: There) -> None:
     assert "began" in told.value.detail
 
 
+def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
+    project = inside.project()
+    job = BuildJob("try/space", Root("trixie", AMD64, AMD64, ()), "echo began; dd if=/dev/zero of=/dev/full count=1")
+    with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as told:
+        project.engine("buildx").run(job, project.workspace.path / "out", project.log)
+    assert "began" in told.value.detail
+    assert not kept.names(project.workspace)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_in_a_build_nothing_runs_on(there: There, number: int) -> None:
-    there.place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 612\n")
+    # Other runs on this machine may be at the same test: each sleeps for a time of its own.
+    sleeping = f"sleep 612.{os.getpid()}{number}"
+    there.place.edit("  compile: |\n", f"  compile: |\n    echo compiling; {sleeping}\n")
     child = there.start(*BUILDX)
     there.place.when(child, lambda: "\ncompiling" in there.place.log_text())
-    assert processes("sleep 612")
+    assert processes(sleeping)
     status = kill(child, number)
     if number == signal.SIGINT:
         assert status == 130
     until = 100
-    while (left := processes("sleep 612") + processes("docker-buildx build")) and until:
+    while (left := processes(sleeping) + processes(str(there.place.folder))) and until:
         until -= 1
         subprocess.run(["sleep", "0.2"], check=True)
     assert left == []
@@ -348,14 +360,18 @@ def test_no_engine_and_no_permission_are_told(place: Place, docker_engine: Docke
     assert "systemctl start docker" in output
     # The socket is somebody else's for the time of this test, and root may not overrule that.
     path = Path(docker_engine.host.removeprefix("unix://"))
-    subprocess.run(["chown", "1:1", str(path)], check=True)
-    path.chmod(0o600)
+    before = path.stat()
     lesser = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
-    done = subprocess.run(
-        [*lesser, str(INVOKE), "--search-root", str(CHECKOUT), *BUILDX],
-        env=place.environment() | there.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    subprocess.run(["chown", "0:0", str(path)], check=True)
+    try:
+        os.chown(path, 1, 1)
+        path.chmod(0o600)
+        done = subprocess.run(
+            [*lesser, str(INVOKE), "--search-root", str(CHECKOUT), *BUILDX],
+            env=place.environment() | there.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.chown(path, before.st_uid, before.st_gid)
+        path.chmod(before.st_mode & 0o777)
     assert done.returncode == 5, done.stdout + done.stderr
     assert f"no permission to talk to the Docker engine at {docker_engine.host}" in done.stderr
     assert "usermod --append --groups docker" in done.stderr

@@ -1,8 +1,11 @@
 """Real apt of every board release, in clean roots, on what is published: today and on later days."""
 
+import io
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from builders import repository
 from builders.debfile import read_deb
@@ -37,6 +40,18 @@ def test_the_apt_of_every_release(published: Place) -> None:
         assert {days[day] for day in before} == {"accepts"}
         assert days[after] == ("refuses" if "gpgv" in client else "accepts")
     assert "locked out from" in output
+    assert gone(published) == []
+
+
+def test_publishing_asks_the_apt_of_releases_that_are_named(published: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a candidate, whose pool is partly links to what is published already."""
+    with (published.folder / "reef.yml").open("a") as file:
+        file.write("repository: {clients: [bookworm, trixie]}\nengine: chroot\n")
+    said = io.StringIO()
+    project = Project.open(published.folder, Log(live=False, console=Console(file=said, width=400, highlight=False)))
+    repository.change(project, {"trixie": [read_deb(make_deb(published.folder, "reef-more"))]})
+    (line,) = (line for line in said.getvalue().splitlines() if line.startswith("trixie: tried with "))
+    assert set(re.findall(r"apt (\d+\.\d+)\S* (\(\w+\))", line)) >= {("2.6", "(gpgv)"), ("3.0", "(sqv)")}, line
     assert gone(published) == []
 
 

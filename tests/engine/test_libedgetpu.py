@@ -5,19 +5,24 @@ is ours runs: the cross build of both variants, packages, installation on an emu
 the other, and purge. What upstream's own code does is no part of it.
 """
 
+import io
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from elftools.elf.elffile import ELFFile
 
+from builders.arch import ARCHITECTURES
 from builders.debfile import control_of, members
 from tests.engine.conftest import CHECKOUT, Place
 
 RECIPE = CHECKOUT / "recipes" / "libedgetpu"
 MINIATURE = CHECKOUT / "tests" / "fixtures" / "upstream" / "libedgetpu"
-BUILT = "builds/libedgetpu/trixie-arm64"
+ARM32, ARM64 = "armhf", "arm64"
+MACHINES = {ARM32: ("EM_ARM", 32), ARM64: ("EM_AARCH64", 64)}
 
 
 def make_miniature(folder: Path) -> None:
@@ -32,8 +37,9 @@ def make_miniature(folder: Path) -> None:
     (folder / "driver" / "usb" / "apex_latest_multi_ep.bin").write_bytes(bytes(range(17)))
 
 
-@pytest.fixture
-def rehearsal(place: Place) -> Place:
+@pytest.fixture(scope="module")
+def rehearsal(module_place: Place) -> Place:
+    place = module_place
     recipe = place.folder / "recipes" / "libedgetpu"
     shutil.copytree(RECIPE, recipe)
     make_miniature(place.folder / "miniature")
@@ -45,11 +51,14 @@ def rehearsal(place: Place) -> Place:
     return place
 
 
-def test_both_variants_are_cross_built_installed_swapped_and_purged(rehearsal: Place) -> None:
-    rehearsal.run("build-arm", "--recipe", "libedgetpu")
-    debs = {path.name.split("_")[0]: path for path in (rehearsal.artifacts / BUILT).glob("*.deb")}
+def libraries(place: Place, architecture: str) -> dict[str, bytes]:
+    """Look at both variants' packages as they were built for one CPU, and return their libraries."""
+    folder = place.artifacts / "builds" / "libedgetpu" / f"trixie-{architecture}"
+    debs = {path.name.split("_")[0]: path for path in folder.glob("*.deb")}
+    found = {}
     for variant, other in (("std", "max"), ("max", "std")):
         control = control_of(debs[f"libedgetpu1-{variant}"])
+        assert control["Architecture"] == architecture
         others = {f"libtensorflow-lite-abi ({relation} 2.14)" for relation in ("<<", ">>")}
         assert set(control["Conflicts"].split(", ")) == {"libedgetpu1", *others}
         assert control["Replaces"] == "libedgetpu1"
@@ -59,13 +68,34 @@ def test_both_variants_are_cross_built_installed_swapped_and_purged(rehearsal: P
             member.name.removeprefix("./"): (member, content)
             for member, content in members(debs[f"libedgetpu1-{variant}"])
         }
-        library = "usr/lib/aarch64-linux-gnu/libedgetpu.so.1"
+        library = f"usr/lib/{ARCHITECTURES[architecture].triplet}/libedgetpu.so.1"
         assert files[library][0].linkname == "libedgetpu.so.1.0"
-        clock = b"reduced clock of" if variant == "std" else b"full clock of"
-        assert clock in (files[f"{library}.0"][1] or b"")
+        found[variant] = files[f"{library}.0"][1] or b""
         assert f"usr/lib/udev/rules.d/60-libedgetpu1-{variant}.rules" in files
         assert not any(f"libedgetpu1-{other}" in name for name in files)
-    rehearsal.run("publish-apt", "--recipe", "libedgetpu")
+    assert b"reduced clock of" in found["std"]
+    assert b"full clock of" in found["max"]
+    return found
+
+
+@pytest.mark.parametrize("architecture", [ARM64, ARM32])
+def test_both_variants_are_cross_built(rehearsal: Place, architecture: str) -> None:
+    rehearsal.run("build-arm", "--recipe", "libedgetpu", "--target", f"trixie/{architecture}")
+    for content in libraries(rehearsal, architecture).values():
+        elf = ELFFile(io.BytesIO(content))
+        assert (elf["e_machine"], elf.elfclass) == MACHINES[architecture]
+    folder = rehearsal.artifacts / "builds" / "libedgetpu" / f"trixie-{architecture}"
+    verdicts = json.loads((folder / "static-report.json").read_text())["verdicts"]
+    assert {"elf-cpu", "depends", "file-policy"} <= {verdict["check"] for verdict in verdicts}
+    assert all(verdict["passed"] for verdict in verdicts), verdicts
+    [lintian] = [verdict["detail"] for verdict in verdicts if verdict["check"] == "lintian"]
+    assert lintian.startswith("0 warnings"), (folder / "lintian.log").read_text()
+
+
+def test_they_are_installed_swapped_and_purged(rehearsal: Place) -> None:
+    chosen = ("--recipe", "libedgetpu", "--target", f"trixie/{ARM64}")
+    rehearsal.run("build-arm", *chosen)
+    rehearsal.run("publish-apt", *chosen)
     told = rehearsal.log_text()
     assert "burn skin" in told
     assert "swapped: libedgetpu-dev libedgetpu1-max" in told

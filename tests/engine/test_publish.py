@@ -50,15 +50,49 @@ def test_what_passes_is_published_once_and_then_unchanged(built: Place) -> None:
     assert row.split()[4:6] == ["yes", "yes"]
 
 
-def test_a_new_revision_stands_beside_the_old_one(built: Place) -> None:
-    built.run("publish-apt", *NATIVE)
-    entry = "  - revision: 3\n    date: 2026-02-01T12:00:00Z\n    changes: [Again.]\n"
-    built.edit("changelog:\n", "changelog:\n" + entry)
-    built.run("build-arm", *NATIVE)
-    assert "publishing" not in built.run("publish-apt", *NATIVE)
-    debs = published(built.artifacts / "apt", "trixie")
-    versions = {deb.version for deb in debs if deb.package != "reef-archive-keyring"}
-    assert versions == {"1.2-2~deb13", "1.2-3~deb13"}
+def revised(place: Place, revision: int) -> None:
+    entry = f"  - revision: {revision}\n    date: 2026-02-0{revision}T12:00:00Z\n    changes: [Again.]\n"
+    place.edit("changelog:\n", "changelog:\n" + entry)
+    place.run("build-arm", *NATIVE)
+
+
+def upgraded_from(place: Place) -> str:
+    newest = max((place.artifacts / BUILT).glob("install-report-*.json"), key=lambda path: path.stat().st_mtime_ns)
+    found = {one["detail"] for one in json.loads(newest.read_text())["verdicts"] if one["check"] == "upgrade"}
+    [detail] = found
+    return str(detail)
+
+
+NEEDED, MADE, REMOVED = '(= ${binary:Version})"', "mkdir -p /var/lib/reef-hello", "rm -rf /var/lib/reef-hello"
+
+
+def test_a_new_revision_stands_beside_the_old_one_that_it_upgrades(place: Place) -> None:
+    """The new one no longer makes a folder, and forgets the one that boards have: only the published revision, not a
+    copy of what comes, shows that. The old one also needs a package that the new one does not."""
+    place.edit(NEEDED, f"{NEEDED}, hello")
+    place.run("build-arm", *NATIVE, "publish-apt")
+    assert upgraded_from(place) == "1.2-2~deb13, from 1.2-2~deb13~~older (made up: no older one is published)"
+    place.edit(f"{NEEDED}, hello", NEEDED)
+    place.edit(MADE, ": nothing to make")
+    place.edit(REMOVED, ": nothing to remove")
+    revised(place, 3)
+    output = place.run("publish-apt", *NATIVE, status=9)
+    assert "left behind: /var/lib/reef-hello" in output
+    assert "upgraded from 1.2-2~deb13" in output
+    assert versions(place) == {"1.2-2~deb13"}
+    place.edit(": nothing to remove", REMOVED)
+    place.run("build-arm", *NATIVE)
+    assert "publishing" not in place.run("publish-apt", *NATIVE)
+    assert upgraded_from(place) == "1.2-3~deb13, from 1.2-2~deb13"
+    assert versions(place) == {"1.2-2~deb13", "1.2-3~deb13"}
+    again = place.run("publish-apt", *NATIVE)
+    assert "known from an earlier run" in again
+    assert "trixie: unchanged" in again
+
+
+def versions(place: Place) -> set[str]:
+    debs = published(place.artifacts / "apt", "trixie")
+    return {deb.version for deb in debs if deb.package != "reef-archive-keyring"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -15,14 +16,14 @@ import pytest
 
 from builders import mirror, process
 from builders.arch import AMD64, ARM64, ARMHF
-from builders.engines.buildx import client, daemon, endpoint, faults, layout, nodes
+from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, nodes
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.chroot import roots
 from builders.errors import DiskError, HostError, InputError
 from builders.log import Log
-from builders.products import BuildJob, CacheMount, Input, Limits, Root
+from builders.products import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
 from builders.project import Project
 from builders.settings import BuildxNode, Settings
 from builders.workspace import Workspace
@@ -65,8 +66,14 @@ def test_the_engine_is_found_as_dockers_own_tools_find_it(alone: Path, monkeypat
     assert endpoint.current().host == "tcp://127.0.0.1:1"
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
-    monkeypatch.setenv("DOCKER_CERT_PATH", "/certificates")
-    assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, Path("/certificates"))
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(alone))
+    with pytest.raises(HostError, match="no certificates for the Docker engine at tcp://127") as told:
+        endpoint.current()
+    assert f"there is no ca.pem, cert.pem, key.pem in {alone}" in told.value.detail
+    assert not endpoint.answers()
+    for name in endpoint.TLS_FILES:
+        (alone / name).touch()
+    assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, alone)
 
 
 def test_an_unknown_context_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +255,58 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     assert "--network" not in "".join(old)
 
 
+def test_only_the_script_gets_the_way_to_a_storage() -> None:
+    def text(storage: dict[str, str]) -> list[str]:
+        return layout.job_dockerfile(
+            JOB, "FROM r AS start", ["/srv"], nonce="n", run_network=True, storage=storage
+        ).splitlines()
+
+    without, given = text({}), text({"CCACHE_REMOTE_STORAGE": "redis://127.0.0.1:7070"})
+    [(before, after)] = [pair for pair in zip(without, given, strict=True) if pair[0] != pair[1]]
+    assert '"run", "60.0", "n"]' in before
+    assert "--mount=type=ssh,id=reef-storage,target=/reef/tunnel.sock [" in after
+    assert '"CCACHE_REMOTE_STORAGE=redis://127.0.0.1:7070", "/usr/bin/perl", "/reef/runner.pl"' in after
+
+
+def test_no_job_mounts_what_the_making_of_a_root_locks() -> None:
+    texts = [path.read_text() for path in DOCKERFILES.glob("*-root.Dockerfile")]
+    mounts = [mount for text in texts for mount in re.findall(r"--mount=type=cache,id=(\S+?),\S+sharing=locked", text)]
+    assert len(mounts) == 2
+    assert f"reef-{APT_CACHE.name}" not in mounts
+
+
+@pytest.mark.parametrize(
+    ("words", "tail", "told"),
+    [
+        ("ERROR: unknown flag: --ssh", "", True),
+        ("requested experimental feature exec.mount.ssh has been disabled on the build server", "", True),
+        (
+            ">>> RUN --mount=type=ssh,id=reef-storage,target=/reef/tunnel.sock x\nwrite: no space left on device",
+            "",
+            False,
+        ),
+        ("error during connect: ssh: connection refused", "", False),
+        ("unknown flag: --ssh", "the last words", False),
+    ],
+)
+def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, told: bool) -> None:
+    assert faults.forwards_no_sockets(BuildFailed(words, tail)) == told
+
+
+def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path, Settings(), {}, Workspace(tmp_path), AMD64, Log(quiet=True))
+    kept.note(project.workspace, JOB, endpoint.Endpoint("unix:///its/socket"), "reef-failed:x")
+    engine = create_autospec(daemon.Daemon)
+    monkeypatch.setattr(daemon, "connect", lambda _: engine)
+    chroot = Mock()
+    chroot.run.side_effect = lambda *_: engine.remove_image.assert_called_once_with("reef-failed:x")
+    project.run(chroot, JOB, tmp_path / "out")
+    chroot.run.assert_called_once()
+    assert kept.names(project.workspace) == []
+
+
 def sent(**status: object) -> str:
     return json.dumps(status)
 
@@ -314,6 +373,14 @@ def test_a_builds_own_failure_is_not_the_engines() -> None:
     assert faults.general(failed, "N", ARM64) is None
     assert not faults.registry_failed(failed)
     assert faults.registry_failed(BuildFailed("failed to do request: Head x: connection refused", ""))
+
+
+@pytest.mark.parametrize("pattern", ["debian:{suite.x}", "debian:{suite[x]}", "debian:{0}", "debian:{release}", "{"])
+def test_an_image_that_is_no_pattern_is_told(pattern: str, tmp_path: Path) -> None:
+    settings = Settings.model_validate({"buildx": {"image": pattern}})
+    with pytest.raises(InputError, match="image: is not a pattern") as told:
+        Images(Workspace(tmp_path), settings, tmp_path, Log(quiet=True)).reference("trixie")
+    assert pattern in told.value.what
 
 
 def test_pins_that_are_no_digests_are_refused(tmp_path: Path) -> None:

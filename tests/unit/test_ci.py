@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from builders import ci
-from builders.cli_ci import files
+from builders.cli_ci import files, matrix
 from builders.errors import InputError
 from builders.log import Log
 from builders.project import Project
 from builders.state import Record, write_record
+from builders.timebox import parse_duration
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
@@ -81,7 +82,7 @@ def test_a_wrong_runner_is_told(wrong: str) -> None:
 
 
 def test_more_jobs_than_a_service_takes_are_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = ci.Service(ci.SERVICES["github"].runners, 5, "", "")
+    few = replace(ci.SERVICES["github"], most_jobs=5)
     with pytest.raises(InputError, match="6 jobs are more than a matrix may have"):
         ci.jobs(project, few, {}, [], [])
 
@@ -114,10 +115,11 @@ def written(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pipelines_pass_their_schemas_and_style(written: Path) -> None:
-    lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(written / "github-actions.yml"))
-    lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci",
-         str(written / "gitlab-ci.yml"))  # fmt: skip
-    lint("yamllint", "--strict", "-d", STYLE, str(written))
+    folders = written, CHECKOUT / "ci"
+    github, gitlab = ([str(folder / name) for folder in folders] for name in ("github-actions.yml", "gitlab-ci.yml"))
+    lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *github)
+    lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", *gitlab)
+    lint("yamllint", "--strict", "-d", STYLE, *github, *gitlab)
 
 
 def test_the_workflow_passes_the_security_linter(written: Path) -> None:
@@ -135,7 +137,7 @@ def shells(path: Path) -> list[str]:
 @pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
 def test_steps_are_sound_shell_without_secrets_or_expressions(written: Path, name: str) -> None:
     scripts = shells(written / name)
-    assert len(scripts) >= 6
+    assert len(scripts) >= 5
     for script in scripts:
         done = subprocess.run(
             ["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True, check=False
@@ -182,7 +184,7 @@ def test_a_branch_that_is_none_is_told(project: Project, monkeypatch: pytest.Mon
 def test_the_committed_examples_are_current_and_start_nothing() -> None:
     project = Project.open(CHECKOUT, Log(quiet=True))
     for name, service in ci.SERVICES.items():
-        text = ci.pipeline_file(name, ci.jobs(project, service, {}, [], []), {}, "main")
+        text = ci.pipeline_file(name, project, {}, "main")
         assert (CHECKOUT / service.example).read_text() == text, "run: ./inv ci-files"
         assert not (CHECKOUT / service.live).exists()
         assert not re.search("v4$", text, re.MULTILINE), "actions are pinned by commit"
@@ -222,3 +224,106 @@ def test_a_pipeline_that_was_edited_is_kept(written: Path) -> None:
     files(["arm64=lab"], [], install=None, branch="main", check=False, force=True)
     assert "0 1 * * *" not in path.read_text()
     files([], [], install=None, branch="other", check=False)  # as written: no --force
+
+
+LATE = "tensorflow-lite", "tensorflow-serving", "libedgetpu", "gasket-dkms"
+
+
+def committed(name: str) -> Any:
+    return yaml.safe_load((CHECKOUT / "ci" / name).read_text())
+
+
+def run(script: str, folder: Path, inv: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run a step as CI does, with ``inv`` as the script that stands for ./inv."""
+    program = folder / "inv"
+    program.write_text(f"#!/bin/sh\n{inv}\n")
+    program.chmod(0o755)
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env={"PATH": "/usr/bin:/bin", **variables},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_night_builds_every_recipe_and_a_push_those_built_by_default(tmp_path: Path) -> None:
+    project = Project.open(CHECKOUT, Log(quiet=True))
+    for name in ci.SERVICES:
+        by_day, by_night = (ci.jobs(project, ci.service(name), {}, [], [], every=every) for every in (False, True))
+        assert {job.recipe for job in by_day} == {"tensorflow-lite"}
+        assert {job.recipe for job in by_night} == set(LATE) == set(project.recipes)
+    plan = committed("github-actions.yml")["jobs"]["plan"]["steps"][-1]
+    assert plan["env"] == {"NIGHTLY": "${{ github.event_name == 'schedule' && 'yes' || '' }}"}
+    for nightly, words in (("yes", "ci-matrix --every"), ("", "ci-matrix")):
+        (tmp_path / "output").unlink(missing_ok=True)
+        done = run(plan["run"], tmp_path, 'echo "$*"', NIGHTLY=nightly, GITHUB_OUTPUT=str(tmp_path / "output"))
+        assert (done.returncode, (tmp_path / "output").read_text()) == (0, f"matrix={words}\n")
+    document = committed("gitlab-ci.yml")
+    assert {row["RECIPE"] for row in document["build"]["parallel"]["matrix"]} == {"tensorflow-lite"}
+    assert {row["RECIPE"] for row in document["nightly"]["parallel"]["matrix"]} == set(LATE)
+    assert document["build"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]
+    assert document["nightly"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
+    assert document["nightly"]["extends"] == "build"
+    assert document["publish"]["needs"] == [{"job": name, "optional": True} for name in ("build", "nightly")]
+
+
+def test_what_fails_at_night_does_not_hold_up_what_was_built() -> None:
+    wish = " ".join(committed("github-actions.yml")["jobs"]["publish"]["if"].split())
+    assert wish == (
+        "${{ !cancelled() && (needs.build.result == 'success' || github.event_name == 'schedule') "
+        "&& github.ref == 'refs/heads/main' }}"
+    )
+    assert committed("gitlab-ci.yml")["publish"]["rules"] == [
+        {"if": '$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == "main"', "when": "always"},
+        {"if": '$CI_COMMIT_BRANCH == "main"'},
+    ]
+
+
+def test_every_and_names_do_not_go_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    with pytest.raises(InputError, match="one of the two"):
+        matrix(["reef-hello"], [], [], [], service="github", every=True)
+
+
+def test_a_build_ends_itself_before_the_service_does(written: Path) -> None:
+    github, gitlab = (yaml.safe_load((written / name).read_text()) for name in ("github-actions.yml", "gitlab-ci.yml"))
+    limits = github["jobs"]["build"]["timeout-minutes"], int(gitlab["build"]["timeout"].removesuffix(" minutes"))
+    for name, limit in zip(("github-actions.yml", "gitlab-ci.yml"), limits, strict=True):
+        [boxed] = [script for script in shells(written / name) if "build-arm" in script]
+        found = re.search(r"--time-box (\S+)", boxed)
+        assert found
+        assert 30 * 60 <= limit * 60 - parse_duration(found[1]) <= 60 * 60, "to set up before, and to pack after"
+    assert limits[0] <= 360  # what the services' own runners allow
+    assert limits[1] <= 180
+
+
+def test_what_an_ended_build_did_is_carried_to_the_next_run(written: Path) -> None:
+    steps = yaml.safe_load((written / "github-actions.yml").read_text())["jobs"]["build"]["steps"]
+    [restore, save] = [step for step in steps if "actions/cache" in step.get("uses", "")]
+    assert "/restore@" in restore["uses"]  # the plain action saves where the job succeeded, and nowhere else
+    assert "/save@" in save["uses"]
+    assert save["with"]["key"] == restore["with"]["key"]
+    by_name = {step.get("name"): step for step in steps}
+    pack = by_name["pack the caches for the next run"]
+    assert "!cancelled()" in pack["if"]
+    assert "!cancelled()" in save["if"]
+    assert steps.index(by_name["build"]) < steps.index(pack) < steps.index(save)
+    build = by_name["build"]
+    assert {"REEF_CCACHE_STORAGE", "REEF_BAZEL_CACHE"} == set(build["env"])
+    job = yaml.safe_load((written / "gitlab-ci.yml").read_text())["build"]
+    assert job["cache"]["when"] == "always"
+    assert job["allow_failure"] == {"exit_codes": [13]}
+
+
+@pytest.mark.parametrize(("status", "github"), [(0, 0), (13, 0), (7, 7)])
+def test_a_build_that_is_not_finished_is_no_failure(written: Path, tmp_path: Path, status: int, github: int) -> None:
+    inv = f'echo "$1" >>calls; [ "$1" = build-arm ] && exit {status} || exit 0'
+    output = tmp_path / "output"
+    output.touch()
+    variables = {"RECIPE": "x", "TARGET": "trixie/arm64", "GITHUB_OUTPUT": str(output)}
+    [script] = [one for one in shells(written / "github-actions.yml") if "build-arm" in one]
+    done = run(script, tmp_path, inv, **variables)
+    assert done.returncode == github
+    assert ("unfinished=true" in output.read_text()) is ("::warning::x for" in done.stdout) is (status == 13)
+    (tmp_path / "calls").unlink()
+    [script] = [one for one in shells(written / "gitlab-ci.yml") if "build-arm" in one]
+    assert run(script, tmp_path, inv, **variables).returncode == status
+    assert (tmp_path / "calls").read_text() == "build-arm\ncache\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.deb import debian_files
-from builders.recipe import load_recipe
+from builders.recipe import Package, load_recipe
 from builders.settings import Settings
 from builders.target import parse_target
 
@@ -65,6 +65,30 @@ def test_the_variants_take_each_others_place_and_name_their_train() -> None:
         assert "plugdev apex" in (package.scripts.postinst or "")
     assert "burn skin" in (maximum.scripts.postinst or "")
     assert "burn skin" not in (std.scripts.postinst or "")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("package", LIBEDGETPU.packages[:2], ids=["std", "max"])
+def test_devices_that_are_there_already_get_their_groups(tmp_path: Path, package: Package, status: int) -> None:
+    """udev looks again at the devices of the rules and no others; where it cannot, the installation goes on."""
+    for name in ("getent", "udevadm"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$(basename "$0") $*" >>{tmp_path}/told\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "addgroup").write_text(f"#!/bin/sh\necho addgroup $* >>{tmp_path}/told\n")
+    (tmp_path / "addgroup").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(
+        ["sh", "-e", "-c", f"{package.scripts.postinst}", "postinst", "configure"], env=environment, check=True
+    )
+    told = (tmp_path / "told").read_text().splitlines()
+    assert ("addgroup --quiet --system apex" in told) == bool(status)
+    triggers = [line for line in told if line.startswith("udevadm trigger")]
+    assert told.index("udevadm control --reload") < told.index(triggers[0])
+    rules = (LIBEDGETPU.folder / "files" / "libedgetpu.udev").read_text()
+    devices = re.findall(r'ATTR\{idVendor\}=="(\w+)", ATTR\{idProduct\}=="(\w+)"', rules)
+    assert len(devices) == 2
+    usb = "udevadm trigger --subsystem-match=usb --attr-match=idVendor={} --attr-match=idProduct={}"
+    assert triggers == [*(usb.format(*device) for device in devices), "udevadm trigger --subsystem-match=apex"]
 
 
 def test_dkms_finds_the_source_where_the_package_puts_it() -> None:

@@ -79,12 +79,19 @@ def test_sizes_are_for_people() -> None:
     assert [size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]
 
 
-def test_doctor_looks_for_what_uploads_by_rsync_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "reef.yml").write_text(
-        "engine: chroot\nrepository: {upload: [{name: web, kind: rsync, to: 'me@host:/srv'}]}\n"
-    )
+@pytest.mark.parametrize(
+    ("destination", "wanted"),
+    [
+        ("kind: rsync, to: 'me@host:/srv'", {"rsync": "sudo apt-get install rsync", "ssh": ""}),
+        ("kind: folder, path: there", {"rsync": "sudo apt-get install rsync"}),
+        ("kind: s3, bucket: example-apt", {}),
+    ],
+)
+def test_doctor_looks_for_what_uploads_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: str, wanted: dict[str, str]
+) -> None:
+    (tmp_path / "reef.yml").write_text(f"engine: chroot\nrepository: {{upload: [{{name: there, {destination}}}]}}\n")
     project = Project.open(tmp_path, Log(quiet=True), without_recipes=True)
-    monkeypatch.setattr("builders.process.find", lambda name: None if name == "ssh" else f"/usr/bin/{name}")
-    needs = {need.name: need for need in doctor.examine(project)}
-    assert needs["ssh"].fix == "sudo apt-get install openssh-client"
-    assert needs["rsync"].trouble == ""
+    monkeypatch.setattr("builders.process.find", lambda name: None if name == "rsync" else f"/usr/bin/{name}")
+    needs = {need.name: need.fix for need in doctor.examine(project) if need.name in ("rsync", "ssh")}
+    assert needs == wanted

@@ -18,14 +18,16 @@ LAYERS = [
         "reproduce",
         "plan",
         "project",
+        "truth",
         "repository",
+        "trial",
         "pipeline",
         "doctor",
         "recheck",
         "caches",
         "ci",
     },
-    {"cli", "cli_repository", "cli_ci"},
+    {"cli", "cli_line", "cli_repository", "cli_ci"},
 ]  # fmt: skip
 STAGES = LAYERS[3]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

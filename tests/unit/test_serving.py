@@ -1,5 +1,10 @@
-"""Whose tensorflow-model-server a board gets where Google's repository is configured too: real apt decides."""
+"""Whose tensorflow-model-server a board gets where Google's repository is configured too: real apt decides. And its
+README's three commands, on a board's folders that are not this machine's.
+"""
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -68,3 +73,51 @@ def test_the_pin_of_the_readme_is_one_that_apt_heeds(tmp_path: Path, ours: Path,
     pin = stanza.replace("origin storage.googleapis.com", 'origin ""')
     board = Board(tmp_path / "board", [googles], "arm64", pin=pin)
     assert "no installation candidate" in board.refuses("install", "tensorflow-model-server-universal")
+
+
+README = RECIPES / "tensorflow-serving/files/README.Debian"
+STAND_INS = {
+    "sudo": 'exec "$@"',
+    "systemctl": 'echo "systemctl $*"',
+    "sleep": ":",
+    "curl": 'echo "curl $*"',
+}
+"""Programs of the board that the commands use and a test cannot: they only tell."""
+
+
+def first_model(tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the README's three commands, with the places of the board below ``tmp_path``."""
+    commands = re.findall(r"^    (sudo .*)$", README.read_text(), re.MULTILINE)
+    assert len(commands) == 3
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    for name, body in STAND_INS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+    script = "\n".join(commands).replace("/var/lib/", f"{tmp_path}/var/lib/").replace(" /etc/", f" {tmp_path}/etc/")
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        ["sh", "-eu", "-c", script.replace(" MODEL ", " model ")],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+
+def test_the_readmes_three_commands_bring_up_a_first_model(tmp_path: Path) -> None:
+    files = RECIPES / "tensorflow-serving/files"
+    config = tmp_path / "etc/tensorflow-serving/models.config"
+    config.parent.mkdir(parents=True)
+    shipped = (files / "models.config").read_text()
+    config.write_text(shipped)
+    (tmp_path / "var/lib/tensorflow-serving/models").mkdir(parents=True)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/saved_model.pb").write_text("a model")
+    told = first_model(tmp_path).stdout.splitlines()
+    assert told == ["systemctl restart tensorflow-model-server", "curl http://localhost:8501/v1/models/first"]
+    assert "REST_PORT=8501\n" in (files / "tensorflow-model-server").read_text()
+    place = f"{tmp_path}/var/lib/tensorflow-serving/models/first"
+    assert (Path(place) / "1/saved_model.pb").read_text() == "a model"
+    comments = "".join(line for line in shipped.splitlines(keepends=True) if line.startswith("#"))
+    assert config.read_text() == (
+        f"{comments}model_config_list {{\n"
+        f'  config {{ name: "first" base_path: "{place}" model_platform: "tensorflow" }}\n}}\n'
+    )

@@ -28,9 +28,15 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ('repository: {component: "a b"}\n', "component: String should match pattern"),
         ("repository: {component: ../x}\n", "component: String should match pattern"),
         ("repository: {component: a/b}\n", "component: String should match pattern"),
+        ("repository: {valid_days: 5000000}\n", "valid_days: Input should be less than or equal to 36500"),
+        ("repository: {clients: [trixy]}\n", "unknown release: 'trixy'; did you mean 'trixie'?"),
         ('artifacts: ""\n', "artifacts: "),
         ("artifacts: /\n", "not the root of all"),
         ("recipes: //\n", "not the root of all"),
+        (
+            "buildx: {nodes: [{name: a, endpoint: tcp://x:1}, {name: a, endpoint: tcp://y:1}]}\n",
+            "two nodes have the name 'a'",
+        ),
         ("- a\n", "a mapping of keys to values is wanted"),
     ],
 )

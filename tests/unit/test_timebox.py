@@ -7,6 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
+from builders import cli
 from builders.errors import InputError
 from builders.log import Log
 from builders.timebox import TimeBoxOver, parse_duration, time_box
@@ -25,11 +26,31 @@ def test_other_words_are_refused(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["721h", "9999999999999h", "9" * 400 + "h"])
+def test_what_no_timer_takes_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="too long for a time box"):
+        parse_duration(text)
+    assert parse_duration("720h") == 720 * 3600
+
+
+@pytest.mark.parametrize("plan", [True, False])
+@pytest.mark.parametrize("text", ["soon", "9999999999999h"])
+def test_a_wrong_time_box_is_told_before_anything_else(text: str, plan: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "open_project", lambda: pytest.fail("the time box was not looked at first"))
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(InputError):
+        cli.build_arm(
+            [], [], strategy=None, engine=None, base=None, show_plan=plan, offline=False, force=False, verify=False,
+            within=text,
+        )  # fmt: skip
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
 def test_it_ends_what_takes_longer_and_says_what_that_was() -> None:
     before = signal.getsignal(signal.SIGALRM)
 
     def long() -> None:
-        with time_box("0.2s", LOG), LOG.step("a long one") as step:
+        with time_box(0.2, LOG), LOG.step("a long one") as step:
             step.line("[3/7] x")
             time.sleep(10)
 
@@ -41,7 +62,7 @@ def test_it_ends_what_takes_longer_and_says_what_that_was() -> None:
 
 
 def test_nothing_is_left_of_it_where_the_block_was_quicker() -> None:
-    with time_box("0.3s", LOG):
+    with time_box(0.3, LOG):
         pass
     with time_box(None, LOG):
         time.sleep(0.5)

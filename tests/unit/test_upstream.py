@@ -113,6 +113,15 @@ def test_each_kind_of_change_is_told(project: Path, upstream: Path) -> None:
     assert f"server/main.cc: not there (seen at {AT})" in rechecked(project, {"mini": upstream})[1]
 
 
+def test_what_must_not_be_there_is_told(project: Path, upstream: Path) -> None:
+    text = {"file": "server/main.cc", "find": "new_macro", "count": 0, "reason": "fails here"}
+    relies = {"sources": {"mini": [{"at": AT, "texts": [text]}]}}
+    (project / "recipes" / "mini" / "upstream.yml").write_text(yaml.safe_dump(relies))
+    assert rechecked(project)[1] == ()
+    (upstream / "server" / "main.cc").write_text("int main() { return old_call(new_macro); }\n")
+    assert "'new_macro' found 1 times, wanted 0 (fails here)" in rechecked(project, {"mini": upstream})[1][0]
+
+
 def test_a_source_that_cannot_be_had_is_told_as_that(project: Path, upstream: Path) -> None:
     upstream.rename(upstream.with_name("gone"))
     compared, faults, unreachable = rechecked(project)
@@ -174,12 +183,89 @@ def test_paths_in_scripts_are_used_comments_and_ours_are_not(project: Path) -> N
         "# not/this.cc\nset(A ${TREE}/lib2/a.cc own/part.cc)\ninstall(FILES x DESTINATION usr/include/mini)\n"
         "add(${LITE}/b.cc)\nset(PLACE cmake/mini)\n"
     )
-    relies = RELIES | {"ours": ["cmake/mini"]}
+    relies = RELIES | {"ours": [{"word": "cmake/mini", "reason": "a folder of the package"}]}
     (folder / "upstream.yml").write_text(yaml.safe_dump(relies))
     recipe = load_recipe(folder)
     found = load_upstream(recipe)
     assert found
     assert unlisted(recipe, found) == ["b.cc", "lib2/a.cc"]
+
+
+BAZEL_FLAGS = {
+    "--define=with_usb=true": True,
+    "--repo_env=SYSROOT_DIST=old": True,
+    "--action_env=PLACE=/usr": True,
+    "--@rules//common:hermetic=False": True,
+    "--//server:fast": True,
+    "--copt=-DWITH_USB": True,
+    "--host_cxxopt=-DWITH_USB=1": True,
+    "--platforms=@rules//common:arm": True,
+    # Bazel's and the compiler's own.
+    "--copt=-march=armv8-a": False,
+    "--copt=-Wno-stringop-truncation": False,
+    "--experimental_scale_timeouts=5.0": False,
+    "--jobs=4": False,
+}
+"""Flags, and whether upstream gives them their meaning."""
+
+
+@pytest.mark.parametrize("place", ["flags", "variants"])
+@pytest.mark.parametrize(("flag", "upstreams"), BAZEL_FLAGS.items(), ids=list(BAZEL_FLAGS))
+def test_settings_of_upstreams_are_used_flags_of_bazels_are_not(
+    project: Path, place: str, flag: str, upstreams: bool
+) -> None:
+    folder = project / "recipes" / "mini"
+    recipe = yaml.safe_load((folder / "recipe.yml").read_text())
+    names = {"flags": "cross", "variants": "usb"}
+    recipe["build"]["bazel"] = {"version": "6.5.0", "targets": ["//server:server"], place: {names[place]: [flag]}}
+    (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))
+    without = RELIES | {"sources": {"mini": [RELIES["sources"]["mini"][0] | {"flags": [{"flag": "--config=release"}]}]}}
+    (folder / "upstream.yml").write_text(yaml.safe_dump(without))
+    found = load_upstream(load_recipe(folder))
+    assert found
+    told = flag.removeprefix("--platforms=")
+    assert unlisted(load_recipe(folder), found) == ([told] if upstreams else [])
+    ours = without | {"ours": [{"word": told, "reason": "the packages' own"}]}
+    (folder / "upstream.yml").write_text(yaml.safe_dump(ours))
+    found = load_upstream(load_recipe(folder))
+    assert found
+    assert unlisted(load_recipe(folder), found) == []
+
+
+def test_the_flags_of_a_unit_are_used(project: Path) -> None:
+    folder = project / "recipes" / "mini"
+    (folder / "mini.service").write_text("[Service]\nExecStart=/usr/bin/mini --port=${PORT} \\\n    --fast $OPTIONS\n")
+    recipe = yaml.safe_load((folder / "recipe.yml").read_text())
+    recipe["packages"][0]["systemd"] = "mini.service"
+    (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))
+    found = load_upstream(load_recipe(folder))
+    assert found
+    assert unlisted(load_recipe(folder), found) == ["--fast", "--port"]
+
+
+def test_what_bazel_fetches_is_compared_where_a_checkout_is_given(
+    project: Path, upstream: Path, tmp_path: Path
+) -> None:
+    flags = [{"flag": "--port", "file": "main.cc"}, {"flag": "--define=with_cpus=all"}]
+    relies = RELIES | {"fetched": {"org_rules": [{"at": AT, "flags": flags, "targets": ["//common:arm"]}]}}
+    (project / "recipes" / "mini" / "upstream.yml").write_text(yaml.safe_dump(relies))
+    assert rechecked(project) == (7, (), "")
+    fetched = tmp_path / "rules"
+    (fetched / "common").mkdir(parents=True)
+    (fetched / "common" / "BUILD").write_text('platform(name = "arm")\n')
+    (fetched / "main.cc").write_text('Flag("port", &port, "the port"), Flag("ports", &ports)\n')
+    (fetched / ".bazelrc").write_text("build:all --define=with_cpus=all\n")
+    project_there = Project.open(project, Log())
+    own, others = recheck(project_there, [], {"org_rules": fetched})
+    assert (own.source, own.compared, own.faults) == ("mini", 7, ())
+    assert (others.source, others.compared, others.faults) == ("org_rules", 3, ())
+    (fetched / "main.cc").write_text('Flag("ports", &ports)\n')
+    (fetched / ".bazelrc").write_text("build:all --define=with_cpus=all_of_them\n")
+    _, others = recheck(project_there, [], {"org_rules": fetched})
+    assert others.faults == (
+        "--port: not defined in main.cc",
+        "--define=with_cpus=all: not defined in .bazelrc",
+    )
 
 
 def test_an_unknown_source_and_a_bad_expression_are_refused(project: Path) -> None:

@@ -25,11 +25,11 @@ from pathlib import Path
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
 from builders.apt.live import read_publication
 from builders.apt.page import PAGE
+from builders.apt.server import BY_HASH
 from builders.apt.upload.store import File
 from builders.workspace import told
 
 SIGNED = ("Release.gpg", "Release", "InRelease")
-BY_HASH = "/by-hash/"
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,7 @@ def _store(destination: Destination, root: Path, base: Path, state: Path) -> Sto
 
 
 def _planned(place: Repository, destination: Destination, store: Store, generations: int) -> _Plan:
-    linked = not isinstance(destination, S3) and destination.links
-    phases = content.linked(place) if linked else content.flat(place, generations)
+    phases = content.linked(place) if destination.links else content.flat(place, generations)
     held = store.listing()
     shown = before.shown_suites(store, held, destination.name)
     before.require_not_newer(shown, place, destination.name)
@@ -159,6 +158,8 @@ def _require_room(destination: Destination, plan: _Plan) -> None:
 
 def _send(place: Repository, destination: Destination, store: Store, plan: _Plan, log: Log) -> None:
     checked = False
+    if hindrance := store.discard_unfinished([file for phase in plan.sending for file in phase.files]):
+        log.note(f"{destination.name}: what earlier runs left unfinished stays there: {hindrance}")
     for phase in plan.sending:
         if phase.shows and not checked:
             for suite, stamp in plan.carrying.items():

@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.apt.server import TYPES
+from builders.apt.server import BY_HASH, type_of
 from builders.apt.upload.store import File, Held
 from builders.debfile import sha256_of
 from builders.destination import S3
@@ -26,11 +27,13 @@ from builders.workspace import write_whole
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef, MultipartUploadTypeDef
 
 AT_ONCE = 8
 AT_MOST = 1000
 """Objects that one request deletes."""
+ABANDONED = timedelta(days=1)
+"""A multipart upload that began so long ago is nobody's at work."""
 FOREVER = "public, max-age=31536000, immutable"
 """For names that never get other bytes: packages, indices by hash (RFC 8246)."""
 ASK = "no-cache"
@@ -86,6 +89,31 @@ class S3Store:
         self.save()
         return [file for file in files if file.key not in held
                 or self.known.get(file.key) != _memory(file, held[file.key])]  # fmt: skip
+
+    def discard_unfinished(self, files: Sequence[File]) -> str:
+        """End the multipart uploads that killed runs left: of ``files``, and of others where they are a day old.
+
+        No listing of objects shows their parts, which take room. Younger ones may be another machine's, at work now.
+        Return why the store does not allow it: an upload can do without.
+        """
+        from botocore.exceptions import ClientError
+
+        again = {self.prefix + file.key for file in files}
+        with self._told():
+            try:
+                for item in self._unfinished():
+                    if item["Key"] in again or item["Initiated"] < datetime.now(UTC) - ABANDONED:
+                        self.client.abort_multipart_upload(
+                            Bucket=self.bucket, Key=item["Key"], UploadId=item["UploadId"]
+                        )
+            except ClientError as error:
+                return str(error)
+        return ""
+
+    def _unfinished(self) -> "list[MultipartUploadTypeDef]":
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        found = [item for page in pages for item in page.get("Uploads", [])]
+        return [item for item in found if item["Key"].removeprefix(self.prefix).startswith(("pool/", "dists/"))]
 
     def put(self, files: Sequence[File], step: Step) -> None:
         """Upload objects, some at once; a large one in parts, of which nothing is seen before the last."""
@@ -193,11 +221,8 @@ class S3Store:
 
 def described(key: str) -> tuple[str, str]:
     """Return an object's Content-Type and Cache-Control."""
-    if "/by-hash/" in key:
-        return "application/octet-stream", FOREVER
-    name = key.rpartition("/")[2]
-    kind = TYPES.get(Path(name).suffix, "application/octet-stream")
-    return kind, FOREVER if key.startswith("pool/") else ASK
+    lasting = BY_HASH in key or key.startswith("pool/")
+    return type_of(key), FOREVER if lasting else ASK
 
 
 def _code(error: Exception) -> str:

@@ -37,6 +37,9 @@ class Store(Protocol):
     def differing(self, files: Sequence[File], held: Mapping[str, Held]) -> list[File]:
         """Return those of ``files`` that are not there with the same bytes."""
 
+    def discard_unfinished(self, files: Sequence[File]) -> str:
+        """Remove what killed runs left unseen of ``files``, which are sent anew; return why that cannot be, if so."""
+
     def put(self, files: Sequence[File], step: Step) -> None:
         """Bring ``files`` there, in any order; each appears whole or not at all."""
 

@@ -25,7 +25,8 @@ class Build:
     """One call of ``buildx build``: ``output`` is a folder to fill with the result, ``tag`` an image to make of it.
 
     ``owner`` is the project whose image it is (`daemon.owner`), None for one that all share. ``secrets`` are texts by
-    name that instructions may mount: they stand neither in the words of the call nor in the image.
+    name that instructions may mount: they stand neither in the words of the call nor in the image. ``sockets`` are
+    paths by name that instructions may mount as an ssh-agent's.
     """
 
     dockerfile: Path
@@ -40,6 +41,7 @@ class Build:
     no_cache: bool = False
     owner: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    sockets: Mapping[str, Path] = field(default_factory=dict)
 
 
 class BuildFailed(Exception):
@@ -94,6 +96,7 @@ def build(
     words += ["--no-cache"] if call.no_cache else []
     words += ["--allow=network.host"] if call.network == "host" else []
     words += [f"--build-arg={name}={value}" for name, value in call.arguments.items()]
+    words += [f"--ssh={name}={path}" for name, path in call.sockets.items()]
     words += [f"--tag={call.tag}", "--load"] if call.tag else []
     # A CSV field, so that a path may hold a comma.
     words += ["--output=" + _csv("type=local", f"dest={call.output}")] if call.output else []

@@ -57,13 +57,26 @@ def configuration() -> Path:
 
 
 def current() -> Endpoint:
-    """Return the engine that Docker's own command line would talk to; raises HostError for an unknown context."""
+    """Return the engine that Docker's own command line would talk to.
+
+    Raises HostError for an unknown context, and where TLS is asked for without its files.
+    """
     if host := os.environ.get("DOCKER_HOST"):
         verify = os.environ.get("DOCKER_TLS_VERIFY") or os.environ.get("DOCKER_TLS")
-        tls = Path(os.environ.get("DOCKER_CERT_PATH") or configuration()) if verify else None
-        return Endpoint(host, tls=tls)
+        return Endpoint(host, tls=_certificates(host) if verify else None)
     name = os.environ.get("DOCKER_CONTEXT") or _document(configuration() / "config.json").get("currentContext")
     return of_context(name) if name and name != "default" else Endpoint(DEFAULT_HOST)
+
+
+def _certificates(host: str) -> Path:
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or configuration())
+    if missing := [name for name in TLS_FILES if not (folder / name).is_file()]:
+        raise HostError(
+            f"no certificates for the Docker engine at {host}",
+            f"DOCKER_TLS_VERIFY is set, and there is no {', '.join(missing)} in {folder}",
+            "DOCKER_CERT_PATH names their folder; without TLS unset DOCKER_TLS_VERIFY and DOCKER_TLS",
+        )
+    return folder
 
 
 def of_context(name: str) -> Endpoint:

@@ -66,8 +66,6 @@ class BuildxEngine:
         BuildError.
         """
         kept.forget(self._workspace, job.name)
-        if job.storage:
-            log.warn(f"the ccache storage {job.storage} is not used: the buildx engine has no way to it yet")
         node = self._node(job.root.build)
         images = Images(self._workspace, self._settings, self._folder, log, self._fresh)
         with self._workspace.scratch_folder("job") as scratch:

@@ -19,6 +19,9 @@ GONE = re.compile(
     r"no builder|failed to find driver|permission denied while trying to connect",
     re.IGNORECASE,
 )
+NO_SOCKETS = re.compile(
+    r"exec\.mount\.ssh|\bssh forward|no ssh key|unknown flag: --ssh|unsupported mount type", re.IGNORECASE
+)
 REGISTRY = re.compile(
     r"failed to (?:resolve source metadata|load metadata|do request|authorize|fetch|pull|copy)|"
     r"pull access denied|manifest unknown|: not found$|toomanyrequests|unexpected status",
@@ -31,16 +34,16 @@ def registry_failed(failed: BuildFailed) -> bool:
     return bool(REGISTRY.search(failed.words)) and not failed.tail and not NO_SPACE.search(failed.words)
 
 
+def forwards_no_sockets(failed: BuildFailed) -> bool:
+    """Tell whether a build failed because its builder knows no ``--mount=type=ssh``, or its buildx no ``--ssh``."""
+    return bool(NO_SOCKETS.search(failed.words)) and not failed.tail
+
+
 def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
     """Return the error for what can go wrong with any build on ``node``; None where the build itself is to blame."""
     words = f"{failed.tail}\n{failed.words}".strip()
     if NO_SPACE.search(words):
-        return DiskError(
-            f"no space left on the disk of {node}",
-            failed.words,
-            "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
-            "it), then run the same command again",
-        )
+        return full_disk(node, failed.words)
     if FOREIGN.search(words):
         return foreign(node, architecture, words)
     if registry_failed(failed):
@@ -52,6 +55,16 @@ def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefE
             "see whether it runs (its own log tells why it ended), then run the same command again",
         )
     return None
+
+
+def full_disk(node: str, words: str) -> DiskError:
+    """Return the error that a builder's disk is full."""
+    return DiskError(
+        f"no space left on the disk of {node}",
+        words,
+        "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
+        "it), then run the same command again",
+    )
 
 
 def no_registry(words: str) -> RootError:

@@ -87,7 +87,7 @@ class Images:
         """Return the registry's base image for a suite, without a digest."""
         try:
             return self.settings.buildx.image.format(suite=suite)
-        except (KeyError, IndexError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"buildx: image: is not a pattern: {self.settings.buildx.image}",
                 str(error),

@@ -2,17 +2,19 @@
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.engines.buildx import client, daemon, faults, kept, layout
+from builders.engines.buildx import client, daemon, faults, kept, layout, tunnel
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.images import secrets as apt_secrets
 from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import JobProgress, Progress
+from builders.engines.storage import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
 from builders.products import BuildJob, CacheMount, StepRecord
 from builders.workspace import told
@@ -100,23 +102,45 @@ class JobBuild:
         self._log.note(f"{self._job.name}: on {self._node}" + (f" ({self._engine.machine})" if self._engine else ""))
 
     def _build_all(self, progress: JobProgress) -> None:
-        if self._run_network or not self._job.fetch:
-            network = self._call.network if self._run_network else "none"
+        fetched = None
+        if self._job.fetch and not self._run_network:
+            # Only whole builds can be cut off here: what is to have a network is one of its own, and leaves an image.
+            fetched = kept.image_name("reef-fetched", self._workspace, self._job.name)
+            self._passing.append(fetched)
             self._write_dockerfile(None)
-            self._build(replace(self._call, target="output", output=self._result, network=network), progress)
-            return
-        # Only whole builds can be cut off here: what is to have a network is one of its own, and leaves an image.
-        fetched = kept.image_name("reef-fetched", self._workspace, self._job.name)
-        self._passing.append(fetched)
-        self._write_dockerfile(None)
-        self._build(replace(self._call, target="fetch", tag=fetched, kind="fetched"), progress)
+            self._build(replace(self._call, target="fetch", tag=fetched, kind="fetched"), progress)
+        network = self._call.network if self._run_network else "none"
+        call = replace(self._call, target="output", output=self._result, network=network)
+        with self._way_to_storage() as (storage, sockets):
+            self._write_dockerfile(fetched, storage)
+            try:
+                self._build(replace(call, sockets=sockets), progress)
+                return
+            except BuildFailed as failed:
+                if not sockets or not faults.forwards_no_sockets(failed):
+                    raise
         self._write_dockerfile(fetched)
-        self._build(replace(self._call, target="output", output=self._result, network="none"), progress)
+        self._build(call, progress)
 
-    def _write_dockerfile(self, fetched: str | None) -> None:
+    @contextmanager
+    def _way_to_storage(self) -> Iterator[tuple[Mapping[str, str], Mapping[str, Path]]]:
+        """Give the script's variables and the build's sockets that lead to the job's storage, while it runs."""
+        with relayed(self._job.storage, self._log) as relay:
+            if relay is None:
+                yield {}, {}
+                return
+            with tunnel.opened(relay.take) as way:
+                yield variables(relay.storage), {tunnel.NAME: way.path}
+            if not way.reached:
+                self._log.warn(
+                    f"{self._node} gave the script no way to the {relay.storage.what} {relay.storage}; "
+                    "the build went on without it"
+                )
+
+    def _write_dockerfile(self, fetched: str | None, storage: Mapping[str, str] | None = None) -> None:
         text = layout.job_dockerfile(
             self._without_caches() if self._images.fresh else self._job, self._root, self._destinations,
-            nonce=self._nonce, run_network=self._run_network, fetched=fetched,
+            nonce=self._nonce, run_network=self._run_network, fetched=fetched, storage=storage,
         )  # fmt: skip
         self._call.dockerfile.write_text(text)
 
@@ -136,7 +160,7 @@ class JobBuild:
                 shutil.copyfile(whole, log_file)
 
     def _steps(self) -> tuple[StepRecord, ...]:
-        """Return the records of the scripts; raises BuildError for one that failed."""
+        """Return the records of the scripts; raises BuildError for one that failed, DiskError for want of space."""
         steps = list(self._making)
         for name in ("fetch", "run"):
             record = self._result / "records" / name
@@ -148,9 +172,11 @@ class JobBuild:
             steps.append(StepRecord(name, float(seconds), int(peak)))
         return tuple(steps)
 
-    def _script_failed(self, name: str, status: str) -> BuildError:
+    def _script_failed(self, name: str, status: str) -> ReefError:
         job, log_file = self._job, self._logs[name]
         tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        if faults.NO_SPACE.search(tail):  # its root stays where it is: an image of it might not fit either
+            return faults.full_disk(str(self._node), f"{tail}\nfull log: {log_file}")
         how = f"with status {status}"
         if status == "timeout":
             how = f"after its time limit of {job.limits.time_s:.0f} s"

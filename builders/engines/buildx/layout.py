@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from builders.engines import BASE_ENVIRONMENT
+from builders.engines.buildx import tunnel
 from builders.products import BuildJob
 
-RUNNER = Path(__file__).with_name("runner.pl")
+PROGRAMS = ("runner.pl", "tunnel.pl")
+"""What runs beside a job's scripts; they lie here."""
 
 
 def assemble(job: BuildJob, folder: Path) -> list[str]:
@@ -22,7 +24,8 @@ def assemble(job: BuildJob, folder: Path) -> list[str]:
     Files are hard links where the file system allows: what is sent to the engine is a copy anyway.
     """
     (folder / "job").mkdir(parents=True)
-    shutil.copyfile(RUNNER, folder / "job" / "runner.pl")
+    for program in PROGRAMS:
+        shutil.copyfile(Path(__file__).with_name(program), folder / "job" / program)
     for name, script in (("fetch", job.fetch), ("run", job.script)):
         if script:
             (folder / "job" / f"{name}.sh").write_text(script)
@@ -66,20 +69,22 @@ def _link(source: Path, place: Path) -> None:
 
 
 def job_dockerfile(
-    job: BuildJob, root: str, destinations: Sequence[str], *, nonce: str, run_network: bool, fetched: str | None = None
-) -> str:
+    job: BuildJob, root: str, destinations: Sequence[str], *, nonce: str, run_network: bool, fetched: str | None = None,
+    storage: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
     """Return the Dockerfile of a job: stages ``start``, ``fetch``, ``run`` and ``output``.
 
     ``root`` is the text that ends in the root as stage ``start``; ``nonce`` makes BuildKit run the scripts though it
     ran equal ones before. With ``run_network`` the script is cut off by its own instruction, else the whole build has
     to be. ``fetched`` names the image that a build before left of the stage ``fetch``: then only the rest is in here.
+    With ``storage``, the variables that lead to one, the script gets them and the socket of its tunnel.
     """
     lines = [] if fetched else [root, *_start(job, destinations)]
     if not fetched:
         lines += ["FROM start AS fetch", *([_run(job, "fetch", nonce, "")] if job.fetch else [])]
     lines += [
         f"FROM {fetched or 'fetch'} AS run",
-        _run(job, "run", nonce, "--network=none " if run_network else ""),
+        _run(job, "run", nonce, "--network=none " if run_network else "", storage),
         "FROM scratch AS output",
         f"COPY --from=run {_words(job.output.rstrip('/') + '/', '/out/')}",
         f"COPY --from=run {_words('/reef/records/', '/records/')}",
@@ -96,13 +101,15 @@ def _start(job: BuildJob, destinations: Sequence[str]) -> list[str]:
     return [*lines, f"RUN {json.dumps(['/bin/sh', '/reef/prepare.sh', *folders], ensure_ascii=False)}"]
 
 
-def _run(job: BuildJob, name: str, nonce: str, network: str) -> str:
+def _run(job: BuildJob, name: str, nonce: str, network: str, storage: Mapping[str, str] | None = None) -> str:
     """Return the instruction that runs a script of the job, in its environment alone."""
-    environment: Mapping[str, str] = BASE_ENVIRONMENT | dict(job.environment)
+    environment: Mapping[str, str] = BASE_ENVIRONMENT | dict(job.environment) | dict(storage or {})
     limit = str(job.limits.time_s or 0)
     words = ["/usr/bin/env", "-i", f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in environment.items())]
     words += ["/usr/bin/perl", "/reef/runner.pl", name, limit, nonce]
     mounts = [f"--mount=type=cache,id=reef-{cache.name},target={cache.destination} " for cache in job.caches]
+    # Not required: a build that finds the script done, to keep its root, has no tunnel.
+    mounts += [f"--mount=type=ssh,id={tunnel.NAME},target={tunnel.SOCKET} "] if storage else []
     return f"RUN {network}{''.join(mounts)}{json.dumps(words, ensure_ascii=False)}"
 
 

@@ -3,8 +3,11 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,8 +140,8 @@ class Publisher:
         (result,) = promote(self.stage({suite: debs}, date), self.repository)
         return result
 
-    def project(self) -> Project:
-        """Return a project whose repository this is."""
+    def project(self, *, without_recipes: bool = True) -> Project:  # noqa: ARG002 - as `cli.open_project` takes it
+        """Return a project whose repository this is; it has no recipes either way."""
         space = Workspace(self.folder)
         return Project(self.folder, self.settings, {}, space, ARCHITECTURES["amd64"], self.log)
 
@@ -151,6 +154,22 @@ class Publisher:
     def index(self, architecture: str = "arm64", component: str = "main", suite: str = "trixie") -> str:
         path = self.repository / "dists" / suite / component / f"binary-{architecture}" / "Packages"
         return path.read_text()
+
+
+def killed(work: Callable[[], object], by: int = signal.SIGKILL) -> bool:
+    """Run ``work`` in a child; tell whether the signal ``by`` ended it. What ``work`` raises fails the test, shown."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, -by), f"the child ended with {status}"
+    return status == -by
 
 
 def tree_of(folder: Path) -> dict[str, str]:

@@ -131,9 +131,17 @@ def test_says_what_is_wrong(tmp_path: Path, content: bytes, told: str) -> None:
         (b" leading\n" + CONTROL, "neither a field"),
         (CONTROL.replace(b"Maintainer: A <a@b>\n", b""), "no field Maintainer"),
         (CONTROL + b"#comment: x\n", "neither a field"),
+        (CONTROL + b"Section: a,b\n", "not a section: 'a,b'"),
+        (CONTROL + b"Section: a/b/c\n", "not a section"),
+        (CONTROL + b"Section: a\n b\n", "not a section"),
         (b"", "neither a field"),
     ],
 )
 def test_control_is_one_sound_stanza(text: bytes, told: str) -> None:
     with pytest.raises(BadControl, match=told):
         control.fields_of(text)
+
+
+@pytest.mark.parametrize("section", ["", "libs", "non-free-firmware/kernel", "c++", "x_y"])
+def test_sections_that_others_use(section: str) -> None:
+    assert control.fields_of(CONTROL + f"Section: {section}\n".encode())["Section"] == section

@@ -14,7 +14,8 @@ from builders.apt import SigningKey, promote, verify
 from builders.apt.journal import recover
 from builders.errors import DiskError
 
-from .support import DATE, Publisher, facts_of, tree_of
+from .conftest import short_folder
+from .support import DATE, Publisher, facts_of, killed, tree_of
 
 CALLS = ("replace", "rename", "symlink", "unlink", "rmdir", "mkdir", "link", "chmod", "fsync")
 """The ways in which a run changes what is in a folder, and the waits for the disk."""
@@ -38,17 +39,14 @@ def die_at(number: int) -> None:
         setattr(os, name, counted(getattr(os, name)))
 
 
-def killed(work: Callable[[], object], number: int) -> bool:
+def killed_at(work: Callable[[], object], number: int) -> bool:
     """Run ``work`` in a child that is killed at its ``number``-th disk call; False where it ended before."""
-    child = os.fork()
-    if not child:
+
+    def doomed() -> None:
         die_at(number)
-        try:
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+        work()
+
+    return killed(doomed)
 
 
 @pytest.fixture
@@ -86,7 +84,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
             shutil.rmtree(publisher.folder / name)
             shutil.copytree(template / name, publisher.folder / name, symlinks=True)
         staged = publisher.stage(new, DATE + 60)
-        alive = not killed(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        alive = not killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
         outcomes.append((verify(publisher.repository, "trixie").debs, verify(publisher.repository, "bookworm").debs))
         if alive:
             break
@@ -104,7 +102,7 @@ def test_killed_and_then_something_else_published(publisher: Publisher, signed_o
     doomed, other = publisher.deb(version="2"), publisher.deb("reef-other")
     for number in range(1, 40):
         staged = publisher.stage({"trixie": [doomed]}, DATE + 60)
-        assert killed(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        assert killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
         if list(publisher.repository.glob("pool/**/reef-demo_2_*")):
             break
     publisher.publish(other, date=DATE + 90)
@@ -112,19 +110,26 @@ def test_killed_and_then_something_else_published(publisher: Publisher, signed_o
     assert publisher.verify().debs == 2
 
 
-def test_killed_while_staging(publisher: Publisher) -> None:
+def test_killed_at_every_point_of_staging(publisher: Publisher, signed_once: None) -> None:
+    """Whatever is published stays untouched; what lies in the scratch folder the caller's next run sweeps away."""
     publisher.publish(publisher.deb())
-    before = facts_of(publisher.repository)
     deb = publisher.deb(version="2")
-    for number in (1, 5, 12, 25):
-        killed(lambda: publisher.stage({"trixie": [deb]}, DATE + 1), number)
-        # Its files lie in the scratch folder, which the caller's next run sweeps away.
+    publisher.stage({"trixie": [deb]}, DATE + 1)
+    before, state = facts_of(publisher.repository), publisher.folder / "state"
+    shutil.copytree(state, publisher.folder / "template")
+    for number in range(1, 400):
+        shutil.rmtree(state)
+        shutil.copytree(publisher.folder / "template", state)
+        alive = not killed_at(lambda: publisher.stage({"trixie": [deb]}, DATE + 1), number)
         shutil.rmtree(publisher.folder / f"staging{publisher.runs + 1}", ignore_errors=True)
         after = facts_of(publisher.repository)
         # Links from a candidate touch a published .deb's link count and change time, nothing else.
         assert {name: facts[:2] + facts[3:4] for name, facts in after.items()} == {
             name: facts[:2] + facts[3:4] for name, facts in before.items()
         }
+        if alive:
+            break
+    assert 20 < number < 399
     assert publisher.publish(deb, date=DATE + 1).changed
     publisher.verify()
 
@@ -168,22 +173,23 @@ def test_refused_while_publishing(publisher: Publisher, monkeypatch: pytest.Monk
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_no_permission_to_write(publisher: Publisher) -> None:
-    """A publisher who is not the owner is told so, and the repository stays."""
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_no_permission_to_write(publisher: Publisher, mode: int) -> None:
+    """A publisher who is not the owner, or may not even look, is told so, and the repository stays."""
+    publisher.folder = short_folder()  # pytest's own folders let nobody in
+    publisher.folder.chmod(0o755)
     publisher.publish(publisher.deb())
     staged = publisher.stage({"trixie": [publisher.deb(version="2")]}, DATE + 1)
-    child = os.fork()
-    if not child:
+    publisher.folder.chmod(mode)
+
+    def refused() -> None:
         os.setuid(65534)
-        try:
+        with pytest.raises(DiskError, match="no permission to write"):
             promote(staged, publisher.repository)
-        except (DiskError, PermissionError):
-            os._exit(7)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 7
+
+    assert not killed(refused)
     assert publisher.verify().debs == 1
+    shutil.rmtree(publisher.folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", '["../../etc/passwd", 5, "/etc"]', "[]"])

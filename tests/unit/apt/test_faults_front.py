@@ -106,32 +106,74 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
+def fill(disk: Path, room: int) -> Path:
+    """Leave ``room`` bytes free on a disk, by a file that is returned."""
+    ballast = disk / "ballast"
+    ballast.unlink(missing_ok=True)
+    ballast.write_bytes(bytes(max(shutil.disk_usage(disk).free - room, 0)))
+    return ballast
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_disk_that_gets_full_at_any_point(small_disk: Path, tmp_path: Path, key: SigningKey, log: Log) -> None:
+def test_a_disk_that_gets_full_at_any_point_of_staging(
+    small_disk: Path, tmp_path: Path, key: SigningKey, log: Log
+) -> None:
     """With a little more room each time, from none to enough: told as a full disk, and readers see what was there."""
     maker, publisher = Publisher(tmp_path, key, log), Publisher(small_disk, key, log)
     publisher.publish(maker.deb())
     news = [maker.deb(version="2", content="x" * 40_000, compression="none"), maker.deb("reef-more")]
-    ballast, phases = small_disk / "ballast", set()
-    told: set[str] = set()
+    refusals, told = 0, set[str]()
     for room in range(0, 2_000_000, 16_384):
-        ballast.unlink(missing_ok=True)
         for folder in small_disk.glob("staging*"):
             shutil.rmtree(folder)
-        free = shutil.disk_usage(small_disk).free - room
-        ballast.write_bytes(bytes(max(free, 0)))
-        phase = "staging"
+        ballast = fill(small_disk, room)
         try:
-            staged = publisher.stage({"trixie": news}, DATE + 60)
-            phase = "publishing"
-            promote(staged, publisher.repository)
+            publisher.stage({"trixie": news}, DATE + 60)
         except DiskError as error:
-            phases.add(phase)
-            told.add(error.what.partition(" on ")[0] if "no space left" in error.what else str(error))
+            refusals += 1
+            told.add(error.what.partition(" on ")[0])
             ballast.unlink()
             assert publisher.verify().debs == 1
         else:
             break
-    assert publisher.verify().debs == 3
-    assert "staging" in phases
+    assert refusals > 5
     assert told == {"no space left"}
+    ballast.unlink()
+    publisher.publish(*news, date=DATE + 60)
+    assert publisher.verify().debs == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_disk_that_gets_full_at_any_point_of_publishing(
+    small_disk: Path, tmp_path: Path, key: SigningKey, log: Log
+) -> None:
+    """Before the switch it is refused; after it a warning, because only the next run's time is lost."""
+    maker, publisher = Publisher(tmp_path, key, log), Publisher(small_disk, key, log)
+    publisher.publish(maker.deb())
+    news = {"trixie": [maker.deb(version="2"), maker.deb("reef-more")]}
+    for name in ("apt", "state"):
+        shutil.copytree(small_disk / name, tmp_path / "template" / name, symlinks=True)
+    outcomes: list[str] = []
+    for room in range(0, 400_000, 4096):
+        for path in small_disk.iterdir():
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+        for name in ("apt", "state"):
+            shutil.copytree(tmp_path / "template" / name, small_disk / name, symlinks=True)
+        staged, warnings = publisher.stage(news, DATE + 60), list[str]()
+        ballast = fill(small_disk, room)
+        try:
+            promote(staged, publisher.repository, warnings.append)
+        except DiskError as error:
+            outcomes.append(f"refused: {error.what.partition(' on ')[0]}")
+        else:
+            outcomes.append(f"told: {warnings[0].partition(';')[0]}" if warnings else "kept")
+            assert all("no space left" in text for text in warnings)
+        ballast.unlink()
+        assert publisher.verify().debs == (1 if outcomes[-1].startswith("refused") else 3)
+        if outcomes[-1] == "kept":
+            break
+    assert list(dict.fromkeys(outcomes)) == [
+        "refused: no space left", "told: published, but the next run will take longer", "kept"
+    ]  # fmt: skip
+    assert publisher.publish(maker.deb(version="3"), date=DATE + 90).changed
+    assert publisher.verify().debs == 4

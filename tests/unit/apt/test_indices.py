@@ -4,6 +4,7 @@ import hashlib
 import io
 import lzma
 import random
+import re
 import shutil
 import subprocess
 import tarfile
@@ -23,7 +24,9 @@ from builders.apt.index import parse_translation
 from builders.apt.indices import stanzas
 from builders.apt.packer import Packer
 from builders.apt.pieces import Cut, Piece, cut
+from builders.apt.upload import upload
 from builders.debfile import read_deb
+from builders.destination import Folder
 from builders.errors import PublishError
 from builders.settings import Repository, Settings
 
@@ -292,6 +295,41 @@ def test_validity(publisher: Publisher) -> None:
     assert not publisher.publish(deb, date=DATE + 4 * 86400).changed
     assert publisher.publish(deb, date=DATE + 6 * 86400).changed
     assert not publisher.publish(deb, date=DATE + 7 * 86400).changed
+
+
+S3_THERE = {"name": "a", "kind": "s3", "bucket": "boards"}
+FOLDER_THERE = {"name": "a", "kind": "folder", "path": "there"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "promised"),
+    [
+        (FOLDER_THERE | {"url": "https://apt.lab/r"}, True),
+        (FOLDER_THERE | {"url": "https://apt.lab/r", "links": False}, False),
+        (S3_THERE | {"url": "https://apt.lab/r/"}, False),
+        (S3_THERE | {"url": "https://s3.lab/r/"}, True),
+        (S3_THERE, True),
+    ],
+)
+def test_snapshots_are_promised_where_boards_find_them(
+    publisher: Publisher, destination: dict[str, object], promised: bool
+) -> None:
+    """Release names snapshots below ``url`` unless the copy there is known to have none; a linked copy has them."""
+    wish = {"url": "https://apt.lab/r/", "upload": [destination]}
+    publisher.settings = Settings(repository=Repository.model_validate(wish))
+    publisher.publish(publisher.deb())
+    text = (publisher.repository / "dists/trixie/Release").read_text()
+    promise = re.search(r"^Snapshots: https://apt.lab/r/(.+)$", text, re.MULTILINE)
+    assert bool(promise) == promised
+    (to,) = publisher.settings.repository.upload
+    if promise and isinstance(to, Folder):
+        to = to.model_copy(update={"url": None})  # nobody answers there
+        upload(publisher.repository, to, publisher.settings, publisher.log, base=publisher.folder,
+               state=publisher.state)  # fmt: skip
+        snapshot = publisher.folder / "there" / promise[1].replace("@SNAPSHOTID@", publisher.stamps()[0])
+        (deb,) = re.findall(r"^Filename: (.+)$", (snapshot / MAIN / "binary-arm64/Packages").read_text(), re.MULTILINE)
+        assert (snapshot / "dists/trixie/InRelease").is_file()
+        assert (snapshot / deb).is_file()
 
 
 def test_published_bytes_have_a_record(publisher: Publisher) -> None:

@@ -234,6 +234,19 @@ def test_builds_disagree_on_a_package_for_all(publisher: Publisher) -> None:
     assert not publisher.repository.exists()
 
 
+def test_a_later_build_disagrees_on_a_package_for_all(publisher: Publisher) -> None:
+    """arm64 is published first; armhf comes later with the same name and version for all, made of other bytes."""
+    ours, theirs = (publisher.deb("reef-data", "1", "all", content=text) for text in ("a", "b"))
+    publisher.publish(ours, publisher.deb("reef-tool"))
+    before = facts_of(publisher.repository)
+    with pytest.raises(PublishError, match=r"reef-data 1 \(all\) exists already with other bytes") as caught:
+        publisher.publish(publisher.deb("reef-tool", architecture="armhf"), theirs, date=DATE + 1)
+    assert read_deb(ours).sha256 in caught.value.detail
+    assert read_deb(theirs).sha256 in caught.value.detail
+    assert facts_of(publisher.repository) == before
+    assert publisher.publish(publisher.deb("reef-tool", architecture="armhf"), ours, date=DATE + 1).changed
+
+
 def test_epochs_share_a_pool_path(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(version="1.0"))
     with pytest.raises(PublishError, match="exists already"):

@@ -54,6 +54,8 @@ def get(url: str, **headers: str) -> http.client.HTTPResponse:
         ("bytes=-", 200, None, 0),
         ("lines=1-2", 200, None, 0),
         ("bytes=0-1,5-6", 200, None, 0),
+        (f"bytes={'9' * 5000}-", 200, None, 0),
+        (f"bytes=-{'9' * 5000}", 200, None, 0),
     ],
 )
 def test_ranges(url: str, wish: str, status: int, said: str | None, first: int | None) -> None:
@@ -78,8 +80,10 @@ def test_types_and_caching(url: str, publisher: Publisher, asked: list[str]) -> 
         "dists/trixie/InRelease": "text/plain; charset=utf-8",
         "dists/trixie/main/binary-arm64/Packages.xz": "application/x-xz",
         "reef-archive-keyring.gpg": "application/pgp-keys",
-        "reef-trixie.sources": "text/plain; charset=utf-8",
     }
+    folder = "dists/trixie/main/binary-arm64/by-hash/SHA256"
+    kinds |= {f"{folder}/{path.name}": "application/octet-stream" for path in (publisher.repository / folder).iterdir()}
+    kinds["reef-trixie.sources"] = "text/plain; charset=utf-8"
     for path, kind in kinds.items():
         answer = get(f"{url}/{path}")
         assert (answer.headers["Content-Type"], answer.headers["Accept-Ranges"]) == (kind, "bytes")
@@ -141,6 +145,9 @@ def test_wrong_words(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_
     publisher.publish(publisher.deb())
     with pytest.raises(InputError, match="TLS needs both"):
         cli_repository.serve_apt(host="127.0.0.1", port=0, certificate="x", key=None)
+    for port in (70_000, -1):
+        with pytest.raises(InputError, match=f"not a port: {port}"):
+            cli_repository.serve_apt(host="127.0.0.1", port=port, certificate=None, key=None)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(HostError, match="cannot serve"):
         cli_repository.serve_apt(host="127.0.0.1", port=taken.getsockname()[1], certificate=None, key=None)
     with pytest.raises(HostError, match="cannot serve"):

@@ -23,7 +23,7 @@ from builders.products import SOURCE, DebFile
 from builders.settings import Keep, Repository, Settings
 
 from .support import DATE, AptClient, Publisher, facts_of, tree_of
-from .test_faults import killed, signed_once  # noqa: F401 - a fixture
+from .test_faults import killed_at, signed_once  # noqa: F401 - a fixture
 from .test_fuzz import NASTY
 
 POOL = "pool/main/r/reef-demo"
@@ -33,7 +33,7 @@ ORIG = "reef-demo_1.0.orig.tar.gz"
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: None)
+    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
 
 
 def stanzas(publisher: Publisher, suite: str = "trixie") -> list[Deb822]:
@@ -421,7 +421,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
             shutil.rmtree(publisher.folder / name)
             shutil.copytree(template / name, publisher.folder / name, symlinks=True)
         staged = publisher.stage({"trixie": new}, DATE + 60)
-        alive = not killed(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        alive = not killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
         outcomes.append(publisher.verify().sources)
         if alive:
             break

@@ -11,16 +11,44 @@ import pytest
 from builders import cli_repository, repository
 from builders.apt import clients, rotation, signing_key
 from builders.apt.clients import TODAY, Outlook, Trial
+from builders.apt.keys import day_of
 from builders.apt.live import digest_of
 from builders.arch import ARCHITECTURES
 from builders.debfile import read_deb
-from builders.errors import HostError, PublishError
+from builders.errors import HostError, PublishError, RootError
 from builders.log import Log
+from builders.products import BuildJob, JobResult, Root
+from builders.project import Project
 from builders.settings import Repository, Settings, Signing
 
 from .support import Publisher, tree_of
 
 DAY = 86400
+
+
+class HereEngine:
+    """Runs a job for clean roots on this machine: the same script, its paths turned to those of the inputs."""
+
+    def __init__(self) -> None:
+        self.jobs: list[BuildJob] = []
+
+    def check(self, _root: Root) -> None:
+        pass
+
+    def run(self, job: BuildJob, output: Path, _log: Log) -> JobResult:
+        self.jobs.append(job)
+        script = job.script.replace("/build/out", str(output))
+        for one in job.inputs:
+            script = script.replace(one.destination, str(one.path))
+        subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
+        return JobResult(job.name, output, ())
+
+
+class NoRoots(HereEngine):
+    """An engine whose roots cannot be made."""
+
+    def check(self, _root: Root) -> None:
+        raise RootError("the mirror has no such release", fix="name another mirror")
 
 
 @pytest.fixture
@@ -34,7 +62,7 @@ def trials(place: Publisher, name: str = "trials") -> list[Trial]:
     return clients.try_here(place.repository, "trixie", "main", scratch)
 
 
-def test_apt_today_and_up_to_the_key_s_end(place: Publisher) -> None:
+def test_apt_today_and_up_to_the_key_s_end(place: Publisher, said: io.StringIO) -> None:
     repository.change(place.project(), {"trixie": [read_deb(place.deb()), read_deb(place.deb(architecture="armhf"))]})
     found = trials(place)
     assert {one.client.split()[0] for one in found} == {"apt"}
@@ -44,6 +72,9 @@ def test_apt_today_and_up_to_the_key_s_end(place: Publisher) -> None:
     assert "EXPKEYSIG" in next(one.said for one in found if not one.accepted)
     (outlook,) = clients.outlooks(place.repository, "trixie")
     assert outlook.until == place.key.expires
+    lines = [line for line in said.getvalue().splitlines() if "boards with" in line]
+    assert lines == [f"trixie: tried with {found[0].client}, today and on later days; boards with any keyring that was "
+                     f"published are not locked out before {day_of(outlook.until or 0)}"]  # fmt: skip
 
 
 def test_valid_until_locks_out_first(place: Publisher) -> None:
@@ -62,13 +93,17 @@ def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.Mo
     repository.rotate_keys(project)
     both = clients.outlooks(place.repository, "trixie")
     assert [one.until is not None and one.until > time.time() for one in both] == [True, True]
+    assert "LOCKED OUT" not in said.getvalue()
     repository.retire_key(project, place.key.fingerprint)
+    published = said.getvalue()
+    assert "; boards with today's keyring are not locked out before " in published
+    assert f"warning: boards with the keyring of {both[1].keyring}: LOCKED OUT NOW" in published
     today, overlap, first = clients.outlooks(place.repository, "trixie")
     assert (today.keyring, first.until) == (TODAY, 0)
     assert overlap.until is not None
     found = {one.keyring: one.accepted for one in trials(place) if one.seconds == 0}
     assert found == {TODAY: True, "download": True, overlap.keyring: True, first.keyring: False}
-    monkeypatch.setattr(cli_repository, "open_project", lambda: project)
+    monkeypatch.setattr(cli_repository, "open_project", lambda **_: project)
     cli_repository.verify_apt("trixie", roots=False)
     assert f"boards with the keyring of {first.keyring}: LOCKED OUT NOW" in said.getvalue()
     assert "boards with the keyring of today: locked out from" in said.getvalue()
@@ -162,13 +197,33 @@ def test_the_job_for_clean_roots(place: Publisher, tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
-    # The same script, its paths turned to this machine's, with the server that it starts itself.
-    script = job.script.replace("/srv/reef", str(place.repository)).replace("/reef/keyrings", str(tmp_path / "rings"))
-    script = script.replace("/build/out", str(tmp_path / "out"))
-    subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
+    HereEngine().run(job, tmp_path / "out", place.log)
     found = clients.read_trials(tmp_path / "out")
     assert {one.accepted for one in found if one.seconds == 0} == {True}
     assert {one.client.rpartition(" ")[2] for one in found} == {"(gpgv)"}
     (tmp_path / "out/version").unlink()
     with pytest.raises(PublishError, match="not whole"):
         clients.read_trials(tmp_path / "out")
+
+
+def test_the_apt_of_other_releases_is_asked_before_anything_is_shown(
+    place: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A candidate is tried in the roots that are named; its pool links to the published one, which goes along."""
+    engine, project = HereEngine(), place.project()
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    repository.change(project, {"trixie": [read_deb(place.deb())]})
+    assert engine.jobs == [], "by default this machine's apt alone is asked"
+    place.settings = Settings(repository=Repository(clients=["bullseye", "trixie"]))
+    repository.change(place.project(), {"trixie": [read_deb(place.deb("reef-other"))]})
+    assert [job.root.suite for job in engine.jobs] == ["bullseye", "trixie"]
+    pool = place.repository / "pool"
+    for job in engine.jobs:
+        assert job.inputs[0].path != place.repository, "not yet published"
+        assert [one.path for one in job.inputs if one.destination == str(pool)] == [pool]
+    before = tree_of(place.repository)
+    monkeypatch.setattr(Project, "engine", lambda *_: NoRoots())
+    with pytest.raises(RootError, match="the apt of bullseye was not tried") as caught:
+        repository.change(place.project(), {"trixie": [read_deb(place.deb(version="3"))]})
+    assert "repository.clients in reef.yml" in caught.value.fix
+    assert tree_of(place.repository) == before

@@ -25,7 +25,7 @@ from builders.settings import Repository, Settings
 
 from .conftest import short_folder
 from .hosts import Reader, Ssh, free_port
-from .support import DATE, AptClient, Publisher, facts_of, tree_of
+from .support import DATE, AptClient, Publisher, facts_of, killed, tree_of
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +107,10 @@ def test_a_reader_throughout_uploads(publisher: Publisher, there: Path) -> None:
     assert len(reader.seen) >= 3
 
 
-def killed(work: Callable[[], object], number: int) -> bool:
+def killed_at(work: Callable[[], object], number: int) -> bool:
     """Run ``work`` in a child that is killed before its ``number``-th rsync; False where it ended before."""
-    child = os.fork()
-    if not child:
+
+    def counting() -> None:
         real, count = RsyncStore._run, 0
 
         def counted(self: RsyncStore, argv: Sequence[str], **more: Any) -> None:
@@ -121,12 +121,9 @@ def killed(work: Callable[[], object], number: int) -> bool:
             real(self, argv, **more)
 
         RsyncStore._run = counted  # type: ignore[method-assign]
-        try:
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+        work()
+
+    return killed(counting)
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -142,7 +139,7 @@ def test_killed_at_any_step_and_resumed(publisher: Publisher, there: Path, links
         )
     seen: list[str] = []
     for number in range(1, 60):
-        ended = not killed(lambda: send(publisher, to), number)
+        ended = not killed_at(lambda: send(publisher, to), number)
         reader = read_once(there)
         assert reader.troubles == []
         seen += reader.seen

@@ -1,13 +1,17 @@
 """Uploading to an object store over HTTP: what apt reads there, in which order it comes, and what goes wrong."""
 
+import io
 import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import botocore.client
+import botocore.exceptions
 import pytest
 import requests
 
@@ -19,7 +23,7 @@ from builders.errors import BusyError, PublishError
 from builders.settings import Repository, Settings
 
 from .hosts import BUCKET, Reader, Wire, free_port, s3_client, s3_server
-from .support import DATE, AptClient, Publisher, facts_of
+from .support import DATE, AptClient, Publisher, facts_of, killed
 
 PUBLIC = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
@@ -145,6 +149,60 @@ def test_a_large_package_goes_in_parts(publisher: Publisher, server: str, bucket
     assert not send(publisher, destination(bucket)).changed
 
 
+def unfinished(server: str) -> list[str]:
+    answer = s3_client(server).list_multipart_uploads(Bucket=BUCKET)
+    return sorted(item["Key"] for item in answer.get("Uploads", []))
+
+
+def test_what_a_killed_run_left_of_a_large_package_goes(
+    publisher: Publisher, server: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts that no listing shows and everyone pays for: of the files that are sent, and older ones of ours."""
+    publisher.publish(publisher.deb(content=os.urandom(5 << 20).hex(), compression="none"))
+    (key,) = (str(path.relative_to(publisher.repository)) for path in publisher.repository.glob("pool/**/*.deb"))
+    to = destination(bucket, prefix="deep")
+    client: Any = botocore.client.BaseClient
+
+    def cut() -> None:
+        real = client._make_api_call
+
+        def call(self: Any, operation: str, words: Any) -> Any:
+            answer = real(self, operation, words)
+            if operation == "UploadPart":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return answer
+
+        client._make_api_call = call
+        send(publisher, to)
+
+    assert killed(cut)
+    assert unfinished(server) == [f"deep/{key}"]
+    others = ["deep/photos/cat.jpg", "elsewhere/pool/x.deb", "deep/pool/main/g/gone/gone_1_all.deb"]
+    for name in others:
+        s3_client(server).create_multipart_upload(Bucket=BUCKET, Key=name)
+    with monkeypatch.context() as patch:
+        patch.setattr("builders.apt.upload.s3.ABANDONED", timedelta(days=365 * 100))  # all began in 2010 there
+        assert send(publisher, to).changed
+    assert unfinished(server) == sorted(others), "a young one of another file may be another machine's"
+    publisher.publish(publisher.deb(version="2"), date=DATE + 1)
+    send(publisher, to)
+    assert unfinished(server) == sorted(others[:2])
+
+
+def test_a_store_that_does_not_tell_of_unfinished_uploads(
+    publisher: Publisher, bucket: str, monkeypatch: pytest.MonkeyPatch, said: io.StringIO
+) -> None:
+    def refused(_self: S3Store) -> list[object]:
+        told = {"Error": {"Code": "AccessDenied", "Message": "no s3:ListBucketMultipartUploads"}}
+        raise botocore.exceptions.ClientError(told, "ListMultipartUploads")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(S3Store, "_unfinished", refused)
+    publisher.publish(publisher.deb())
+    assert send(publisher, destination(bucket)).changed
+    assert "store: what earlier runs left unfinished stays there" in said.getvalue()
+    assert "s3:ListBucketMultipartUploads" in said.getvalue()
+
+
 def sources_at(url: str) -> str:
     return f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: main\n"
 
@@ -184,10 +242,10 @@ def test_readers_of_what_was_shown_before_end_well(publisher: Publisher, server:
     }
 
 
-def killed(work: Callable[[], object], number: int) -> bool:
+def killed_at(work: Callable[[], object], number: int) -> bool:
     """Run ``work`` in a child that is killed before its ``number``-th object; False where it ended before."""
-    child = os.fork()
-    if not child:
+
+    def counting() -> None:
         real, count = S3Store._put, 0
 
         def counted(self: S3Store, file: File) -> None:
@@ -198,12 +256,9 @@ def killed(work: Callable[[], object], number: int) -> bool:
             real(self, file)
 
         S3Store._put = counted  # type: ignore[method-assign]
-        try:
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+        work()
+
+    return killed(counting)
 
 
 def test_killed_at_any_object_and_resumed(
@@ -217,7 +272,7 @@ def test_killed_at_any_object_and_resumed(
     left = send(publisher, destination(bucket), show_only=True).forecast.new_files
     seen: list[str] = []
     for _ in range(60):
-        ended = not killed(lambda: send(publisher, destination(bucket)), 6)
+        ended = not killed_at(lambda: send(publisher, destination(bucket)), 6)
         reader = Reader(bucket)
         with requests.Session() as session:
             reader.once(session)

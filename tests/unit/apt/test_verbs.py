@@ -22,7 +22,7 @@ from .support import DATE, AptClient, Publisher, facts_of, tree_of
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
     # Real apt has a file of its own (test_truth.py); here it would only cost seconds.
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: None)
+    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
 
 
 def keep(publisher: Publisher, generations: int = 1, **words: int) -> None:
@@ -206,14 +206,14 @@ def test_prune_keeps_what_old_readers_may_ask_for(publisher: Publisher) -> None:
 
 @pytest.mark.parametrize("number", range(2, 40, 4))
 def test_prune_killed_is_gone_on_with(publisher: Publisher, number: int) -> None:
-    from .test_faults import killed
+    from .test_faults import killed_at
 
     for count in range(4):
         publisher.publish(publisher.deb(version=f"1.{count}"), date=DATE + count)
     keep(publisher, versions=1, snapshots=1)
     repository.change(publisher.project(), {"trixie": []})
     going = apt.rubbish(publisher.repository, publisher.settings)
-    killed(lambda: apt.remove(publisher.repository, going), number)
+    assert killed_at(lambda: apt.remove(publisher.repository, going), number)
     publisher.verify()
     apt.snapshots(publisher.repository)
     repository.prune(publisher.project())
@@ -258,7 +258,7 @@ def test_two_publishers_at_once(publisher: Publisher, monkeypatch: pytest.Monkey
 def test_commands_tell_what_they_did(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
     from builders import cli_repository
 
-    monkeypatch.setattr(cli_repository, "open_project", publisher.project)
+    monkeypatch.setattr(cli_repository, "open_project", lambda **_: publisher.project())
     publisher.publish(publisher.deb(), suite="trixie-testing")
     cli_repository.promote("trixie-testing", "trixie", [])
     publisher.publish(publisher.deb(version="2"))
@@ -266,6 +266,11 @@ def test_commands_tell_what_they_did(publisher: Publisher, monkeypatch: pytest.M
     cli_repository.rollback("trixie", None)
     cli_repository.prune(plan=True)
     text = said.getvalue()
+    for _ in range(2):  # the second changes nothing
+        said.seek(said.truncate(0))
+        cli_repository.prune(plan=False)
+        assert "the signing key expires on " in said.getvalue()
+    assert "trixie: unchanged in" in said.getvalue()
     assert "promoted from trixie-testing to trixie: reef-demo 1.0-1 (arm64)" in text
     assert "reef-demo 2 (arm64)" in text
     assert "--allow-downgrades" in text
@@ -331,7 +336,7 @@ def test_an_empty_repository_is_told(
 ) -> None:
     from builders import cli_repository
 
-    monkeypatch.setattr(cli_repository, "open_project", publisher.project)
+    monkeypatch.setattr(cli_repository, "open_project", lambda **_: publisher.project())
     with pytest.raises(PublishError, match="nothing is published yet"):
         cli_repository.verify_apt(None, roots=False)
     cli_repository.snapshots(None)

@@ -42,6 +42,13 @@ def wrong(publisher: Publisher, told: str, keyring: Path | None = None) -> Publi
     return caught.value
 
 
+def proven(publisher: Publisher) -> None:
+    """Verify with what was proven before, and keep what is proven now."""
+    proof = Proof.recall(publisher.state)
+    verify(publisher.repository, "trixie", proof=proof)
+    proof.save()
+
+
 def test_deb_tampered_with(sound: Publisher) -> None:
     deb = next(sound.repository.glob("pool/**/*_2_arm64.deb"))
     edit(deb, lambda content: content[:-1] + b"?")
@@ -138,7 +145,7 @@ def test_what_was_proven_is_not_read_again_and_what_changed_is(
     sound: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     debs = sorted(sound.repository.glob("pool/**/*.deb"))
-    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    proven(sound)
     read: list[Path] = []
     unpacked: list[str] = []
 
@@ -157,7 +164,7 @@ def test_what_was_proven_is_not_read_again_and_what_changed_is(
 
     for suffix, unpack in UNPACK.items():
         monkeypatch.setitem(UNPACK, suffix, counting(suffix, unpack))
-    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    proven(sound)
     assert not {path for path in read if path.suffix == ".deb"}
     assert not {suffix for suffix in unpacked if suffix in (".xz", ".zst")}
     verify(sound.repository, "trixie")
@@ -170,8 +177,8 @@ def test_what_was_proven_is_not_read_again_and_what_changed_is(
 
 
 def test_a_broken_proof_proves_nothing(sound: Publisher) -> None:
-    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    proven(sound)
     (sound.state / "proof.sqlite").write_bytes(b"no database" * 99)
     assert Proof.recall(sound.state) == Proof(sound.state)
-    verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+    proven(sound)
     assert Proof.recall(sound.state).files

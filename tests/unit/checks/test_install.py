@@ -130,6 +130,37 @@ def test_an_older_revision_must_be_older(tmp_path: Path) -> None:
         install_job(recipe_of("sample"), AMD64_BOOKWORM, debs, tmp_path, older=older)
 
 
+def test_what_is_new_comes_with_the_upgrade_and_is_purged_with_the_old(job: BuildJob) -> None:
+    lines = job.script.splitlines()
+    assert "apply upgrade upgrade-1.log 'library tools' library tools headers" in lines
+    assert "purge upgraded-1 library tools headers" in lines
+
+
+def test_older_packages_that_conflicted_then_are_not_installed_together(tmp_path: Path) -> None:
+    debs = [make_deb(tmp_path, Package=name) for name in ("one", "three", "two")]
+    older = tmp_path / "older"
+    older.mkdir()
+    make_deb(older, Package="one", Version="0.9", Depends="three")
+    make_deb(older, Package="two", Version="0.9", Conflicts="one")
+    make_deb(older, Package="three", Version="0.9")
+    job = install_job(recipe_of("one", "two", "three"), AMD64_BOOKWORM, debs, tmp_path, older=older)
+    assert "older-1.log 'one three' /reef/older/one_0.9_amd64.deb /reef/older/three_0.9_amd64.deb" in job.script
+    assert "verdict upgrade two skipped" in job.script
+    assert "apply upgrade upgrade-1.log 'one three' one three two" in job.script
+
+
+def test_an_older_package_of_another_round_is_purged_too(tmp_path: Path) -> None:
+    """The old revision's packages needed each other, those of the new one take turns."""
+    debs = [make_deb(tmp_path, Package="one", Conflicts="two"), make_deb(tmp_path, Package="two")]
+    older = tmp_path / "older"
+    older.mkdir()
+    make_deb(older, Package="one", Version="0.9", Depends="two")
+    make_deb(older, Package="two", Version="0.9")
+    job = install_job(recipe_of("one", "two"), AMD64_BOOKWORM, debs, tmp_path, older=older)
+    assert "expect_installed upgrade upgrade-1.log one=1.0-1~deb12" in job.script.splitlines()
+    assert "purge upgraded-1 one two" in job.script.splitlines()
+
+
 def outcome(folder: Path, *changes: tuple[str, str]) -> Path:
     """Write what a job that found no fault hands back, then replace text in its table."""
     lines = [f"install\t{n}\tok\tinstall-1-1.log\t{VERSION}" for n in ("library", "tools", "headers", "variant")]
@@ -186,6 +217,22 @@ def test_each_fault_is_told(tmp_path: Path, change: tuple[str, str], check: str,
     assert not verdict.passed
     assert told in verdict.detail
     assert [v for v in verdicts if not v.passed] == [verdict]
+
+
+def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    make_deb(older, Package="library", Version="0.9-1~deb12")
+    older_revision(make_deb(tmp_path, Package="tools"), older)
+    fault = ("upgrade\tlibrary\tok\tupgrade-1.log\t" + VERSION, "upgrade\tlibrary\tfailed\t\tapt failed")
+    verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path, fault), older)
+    assert only(verdicts, "upgrade", "library").detail.startswith("from 0.9-1~deb12:\napt failed\n")
+    left = ("upgraded-1\tok\tpurge-upgraded-1.log\t", "upgraded-1\tfailed\t\tnot as before")
+    (tmp_path / "left").mkdir()
+    purged = only(read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path / "left", left), older), "purge")
+    assert purged.detail.startswith("not as before, upgraded from 0.9-1~deb12, 1.0-1~deb12~~older (made up")
+    told = f"{VERSION}, from {VERSION}~~older (made up: no older one is published)"
+    assert only(verdicts, "upgrade", "tools").detail == told
 
 
 def test_expected_lines_are_whole_lines(tmp_path: Path) -> None:

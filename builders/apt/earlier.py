@@ -1,0 +1,54 @@
+"""The revision that boards upgrade from: the newest one published that is lower than the one to publish."""
+
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from debian.debian_support import Version
+
+from builders.apt.index import Entry
+from builders.apt.layout import Repository
+from builders.apt.live import MEND, read_live
+from builders.debfile import sha256_of
+from builders.errors import PublishError
+from builders.products import DebFile
+from builders.workspace import told
+
+
+def earlier(
+    repository: Path, suites: Iterable[str], packages: Collection[str], *, architecture: str, below: str, state: Path
+) -> tuple[DebFile, ...]:
+    """Return the .debs, among ``packages``, of the newest revision lower than ``below`` that boards may have.
+
+    It is looked for in the live publication of each of ``suites`` in turn, and none is returned where none has one.
+    All have one version, as on a board: packages of one build ask for each other's exact version, and what came
+    into the recipe since is on no board. ``architecture`` is the board's, as Debian names it. Raises PublishError
+    where an index is not what its Release says.
+    """
+    place = Repository(repository.absolute())
+    for suite in suites:
+        live = read_live(place, suite, state)
+        entries = live.entries_of(packages) if live else []
+        lower = [e for e in entries if e.architecture in (architecture, "all") and Version(e.version) < Version(below)]
+        if lower:
+            newest = max(lower, key=lambda entry: Version(entry.version)).version
+            return tuple(_deb(place, entry) for entry in lower if entry.version == newest)
+    return ()
+
+
+def copy_from_pool(debs: Sequence[DebFile], folder: Path) -> None:
+    """Copy published .debs into ``folder``; raises PublishError for one that is not what was published, DiskError."""
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for deb in debs:
+        if not deb.path.is_file():
+            raise PublishError("the pool lacks a .deb of this publication", str(deb.path), "restore it from a copy")
+        with told(deb.path):
+            copy = Path(shutil.copy(deb.path, folder))
+        if sha256_of(copy) != deb.sha256:
+            raise PublishError(f"{deb.path} was changed after its publication", f"published: {deb.sha256}", MEND)
+
+
+def _deb(place: Repository, entry: Entry) -> DebFile:
+    path = place.path / entry.filename
+    return DebFile(path, entry.package, entry.version, entry.architecture, entry.size, entry.sha256)

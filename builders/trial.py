@@ -1,0 +1,81 @@
+"""Trying a build on its target's CPU before it is published, once for equal bytes, checks and revision before it."""
+
+from pathlib import Path
+
+from builders import apt, checks, repository, state
+from builders.debfile import sha256_of
+from builders.engines import Engine
+from builders.plan import Wanted
+from builders.products import DebFile, Report
+from builders.project import Project
+from builders.state import Record
+
+
+def trial(
+    project: Project, wanted: Wanted, record: Record, *, candidate: Path, suffix: str, engine: Engine, scratch: Path
+) -> tuple[Report, bool]:
+    """Return the verdicts of installing from ``candidate`` on the target CPU, and whether that was done just now.
+
+    It is upgraded from the newest revision before it that boards of the suite may have, and where none was published
+    from a made-up one. Raises what the engine raises, PublishError from reading what is published.
+    """
+    recipe, target = wanted.recipe, wanted.target
+    suite = repository.suffixed(target.suite.name, suffix)
+    ours = [deb for deb in record.debs if not deb.package.endswith("-dbgsym")]
+    # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
+    before = apt.earlier(
+        project.workspace.apt, dict.fromkeys((suite, target.suite.name)), {deb.package for deb in ours},
+        architecture=target.architecture.debian, below=record.debs[0].version, state=repository.state_folder(project),
+    )  # fmt: skip
+    path = _report_path(project, wanted, before)
+    if known := _known(path, wanted, record, real=bool(before)):
+        return known, False
+    older = _older(ours, before, scratch / "older" / target.slug / recipe.name)
+    job = checks.install_job(
+        recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
+        published_suite=suite, pool=project.workspace.apt.absolute() / "pool",
+    )  # fmt: skip
+    engine.check(job.root)
+    result = project.run(engine, job, scratch / "checked" / target.slug / recipe.name)
+    report = Report(recipe.name, target, checks.read_install(recipe, target, result.output, older), result.steps)
+    checks.write_report(report, record.debs, path)
+    return report, True
+
+
+def _older(ours: list[DebFile], before: tuple[DebFile, ...], folder: Path) -> Path:
+    """Put what is to be upgraded into ``folder``: what was published, or all of it made up.
+
+    Never some of both: a new package may hold files that the real revision has elsewhere.
+    """
+    if before:
+        apt.copy_from_pool(before, folder)
+    for file in [] if before else ours:
+        checks.older_revision(file, folder)
+    return folder
+
+
+def _known(path: Path, wanted: Wanted, record: Record, *, real: bool) -> Report | None:
+    """Return what an earlier run found, if that was no fault: a mirror may have been the reason of one.
+
+    Where no published revision is there any more (``real``), one that was upgraded from before will do.
+    """
+    paths = [path] if real else [path, *sorted(path.parent.glob(f"{path.stem}-*.json"))]
+    found = (checks.read_report(one, wanted.recipe.name, wanted.target, record.debs) for one in paths)
+    return next((report for report in found if report and report.passed), None)
+
+
+def _report_path(project: Project, wanted: Wanted, before: tuple[DebFile, ...]) -> Path:
+    name = f"install-report-{_checks_digest(wanted)}"
+    if before:
+        name += f"-{state.digest(sorted(deb.sha256 for deb in before))[:12]}"
+    return project.workspace.build(*wanted.key) / f"{name}.json"
+
+
+def _checks_digest(wanted: Wanted) -> str:
+    """Return a digest of what the install check does: the recipe's checks with all their files, and our own scripts."""
+    folders = [wanted.recipe.folder / "checks", Path(checks.__file__).parent]
+    files = [
+        path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"
+    ]
+    texts = {f"{path.parent.name}/{path.name}": sha256_of(path) for path in files}
+    return state.digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], texts])[:12]

@@ -1,0 +1,96 @@
+"""Client truth: what the apt of this machine, and of board releases in clean roots, says of a suite."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt import clients, day_of
+from builders.apt.clients import TODAY, Outlook, Trial
+from builders.errors import RootError
+from builders.project import Project
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What clients say of one suite, and how long each keyring lasts.
+
+    ``untried`` tells why the apt of some board releases could not be asked.
+    """
+
+    suite: str
+    trials: tuple[Trial, ...]
+    outlooks: tuple[Outlook, ...]
+    untried: tuple[RootError, ...] = ()
+
+
+def ask(
+    project: Project, repository: Path, suite: str, scratch: Path, *,
+    keyring: Path | None = None, releases: Iterable[str] = (),
+) -> Asked:  # fmt: skip
+    """Let this machine's apt, and that of board ``releases`` in clean roots, use a suite today and on later days.
+
+    ``repository`` is the published folder or a candidate for it, ``scratch`` a folder with a plain name to work in,
+    ``keyring`` today's, by default the one at the root. A root that cannot be made stops no other. Raises PublishError
+    where a client refuses what it should accept, HostError.
+    """
+    outlooks = clients.outlooks(repository, suite, keyring)
+    trials = clients.try_here(repository, suite, project.settings.repository.component, scratch, keyring=keyring)
+    untried = []
+    for release in releases:
+        try:
+            place = scratch / f"{suite}-{release}"
+            trials += _in_root(project, release, repository=repository, suite=suite, scratch=place, keyring=keyring)
+        except RootError as error:
+            untried.append(_untried(release, error))
+    clients.require_accepted(trials, outlooks, suite, time.time())
+    return Asked(suite, tuple(trials), tuple(outlooks), tuple(untried))
+
+
+def _in_root(
+    project: Project, release: str, *, repository: Path, suite: str, scratch: Path, keyring: Path | None
+) -> list[Trial]:
+    job = clients.job(
+        repository, suite, release, project.settings.repository.component, machine=project.machine,
+        scratch=scratch / "keyrings", keyring=keyring, pool=project.workspace.apt.absolute() / "pool",
+    )  # fmt: skip
+    engine = project.engine()
+    engine.check(job.root)
+    return clients.read_trials(engine.run(job, scratch / "out", project.log).output)
+
+
+def _untried(release: str, error: RootError) -> RootError:
+    return RootError(
+        f"the apt of {release} was not tried: {error.what}",
+        error.detail,
+        f"{error.fix}; Debian moves releases that are no longer supported to its archive",
+    )
+
+
+def locked_out(asked: Asked) -> list[Outlook]:
+    """Return the keyrings that end before today's does."""
+    today = _today(asked)
+    return [one for one in asked.outlooks if one.until is not None and (today is None or one.until < today)]
+
+
+def summary(asked: Asked) -> str:
+    """Return one line: which clients were asked, and until when they go on with today's keyring."""
+    names = ", ".join(dict.fromkeys(one.client for one in asked.trials))
+    today = _today(asked)
+    who = "boards with today's keyring" if locked_out(asked) else "boards with any keyring that was published"
+    until = "are never locked out" if today is None else f"are not locked out before {day_of(today)}"
+    return f"{asked.suite}: tried with {names}, today and on later days; {who} {until}"
+
+
+def until(outlook: Outlook, now: float) -> str:
+    """Return when and why boards with one keyring are locked out."""
+    if outlook.until is None:
+        return "never locked out"
+    if outlook.until <= now:
+        return f"LOCKED OUT NOW: {outlook.why}; give them reef-archive-keyring.gpg by hand"
+    patient = "; trixie's apt goes on until the next publication" if outlook.by_key else ""
+    return f"locked out from {day_of(outlook.until)} on: {outlook.why}{patient}"
+
+
+def _today(asked: Asked) -> int | None:
+    return next(one.until for one in asked.outlooks if one.keyring == TODAY)

@@ -1,0 +1,54 @@
+"""What is the user's own in this checkout: what it publishes, which no test may touch, and its settings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+CHECKOUT = Path(__file__).parents[1]
+PUBLISHED = CHECKOUT / "artifacts" / "apt"
+NOWHERE = "/nonexistent/no project of a test"
+"""The project of a command line that a test runs without naming one."""
+SHARED = ("builds", "cache", "locks")
+"""Parts of artifacts/ that a test's project may have in common with the checkout; who shares builds shares locks."""
+
+
+@contextmanager
+def untouched(folder: Path) -> Iterator[None]:
+    """Fail where anything in ``folder`` is not afterwards what it was, whether it was there or not."""
+    before = _facts(folder)
+    yield
+    changed = sorted(path for path, _ in before ^ _facts(folder))
+    assert not changed, f"changed while the tests ran, which no test may do (did you publish meanwhile?): {changed[:5]}"
+
+
+def _facts(folder: Path) -> set[tuple[str, tuple[int, ...]]]:
+    paths = [folder, *folder.rglob("*")] if folder.exists() else []
+    facts = {str(path): path.lstat() for path in paths}
+    return {(name, (one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns)) for name, one in facts.items()}
+
+
+def project_like(checkout: Path, folder: Path) -> Path:
+    """Make a project in ``folder`` that builds what the checkout builds, shares its builds and caches, and publishes
+    into a place of its own. Return its repository's folder."""
+    artifacts = folder / "artifacts"
+    artifacts.mkdir(parents=True)
+    for name in SHARED:
+        (checkout / "artifacts" / name).mkdir(parents=True, exist_ok=True)
+        (artifacts / name).symlink_to(checkout / "artifacts" / name)
+    (folder / "reef.yml").write_text(settings_like(checkout))
+    (folder / "recipes").symlink_to(checkout / "recipes")
+    return artifacts / "apt"
+
+
+def settings_like(checkout: Path) -> str:
+    """Return the checkout's settings as text for a project of a test's own.
+
+    Left out are those that say what is built for, and where results and signatures go: an upload is the user's.
+    """
+    settings = yaml.safe_load((checkout / "reef.yml").read_text()) or {}
+    for name in ("artifacts", "signing", "targets"):
+        settings.pop(name, None)
+    (settings.get("repository") or {}).pop("upload", None)
+    return yaml.safe_dump(settings)

@@ -1,0 +1,77 @@
+"""What one command line means as a whole, and what its tables count."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders import cli, cli_line
+from builders.errors import InputError
+from builders.log import Log
+from builders.products import Report, Verdict
+from builders.project import Project
+from builders.target import parse_target
+
+CHECKOUT = Path(__file__).parents[2]
+HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
+INVOKE = Path(sys.executable).with_name("invoke")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(cli_line, "_asked", [])
+    shutil.copytree(HELLO, tmp_path / "recipes" / "reef-hello")
+    (tmp_path / "reef.yml").write_text("engine: chroot\ntargets: [trixie/arm64]\n")
+    return Project.open(tmp_path, Log(quiet=True))
+
+
+def published(
+    project: Project, recipes: list[str], targets: list[str], engine: str | None = None
+) -> tuple[list[str], str | None]:
+    wanted, tried_by = cli_line.to_publish(project, recipes, targets, engine)
+    return [str(one.target) for one in wanted], tried_by
+
+
+def test_publishing_alone_takes_the_settings_targets(project: Project) -> None:
+    assert published(project, [], []) == (["trixie/arm64"], None)
+
+
+def test_what_was_built_is_what_is_published(project: Project) -> None:
+    cli_line.remember(["reef-hello"], ["trixie/armhf"], "chroot")
+    assert published(project, [], []) == (["trixie/armhf"], "chroot")
+    assert published(project, [], ["trixie/amd64"]) == (["trixie/amd64"], "chroot")
+    assert published(project, ["reef-hello"], [], "buildx") == (["trixie/armhf"], "buildx")
+
+
+def test_several_builds_are_published_together(project: Project) -> None:
+    cli_line.remember([], ["trixie/armhf"], None)
+    cli_line.remember([], [], None)
+    cli_line.remember([], ["trixie/amd64", "trixie/armhf"], None)
+    assert published(project, [], [])[0] == ["trixie/armhf", "trixie/arm64", "trixie/amd64"]
+
+
+def test_a_recipe_that_publishing_names_is_the_only_one(project: Project) -> None:
+    cli_line.remember(["reef-hello"], [], None)
+    with pytest.raises(InputError, match="reef-other"):
+        published(project, ["reef-other"], [])
+
+
+def test_the_real_command_line_hands_its_options_on(project: Project) -> None:
+    done = subprocess.run(
+        [str(INVOKE), "--search-root", str(CHECKOUT), "build-arm", "--plan", "--target", "trixie/armhf", "publish-apt"],
+        env=os.environ | {"REEF_FOLDER": str(project.folder)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "publish-apt goes by the options of build-arm: --target trixie/armhf" in done.stdout
+    assert "reef-hello for trixie/armhf" in done.stderr
+
+
+@pytest.mark.parametrize("subject", ["sample", "tools"])
+def test_a_verdict_on_the_whole_recipe_counts_for_each_package(subject: str) -> None:
+    verdicts = (Verdict("elf", "tools", True), Verdict("elf", "library", True), Verdict("lintian", subject, False))
+    report = Report("sample", parse_target("trixie/arm64"), verdicts)
+    assert cli._verdicts(report, "tools") == "FAILED: lintian"
+    assert cli._verdicts(report, "library") == ("FAILED: lintian" if subject == "sample" else "1 passed")
