@@ -66,7 +66,7 @@ def test_little_memory_and_a_dead_cache_do_not_stop_it(place: Place, hosts: Upst
     assert "warning: out of memory; the build goes on with 1 job" in output
     ran = re.search(r"Bazel ran (\d+) actions", output)
     assert ran
-    assert int(ran[1]) <= 2, "the one that was killed, and Bazel's own"  # what had been done stays
+    assert int(ran[1]) <= 5, "of a dozen, which had been done but for the one that was killed"
     assert f"warning: the Bazel server {NOWHERE} cannot be used" in output
     assert "the build goes on without it" in output
 
