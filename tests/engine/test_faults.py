@@ -164,6 +164,23 @@ def test_clean_spares_a_run_at_work_and_then_frees_space(place: Place) -> None:
     assert not (place.artifacts / "logs").exists() or place.log_text() == ""
 
 
+def test_clean_killed_in_the_middle_leaves_nothing_that_counts(lonely_place: Place) -> None:
+    roots = lonely_place.artifacts / "cache" / "roots"
+    folders = [roots / f"root{number}" / "rootfs" / str(inner) for number in range(4) for inner in range(50)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number in range(400):
+            (folder / str(number)).touch()
+        (folder.parents[1] / "manifest.yml").touch()
+    child = lonely_place.start("clean", "--what", "roots")
+    lonely_place.when(child, lambda: not all(folder.exists() for folder in folders))
+    kill(child)
+    assert any(folder.exists() for folder in folders), "killed too late to show anything"
+    assert list(roots.glob("*/manifest.yml")) == []
+    lonely_place.run("clean", "--what", "roots")
+    assert not roots.exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
 def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
     """binfmt_misc is empty in a mount namespace of the test's own, and no emulator is installed there."""

@@ -23,6 +23,7 @@ LAYERS = [
         "doctor",
         "recheck",
         "caches",
+        "cleaning",
         "ci",
     },
     {"cli", "cli_repository", "cli_ci"},

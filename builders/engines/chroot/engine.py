@@ -65,7 +65,7 @@ class ChrootEngine:
 
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
-        remove_tree(failed_folder(self._workspace, job.name))
+        forget(self._workspace, job.name)
         rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
         steps = list(making)
         with self._workspace.scratch_folder("job") as scratch:
@@ -129,8 +129,11 @@ class ChrootEngine:
         for number, path in enumerate(passing):
             shutil.copytree(path, scratch / f"layer{number}", symlinks=True)
             moved[str(path)] = str(folder / f"layer{number}")
-        Entry.read(scratch / "entry.json").elsewhere(moved).write(scratch / "entry.json")
+        entry = Entry.read(scratch / "entry.json").elsewhere(moved)
+        (scratch / "entry.json").unlink()
         shutil.move(scratch, folder)
+        entry.write(folder / "entry.part")
+        (folder / "entry.part").rename(folder / "entry.json")  # last: by it the root counts as kept
 
 
 def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
@@ -148,6 +151,13 @@ def enter_words(entry: Path) -> list[str]:
 def failed_folder(workspace: Workspace, job: str) -> Path:
     """Return where the root of the failed job named ``job`` is kept."""
     return workspace.path / "failed" / job.replace("/", "-")
+
+
+def forget(workspace: Workspace, job: str) -> None:
+    """Remove what is kept of a failed job; first what it is entered by, so that half a root never is."""
+    folder = failed_folder(workspace, job)
+    (folder / "entry.json").unlink(missing_ok=True)
+    remove_tree(folder)
 
 
 def kept(workspace: Workspace) -> list[str]:
