@@ -13,7 +13,7 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
-from builders import apt, cleaning, doctor, pipeline, process, state
+from builders import apt, cleaning, doctor, pipeline, process, reproduce, state
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
@@ -135,7 +135,7 @@ def build_arm(
         _build_table(project, built)
         pipeline.require_passed([one.report for one in built])
         if verify:
-            pipeline.verify(project, wanted, engine=engine, offline=offline)
+            reproduce.verify(project, wanted, engine=engine, offline=offline)
 
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:

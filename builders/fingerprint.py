@@ -48,8 +48,13 @@ def fingerprint(
         "debian": {path: _short(text.encode()) for path, text in deb.debian_files(recipe, target, settings).items()},
         "files": _files(recipe.folder),
         "script": {name: _short((text or "").encode()) for name, text in zip(("run", "fetch"), scripts, strict=True)},
-        "against": {name: digest(document)[:16] for name, document in against.items()},
+        "against": {name: short_digest(document) for name, document in against.items()},
     }
+
+
+def short_digest(document: Fingerprint) -> str:
+    """Return what stands for the fingerprint of a recipe in those of the recipes that build against it."""
+    return digest(document)[:16]
 
 
 def _files(folder: Path) -> dict[str, str]:
