@@ -10,7 +10,7 @@ from builders import apt, checks, deb, repository, sources, state
 from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine
-from builders.errors import BuildError, CheckError, InputError
+from builders.errors import BuildError, CheckError, HostError, InputError
 from builders.fingerprint import short_digest
 from builders.measure import measured
 from builders.plan import REASONS, Step, Wanted, differences, plan, reasons
@@ -78,9 +78,22 @@ def build(
             project.log.note(f"engine: {runner.name}")
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
+        _warn_of_boards(project, runner, due)
         if due:
             project.workspace.sweep()
         return [_build_one(project, step, runner, offline=offline) for step in todo]
+
+
+def _warn_of_boards(project: Project, runner: Engine, due: Sequence[Wanted]) -> None:
+    """Warn, before hours of building, where publishing could not try here what comes out."""
+    for target in dict.fromkeys(one.target for one in due):
+        try:
+            runner.check(checks.board_root(target))
+        except HostError as error:
+            project.log.warn(
+                f"publish-apt tries packages for {target} on their CPU, which this machine cannot: {error.what}; "
+                f"what to do: {error.fix}"
+            )
 
 
 def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -> Built:
@@ -232,6 +245,9 @@ def publish(
     runner = project.engine(engine)  # an unknown name is told before anything is done
     with repository.held(project), _builds_held(project, wanted):
         ready = _ready(project, wanted)
+        for one, record, _ in ready:  # before the first long act
+            if not _known_install(project, one, record):
+                runner.check(checks.board_root(one.target))
         debs: dict[str, list[DebFile]] = {}
         checked: list[Checked] = []
         for one, record, _ in ready:
@@ -313,10 +329,8 @@ def _installed(
     """Return the verdicts of installing from ``candidate`` on the target CPU, and whether that was done just now: equal
     bytes and checks are tried once."""
     recipe, target = wanted.recipe, wanted.target
-    path = project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
-    known = checks.read_report(path, recipe.name, target, record.debs)
-    if known and known.passed:
-        return known, False  # a failure is tried again: a mirror may have been the reason
+    if known := _known_install(project, wanted, record):
+        return known, False
     older = scratch / "older" / target.slug / recipe.name
     for file in record.debs:
         if not file.package.endswith("-dbgsym"):
@@ -325,11 +339,21 @@ def _installed(
         recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
         published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
-    engine.check(job.root)
     result = engine.run(job, scratch / "checked" / target.slug / recipe.name, project.log)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output), result.steps)
-    checks.write_report(report, record.debs, path)
+    checks.write_report(report, record.debs, _install_report(project, wanted))
     return report, True
+
+
+def _known_install(project: Project, wanted: Wanted, record: Record) -> Report | None:
+    """Return the verdicts of an earlier run, where all passed: a failure is tried again, as a mirror may have been the
+    reason."""
+    known = checks.read_report(_install_report(project, wanted), wanted.recipe.name, wanted.target, record.debs)
+    return known if known and known.passed else None
+
+
+def _install_report(project: Project, wanted: Wanted) -> Path:
+    return project.workspace.build(*wanted.key) / f"install-report-{_checks_digest(wanted)}.json"
 
 
 def _checks_digest(wanted: Wanted) -> str:

@@ -181,19 +181,35 @@ def test_clean_killed_in_the_middle_leaves_nothing_that_counts(lonely_place: Pla
     assert not roots.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
-def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
-    """binfmt_misc is empty in a mount namespace of the test's own, and no emulator is installed there."""
+def without_emulation(place: Place, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``invoke`` where binfmt_misc is empty, in a mount namespace of its own, and no emulator is installed."""
     script = 'mount -t tmpfs tmpfs /proc/sys/fs/binfmt_misc; for f in /usr/bin/qemu-aarch64*; do ' \
              'mount --bind /dev/null "$f"; done; exec "$@"'  # fmt: skip
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-euc", script, "sh",
-         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm", "--strategy", "emulate"],
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-euc", script, "sh", str(INVOKE), "--search-root", str(CHECKOUT), *words],
         env=place.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
+def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
+    done = without_emulation(place, "build-arm", "--strategy", "emulate")
     assert done.returncode == 5, done.stdout + done.stderr
     assert "no QEMU user emulator for arm64" in done.stderr
     assert "apt-get install qemu-user-static" in done.stderr
+    assert "▸" not in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
+def test_a_machine_that_cannot_try_what_it_builds_is_told_before_it_builds(place: Place) -> None:
+    done = without_emulation(place, "build-arm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, _, _ = done.stdout.partition("▸")
+    assert "warning: publish-apt tries packages for trixie/arm64 on their CPU, which this machine cannot" in before
+    assert "apt-get install qemu-user-static" in before
+    done = without_emulation(place, "publish-apt")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "no QEMU user emulator for arm64" in done.stderr
     assert "▸" not in done.stdout
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from builders import pipeline, reproduce, sources
+from builders import pipeline, repository, reproduce, sources
 from builders.arch import AMD64, ARM64, Architecture
+from builders.checks import write_report
 from builders.debfile import sha256_of
-from builders.errors import BuildError, BusyError, InputError
+from builders.errors import BuildError, BusyError, HostError, InputError
 from builders.fingerprint import short_digest
 from builders.log import Log
-from builders.products import BuildJob, DebFile, JobResult, Root, SourceTree
+from builders.products import BuildJob, DebFile, JobResult, Report, Root, SourceTree
 from builders.project import Project
 from builders.recipe import StrategyName
 from builders.state import Record, write_record
@@ -179,6 +180,45 @@ def test_only_the_build_that_was_planned_is_built_against(project: Project, tmp_
     other = {"against": {"reef-hello": "0" * 16}}
     with pytest.raises(BuildError, match="reef-hello is no longer built as reef-caller needs it"):
         pipeline._copy_debs(project, "reef-hello", replace(hello, recipe=caller, fingerprint=other), tmp_path)
+
+
+class WithoutEmulation(Recorder):
+    """An engine of an amd64 machine that runs nothing but its own programs."""
+
+    def check(self, root: Root) -> None:
+        if root.build != AMD64:
+            raise HostError(f"no QEMU user emulator for {root.build} on this machine", fix="install it")
+
+
+def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = WithoutEmulation()
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    with pytest.raises(BuildError, match="enough"):
+        pipeline.build(project, project.wanted([], [TARGET, "trixie/amd64"]))
+    said = capsys.readouterr().out
+    assert said.count("publish-apt tries packages for") == 1
+    assert "trixie/arm64" in said
+    assert "no QEMU user emulator for arm64 on this machine; what to do: install it" in said
+
+
+def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_staged(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = built_on(AMD64, project)
+    [one] = project.wanted([], [TARGET])
+    monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", one.target, ()))
+    monkeypatch.setattr(Project, "engine", lambda *_: WithoutEmulation())
+    staged: list[object] = []
+    monkeypatch.setattr(repository, "change", lambda *_, **__: staged.append(1))
+    with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
+        pipeline.publish(project, [one])
+    assert staged == []
+    # What was tried elsewhere needs no board here.
+    write_report(Report("reef-hello", one.target, ()), record.debs, pipeline._install_report(project, one))
+    pipeline.publish(project, [one])
+    assert staged == [1]
 
 
 def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
