@@ -14,6 +14,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
 from builders import apt, cleaning, doctor, pipeline, process, reproduce, state
+from builders.drift import drift
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
@@ -171,7 +172,7 @@ def _verdicts(report: Report, package: str) -> str:
 
 
 def explain(recipe: str, target: list[str]) -> None:
-    """Show, value by value, how the wanted fingerprint differs from the recorded one."""
+    """Show, value by value, how the wanted fingerprint differs from the recorded one, and what else became old."""
     project = open_project()
     for one in project.wanted([recipe], target):
         if one.recipe.name != recipe:
@@ -187,6 +188,8 @@ def explain(recipe: str, target: list[str]) -> None:
             project.log.note(f"  {change.path}\n    built from: {change.before}\n    wanted now: {change.after}")
         if not changes:
             project.log.note("  up to date: nothing differs")
+        for line in drift(project, one, record):
+            project.log.note(f"  {line}")
 
 
 def list_all() -> None:

@@ -24,6 +24,7 @@ LAYERS = [
         "recheck",
         "caches",
         "cleaning",
+        "drift",
         "ci",
     },
     {"cli", "cli_repository", "cli_ci"},
