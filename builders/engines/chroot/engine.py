@@ -8,18 +8,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
 from builders.engines import BASE_ENVIRONMENT
-from builders.engines.chroot import binfmt, namespace, roots
+from builders.engines.chroot import archives, binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
 from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, InputError, RootError
 from builders.log import Log
-from builders.products import BuildJob, Input, JobResult, Root, StepRecord
+from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
 from builders.target import nearest
 from builders.workspace import Workspace, remove_tree, told
@@ -68,7 +69,7 @@ class ChrootEngine:
         forget(self._workspace, job.name)
         rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
         steps = list(making)
-        with self._workspace.scratch_folder("job") as scratch:
+        with self._workspace.scratch_folder("job") as scratch, self._archives(job, log):
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
             for name, script in scripts:
                 entry = self._entry(job, rootfs, scratch, script or "", network=name == "fetch")
@@ -78,6 +79,10 @@ class ChrootEngine:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
         return JobResult(job.name, output, tuple(steps), roots.installed(job.root, self._workspace))
+
+    def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
+        """Return what watches over apt's archives while a job may use them: where it fetches."""
+        return archives.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
         binds = {job.output: scratch / "out"} | {c.destination: self._workspace.caches / c.name for c in job.caches}

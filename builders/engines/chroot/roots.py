@@ -13,10 +13,10 @@ import yaml
 
 from builders import mirror, process
 from builders.arch import Architecture
-from builders.engines.chroot import namespace
+from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
 from builders.log import Log
-from builders.products import Root, StepRecord
+from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
 from builders.workspace import Workspace, disk_error, remove_tree
 
@@ -111,14 +111,14 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
-        *_shared_archives(workspace),
+        *_shared_archives(workspace.caches / APT_CACHE.name),
         *_secret_options(secret, folder.with_name("apt-secret.conf")),
         root.suite,
         str(folder),
         site,
     ]
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
-    with log.step(title) as step:
+    with log.step(title) as step, archives.kept(workspace, log):
         try:
             done = process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
         except process.ProgramFailed as error:
@@ -126,7 +126,8 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
             raise RootError(
                 f"the root {key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",
-                f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another",
+                f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another. Where a "
+                "package is told to be damaged: ./inv clean --what caches",
             ) from error
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
@@ -137,14 +138,12 @@ def full_disk(error: process.ProgramFailed, folder: Path) -> None:
         raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
-def _shared_archives(workspace: Workspace) -> list[str]:
+def _shared_archives(cache: Path) -> list[str]:
     """Return mmdebstrap's options for one cache of .debs for all roots, by hard links (no copying)."""
-    cache = workspace.caches / "apt"
-    cache.mkdir(parents=True, exist_ok=True)
     place = shlex.quote(str(cache))
-    archives = '"$1/var/cache/apt/archives"'
-    link_in = f'mkdir -p {archives}; find {place} -maxdepth 1 -name "*.deb" -exec cp -l -t {archives} {{}} +'
-    link_out = f'find {archives} -maxdepth 1 -name "*.deb" -exec cp -l -n -t {place} {{}} +'
+    inside = '"$1/var/cache/apt/archives"'
+    link_in = f'mkdir -p {inside}; find {place} -maxdepth 1 -name "*.deb" -exec cp -l -t {inside} {{}} +'
+    link_out = f'find {inside} -maxdepth 1 -name "*.deb" -exec cp -l -n -t {place} {{}} +'
     return [
         "--skip=download/empty,essential/unlink",
         f"--setup-hook={link_in}",
