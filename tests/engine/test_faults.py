@@ -213,22 +213,53 @@ def test_a_machine_that_cannot_try_what_it_builds_is_told_before_it_builds(place
     assert "▸" not in done.stdout
 
 
-def test_a_full_disk_is_told_as_one(place: Place) -> None:
-    if os.geteuid() != 0:
-        script = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount"]
-    else:
-        script = ["unshare", "--mount"]
-    place.run("build-arm")  # roots and sources are made; what is small is the disk that the job works on
-    small = place.artifacts / "scratch"
-    place.edit("  compile: |\n", "  compile: |\n    head -c 60M /dev/zero > big\n")
-    done = subprocess.run(
-        [*script, "sh", "-euc", 'mount -t tmpfs -o size=40m tmpfs "$1"; shift; exec "$@"', "sh", str(small),
-         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm"],
+def on_a_small_disk(place: Place, small: Path, size: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``invoke`` with a disk of ``size`` at the folder ``small``, then list its files if it fails."""
+    root = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
+    script = f'cd "$1"; mount -t tmpfs -o size={size} tmpfs .; cd "$1"; shift; "$@" || {{ s=$?; find .; exit $s; }}'
+    return subprocess.run(
+        ["unshare", *root, "--mount", "sh", "-euc", script, "sh", str(small),
+         str(INVOKE), "--search-root", str(CHECKOUT), *words],
         env=place.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def test_a_full_disk_is_told_as_one(place: Place) -> None:
+    place.run("build-arm")  # roots and sources are made; what is small is the disk that the job works on
+    place.edit("  compile: |\n", "  compile: |\n    head -c 60M /dev/zero > big\n")
+    done = on_a_small_disk(place, place.artifacts / "scratch", "40m", "build-arm")
     assert done.returncode == 11, done.stdout + done.stderr
     assert "no space left on the disk" in done.stderr
     assert "packaging changed" in place.run("build-arm", "--plan")
+
+
+@pytest.mark.parametrize("size", ["20m", "300m"])
+def test_a_disk_that_gets_full_while_a_root_is_made_is_told_as_one(lonely_place: Place, size: str) -> None:
+    """The first is too small for any root, the second is full after apt has its indices."""
+    done = on_a_small_disk(lonely_place, lonely_place.artifacts, size, "build-arm")
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert "no space left on the disk" in done.stderr
+    assert ("free: " in done.stderr) == (size == "20m")
+    assert "./cache/roots/" in done.stdout
+    assert "manifest.yml" not in done.stdout
+    assert "rootfs" not in done.stdout
+    assert gone(lonely_place) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_it_verifies(place: Place, number: int) -> None:
+    place.run("build-arm")
+    built = {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()}
+    child = place.start("build-arm", "--verify")
+    rootfs = "verify.*/artifacts/scratch/root.*/rootfs/usr/bin"
+    place.when(child, lambda: bool(list((place.artifacts / "scratch").glob(rootfs))))
+    assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert gone(place) == []
+    assert {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()} == built
+    if number == signal.SIGKILL:
+        place.run("clean", "--what", "logs")  # whatever runs next and removes anything
+    assert list((place.artifacts / "scratch").iterdir()) == []
+    assert "up to date" in place.run("build-arm")
 
 
 def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: Path) -> None:

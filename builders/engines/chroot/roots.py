@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from builders import mirror, process
 from builders.arch import Architecture
 from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
-from builders.log import Log
+from builders.log import Log, size
 from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
 from builders.workspace import Workspace, disk_error, remove_tree
@@ -23,6 +24,11 @@ from builders.workspace import Workspace, disk_error, remove_tree
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
 
+
+LEAST_FREE_BYTES = 300_000_000
+"""Less than the smallest root takes. Asked first, as apt 2.6 waits for ever where its indices fill the disk."""
+FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
+"""What programs say where a disk is full; the second is apt's, before it downloads packages."""
 
 AGED_DAYS = 60
 """After so many days a root is told to be old; Debian's point releases come about every two months."""
@@ -63,6 +69,7 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
         if found := made(root, workspace):
             return found, ()
         with workspace.scratch_folder("root") as scratch:
+            _require_room(scratch)
             step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
             packages = _installed(scratch / "rootfs")
             document = manifest(root) | {"installed": packages}
@@ -132,9 +139,16 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
 
+def _require_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        told = f"a build root takes more than the {size(free)} that are free"
+        raise disk_error(OSError(errno.ENOSPC, told, str(folder)), folder)
+
+
 def full_disk(error: process.ProgramFailed, folder: Path) -> None:
     """Raise DiskError where a program failed for want of space; it says so in its last lines."""
-    if os.strerror(errno.ENOSPC) in error.completed.tail:
+    if any(words in error.completed.tail for words in FULL):
         raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
