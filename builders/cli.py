@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
-from builders import apt, doctor, pipeline, process, state
+from builders import apt, cleaning, doctor, pipeline, process, reproduce, state
 from builders.cli_line import remember
-from builders.engines.buildx import endpoint as buildx_endpoint
+from builders.drift import drift
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
@@ -31,7 +30,7 @@ from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.timebox import TimeBoxOver, parse_duration, time_box
 from builders.upstream import Upstream
-from builders.workspace import disk_error, remove_tree
+from builders.workspace import disk_error
 
 CHECKOUT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("REEF_FOLDER") or CHECKOUT).resolve()
@@ -140,7 +139,7 @@ def build_arm(
         _build_table(project, built)
         pipeline.require_passed([one.report for one in built])
         if verify:
-            pipeline.verify(project, wanted, engine=engine, offline=offline)
+            reproduce.verify(project, wanted, engine=engine, offline=offline)
 
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:
@@ -181,7 +180,7 @@ def _verdicts(report: Report, package: str) -> str:
 
 
 def explain(recipe: str, target: list[str]) -> None:
-    """Show, value by value, how the wanted fingerprint differs from the recorded one."""
+    """Show, value by value, how the wanted fingerprint differs from the recorded one, and what else became old."""
     project = open_project()
     for one in project.wanted([recipe], target):
         if one.recipe.name != recipe:
@@ -197,6 +196,8 @@ def explain(recipe: str, target: list[str]) -> None:
             project.log.note(f"  {change.path}\n    built from: {change.before}\n    wanted now: {change.after}")
         if not changes:
             project.log.note("  up to date: nothing differs")
+        for line in drift(project, one, record):
+            project.log.note(f"  {line}")
 
 
 def list_all() -> None:
@@ -330,57 +331,9 @@ def builders(*, create: bool) -> None:
         raise HostError(f"{len(troubles)} of {len(places)} places cannot build", "\n".join(troubles))
 
 
-CLEANABLE = {
-    "scratch": "half-made things of runs that died",
-    "failed": "kept roots of failed jobs",
-    "roots": "build roots",
-    "trees": "unpacked sources",
-    "downloads": "downloaded sources",
-    "caches": "ccache and Debian packages",
-    "logs": "logs",
-    "builds": "built packages",
-    "images": "this project's images and containers in Docker engines, and roots there that nobody uses",
-}
-
-
 def clean(what: list[str]) -> None:
-    """Remove parts of ``artifacts/`` and say how much that freed; the published repository is never touched."""
-    project = open_project(without_recipes=True)
-    for name in what:
-        if name not in CLEANABLE:
-            known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
-            raise InputError(f"unknown part: {name!r}", f"known: {known}")
-    space = project.workspace
-    with space.alone():
-        space.sweep()
-        for name in what:
-            if name == "images":
-                _clean_docker(project)
-                continue
-            if name == "failed":
-                for job in buildx_kept.names(space):
-                    buildx_kept.forget(space, job)
-            folder = {"scratch": space.scratch, "failed": space.path / "failed"}.get(name) or getattr(space, name)
-            freed = _bytes_below(folder)
-            remove_tree(folder)
-            project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]} ({size(freed)})")
-
-
-def _clean_docker(project: Project) -> None:
-    for context in buildx_endpoint.remove_contexts():
-        project.log.note(f"removed docker context {context}")
-    for image in buildx_nodes.remove_images(project.settings, project.folder, project.workspace):
-        project.log.note(f"removed image {image}")
-
-
-def _bytes_below(folder: Path) -> int:
-    """Return the bytes on disk of a folder; what several names share by hard links counts once."""
-    seen = {}
-    for path in folder.rglob("*") if folder.is_dir() else ():
-        with suppress(OSError):  # another user's, in a root that was made in a user namespace
-            stat = path.lstat()
-            seen[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
-    return sum(seen.values())
+    """Remove parts of ``artifacts/`` and say how much that freed."""
+    cleaning.clean(open_project(without_recipes=True), what)
 
 
 def run_tools(*commands: list[str]) -> None:

@@ -47,8 +47,13 @@ def fingerprint(
             str(path.relative_to(recipe.folder)): _short(path.read_bytes()) for path in built_from(recipe.folder)
         },
         "script": {name: _short((text or "").encode()) for name, text in zip(("run", "fetch"), scripts, strict=True)},
-        "against": {name: digest(document)[:16] for name, document in against.items()},
+        "against": {name: short_digest(document) for name, document in against.items()},
     }
+
+
+def short_digest(document: Fingerprint) -> str:
+    """Return what stands for the fingerprint of a recipe in those of the recipes that build against it."""
+    return digest(document)[:16]
 
 
 def _short(data: bytes) -> str:

@@ -10,9 +10,10 @@ from builders import apt, checks, deb, repository, sources, state
 from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine
-from builders.errors import BuildError, CheckError, InputError
+from builders.errors import BuildError, CheckError, HostError, InputError
+from builders.fingerprint import short_digest
 from builders.measure import measured
-from builders.plan import Step, Wanted, plan
+from builders.plan import REASONS, Step, Wanted, differences, plan, reasons
 from builders.products import (
     BuildJob,
     DebFile,
@@ -26,11 +27,10 @@ from builders.products import (
     Verdict,
 )
 from builders.project import Project
-from builders.reproduce import compare, compare_sources
 from builders.settings import bazel_storage, ccache_storage
 from builders.state import Record
-from builders.trial import trial
-from builders.workspace import Workspace, remove_tree, told
+from builders.trial import trial, tried
+from builders.workspace import told
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,28 @@ def build(
             project.log.note(f"engine: {runner.name}")
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
+        _warn_of_boards(project, runner, due)
         if due:
             project.workspace.sweep()
         return [_build_one(project, step, runner, offline=offline) for step in todo]
 
 
+def _warn_of_boards(project: Project, runner: Engine, due: Sequence[Wanted]) -> None:
+    """Warn, before hours of building, where publishing could not try here what comes out."""
+    for target in dict.fromkeys(one.target for one in due):
+        try:
+            runner.check(checks.board_root(target))
+        except HostError as error:
+            project.log.warn(
+                f"publish-apt tries packages for {target} on their CPU, which this machine cannot: {error.what}; "
+                f"what to do: {error.fix}"
+            )
+
+
 def _build_one(project: Project, step: Step, engine: Engine, *, offline: bool) -> Built:
     wanted = step.wanted
     folder = project.workspace.build(*wanted.key)
-    with _build_held(project, *wanted.key):
+    with build_held(project, *wanted.key):
         record = state.read_record(folder)
         # Another run may have built it while this one waited.
         stale = record is None or record.fingerprint != wanted.fingerprint
@@ -107,8 +120,10 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
     with measured() as fetching:
         tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
+    require_unchanged(project, wanted, tree)  # it may have waited for long
     with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
-        result = _run_build(project, wanted, engine, tree, scratch, storage=_storage(project, wanted))
+        result = run_build(project, wanted, engine, tree, scratch, storage=_storage(project, wanted))
+        require_unchanged(project, wanted, tree)  # the job saw the recipe's folder as it was at each moment
         debs = deb.collect(result.output)
         write_sbom(
             result.output / f"{wanted.recipe.name}.cdx.json", wanted.recipe, wanted.target,
@@ -117,7 +132,7 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
         steps = (first, *result.steps)
         record = Record(
             wanted.fingerprint, debs, tree.sources, steps, cache_hits(result.output), engine.name,
-            result.root_packages, _source(wanted, result),
+            result.root_packages, kept_source(wanted, result),
         )  # fmt: skip
         state.write_record(result.output, record)
         _replace(result.output, folder, scratch)
@@ -127,8 +142,23 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
     return finished
 
 
-def _source(wanted: Wanted, result: JobResult) -> SourcePackage | None:
+def kept_source(wanted: Wanted, result: JobResult) -> SourcePackage | None:
+    """Return the source package that a build left, where its recipe keeps one."""
     return deb.collect_source(result.output) if wanted.recipe.keep_source else None
+
+
+def require_unchanged(project: Project, wanted: Wanted, tree: SourceTree) -> None:
+    """Raise BuildError where the files that ``wanted`` is built from are no longer those that its fingerprint tells."""
+    changes = differences(wanted.fingerprint, project.now(wanted))
+    why = reasons(changes) if changes else ()
+    if not why and tree.digest != sources.digest_of(wanted.fingerprint["sources"]):
+        why = (REASONS["sources"],)
+    if why:
+        raise BuildError(
+            f"{wanted.recipe.name} for {wanted.target} was changed while this run was at work",
+            "\n".join(why),
+            "run the same command again",
+        )
 
 
 def _storage(project: Project, wanted: Wanted) -> Storage | None:
@@ -136,9 +166,10 @@ def _storage(project: Project, wanted: Wanted) -> Storage | None:
     return (bazel_storage if wanted.recipe.build.bazel else ccache_storage)(project.settings)
 
 
-def _run_build(
+def run_build(
     project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, scratch: Path, *, storage: Storage | None = None
 ) -> JobResult:
+    """Run the job that builds ``wanted``, in the new folder ``out`` of ``scratch``; raises RootError, BuildError."""
     jobs = project.jobs(engine, build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
     job = _job(project, wanted, tree, scratch, storage, jobs=jobs)
     return project.run(engine, job, scratch / "out")
@@ -156,7 +187,7 @@ def _job(
         packages = scratch / "packages"
         packages.mkdir()
         for name in wanted.recipe.build.recipes:
-            _copy_debs(project, name, wanted.target.slug, packages)
+            _copy_debs(project, name, wanted, packages)
     return deb.build_job(
         wanted.recipe, wanted.target, strategy=wanted.strategy, tree=tree, rendered=rendered,
         settings=project.settings, machine=project.machine, jobs=jobs, packages=packages,
@@ -164,12 +195,14 @@ def _job(
     )  # fmt: skip
 
 
-def _copy_debs(project: Project, recipe: str, slug: str, packages: Path) -> None:
-    """Copy another recipe's finished .debs, whole and as they were built."""
-    with _build_held(project, recipe, slug):
-        record = state.read_record(project.workspace.build(recipe, slug))
-        if record is None:
-            raise BuildError(f"{recipe} is no longer built", fix="run the same command again")
+def _copy_debs(project: Project, recipe: str, wanted: Wanted, packages: Path) -> None:
+    """Copy another recipe's finished .debs, whole and as they were built; the build that ``wanted`` tells, no other."""
+    with build_held(project, recipe, wanted.target.slug):
+        record = state.read_record(project.workspace.build(recipe, wanted.target.slug))
+        if record is None or short_digest(record.fingerprint) != wanted.fingerprint["against"][recipe]:
+            raise BuildError(
+                f"{recipe} is no longer built as {wanted.recipe.name} needs it", fix="run the same command again"
+            )
         for file in record.debs:
             require_sound(file, recipe)
             shutil.copy2(file.path, packages)
@@ -210,68 +243,6 @@ def require_passed(reports: Sequence[Report]) -> None:
         )
 
 
-def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, offline: bool = False) -> None:
-    """Build each again in a root made for it, without caches, and compare the .debs byte by byte.
-
-    Raises BuildError saying which files of which .deb differ.
-    """
-    with project.workspace.in_use():
-        for one in wanted:
-            record = state.read_record(project.workspace.build(*one.key))
-            if record is None:
-                raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
-            tree = sources.fetch(one.recipe, project.workspace, project.settings, project.log, offline=offline)
-            _verify_one(project, one, record, tree, engine)
-            more = " and the source package" if record.source else ""
-            project.log.note(
-                f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs{more} byte-identical"
-            )
-
-
-def _verify_one(project: Project, wanted: Wanted, record: Record, tree: SourceTree, engine: str | None) -> None:
-    second = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
-    remove_tree(second)
-    with project.workspace.scratch_folder("verify") as scratch:
-        fresh = Workspace(scratch / "artifacts")
-        try:
-            result = _run_build(project, wanted, project.engine(engine, fresh), tree, scratch)
-            differing = compare(record.debs, deb.collect(result.output))
-            differing += compare_sources(record.source, _source(wanted, result))
-            moved = sorted(set(record.root_packages) ^ set(result.root_packages))
-            if differing:
-                second.parent.mkdir(parents=True, exist_ok=True)
-                result.output.rename(second)
-                raise _not_reproduced(wanted, [*differing, f"the second build: {second}"], moved)
-        except BuildError as error:
-            if second.exists() or not fresh.logs.exists():
-                raise
-            # What failed lies in a folder that goes with this run; its logs are what can be kept of it.
-            second.parent.mkdir(parents=True, exist_ok=True)
-            fresh.logs.rename(second)
-            raise BuildError(
-                f"the second build of {wanted.recipe.name} for {wanted.target}, in fresh roots, failed",
-                f"{error.what}\n{error.detail}".replace(str(fresh.logs), str(second)),
-                "build it with --force: a build that fails there keeps its root to enter",
-            ) from error
-        finally:
-            # Roots hold files of other users in a user namespace: remove them the way that can.
-            remove_tree(fresh.path)
-
-
-def _not_reproduced(wanted: Wanted, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
-    """Return the error for two builds that differ; ``moved`` is what is installed in only one of their roots."""
-    what = f"two builds of {wanted.recipe.name} for {wanted.target} differ"
-    fix = "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside"
-    if moved:
-        told = ["Debian moved between the two builds; only in one of their roots:", *(f"  {name}" for name in moved)]
-        fix = (
-            "./inv clean --what roots (built in Docker: --what images), then build with --force --verify: both builds "
-            "then have equal roots"
-        )
-        return BuildError(what, "\n".join([*differing, *told]), fix)
-    return BuildError(what, "\n".join(differing), fix)
-
-
 def publish(
     project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, suffix: str = "", phase: int = 100
 ) -> tuple[list[Publication], list[Checked]]:
@@ -284,6 +255,9 @@ def publish(
     runner = project.engine(engine)  # an unknown name is told before anything is done
     with repository.held(project), _builds_held(project, wanted):
         ready = _ready(project, wanted)
+        for one, record, _ in ready:  # before the first long act
+            if not tried(project, one, record, suffix=suffix):
+                runner.check(checks.board_root(one.target))
         debs: dict[str, list[DebFile]] = {}
         checked: list[Checked] = []
         for one, record, _ in ready:
@@ -310,11 +284,12 @@ def _builds_held(project: Project, wanted: Sequence[Wanted]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for one in reversed(wanted):
-            stack.enter_context(_build_held(project, *one.key))
+            stack.enter_context(build_held(project, *one.key))
         yield
 
 
-def _build_held(project: Project, recipe: str, slug: str) -> AbstractContextManager[None]:
+def build_held(project: Project, recipe: str, slug: str) -> AbstractContextManager[None]:
+    """Keep a finished build from being built anew, and from being built twice at once."""
     folder = project.workspace.build(recipe, slug)
     return project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {folder}", say=project.log.note)
 

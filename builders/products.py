@@ -65,7 +65,11 @@ class CacheMount:
 
 
 APT_CACHE = CacheMount("apt", "/cache/apt")
-"""Packages that apt downloaded, for the jobs that install some; apt compares them with its signed indices."""
+"""Packages that apt downloaded, for the jobs that install some.
+
+apt compares what it downloads with its signed indices, and what lies here already with their sizes alone: that it still
+is what was downloaded is the engine's affair.
+"""
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,14 @@ class Project:
             found.append(one)
         return found
 
+    def now(self, one: Wanted) -> Fingerprint:
+        """Return the fingerprint of ``one``, made again of its files as they are now; what it builds against stays."""
+        machine = ARCHITECTURES[one.fingerprint["root"]["build"]]
+        document = fingerprint(
+            one.recipe, one.target, strategy=one.strategy, machine=machine, settings=self.settings, against={}
+        )
+        return {**document, "against": one.fingerprint["against"]}
+
     def served(
         self, recipes: list[str], targets: list[str], also: Collection[str] | None = None
     ) -> list[tuple[Recipe, Target]]:

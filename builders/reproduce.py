@@ -1,11 +1,91 @@
-"""Comparing two builds of the same input, down to the files inside their .debs."""
+"""Building a second time, and comparing two builds of the same input, down to the files inside their .debs."""
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from builders import deb, sources, state
 from builders.debfile import members
-from builders.products import DebFile, SourcePackage
+from builders.engines import Engine
+from builders.errors import BuildError
+from builders.pipeline import build_held, kept_source, require_unchanged, run_build
+from builders.plan import Wanted
+from builders.products import DebFile, JobResult, SourcePackage, SourceTree
+from builders.project import Project
+from builders.state import Record
+from builders.workspace import Workspace, remove_tree
+
+
+def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, offline: bool = False) -> None:
+    """Build each again in a root made for it, without caches, and compare the .debs byte by byte.
+
+    Raises BuildError saying which files of which .deb differ.
+    """
+    with project.workspace.in_use():
+        for one in wanted:
+            with build_held(project, *one.key):  # what is compared must not be swapped meanwhile
+                record = state.read_record(project.workspace.build(*one.key))
+                if record is None:
+                    raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
+                _verify_one(project, one, record, engine, offline=offline)
+            more = " and the source package" if record.source else ""
+            project.log.note(
+                f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs{more} byte-identical"
+            )
+
+
+def _verify_one(project: Project, wanted: Wanted, record: Record, engine: str | None, *, offline: bool) -> None:
+    tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
+    kept = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
+    remove_tree(kept)
+    with project.workspace.scratch_folder("verify") as scratch:
+        fresh = Workspace(scratch / "artifacts")
+        try:
+            result = _second_build(project, wanted, project.engine(engine, fresh), tree, fresh=fresh, kept=kept)
+            differing = compare(record.debs, deb.collect(result.output))
+            differing += compare_sources(record.source, kept_source(wanted, result))
+            moved = sorted(set(record.root_packages) ^ set(result.root_packages))
+            if differing:
+                require_unchanged(project, wanted, tree)  # else that is why
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                result.output.rename(kept)
+                raise _not_reproduced(wanted, [*differing, f"the second build: {kept}"], moved)
+        finally:
+            # Roots hold files of other users in a user namespace: remove them the way that can.
+            remove_tree(fresh.path)
+
+
+def _second_build(
+    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, *, fresh: Workspace, kept: Path
+) -> JobResult:
+    """Build in the workspace ``fresh``; the logs of a build that failed there go to ``kept``."""
+    try:
+        return run_build(project, wanted, engine, tree, fresh.path.parent)
+    except BuildError as error:
+        if not fresh.logs.exists():
+            raise
+        # What failed lies in a folder that goes with this run; its logs are what can be kept of it.
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh.logs.rename(kept)
+        raise BuildError(
+            f"the second build of {wanted.recipe.name} for {wanted.target}, in fresh roots, failed",
+            f"{error.what}\n{error.detail}".replace(str(fresh.logs), str(kept)),
+            "build it with --force: a build that fails there keeps its root to enter",
+        ) from error
+
+
+def _not_reproduced(wanted: Wanted, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
+    """Return the error for two builds that differ; ``moved`` is what is installed in only one of their roots."""
+    what = f"two builds of {wanted.recipe.name} for {wanted.target} differ"
+    fix = "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside"
+    if moved:
+        told = ["Debian moved between the two builds; only in one of their roots:", *(f"  {name}" for name in moved)]
+        fix = (
+            "./inv clean --what roots (built in Docker: --what images), then build with --force --verify: both builds "
+            "then have equal roots"
+        )
+        return BuildError(what, "\n".join([*differing, *told]), fix)
+    return BuildError(what, "\n".join(differing), fix)
 
 
 def compare(first: Sequence[DebFile], second: Sequence[DebFile]) -> list[str]:

@@ -20,26 +20,40 @@ def trial(
     from a made-up one. Raises what the engine raises, PublishError from reading what is published.
     """
     recipe, target = wanted.recipe, wanted.target
-    suite = repository.suffixed(target.suite.name, suffix)
-    ours = [deb for deb in record.debs if not deb.package.endswith("-dbgsym")]
-    # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
-    before = apt.earlier(
-        project.workspace.apt, dict.fromkeys((suite, target.suite.name)), {deb.package for deb in ours},
-        architecture=target.architecture.debian, below=record.debs[0].version, state=repository.state_folder(project),
-    )  # fmt: skip
+    before = _before(project, wanted, record, suffix)
     path = _report_path(project, wanted, before)
     if known := _known(path, wanted, record, real=bool(before)):
         return known, False
-    older = _older(ours, before, scratch / "older" / target.slug / recipe.name)
+    older = _older(_ours(record), before, scratch / "older" / target.slug / recipe.name)
     job = checks.install_job(
         recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
-        published_suite=suite, pool=project.workspace.apt.absolute() / "pool",
+        published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
-    engine.check(job.root)
     result = project.run(engine, job, scratch / "checked" / target.slug / recipe.name)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output, older), result.steps)
     checks.write_report(report, record.debs, path)
     return report, True
+
+
+def tried(project: Project, wanted: Wanted, record: Record, *, suffix: str) -> bool:
+    """Tell whether `trial` would only repeat what an earlier run found."""
+    before = _before(project, wanted, record, suffix)
+    return _known(_report_path(project, wanted, before), wanted, record, real=bool(before)) is not None
+
+
+def _ours(record: Record) -> list[DebFile]:
+    return [deb for deb in record.debs if not deb.package.endswith("-dbgsym")]
+
+
+def _before(project: Project, wanted: Wanted, record: Record, suffix: str) -> tuple[DebFile, ...]:
+    """Return the newest published revision before this one."""
+    release = wanted.target.suite.name
+    # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
+    return apt.earlier(
+        project.workspace.apt, dict.fromkeys((repository.suffixed(release, suffix), release)),
+        {deb.package for deb in _ours(record)}, architecture=wanted.target.architecture.debian,
+        below=record.debs[0].version, state=repository.state_folder(project),
+    )  # fmt: skip
 
 
 def _older(ours: list[DebFile], before: tuple[DebFile, ...], folder: Path) -> Path:

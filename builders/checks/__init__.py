@@ -4,13 +4,14 @@
 run, and `read_install` reads what it found. Nothing here repairs anything.
 """
 
-from builders.checks.install import install_job
+from builders.checks.install import board_root, install_job
 from builders.checks.older import older_revision
 from builders.checks.outcome import read_install
 from builders.checks.report import failures, read_report, write_report
 from builders.checks.static import inspect
 
 __all__ = [
+    "board_root",
     "failures",
     "inspect",
     "install_job",

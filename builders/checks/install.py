@@ -25,6 +25,11 @@ SOURCES = "/etc/apt/sources.list.d/reef.sources"
 TIME_LIMIT_S = 3600.0
 
 
+def board_root(target: Target) -> Root:
+    """Return the clean minimal root of the target's CPU in which packages are tried."""
+    return Root(target.suite.name, target.architecture, target.architecture, ())
+
+
 def install_job(
     recipe: Recipe,
     target: Target,
@@ -69,7 +74,7 @@ def install_job(
         inputs.append(Input(pool, str(pool)))
     return BuildJob(
         name=f"check/{recipe.name}/{target.slug}",
-        root=Root(target.suite.name, target.architecture, target.architecture, ()),
+        root=board_root(target),
         fetch=_rendered("install_fetch.sh.j2", facts),
         script=_rendered("install.sh.j2", facts),
         inputs=(*inputs, Input(older, OLDER)) if older else tuple(inputs),

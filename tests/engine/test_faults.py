@@ -164,38 +164,102 @@ def test_clean_spares_a_run_at_work_and_then_frees_space(place: Place) -> None:
     assert not (place.artifacts / "logs").exists() or place.log_text() == ""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
-def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
-    """binfmt_misc is empty in a mount namespace of the test's own, and no emulator is installed there."""
+def test_clean_killed_in_the_middle_leaves_nothing_that_counts(lonely_place: Place) -> None:
+    roots = lonely_place.artifacts / "cache" / "roots"
+    folders = [roots / f"root{number}" / "rootfs" / str(inner) for number in range(4) for inner in range(50)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number in range(400):
+            (folder / str(number)).touch()
+        (folder.parents[1] / "manifest.yml").touch()
+    child = lonely_place.start("clean", "--what", "roots")
+    lonely_place.when(child, lambda: not all(folder.exists() for folder in folders))
+    kill(child)
+    assert any(folder.exists() for folder in folders), "killed too late to show anything"
+    assert list(roots.glob("*/manifest.yml")) == []
+    lonely_place.run("clean", "--what", "roots")
+    assert not roots.exists()
+
+
+def without_emulation(place: Place, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``invoke`` where binfmt_misc is empty, in a mount namespace of its own, and no emulator is installed."""
     script = 'mount -t tmpfs tmpfs /proc/sys/fs/binfmt_misc; for f in /usr/bin/qemu-aarch64*; do ' \
              'mount --bind /dev/null "$f"; done; exec "$@"'  # fmt: skip
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-euc", script, "sh",
-         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm", "--strategy", "emulate"],
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-euc", script, "sh", str(INVOKE), "--search-root", str(CHECKOUT), *words],
         env=place.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
+def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
+    done = without_emulation(place, "build-arm", "--strategy", "emulate")
     assert done.returncode == 5, done.stdout + done.stderr
     assert "no QEMU user emulator for arm64" in done.stderr
     assert "apt-get install qemu-user-static" in done.stderr
     assert "▸" not in done.stdout
 
 
-def test_a_full_disk_is_told_as_one(place: Place) -> None:
-    if os.geteuid() != 0:
-        script = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount"]
-    else:
-        script = ["unshare", "--mount"]
-    place.run("build-arm")  # roots and sources are made; what is small is the disk that the job works on
-    small = place.artifacts / "scratch"
-    place.edit("  compile: |\n", "  compile: |\n    head -c 60M /dev/zero > big\n")
-    done = subprocess.run(
-        [*script, "sh", "-euc", 'mount -t tmpfs -o size=40m tmpfs "$1"; shift; exec "$@"', "sh", str(small),
-         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm"],
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
+def test_a_machine_that_cannot_try_what_it_builds_is_told_before_it_builds(place: Place) -> None:
+    done = without_emulation(place, "build-arm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, _, _ = done.stdout.partition("▸")
+    assert "warning: publish-apt tries packages for trixie/arm64 on their CPU, which this machine cannot" in before
+    assert "apt-get install qemu-user-static" in before
+    done = without_emulation(place, "publish-apt")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "no QEMU user emulator for arm64" in done.stderr
+    assert "▸" not in done.stdout
+
+
+def on_a_small_disk(place: Place, small: Path, size: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``invoke`` with a disk of ``size`` at the folder ``small``, then list its files if it fails."""
+    root = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
+    script = f'cd "$1"; mount -t tmpfs -o size={size} tmpfs .; cd "$1"; shift; "$@" || {{ s=$?; find .; exit $s; }}'
+    return subprocess.run(
+        ["unshare", *root, "--mount", "sh", "-euc", script, "sh", str(small),
+         str(INVOKE), "--search-root", str(CHECKOUT), *words],
         env=place.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def test_a_full_disk_is_told_as_one(place: Place) -> None:
+    place.run("build-arm")  # roots and sources are made; what is small is the disk that the job works on
+    place.edit("  compile: |\n", "  compile: |\n    head -c 60M /dev/zero > big\n")
+    done = on_a_small_disk(place, place.artifacts / "scratch", "40m", "build-arm")
     assert done.returncode == 11, done.stdout + done.stderr
     assert "no space left on the disk" in done.stderr
     assert "packaging changed" in place.run("build-arm", "--plan")
+
+
+@pytest.mark.parametrize("size", ["20m", "300m"])
+def test_a_disk_that_gets_full_while_a_root_is_made_is_told_as_one(lonely_place: Place, size: str) -> None:
+    """The first is too small for any root, the second is full after apt has its indices."""
+    done = on_a_small_disk(lonely_place, lonely_place.artifacts, size, "build-arm")
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert "no space left on the disk" in done.stderr
+    assert ("free: " in done.stderr) == (size == "20m")
+    assert "./cache/roots/" in done.stdout
+    assert "manifest.yml" not in done.stdout
+    assert "rootfs" not in done.stdout
+    assert gone(lonely_place) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_it_verifies(place: Place, number: int) -> None:
+    place.run("build-arm")
+    built = {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()}
+    child = place.start("build-arm", "--verify")
+    rootfs = "verify.*/artifacts/scratch/root.*/rootfs/usr/bin"
+    place.when(child, lambda: bool(list((place.artifacts / "scratch").glob(rootfs))))
+    assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert gone(place) == []
+    assert {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()} == built
+    if number == signal.SIGKILL:
+        place.run("clean", "--what", "logs")  # whatever runs next and removes anything
+    assert list((place.artifacts / "scratch").iterdir()) == []
+    assert "up to date" in place.run("build-arm")
 
 
 def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def as_user(clone: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     script = f"RUN_AS={UID} USER={USER} PIP='{pip}'\n{AS_USER}"
     return subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", str(clone), *words],
-        capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -72,6 +72,20 @@ def test_an_ordinary_user_builds_from_a_fresh_clone(clone: Path) -> None:
     cleaned = as_user(clone, "./inv", "clean", "--what", "roots", "--what", "caches")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert not (clone / "artifacts/cache/roots").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
+def test_who_may_not_install_is_told_the_one_command(clone: Path) -> None:
+    """The made-up user is in no sudoers file, so that sudo does not help either."""
+    with (clone / "builders/host-packages.txt").open("a") as file:
+        file.write("reef-first  proves it\nreef-second  proves it again\n")
+    done = as_user(clone, "./inv", "--list")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert done.stderr.splitlines()[-2:] == [
+        "inv: these Debian packages are missing: reef-first reef-second ",
+        "inv: run: sudo apt-get update && sudo apt-get install --yes --no-install-recommends reef-first reef-second ",
+    ]
+    assert not (clone / ".venv").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")

@@ -25,6 +25,8 @@ LAYERS = [
         "doctor",
         "recheck",
         "caches",
+        "cleaning",
+        "drift",
         "ci",
     },
     {"cli", "cli_line", "cli_repository", "cli_ci"},

@@ -1,20 +1,25 @@
 """What a project wants built, where another machine built it before."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from builders import pipeline
+from builders import pipeline, repository, reproduce, sources, trial
 from builders.arch import AMD64, ARM64, Architecture
+from builders.checks import write_report
 from builders.debfile import sha256_of
-from builders.errors import BuildError, InputError
+from builders.errors import BuildError, BusyError, HostError, InputError
+from builders.fingerprint import short_digest
 from builders.log import Log
-from builders.products import BuildJob, DebFile, JobResult, Root
+from builders.products import BuildJob, DebFile, JobResult, Report, Root, SourceTree
 from builders.project import Project
 from builders.recipe import StrategyName
 from builders.state import Record, write_record
+from builders.workspace import Workspace
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 TARGET = "trixie/arm64"
@@ -97,12 +102,138 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
         pipeline.build(project, wanted)
     built_on(AMD64, project)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.verify(project, wanted)
+        reproduce.verify(project, wanted)
     build, verify = engine.jobs
     assert build.storage is not None
     assert (build.storage.host, verify.storage) == ("lab", None)
     assert build.environment == verify.environment
     assert "hush" not in repr(build)
+
+
+class Meddler(Recorder):
+    """An engine in whose jobs something happens besides."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        super().__init__()
+        self.meddle = meddle
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
+        self.jobs.append(job)
+        output.mkdir(parents=True)
+        self.meddle()
+        return JobResult(job.name, output, ())
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("files/reef-hello.1", "packaging changed (reef/man/files/reef-hello.1)"),
+        ("files/new", "files of the recipe changed (files/new)"),
+        ("source/greet.c", "source digest changed"),
+    ],
+)
+def test_what_changes_while_it_is_built_is_never_recorded(
+    project: Project, monkeypatch: pytest.MonkeyPatch, file: str, told: str
+) -> None:
+    wanted = project.wanted([], [TARGET])
+    engine = Meddler(lambda: (project.folder / "recipes/reef-hello" / file).write_text("changed\n"))
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    with pytest.raises(BuildError, match="was changed while this run was at work") as caught:
+        pipeline.build(project, wanted)
+    assert told in caught.value.detail
+    assert len(engine.jobs) == 1
+    assert not project.workspace.build(*wanted[0].key).exists()
+
+
+def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = project.wanted([], [TARGET])
+    engine = Recorder()
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    source = project.folder / "recipes/reef-hello/source/greet.c"
+    before = source.read_text()
+    source.write_text("int greet;\n")
+    with pytest.raises(BuildError, match="was changed while this run was at work"):
+        pipeline.build(project, wanted)
+
+    fetch = sources.fetch
+
+    def fetched_of_a_moment(*words: Any, **options: Any) -> SourceTree:
+        source.write_text("int greet;\n")
+        tree = fetch(*words, **options)
+        source.write_text(before)
+        return tree
+
+    monkeypatch.setattr(sources, "fetch", fetched_of_a_moment)
+    source.write_text(before)
+    with pytest.raises(BuildError, match="was changed while this run was at work"):
+        pipeline.build(project, wanted)
+    assert engine.jobs == []
+
+
+def test_only_the_build_that_was_planned_is_built_against(project: Project, tmp_path: Path) -> None:
+    record = built_on(AMD64, project)
+    [hello] = project.wanted([], [TARGET])
+    caller = project.recipes["reef-hello"].model_copy(update={"name": "reef-caller"})
+    against = {"against": {"reef-hello": short_digest(record.fingerprint)}}
+    pipeline._copy_debs(project, "reef-hello", replace(hello, recipe=caller, fingerprint=against), tmp_path)
+    assert (tmp_path / "x_1_arm64.deb").exists()
+    other = {"against": {"reef-hello": "0" * 16}}
+    with pytest.raises(BuildError, match="reef-hello is no longer built as reef-caller needs it"):
+        pipeline._copy_debs(project, "reef-hello", replace(hello, recipe=caller, fingerprint=other), tmp_path)
+
+
+class WithoutEmulation(Recorder):
+    """An engine of an amd64 machine that runs nothing but its own programs."""
+
+    def check(self, root: Root) -> None:
+        if root.build != AMD64:
+            raise HostError(f"no QEMU user emulator for {root.build} on this machine", fix="install it")
+
+
+def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = WithoutEmulation()
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    with pytest.raises(BuildError, match="enough"):
+        pipeline.build(project, project.wanted([], [TARGET, "trixie/amd64"]))
+    said = capsys.readouterr().out
+    assert said.count("publish-apt tries packages for") == 1
+    assert "trixie/arm64" in said
+    assert "no QEMU user emulator for arm64 on this machine; what to do: install it" in said
+
+
+def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_staged(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = built_on(AMD64, project)
+    [one] = project.wanted([], [TARGET])
+    monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", one.target, ()))
+    monkeypatch.setattr(Project, "engine", lambda *_: WithoutEmulation())
+    staged: list[object] = []
+    monkeypatch.setattr(repository, "change", lambda *_, **__: staged.append(1))
+    with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
+        pipeline.publish(project, [one])
+    assert staged == []
+    # What was tried elsewhere needs no board here.
+    write_report(Report("reef-hello", one.target, ()), record.debs, trial._report_path(project, one, ()))
+    pipeline.publish(project, [one])
+    assert staged == [1]
+
+
+def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    built_on(AMD64, project)
+    wanted = project.wanted([], [TARGET])
+
+    def take() -> None:
+        with Workspace(project.workspace.path).locked("build-reef-hello-trixie-arm64", wait_s=0, what="the build"):
+            pass
+
+    engine = Meddler(take)
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    with pytest.raises(BusyError, match="holds the build"):
+        reproduce.verify(project, wanted)
+    take()
 
 
 def test_a_recipe_that_is_not_built_by_default_is_from_its_first_build_on(project: Project) -> None:

@@ -8,18 +8,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
 from builders.engines import BASE_ENVIRONMENT
-from builders.engines.chroot import binfmt, namespace, roots
+from builders.engines.chroot import archives, binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
 from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, InputError, RootError
 from builders.log import Log
-from builders.products import BuildJob, Input, JobResult, Root, StepRecord
+from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
 from builders.target import nearest
 from builders.workspace import Workspace, remove_tree, told
@@ -65,10 +66,10 @@ class ChrootEngine:
 
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
-        remove_tree(failed_folder(self._workspace, job.name))
+        forget(self._workspace, job.name)
         rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
         steps = list(making)
-        with self._workspace.scratch_folder("job") as scratch:
+        with self._workspace.scratch_folder("job") as scratch, self._archives(job, log):
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
             for name, script in scripts:
                 entry = self._entry(job, rootfs, scratch, script or "", network=name == "fetch")
@@ -78,6 +79,10 @@ class ChrootEngine:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
         return JobResult(job.name, output, tuple(steps), roots.installed(job.root, self._workspace))
+
+    def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
+        """Return what watches over apt's archives while a job may use them: where it fetches."""
+        return archives.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
         binds = {job.output: scratch / "out"} | {c.destination: self._workspace.caches / c.name for c in job.caches}
@@ -129,8 +134,11 @@ class ChrootEngine:
         for number, path in enumerate(passing):
             shutil.copytree(path, scratch / f"layer{number}", symlinks=True)
             moved[str(path)] = str(folder / f"layer{number}")
-        Entry.read(scratch / "entry.json").elsewhere(moved).write(scratch / "entry.json")
+        entry = Entry.read(scratch / "entry.json").elsewhere(moved)
+        (scratch / "entry.json").unlink()
         shutil.move(scratch, folder)
+        entry.write(folder / "entry.part")
+        (folder / "entry.part").rename(folder / "entry.json")  # last: by it the root counts as kept
 
 
 def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
@@ -148,6 +156,13 @@ def enter_words(entry: Path) -> list[str]:
 def failed_folder(workspace: Workspace, job: str) -> Path:
     """Return where the root of the failed job named ``job`` is kept."""
     return workspace.path / "failed" / job.replace("/", "-")
+
+
+def forget(workspace: Workspace, job: str) -> None:
+    """Remove what is kept of a failed job; first what it is entered by, so that half a root never is."""
+    folder = failed_folder(workspace, job)
+    (folder / "entry.json").unlink(missing_ok=True)
+    remove_tree(folder)
 
 
 def kept(workspace: Workspace) -> list[str]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +14,21 @@ import yaml
 
 from builders import mirror, process
 from builders.arch import Architecture
-from builders.engines.chroot import namespace
+from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
-from builders.log import Log
-from builders.products import Root, StepRecord
+from builders.log import Log, size
+from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
 from builders.workspace import Workspace, disk_error, remove_tree
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
 
+
+LEAST_FREE_BYTES = 300_000_000
+"""Less than the smallest root takes. Asked first, as apt 2.6 waits for ever where its indices fill the disk."""
+FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
+"""What programs say where a disk is full; the second is apt's, before it downloads packages."""
 
 AGED_DAYS = 60
 """After so many days a root is told to be old; Debian's point releases come about every two months."""
@@ -63,6 +69,7 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
         if found := made(root, workspace):
             return found, ()
         with workspace.scratch_folder("root") as scratch:
+            _require_room(scratch)
             step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
             packages = _installed(scratch / "rootfs")
             document = manifest(root) | {"installed": packages}
@@ -111,14 +118,14 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
-        *_shared_archives(workspace),
+        *_shared_archives(workspace.caches / APT_CACHE.name),
         *_secret_options(secret, folder.with_name("apt-secret.conf")),
         root.suite,
         str(folder),
         site,
     ]
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
-    with log.step(title) as step:
+    with log.step(title) as step, archives.kept(workspace, log):
         try:
             done = process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
         except process.ProgramFailed as error:
@@ -126,25 +133,31 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
             raise RootError(
                 f"the root {key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",
-                f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another",
+                f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another. Where a "
+                "package is told to be damaged: ./inv clean --what caches",
             ) from error
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
 
+def _require_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        told = f"a build root takes more than the {size(free)} that are free"
+        raise disk_error(OSError(errno.ENOSPC, told, str(folder)), folder)
+
+
 def full_disk(error: process.ProgramFailed, folder: Path) -> None:
     """Raise DiskError where a program failed for want of space; it says so in its last lines."""
-    if os.strerror(errno.ENOSPC) in error.completed.tail:
+    if any(words in error.completed.tail for words in FULL):
         raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
-def _shared_archives(workspace: Workspace) -> list[str]:
+def _shared_archives(cache: Path) -> list[str]:
     """Return mmdebstrap's options for one cache of .debs for all roots, by hard links (no copying)."""
-    cache = workspace.caches / "apt"
-    cache.mkdir(parents=True, exist_ok=True)
     place = shlex.quote(str(cache))
-    archives = '"$1/var/cache/apt/archives"'
-    link_in = f'mkdir -p {archives}; find {place} -maxdepth 1 -name "*.deb" -exec cp -l -t {archives} {{}} +'
-    link_out = f'find {archives} -maxdepth 1 -name "*.deb" -exec cp -l -n -t {place} {{}} +'
+    inside = '"$1/var/cache/apt/archives"'
+    link_in = f'mkdir -p {inside}; find {place} -maxdepth 1 -name "*.deb" -exec cp -l -t {inside} {{}} +'
+    link_out = f'find {inside} -maxdepth 1 -name "*.deb" -exec cp -l -n -t {place} {{}} +'
     return [
         "--skip=download/empty,essential/unlink",
         f"--setup-hook={link_in}",

@@ -1,0 +1,90 @@
+"""Removing parts of ``artifacts/``, so that what is only half removed is never taken for whole."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from builders.engines.buildx import endpoint as buildx_endpoint
+from builders.engines.buildx import kept as buildx_kept
+from builders.engines.buildx import nodes as buildx_nodes
+from builders.errors import InputError
+from builders.log import size
+from builders.project import Project
+from builders.workspace import Workspace, remove_tree, told
+
+CLEANABLE = {
+    "scratch": "half-made things of runs that died",
+    "failed": "kept roots of failed jobs",
+    "roots": "build roots",
+    "trees": "unpacked sources",
+    "downloads": "downloaded sources",
+    "caches": "ccache and Debian packages",
+    "logs": "logs",
+    "builds": "built packages",
+    "images": "this project's images and containers in Docker engines, and roots there that nobody uses",
+}
+MARKERS = {
+    "failed": ("*/entry.json",),
+    "roots": ("*/manifest.yml",),
+    "trees": ("*.json",),
+    "downloads": ("git/*.git/HEAD",),
+    "builds": ("*/*/record.json",),
+}
+"""By part: the files without which nobody takes what lies beside or below them for whole."""
+
+
+def clean(project: Project, what: list[str]) -> None:
+    """Remove the parts called ``what``, saying how much that freed; the published repository is never touched.
+
+    Whatever ends it in the middle, what still lies there then is rubbish to every later run. Raises InputError for an
+    unknown part, BusyError while another run is at work.
+    """
+    for name in what:
+        if name not in CLEANABLE:
+            known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
+            raise InputError(f"unknown part: {name!r}", f"known: {known}")
+    space = project.workspace
+    with space.alone():
+        space.sweep()
+        for name in what:
+            if name == "images":
+                _clean_docker(project)
+                continue
+            if name == "failed":
+                for job in buildx_kept.names(space):
+                    buildx_kept.forget(space, job)
+            folder = folder_of(space, name)
+            freed = _bytes_below(folder)
+            _remove(folder, MARKERS.get(name, ()))
+            project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]} ({size(freed)})")
+
+
+def folder_of(space: Workspace, name: str) -> Path:
+    """Return the folder of a part of ``artifacts/``."""
+    found: Path = space.path / "failed" if name == "failed" else getattr(space, name)
+    return found
+
+
+def _remove(folder: Path, markers: tuple[str, ...]) -> None:
+    for pattern in markers:
+        for marker in folder.glob(pattern):
+            with told(marker):
+                marker.unlink()
+    remove_tree(folder)
+
+
+def _clean_docker(project: Project) -> None:
+    for context in buildx_endpoint.remove_contexts():
+        project.log.note(f"removed docker context {context}")
+    for image in buildx_nodes.remove_images(project.settings, project.folder, project.workspace):
+        project.log.note(f"removed image {image}")
+
+
+def _bytes_below(folder: Path) -> int:
+    """Return the bytes on disk of a folder; what several names share by hard links counts once."""
+    seen = {}
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        with suppress(OSError):  # another user's, in a root that was made in a user namespace
+            stat = path.lstat()
+            seen[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+    return sum(seen.values())

@@ -1,0 +1,56 @@
+"""A damaged package in apt's shared archives: real mmdebstrap and apt in a job never install it."""
+
+from pathlib import Path
+
+import pytest
+
+from builders.arch import AMD64
+from builders.engines.chroot.engine import ChrootEngine
+from builders.log import Log
+from builders.products import APT_CACHE, BuildJob, Root
+from builders.settings import Settings
+from builders.workspace import Workspace, remove_tree
+from tests.engine.conftest import Place
+
+FETCH = """
+apt-get update
+mkdir -p /cache/apt/partial
+apt-get -y -d -o Dir::Cache::archives=/cache/apt/ -o APT::Keep-Downloaded-Packages=true -o APT::Sandbox::User=root \
+    install hello
+"""
+JOB = BuildJob(
+    "archives", Root("trixie", AMD64, AMD64, ()), "dpkg --install /cache/apt/hello_*.deb\nhello >/build/out/said\n",
+    fetch=FETCH, caches=(APT_CACHE,),
+)  # fmt: skip
+
+
+def damage(package: Path) -> None:
+    """Flip one bit in the middle, where the size tells nothing; the time stays too, as where a disk forgets."""
+    data = bytearray(package.read_bytes())
+    data[len(data) // 2] ^= 1
+    with package.open("r+b") as file:
+        file.write(data)
+
+
+def test_what_is_damaged_is_fetched_anew(lonely_place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    space, log = Workspace(lonely_place.artifacts), Log()
+    engine = ChrootEngine(space, Settings(), AMD64)
+
+    def run(name: str) -> str:
+        result = engine.run(JOB, space.path / "out" / name, log)
+        assert (result.output / "said").read_text() == "Hello, world!\n"
+        return capsys.readouterr().out
+
+    assert "damaged" not in run("first")
+    [libc] = (space.caches / "apt").glob("libc6_*_amd64.deb")
+    [hello] = (space.caches / "apt").glob("hello_*_amd64.deb")
+    damage(hello)
+    said = run("second")
+    assert said.count("is damaged") == 1
+    assert f"{hello} is damaged" in said
+    damage(libc)
+    remove_tree(space.roots)
+    said = run("third")
+    assert said.count("is damaged") == 1
+    assert f"{libc} is damaged" in said
+    assert "make root" in said

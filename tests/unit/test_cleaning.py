@@ -1,0 +1,101 @@
+"""Cleaning that is ended in the middle: what still lies there then is never taken for whole."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders import cleaning, process, sources, state
+from builders.arch import AMD64, ARM64
+from builders.engines.chroot import engine, roots
+from builders.log import Log
+from builders.products import Root
+from builders.project import Project
+from builders.sources import git
+from builders.sources.run import Run
+from tests.unit.test_plan import record
+
+HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+QUIET = Log(quiet=True)
+ROOT = Root("trixie", AMD64, ARM64, ("gcc",))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    shutil.copytree(HELLO, tmp_path / "recipes" / "reef-hello")
+    return Project.open(tmp_path, QUIET)
+
+
+def a_root(project: Project) -> Callable[[], object]:
+    folder = project.workspace.roots / roots.key(ROOT)
+    (folder / "rootfs" / "usr").mkdir(parents=True)
+    (folder / "manifest.yml").write_text("installed: []\n")
+    return lambda: roots.made(ROOT, project.workspace)
+
+
+def a_build(project: Project) -> Callable[[], object]:
+    folder = project.workspace.build("reef-hello", "trixie-arm64")
+    folder.mkdir(parents=True)
+    state.write_record(folder, record(folder, {}))
+    return lambda: state.read_record(folder)
+
+
+def a_failed_job(project: Project) -> Callable[[], object]:
+    folder = engine.failed_folder(project.workspace, "reef-hello/build")
+    (folder / "root").mkdir(parents=True)
+    (folder / "entry.json").write_text("{}")
+    return lambda: engine.kept(project.workspace)
+
+
+def a_tree(project: Project) -> Callable[[], object]:
+    tree = sources.fetch(project.recipes["reef-hello"], project.workspace, project.settings, QUIET, offline=True)
+    return lambda: sources.manifest_path(tree.path).exists()
+
+
+def a_clone(project: Project) -> Callable[[], object]:
+    path = git.cache_path(Run(project.workspace, project.settings, QUIET, offline=True), "a" * 40)
+    process.run(["git", "init", "--quiet", "--bare", str(path)])
+    asked = ["git", f"--git-dir={path}", "rev-parse", "--git-dir"]
+    return lambda: process.run(asked, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "make"),
+    [("roots", a_root), ("builds", a_build), ("failed", a_failed_job), ("trees", a_tree), ("downloads", a_clone)],
+)
+def test_what_is_half_removed_is_not_taken_for_whole(
+    project: Project, monkeypatch: pytest.MonkeyPatch, part: str, make: Callable[[Project], Callable[[], object]]
+) -> None:
+    whole = make(project)
+    assert whole()
+    found: list[Path] = []
+
+    def ended(folder: Path) -> None:
+        found.append(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", ended)
+    with pytest.raises(KeyboardInterrupt):
+        cleaning.clean(project, [part])
+    assert found == [cleaning.folder_of(project.workspace, part)]
+    assert found[0].is_dir()
+    assert not whole()
+    monkeypatch.undo()
+    cleaning.clean(project, [part])
+    assert not found[0].exists()
+
+
+def test_the_root_of_a_failed_job_is_gone_before_its_files_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = a_failed_job(project)
+
+    def ended(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", ended)
+    with pytest.raises(KeyboardInterrupt):
+        engine.forget(project.workspace, "reef-hello/build")
+    assert engine.failed_folder(project.workspace, "reef-hello/build").is_dir()
+    assert not kept()
