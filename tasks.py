@@ -197,10 +197,11 @@ def shell(_: Context, job: str | None = None) -> None:
 @task(
     export="write compiled files (ccache) and downloaded sources to this one file (tar in zstd), for another machine",
     import_="add what such a file holds to the caches here; what is there stays, a damaged file changes nothing",
+    engine="buildx: also what the Docker engine keeps; chroot: only artifacts/cache; or auto (as builds choose)",
 )
-def cache(_: Context, export: str | None = None, import_: str | None = None) -> None:
+def cache(_: Context, export: str | None = None, import_: str | None = None, engine: str | None = None) -> None:
     """Show what the caches hold, or carry them as one file."""
-    cli_ci.cache(export=export, bring=import_)
+    cli_ci.cache(export=export, bring=import_, engine=engine)
 
 
 @task(

@@ -23,6 +23,7 @@ LAYERS = [
         "doctor",
         "recheck",
         "caches",
+        "engine_caches",
         "ci",
     },
     {"cli", "cli_repository", "cli_ci"},

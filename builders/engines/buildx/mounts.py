@@ -1,0 +1,23 @@
+"""What BuildKit keeps for jobs between their runs: cache mounts, which no file of this machine shows."""
+
+import re
+
+from builders.engines.buildx import client
+from builders.engines.buildx.nodes import Node
+
+NAMED = re.compile(r'^Description:.* with id "/*reef-([^"]+)"$', re.MULTILINE)
+SIZE = re.compile(r"^Size:\s*(\S+)$", re.MULTILINE)
+
+
+def held(node: Node) -> list[tuple[str, str]]:
+    """Return the names of the cache mounts that ``node`` has for jobs, and their sizes as buildx tells them.
+
+    Raises HostError where it does not answer.
+    """
+    said = client.call(["du", "--verbose", f"--builder={node.builder}"], node.environment)
+    found = []
+    for record in said.split("\n\n"):
+        name, size = NAMED.search(record), SIZE.search(record)
+        if name and size:
+            found.append((name[1], size[1]))
+    return sorted(found)
