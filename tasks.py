@@ -240,10 +240,13 @@ def pin(_: Context, suite: list[str]) -> None:
     cli.pin(suite)
 
 
-@task(create="make the builders of reef.yml that buildx does not have yet")
-def builders(_: Context, create: bool = False) -> None:
+@task(
+    create="make the builders of reef.yml that buildx does not have yet",
+    remove="remove the builders of reef.yml that --create made, with what they keep",
+)
+def builders(_: Context, create: bool = False, remove: bool = False) -> None:
     """Show where the buildx engine builds."""
-    cli.builders(create=create)
+    cli.builders(create=create, remove=remove)
 
 
 @task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images")

@@ -94,7 +94,7 @@ class JobBuild:
         with told(context):
             self._destinations = layout.assemble(self._job, context)
         if not self._engine:
-            self._root, arguments = self._images.stage(self._job.root, context)
+            self._root, arguments = self._images.stage(self._job.root, self._node, context)
             arguments = {**self._call.arguments, **arguments}
             self._call = replace(self._call, arguments=arguments, secrets=apt_secrets())
         self._log.note(f"{self._job.name}: on {self._node}" + (f" ({self._engine.machine})" if self._engine else ""))
