@@ -93,7 +93,7 @@ class Project:
             return ChrootEngine(space, self.settings, self.machine)
         from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
 
-        return BuildxEngine(space, self.settings, self.machine, self.folder, fresh=workspace is not None)
+        return BuildxEngine(space, self.settings, self.machine, self.folder, self.log, fresh=workspace is not None)
 
     def engine_name(self, name: str | None = None) -> str:
         """Return which engine ``name`` (by default the one in reef.yml) means on this machine.

@@ -14,16 +14,19 @@ from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import binfmt
 from builders.errors import HostError
-from builders.log import Log
+from builders.log import Log, size
 from builders.products import BuildJob, JobResult, Root
 from builders.settings import Settings
 from builders.workspace import Workspace, told
 
 PROBE_S = 120.0
+LOW_BYTES = 5 * 2**30
+"""Less free space on the engine's disk than one larger build with its roots and checks takes."""
 
 
 class BuildxEngine:
-    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies.
+    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies; ``log`` is told
+    what does not look well before a job begins.
 
     With ``fresh`` each job gets a root made for it, and empty caches.
     """
@@ -31,23 +34,28 @@ class BuildxEngine:
     name = "buildx"
 
     def __init__(
-        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, *, fresh: bool = False
-    ) -> None:
+        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, log: Log, *,
+        fresh: bool = False,
+    ) -> None:  # fmt: skip
         self._workspace = workspace
         self._settings = settings
         self._machine = machine
         self._folder = folder
+        self._log = log
         self._fresh = f"-{os.urandom(4).hex()}" if fresh else ""
         self._daemons: dict[str, Daemon | None] = {}
         self._shown: set[tuple[str, str]] = set()
 
     def check(self, root: Root) -> None:
-        """Raise HostError where buildx, an engine, or the emulation of the root's CPU there is missing."""
+        """Raise HostError where buildx, an engine, or the emulation of the root's CPU there is missing; warn of a disk
+        that is nearly full."""
         client.program()
         node = self._node(root.build)
         engine = self._daemon(node)
         if engine and engine.endpoint.socket and not root.build.runs_on(engine.machine) and os.geteuid() == 0:
             binfmt.ensure(root.build)  # the kernel is this machine's
+        if engine and node.name not in {name for name, _ in self._shown}:
+            self._tell_space(node, engine)
         if (node.name, root.build.debian) not in self._shown:
             self._show(node, root.build)
             self._shown.add((node.name, root.build.debian))
@@ -85,6 +93,11 @@ class BuildxEngine:
         if node.name not in self._daemons:
             self._daemons[node.name] = daemon.connect(node.endpoint) if node.endpoint else None
         return self._daemons[node.name]
+
+    def _tell_space(self, node: Node, engine: Daemon) -> None:
+        free = engine.free_bytes()
+        if free is not None and free < LOW_BYTES:
+            self._log.warn(f"only {size(free)} free on the disk of {node}: docker system df shows what takes the rest")
 
     def _show(self, node: Node, architecture: Architecture) -> None:
         """Let the node run a program of ``architecture``; raises HostError where it does not."""
