@@ -553,3 +553,4 @@ def test_the_kept_root_of_a_builder_on_its_own_is_removed_where_it_was_brought(
     assert asked == [("tcp://127.0.0.1:2", daemon.owner(space))]
     monkeypatch.setattr(endpoint, "answers", lambda: False)
     assert nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space) == []
+    assert len(asked) == 1

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builders.arch import Architecture
-from builders.engines.buildx import client, daemon, faults, kept, nodes, probe
+from builders.engines.buildx import client, daemon, faults, kept, mounts, nodes, probe
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.images import Images
@@ -79,12 +81,22 @@ class BuildxEngine:
         node = self._node(job.root.build)
         images = Images(self._workspace, self._settings, self._folder, log, self._fresh)
         with self._workspace.scratch_folder("job") as scratch:
-            build = JobBuild(job, node, self._daemon(node), images, scratch)
-            found = build.run()
+            with self._fresh_removed(node):
+                found = JobBuild(job, node, self._daemon(node), images, scratch).run()
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 found.output.rename(output)
         return JobResult(job.name, output, found.steps, found.packages)
+
+    @contextmanager
+    def _fresh_removed(self, node: Node) -> Iterator[None]:
+        """Remove, at the end, the caches that were made for one job alone: nobody else would ever ask for them."""
+        try:
+            yield
+        finally:
+            if self._fresh:
+                with suppress(HostError):  # an engine that is gone, which is told already; BuildKit ages them out
+                    mounts.remove(node, self._fresh.removeprefix("-"))
 
     def _node(self, wanted: Architecture) -> Node:
         return nodes.choose(nodes.everywhere(self._settings, self._folder), wanted)

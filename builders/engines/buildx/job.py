@@ -45,7 +45,8 @@ class JobBuild:
         self._result = scratch / "result"
         # A BuildKit on its own is newer than those in Docker engines that cannot cut off a single instruction.
         self._run_network = engine.run_network if engine else True
-        self._nonce = os.urandom(8).hex()
+        # The word of a fresh job stands in its commands, by which its caches are found again.
+        self._nonce = images.fresh.removeprefix("-") + os.urandom(8).hex()
         self._logs = {name: self._workspace.logs / f"{job.name}-{name}.log" for name in ("fetch", "run")}
         network = images.settings.buildx.network
         self._call = Build(

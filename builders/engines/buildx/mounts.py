@@ -5,7 +5,8 @@ import re
 from builders.engines.buildx import client
 from builders.engines.buildx.nodes import Node
 
-NAMED = re.compile(r'^Description:.* with id "/*reef-([^"]+)"$', re.MULTILINE)
+MOUNT = re.compile(r"^Description:\s*cached mount /cache/(\S+) from exec .*/reef/runner\.pl ", re.MULTILINE)
+"""How BuildKit describes one: by its place and the command that it was made for; newer ones tell its id, too."""
 SIZE = re.compile(r"^Size:\s*(\S+)$", re.MULTILINE)
 
 
@@ -17,7 +18,12 @@ def held(node: Node) -> list[tuple[str, str]]:
     said = client.call(["du", "--verbose", f"--builder={node.builder}"], node.environment)
     found = []
     for record in said.split("\n\n"):
-        name, size = NAMED.search(record), SIZE.search(record)
+        name, size = MOUNT.search(record), SIZE.search(record)
         if name and size:
             found.append((name[1], size[1]))
     return sorted(found)
+
+
+def remove(node: Node, word: str) -> None:
+    """Remove what ``node`` keeps of commands that have ``word`` (letters and digits) in them; raises HostError."""
+    client.call(["prune", "--force", f"--builder={node.builder}", f"--filter=description~={word}"], node.environment)
