@@ -17,7 +17,7 @@ import pytest
 
 from builders import mirror, process
 from builders.arch import AMD64, ARM64, ARMHF
-from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, nodes
+from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, mounts, nodes
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
@@ -554,3 +554,20 @@ def test_the_kept_root_of_a_builder_on_its_own_is_removed_where_it_was_brought(
     monkeypatch.setattr(endpoint, "answers", lambda: False)
     assert nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space) == []
     assert len(asked) == 1
+
+
+def test_the_caches_that_builders_keep_for_jobs_are_known_by_place_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As buildx tells them: Docker 20.10 first, whose words lack the id; then one of somebody else's builds."""
+    runner = "from exec /usr/bin/env -i CCACHE_DIR=/cache/ccache /usr/bin/perl /reef/runner.pl run 0 573e"
+    descriptions = [
+        f"cached mount /cache/ccache {runner}",
+        f'cached mount /cache/bazel-actions {runner} with id "/reef-bazel-actions"',
+        "cached mount /cache/pip from exec /bin/sh -c pip install x",
+        f"mount / {runner}",
+    ]
+    said = "\n\n".join(
+        f"ID:\t\t{n}\nMutable:\ttrue\nSize:\t\t{n}.5MB\nDescription:\t{text}\nType:\t\texec.cachemount"
+        for n, text in enumerate(descriptions)
+    )
+    monkeypatch.setattr(client, "call", lambda *_: f"{said}\n\nReclaimable:\t9MB\nTotal:\t\t9MB\n")
+    assert mounts.held(nodes.here()) == [("bazel-actions", "1.5MB"), ("ccache", "0.5MB")]
