@@ -461,9 +461,14 @@ def test_a_stranger_without_our_certificate_is_refused(within: Within, tmp_path:
 
 
 @pytest.fixture
-def kit(there: There) -> Iterator[Dockerd]:
-    """An engine of today's whose BuildKit alone is a builder of the project's, and where no registry answers."""
-    made = Dockerd("trixie")
+def kit(there: There, tmp_path: Path) -> Iterator[Dockerd]:
+    """An engine of today's whose BuildKit alone is a builder of the project's, and where no registry answers.
+
+    With images kept by containerd it is a whole BuildKit, which also hands out images.
+    """
+    (tmp_path / "daemon.json").write_text('{"features": {"containerd-snapshotter": true}}')
+    words = (f"--config-file={tmp_path / 'daemon.json'}", "--storage-driver=overlayfs")
+    made = Dockerd("trixie", shared=tmp_path, words=words)
     inner = BuildKit(Path(made.host.removeprefix("unix://")))
     node = f"{{name: kit, driver: remote, endpoint: '{inner.address}', architectures: [amd64]}}"
     image = "127.0.0.1:9/debian:{suite}"
