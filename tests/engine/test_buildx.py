@@ -140,11 +140,12 @@ def test_a_time_limit_ends_the_script(inside: There) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, number: int) -> None:
     there.place.edit("build:\n", "build:\n  fetch: |\n    true\n")
-    there.place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 612\n")
+    sleeping = f"sleep 612.{os.getpid()}{number}"  # nobody else's
+    there.place.edit("  compile: |\n", f"  compile: |\n    echo compiling; {sleeping}\n")
     fetched = kept.image_name("reef-fetched", there.project().workspace, JOB)
     child = there.start(*BUILDX)
     there.place.when(child, lambda: "\ncompiling" in there.place.log_text())
-    assert processes("sleep 612")
+    assert processes(sleeping)
     assert fetched in docker_engine.tags()
     status = kill(child, number)
     if number == signal.SIGINT:
@@ -155,7 +156,7 @@ def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, 
         assert docker_engine.client().images.get(fetched).labels["reef.workspace"] == mine
         docker_engine.client().images.remove(fetched, force=True)
     until = 100
-    while (left := processes("sleep 612") + processes("docker-buildx build")) and until:
+    while (left := processes(sleeping) + processes("docker-buildx build")) and until:
         until -= 1
         subprocess.run(["sleep", "0.2"], check=True)
     assert left == []
