@@ -202,10 +202,11 @@ def shell(_: Context, job: str | None = None) -> None:
 @task(
     export="write compiled files (ccache) and downloaded sources to this one file (tar in zstd), for another machine",
     import_="add what such a file holds to the caches here; what is there stays, a damaged file changes nothing",
+    engine="buildx: also what the Docker engine keeps; chroot: only artifacts/cache; or auto (as builds choose)",
 )
-def cache(_: Context, export: str | None = None, import_: str | None = None) -> None:
+def cache(_: Context, export: str | None = None, import_: str | None = None, engine: str | None = None) -> None:
     """Show what the caches hold, or carry them as one file."""
-    cli_ci.cache(export=export, bring=import_)
+    cli_ci.cache(export=export, bring=import_, engine=engine)
 
 
 @task(
@@ -246,10 +247,13 @@ def pin(_: Context, suite: list[str]) -> None:
     cli.pin(suite)
 
 
-@task(create="make the builders of reef.yml that buildx does not have yet")
-def builders(_: Context, create: bool = False) -> None:
+@task(
+    create="make the builders of reef.yml that buildx does not have yet",
+    remove="remove the builders of reef.yml that --create made, with what they keep",
+)
+def builders(_: Context, create: bool = False, remove: bool = False) -> None:
     """Show where the buildx engine builds."""
-    cli.builders(create=create)
+    cli.builders(create=create, remove=remove)
 
 
 @task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images")

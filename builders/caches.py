@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -75,25 +75,34 @@ def held(workspace: Workspace) -> list[Held]:
         carried = name not in NOT_CARRIED
         top = "sources" if name == "sources" else f"mounts/{name}"
         sizes = [path.stat().st_size for inner, path in _files(folder, top) if not carried or _wanted(inner)]
-        reason = NOT_CARRIED.get(name) or REASONS.get(name, "kept between builds")
-        found.append(Held(name, reason, len(sizes), sum(sizes), carried))
+        found.append(Held(name, reason(name), len(sizes), sum(sizes), carried))
     return found
 
 
-def export(workspace: Workspace, path: Path, log: Log) -> tuple[int, int]:
+def reason(name: str) -> str:
+    """Return what the cache called ``name`` is for."""
+    return NOT_CARRIED.get(name) or REASONS.get(name, "kept between builds")
+
+
+def export(
+    workspace: Workspace, path: Path, log: Log, take: Callable[[Path], Sequence[Path]] | None = None
+) -> tuple[int, int]:
     """Write the carried caches to the file ``path``, whole or not at all; return its files and its size in bytes.
 
-    The caller keeps builds away. Raises InputError where there is nothing to write, or no folder to write it to,
-    DiskError.
+    ``take`` copies what an engine keeps to itself into the folder that it is given, and returns the folders there that
+    are laid out as `Workspace.caches`. The caller keeps builds away. Raises InputError where there is nothing to write,
+    or no folder to write it to, DiskError, and what ``take`` raises.
     """
     if path.is_dir() or not path.parent.is_dir():
         wrong = f"{path} is a folder" if path.is_dir() else f"no such folder: {path.parent}"
         raise InputError(wrong, fix="name a file in a folder that exists")
-    if not _carried(workspace):
-        raise InputError("the caches hold nothing to export", fix="build something first; ./inv cache shows them")
-    with workspace.scratch_folder("export") as scratch, log.step(f"pack the caches into {path}") as step:
+    with workspace.scratch_folder("export") as scratch:
+        found = _carried(workspace, take(scratch / "taken") if take else ())
+        if not found:
+            raise InputError("the caches hold nothing to export", fix="build something first; ./inv cache shows them")
         fresh = scratch / "cache"
-        files = _pack(workspace, fresh, step)
+        with log.step(f"pack the caches into {path}") as step:
+            files = _pack(found, fresh, step)
         with told(path):
             # It may lie on another disk: copied beside its place, then renamed.
             beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -105,23 +114,26 @@ def export(workspace: Workspace, path: Path, log: Log) -> tuple[int, int]:
             return files, path.stat().st_size
 
 
-def bring(workspace: Workspace, path: Path, log: Log) -> Brought:
+def bring(workspace: Workspace, path: Path, log: Log, give: Callable[[Path], None] | None = None) -> Brought:
     """Add what the file ``path`` holds to the caches; what is there stays as it is.
 
-    Nothing is added unless the whole file is sound. The caller keeps builds away. Raises InputError for a file that
-    is missing, damaged, cut or none of ours, DiskError.
+    ``give`` hands a folder that is laid out as `Workspace.caches` to an engine that keeps its own. Nothing is added
+    unless the whole file is sound. The caller keeps builds away. Raises InputError for a file that is missing, damaged,
+    cut or none of ours, DiskError, and what ``give`` raises.
     """
     if not path.is_file():
         raise InputError(
             f"not a file: {path}" if path.exists() else f"no such file: {path}",
             fix="./inv cache --export FILE makes one",
         )
-    with workspace.scratch_folder("import") as scratch, log.step(f"unpack the caches from {path}") as step:
-        with told(scratch):
+    with workspace.scratch_folder("import") as scratch:
+        with log.step(f"unpack the caches from {path}") as step, told(scratch):
             try:
                 names = _unpack(path, scratch, step)
             except NOT_OURS as error:
                 raise InputError(f"{path} is damaged, or no file of caches", str(error), OTHER) from error
+        if give and (scratch / "mounts").exists():
+            give(scratch / "mounts")
         return _merge(scratch, names, workspace)
 
 
@@ -136,13 +148,15 @@ def _wanted(name: str) -> bool:
     return bool(known) and not OF_THE_MOMENT.search(name) and name.split("/")[1] not in NOT_CARRIED
 
 
-def _carried(workspace: Workspace) -> list[tuple[str, Path]]:
-    both = [*_files(workspace.downloads, "sources"), *_files(workspace.caches, "mounts")]
-    return [(name, path) for name, path in both if _wanted(name)]
+def _carried(workspace: Workspace, taken: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Return what goes into the file, by name; of what several hold, which all call by its content, the first's."""
+    found = dict(_files(workspace.downloads, "sources"))
+    for folder in (workspace.caches, *taken):
+        found = dict(_files(folder, "mounts")) | found
+    return sorted((name, path) for name, path in found.items() if _wanted(name))
 
 
-def _pack(workspace: Workspace, fresh: Path, step: Step) -> int:
-    found = _carried(workspace)
+def _pack(found: Sequence[tuple[str, Path]], fresh: Path, step: Step) -> int:
     total, digests = 0, hashlib.sha256()
     with told(fresh), fresh.open("wb") as file:
         engine = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=-1)

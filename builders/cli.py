@@ -316,14 +316,18 @@ def pin(suite: list[str]) -> None:
     project.log.table(f"pinned in {images.PINS}", ("base image", "digest"), rows)
 
 
-def builders(*, create: bool) -> None:
-    """Show where the buildx engine builds, making the builders that are missing if asked; raises HostError where a
-    place cannot build now."""
+def builders(*, create: bool, remove: bool) -> None:
+    """Show where the buildx engine builds, after making the builders of reef.yml that are missing, if asked; or remove
+    those. Raises HostError where a place cannot build now."""
+    if create and remove:
+        raise InputError("one thing at a time", "--create and --remove do not go together")
     project = open_project(without_recipes=True)
-    if create:
-        for one in project.settings.buildx.nodes:
-            if buildx_nodes.create(one):
-                project.log.note(f"created builder {buildx_nodes.PREFIX}{one.name} ({one.driver})")
+    for one in project.settings.buildx.nodes if create or remove else ():
+        if (buildx_nodes.create if create else buildx_nodes.remove)(one):
+            done = "created" if create else "removed"
+            project.log.note(f"{done} builder {buildx_nodes.PREFIX}{one.name} ({one.driver})")
+    if remove:
+        return
     places = buildx_nodes.states(project.settings, project.folder)
     rows = [(one.name, one.driver, one.where, one.native, one.state) for one in places]
     project.log.table("builders", ("name", "driver", "where", "runs natively", "state"), rows)

@@ -2,35 +2,57 @@
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 
-from builders import caches, ci
+from builders import caches, ci, engine_caches
 from builders.cli import open_project
 from builders.errors import InputError
 from builders.log import size
+from builders.project import Project
 
 
-def cache(*, export: str | None, bring: str | None) -> None:
-    """Show the caches, or carry them as one file."""
+def cache(*, export: str | None, bring: str | None, engine: str | None = None) -> None:
+    """Show the caches, or carry them as one file; those that the buildx engine keeps too, where that one builds."""
     if export and bring:
         raise InputError("one thing at a time", "--export and --import do not go together")
     project = open_project()
     space = project.workspace
+    in_docker = project.engine_name(engine) == engine_caches.ENGINE
     if export:
+        take = partial(engine_caches.take, project) if in_docker else None
         with space.alone():
-            files, packed = caches.export(space, Path(export), project.log)
+            files, packed = caches.export(space, Path(export), project.log, take)
         project.log.note(f"{export}: {files} files, {size(packed)}")
     elif bring:
-        with space.alone():
-            done = caches.bring(space, Path(bring), project.log)
-        project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already")
+        with space.alone(), space.scratch_folder("give") as scratch:
+            give = partial(engine_caches.give, project, scratch) if in_docker else None
+            done = caches.bring(space, Path(bring), project.log, give)
+        too = "; added to the engine's own, too" if in_docker else ""
+        project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already{too}")
     else:
-        rows = [
-            (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
-            for one in caches.held(space)
+        _show_caches(project, in_docker=in_docker)
+
+
+def _show_caches(project: Project, *, in_docker: bool) -> None:
+    rows = [
+        (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
+        for one in caches.held(project.workspace)
+    ]
+    where = os.path.relpath(project.workspace.path / "cache")
+    project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
+    if not in_docker:
+        return
+    from builders.engines.buildx import mounts, nodes
+
+    carried = {cache.name for cache in engine_caches.CARRIED}
+    for node in nodes.everywhere(project.settings, project.folder):
+        there = [
+            (name, told, "yes" if name in carried else "no", caches.reason(name))
+            for name, told in mounts.held(node)
+            if name in carried | set(caches.NOT_CARRIED)
         ]
-        where = os.path.relpath(space.path / "cache")
-        project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
+        project.log.table(f"caches in {node}", ("cache", "size", "in --export", "what"), there)
 
 
 def matrix(

@@ -64,6 +64,8 @@ class CacheMount:
     destination: str
 
 
+CCACHE = CacheMount("ccache", "/cache/ccache")
+"""Compiled files, by what went into them."""
 APT_CACHE = CacheMount("apt", "/cache/apt")
 """Packages that apt downloaded, for the jobs that install some.
 

@@ -93,7 +93,7 @@ class Project:
             return ChrootEngine(space, self.settings, self.machine)
         from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
 
-        return BuildxEngine(space, self.settings, self.machine, self.folder, fresh=workspace is not None)
+        return BuildxEngine(space, self.settings, self.machine, self.folder, self.log, fresh=workspace is not None)
 
     def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
         """Run a job; an image that buildx kept of its last failure goes first: chroot would only forget where it is."""

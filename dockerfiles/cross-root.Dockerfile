@@ -16,6 +16,8 @@ ARG APT_OPTIONS=
 # The CPU that results are for, by Debian's name, and what to install: NAME for this CPU, NAME:arm64 for the other.
 ARG HOST
 ARG PACKAGES=
+# Another word here makes the root anew, whatever the builder has of an equal one.
+ARG FRESH=
 
 RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \
     --mount=type=secret,id=reef-apt,target=/reef/apt-secret.conf \

@@ -14,6 +14,8 @@ ARG MIRROR=
 ARG APT_OPTIONS=
 # What to install beside the essential packages and apt.
 ARG PACKAGES=
+# Another word here makes the root anew, whatever the builder has of an equal one.
+ARG FRESH=
 
 RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \
     --mount=type=secret,id=reef-apt,target=/reef/apt-secret.conf \

@@ -8,7 +8,7 @@ from builders.deb.render import RECIPE_FOLDER
 from builders.deb.template import render
 from builders.debfile import read_deb
 from builders.errors import PackageError
-from builders.products import APT_CACHE, BuildJob, CacheMount, DebFile, Input, Limits, Root, SourceTree, Storage
+from builders.products import APT_CACHE, CCACHE, BuildJob, DebFile, Input, Limits, Root, SourceTree, Storage
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.target import Target
@@ -72,7 +72,7 @@ def build_job(
         fetch=fetch,
         inputs=tuple(inputs),
         environment={
-            "CCACHE_DIR": "/cache/ccache",
+            "CCACHE_DIR": CCACHE.destination,
             "CCACHE_MAXSIZE": settings.ccache_size,
             # Roots are made anew with equal compilers whose file times differ.
             "CCACHE_COMPILERCHECK": "content",
@@ -82,7 +82,7 @@ def build_job(
             "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
             **(bazel.environment(settings, strategy, root.build, jobs) if with_bazel else {}),
         },
-        caches=(CacheMount("ccache", "/cache/ccache"), APT_CACHE, *(bazel.CACHES if with_bazel else ())),
+        caches=(CCACHE, APT_CACHE, *(bazel.CACHES if with_bazel else ())),
         output=OUTPUT,
         limits=Limits(recipe.build.time_limit_s),
         storage=storage,

@@ -1,10 +1,10 @@
 """Measures the engines side by side: cross, emulated and native builds of one recipe, and TensorFlow Lite cold.
 
-    python -m tests.bench.engines [--strict]  (as root; REEF_BENCH_ALL=1 adds the emulated builds, many minutes)
+    python -m tests.bench.engines [--strict]  (as root)
 
-The Docker engine is Debian 12's, started for this alone. Base images and sources are present before a clock starts;
-each cold build has a cache and roots of its own. Ends with a verdict on each budget; with ``--strict`` in 9 where one
-is not kept.
+The Docker engines are Debian 12's, started for this alone: one for the miniature; for TensorFlow Lite one that holds
+nothing but the base image. Sources are present before a clock starts; each cold build has roots, ccache and Debian
+packages to make or fetch of its own. Ends with a verdict on each budget; with ``--strict`` in 9 where one is not kept.
 """
 
 import os
@@ -18,8 +18,14 @@ from pathlib import Path
 import psutil
 
 from builders import sources
+from builders.engines.buildx import daemon
+from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx.images import Images
+from builders.engines.buildx.nodes import HERE, Node
 from builders.log import Log
+from builders.products import Root
 from builders.project import Project
+from builders.target import parse_target
 from builders.workspace import remove_tree
 from tests.bench.budget import Budget, exit_code, tell
 from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
@@ -41,13 +47,15 @@ def main() -> None:
     log = Log()
     folder = CHECKOUT / "artifacts" / "tests" / "bench-engines"
     remove_tree(folder)
-    with tempfile.TemporaryDirectory() as place, _engine() as engine:
+    with tempfile.TemporaryDirectory() as place:
         config = dockers.configuration(Path(place) / "config")
-        docker = dockers.environment(engine, config)
-        engines: dict[str, Mapping[str, str]] = {"chroot": AWAY, "buildx": docker}
-        ways = list(WAYS) if os.environ.get("REEF_BENCH_ALL") else list(WAYS)[:2]
-        rows = [_one_recipe(folder / way, way, engines, log) for way in ways]
-        cold, unchanged = _tensorflow(folder / "tensorflow", engines, log)
+        with _engine() as engine:
+            docker = {"chroot": AWAY, "buildx": dockers.environment(engine, config)}
+            rows = [_one_recipe(folder / way, way, docker, log) for way in WAYS]
+        with _engine() as engine:
+            _load_base(engine, config, log)
+            docker = {"chroot": AWAY, "buildx": dockers.environment(engine, config)}
+            cold, unchanged = _tensorflow(folder / "tensorflow", docker, log)
     rows += [_row(f"{RECIPE}, cold", cold), _row("nothing changed", unchanged)]
     budgets = [
         Budget(f"{RECIPE}, cold, buildx of chroot", cold["buildx"] / cold["chroot"], 1.25),
@@ -67,6 +75,17 @@ def _engine() -> Iterator[Dockerd]:
         yield engine
     finally:
         engine.remove()
+
+
+def _load_base(engine: Dockerd, config: Path, log: Log) -> None:
+    """Give an engine the base image that a cold build finds there."""
+    os.environ["DOCKER_CONFIG"] = str(config)  # where buildx is
+    home = Project.open(CHECKOUT, log)
+    place = Endpoint(engine.host)
+    made = Images(home.workspace, home.settings, home.folder, log)
+    made._bootstrapped(
+        Root(parse_target(TARGET).suite.name, home.machine, home.machine, ()), Node(HERE, place), daemon.connect(place)
+    )
 
 
 def _one_recipe(folder: Path, way: str, engines: Mapping[str, Mapping[str, str]], log: Log) -> tuple[str, ...]:

@@ -3,15 +3,18 @@ the same bytes, and what goes wrong. One file, so that its tests share one engin
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from builders import mirror
 from builders.arch import AMD64, ARM64
 from builders.engines.buildx import daemon, kept, probe
 from builders.engines.buildx.endpoint import current
@@ -20,15 +23,15 @@ from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import here
 from builders.engines.chroot import roots
 from builders.errors import BuildError, DiskError, HostError
+from builders.log import Log
 from builders.products import BuildJob, Limits, Root
 from builders.workspace import Workspace
 from tests.engine import dockers
+from tests.engine.buildkit import BuildKit
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, kill
 from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
-
-NATIVE = ("--target", "trixie/amd64")
 
 
 @pytest.fixture
@@ -88,12 +91,16 @@ def test_only_fetch_has_a_network_and_the_script_sees_what_it_left(there: There)
     assert output.index(f"✓ fetch {JOB}") < output.index(f"✗ run {JOB}")
 
 
-def test_installed_checked_and_published_in_containers(there: There, docker_engine: Dockerd) -> None:
-    there.run("build-arm", "--engine", "chroot", *NATIVE)
-    output = there.run("publish-apt", "--engine", "buildx", *NATIVE)
-    assert "✓ run check/reef-hello/trixie-amd64" in output
+def test_installed_checked_and_published_in_containers_of_the_target_cpu(
+    hello_in_docker: tuple[There, str], docker_engine: Dockerd
+) -> None:
+    there, _ = hello_in_docker
+    output = there.run("publish-apt", "--engine", "buildx", "--target", "trixie/arm64")
+    assert "✓ run check/reef-hello/trixie-arm64" in output
     assert "trixie: published" in output
-    [report] = (there.place.artifacts / "builds/reef-hello/trixie-amd64").glob("install-report-*.json")
+    [root] = [tag for tag in docker_engine.tags() if tag.startswith("reef-root:trixie-arm64-arm64")]
+    assert docker_engine.client().images.get(root).attrs["Architecture"] == "arm64"
+    [report] = (there.place.artifacts / BUILT).glob("install-report-*.json")
     verdicts = {verdict["check"]: verdict["passed"] for verdict in json.loads(report.read_text())["verdicts"]}
     assert verdicts == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
 
@@ -144,15 +151,23 @@ def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_ended_in_a_build_nothing_runs_on(there: There, number: int) -> None:
+def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, number: int) -> None:
+    there.place.edit("build:\n", "build:\n  fetch: |\n    true\n")
     # Other runs on this machine may be at the same test: each sleeps for a time of its own.
     sleeping = f"sleep 612.{os.getpid()}{number}"
     there.place.edit("  compile: |\n", f"  compile: |\n    echo compiling; {sleeping}\n")
+    fetched = kept.image_name("reef-fetched", there.project().workspace, JOB)
     child = there.start(*BUILDX)
     there.place.when(child, lambda: bool(processes(sleeping)))
+    assert fetched in docker_engine.tags()
     status = kill(child, number)
     if number == signal.SIGINT:
         assert status == 130
+        assert fetched not in docker_engine.tags()
+    else:  # nobody was left to remove it, but it tells whose it is
+        mine = daemon.owner(there.project().workspace)
+        assert docker_engine.client().images.get(fetched).labels["reef.workspace"] == mine
+        docker_engine.client().images.remove(fetched, force=True)
     until = 100
     while (left := processes(sleeping) + processes(str(there.place.folder))) and until:
         until -= 1
@@ -233,6 +248,8 @@ def test_a_pinned_base_from_a_registry_gives_the_same_packages(
         )
         roots.make(root, project.workspace, project.settings, project.log)
         assert sorted(listed.decode().split()) == list(roots.installed(root, project.workspace))
+        left = ["sh", "-euc", "ls /etc/apt/apt.conf.d /etc/dpkg/dpkg.cfg.d; test -s /usr/share/doc/file/copyright"]
+        assert b"docker" not in docker_engine.client().containers.run(name, left, network_mode="none", remove=True)
         logs = (project.workspace.logs / "roots" / f"{name.partition(':')[2]}.log").read_text()
         assert "Setting up file" in logs
     finally:
@@ -240,14 +257,76 @@ def test_a_pinned_base_from_a_registry_gives_the_same_packages(
         registry.wait()
 
 
-def _pushed(there: There, docker_engine: Dockerd, name: str) -> None:
+OTHERWISE = """\
+apt-get update; apt-get install --yes bc
+echo 'path-exclude /usr/share/doc/*' >/etc/dpkg/dpkg.cfg.d/docker
+echo 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };' >/etc/apt/apt.conf.d/docker-clean
+echo 'deb http://127.0.0.1:9/debian trixie main' >/etc/apt/sources.list.d/away.list
+"""
+"""What makes a base image as unlike Reef's own as a registry's is: more packages, no documentation, another mirror."""
+
+
+def _own_base(there: There) -> str:
     project = there.project()
     images = Images(project.workspace, project.settings, project.folder, project.log)
-    made = images._bootstrapped(Root("trixie", AMD64, AMD64, ()), here(), daemon.connect(current()))
+    return images._bootstrapped(Root("trixie", AMD64, AMD64, ()), here(), daemon.connect(current()))
+
+
+def _pushed(there: There, docker_engine: Dockerd, name: str) -> None:
     client = docker_engine.client()
-    client.images.get(made).tag(name, tag="trixie-slim")
+    container = client.containers.run(
+        _own_base(there), ["sh", "-euc", OTHERWISE], network_mode="host", detach=True
+    )  # fmt: skip
+    assert container.wait()["StatusCode"] == 0, container.logs().decode()
+    container.commit(name, tag="trixie-slim")
+    container.remove()
     told = client.images.push(name, tag="trixie-slim")
     assert "error" not in told
+
+
+def test_where_no_registry_answers_the_base_is_made_here(inside: There, capsys: pytest.CaptureFixture[str]) -> None:
+    inside.settings("buildx: {network: host, image: '127.0.0.1:9/debian:{suite}'}\n")
+    project = inside.project()
+    images = Images(project.workspace, project.settings, project.folder, Log(live=False))
+    name, [step] = images.root(Root("trixie", AMD64, AMD64, ("ed",)), here(), daemon.connect(current()))
+    assert step.name == "root"
+    assert "127.0.0.1:9/debian:trixie cannot be had from its registry: making the base" in capsys.readouterr().out
+    assert daemon.connect(current()).has_image(name)
+
+
+def test_the_readmes_command_makes_a_root_by_hand(inside: There, docker_engine: Dockerd) -> None:
+    found = re.search(r"^    (docker buildx build (?:.*\\\n)*.*)$", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+    assert found
+    words = shlex.split(found[1].replace("\\\n", ""))
+    more = ["--network", "host", "--build-arg", f"BASE={_own_base(inside)}"]
+    more += ["--build-arg", f"MIRROR={mirror.host_mirror().url}"]
+    done = subprocess.run(
+        [*words[:-1], *more, words[-1]], cwd=CHECKOUT, env=os.environ | inside.environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    machine = ["aarch64-linux-gnu-gcc", "-dumpmachine"]
+    client = docker_engine.client()
+    assert client.containers.run("cross-root", machine, network_mode="none", remove=True) == b"aarch64-linux-gnu\n"
+    client.images.remove("cross-root")
+
+
+def ccaches(engine: Dockerd) -> int:
+    """Return how many caches of compiled files the engine keeps."""
+    kept = engine.client().df()["BuildCache"]
+    return len([one for one in kept if one["Description"].startswith("cached mount /cache/ccache from ")])
+
+
+def test_a_second_build_in_a_fresh_root_gives_the_same_bytes_and_leaves_no_image(
+    hello_in_docker: tuple[There, str], docker_engine: Dockerd
+) -> None:
+    there, _ = hello_in_docker
+    before = docker_engine.tags()
+    output = there.run(*BUILDX, "--verify")
+    assert "5 .debs byte-identical" in output
+    assert output.count("✓ make root trixie, runs amd64, for arm64") == 1
+    assert sorted(docker_engine.tags()) == sorted(before)
+    assert ccaches(docker_engine) == 1
 
 
 def test_a_registry_that_is_not_there(there: There) -> None:
@@ -258,8 +337,29 @@ def test_a_registry_that_is_not_there(there: There) -> None:
     assert "--base bootstrap" in output
 
 
+def patched(folder: Path, code: str) -> dict[str, str]:
+    """Return the variable that lets the command line run ``code`` before anything else."""
+    (folder / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_a_missing_buildx_and_one_that_is_too_old_end_with_5(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "cli-plugins").mkdir()
+    nowhere_else = patched(tmp_path, "from builders.engines.buildx import endpoint\nendpoint.PLUGINS = ()\n")
+    there = There(place, {"DOCKER_CONFIG": str(tmp_path), **nowhere_else})
+    output = there.run(*BUILDX, status=5)
+    assert "buildx is not installed" in output
+    assert "docker-buildx" in output
+    plugin = tmp_path / "cli-plugins" / "docker-buildx"
+    plugin.write_text("#!/bin/sh\necho github.com/docker/buildx v0.10.4 0\n")
+    plugin.chmod(0o755)
+    assert "buildx is too old: 0.10.4" in there.run(*BUILDX, status=5)
+
+
 # Another machine: a Docker engine of today's, reached over TCP with TLS, in a network of its own.
 
+CCACHE = re.compile(r"^ccache +[0-9.]+[kMG]?B +yes +compiled files *$", re.MULTILINE)
+"""How the compiled files that an engine keeps are shown; those of this machine are counted, too."""
 PORT = 2376
 FAR = f"tcp://127.0.0.1:{PORT}"
 
@@ -299,25 +399,61 @@ class Within(There):
 
 
 @pytest.fixture
-def within(place: Place, docker_engine: Dockerd, far: Dockerd, docker_config: Path, certificates: Path) -> Within:
-    made = Within(place, dockers.environment(docker_engine, docker_config), far)
-    node = f"{{name: far, endpoint: '{FAR}', certificates: '{certificates}', architectures: [amd64]}}"
-    made.settings(f"buildx: {{base: bootstrap, network: host, nodes: [{node}]}}\n")
+def far_from(
+    docker_engine: Dockerd, far: Dockerd, docker_config: Path, certificates: Path
+) -> Callable[[Place], Within]:
+    """Makes the far engine the node of a project."""
+
+    def made(place: Place) -> Within:
+        project = Within(place, dockers.environment(docker_engine, docker_config), far)
+        node = f"{{name: far, endpoint: '{FAR}', certificates: '{certificates}', architectures: [amd64]}}"
+        project.settings(f"buildx: {{base: bootstrap, network: host, nodes: [{node}]}}\n")
+        return project
+
     return made
 
 
-def test_the_far_node_builds_the_same_bytes_and_is_named(
-    within: Within, hello_in_docker: tuple[There, str], docker_engine: Dockerd, far: Dockerd
-) -> None:
+@pytest.fixture
+def within(place: Place, far_from: Callable[[Place], Within]) -> Within:
+    return far_from(place)
+
+
+def test_the_far_node_builds_the_same_bytes_from_what_the_near_one_compiled_and_is_named(
+    machines: Callable[[], Place], far_from: Callable[[Place], Within], hello_in_docker: tuple[There, str],
+    docker_engine: Dockerd, far: Dockerd,
+) -> None:  # fmt: skip
+    near = There(machines(), hello_in_docker[0].environment)
+    near.settings(dockers.SETTINGS)
+    packed = near.place.folder / "caches.tar.zst"
+    near.run("cache", "--export", str(packed))
+    assert CCACHE.search(near.run("cache"))
     for image in docker_engine.client().images.list():  # the far engine has no mirror in its network
-        if any(tag.startswith("reef-root:trixie-amd64-arm64") for tag in image.tags):
+        if any(tag.startswith("reef-root:trixie-amd64-") for tag in image.tags):
             far.client().images.load(b"".join(image.save(named=True)))
+    within = far_from(machines())
+    assert not CCACHE.search(within.run("cache"))
+    within.run("cache", "--import", str(packed))
     output = within.run(*BUILDX)
-    assert f"{JOB}: on the Docker engine at {FAR} (amd64)" in output
+    assert f"{JOB}: on node far at {FAR} (amd64)" in output
     assert within.debs() == hello_in_docker[0].debs()
+    record = json.loads((within.place.artifacts / BUILT / "record.json").read_text())
+    assert record["ccache"] == [1, 1]
     shown = within.run("builders")
     assert "Docker 26." in shown
     assert FAR in shown
+
+
+def test_a_node_that_does_not_run_the_cpu_it_is_said_to_is_told(within: Within, tmp_path: Path) -> None:
+    text = (within.place.folder / "reef.yml").read_text()
+    (within.place.folder / "reef.yml").write_text(text.replace("architectures: [amd64]", "architectures: [arm64]"))
+    code = """
+from builders.engines.buildx import probe
+known = probe.program
+probe.program = lambda cpu: known(cpu)[:18] + bytes([255, 254]) + known(cpu)[20:]
+"""
+    output = within.run(*BUILDX, status=5, **patched(tmp_path, code))
+    assert f"node far at {FAR} does not run arm64 programs" in output
+    assert "name a node of that CPU under buildx: in reef.yml" in output
 
 
 def test_a_node_that_cannot_be_reached_is_told(within: Within) -> None:
@@ -336,6 +472,57 @@ def test_a_stranger_without_our_certificate_is_refused(within: Within, tmp_path:
     output = within.run(*BUILDX, status=5)
     assert f"no Docker engine answers at {FAR}" in output
     assert "certificate" in output.lower()
+
+
+@pytest.fixture
+def kit(there: There, tmp_path: Path) -> Iterator[Dockerd]:
+    """An engine of today's whose BuildKit alone is a builder of the project's, and where no registry answers.
+
+    With images kept by containerd it is a whole BuildKit, which also hands out images.
+    """
+    (tmp_path / "daemon.json").write_text('{"features": {"containerd-snapshotter": true}}')
+    words = (f"--config-file={tmp_path / 'daemon.json'}", "--storage-driver=overlayfs")
+    made = Dockerd("trixie", shared=tmp_path, words=words)
+    inner = BuildKit(Path(made.host.removeprefix("unix://")))
+    node = f"{{name: kit, driver: remote, endpoint: '{inner.address}', architectures: [amd64]}}"
+    image = "127.0.0.1:9/debian:{suite}"
+    there.settings(f"buildx: {{base: auto, image: '{image}', network: host, nodes: [{node}]}}\n")
+    assert "not created: ./inv builders --create" in there.run("builders", status=5)
+    assert "created builder reef-kit (remote)" in there.run("builders", "--create")
+    yield made
+    assert "removed builder reef-kit (remote)" in there.run("builders", "--remove")
+    assert "not created" in there.run("builders", status=5)
+    inner.close()
+    made.remove()
+
+
+def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes_fresh_ones(
+    kit: Dockerd, inside: There, hello_in_docker: tuple[There, str], docker_engine: Dockerd
+) -> None:
+    output = inside.run(*BUILDX)
+    assert f"{JOB}: on the builder reef-kit" in output
+    assert "127.0.0.1:9/debian:trixie cannot be had from its registry: making the base with mmdebstrap" in output
+    assert inside.debs() == hello_in_docker[0].debs()
+    assert CCACHE.search(inside.run("cache"))
+
+    inside.place.edit("  compile: |\n", "  compile: |\n    echo the last words; exit 9\n")
+    output = inside.run(*BUILDX, status=7)
+    assert "the last words" in output
+    image = kept.image_name("reef-failed", inside.project().workspace, JOB)
+    assert f"./inv shell --job {JOB}" in output
+    assert image in docker_engine.tags()
+    inside.run("clean", "--what", "failed")
+    assert image not in docker_engine.tags()
+
+    job = BuildJob("try/when", Root("trixie", AMD64, AMD64, ()), "stat --format=%y /etc/apt/apt.conf.d/99reef >out/at")
+    project = inside.project()
+
+    def made_at(*, fresh: bool) -> str:
+        runner = project.engine("buildx", project.workspace if fresh else None)
+        output = project.workspace.path / os.urandom(3).hex()
+        return (runner.run(job, output, project.log).output / "at").read_text()
+
+    assert made_at(fresh=False) == made_at(fresh=False) != made_at(fresh=True)
 
 
 def test_a_context_that_leads_nowhere_is_told(place: Place, docker_config: Path) -> None:

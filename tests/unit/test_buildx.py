@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -16,12 +17,13 @@ import pytest
 
 from builders import mirror, process
 from builders.arch import AMD64, ARM64, ARMHF
-from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, nodes
+from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, mounts, nodes
 from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.chroot import roots
-from builders.errors import DiskError, HostError, InputError
+from builders.errors import DiskError, HostError, InputError, RootError
 from builders.log import Log
 from builders.products import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
 from builders.project import Project
@@ -352,20 +354,52 @@ def test_each_script_of_a_job_is_a_step_with_a_log_of_its_own(
     assert "run job" not in shown
 
 
-@pytest.mark.parametrize(
-    ("words", "kind", "told"),
-    [
-        ("write /x: no space left on device", DiskError, "no space left on the disk of N"),
-        ("exec /probe: exec format error", HostError, "N does not run arm64 programs"),
-        ("runtime execution on platform linux/arm64 not supported", HostError, "N does not run arm64 programs"),
-        ("error reading from server: EOF", HostError, "N no longer answers"),
-        ("dial tcp 127.0.0.1:1: connect: connection refused", HostError, "N no longer answers"),
+SAID = {
+    (DiskError, "no space left on the disk of N"): [
+        "write /x: no space left on device", "failed to copy: write /x: No space left on device",
     ],
+    (HostError, "N does not run arm64 programs"): [
+        "exec /probe: exec format error", "runtime execution on platform linux/arm64 not supported",
+        "no match for platform in manifest: not found", "builder reef-x does not support platform linux/arm64",
+        "image was found but does not provide the specified platform (linux/arm64)",
+        "no builder found for platform linux/arm64", "no nodes match the platform linux/arm64",
+    ],
+    (HostError, "N no longer answers"): [
+        "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
+        "error during connect: Get http://x/_ping: EOF", "dial tcp 127.0.0.1:1: connect: connection refused",
+        "read tcp 127.0.0.1:1: read: connection reset by peer", "error reading from server: EOF",
+        "rpc error: code = Unknown desc = unexpected EOF", "rpc error: code = Unavailable desc = gone",
+        "transport is closing", "write unix @->/x: write: broken pipe", "no active session for abc",
+        "dial tcp: lookup farm: no such host", "dial tcp 10.0.0.1:1: i/o timeout", "context deadline exceeded",
+        "use of closed network connection", "no builder \"reef-farm\" found", "failed to find driver \"x\"",
+        "permission denied while trying to connect to the Docker daemon socket",
+    ],
+    (RootError, "the base image cannot be had from its registry"): [
+        "debian:x: failed to resolve source metadata for docker.io/library/debian:x: i/o timeout",
+        "failed to load metadata for debian:x: connection refused", "failed to do request: Head x: no such host",
+        "failed to authorize: failed to fetch oauth token", "failed to fetch anonymous token: EOF",
+        "failed to pull debian:x", "failed to copy: httpReadSeeker: connection reset",
+        "pull access denied, repository does not exist", "manifest unknown", "docker.io/library/debian:x: not found",
+        "toomanyrequests: slow down", "unexpected status from HEAD request to x: 503 Service Unavailable",
+    ],
+}  # fmt: skip
+"""What builders and their clients say, by what a user is told of it."""
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "told"), [(one, *told) for told, sentences in SAID.items() for one in sentences]
 )
 def test_what_builders_say_is_told_by_kind(words: str, kind: type[Exception], told: str) -> None:
     error = faults.general(BuildFailed(words, ""), "N", ARM64)
     assert isinstance(error, kind)
     assert error.what == told
+
+
+@pytest.mark.parametrize("pattern", [faults.NO_SPACE, faults.FOREIGN, faults.GONE, faults.REGISTRY])
+def test_every_alternative_of_what_builders_say_has_a_sentence(pattern: re.Pattern[str]) -> None:
+    sentences = [one for found in SAID.values() for one in found]
+    for alternative in re.split(r"\|(?![^()]*\))", pattern.pattern):
+        assert any(re.search(alternative, one, pattern.flags) for one in sentences), alternative
 
 
 def test_a_builds_own_failure_is_not_the_engines() -> None:
@@ -501,3 +535,105 @@ def test_clean_spares_other_projects_and_roots_in_use() -> None:
     assert daemon.Daemon(client, place, (26,), AMD64, 1, None).remove_ours("me") == ["idle", "mine"]
     assert gone == ["mine", "idle"]
     client.containers.list.assert_called_once_with(all=True, filters={"label": "reef.workspace=me"})
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import docker
+
+    free = {"here": 3 * 2**30}
+    client_of = create_autospec(docker.DockerClient, instance=True)
+    there = daemon.Daemon(client_of, endpoint.current(), (26,), AMD64, 1, tmp_path)
+    monkeypatch.setattr(daemon, "connect", lambda _: there)
+    monkeypatch.setattr(client, "program", lambda: "buildx")
+    monkeypatch.setattr(client, "build", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Mock(free=free["here"]))
+
+    def said() -> str:
+        made = BuildxEngine(Workspace(tmp_path), Settings(), AMD64, tmp_path, Log(live=False))
+        made.check(ROOT)
+        made.check(ROOT)
+        return " ".join(capsys.readouterr().out.split())
+
+    assert (
+        said().count("warning: only 3.2 GB free on the disk of the Docker engine at unix:///var/run/docker.sock") == 1
+    )
+    free["here"] = 6 * 2**30
+    assert "warning" not in said()
+
+
+REMOTE = {"buildx": {"base": "auto", "nodes": [{"name": "kit", "driver": "remote", "endpoint": "tcp://kit:1"}]}}
+
+
+def test_a_builder_on_its_own_makes_its_base_where_no_registry_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trouble = [BuildFailed("failed to do request: Head x: connection refused", ""), BuildFailed("it broke", "E: apt")]
+    monkeypatch.setattr(client, "build", Mock(side_effect=[None, *trouble]))
+    monkeypatch.setattr(Images, "_tar", lambda _self, _suite, _cpu, tar: tar.write_bytes(b""))
+    settings = Settings.model_validate(REMOTE | {"debian_mirror": "http://m"})
+    [node] = nodes.named(settings, tmp_path)
+
+    def staged(fresh: str = "") -> tuple[str, dict[str, str]]:
+        return Images(Workspace(tmp_path), settings, tmp_path, Log(live=False), fresh).stage(ROOT, node, tmp_path)
+
+    text, arguments = staged()
+    assert arguments["BASE"] == "debian:trixie-slim"
+    text, arguments = staged("-word")
+    assert text.startswith("FROM scratch AS base\nADD base.tar /\n")
+    assert "debian:trixie-slim cannot be had from its registry" in capsys.readouterr().out
+    # A root made anew is told apart from an equal one by this word, before the instruction that makes it.
+    assert arguments["FRESH"] == "-word"
+    assert 0 < text.index("ARG FRESH") < text.index("RUN ")
+    with pytest.raises(RootError, match="cannot be made in the builder reef-kit"):
+        staged()
+
+
+def test_the_kept_root_of_a_builder_on_its_own_is_removed_where_it_was_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, asked = Workspace(tmp_path), []
+
+    class Elsewhere:
+        def __init__(self, place: endpoint.Endpoint) -> None:
+            self.place = place
+
+        def remove_image(self, name: str) -> None:
+            asked.append((self.place.host, name))
+
+        def remove_ours(self, owner: str) -> list[str]:
+            asked.append((self.place.host, owner))
+            return []
+
+    monkeypatch.setattr(daemon, "connect", Elsewhere)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    kept.note(space, JOB, None, "reef-failed:x")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2")
+    kept.forget(space, JOB.name)
+    assert asked == [("tcp://127.0.0.1:1", "reef-failed:x")]
+    assert kept.names(space) == []
+    asked.clear()
+    monkeypatch.setattr(endpoint, "answers", lambda: True)
+    nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space)
+    assert asked == [("tcp://127.0.0.1:2", daemon.owner(space))]
+    monkeypatch.setattr(endpoint, "answers", lambda: False)
+    assert nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space) == []
+    assert len(asked) == 1
+
+
+def test_the_caches_that_builders_keep_for_jobs_are_known_by_place_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As buildx tells them: Docker 20.10 first, whose words lack the id; then one of somebody else's builds."""
+    runner = "from exec /usr/bin/env -i CCACHE_DIR=/cache/ccache /usr/bin/perl /reef/runner.pl run 0 573e"
+    descriptions = [
+        f"cached mount /cache/ccache {runner}",
+        f'cached mount /cache/bazel-actions {runner} with id "/reef-bazel-actions"',
+        "cached mount /cache/pip from exec /bin/sh -c pip install x",
+        f"mount / {runner}",
+    ]
+    said = "\n\n".join(
+        f"ID:\t\t{n}\nMutable:\ttrue\nSize:\t\t{n}.5MB\nDescription:\t{text}\nType:\t\texec.cachemount"
+        for n, text in enumerate(descriptions)
+    )
+    monkeypatch.setattr(client, "call", lambda *_: f"{said}\n\nReclaimable:\t9MB\nTotal:\t\t9MB\n")
+    assert mounts.held(nodes.here()) == [("bazel-actions", "1.5MB"), ("ccache", "0.5MB")]

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builders import caches
+from builders import caches, engine_caches
+from builders.arch import AMD64, ARM64
 from builders.errors import InputError
 from builders.log import Log
+from builders.products import BuildJob, Input, JobResult, Root
+from builders.project import Project
+from builders.settings import Settings
 from builders.workspace import Workspace
 
 QUIET = Log(quiet=True)
@@ -211,3 +215,58 @@ def test_a_place_that_is_none_and_empty_caches_are_told(packed: Path, tmp_path: 
         caches.bring(space, Path("/"), QUIET)
     assert not (tmp_path / "none").exists()
     assert not (tmp_path / "file").exists()
+
+
+def test_what_an_engine_keeps_goes_into_the_file_and_comes_out_of_it(tmp_path: Path) -> None:
+    space = fill(tmp_path / "one", {"mounts/ccache/a/bothR": b"same", "mounts/ccache/a/stats": b"mine"})
+    path = tmp_path / "caches.tar.zst"
+
+    def take(folder: Path) -> list[Path]:
+        for name, text in (("a/bothR", b"same"), ("a/stats", b"theirs"), ("b/innerR", b"new"), ("tmp/x", b"left")):
+            (folder / "node/ccache" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "node/ccache" / name).write_bytes(text)
+        return [folder / "node"]
+
+    assert caches.export(space, path, QUIET, take)[0] == 3
+    given: dict[str, bytes] = {}
+
+    def give(mounts: Path) -> None:
+        given.update({str(p.relative_to(mounts)): p.read_bytes() for p in mounts.rglob("*") if p.is_file()})
+
+    other = Workspace(tmp_path / "two")
+    caches.bring(other, path, QUIET, give)
+    assert given == {"ccache/a/bothR": b"same", "ccache/a/stats": b"mine", "ccache/b/innerR": b"new"}
+    assert content(other) == {f"mounts/{name}": text for name, text in given.items()}
+    # What an engine keeps is worth a file of its own, and without a sound file it is given nothing.
+    assert caches.export(Workspace(tmp_path / "three"), path, QUIET, take)[0] == 3
+    given.clear()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError):
+        caches.bring(other, path, QUIET, give)
+    assert given == {}
+
+
+def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm = {"name": "arm", "endpoint": "ssh://me@arm", "architectures": ["arm64"]}
+    settings = Settings.model_validate(
+        {"buildx": {"nodes": [arm]}, "targets": ["trixie/arm64", "trixie/armhf", "bookworm/arm64"]}
+    )
+    project = Project(tmp_path, settings, {}, Workspace(tmp_path), AMD64, QUIET)
+    asked: list[BuildJob] = []
+
+    class Recording:
+        def check(self, _root: Root) -> None:
+            pass
+
+        def run(self, job: BuildJob, output: Path, _log: Log) -> JobResult:
+            asked.append(job)
+            return JobResult(job.name, output, ())
+
+    monkeypatch.setattr(Project, "engine", lambda *_: Recording())
+    assert engine_caches.take(project, tmp_path / "t") == [tmp_path / "t/arm64", tmp_path / "t/amd64"]
+    assert [job.root for job in asked] == [Root("trixie", cpu, cpu, ()) for cpu in (ARM64, AMD64)]
+    asked.clear()
+    engine_caches.give(project, tmp_path / "g", tmp_path / "mounts")
+    assert [job.inputs for job in asked] == [(Input(tmp_path / "mounts", engine_caches.GIVEN),)] * 2
+    assert {cache.name for cache in asked[0].caches} == {"ccache", "bazel-downloads", "bazel-actions"}
+    assert all(cache.destination == f"/cache/{cache.name}" for cache in asked[0].caches)  # as the scripts say

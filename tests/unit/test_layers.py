@@ -27,6 +27,7 @@ LAYERS = [
         "caches",
         "cleaning",
         "drift",
+        "engine_caches",
         "ci",
     },
     {"cli", "cli_line", "cli_repository", "cli_ci"},

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builders.arch import Architecture
-from builders.engines.buildx import client, daemon, faults, kept, nodes, probe
+from builders.engines.buildx import client, daemon, faults, kept, mounts, nodes, probe
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.images import Images
@@ -14,16 +16,19 @@ from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import binfmt
 from builders.errors import HostError
-from builders.log import Log
+from builders.log import Log, size
 from builders.products import BuildJob, JobResult, Root
 from builders.settings import Settings
 from builders.workspace import Workspace, told
 
 PROBE_S = 120.0
+LOW_BYTES = 5 * 2**30
+"""Less free space on the engine's disk than one larger build with its roots and checks takes."""
 
 
 class BuildxEngine:
-    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies.
+    """Runs jobs in BuildKit; ``machine`` is the CPU of this machine, ``folder`` where reef.yml lies; ``log`` is told
+    what does not look well before a job begins.
 
     With ``fresh`` each job gets a root made for it, and empty caches.
     """
@@ -31,23 +36,28 @@ class BuildxEngine:
     name = "buildx"
 
     def __init__(
-        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, *, fresh: bool = False
-    ) -> None:
+        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, log: Log, *,
+        fresh: bool = False,
+    ) -> None:  # fmt: skip
         self._workspace = workspace
         self._settings = settings
         self._machine = machine
         self._folder = folder
+        self._log = log
         self._fresh = f"-{os.urandom(4).hex()}" if fresh else ""
         self._daemons: dict[str, Daemon | None] = {}
         self._shown: set[tuple[str, str]] = set()
 
     def check(self, root: Root) -> None:
-        """Raise HostError where buildx, an engine, or the emulation of the root's CPU there is missing."""
+        """Raise HostError where buildx, an engine, or the emulation of the root's CPU there is missing; warn of a disk
+        that is nearly full."""
         client.program()
         node = self._node(root.build)
         engine = self._daemon(node)
         if engine and engine.endpoint.socket and not root.build.runs_on(engine.machine) and os.geteuid() == 0:
             binfmt.ensure(root.build)  # the kernel is this machine's
+        if engine and node.name not in {name for name, _ in self._shown}:
+            self._tell_space(node, engine)
         if (node.name, root.build.debian) not in self._shown:
             self._show(node, root.build)
             self._shown.add((node.name, root.build.debian))
@@ -69,12 +79,22 @@ class BuildxEngine:
         node = self._node(job.root.build)
         images = Images(self._workspace, self._settings, self._folder, log, self._fresh)
         with self._workspace.scratch_folder("job") as scratch:
-            build = JobBuild(job, node, self._daemon(node), images, scratch)
-            found = build.run()
+            with self._fresh_removed(node):
+                found = JobBuild(job, node, self._daemon(node), images, scratch).run()
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 found.output.rename(output)
         return JobResult(job.name, output, found.steps, found.packages)
+
+    @contextmanager
+    def _fresh_removed(self, node: Node) -> Iterator[None]:
+        """Remove, at the end, the caches that were made for one job alone: nobody else would ever ask for them."""
+        try:
+            yield
+        finally:
+            if self._fresh:
+                with suppress(HostError):  # an engine that is gone, which is told already; BuildKit ages them out
+                    mounts.remove(node, self._fresh.removeprefix("-"))
 
     def _node(self, wanted: Architecture) -> Node:
         return nodes.choose(nodes.everywhere(self._settings, self._folder), wanted)
@@ -83,6 +103,11 @@ class BuildxEngine:
         if node.name not in self._daemons:
             self._daemons[node.name] = daemon.connect(node.endpoint) if node.endpoint else None
         return self._daemons[node.name]
+
+    def _tell_space(self, node: Node, engine: Daemon) -> None:
+        free = engine.free_bytes()
+        if free is not None and free < LOW_BYTES:
+            self._log.warn(f"only {size(free)} free on the disk of {node}: docker system df shows what takes the rest")
 
     def _show(self, node: Node, architecture: Architecture) -> None:
         """Let the node run a program of ``architecture``; raises HostError where it does not."""

@@ -9,7 +9,7 @@ from builders.errors import DiskError, HostError, ReefError, RootError
 NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 FOREIGN = re.compile(
     r"exec format error|runtime execution on platform \S+ not supported|no match for platform|"
-    r"does not (?:support|provide) the (?:specified )?platform|no (?:builder|node)s? .*platform",
+    r"does not (?:support|provide) (?:the )?(?:specified )?platform|no (?:builder|node)s? .*platform",
     re.IGNORECASE,
 )
 GONE = re.compile(

@@ -67,21 +67,41 @@ class Images:
                         raise self._failed(root, node, failed) from failed
                     if base == choices[-1]:
                         raise faults.no_registry(f"{base}\n{failed.words}") from failed
-                    self.log.note(f"{base} cannot be had from its registry: making the base with mmdebstrap instead")
+                    self._tell_fallback(base)
         raise AssertionError("each choice of a base returns or raises")
 
-    def stage(self, root: Root, context: Path) -> tuple[str, dict[str, str]]:
+    def stage(self, root: Root, node: Node, context: Path) -> tuple[str, dict[str, str]]:
         """Return the Dockerfile text of a root as stage ``start``, and its build arguments, for builders that share no
         images with an engine; what it reads is put into ``context``."""
         shutil.copy(DOCKERFILES / "make-root.sh", context)
         text = _dockerfile(root).read_text()
-        arguments = self._arguments(root)
-        if self.settings.buildx.base == "bootstrap":
+        arguments = self._arguments(root) | {"FRESH": self.fresh}
+        base = self.settings.buildx.base
+        if base == "bootstrap" or (base == "auto" and not self._offered(root, node)):
             self._tar(root.suite, root.build, context / "base.tar")
             text = "FROM scratch AS base\nADD base.tar /\n" + text.replace("FROM ${BASE} AS", "FROM base AS")
         else:
             arguments["BASE"] = self._reference(root.suite)
         return f"{text}\nFROM root AS start", arguments
+
+    def _offered(self, root: Root, node: Node) -> bool:
+        """Tell whether the node gets a root's base image from its registry, by a build that only asks for it."""
+        base = self._reference(root.suite)
+        with self.workspace.scratch_folder("base") as scratch:
+            (scratch / "Dockerfile").write_text(f"FROM {base}\n")
+            call = Build(scratch / "Dockerfile", scratch, root.build, kind="probe")
+            progress = Progress(self.workspace.log_file(f"roots/registry-{node.name}"))
+            try:
+                client.build(call, builder=node.builder, environment=node.environment, progress=progress)
+            except BuildFailed as failed:
+                if not faults.registry_failed(failed):
+                    raise self._failed(root, node, failed) from failed
+                self._tell_fallback(base)
+                return False
+        return True
+
+    def _tell_fallback(self, base: str) -> None:
+        self.log.note(f"{base} cannot be had from its registry: making the base with mmdebstrap instead")
 
     def reference(self, suite: str) -> str:
         """Return the registry's base image for a suite, without a digest."""

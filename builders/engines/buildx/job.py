@@ -47,7 +47,8 @@ class JobBuild:
         self._result = scratch / "result"
         # A BuildKit on its own is newer than those in Docker engines that cannot cut off a single instruction.
         self._run_network = engine.run_network if engine else True
-        self._nonce = os.urandom(8).hex()
+        # The word of a fresh job stands in its commands, by which its caches are found again.
+        self._nonce = images.fresh.removeprefix("-") + os.urandom(8).hex()
         self._logs = {name: self._workspace.logs / f"{job.name}-{name}.log" for name in ("fetch", "run")}
         network = images.settings.buildx.network
         self._call = Build(
@@ -96,7 +97,7 @@ class JobBuild:
         with told(context):
             self._destinations = layout.assemble(self._job, context)
         if not self._engine:
-            self._root, arguments = self._images.stage(self._job.root, context)
+            self._root, arguments = self._images.stage(self._job.root, self._node, context)
             arguments = {**self._call.arguments, **arguments}
             self._call = replace(self._call, arguments=arguments, secrets=apt_secrets())
         self._log.note(f"{self._job.name}: on {self._node}" + (f" ({self._engine.machine})" if self._engine else ""))

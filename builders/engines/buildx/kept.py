@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from builders import process
-from builders.engines.buildx import daemon
+from builders.engines.buildx import daemon, endpoint
 from builders.engines.buildx.daemon import LABEL
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, ReefError, RootError
@@ -23,10 +24,12 @@ def image_name(kind: str, workspace: Workspace, job: str) -> str:
 
 
 def note(workspace: Workspace, job: BuildJob, place: Endpoint | None, image: str) -> None:
-    """Write down that ``image`` on the engine at ``place`` (None: the one in use) keeps a failed job's root."""
+    """Write down that ``image`` on the engine at ``place`` keeps a failed job's root; a builder on its own (None) has
+    no images: buildx brings its to the engine that Docker's own tools use."""
+    place = place or endpoint.current()
     document = {
         "job": job.name, "image": image, "platform": job.root.build.oci, "workdir": job.workdir,
-        "host": place.host if place else None, "tls": str(place.tls) if place and place.tls else None,
+        "host": place.host, "tls": str(place.tls) if place.tls else None,
     }  # fmt: skip
     write_whole(_file(workspace, job.name), json.dumps(document, indent=1) + "\n")
 
@@ -42,9 +45,9 @@ def shell(workspace: Workspace, job: str) -> int:
     if not process.find("docker"):
         raise HostError("Docker's command line is not installed; it enters kept roots", fix="install docker-cli")
     place = _place(document)
-    if place and not daemon.connect(place).has_image(document["image"]):
+    if not daemon.connect(place).has_image(document["image"]):
         raise RootError(f"the root of {job!r} was removed", document["image"], "build again, then enter its new root")
-    words = ["docker", *(_options(place) if place else [])]
+    words = ["docker", *_options(place)]
     words += ["run", "--rm", "--interactive", *(["--tty"] if process.on_terminal() else []), f"--label={LABEL}=shell"]
     words += [f"--label={daemon.OWNER}={daemon.owner(workspace)}"]
     words += [f"--platform={document['platform']}", f"--workdir={document['workdir']}", document["image"], "/bin/bash"]
@@ -56,11 +59,8 @@ def forget(workspace: Workspace, job: str) -> None:
     path = _file(workspace, job)
     if path.exists():
         document = json.loads(path.read_text())
-        try:
-            if place := _place(document):
-                daemon.connect(place).remove_image(document["image"])
-        except ReefError:
-            pass  # the engine is gone for now; the image carries our label, and clean --what images removes it
+        with suppress(ReefError):  # its engine is gone for now: clean --what images finds the image by its label
+            daemon.connect(_place(document)).remove_image(document["image"])
     remove_tree(path.parent)
 
 
@@ -68,9 +68,10 @@ def _file(workspace: Workspace, job: str) -> Path:
     return workspace.path / "failed" / job.replace("/", "-") / FILE
 
 
-def _place(document: dict[str, str]) -> Endpoint | None:
-    tls = Path(document["tls"]) if document["tls"] else None
-    return Endpoint(document["host"], tls=tls) if document["host"] else None
+def _place(document: dict[str, str]) -> Endpoint:
+    if not document["host"]:  # as written before the place was
+        return endpoint.current()
+    return Endpoint(document["host"], tls=Path(document["tls"]) if document["tls"] else None)
 
 
 def _options(place: Endpoint) -> list[str]:

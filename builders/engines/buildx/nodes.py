@@ -14,6 +14,8 @@ from builders.workspace import Workspace
 
 PREFIX = "reef-"
 """Before a node's name in the name of the builder that Reef creates for it."""
+HERE = "here"
+"""What the engine that Docker's own tools use is called, where reef.yml names no nodes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Node:
     architectures: tuple[Architecture, ...] = ()
 
     def __str__(self) -> str:
-        return f"the Docker engine at {self.endpoint}" if self.endpoint else f"the builder {self.builder}"
+        if self.endpoint is None:
+            return f"the builder {self.builder}"
+        return f"the Docker engine at {self.endpoint}" if self.name == HERE else f"node {self.name} at {self.endpoint}"
 
     @property
     def builder(self) -> str:
@@ -69,7 +73,7 @@ def _node(one: BuildxNode, folder: Path) -> Node:
 
 def here() -> Node:
     """Return the engine that Docker's own tools would use."""
-    return Node("here", endpoint.current())
+    return Node(HERE, endpoint.current())
 
 
 def choose(nodes: list[Node], wanted: Architecture) -> Node:
@@ -100,6 +104,14 @@ def create(one: BuildxNode) -> bool:
     return True
 
 
+def remove(one: BuildxNode) -> bool:
+    """Remove the builder that `create` made for a node, with what it keeps; tell whether it was there."""
+    if creation(one) is None or PREFIX + one.name not in _known():
+        return False
+    client.call(["rm", PREFIX + one.name])
+    return True
+
+
 def everywhere(settings: Settings, folder: Path) -> list[Node]:
     """Return the nodes that reef.yml names, else the engine that Docker's own tools would use."""
     return named(settings, folder) or [here()]
@@ -111,7 +123,10 @@ def remove_images(settings: Settings, folder: Path, workspace: Workspace) -> lis
     from builders.engines.buildx import daemon
 
     owner = daemon.owner(workspace)
-    places = [node.endpoint for node in everywhere(settings, folder) if node.endpoint]
+    used = everywhere(settings, folder)
+    places = [node.endpoint for node in used if node.endpoint]
+    if any(node.endpoint is None for node in used) and endpoint.answers():
+        places.append(endpoint.current())  # where buildx brings the kept roots of builders on their own
     return [name for place in places for name in daemon.connect(place).remove_ours(owner)]
 
 
@@ -131,7 +146,7 @@ def states(settings: Settings, folder: Path) -> list[Place]:
     """Return the state of each node, of those too that cannot be reached."""
     if settings.buildx.nodes:
         return [_state(one.name, one, folder) for one in settings.buildx.nodes]
-    return [_state("here", None, folder)]
+    return [_state(HERE, None, folder)]
 
 
 def _state(name: str, one: BuildxNode | None, folder: Path) -> Place:

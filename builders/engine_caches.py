@@ -1,0 +1,62 @@
+"""Caches that the buildx engine keeps where only its jobs see them: ordinary jobs copy them out, and add to them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from builders.deb.bazel import CACHES
+from builders.products import CCACHE, BuildJob, Input, Root
+from builders.project import Project
+
+ENGINE = "buildx"
+CARRIED = (CCACHE, *CACHES)
+"""Caches that move from one machine to another; what else jobs keep comes as fast from where it came from."""
+GIVEN = "/build/given"
+TAKE = """\
+for name in {names}; do
+    mkdir "/build/out/$name"
+    cp -a "/cache/$name/." "/build/out/$name/"
+done
+"""
+GIVE = """\
+for name in {names}; do
+    [ ! -d "{given}/$name" ] || cp -an "{given}/$name/." "/cache/$name/"
+done
+"""
+"""Nothing is overwritten: files are called by what went into them, so that one of the same name is as good."""
+
+
+def take(project: Project, folder: Path) -> list[Path]:
+    """Copy what the nodes that build keep into folders below ``folder``; return them, laid out as `Workspace.caches`.
+
+    Raises what engines raise.
+    """
+    jobs = [_job(root, "export", TAKE) for root in _roots(project)]
+    return [_run(project, job, folder / job.root.build.debian) for job in jobs]
+
+
+def give(project: Project, scratch: Path, mounts: Path) -> None:
+    """Add the files of ``mounts``, laid out as `Workspace.caches`, to what the nodes that build keep.
+
+    ``scratch`` is a folder for what the jobs leave. Raises what engines raise.
+    """
+    for root in _roots(project):
+        job = replace(_job(root, "import", GIVE), inputs=(Input(mounts, GIVEN),))
+        _run(project, job, scratch / root.build.debian)
+
+
+def _job(root: Root, verb: str, script: str) -> BuildJob:
+    names = " ".join(cache.name for cache in CARRIED)
+    return BuildJob(f"caches/{verb}/{root.build}", root, script.format(names=names, given=GIVEN), caches=CARRIED)
+
+
+def _run(project: Project, job: BuildJob, output: Path) -> Path:
+    runner = project.engine(ENGINE)
+    runner.check(job.root)
+    return runner.run(job, output, project.log).output
+
+
+def _roots(project: Project) -> list[Root]:
+    """Return a minimal root for each CPU that builds run on: each has its node, where reef.yml names several."""
+    targets = project.targets([])
+    machines = dict.fromkeys(project.machine_for(target, ENGINE) for target in targets)
+    return [Root(targets[0].suite.name, machine, machine, ()) for machine in machines]
