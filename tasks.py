@@ -178,13 +178,13 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
 
 @task(
     apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
-    strict="end with exit code 9 where a budget is not kept (building only)",
+    strict="end with exit code 9 where a budget is not kept",
 )
 def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
     """Measure speed and memory as ratios (half an hour)."""
     wish = ["--strict"] if strict else []
     building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
-    cli.run_tools(*([["python", "-m", "tests.bench.publishing"]] if apt else building))
+    cli.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))
 
 
 @task()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builders import caches, ci, engine_caches
 from builders.cli import open_project
-from builders.errors import InputError
+from builders.errors import HostError, InputError
 from builders.log import size
 from builders.project import Project
 
@@ -47,9 +47,14 @@ def _show_caches(project: Project, *, in_docker: bool) -> None:
 
     carried = {cache.name for cache in engine_caches.CARRIED}
     for node in nodes.everywhere(project.settings, project.folder):
+        try:
+            held = mounts.held(node)
+        except HostError as error:
+            project.log.warn(f"what {node} keeps cannot be shown: {error.what}")
+            continue
         there = [
             (name, told, "yes" if name in carried else "no", caches.reason(name))
-            for name, told in mounts.held(node)
+            for name, told in held
             if name in carried | set(caches.NOT_CARRIED)
         ]
         project.log.table(f"caches in {node}", ("cache", "size", "in --export", "what"), there)

@@ -39,7 +39,7 @@ def _verify_one(project: Project, wanted: Wanted, record: Record, engine: str | 
     kept = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
     remove_tree(kept)
     with project.workspace.scratch_folder("verify") as scratch:
-        fresh = Workspace(scratch / "artifacts")
+        fresh = Workspace(scratch / "artifacts", project=project.workspace.path)
         try:
             result = _second_build(project, wanted, project.engine(engine, fresh), tree, fresh=fresh, kept=kept)
             differing = compare(record.debs, deb.collect(result.output))

@@ -20,9 +20,13 @@ from builders.errors import BusyError, DiskError
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder ``artifacts/`` of a project and the fixed places inside it."""
+    """The folder ``artifacts/`` of a project and the fixed places inside it.
+
+    ``project`` is that folder of the project's own, where this one only serves one of its runs.
+    """
 
     path: Path
+    project: Path | None = None
 
     @property
     def downloads(self) -> Path:

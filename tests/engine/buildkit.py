@@ -37,7 +37,9 @@ class BuildKit:
             engine.sendall(ASK)
             head = b""
             while not head.endswith(b"\r\n\r\n"):
-                head += engine.recv(1)
+                if not (piece := engine.recv(1)):
+                    return  # the engine ended
+                head += piece
             assert head.startswith(b"HTTP/1.1 101 "), head
             back = threading.Thread(target=_copy, args=(engine, client), daemon=True)
             back.start()

@@ -73,6 +73,11 @@ class Place:
         assert "Traceback" not in output
         return output
 
+    def fetches(self, script: str) -> None:
+        """Let the build fetch first, which a recipe that keeps its source may not."""
+        self.edit("keep_source: true\n", "")
+        self.edit("build:\n", f"build:\n  fetch: |\n    {script}\n")
+
     def log_text(self) -> str:
         return "".join(path.read_text(errors="replace") for path in (self.artifacts / "logs").rglob("*.log"))
 

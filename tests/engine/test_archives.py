@@ -1,5 +1,6 @@
 """A damaged package in apt's shared archives: real mmdebstrap and apt in a job never install it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,12 @@ JOB = BuildJob(
 
 def damage(package: Path) -> None:
     """Flip one bit in the middle, where the size tells nothing; the time stays too, as where a disk forgets."""
+    facts = package.stat()
     data = bytearray(package.read_bytes())
     data[len(data) // 2] ^= 1
     with package.open("r+b") as file:
         file.write(data)
+    os.utime(package, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
 
 def test_what_is_damaged_is_fetched_anew(lonely_place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ def test_without_an_engine_the_choice_is_chroot(place: Place) -> None:
 
 def test_only_fetch_has_a_network_and_the_script_sees_what_it_left(there: There) -> None:
     interfaces = "sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev"
-    there.place.edit("build:\n", f"build:\n  fetch: |\n    {interfaces} > interfaces\n")
+    there.place.fetches(f"{interfaces} > interfaces")
     lines = [
         "grep -qvx lo interfaces || { echo fetch had none; exit 8; }",
         f'test "$({interfaces})" = lo || {{ cat /proc/net/dev; exit 8; }}',
@@ -152,7 +152,7 @@ def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, number: int) -> None:
-    there.place.edit("build:\n", "build:\n  fetch: |\n    true\n")
+    there.place.fetches("true")
     # Other runs on this machine may be at the same test: each sleeps for a time of its own.
     sleeping = f"sleep 612.{os.getpid()}{number}"
     there.place.edit("  compile: |\n", f"  compile: |\n    echo compiling; {sleeping}\n")
@@ -323,7 +323,7 @@ def test_a_second_build_in_a_fresh_root_gives_the_same_bytes_and_leaves_no_image
     there, _ = hello_in_docker
     before = docker_engine.tags()
     output = there.run(*BUILDX, "--verify")
-    assert "5 .debs byte-identical" in output
+    assert "5 .debs and the source package byte-identical" in output
     assert output.count("✓ make root trixie, runs amd64, for arm64") == 1
     assert sorted(docker_engine.tags()) == sorted(before)
     assert ccaches(docker_engine) == 1
@@ -486,14 +486,16 @@ def kit(there: There, tmp_path: Path) -> Iterator[Dockerd]:
     inner = BuildKit(Path(made.host.removeprefix("unix://")))
     node = f"{{name: kit, driver: remote, endpoint: '{inner.address}', architectures: [amd64]}}"
     image = "127.0.0.1:9/debian:{suite}"
-    there.settings(f"buildx: {{base: auto, image: '{image}', network: host, nodes: [{node}]}}\n")
-    assert "not created: ./inv builders --create" in there.run("builders", status=5)
-    assert "created builder reef-kit (remote)" in there.run("builders", "--create")
-    yield made
-    assert "removed builder reef-kit (remote)" in there.run("builders", "--remove")
-    assert "not created" in there.run("builders", status=5)
-    inner.close()
-    made.remove()
+    try:
+        there.settings(f"buildx: {{base: auto, image: '{image}', network: host, nodes: [{node}]}}\n")
+        assert "not created: ./inv builders --create" in there.run("builders", status=5)
+        assert "created builder reef-kit (remote)" in there.run("builders", "--create")
+        yield made
+        assert "removed builder reef-kit (remote)" in there.run("builders", "--remove")
+        assert "not created" in there.run("builders", status=5)
+    finally:
+        inner.close()
+        made.remove()
 
 
 def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes_fresh_ones(

@@ -95,7 +95,7 @@ def test_what_one_engine_compiled_the_other_takes(
                 dockers.CHECKOUT / "tests/fixtures/recipes/reef-hello", one.place.recipe, dirs_exist_ok=True
             )
             one.place.edit("  compile: |\n", "  compile: |" + ALONE.replace("SERVER", str(port)))
-            one.place.edit("build:\n", 'build:\n  fetch: |\n    test -z "${CCACHE_REMOTE_STORAGE:-}"\n')
+            one.place.fetches('test -z "${CCACHE_REMOTE_STORAGE:-}"')
             one.settings(dockers.SETTINGS + "ccache_storage: {url: 'http://localhost/', layout: flat}\n")
         first = build(there, url)
         assert record(there)["ccache"] == [0, 1]
@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there_or_dies_is_told_and_the_build_goes_on(there:
     assert "storage is []" in there.place.log_text()
     alone = there.debs()
     forgetful(docker_engine)
-    there.place.edit("  compile: |\n", "  compile: |\n    echo now; sleep 5\n")
+    there.place.edit("  compile: |\n", "  compile: |\n    echo now; sleep 20\n")
     with redis() as (port, child):
         url = f"redis://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
         running = there.start(*BUILDX, "--force", REEF_CCACHE_STORAGE=url)

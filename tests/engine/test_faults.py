@@ -61,7 +61,7 @@ def test_a_script_has_no_network_and_a_clean_environment(place: Place) -> None:
 
 
 def test_only_fetch_has_a_network(place: Place) -> None:
-    place.edit("build:\n", f"build:\n  fetch: |\n    {INTERFACES} > interfaces\n")
+    place.fetches(f"{INTERFACES} > interfaces")
     place.edit("  compile: |\n", "  compile: |\n    grep -qvx lo interfaces || { echo fetch had none; exit 8; }\n")
     place.run("build-arm")
 
@@ -84,7 +84,7 @@ def test_ended_in_a_build_script(place: Place, number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_while_it_fetches(place: Place, number: int) -> None:
-    place.edit("build:\n", "build:\n  fetch: |\n    echo fetching; sleep 600\n")
+    place.fetches("echo fetching; sleep 600")
     child = place.start("build-arm")
     place.when(child, lambda: "\nfetching" in place.log_text())
     assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)

@@ -309,6 +309,27 @@ def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
     assert kept.names(project.workspace) == []
 
 
+def test_half_a_root_of_the_chroot_engine_is_not_entered_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "failed" / JOB.name.replace("/", "-")
+    folder.mkdir(parents=True)
+    (folder / "entry.json").write_text("{}")
+
+    def ended(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept, "remove_tree", ended)
+    with pytest.raises(KeyboardInterrupt):
+        kept.forget(Workspace(tmp_path), JOB.name)
+    assert not (folder / "entry.json").exists()
+
+
+def test_what_a_second_build_leaves_belongs_to_the_project(tmp_path: Path) -> None:
+    second = Workspace(tmp_path / "scratch" / "verify", project=tmp_path)
+    assert daemon.owner(second) == daemon.owner(Workspace(tmp_path)) != daemon.owner(Workspace(tmp_path / "scratch"))
+
+
 def sent(**status: object) -> str:
     return json.dumps(status)
 
@@ -375,11 +396,12 @@ SAID = {
         "permission denied while trying to connect to the Docker daemon socket",
     ],
     (RootError, "the base image cannot be had from its registry"): [
-        "debian:x: failed to resolve source metadata for docker.io/library/debian:x: i/o timeout",
+        "debian:x: failed to resolve source metadata for registry.example/library/debian:x: i/o timeout",
         "failed to load metadata for debian:x: connection refused", "failed to do request: Head x: no such host",
         "failed to authorize: failed to fetch oauth token", "failed to fetch anonymous token: EOF",
         "failed to pull debian:x", "failed to copy: httpReadSeeker: connection reset",
-        "pull access denied, repository does not exist", "manifest unknown", "docker.io/library/debian:x: not found",
+        "pull access denied, repository does not exist", "manifest unknown",
+        "registry.example/library/debian:x: not found",
         "toomanyrequests: slow down", "unexpected status from HEAD request to x: 503 Service Unavailable",
     ],
 }  # fmt: skip

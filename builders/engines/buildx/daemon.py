@@ -114,7 +114,7 @@ class Daemon:
 
 def owner(workspace: Workspace) -> str:
     """Return the value of the label `OWNER` for what is made for ``workspace``."""
-    return hashlib.sha256(str(workspace.path.absolute()).encode()).hexdigest()[:12]
+    return hashlib.sha256(str((workspace.project or workspace.path).absolute()).encode()).hexdigest()[:12]
 
 
 def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:

@@ -181,9 +181,9 @@ class JobBuild:
         how = f"with status {status}"
         if status == "timeout":
             how = f"after its time limit of {job.limits.time_s:.0f} s"
-        return BuildError(
-            f"{name} of {job.name} failed {how}", f"{tail}\nfull log: {log_file}", self._keep_root() or ""
-        )
+        # What a second build in fresh roots leaves is forgotten with its workspace: nobody would find its image.
+        way_in = "" if self._images.fresh else self._keep_root()
+        return BuildError(f"{name} of {job.name} failed {how}", f"{tail}\nfull log: {log_file}", way_in)
 
     def _keep_root(self) -> str:
         """Keep the failed job's root as an image, which costs little: it is the builder's newest layer."""

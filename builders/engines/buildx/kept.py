@@ -61,6 +61,8 @@ def forget(workspace: Workspace, job: str) -> None:
         document = json.loads(path.read_text())
         with suppress(ReefError):  # its engine is gone for now: clean --what images finds the image by its label
             daemon.connect(_place(document)).remove_image(document["image"])
+    # First what a root of the chroot engine is entered by, which lies in the same place: half a root is none.
+    (path.parent / "entry.json").unlink(missing_ok=True)
     remove_tree(path.parent)
 
 
