@@ -21,7 +21,8 @@ def drift(project: Project, wanted: Wanted, record: Record) -> list[str]:
     """
     space = project.workspace
     root = _root(record.fingerprint)
-    changes = _changes(record.root_packages, roots.installed(root, space)) if roots.made(root, space) else []
+    there = record.engine == "chroot" and roots.made(root, space)
+    changes = _changes(record.root_packages, roots.installed(root, space)) if there else []
     if changes:
         more = [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
         return [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builders.apt import clients, day_of
 from builders.apt.clients import TODAY, Outlook, Trial
-from builders.errors import RootError
+from builders.errors import BuildError, RootError
 from builders.products import BuildJob
 from builders.project import Project
 
@@ -32,8 +32,8 @@ def ask(
     """Let this machine's apt, and that of board ``releases`` in clean roots, use a suite today and on later days.
 
     ``repository`` is the published folder or a candidate for it, ``scratch`` a folder with a plain name to work in,
-    ``keyring`` today's, by default the one at the root. A root that cannot be made stops no other. Raises PublishError
-    where a client refuses what it should accept, HostError.
+    ``keyring`` today's, by default the one at the root. A root that cannot be made, or used, stops no other. Raises
+    PublishError where a client refuses what it should accept, HostError.
     """
     outlooks = clients.outlooks(repository, suite, keyring)
     component = project.settings.repository.component
@@ -47,7 +47,7 @@ def ask(
                 keyring=keyring, pool=project.workspace.apt.absolute() / "pool", seen=outlooks,
             )  # fmt: skip
             trials += _in_root(project, job, place / "out")
-        except RootError as error:
+        except (RootError, BuildError) as error:
             untried.append(_untried(release, error))
     clients.require_accepted(trials, outlooks, suite, time.time())
     return Asked(suite, tuple(trials), tuple(outlooks), tuple(untried))
@@ -56,10 +56,10 @@ def ask(
 def _in_root(project: Project, job: BuildJob, output: Path) -> list[Trial]:
     engine = project.engine()
     engine.check(job.root)
-    return clients.read_trials(engine.run(job, output, project.log).output)
+    return clients.read_trials(project.run(engine, job, output).output)
 
 
-def _untried(release: str, error: RootError) -> RootError:
+def _untried(release: str, error: RootError | BuildError) -> RootError:
     return RootError(
         f"the apt of {release} was not tried: {error.what}",
         error.detail,

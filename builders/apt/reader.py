@@ -82,6 +82,10 @@ def part_copy(copy: str, number: int) -> str:
 
 
 def _source(path: str, facts: os.stat_result, digest: str, copy: str, component: str) -> Reading:
+    if facts.st_size > dsc.MOST_SIZE:  # before it is read
+        raise PublishError(
+            f"not a sound source package: {path}", f"it has {facts.st_size} bytes, more than {dsc.MOST_SIZE}", REBUILD
+        )
     try:
         fields = dsc.fields_of(Path(copy).read_bytes())
         parts = dsc.parts_of(fields)

@@ -188,7 +188,8 @@ def _gone(place: Repository, live: Live | None, given: Sequence[Held], new: Sequ
     if not keep.limits:
         return []
     there = live.crowded(keep.versions or 1, {deb.package for deb in given}) if live else []
-    result = let_go(there, [held(entry) for entry in new], keep, place.path)
+    arriving = [held(entry) for entry in new]
+    result = _without_sources_in_use(let_go(there, arriving, keep, place.path), live, arriving)
     paths = {deb.filename for deb in given}
     for lost in result:
         if lost.filename in paths:
@@ -198,6 +199,16 @@ def _gone(place: Repository, live: Live | None, given: Sequence[Held], new: Sequ
                 "publish a newer version, or raise versions or days there",
             )
     return result
+
+
+def _without_sources_in_use(going: list[Held], live: Live | None, arriving: Sequence[Held]) -> list[Held]:
+    """Return what goes but for source packages of a version that a .deb which stays has: one CPU may lag behind."""
+    if not any(one.architecture == SOURCE for one in going):
+        return going
+    paths = {one.filename for one in going}
+    everything = (*(live.held() if live else ()), *arriving)
+    staying = {one.version for one in everything if one.architecture != SOURCE and one.filename not in paths}
+    return [one for one in going if one.architecture != SOURCE or one.version not in staying]
 
 
 def _check(debs: Iterable[str], settings: Settings, date: int) -> None:

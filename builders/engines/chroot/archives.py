@@ -34,7 +34,7 @@ class _Noted:
 def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
     """Give the folder of the packages, for apt to take from and to add to; a damaged one is told of and removed.
 
-    One that no finished use noted (the run was killed) is taken as it is. Raises DiskError.
+    One that no use noted (the run was killed) is taken as it is. Raises DiskError.
     """
     folder = workspace.caches / APT_CACHE.name
     with _notes(workspace, folder) as notes:
@@ -44,11 +44,13 @@ def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
                 log.warn(f"the cached package {path} is damaged (its sha256 is {found.sha256}); it is removed")
                 del notes[path.name]
                 path.unlink()
-    yield folder
-    with _notes(workspace, folder) as notes:
-        for path in folder.glob("*.deb"):
-            if path.name not in notes or not notes[path.name].fits(path):
-                notes[path.name] = _noted(path)
+    try:
+        yield folder
+    finally:  # a script that fails has fetched nevertheless
+        with _notes(workspace, folder) as notes:
+            for path in folder.glob("*.deb"):
+                if path.name not in notes or not notes[path.name].fits(path):
+                    notes[path.name] = _noted(path)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def run(project: Publisher, **extra: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [str(INVOKE), "--search-root", str(CHECKOUT), *PUBLISH],
         env={**os.environ, "REEF_FOLDER": str(project.folder), **extra}, cwd="/", check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class HereEngine:
 
     def run(self, job: BuildJob, output: Path, _log: Log) -> JobResult:
         self.jobs.append(job)
-        script = job.script.replace("/build/out", str(output)).replace(str(clients.PORT), str(free_port()))
+        script = re.sub(rf"\b{clients.PORT}\b", str(free_port()), job.script.replace("/build/out", str(output)))
         for one in job.inputs:
             script = script.replace(one.destination, str(one.path))
         subprocess.run(["sh", "-eu", "-c", script], check=True, capture_output=True)
