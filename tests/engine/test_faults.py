@@ -295,6 +295,7 @@ def test_wrong_words_are_told(place: Place, words: list[str], status: int, told:
 
 
 def test_an_undefined_variable_is_told_with_its_place(place: Place) -> None:
+    place.edit("keep_source: true\n", "")  # where it stands, the CPU has no variables
     place.edit("  compile: |\n", "  compile: |\n    echo {{ tripplet }}\n")
     output = place.run("build-arm", status=8)
     assert "debian/reef/compile.sh" in output
