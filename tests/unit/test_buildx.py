@@ -659,3 +659,12 @@ def test_the_caches_that_builders_keep_for_jobs_are_known_by_place_and_command(m
     )
     monkeypatch.setattr(client, "call", lambda *_: f"{said}\n\nReclaimable:\t9MB\nTotal:\t\t9MB\n")
     assert mounts.held(nodes.here()) == [("bazel-actions", "1.5MB"), ("ccache", "0.5MB")]
+    calls: list[list[str]] = []
+
+    def call(words: list[str], _: object) -> str:
+        calls.append(words)
+        return said
+
+    monkeypatch.setattr(client, "call", call)
+    mounts.remove(nodes.here(), "573e")
+    assert [words[-1] for words in calls] == ["--builder=default", "--filter=id=0", "--filter=id=1"]

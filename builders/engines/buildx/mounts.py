@@ -7,6 +7,7 @@ from builders.engines.buildx.nodes import Node
 
 MOUNT = re.compile(r"^Description:\s*cached mount /cache/(\S+) from exec .*/reef/runner\.pl ", re.MULTILINE)
 """How BuildKit describes one: by its place and the command that it was made for; newer ones tell its id, too."""
+ID = re.compile(r"^ID:\s*(\w+)", re.MULTILINE)
 SIZE = re.compile(r"^Size:\s*(\S+)$", re.MULTILINE)
 
 
@@ -25,5 +26,10 @@ def held(node: Node) -> list[tuple[str, str]]:
 
 
 def remove(node: Node, word: str) -> None:
-    """Remove what ``node`` keeps of commands that have ``word`` (letters and digits) in them; raises HostError."""
-    client.call(["prune", "--force", f"--builder={node.builder}", f"--filter=description~={word}"], node.environment)
+    """Remove the cache mounts that ``node`` has for commands with ``word`` in them; raises HostError."""
+    said = client.call(["du", "--verbose", f"--builder={node.builder}"], node.environment)
+    for record in said.split("\n\n"):
+        name = ID.search(record)
+        if name and word in record and MOUNT.search(record):
+            # By its id: buildx makes of every other filter one for equality, which descriptions are too long for.
+            client.call(["prune", "--force", f"--builder={node.builder}", f"--filter=id={name[1]}"], node.environment)
