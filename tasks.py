@@ -1,5 +1,7 @@
 """Reef's tasks for Invoke: names, help, one call each."""
 
+import os
+
 from invoke.context import Context
 
 from builders import cli, cli_ci, cli_repository
@@ -171,7 +173,9 @@ def check(_: Context) -> None:
 def test(_: Context, only: str = "", quick: bool = False) -> None:
     """Run Reef's tests."""
     # Files are dealt out whole, as their tests share builds; the longest stand first in pyproject.toml's testpaths.
-    spread = ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+    # One process more than cores, up to four: most of them wait now and then, for Debian's mirror or for each other.
+    workers = str(min(4, (os.cpu_count() or 1) + 1))
+    spread = ["--numprocesses", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "20"]
     words = [*(["-k", only] if only else []), *(["tests/unit", "tests/golden"] if quick else [])]
     cli.run_tools(["pytest", *spread, *words])
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt.layout import Repository
-from builders.apt.upload import before, content, public
+from builders.apt.upload import before, content
 from builders.apt.upload.content import Phase
 from builders.apt.upload.store import File, Held, Store
 from builders.destination import MB, S3, Destination
@@ -83,6 +83,8 @@ def upload(
         _send(place, destination, store, plan, log)
     if destination.url:
         with log.step(f"read {destination.url} as boards do"):
+            from builders.apt.upload import public  # what speaks HTTP is slow to start
+
             public.require_public(place, destination.url, sent, destination.name)
     if plan.going:
         with log.step(f"remove {len(plan.going)} files at {destination.name}"):
