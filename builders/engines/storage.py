@@ -276,14 +276,14 @@ def _speak_tcp(relay: Relay, client: socket.socket) -> None:
     relay.count("")
     with server:
         server.settimeout(None)
-        back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+        back = threading.Thread(target=pump, args=(server, client), daemon=True)
         back.start()
-        _copy(client, server)
+        pump(client, server)
         back.join()
 
 
-def _copy(origin: socket.socket, destination: socket.socket) -> None:
-    """Copy until the origin ends or either breaks, then end the destination's reading side too."""
+def pump(origin: socket.socket, destination: socket.socket) -> None:
+    """Copy bytes until the origin ends or either breaks, then end the destination's reading side too."""
     with suppress(OSError):
         while piece := origin.recv(1 << 16):
             destination.sendall(piece)

@@ -9,6 +9,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from builders.engines.storage import pump
+
 ASK = b"POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 
 
@@ -41,15 +43,7 @@ class BuildKit:
                     return  # the engine ended
                 head += piece
             assert head.startswith(b"HTTP/1.1 101 "), head
-            back = threading.Thread(target=_copy, args=(engine, client), daemon=True)
+            back = threading.Thread(target=pump, args=(engine, client), daemon=True)
             back.start()
-            _copy(client, engine)
+            pump(client, engine)
             back.join()
-
-
-def _copy(origin: socket.socket, destination: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := origin.recv(1 << 16):
-            destination.sendall(piece)
-    with suppress(OSError):
-        destination.shutdown(socket.SHUT_WR)
