@@ -155,10 +155,30 @@ class Workspace:
     def in_use(self) -> Iterator[None]:
         """Hold what lies in here against `alone`; any number of runs may at once, and it falls with the process.
 
-        Raises BusyError while another run has it alone.
+        Raises BusyError while another run has it alone, DiskError where its folders lie on different disks.
         """
         with self._run_lock(fcntl.LOCK_SH):
+            self._require_one_disk()
             yield
+
+    def _require_one_disk(self) -> None:
+        """Raise DiskError where what is finished could not be put in place by a rename (EXDEV of rename(2))."""
+        disk = self.path.stat().st_dev
+        for folder in (
+            self.path / "cache",
+            self.downloads,
+            self.caches,
+            self.trees,
+            self.roots,
+            self.builds,
+            self.scratch,
+        ):
+            if folder.exists() and folder.stat().st_dev != disk:
+                raise DiskError(
+                    f"{folder} lies on another disk than {self.path}",
+                    f"it is {folder.resolve()}; what is made there is put in place by renaming, whole or not at all",
+                    "put the whole folder on the other disk: artifacts: in reef.yml names it",
+                )
 
     @contextmanager
     def alone(self) -> Iterator[None]:

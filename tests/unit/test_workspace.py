@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,16 @@ def test_projects_that_share_a_cache_share_its_locks(tmp_path: Path) -> None:
         assert said == ["waiting for another run of Reef, which holds the root"]
         with other.locked("root", wait_s=0):  # its own, elsewhere
             pass
+
+
+def test_folders_on_two_disks_are_told_before_anything_is_made(tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "artifacts")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        assert os.stat(other).st_dev != tmp_path.stat().st_dev
+        with space.in_use():
+            space.caches.parent.mkdir()
+        space.caches.symlink_to(other)
+        with pytest.raises(DiskError, match="mounts lies on another disk than") as told, space.in_use():
+            raise AssertionError
+        assert other in told.value.detail
+        assert "artifacts: in reef.yml" in told.value.fix
