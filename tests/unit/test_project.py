@@ -236,6 +236,29 @@ def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monke
     take()
 
 
+def test_a_second_build_that_fails_leaves_its_log(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ran in folders that go with the run; what it said does not."""
+    built_on(AMD64, project)
+
+    def engine(_: Project, _name: str | None, fresh: Workspace) -> Recorder:
+        class Failing(Recorder):
+            def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
+                file = fresh.log_file(f"{job.name}-run")
+                file.write_text("no cache\n")
+                raise BuildError(f"run of {job.name} failed", f"full log: {file}")
+
+        return Failing()
+
+    monkeypatch.setattr(Project, "engine", engine)
+    with pytest.raises(BuildError) as told:
+        reproduce.verify(project, project.wanted([], [TARGET]))
+    assert told.value.what == "the second build of reef-hello for trixie/arm64, in fresh roots, failed"
+    assert "run of reef-hello/trixie/arm64/build failed" in told.value.detail
+    log = Path(told.value.detail.partition("full log: ")[2])
+    assert log.read_text() == "no cache\n"
+    assert list(project.workspace.scratch.iterdir()) == []
+
+
 def test_a_recipe_that_is_not_built_by_default_is_from_its_first_build_on(project: Project) -> None:
     quiet = project.recipes["reef-hello"].model_copy(update={"by_default": False})
     project = replace(project, recipes={"reef-hello": quiet})
