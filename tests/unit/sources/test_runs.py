@@ -47,8 +47,9 @@ print("tree", tree.path)
 
 
 def start(bench: Bench, phase: str = "") -> "subprocess.Popen[str]":
+    # A shell starts what it puts in the background deaf to Ctrl-C, and tests inherit that.
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, str(bench.folder), phase],
+        ["env", "--default-signal=INT", sys.executable, "-c", RUN, str(bench.folder), phase],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
