@@ -25,7 +25,7 @@ WRITTEN = {"nothing new": 0, "verified: nothing new": 0}
 def missed(rows: object = None, peaks: object = None, written: object = None) -> list[str]:
     """Return the wishes that are not met where something differs from what is good."""
     found = verdicts(GOOD | (rows or {}), PEAKS | (peaks or {}), WRITTEN | (written or {}))  # type: ignore[operator]
-    return [one.wish for one in found if not one.met]
+    return [one.wish for one in found if one.met is False]
 
 
 def test_all_is_well() -> None:
@@ -87,6 +87,8 @@ def test_a_peer_that_takes_too_long_is_stopped_and_what_it_took_is_a_bound(
     monkeypatch.setattr(publishing, "LONGEST_REST_S", 0.3)
     bench.timed("one new", "aptly", lambda: (bench.quiet(["sleep", "0.2"]), bench.quiet(["sleep", "20"])))
     bench.timed("one new", "reprepro", lambda: bench.quiet(["true"]))
+    bench.timed("nothing new", "aptly", lambda: bench.quiet(["false"]))
+    assert "nothing new" not in bench.rows, "what a stop left is half a repository"
     row = bench.rows["one new"]
     assert 0.3 <= row["aptly"] < 10
     assert row["reprepro"] < 10
@@ -94,3 +96,10 @@ def test_a_peer_that_takes_too_long_is_stopped_and_what_it_took_is_a_bound(
     assert told.startswith(f">{row['aptly']:.2f} (>")
     assert not bench._peer("one new", row | {"reef": 0.1}, "reprepro").startswith(">")
     assert bench._peer("one new", {"reef": 0.1}, "aptly") == ""
+
+
+def test_what_was_not_measured_is_no_verdict() -> None:
+    rows = GOOD | {"one new": {"reef": 1.9, "reprepro": 2.0, "aptly": 2.0}}
+    unknown = [one for one in verdicts(rows, PEAKS, WRITTEN) if one.met is None]
+    assert [one.wish for one in unknown] == ["one new: faster than apt-ftparchive"]
+    assert unknown[0].found == "1.90 s, it was stopped before"
