@@ -112,6 +112,7 @@ def _write_suite(work: Candidate, suite: NextSuite, key: SigningKey, packer: Pac
         elif pieces is not None:
             digests |= _write_index(index, pieces, folder, suite.date, packer)
             outlines |= catalog.outline({index.path: pieces})
+        pieces = None  # the next index's would come on top
     release = folder / "Release"
     content = suite.release(digests)
     write_file(release, content, suite.date)

@@ -11,6 +11,8 @@ import lzma
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
 
 import zstandard
 
@@ -113,4 +115,18 @@ UNPACK: dict[str, Callable[[bytes], bytes]] = {
     ".zst": _unzstd,
 }
 """The way back, for verification of what we wrote."""
+
+
+def _open_zstd(path: Path) -> BinaryIO:
+    file = path.open("rb")
+    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
+    return cast(BinaryIO, reader)
+
+
+OPEN: dict[str, Callable[[Path], BinaryIO]] = {
+    ".gz": lambda path: cast(BinaryIO, gzip.open(path, "rb")),  # noqa: SIM115 - the caller closes it
+    ".xz": lambda path: cast(BinaryIO, lzma.open(path, "rb")),  # noqa: SIM115 - the caller closes it
+    ".zst": _open_zstd,
+}
+"""The same from a file, piece by piece."""
 UNPACK_ERRORS = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError)

@@ -13,6 +13,8 @@ from builders.apt.pieces import Piece
 SCHEMA = ("CREATE TABLE IF NOT EXISTS pieces (form TEXT, sha256 TEXT, packed BLOB, PRIMARY KEY (form, sha256))",)
 ROOM = 4
 """Pieces of earlier publications stay until there are so many times more than this one used."""
+MOST_HELD = 4 << 20
+"""Bytes of packed pieces that wait in memory to be remembered together."""
 QUERY = 500
 """Pieces asked for at once: SQLite bounds the parameters of a query."""
 
@@ -24,6 +26,7 @@ class Packer:
         self._file = state / "packed.sqlite"
         self._used: dict[tuple[str, str], None] = {}
         self._new: dict[tuple[str, str], bytes] = {}
+        self._any_new = False
 
     def pack(self, suffix: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
         """Yield the whole file of the form ``suffix`` in parts."""
@@ -37,7 +40,11 @@ class Packer:
             )
         self._new |= {(suffix, sha256): content for sha256, content in fresh.items()}
         packed |= fresh
+        self._any_new |= bool(fresh)
         yield from FORMS[suffix].join([packed[piece.sha256] for piece in pieces])
+        if sum(map(len, self._new.values())) > MOST_HELD:
+            memory.change(self._file, SCHEMA, self._add)
+            self._new.clear()
 
     def kept(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
         """Return packed pieces by the SHA-256 of their text: those that are remembered."""
@@ -45,7 +52,7 @@ class Packer:
 
     def save(self) -> None:
         """Remember what was packed, and forget what long was not used; raises DiskError."""
-        if self._new:
+        if self._any_new:
             memory.change(self._file, SCHEMA, self._write)
 
     def _known(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
@@ -58,9 +65,12 @@ class Packer:
             found |= {sha256: bytes(packed) for sha256, packed in memory.rows(self._file, query, [suffix, *some])}
         return found
 
-    def _write(self, database: sqlite3.Connection) -> None:
+    def _add(self, database: sqlite3.Connection) -> None:
         rows = ((*key, packed) for key, packed in self._new.items())
         database.executemany("INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)", rows)
+
+    def _write(self, database: sqlite3.Connection) -> None:
+        self._add(database)
         (count,) = database.execute("SELECT count(*) FROM pieces").fetchone()
         if count > ROOM * len(self._used):
             database.execute("CREATE TEMP TABLE used (form TEXT, sha256 TEXT)")

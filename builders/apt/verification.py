@@ -1,5 +1,6 @@
 """Verifying a repository as a stranger would: from the public key alone, everything that Release leads to."""
 
+import hashlib
 import os
 import re
 import tempfile
@@ -9,10 +10,9 @@ from pathlib import Path
 
 from builders import process
 from builders.apt import seen
-from builders.apt.compression import UNPACK, UNPACK_ERRORS
+from builders.apt.compression import OPEN, UNPACK_ERRORS
 from builders.apt.index import names_files, parse_index
 from builders.apt.layout import KEYRING, SUITE, checked
-from builders.apt.live import digest_of
 from builders.apt.proof import Proof
 from builders.apt.release import Digest, Release, parse_release
 from builders.debfile import sha256_of
@@ -24,6 +24,7 @@ CLEARSIGNED = re.compile(
     rb"-----BEGIN PGP SIGNATURE-----\n[^-]*-----END PGP SIGNATURE-----\n",
     re.DOTALL,
 )
+BLOCK = 1 << 20
 AT_ONCE = 1000
 """Files that are handed to a pool of threads together."""
 MEND = "publish again; if that does not mend it, restore the repository from a copy"
@@ -166,19 +167,25 @@ def _index(folder: Path, name: str, release: Release, known: Proof) -> None:
         raise _wrong(path, f"by-hash/SHA256/{digest.sha256} is missing beside it")
     plain = release.files.get(name.removesuffix(path.suffix))
     text = plain.sha256 if plain else ""
-    if not path.suffix or path.suffix not in UNPACK or known.knows_text(digest.sha256, text):
+    if path.suffix not in OPEN or known.knows_text(digest.sha256, text):
         return
-    unpacked = digest_of(_plain(path, _read(path)))
+    unpacked = _unpacked(path)
     if plain and unpacked != plain:
         raise _wrong(path, "it does not unpack to what the plain index holds")
     known.found_text(digest.sha256, text)
 
 
-def _plain(path: Path, content: bytes) -> bytes:
+def _unpacked(path: Path) -> Digest:
+    """Return the digest of what a packed index holds, which may be large: it is never in memory as a whole."""
+    digest, size = hashlib.sha256(), 0
     try:
-        return UNPACK[path.suffix](content)
-    except (KeyError, *UNPACK_ERRORS) as error:
+        with OPEN[path.suffix](path) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                size += len(block)
+    except UNPACK_ERRORS as error:
         raise _wrong(path, f"it does not unpack: {error}") from error
+    return Digest(size, digest.hexdigest())
 
 
 def _named(folder: Path, release: Release) -> tuple[dict[str, bool], set[tuple[str, Digest]]]:

@@ -1,11 +1,13 @@
 """Splicing an index gives the bytes of one that is made anew, whatever was published before."""
 
+import hashlib
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 
-from builders.apt import indices
+from builders.apt import indices, packer
 from builders.apt.pieces import Cut, Edit, Piece, cut, spliced
 from builders.settings import Keep, Repository, Settings
 
@@ -94,3 +96,16 @@ def test_the_same_content_has_the_same_indices_whatever_came_before(
         assert (publisher.repository / "dists/trixie" / one).read_bytes() == (
             at_once.repository / "dists/trixie" / one
         ).read_bytes()
+
+
+def test_much_that_was_packed_is_remembered_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it need not be in memory until the end; and what follows finds it."""
+    content = b"much\n" * 100
+    piece = Piece(b"a", len(content), hashlib.sha256(content).hexdigest(), lambda: content)
+    monkeypatch.setattr(packer, "MOST_HELD", 0)
+    one = packer.Packer(tmp_path)
+    packed = b"".join(one.pack(".gz", [piece]))
+    assert packer.Packer(tmp_path).kept(".gz", [piece.sha256]) == {piece.sha256: packed}
+    assert b"".join(one.pack(".gz", [piece])) == packed
+    one.save()
+    assert packer.Packer(tmp_path).kept(".gz", [piece.sha256]) == {piece.sha256: packed}
