@@ -114,7 +114,7 @@ UNPACK: dict[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.decompress,
     ".zst": _unzstd,
 }
-"""The way back, for verification of what we wrote."""
+"""The way back."""
 
 
 def _open_zstd(path: Path) -> BinaryIO:
@@ -128,5 +128,5 @@ OPEN: dict[str, Callable[[Path], BinaryIO]] = {
     ".xz": lambda path: cast(BinaryIO, lzma.open(path, "rb")),  # noqa: SIM115 - the caller closes it
     ".zst": _open_zstd,
 }
-"""The same from a file, piece by piece."""
+"""The same from a file, piece by piece: for verification of what we wrote."""
 UNPACK_ERRORS = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError)

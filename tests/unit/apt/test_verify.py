@@ -5,11 +5,12 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from builders.apt import KEYRING, Proof, signing_key, verification, verify
-from builders.apt.compression import UNPACK
+from builders.apt.compression import OPEN
 from builders.apt.live import digest_of
 from builders.debfile import sha256_of
 from builders.errors import PublishError
@@ -155,19 +156,20 @@ def test_what_was_proven_is_not_read_again_and_what_changed_is(
 
     monkeypatch.setattr(verification, "sha256_of", hashed)
 
-    def counting(suffix: str, unpack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-        def counted(content: bytes) -> bytes:
+    def counting(suffix: str, unpack: Callable[[Path], BinaryIO]) -> Callable[[Path], BinaryIO]:
+        def counted(path: Path) -> BinaryIO:
             unpacked.append(suffix)
-            return unpack(content)
+            return unpack(path)
 
         return counted
 
-    for suffix, unpack in UNPACK.items():
-        monkeypatch.setitem(UNPACK, suffix, counting(suffix, unpack))
+    for suffix, unpack in tuple(OPEN.items()):
+        monkeypatch.setitem(OPEN, suffix, counting(suffix, unpack))
     proven(sound)
     assert not {path for path in read if path.suffix == ".deb"}
-    assert not {suffix for suffix in unpacked if suffix in (".xz", ".zst")}
+    assert unpacked == []
     verify(sound.repository, "trixie")
+    assert set(unpacked) == {".gz", ".xz", ".zst"}, "without a proof everything is unpacked"
     assert {path for path in read if path.suffix == ".deb"} == set(debs), "without a proof everything is read"
     facts = debs[0].stat()
     debs[0].write_bytes(debs[0].read_bytes()[:-1] + b"?")
