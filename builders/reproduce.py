@@ -12,55 +12,56 @@ from builders.pipeline import build_held, kept_source, require_unchanged, run_bu
 from builders.plan import Wanted
 from builders.products import DebFile, JobResult, SourcePackage, SourceTree
 from builders.project import Project
-from builders.state import Record
 from builders.workspace import Workspace, remove_tree
 
 
 def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, offline: bool = False) -> None:
-    """Build each again in a root made for it, without caches, and compare the .debs byte by byte.
+    """Build each again in roots made for this run, without caches, and compare the .debs byte by byte.
 
     Raises BuildError saying which files of which .deb differ.
     """
-    with project.workspace.in_use():
-        for one in wanted:
-            with build_held(project, *one.key):  # what is compared must not be swapped meanwhile
-                record = state.read_record(project.workspace.build(*one.key))
-                if record is None:
-                    raise BuildError(f"{one.recipe.name} is not built for {one.target}", fix="run build-arm first")
-                _verify_one(project, one, record, engine, offline=offline)
-            more = " and the source package" if record.source else ""
-            project.log.note(
-                f"verified: {one.recipe.name} for {one.target}, {len(record.debs)} .debs{more} byte-identical"
-            )
-
-
-def _verify_one(project: Project, wanted: Wanted, record: Record, engine: str | None, *, offline: bool) -> None:
-    tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
-    kept = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
-    remove_tree(kept)
-    with project.workspace.scratch_folder("verify") as scratch:
+    with project.workspace.in_use(), project.workspace.scratch_folder("verify") as scratch:
         fresh = Workspace(scratch / "artifacts", project=project.workspace.path)
         try:
-            result = _second_build(project, wanted, project.engine(engine, fresh), tree, fresh=fresh, kept=kept)
-            differing = compare(record.debs, deb.collect(result.output))
-            differing += compare_sources(record.source, kept_source(wanted, result))
-            moved = sorted(set(record.root_packages) ^ set(result.root_packages))
-            if differing:
-                require_unchanged(project, wanted, tree)  # else that is why
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                result.output.rename(kept)
-                raise _not_reproduced(wanted, [*differing, f"the second build: {kept}"], moved)
+            for one in wanted:
+                _verify_one(project, one, project.engine(engine, fresh), fresh, offline=offline)
         finally:
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)
 
 
+def _verify_one(project: Project, wanted: Wanted, engine: Engine, fresh: Workspace, *, offline: bool) -> None:
+    with build_held(project, *wanted.key):  # what is compared must not be swapped meanwhile
+        record = state.read_record(project.workspace.build(*wanted.key))
+        if record is None:
+            raise BuildError(f"{wanted.recipe.name} is not built for {wanted.target}", fix="run build-arm first")
+        tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
+        kept = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
+        remove_tree(kept)
+        scratch = fresh.path.parent / f"{wanted.recipe.name}-{wanted.target.slug}"
+        scratch.mkdir()
+        result = _second_build(project, wanted, engine, tree, fresh=fresh, scratch=scratch, kept=kept)
+        differing = compare(record.debs, deb.collect(result.output))
+        differing += compare_sources(record.source, kept_source(wanted, result))
+        moved = sorted(set(record.root_packages) ^ set(result.root_packages))
+        if differing:
+            require_unchanged(project, wanted, tree)  # else that is why
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            result.output.rename(kept)
+            raise _not_reproduced(wanted, [*differing, f"the second build: {kept}"], moved)
+        remove_tree(scratch)
+    more = " and the source package" if record.source else ""
+    project.log.note(
+        f"verified: {wanted.recipe.name} for {wanted.target}, {len(record.debs)} .debs{more} byte-identical"
+    )
+
+
 def _second_build(
-    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, *, fresh: Workspace, kept: Path
+    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, *, fresh: Workspace, scratch: Path, kept: Path
 ) -> JobResult:
     """Build in the workspace ``fresh``; the logs of a build that failed there go to ``kept``."""
     try:
-        return run_build(project, wanted, engine, tree, fresh.path.parent)
+        return run_build(project, wanted, engine, tree, scratch)
     except BuildError as error:
         if not fresh.logs.exists():
             raise
