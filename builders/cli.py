@@ -13,7 +13,8 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task as invoke_task
 
-from builders import apt, cleaning, doctor, pipeline, process, reproduce, state
+from builders import cleaning, doctor, pipeline, process, reproduce, state
+from builders.apt import api as apt
 from builders.cli_line import remember
 from builders.drift import drift
 from builders.engines.buildx import kept as buildx_kept

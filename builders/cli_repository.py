@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from builders import apt, pipeline, repository
+from builders import pipeline, repository
+from builders.apt import api as apt
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import apt, checks, deb, repository, sources, state
+from builders import checks, deb, repository, sources, state
+from builders.apt import api as apt
 from builders.deb.job import build_root, cache_hits
 from builders.debfile import sha256_of
 from builders.engines import Engine

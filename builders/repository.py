@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import apt, truth
+from builders import truth
+from builders.apt import api as apt
 from builders.apt import clients
 from builders.apt.index import Entry, ordered
 from builders.apt.layout import Repository

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from builders import apt, checks, repository, state
+from builders import checks, repository, state
+from builders.apt import api as apt
 from builders.debfile import sha256_of
 from builders.engines import Engine
 from builders.plan import Wanted

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt import clients, day_of
+from builders.apt import clients
 from builders.apt.clients import TODAY, Outlook, Trial
+from builders.apt.keys import day_of
 from builders.errors import BuildError, RootError
 from builders.products import BuildJob
 from builders.project import Project

@@ -9,7 +9,6 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import zstandard
 
@@ -37,33 +36,8 @@ class Member:
     size: int
 
 
-def control_bytes(path: Path) -> bytes:
-    """Return the control file inside the .deb at ``path``.
-
-    Raises BadArchive for anything that dpkg would not unpack or that passes a bound, OSError from reading.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        control = _control_member(handle)
-        packed = os.pread(handle, control.size, control.start)
-    finally:
-        os.close(handle)
-    return _control_entry(_unpacked(control.name, packed))
-
-
-def data_member(handle: int) -> Member:
-    """Return where the data archive lies in an open .deb; raises BadArchive."""
-    return _wanted_members(handle)[1]
-
-
-def _control_member(handle: int) -> Member:
-    control = _wanted_members(handle)[0]
-    if control.size > MOST_PACKED:
-        raise BadArchive(f"its control archive is {control.size} bytes, more than {MOST_PACKED}")
-    return control
-
-
-def _wanted_members(handle: int) -> tuple[Member, Member]:
+def members_of(handle: int) -> tuple[Member, Member]:
+    """Return where the control and the data archive lie in an open .deb; raises BadArchive, OSError from reading."""
     members = list(_members(handle, os.fstat(handle).st_size))
     if not members or members[0].name != "debian-binary":
         raise BadArchive("its first member is not debian-binary")
@@ -75,6 +49,16 @@ def _wanted_members(handle: int) -> tuple[Member, Member]:
     if len(wanted) < 2 or not wanted[0].name.startswith("control.tar") or not wanted[1].name.startswith("data.tar"):
         raise BadArchive(f"members are {', '.join(m.name for m in members)}; control.tar* and data.tar* are wanted")
     return wanted[0], wanted[1]
+
+
+def control_bytes(handle: int, control: Member) -> bytes:
+    """Return the control file inside the ``control`` archive of an open .deb.
+
+    Raises BadArchive for anything that dpkg would not unpack or that passes a bound, OSError from reading.
+    """
+    if control.size > MOST_PACKED:
+        raise BadArchive(f"its control archive is {control.size} bytes, more than {MOST_PACKED}")
+    return _control_entry(_unpacked(control.name, os.pread(handle, control.size, control.start)))
 
 
 def _members(handle: int, end: int) -> Iterator[Member]:
@@ -170,9 +154,9 @@ def tar_size(header: bytes, offset: int) -> int:
     Raises BadArchive naming ``offset``.
     """
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
-    numbers = [field.strip(b"\0 ") for field in (header[148:156], header[124:136])]
     try:
-        told, size = (int(number or b"0", 8) for number in numbers)
+        told = int(header[148:156].strip(b"\0 ") or b"0", 8)
+        size = int(header[124:136].strip(b"\0 ") or b"0", 8)
     except ValueError as error:
         raise BadArchive(f"broken header in an archive of it at byte {offset}") from error
     if told != total or size < 0:

@@ -1,17 +1,21 @@
 """Writing a candidate: a whole repository beside the published one, linked with it where nothing is new."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from builders import process
 from builders.apt import catalog, layout, seen
-from builders.apt.archive import BadArchive
+from builders.apt.archive import BadArchive, members_of
 from builders.apt.catalog import News, held
+from builders.apt.compression import FORMS
 from builders.apt.filelist import files_of
 from builders.apt.index import Entry
-from builders.apt.indices import Index, Lists, files
+from builders.apt.indices import Index, files
 from builders.apt.intake import Taken
 from builders.apt.keys import SigningKey
 from builders.apt.layout import Repository
@@ -24,6 +28,7 @@ from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError
 from builders.workspace import told
 
+SORT_MEMORY = "--buffer-size=16M"
 LISTS_AT_ONCE = 500
 """So many .debs' files are held in memory."""
 
@@ -61,7 +66,7 @@ def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
         for item in taken:
             for filename, copy in item.arriving:
                 target = f"{work.staging.path}/{filename}"
-                folder = os.path.dirname(target)
+                folder = target.rpartition("/")[0]
                 if folder not in made:
                     make_folder(folder)
                     made.add(folder)
@@ -103,16 +108,15 @@ def _write_suite(work: Candidate, suite: NextSuite, key: SigningKey, packer: Pac
     folder = candidate.indices(suite.name, suite.stamp)
     digests: dict[str, Digest] = {}
     outlines: dict[str, Sequence[tuple[str, int, str]]] = {}
-    lists = _file_lists(work.published, candidate, work.state)
+    lists = _FileLists(work.published, candidate, work.state)
     for index in suite.indices():
         pieces = suite.pieces(index, packer, lists)
         if pieces is None and suite.live:
             digests |= _link_index(suite.live, index, folder)
             outlines |= suite.live.outline(index.path)
         elif pieces is not None:
-            digests |= _write_index(index, pieces, folder, suite.date, packer)
-            outlines |= catalog.outline({index.path: pieces})
-        pieces = None  # the next index's would come on top
+            written, outlines[index.path] = _write_index(index, pieces, folder, suite.date, packer)
+            digests |= written
     release = folder / "Release"
     content = suite.release(digests)
     write_file(release, content, suite.date)
@@ -144,16 +148,31 @@ def _link_index(live: Live, index: Index, folder: Path) -> dict[str, Digest]:
     return result
 
 
-def _write_index(index: Index, pieces: Sequence[Piece], folder: Path, date: int, packer: Packer) -> dict[str, Digest]:
-    result = {}
-    if index.plain:
-        result[index.path] = _write_parts(folder / index.path, (piece.load() for piece in pieces), date)
-    for suffix in index.forms:
-        name = index.path + suffix
-        result[name] = _write_parts(folder / name, packer.pack(suffix, pieces), date)
+def _write_index(
+    index: Index, pieces: Iterable[Piece], folder: Path, date: int, packer: Packer
+) -> tuple[dict[str, Digest], list[tuple[str, int, str]]]:
+    """Write every file of an index; return their digests by path, and what the catalog keeps of its pieces."""
+    packed: dict[str, list[bytes]] = {form: [] for form in index.forms}
+    marks: list[tuple[str, int, str]] = []
+
+    def plain() -> Iterator[bytes]:
+        for piece, contents in packer.pack(index.forms, pieces):
+            marks.append(catalog.mark(piece))
+            for form, content in contents.items():
+                packed[form].append(content)
+            if index.plain:
+                yield piece.load()
+
+    text = plain()
+    result = {index.path: _write_parts(folder / index.path, text, date)} if index.plain else {}
+    for _ in text:  # an index that has no plain file is packed all the same
+        pass
+    for form in index.forms:
+        name = index.path + form
+        result[name] = _write_parts(folder / name, FORMS[form].join(packed[form]), date)
     for name, digest in result.items():
         _link_by_hash(folder / name, folder / name, digest.sha256)
-    return result
+    return result, marks
 
 
 def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
@@ -169,26 +188,46 @@ def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
     return Digest(size, digest.hexdigest())
 
 
-def _file_lists(published: Repository, candidate: Repository, state: Path) -> Lists:
-    """Return what gives the files of .debs: from the record, or read now where it lacks them, and then remembered."""
+@dataclass(frozen=True)
+class _FileLists:
+    """Gives the files of .debs: from the record, or read now where it lacks them, and then remembered."""
 
-    def lists(entries: Sequence[Entry]) -> Iterator[bytes]:
+    published: Repository
+    candidate: Repository
+    state: Path
+
+    def of(self, entries: Sequence[Entry]) -> Iterator[bytes]:
         for start in range(0, len(entries), LISTS_AT_ONCE):
             some = entries[start : start + LISTS_AT_ONCE]
-            known = seen.recall_lists(state, [entry.sha256 for entry in some])
-            fresh = {e.sha256: _read_list(published, candidate, e) for e in some if e.sha256 not in known}
-            seen.remember_lists(state, {sha256: seen.packed(names) for sha256, names in fresh.items()})
+            known = seen.recall_lists(self.state, [entry.sha256 for entry in some])
+            fresh = {e.sha256: _read_list(self.published, self.candidate, e) for e in some if e.sha256 not in known}
+            seen.remember_lists(self.state, {sha256: seen.packed(names) for sha256, names in fresh.items()})
             known |= fresh
             yield from (known[entry.sha256] for entry in some)
 
-    return lists
+    def ordered(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        with told(self.candidate.path), TemporaryDirectory(dir=self.candidate.path, prefix=".sorting-") as folder:
+            given, result = Path(folder, "given"), Path(folder, "result")
+            with given.open("wb") as file:
+                file.writelines(line + b"\n" for line in lines)
+            words = ["sort", SORT_MEMORY, f"--temporary-directory={folder}", f"--output={result}", str(given)]
+            try:
+                process.run(words, extra_environment={"LC_ALL": "C"})
+            except process.ProgramFailed as error:
+                if os.strerror(errno.ENOSPC) in error.completed.tail:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
+                raise
+            with result.open("rb") as file:
+                for line in file:
+                    yield line[:-1]
 
 
 def _read_list(published: Repository, candidate: Repository, entry: Entry) -> bytes:
     new = candidate.path / entry.filename
     path = new if new.exists() else published.path / entry.filename
     try:
-        return files_of(path)
+        with path.open("rb") as file:
+            return files_of(file.fileno(), members_of(file.fileno())[1])
     except (OSError, BadArchive) as error:
         raise PublishError(f"cannot read the published {path}", str(error), MEND) from error
 

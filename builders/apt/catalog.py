@@ -6,6 +6,7 @@ nothing, and the published indices are read instead. So it only saves time.
 
 import json
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,17 +116,13 @@ class Catalog:
 
 def held(entry: Entry) -> Held:
     """Return what the catalog keeps of an entry."""
-    return Held(
-        entry.filename, entry.package, entry.version, entry.architecture, entry.component, entry.size, entry.sha256
-    )
+    component = sys.intern(entry.component)  # one text for tens of thousands
+    return Held(entry.filename, entry.package, entry.version, entry.architecture, component, entry.size, entry.sha256)
 
 
-def outline(pieces: Mapping[str, Sequence[Piece]]) -> Outlines:
-    """Return what the catalog keeps of the pieces of a suite's indices."""
-    return {
-        path: [(piece.first.decode(errors="surrogateescape"), piece.size, piece.sha256) for piece in some]
-        for path, some in pieces.items()
-    }
+def mark(piece: Piece) -> tuple[str, int, str]:
+    """Return what the catalog keeps of a piece of an index."""
+    return piece.first.decode(errors="surrogateescape"), piece.size, piece.sha256
 
 
 def recipe(state: Path, name: str) -> str:

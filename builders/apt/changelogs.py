@@ -4,11 +4,9 @@ A SQLite file in the state folder remembers it by the .deb's SHA-256; without it
 read again. A .deb without a changelog, or with one that cannot be read, has no news: nothing depends on it.
 """
 
-import io
 import json
 import os
 import sqlite3
-import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +15,8 @@ from pathlib import Path
 from debian.changelog import Changelog, ChangelogParseError
 
 from builders.apt import memory
-from builders.apt.archive import BadArchive
-from builders.apt.filelist import unpacked
+from builders.apt.archive import BadArchive, members_of
+from builders.apt.filelist import REGULAR, entries
 from builders.apt.index import Entry
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
@@ -77,7 +75,7 @@ def _read(deb: Path, package: str) -> list[News]:
         return []  # whoever needs the .deb itself says so
     try:
         return list(_news(_plain(_packed(handle, package))))
-    except (BadArchive, OSError, tarfile.TarError, zlib.error, ChangelogParseError, ValueError):
+    except (BadArchive, OSError, zlib.error, ChangelogParseError, ValueError):
         return []
     finally:
         os.close(handle)
@@ -85,15 +83,14 @@ def _read(deb: Path, package: str) -> list[News]:
 
 def _packed(handle: int, package: str) -> bytes:
     """Return the changelog as it lies in the .deb, cut where it is absurdly long; nothing where there is none."""
-    wanted = {f"usr/share/doc/{package}/{name}" for name in NAMES}
+    wanted = {f"usr/share/doc/{package}/{name}".encode(): name for name in NAMES}
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=_Chunks(unpacked(handle)), mode="r|") as archive:
-        for member in archive:
-            name = member.name.removeprefix("./").lstrip("/")
-            if name in wanted and member.isreg() and (content := archive.extractfile(member)):
-                found[name.rpartition("/")[2]] = content.read(MOST_PACKED)
-                if NAMES[0] in found:
-                    break
+    _, data = members_of(handle)
+    for name, kind, content in entries(handle, data, wanted, MOST_PACKED):
+        if name in wanted and kind in REGULAR:
+            found[wanted[name]] = content
+            if NAMES[0] in found:
+                break
     return next((found[name] for name in NAMES if name in found), b"")
 
 
@@ -117,22 +114,3 @@ def _day(date: str) -> str:
         return parsedate_to_datetime(date).strftime("%Y-%m-%d")
     except ValueError:
         return date
-
-
-class _Chunks(io.RawIOBase):
-    """A file to read once from front to back, made of pieces."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, ``size`` of them unless the end comes first."""
-        parts = [self._rest]
-        while (missing := size - sum(map(len, parts))) > 0 and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-        whole = b"".join(parts)
-        self._rest = whole[size:] if missing < 0 else b""
-        return whole[:size]

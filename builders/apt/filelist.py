@@ -7,12 +7,11 @@ bytes unpacked on the way, so that no archive can hold a publication for ever.
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
 
 import zstandard
 
-from builders.apt.archive import TAR_BLOCK, XZ_MEMORY, BadArchive, Member, data_member, tar_size
+from builders.apt.archive import TAR_BLOCK, XZ_MEMORY, BadArchive, Member, tar_size
 
 MOST_ENTRIES = 1 << 20
 MOST_NAMES = 64 << 20
@@ -20,29 +19,29 @@ MOST_NAME = 1 << 16
 MOST_DATA = 64 << 30
 BLOCK = 1 << 20
 """Bytes; the largest package of Debian 13 unpacks to about 4 GB."""
-FOLDER, LONG_NAME = b"5", b"L"
-LISTED = (b"0", b"\0", b"7", b"1", b"2", b"3", b"4", b"6")
+LONG_NAME = b"L"
+REGULAR = (b"0", b"\0", b"7")
+LISTED = (*REGULAR, b"1", b"2", b"3", b"4", b"6")
+"""Kinds of entries: all but folders."""
 
 
-def files_of(path: Path) -> bytes:
-    """Return what the .deb at ``path`` installs, without folders: a path a line, no leading slash, sorted.
+def files_of(handle: int, data: Member) -> bytes:
+    """Return what an open .deb installs by its ``data`` archive: no folders, a path a line, no leading slash, sorted.
 
     Raises BadArchive for what dpkg would not unpack or passes a bound, OSError from reading.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        names = sorted(set(_names(_Stream(unpacked(handle)))))
-    finally:
-        os.close(handle)
-    return b"".join(name + b"\n" for name in names)
+    names = sorted({name for name, kind, _ in entries(handle, data) if kind in LISTED and name and b"\n" not in name})
+    return b"".join([name + b"\n" for name in names])
 
 
-def unpacked(handle: int) -> Iterator[bytes]:
-    """Yield the data archive of an open .deb in pieces; raises BadArchive, and OSError from reading."""
-    return _plain(handle, data_member(handle))
+def entries(
+    handle: int, data: Member, wanted: Collection[bytes] = (), most: int = 0
+) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield each entry of an open .deb's ``data`` archive: its name without a leading slash, its kind, and its content.
 
-
-def _names(stream: "_Stream") -> Iterator[bytes]:
+    The content is that of the ``wanted`` names alone, at ``most`` so many bytes of it. Raises as `files_of` does.
+    """
+    stream = _Stream(_plain(handle, data))
     long_name, total, offset = b"", 0, 0
     for _ in range(MOST_ENTRIES):
         header = stream.take(TAR_BLOCK)
@@ -57,13 +56,13 @@ def _names(stream: "_Stream") -> Iterator[bytes]:
                 raise BadArchive(f"a name of {size} bytes in its data archive")
             long_name = stream.take(padded)[:size].split(b"\0", 1)[0]
             continue
-        stream.skip(padded)
-        name, long_name = long_name or _short_name(header), b""
+        name, long_name = (long_name or _short_name(header)).removeprefix(b"./").lstrip(b"/"), b""
         total += len(name)
         if total > MOST_NAMES:
             raise BadArchive(f"its data archive holds more than {MOST_NAMES} bytes of names")
-        if kind in LISTED and (clean := name.removeprefix(b"./").lstrip(b"/")) and b"\n" not in clean:
-            yield clean
+        content = stream.take(min(size, most)) if name in wanted else b""
+        stream.skip(padded - len(content))
+        yield name, kind, content
     raise BadArchive(f"its data archive holds more than {MOST_ENTRIES} entries")
 
 
@@ -77,46 +76,44 @@ class _Stream:
     """Unpacked bytes, taken in order."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
+        self._chunks = filter(None, chunks)  # an unpacker that needs more input first gives nothing
+        self._chunk, self._at = b"", 0
         self._taken = 0
 
     def take(self, size: int) -> bytes:
         """Return the next ``size`` bytes, fewer at the end."""
-        parts, missing = [], size
-        while missing:
-            if not self._rest:
-                self._rest = next(self._chunks, b"")
-                if not self._rest:
-                    break
-            parts.append(self._rest[:missing])
-            self._rest = self._rest[missing:]
+        part = self._chunk[self._at : self._at + size]
+        self._at += size
+        if len(part) == size:
+            return part
+        parts, missing = [part], size - len(part)
+        while missing and self._next():
+            parts.append(self._chunk[:missing])
+            self._at = missing
             missing -= len(parts[-1])
-        self._count(size - missing)
         return b"".join(parts)
 
     def skip(self, size: int) -> None:
         """Pass over ``size`` bytes; raises BadArchive where they end before."""
-        missing = size
-        while missing:
-            if not self._rest:
-                self._rest = next(self._chunks, b"")
-                if not self._rest:
-                    raise BadArchive("its data archive is truncated")
-            here = min(missing, len(self._rest))
-            self._rest = self._rest[here:]
-            missing -= here
-            self._count(here)
+        self._at += size
+        while self._at > len(self._chunk):
+            beyond = self._at - len(self._chunk)
+            if not self._next():
+                raise BadArchive("its data archive is truncated")
+            self._at = beyond
 
     def drain(self) -> None:
         """Pass over what is left."""
-        for chunk in self._chunks:
-            self._count(len(chunk))
+        while self._next():
+            pass
 
-    def _count(self, size: int) -> None:
-        self._taken += size
+    def _next(self) -> bool:
+        """Go on to the next chunk; tell whether there is one. Raises BadArchive where there are too many."""
+        self._chunk, self._at = next(self._chunks, b""), 0
+        self._taken += len(self._chunk)
         if self._taken > MOST_DATA:
             raise BadArchive(f"its data archive unpacks to more than {MOST_DATA} bytes")
+        return bool(self._chunk)
 
 
 def _plain(handle: int, member: Member) -> Iterator[bytes]:

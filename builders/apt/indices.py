@@ -1,8 +1,9 @@
 """The indices of a suite: what each holds, whole or as the edits that a change of packages makes to the one before."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 from builders.apt.control import description_md5
 from builders.apt.index import Entry
@@ -13,8 +14,15 @@ PACKAGES_A_PIECE = 256
 PATHS_A_PIECE = 8192
 """How many names a piece holds on average: small enough to pack in a moment, large enough to pack well."""
 
-Lists = Callable[[Sequence[Entry]], Iterator[bytes]]
-"""Yields the files of .debs (`filelist`), in their order."""
+
+class Lists(Protocol):
+    """What installed files are known by."""
+
+    def of(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+        """Yield the files of .debs (`filelist`), in their order."""
+
+    def ordered(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield lines, which may be more than memory holds, in the order of their bytes."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +138,18 @@ class Contents:
 
     def whole(self, entries: Iterable[Entry], lists: Lists) -> Named:
         """Yield its text from all entries of the suite."""
-        # A zero byte, which no path can hold, sorts before all that one can; one text each costs the least memory.
-        pairs = [b"%s\0%s" % (path, owner) for owner, paths in self._files(entries, lists) for path in paths]
-        pairs.sort()
-        split: Iterator[tuple[bytes, bytes, bytes]] = (pair.partition(b"\0") for pair in pairs)
-        for path, group in groupby(split, key=lambda parts: parts[0]):
-            yield path, _line(path, {parts[2] for parts in group})
+        # A zero byte, which no path can hold, sorts before all that one can.
+        pairs = (b"%s\0%s" % (path, owner) for owner, paths in self._files(entries, lists) for path in paths)
+        path, owners = b"", set[bytes]()
+        for pair in lists.ordered(pairs):
+            name, _, owner = pair.partition(b"\0")
+            if name != path:
+                if owners:
+                    yield path, _line(path, owners)
+                path, owners = name, set()
+            owners.add(owner)
+        if owners:
+            yield path, _line(path, owners)
 
     def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
         """Return what ``change`` does to it, nothing where it stays as it is."""
@@ -157,7 +171,7 @@ class Contents:
     def _files(self, entries: Iterable[Entry], lists: Lists) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield each package with its section, and the files of one version of it."""
         mine = [e for e in entries if e.component == self.component and e.architecture in (self.architecture, "all")]
-        for entry, names in zip(mine, lists(mine), strict=True):
+        for entry, names in zip(mine, lists.of(mine), strict=True):
             yield entry.section.encode() + b"/" + entry.package.encode(), names.split(b"\n")[:-1]
 
 

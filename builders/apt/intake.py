@@ -7,10 +7,12 @@ a link into the published pool.
 import marshal
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from builders import process
 from builders.apt import reader, seen
@@ -24,8 +26,8 @@ from builders.products import DebFile
 MANY = 1000
 """From so many .debs on it pays to start processes: threads share one interpreter."""
 
-MOST_AT_ONCE = 10_000
-"""So many are read by one process: what it says of them is in memory twice for a moment."""
+PART = 250
+"""So many are read and handed over together: what is said of them is in memory twice for a moment."""
 
 Wish = tuple[str, str, str, str]
 """What `reader.read` is given."""
@@ -35,9 +37,8 @@ Wish = tuple[str, str, str, str]
 class Taken:
     """One .deb or .dsc given to this publication; ``copy`` is its private copy, None where it is published already.
 
-    ``stamp`` is the original's identity on disk when it was read; ``entry`` is None where it was not read now, and
-    ``files`` is what it installs, packed, where it was. ``parts`` are the files of a source package that are to go
-    into the pool: path there and private copy.
+    ``stamp`` is the original's identity on disk when it was read; ``entry`` is None where it was not read now.
+    ``parts`` are the files of a source package that are to go into the pool: path there and private copy.
     """
 
     source: str
@@ -45,7 +46,6 @@ class Taken:
     held: Held
     entry: Entry | None = None
     copy: str | None = None
-    files: bytes | None = None
     parts: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -79,8 +79,9 @@ def _unchanged(deb: Path | DebFile, path: str, memory: seen.Seen | None, there: 
     return Taken(path, current, published) if current == memory.stamp else None
 
 
-def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterator[list[Taken]]:
-    """Read .debs, leaving a copy of each in ``folder`` (made if needed); yield them in the given order, some at a time.
+def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterator[tuple[Taken, bytes | None]]:
+    """Read .debs, leaving a copy of each in ``folder`` (made if needed); yield them in the given order, each with the
+    files that it installs, packed.
 
     Raises PublishError for a file that is no sound .deb or differs from its DebFile record, DiskError from copying.
     """
@@ -91,15 +92,11 @@ def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterat
         for number, deb in enumerate(debs)
     ]
     count = os.cpu_count() or 1
-    with ThreadPoolExecutor(count) as pool:
-        if len(wishes) < MANY:
-            yield list(map(_taken, wishes, pool.map(lambda wish: reader.read(*wish), wishes)))
-            return
-        size = min(MOST_AT_ONCE, -(-len(wishes) // count))
-        parts = [wishes[start : start + size] for start in range(0, len(wishes), size)]
-        files = pool.map(lambda part: _in_process(part[1], folder / f"job{part[0]}"), enumerate(parts))
-        for part, file in zip(parts, files, strict=True):
-            yield _read_in_process(part, file)
+    if len(wishes) < MANY:
+        with ThreadPoolExecutor(count) as pool:
+            yield from map(_taken, wishes, pool.map(lambda wish: reader.read(*wish), wishes))
+    else:
+        yield from _read_by_processes(wishes, folder, count)
 
 
 def path_of(deb: Path | DebFile) -> Path:
@@ -107,29 +104,54 @@ def path_of(deb: Path | DebFile) -> Path:
     return deb.path if isinstance(deb, DebFile) else deb
 
 
-def _read_in_process(wishes: Sequence[Wish], file: Path) -> list[Taken]:
+def _read_by_processes(wishes: Sequence[Wish], folder: Path, count: int) -> Iterator[tuple[Taken, bytes | None]]:
+    """Yield in order what ``count`` processes read by turns; raises what they raised, and then ends them."""
+    parts = [wishes[start : start + PART] for start in range(0, len(wishes), PART)]
+    said: list[SimpleQueue[str]] = [SimpleQueue() for _ in range(count)]
+    stopped = threading.Event()
+
+    def run(first: int) -> None:
+        def line(text: str) -> None:
+            if stopped.is_set():
+                raise InterruptedError
+            said[first].put(text)
+
+        try:
+            job = folder / f"job{first}"
+            job.write_bytes(marshal.dumps([(number, parts[number]) for number in range(first, len(parts), count)]))
+            process.run([sys.executable, "-m", "builders.apt.reader", str(job)], on_line=line)
+        finally:
+            said[first].put("the end")
+
+    with ThreadPoolExecutor(count) as pool:
+        readers = [pool.submit(run, first) for first in range(count)]
+        try:
+            for number, part in enumerate(parts):
+                if (text := said[number % count].get()) != str(number):
+                    readers[number % count].result()
+                    raise AssertionError(f"a reader said {text!r} instead of {number}")
+                yield from _handed_over(part, folder / f"job{number % count}.{number}")
+        finally:
+            stopped.set()
+
+
+def _handed_over(wishes: Sequence[Wish], file: Path) -> Iterator[tuple[Taken, bytes | None]]:
     """Return what a process read; raises what it raised."""
     found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - a file of our own
     file.unlink()
     if refusal:
         kind, *texts = refusal
         raise reader.KINDS[kind](*texts)
-    return list(map(_taken, wishes, found))
+    return map(_taken, wishes, found)
 
 
-def _in_process(wishes: Sequence[Wish], job: Path) -> Path:
-    job.write_bytes(marshal.dumps(list(wishes)))
-    result = job.with_suffix(".result")
-    process.run([sys.executable, "-m", "builders.apt.reader", str(job), str(result)])
-    job.unlink()
-    return result
-
-
-def _taken(wish: Wish, reading: Reading) -> Taken:
+def _taken(wish: Wish, reading: Reading) -> tuple[Taken, bytes | None]:
     stamp, package, version, architecture, filename, size, sha256, stanza, description, files, parts = reading
-    entry = Entry(package, version, architecture, filename, size, sha256, stanza, description, parts)
+    entry = Entry(
+        package, sys.intern(version), sys.intern(architecture), filename, size, sha256, stanza, description, parts
+    )
     copies = tuple((path, reader.part_copy(wish[2], number)) for number, (path, _, _) in enumerate(parts))
-    return Taken(wish[0], stamp, held(entry), entry, wish[2], files, copies)
+    return Taken(wish[0], stamp, held(entry), entry, wish[2], copies), files
 
 
 def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:

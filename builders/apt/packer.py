@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from builders.apt import memory
@@ -15,6 +16,8 @@ ROOM = 4
 """Pieces of earlier publications stay until there are so many times more than this one used."""
 MOST_HELD = 4 << 20
 """Bytes of packed pieces that wait in memory to be remembered together."""
+AT_ONCE = 2 << 20
+"""Bytes of pieces that are looked up and packed together."""
 QUERY = 500
 """Pieces asked for at once: SQLite bounds the parameters of a query."""
 
@@ -28,23 +31,34 @@ class Packer:
         self._new: dict[tuple[str, str], bytes] = {}
         self._any_new = False
 
-    def pack(self, suffix: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
-        """Yield the whole file of the form ``suffix`` in parts."""
-        wanted = list(dict.fromkeys(piece.sha256 for piece in pieces))
-        self._used |= dict.fromkeys((suffix, sha256) for sha256 in wanted)
-        packed = self._known(suffix, wanted)
-        missing = {piece.sha256: piece for piece in pieces if piece.sha256 not in packed}
+    def pack(self, forms: Sequence[str], pieces: Iterable[Piece]) -> Iterator[tuple[Piece, dict[str, bytes]]]:
+        """Yield each piece with what it is packed, by form; the next are packed meanwhile."""
+        ahead: deque[tuple[Piece, dict[str, bytes | Future[bytes]]]] = deque()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            fresh = dict(
-                zip(missing, pool.map(lambda piece: FORMS[suffix].pack(piece.load()), missing.values()), strict=True)
-            )
-        self._new |= {(suffix, sha256): content for sha256, content in fresh.items()}
-        packed |= fresh
-        self._any_new |= bool(fresh)
-        yield from FORMS[suffix].join([packed[piece.sha256] for piece in pieces])
+            for some in _some(pieces):
+                while len(ahead) > len(some):
+                    yield self._finished(*ahead.popleft())
+                known = {form: self._known(form, list({piece.sha256 for piece in some})) for form in forms}
+                for piece in some:
+                    packed = {
+                        form: known[form].get(piece.sha256) or pool.submit(_packed, form, piece) for form in forms
+                    }
+                    ahead.append((piece, packed))
+            while ahead:
+                yield self._finished(*ahead.popleft())
+
+    def _finished(self, piece: Piece, packed: Mapping[str, bytes | Future[bytes]]) -> tuple[Piece, dict[str, bytes]]:
+        result = {}
+        for form, content in packed.items():
+            self._used[form, piece.sha256] = None
+            if isinstance(content, Future):
+                self._new[form, piece.sha256] = content.result()
+                self._any_new = True
+            result[form] = content.result() if isinstance(content, Future) else content
         if sum(map(len, self._new.values())) > MOST_HELD:
             memory.change(self._file, SCHEMA, self._add)
             self._new.clear()
+        return piece, result
 
     def kept(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
         """Return packed pieces by the SHA-256 of their text: those that are remembered."""
@@ -76,3 +90,20 @@ class Packer:
             database.execute("CREATE TEMP TABLE used (form TEXT, sha256 TEXT)")
             database.executemany("INSERT INTO used VALUES (?, ?)", self._used)
             database.execute("DELETE FROM pieces WHERE (form, sha256) NOT IN (SELECT form, sha256 FROM used)")
+
+
+def _packed(form: str, piece: Piece) -> bytes:
+    return FORMS[form].pack(piece.load())
+
+
+def _some(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Yield pieces some at a time: few enough for memory, enough to ask the record for them together."""
+    some: list[Piece] = []
+    total = 0
+    for piece in pieces:
+        some.append(piece)
+        total += piece.size
+        if total > AT_ONCE:
+            yield some
+            some, total = [], 0
+    yield some

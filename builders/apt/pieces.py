@@ -38,16 +38,21 @@ class Cut:
         return not zlib.crc32(name) % self.names
 
 
-def cut(named: Named, how: Cut) -> list[Piece]:
-    """Return ``named`` in pieces: one at least."""
-    growing = _Growing()
-    last = None
+def cut(named: Named, how: Cut) -> Iterator[Piece]:
+    """Yield ``named`` in pieces: one at least. Each has its text in memory, which so need not hold the whole."""
+    texts: list[bytes] = []
+    first, last, yielded = b"", None, False
     for name, text in named:
         if name != last:
             last = name
-            growing.begin(name, how)
-        growing.texts.append(text)
-    return growing.finished()
+            if texts and how.begins(name):
+                yield _piece(first, texts)
+                texts, yielded = [], True
+            if not texts:
+                first = name
+        texts.append(text)
+    if texts or not yielded:
+        yield _piece(first, texts)
 
 
 def spliced(old: Sequence[Piece], edits: Mapping[bytes, Edit], how: Cut) -> list[Piece]:
@@ -114,6 +119,10 @@ class _Growing:
 
     def _finish(self, *, empty: bool = False) -> None:
         if self.texts or empty:
-            text = b"".join(self.texts)
-            self._pieces.append(Piece(self._first, len(text), hashlib.sha256(text).hexdigest(), lambda: text))
+            self._pieces.append(_piece(self._first, self.texts))
             self.texts = []
+
+
+def _piece(first: bytes, texts: Sequence[bytes]) -> Piece:
+    text = b"".join(texts)
+    return Piece(first, len(text), hashlib.sha256(text).hexdigest(), lambda: text)

@@ -1,8 +1,9 @@
 """Reading one .deb, or one source package, in one pass: what is indexed is what was copied. As a program it reads many:
 
-    python -m builders.apt.reader JOB RESULT
+    python -m builders.apt.reader JOB
 
-where JOB and RESULT are files written by `builders.apt.intake`.
+where JOB is a file written by `builders.apt.intake`: numbered lists of .debs. The result of each list is a file beside
+it, ``JOB.<number>``; a line with the number says that it is there.
 """
 
 import hashlib
@@ -52,20 +53,21 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
     is not sound or, where a ``sha256`` is given, has another, and for a part that is not what its .dsc says; DiskError
     from copying.
     """
-    facts, digest = _copied(path, copy)
-    if sha256 and sha256 != digest:
-        raise PublishError(
-            f"{path} is not the file that was built and checked",
-            f"recorded sha256 {sha256}\nfound sha256    {digest}",
-            REBUILD,
-        )
-    if path.endswith(".dsc"):
-        return _source(path, facts, digest, copy, component)
-    try:
-        fields = control.fields_of(archive.control_bytes(Path(copy)))
-        files = filelist.files_of(Path(copy))
-    except (archive.BadArchive, control.BadControl) as error:
-        raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
+    with _copied(path, copy) as (facts, digest, handle):
+        if sha256 and sha256 != digest:
+            raise PublishError(
+                f"{path} is not the file that was built and checked",
+                f"recorded sha256 {sha256}\nfound sha256    {digest}",
+                REBUILD,
+            )
+        if path.endswith(".dsc"):
+            return _source(path, facts, digest, copy, component)
+        try:
+            control_member, data = archive.members_of(handle)
+            fields = control.fields_of(archive.control_bytes(handle, control_member))
+            files = filelist.files_of(handle, data)
+        except (archive.BadArchive, control.BadControl) as error:
+            raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
     filename = layout.pool_path(fields, layout.component_of(fields, component), path)
     added = (("Filename", filename), ("Size", str(facts.st_size)), ("SHA256", digest))
     description = fields["Description"]
@@ -106,7 +108,8 @@ def _source(path: str, facts: os.stat_result, digest: str, copy: str, component:
 def _take_part(path: str, part: dsc.Part, copy: str) -> None:
     """Copy one part from beside the .dsc at ``path``; raises PublishError where it is not what that says."""
     place = f"{os.path.dirname(path)}/{part.name}"
-    _copied(place, copy)
+    with _copied(place, copy):
+        pass
     found = replace(dsc.part_of(Path(copy)), name=part.name)
     if found != part:
         raise PublishError(
@@ -117,8 +120,9 @@ def _take_part(path: str, part: dsc.Part, copy: str) -> None:
         )
 
 
-def _copied(path: str, copy: str) -> tuple[os.stat_result, str]:
-    """Copy ``path`` to the new file ``copy`` and return the original's facts, taken before, and the SHA-256."""
+@contextmanager
+def _copied(path: str, copy: str) -> Iterator[tuple[os.stat_result, str, int]]:
+    """Copy ``path`` to the new file ``copy``; give the original's facts, taken before, the SHA-256, the open copy."""
     try:
         # Non-blocking, so that a pipe under this name cannot hold us for ever.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -128,7 +132,7 @@ def _copied(path: str, copy: str) -> tuple[os.stat_result, str]:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise _unreadable(path, "it is not a regular file")
-        target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        target = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with _closing(target):
             digest, size = hashlib.sha256(), 0
             while block := _block(handle, path, min(BLOCK, facts.st_size + 1)):
@@ -136,9 +140,9 @@ def _copied(path: str, copy: str) -> tuple[os.stat_result, str]:
                 size += len(block)
                 _write(target, block)
             os.fchmod(target, 0o644)
-    if size != facts.st_size:
-        raise _unreadable(path, "it grows or shrinks while it is read")
-    return facts, digest.hexdigest()
+            if size != facts.st_size:
+                raise _unreadable(path, "it grows or shrinks while it is read")
+            yield facts, digest.hexdigest(), target
 
 
 @contextmanager
@@ -167,19 +171,23 @@ def _unreadable(path: str, why: str) -> PublishError:
 
 
 def main() -> None:
-    """Read the .debs of a job; the result holds what they say, up to the first that is refused, and its refusal."""
-    job, result = sys.argv[1:]
+    """Read the parts of a job; each has a result, which is told when it is whole. A refusal ends the job."""
+    (job,) = sys.argv[1:]
     with open(job, "rb") as file:
-        wanted = marshal.load(file)  # noqa: S302 - a file of our own
-    found: list[tuple[object, ...]] = []
-    refusal: tuple[str, str, str, str] | None = None
-    try:
-        for one in wanted:
-            found.append(tuple(read(*one)))
-    except ReefError as error:
-        refusal = (type(error).__name__, error.what, error.detail, error.fix)
-    with open(result, "wb") as file:
-        marshal.dump((found, refusal), file)
+        parts = marshal.load(file)  # noqa: S302 - a file of our own
+    for number, wishes in parts:
+        found: list[tuple[object, ...]] = []
+        refusal: tuple[str, str, str, str] | None = None
+        try:
+            for wish in wishes:
+                found.append(tuple(read(*wish)))
+        except ReefError as error:
+            refusal = (type(error).__name__, error.what, error.detail, error.fix)
+        with open(f"{job}.{number}", "wb") as file:
+            marshal.dump((found, refusal), file)
+        print(number, flush=True)
+        if refusal:
+            return
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ from builders.workspace import remove_tree, told
 FUTURE_S = 10
 """apt refuses a Release dated further ahead of its clock than this (apt.conf(5), Acquire::Max-FutureTime)."""
 
+LISTS_AT_ONCE = 5000
+"""So many .debs' files are held in memory until they are kept together."""
+
 
 @dataclass(frozen=True)
 class StagedSuite:
@@ -243,16 +246,22 @@ def _take(
     found = intake.unchanged([deb for _, deb in given], seen.recall(state, paths), find)
     fresh = [deb for (_, deb), item in zip(given, found, strict=True) if item is None]
     read: list[Taken] = []
-    for some in intake.take(fresh, _incoming(staging), settings.repository.component):
-        # Kept already, though nothing may come of it: together they would fill the memory.
-        seen.remember_lists(state, {item.held.sha256: item.files for item in some if item.files is not None})
-        read += (replace(item, files=None) for item in some)
+    lists: dict[str, bytes] = {}
+    for item, files in intake.take(fresh, _incoming(staging), settings.repository.component):
+        read.append(item)
+        if files is not None:
+            lists[item.held.sha256] = files
+        if len(lists) == LISTS_AT_ONCE:
+            # Kept already, though nothing may come of it: together they would fill the memory.
+            seen.remember_lists(state, lists)
+            lists.clear()
+    seen.remember_lists(state, lists)
     packages = {item.held.package for item in read}
     published = [entry for live in lives.values() for entry in live.entries_of(packages)] if packages else []
     settled = iter([_pooled(place, item) for item in intake.settled(read, published)])
     result: dict[str, list[Taken]] = {name: [] for name in debs}
-    for (name, _), item in zip(given, found, strict=True):
-        result[name].append(item or next(settled))
+    for (name, _), known in zip(given, found, strict=True):
+        result[name].append(known or next(settled))
     return result
 
 

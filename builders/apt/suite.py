@@ -110,7 +110,7 @@ class NextSuite:
         """Tell whether it has indices of source packages; one that had goes on, for machines that ask for them."""
         return bool(self.live and self.live.keeps_sources) or any(entry.is_source for entry in self.come)
 
-    def pieces(self, index: Index, packer: Packer, lists: Lists) -> list[Piece] | None:
+    def pieces(self, index: Index, packer: Packer, lists: Lists) -> Iterable[Piece] | None:
         """Return the text of an index, of which only what changes is made anew; None where it stays as it is."""
         known = self.live is not None and index.path in (self.live.outlines or {})
         edits = index.edits(self.change, lists) if known else {}

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from builders import process
-from builders.workspace import remove_tree, told
+from builders.workspace import disk_error, remove_tree, told
 
 FEW = 64
 """Up to so many files are flushed to disk one by one; more are cheaper with their whole filesystem."""
@@ -16,9 +16,12 @@ UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 def make_folder(path: Path | str) -> None:
     """Make a folder and those above it, mode 0755 whatever the umask; raises DiskError."""
-    if not os.path.isdir(path):
-        with told(Path(path)):
-            _make(os.fspath(path))
+    name = os.fspath(path)
+    if not os.path.isdir(name):
+        try:
+            _make(name)
+        except OSError as error:
+            raise disk_error(error, Path(path)) from error
 
 
 def _make(path: str) -> None:

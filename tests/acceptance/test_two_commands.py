@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import verify
+from builders.apt.verification import verify
 from builders.debfile import control_of
 from builders.workspace import remove_tree
 from tests.own import CHECKOUT, project_like

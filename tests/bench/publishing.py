@@ -44,7 +44,9 @@ REEF = """
 import resource, sys, time
 from pathlib import Path
 from builders import repository
-from builders.apt import promote, signing_key, stage
+from builders.apt.promotion import promote
+from builders.apt.keys import signing_key
+from builders.apt.staging import stage
 from builders.arch import ARCHITECTURES
 from builders.debfile import read_deb
 from builders.log import Log

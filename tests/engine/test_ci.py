@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from builders.apt import published
+from builders.apt.live import published
 from builders.debfile import sha256_of
 from tests.engine.conftest import CHECKOUT, Place, kill
 from tests.unit.test_ci import shells

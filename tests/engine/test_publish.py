@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import published, verify
+from builders.apt.live import published
+from builders.apt.verification import verify
 from tests.engine.conftest import Place, gone, kill
 
 NATIVE = ("--target", "trixie/amd64")

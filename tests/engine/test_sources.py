@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import verify
 from builders.apt.server import serving
+from builders.apt.verification import verify
 from builders.arch import AMD64
 from builders.debfile import read_deb, sha256_of
 from builders.engines.chroot.engine import ChrootEngine

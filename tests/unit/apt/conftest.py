@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from builders.apt import SigningKey, signing_key
+from builders.apt.keys import SigningKey, signing_key
 from builders.log import Log
 from builders.settings import Settings
 

@@ -11,14 +11,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.apt import KEYRING, SigningKey, Staged, Verified, promote, stage, verify
-from builders.apt.layout import Repository
+from builders.apt import archive, filelist
+from builders.apt.keys import SigningKey
+from builders.apt.layout import KEYRING, Repository
+from builders.apt.promotion import promote
+from builders.apt.staging import Staged, stage
+from builders.apt.verification import Verified, verify
 from builders.arch import ARCHITECTURES
 from builders.log import Log
 from builders.products import DebFile, Publication
 from builders.project import Project
 from builders.settings import Settings
 from builders.workspace import Workspace
+
+
+def control_in(deb: Path) -> bytes:
+    """Return the control file inside a .deb, as Reef reads it."""
+    with deb.open("rb") as file:
+        return archive.control_bytes(file.fileno(), archive.members_of(file.fileno())[0])
+
+
+def files_in(deb: Path) -> bytes:
+    """Return what a .deb installs, as Reef reads it."""
+    with deb.open("rb") as file:
+        return filelist.files_of(file.fileno(), archive.members_of(file.fileno())[1])
+
 
 DATE = 1_750_000_000
 """A fixed Release date, 2025-06-15, in seconds since 1970."""

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from builders.apt import archive, control
-from builders.apt.archive import BadArchive, control_bytes
+from builders.apt.archive import BadArchive
 from builders.apt.control import BadControl, fields_of
 
-from .support import make_deb
+from .support import control_in, make_deb
 
 CONTROL = b"Package: aa\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b>\nDescription: x\n"
 
@@ -44,7 +44,7 @@ def deb(control_tar: bytes, name: str = "control.tar") -> bytes:
 def refused(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     with pytest.raises(BadArchive) as caught:
-        control_bytes(path)
+        control_in(path)
     return str(caught.value)
 
 
@@ -52,7 +52,7 @@ def refused(path: Path, content: bytes) -> str:
 def test_reads_what_dpkg_reads(tmp_path: Path, compression: str) -> None:
     path = make_deb(tmp_path, compression=compression)
     judge = subprocess.run(["dpkg-deb", "--field", str(path)], check=True, capture_output=True).stdout
-    assert fields_of(control_bytes(path)) == fields_of(judge)
+    assert fields_of(control_in(path)) == fields_of(judge)
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
@@ -60,7 +60,7 @@ def test_control_behind_other_entries_is_found(tmp_path: Path, form: int) -> Non
     path = tmp_path / "a.deb"
     long_name = "d" * 120 + "/" + "x" * 90
     path.write_bytes(deb(tar((long_name, b"1" * 700), ("./control", CONTROL), form=form)))
-    assert control_bytes(path) == CONTROL
+    assert control_in(path) == CONTROL
 
 
 def test_truncation_is_always_told(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_broken_bytes_never_hang_or_surprise(tmp_path: Path) -> None:
             content[chance.randrange(min(len(content), 3000))] = chance.randrange(256)
         path.write_bytes(content)
         try:
-            fields_of(control_bytes(path))
+            fields_of(control_in(path))
         except (BadArchive, BadControl):
             continue
     assert time.monotonic() - started < 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import promote
+from builders.apt.promotion import promote
 from builders.apt.release import parse_release
 from builders.debfile import read_deb
 from builders.settings import Repository, Settings

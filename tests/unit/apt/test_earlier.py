@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import copy_from_pool, earlier
+from builders.apt.earlier import copy_from_pool, earlier
 from builders.arch import ARM64, Architecture
 from builders.checks import outcome
 from builders.debfile import control_of, read_deb

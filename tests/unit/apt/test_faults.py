@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from builders.apt import SigningKey, promote, verify
 from builders.apt.journal import recover
+from builders.apt.keys import SigningKey
+from builders.apt.promotion import promote
+from builders.apt.verification import verify
 from builders.errors import DiskError
 
 from .conftest import short_folder

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import SigningKey, promote, signing_key
+from builders.apt.keys import SigningKey, signing_key
+from builders.apt.promotion import promote
 from builders.errors import DiskError
 from builders.log import Log
 from builders.settings import Settings

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from builders import apt, repository
-from builders.apt import rotation, signing_key
+from builders import repository
+from builders.apt import api as apt
+from builders.apt import rotation
+from builders.apt.keys import signing_key
 from builders.debfile import read_deb
 from builders.errors import InputError, PublishError
 from builders.log import Log

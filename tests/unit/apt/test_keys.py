@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from builders import process
-from builders.apt import keys, rotation, signing_key
+from builders.apt import keys, rotation
 from builders.apt.gnupg import AGENT_MARK, home_path, opened
+from builders.apt.keys import signing_key
 from builders.cli_repository import given_key
 from builders.errors import BusyError, InputError, PublishError
 from builders.log import Log

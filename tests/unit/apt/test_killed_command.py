@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders import checks, trial
-from builders.apt import signing_key
+from builders.apt.keys import signing_key
 from builders.debfile import read_deb
 from builders.log import Log
 from builders.products import Report, Verdict

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from builders import apt, repository
-from builders.apt import Proof, promote, verification
+from builders import repository
+from builders.apt import api as apt
+from builders.apt import verification
+from builders.apt.promotion import promote
+from builders.apt.proof import Proof
 from builders.debfile import read_deb, sha256_of
 from builders.errors import DiskError, PublishError
 

@@ -14,7 +14,8 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from builders.apt import KEYRING, changelogs
+from builders.apt import changelogs
+from builders.apt.layout import KEYRING
 from builders.apt.server import serving
 from builders.settings import Repository, Settings
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from builders.apt import SigningKey, promote, published, verify
 from builders.apt import seen as seen_record
+from builders.apt.keys import SigningKey
+from builders.apt.live import published
+from builders.apt.promotion import promote
+from builders.apt.verification import verify
 from builders.debfile import read_deb
 from builders.errors import BusyError, PublishError
 from builders.log import Log

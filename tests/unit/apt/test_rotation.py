@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from builders import repository
-from builders.apt import KEYRING, KEYRING_PACKAGE, keyring_package, rotation, signing_key, verify
+from builders.apt import keyring_package, rotation
+from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keys import signing_key
+from builders.apt.layout import KEYRING
+from builders.apt.verification import verify
 from builders.debfile import members, read_deb
 from builders.errors import InputError, PublishError
 from builders.log import Log

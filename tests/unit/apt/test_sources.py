@@ -12,8 +12,10 @@ import pytest
 from debian.deb822 import Deb822
 
 from builders import repository
-from builders.apt import clients, promote, reader, remove, rubbish
+from builders.apt import clients, reader
 from builders.apt.index import parse_sources
+from builders.apt.promotion import promote
+from builders.apt.retention import remove, rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.debfile import members, sha256_of

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from builders import cli_repository, repository
-from builders.apt import clients, rotation, signing_key
+from builders.apt import clients, rotation
 from builders.apt.clients import TODAY, Outlook, Trial
-from builders.apt.keys import day_of
+from builders.apt.keys import day_of, signing_key
 from builders.apt.live import digest_of
 from builders.arch import ARCHITECTURES
 from builders.debfile import read_deb

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import verify
+from builders.apt.verification import verify
 
 from .support import DATE, Publisher, facts_of
 

@@ -15,10 +15,11 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from builders.apt import remove, rubbish, verify
+from builders.apt.retention import remove, rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.rsync import PARTIAL, RsyncStore
+from builders.apt.verification import verify
 from builders.destination import Folder, Rsync
 from builders.errors import PublishError
 from builders.settings import Repository, Settings

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builders import apt, repository
+from builders import repository
+from builders.apt import api as apt
 from builders.apt.retention import LEAVING
 from builders.debfile import read_deb
 from builders.errors import BusyError, InputError, PublishError, ReefError

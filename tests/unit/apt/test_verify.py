@@ -9,9 +9,13 @@ from typing import BinaryIO
 
 import pytest
 
-from builders.apt import KEYRING, Proof, signing_key, verification, verify
+from builders.apt import verification
 from builders.apt.compression import OPEN
+from builders.apt.keys import signing_key
+from builders.apt.layout import KEYRING
 from builders.apt.live import digest_of
+from builders.apt.proof import Proof
+from builders.apt.verification import verify
 from builders.debfile import sha256_of
 from builders.errors import PublishError
 from builders.log import Log

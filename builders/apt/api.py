@@ -1,0 +1,60 @@
+"""The apt repository: index, sign, publish, verify.
+
+with workspace.locked("apt"):
+    staged = stage(repository, debs, staging, settings, signing_key(settings, log), log, date=..., state=...)
+    ... check what lies in staged.path ...
+    publications = promote(staged, repository)
+verify(repository, suite, repository / KEYRING)
+"""
+
+from builders.apt.earlier import copy_from_pool, earlier
+from builders.apt.journal import recover
+from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keyring_package import keyring_deb
+from builders.apt.keys import SigningKey, day_of, signing_key
+from builders.apt.keys import load as load_key
+from builders.apt.layout import KEYRING
+from builders.apt.live import published
+from builders.apt.promotion import promote, told_only
+from builders.apt.proof import Proof
+from builders.apt.retention import Rubbish, remove, rubbish
+from builders.apt.rotation import KeyFacts, extend, list_keys, retire, rotate
+from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
+from builders.apt.staging import Staged, StagedSuite, stage
+from builders.apt.verification import Verified, glance, verify
+
+__all__ = [
+    "KEYRING",
+    "KEYRING_PACKAGE",
+    "KeyFacts",
+    "Proof",
+    "Rubbish",
+    "SigningKey",
+    "Snapshot",
+    "Staged",
+    "StagedSuite",
+    "Verified",
+    "copy_from_pool",
+    "day_of",
+    "earlier",
+    "extend",
+    "glance",
+    "keyring_deb",
+    "known",
+    "list_keys",
+    "load_key",
+    "missing_debs",
+    "promote",
+    "published",
+    "recover",
+    "remove",
+    "retire",
+    "returned_to",
+    "rotate",
+    "rubbish",
+    "signing_key",
+    "snapshots",
+    "stage",
+    "told_only",
+    "verify",
+]
