@@ -86,14 +86,19 @@ class Catalog:
             for path, pieces in outlines.items()
         }
 
+    @cached_property
+    def _all(self) -> dict[str, Held]:
+        """Every .deb of the suite by its path."""
+        query = f"SELECT {COLUMNS} FROM held WHERE suite = ?"  # noqa: S608 - constants only
+        return {row[0]: Held(*row) for row in memory.rows(self._file, query, (self._suite,))}
+
     def held(self, filenames: Sequence[str] | None = None) -> list[Held]:
         """Return the .debs of the suite, or those of them that lie at ``filenames``."""
-        query = f"SELECT {COLUMNS} FROM held WHERE suite = ?"  # noqa: S608 - constants only
-        if filenames is None or len(filenames) > FEW:
-            wanted = None if filenames is None else set(filenames)
-            rows = memory.rows(self._file, query, (self._suite,))
-            return [Held(*row) for row in rows if wanted is None or row[0] in wanted]
-        query += " AND filename = ?"
+        if filenames is None:
+            return list(self._all.values())
+        if len(filenames) > FEW:
+            return [self._all[name] for name in dict.fromkeys(filenames) if name in self._all]
+        query = f"SELECT {COLUMNS} FROM held WHERE suite = ? AND filename = ?"  # noqa: S608 - constants only
         return [Held(*row) for name in filenames for row in memory.rows(self._file, query, (self._suite, name))]
 
     def crowded(self, most: int, packages: Collection[str]) -> list[Held]:

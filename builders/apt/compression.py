@@ -18,8 +18,11 @@ import zstandard
 
 HEADER = FOOTER = 12
 """Bytes of an xz stream's header and footer."""
-XZ = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20}]
-"""No piece is much larger than this dictionary; the preset's own (8 MiB) would cost 94 MB of memory a core."""
+XZ = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20, "nice_len": 48, "depth": 16}]
+"""No piece is much larger than this dictionary; the preset's own (8 MiB) would cost 94 MB of memory a core.
+
+Looking less long for the longest match than the preset does makes pieces of Debian's index 0.3 % larger in 0.6 of the
+time."""
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,11 @@ def stage(
         key_fingerprint=key.fingerprint,
         key_expires=key.expires,
         state=state,
-        seen=tuple((item.source, seen.Seen(item.stamp, item.held.sha256, item.held.filename)) for item in everything),
+        seen=tuple(
+            (item.source, seen.Seen(item.stamp, item.held.sha256, item.held.filename))
+            for item in everything
+            if item.entry is not None  # of the others the record knows it already
+        ),
         news=tuple(news),
         made={PAGE: _recipe(_releases([*suites, *rest], news), hashlib.sha256(text).hexdigest(), settings, key)}
         if text
