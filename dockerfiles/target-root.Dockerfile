@@ -14,6 +14,8 @@ ARG MIRROR=
 ARG APT_OPTIONS=
 # What to install beside the essential packages and apt.
 ARG PACKAGES=
+# The CPU that QEMU is to be where this is emulated (cortex-a53, say): left to itself it is many times slower.
+ARG QEMU_CPU
 # Another word here makes the root anew, whatever the builder has of an equal one.
 ARG FRESH=
 

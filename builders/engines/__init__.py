@@ -13,7 +13,12 @@ BASE_ENVIRONMENT = {
     "TZ": "UTC",
     "DEBIAN_FRONTEND": "noninteractive",
 }
-"""The environment of every job on every engine; the job's own goes on top."""
+"""The environment of every job on every engine."""
+
+
+def environment(job: BuildJob) -> dict[str, str]:
+    """Return all variables of a job: those of every job, what makes QEMU a board's CPU, and the job's own on top."""
+    return BASE_ENVIRONMENT | job.root.build.emulation | dict(job.environment)
 
 
 class Engine(Protocol):

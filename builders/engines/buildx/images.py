@@ -149,7 +149,9 @@ class Images:
             "APT_OPTIONS": "\n".join(_apt_options()[0]),
             "PACKAGES": " ".join(root.packages),
         }
-        return arguments if root.host == root.build else arguments | {"HOST": root.host.debian}
+        if root.host == root.build:
+            return arguments | root.build.emulation
+        return arguments | {"HOST": root.host.debian}
 
     def _make(self, root: Root, node: Node, daemon: Daemon, name: str, base: str | None) -> None:
         own_base = None if base else self._bootstrapped(root, node, daemon)

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builders.engines import BASE_ENVIRONMENT
+from builders.engines import environment
 from builders.engines.buildx import tunnel
 from builders.products import BuildJob
 
@@ -94,7 +94,8 @@ def job_dockerfile(
 
 def _start(job: BuildJob, destinations: Sequence[str]) -> list[str]:
     folders = [job.workdir, job.output, "/reef/records"]
-    lines = [f"COPY {_words('job/', '/reef/')}"]
+    lines = [f"ENV {name}={value}" for name, value in job.root.build.emulation.items()]
+    lines += [f"COPY {_words('job/', '/reef/')}"]
     lines += [
         f"COPY {_words(f'inputs/{number}/', place.rstrip('/') + '/')}" for number, place in enumerate(destinations)
     ]
@@ -103,9 +104,9 @@ def _start(job: BuildJob, destinations: Sequence[str]) -> list[str]:
 
 def _run(job: BuildJob, name: str, nonce: str, network: str, storage: Mapping[str, str] | None = None) -> str:
     """Return the instruction that runs a script of the job, in its environment alone."""
-    environment: Mapping[str, str] = BASE_ENVIRONMENT | dict(job.environment) | dict(storage or {})
+    variables = environment(job) | dict(storage or {})
     limit = str(job.limits.time_s or 0)
-    words = ["/usr/bin/env", "-i", f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in environment.items())]
+    words = ["/usr/bin/env", "-i", f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in variables.items())]
     words += ["/usr/bin/perl", "/reef/runner.pl", name, limit, nonce]
     mounts = [f"--mount=type=cache,id=reef-{cache.name},target={cache.destination} " for cache in job.caches]
     # Not required: a build that finds the script done, to keep its root, has no tunnel.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from builders import process
 from builders.arch import Architecture
-from builders.engines import BASE_ENVIRONMENT
+from builders.engines import environment
 from builders.engines.chroot import archives, binfmt, namespace, roots
 from builders.engines.chroot.entry import Entry, Overlay
 from builders.engines.storage import Relay, relayed, variables
@@ -98,7 +98,7 @@ class ChrootEngine:
             overlays=overlays,
             binds={destination: str(folder) for destination, folder in binds.items()},
             network=network,
-            environment=BASE_ENVIRONMENT | dict(job.environment),
+            environment=environment(job),
             workdir=job.workdir,
             script=script,
         )

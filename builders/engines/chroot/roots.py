@@ -127,7 +127,10 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
     with log.step(title) as step, archives.kept(workspace, log):
         try:
-            done = process.run([*namespace.prefix(network=True), *words], log=log_file, on_line=step.line)
+            done = process.run(
+                [*namespace.prefix(network=True), *words],
+                log=log_file, on_line=step.line, extra_environment=root.build.emulation,
+            )  # fmt: skip
         except process.ProgramFailed as error:
             full_disk(error, folder)
             raise RootError(
