@@ -255,6 +255,11 @@ class Recipe(Model):
         """The sources that `with_source` put a folder in the place of."""
         return self._substituted
 
+    @property
+    def emulation(self) -> dict[str, str]:
+        """The variable that makes QEMU the CPU which the variant is called after: GCC and QEMU call them alike."""
+        return {"QEMU_CPU": self.variant} if self.variant.startswith("cortex-") else {}
+
     def as_variant(self, name: str) -> "Recipe":
         """Return the recipe building the variant ``name``; raises InputError for one that it does not know."""
         variants = self.build.bazel.variants if self.build.bazel else {}

@@ -78,6 +78,7 @@ def install_job(
         fetch=_rendered("install_fetch.sh.j2", facts),
         script=_rendered("install.sh.j2", facts),
         inputs=(*inputs, Input(older, OLDER)) if older else tuple(inputs),
+        environment=recipe.emulation,
         caches=(APT_CACHE,),
         limits=Limits(time_limit_s),
     )

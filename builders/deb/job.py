@@ -80,6 +80,7 @@ def build_job(
             "CCACHE_DEPEND": "true",
             "CCACHE_STATSLOG": "/build/ccache-stats.log",
             "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
+            **recipe.emulation,
             **(bazel.environment(settings, strategy, root.build, jobs) if with_bazel else {}),
         },
         caches=(CCACHE, APT_CACHE, *(bazel.CACHES if with_bazel else ())),

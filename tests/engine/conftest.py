@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from builders.arch import ARM64
+from builders.products import BuildJob, Root
+from builders.project import Project
 from builders.workspace import remove_tree
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd, There
@@ -94,6 +97,17 @@ class Place:
         mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if str(self.folder) in line]
         listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
         return mounts + [line for line in listed.splitlines() if str(self.artifacts) in line]
+
+
+def emulated_cpu(project: Project, engine: str) -> set[str]:
+    """Return which of two abilities that no board of ours has a program finds in an emulated arm64 root."""
+    script = "od -A n -t u8 -w16 /proc/self/auxv >/build/out/auxv"
+    job = BuildJob("try/cpu", Root("trixie", ARM64, ARM64, ()), script)
+    result = project.engine(engine).run(job, project.workspace.path / "cpu", project.log)
+    words = (result.output / "auxv").read_text().split()
+    found = dict(zip(map(int, words[::2]), map(int, words[1::2]), strict=True))
+    # asm/hwcap.h of Linux: what AT_HWCAP (16) says.
+    return {name for name, bit in (("atomics", 8), ("paca", 30)) if found[16] >> bit & 1}
 
 
 def gone(place: Place, timeout_s: float = 10) -> list[str]:

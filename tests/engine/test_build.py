@@ -11,7 +11,9 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 from builders.debfile import control_of, members
-from tests.engine.conftest import Place
+from builders.log import Log
+from builders.project import Project
+from tests.engine.conftest import Place, emulated_cpu
 
 BUILT = "builds/reef-hello/trixie-arm64"
 
@@ -140,6 +142,11 @@ def test_second_builds_in_fresh_roots_are_compared_file_by_file(place: Place) ->
     before, after = output.split("verified: ")
     assert "▸ make root" in before
     assert "▸ make root" not in after
+
+
+def test_emulated_programs_see_the_cpu_of_the_oldest_boards(place: Place) -> None:
+    project = Project.open(place.folder, Log(quiet=True))
+    assert emulated_cpu(project, "chroot") == set()
 
 
 def test_armhf_is_one_option_away(place: Place) -> None:

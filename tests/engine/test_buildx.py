@@ -28,7 +28,7 @@ from builders.products import BuildJob, Limits, Root
 from builders.workspace import Workspace
 from tests.engine import dockers
 from tests.engine.buildkit import BuildKit
-from tests.engine.conftest import CHECKOUT, INVOKE, Place, kill
+from tests.engine.conftest import CHECKOUT, INVOKE, Place, emulated_cpu, kill
 from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
@@ -103,6 +103,10 @@ def test_installed_checked_and_published_in_containers_of_the_target_cpu(
     [report] = (there.place.artifacts / BUILT).glob("install-report-*.json")
     verdicts = {verdict["check"]: verdict["passed"] for verdict in json.loads(report.read_text())["verdicts"]}
     assert verdicts == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
+
+
+def test_emulated_programs_see_the_cpu_of_the_oldest_boards(inside: There) -> None:
+    assert emulated_cpu(inside.project(), "buildx") == set()
 
 
 def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: Dockerd) -> None:

@@ -12,11 +12,13 @@ import pytest
 import yaml
 
 from builders.arch import AMD64
+from builders.checks import install_job
 from builders.deb import bazel_driver as driver
 from builders.deb import debian_files, write
 from builders.deb.bazel import STATUS, environment
 from builders.deb.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
 from builders.deb.job import scripts
+from builders.engines import environment as variables
 from builders.errors import InputError
 from builders.recipe import Recipe, load_recipe
 from builders.settings import BazelServices, Settings, bazel_storage
@@ -363,12 +365,15 @@ def test_a_stamped_program_tells_the_commit_of_its_tree(tmp_path: Path) -> None:
         assert done.stdout == f"BUILD_SCM_REVISION {revision}\n"
 
 
-def test_a_variant_changes_flags_and_version_and_unknown_ones_are_told() -> None:
+def test_a_variant_changes_flags_version_and_cpu_and_unknown_ones_are_told(tmp_path: Path) -> None:
     recipe = load_recipe(SERVING).as_variant("cortex-a72")
     assert recipe.debian_version(TARGET) == "1:2.16.1-1+cortexa72~deb13"
     rc = debian_files(recipe, TARGET, Settings())["reef/bazelrc"]
     assert "build --copt=-mcpu=cortex-a72" in rc
     assert "armv8-a" not in rc
+    # It may take instructions that the oldest boards lack: it is tried on a CPU that has them.
+    assert variables(install_job(recipe, TARGET, [], tmp_path))["QEMU_CPU"] == "cortex-a72"
+    assert variables(install_job(load_recipe(SERVING), TARGET, [], tmp_path))["QEMU_CPU"] == "cortex-a53"
     with pytest.raises(InputError, match="did you mean 'cortex-a7"):
         load_recipe(SERVING).as_variant("cortex-a71")
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock, create_autospec
 
@@ -255,6 +256,15 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     old = text(run_network=False, fetched="reef-fetched:x")
     assert old[0] == "FROM reef-fetched:x AS run"
     assert "--network" not in "".join(old)
+
+
+def test_an_emulated_job_is_told_which_cpu_to_be() -> None:
+    job = replace(JOB, root=Root("trixie", ARM64, ARM64, ()))
+    made = layout.job_dockerfile(job, "FROM r AS start", ["/srv"], nonce="n", run_network=True).splitlines()
+    assert "ENV QEMU_CPU=cortex-a53" in made[: made.index("FROM start AS fetch")]
+    assert all('"QEMU_CPU=cortex-a53"' in line for line in made if "runner.pl" in line)
+    native = layout.job_dockerfile(JOB, "FROM r AS start", ["/srv"], nonce="n", run_network=True)
+    assert "QEMU_CPU" not in native
 
 
 def test_only_the_script_gets_the_way_to_a_storage() -> None:
