@@ -39,9 +39,9 @@ class Step:
         self._log = log
         self.title = title
         self.started = time.monotonic()
-        self._last_sign = self.started
         self.task: TaskID | None = None
         self.share = ""
+        self._hint = ""
 
     @property
     def seconds(self) -> float:
@@ -63,15 +63,17 @@ class Step:
         """Say how much is done, in any unit; ``total`` is None where it is not known."""
         self._show(text, done, total)
 
+    def sign(self) -> None:
+        """Say that it still runs, and how far it is."""
+        share = f" {self.share}" if self.share else ""
+        self._log.note(f"  … {self.title}{share}, after {self.seconds:.0f} s{self._hint}")
+
     def _show(self, text: str, done: int | None, total: int | None) -> None:
         self._log._update(self, text, done, total)
-        self.share = f"({done} of {total})" if done is not None and total else self.share
-        now = time.monotonic()
-        if not self._log.live and now - self._last_sign >= SIGN_OF_LIFE_S:
-            self._last_sign = now
-            share = f" {done}/{total}" if done is not None and total else ""
-            hint = f", {ahead[1]}" if (ahead := TIME_LEFT.search(text)) else ""
-            self._log.note(f"  … {self.title}:{share} after {self.seconds:.0f} s{hint}")
+        if done is not None and total:
+            self.share = f"({done} of {total})"
+        if ahead := TIME_LEFT.search(text):
+            self._hint = f", {ahead[1]}"
 
 
 class Log:
@@ -119,7 +121,7 @@ class Log:
         took = Measure()
         self._steps.append(step)
         try:
-            with measured() as took:
+            with measured() as took, self._signs(step):
                 yield step
         except BaseException as error:
             self._finish(step, took, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
@@ -127,6 +129,27 @@ class Log:
         finally:
             self._steps.remove(step)
         self._finish(step, took, None)
+
+    @contextmanager
+    def _signs(self, step: Step) -> Iterator[None]:
+        """Let the innermost step say now and then that it still runs, where no live line shows it."""
+        if self.live or self.quiet:
+            yield
+            return
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.wait(SIGN_OF_LIFE_S):
+                if self._steps[-1:] == [step]:
+                    step.sign()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, aligned, without a cut in any cell."""

@@ -2,6 +2,8 @@
 
 import io
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,13 +61,28 @@ def test_gitlab_folds_the_outer_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"section_end:\d+:outer\r", output.getvalue())
 
 
-def test_long_silence_is_broken_by_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builders.log.SIGN_OF_LIFE_S", 0.0)
+def test_long_silence_is_broken_by_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the program says anything or not; only the innermost step tells."""
+    monkeypatch.setattr("builders.log.SIGN_OF_LIFE_S", 0.01)
     log, output = plain()
-    with log.step("compile") as step:
+    with log.step("build"), log.step("compile") as step:
+        until(lambda: "… compile, after 0 s\n" in output.getvalue())
         step.line("[3/9] Building CXX object")
         step.line("no count here")
-    assert re.search(r"… compile: 3/9 after 0 s", output.getvalue())
+        until(lambda: "… compile (3 of 9), after 0 s\n" in output.getvalue())
+        step.line("[4/9 jobs] about 3 min left: more")
+        until(lambda: "… compile (3 of 9), after 0 s, about 3 min left\n" in output.getvalue())
+    assert "… build" not in output.getvalue()
+    ended = output.getvalue()
+    time.sleep(0.05)
+    assert output.getvalue() == ended
+
+
+def until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_a_live_display_leaves_one_line_a_step() -> None:
