@@ -85,7 +85,7 @@ def snapshots(suite: str | None) -> None:
         for one in apt.snapshots(project.workspace.apt, suite)
     ]  # fmt: skip
     if not rows:
-        project.log.note("nothing is published yet: run invoke publish-apt first")
+        project.log.note("nothing is published yet: run ./inv publish-apt first")
         return
     project.log.table("publications", ("suite", "publication", "", "debs", "size", "came", "went"), rows)
 
@@ -137,7 +137,7 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
     if rotate:
         _tell(project, repository.rotate_keys(project))
         project.log.note("both keys sign now. Boards get the new one with the package reef-archive-keyring; when each "
-                         "has it, end the overlap: invoke keys --retire FINGERPRINT of the older")  # fmt: skip
+                         "has it, end the overlap: ./inv keys --retire FINGERPRINT of the older")  # fmt: skip
     if retire:
         _tell(project, repository.retire_key(project, retire))
         project.log.note("boards that have not installed the reef-archive-keyring published in the overlap are locked "
@@ -148,7 +148,7 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
         for one in repository.list_keys(project)
     ]  # fmt: skip
     if not rows:
-        project.log.note("there is no signing key yet: the first invoke publish-apt makes one")
+        project.log.note("there is no signing key yet: the first ./inv publish-apt makes one")
         return
     project.log.table("signing keys", ("fingerprint", "role", "made", "ends", "days left"), rows)
 
@@ -198,7 +198,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
         raise InputError(f"not a port: {port}", f"0 to {LAST_PORT} are wanted; 0 takes a free one")
     folder = project.workspace.apt
     if not folder.is_dir():
-        raise PublishError("nothing is published yet", f"in {folder}", "run invoke publish-apt first")
+        raise PublishError("nothing is published yet", f"in {folder}", "run ./inv publish-apt first")
     pair = (Path(certificate), Path(key)) if certificate and key else None
     try:
         with serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url:
@@ -236,7 +236,7 @@ def _tell(
         project.log.note(_key_end(publications[0]))
     if project.settings.repository.upload and not uploading and any(one.changed for one in publications):
         names = ", ".join(one.name for one in project.settings.repository.upload)
-        project.log.note(f"boards that read from {names} see it after the next invoke upload-apt")
+        project.log.note(f"boards that read from {names} see it after the next ./inv upload-apt")
 
 
 def _judged(checked: Checked | None, package: str) -> tuple[str, str]:

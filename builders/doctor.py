@@ -122,4 +122,4 @@ def _space(project: Project) -> Need:
     folder = project.workspace.path if project.workspace.path.exists() else project.folder
     free = shutil.disk_usage(folder).free
     trouble = "" if free >= WANTED_BYTES else f"{free / 2**30:.1f} GB free, {WANTED_BYTES / 2**30:.0f} GB wanted"
-    return Need("disk space", "roots, sources and builds", trouble, "invoke clean, or a larger disk" if trouble else "")
+    return Need("disk space", "roots, sources and builds", trouble, "./inv clean, or a larger disk" if trouble else "")

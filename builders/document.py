@@ -61,7 +61,7 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
         raise InputError(
             f"{path} is not valid",
             "\n".join(_told(path, node, model, fault) for fault in error.errors()),
-            "the legal keys: invoke schema",
+            "the legal keys: ./inv schema",
         ) from error
 
 

@@ -326,7 +326,7 @@ def require_sound(file: DebFile, recipe: str) -> None:
         raise CheckError(
             f"{file.path} is not the file that was built",
             f"recorded sha256 {file.sha256}, found {found}",
-            f"build it again: invoke build-arm --force --recipe {recipe}",
+            f"build it again: ./inv build-arm --force --recipe {recipe}",
         )
 
 

@@ -197,7 +197,7 @@ def tree_memory_bytes(pid: int) -> int:
 
 
 def _missing(program: str) -> HostError:
-    return HostError(f"{program} is not installed", fix="run: invoke doctor")
+    return HostError(f"{program} is not installed", fix="run: ./inv doctor")
 
 
 def _with_parent_death(argv: Sequence[str]) -> list[str]:

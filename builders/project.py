@@ -213,7 +213,7 @@ class Project:
             raise InputError(
                 "no recipe serves these targets",
                 f"recipes: {', '.join(recipes or self.recipes)}; targets: {', '.join(map(str, self.targets(targets)))}",
-                "invoke list shows which recipe serves which target",
+                "./inv list shows which recipe serves which target",
             )
         return found
 

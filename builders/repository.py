@@ -159,7 +159,7 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
 
 def _require_some(place: Repository) -> None:
     if not place.suites():
-        raise PublishError("nothing is published yet", f"in {place.path}", "run invoke publish-apt first")
+        raise PublishError("nothing is published yet", f"in {place.path}", "run ./inv publish-apt first")
 
 
 def _with_keyring(

@@ -66,7 +66,7 @@ class Repository(Model):
     """Boards refuse a publication older than this (Valid-Until). Off by default: a board without a clock wakes up in
     the past or, after its clock was set, finds a repository that nobody published to for a while, and is locked out
     of updates, while what it guards against, a mirror that holds updates back, needs someone between board and host.
-    Whoever sets it must publish at least every half of it: invoke publish-apt then signs anew though nothing is new."""
+    Whoever sets it must publish at least every half of it: ./inv publish-apt then signs anew though nothing is new."""
     clients: list[str] = []
     """Board releases whose own apt is asked before each publication, in a clean root for each, beside this machine's
     apt: ``[bullseye, bookworm, trixie]``. A root is made on first use, which takes a minute; asking takes seconds."""

@@ -219,7 +219,7 @@ def disk_error(error: OSError, path: Path) -> DiskError:
         return DiskError(
             f"no space left on the disk of {where}",
             str(error),
-            "free some space (invoke clean --help says what can go), then run the same command again",
+            "free some space (./inv clean --help says what can go), then run the same command again",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DiskError(

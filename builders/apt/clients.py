@@ -213,13 +213,13 @@ def require_accepted(trials: Sequence[Trial], seen: Sequence[Outlook], suite: st
         if trial.keyring in (TODAY, "download") and trial.accepted != wanted and not patient:
             day = day_of(int(now + trial.seconds))
             verb = "accepts what it should refuse" if trial.accepted else "refuses"
-            raise PublishError(f"{trial.client} {verb}: {suite} on {day}", trial.said, "roll back: invoke rollback")
+            raise PublishError(f"{trial.client} {verb}: {suite} on {day}", trial.said, "roll back: ./inv rollback")
 
 
 def _live(place: Repository, suite: str) -> Live:
     live = read_live(place, suite)
     if live is None:
-        raise PublishError(f"the suite {suite} is not published", f"in {place.path}", "run invoke publish-apt first")
+        raise PublishError(f"the suite {suite} is not published", f"in {place.path}", "run ./inv publish-apt first")
     return live
 
 

@@ -201,7 +201,7 @@ def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, 
         raise PublishError(
             f"the signing key {fingerprint} expired on {day_of(expires)}",
             f"boards refuse what it signs; its home: {home.path}",
-            f"extend it: invoke keys --extend {EXTENSION_DAYS}; every board needs the new keyring file then",
+            f"extend it: ./inv keys --extend {EXTENSION_DAYS}; every board needs the new keyring file then",
         )
     if created > now + DAY_S:
         raise PublishError(
@@ -226,10 +226,10 @@ def _tell_of_end(key: SigningKey, settings: Settings, log: Log) -> None:
             end,
             "boards that do not get a longer-lived keyring before refuse the repository then "
             f"(signing.refuse_days: {settings.signing.refuse_days})",
-            f"extend it now: invoke keys --extend {EXTENSION_DAYS}",
+            f"extend it now: ./inv keys --extend {EXTENSION_DAYS}",
         )
     if days <= settings.signing.warn_days:
-        log.warn(f"{end}; boards then refuse the repository. Extend it: invoke keys --extend {EXTENSION_DAYS}")
+        log.warn(f"{end}; boards then refuse the repository. Extend it: ./inv keys --extend {EXTENSION_DAYS}")
 
 
 def day_of(moment: int) -> str:

@@ -23,7 +23,7 @@ from builders.products import SOURCE
 from builders.workspace import told
 
 BLOCK = 1 << 20
-REBUILD = "build it again (invoke build-arm)"
+REBUILD = "build it again (./inv build-arm)"
 KINDS = {kind.__name__: kind for kind in (PublishError, DiskError)}
 
 

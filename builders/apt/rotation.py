@@ -88,7 +88,7 @@ def rotate(settings: Settings, log: Log) -> str:
         if len(names) > 1:
             raise PublishError(
                 "an older key is still signing beside the new one", "\n".join(names),
-                f"retire it when every board has the new keyring: invoke keys --retire {names[-1]}",
+                f"retire it when every board has the new keyring: ./inv keys --retire {names[-1]}",
             )  # fmt: skip
         try:
             return keys.made(home, settings, log, older=names)
@@ -104,7 +104,7 @@ def retire(settings: Settings, fingerprint: str) -> None:
     """
     wanted = fingerprint.replace(" ", "").upper()
     if not FINGERPRINT.fullmatch(wanted):
-        raise InputError(f"not a fingerprint: {fingerprint!r}", "40 hexadecimal digits, as invoke keys shows")
+        raise InputError(f"not a fingerprint: {fingerprint!r}", "40 hexadecimal digits, as ./inv keys shows")
     if settings.signing.key:
         raise PublishError("reef.yml names the signing keys", fix="take the key out of signing.previous there")
     with opened(home_path(settings)) as home:

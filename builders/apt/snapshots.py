@@ -62,7 +62,7 @@ def returned_to(repository: Path, suite: str, stamp: str | None) -> Live:
         raise PublishError(
             f"{suite} has no publication {stamp!r}",
             f"kept: {', '.join(stamps)}",
-            "invoke snapshots tells what each holds",
+            "./inv snapshots tells what each holds",
         )
     return read_publication(place, suite, stamp)
 

@@ -32,7 +32,7 @@ MISSING = 23
 """rsync's status where something was not transferred: here, that the place is not there yet."""
 FILE_IO = 11
 """rsync's status for trouble with files; the other side's words about it do not always arrive."""
-ROOM = "free some space there, then run invoke upload-apt again"
+ROOM = "free some space there, then run ./inv upload-apt again"
 REASONS = (
     ("Host key verification failed", "the machine's host key is not known, or not the one that is known",
      "connect once by hand and compare it, or name a file with known_hosts:"),
@@ -41,14 +41,14 @@ REASONS = (
     ("Could not resolve hostname", "no such machine", "correct to: in reef.yml"),
     ("No space left on device", "the disk there is full", ROOM),
     ("Disk quota exceeded", "the quota there is used up", ROOM),
-    ("Read-only file system", "the disk there is read-only", "mend it, then run invoke upload-apt again"),
+    ("Read-only file system", "the disk there is read-only", "mend it, then run ./inv upload-apt again"),
     ("Permission denied (13)", "the account may not write or read there", "make the folder the account's own"),
     ("Operation not permitted (1)", "the account may not write there", "make the folder the account's own"),
     ("rsync: command not found", "rsync is not installed there", "install it there"),
     ("rsync: not found", "rsync is not installed there", "install it there"),
     ('] mkdir "', "the folder above it is not there", "make it there, or correct the destination in reef.yml"),
 )  # fmt: skip
-LATER = "what arrived stays; run invoke upload-apt again to go on"
+LATER = "what arrived stays; run ./inv upload-apt again to go on"
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def upload(
     """
     place = Repository(repository.absolute())
     if not place.suites():
-        raise PublishError("nothing is published yet", f"in {place.path}", "run invoke publish-apt first")
+        raise PublishError("nothing is published yet", f"in {place.path}", "run ./inv publish-apt first")
     store = _store(destination, place.path, base, state)
     plan = _planned(place, destination, store, settings.repository.generations)
     log.note(f"{destination.name}: {plan.forecast}")
@@ -154,7 +154,7 @@ def _require_room(destination: Destination, plan: _Plan) -> None:
         raise PublishError(
             f"{destination.name} cannot take this repository",
             "\n".join(trouble),
-            "choose another kind of host (S3, a machine of your own), or keep less: repository.keep, then invoke prune",
+            "choose another kind of host (S3, a machine of your own), or keep less: repository.keep, then ./inv prune",
         )
 
 
@@ -180,7 +180,7 @@ def _send(place: Repository, destination: Destination, store: Store, plan: _Plan
         for key in live:
             if found.get(key) != (place.path / key).read_bytes():
                 raise BusyError(f"{destination.name} shows another {key} than was uploaded",
-                                "another upload was at work there", "run invoke upload-apt again")  # fmt: skip
+                                "another upload was at work there", "run ./inv upload-apt again")  # fmt: skip
 
 
 def _require_unmoved(store: Store, plan: _Plan, name: str) -> None:
@@ -188,11 +188,11 @@ def _require_unmoved(store: Store, plan: _Plan, name: str) -> None:
     found = store.read(keys) if keys else {}
     for suite, shown in plan.shown.items():
         if found.get(f"dists/{suite}/InRelease") != shown.inrelease:
-            raise BusyError(f"another upload to {name} showed {suite} meanwhile", fix="run invoke upload-apt again")
+            raise BusyError(f"another upload to {name} showed {suite} meanwhile", fix="run ./inv upload-apt again")
 
 
 def _require_sound(store: Store, files: Sequence[File], name: str) -> None:
     if wrong := store.unsound(files):
         more = f"\nand {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
         raise PublishError(f"{name} does not hold what was uploaded", "\n".join(wrong[:MOST_TOLD]) + more,
-                           "run invoke upload-apt again; where that does not mend it, look at that disk")  # fmt: skip
+                           "run ./inv upload-apt again; where that does not mend it, look at that disk")  # fmt: skip

@@ -47,13 +47,13 @@ REASONS = {
     "403": ("the credentials may not do this", "allow s3:ListBucket, GetObject, PutObject and DeleteObject"),
     "NoSuchBucket": ("the bucket is not there", "make it, or correct bucket: in reef.yml"),
     "404": ("the bucket or an object is not there", "correct bucket: in reef.yml"),
-    "QuotaExceeded": ("the store is full", "free some space there, then run invoke upload-apt again"),
-    "XMinioStorageFull": ("the store is full", "free some space there, then run invoke upload-apt again"),
+    "QuotaExceeded": ("the store is full", "free some space there, then run ./inv upload-apt again"),
+    "XMinioStorageFull": ("the store is full", "free some space there, then run ./inv upload-apt again"),
 }
 CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws with AWS_PROFILE or profile:"
 )
-LATER = "what arrived stays; run invoke upload-apt again to go on"
+LATER = "what arrived stays; run ./inv upload-apt again to go on"
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class Images:
                 found[name] = str(json.loads(client.call(words, node.environment))["digest"])
             except process.ProgramFailed as error:
                 raise faults.no_registry(f"{name}\n{error.detail}") from error
-        text = "# Digests of base images, refreshed by: invoke pin\n" + yaml.safe_dump(pins(self.folder) | found)
+        text = "# Digests of base images, refreshed by: ./inv pin\n" + yaml.safe_dump(pins(self.folder) | found)
         write_whole(self.folder / PINS, text)
         return found
 
@@ -227,9 +227,9 @@ def pins(folder: Path) -> dict[str, str]:
     try:
         found = yaml.safe_load(path.read_text()) if path.exists() else {}
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML", str(error), "invoke pin writes it anew once it is gone") from error
+        raise InputError(f"{path} is not YAML", str(error), "./inv pin writes it anew once it is gone") from error
     if not isinstance(found, dict) or not all(str(digest).startswith("sha256:") for digest in found.values()):
-        raise InputError(f"{path} does not hold digests by image", fix="invoke pin writes it anew once it is gone")
+        raise InputError(f"{path} does not hold digests by image", fix="./inv pin writes it anew once it is gone")
     return {str(name): str(digest) for name, digest in found.items()}
 
 

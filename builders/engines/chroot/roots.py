@@ -92,7 +92,7 @@ def tell_age(name: str, made_at: float, remedy: str, log: Log) -> None:
     """Warn of a root or image made (in seconds since 1970) so long ago that Debian has moved on since."""
     days = (time.time() - made_at) / 86400
     if days > AGED_DAYS:
-        log.warn(f"{name} is {days:.0f} days old; invoke {remedy} lets the next run make it of today's Debian packages")
+        log.warn(f"{name} is {days:.0f} days old; ./inv {remedy} lets the next run make it of today's Debian packages")
 
 
 def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ def test_expired_key(home: Path, log: Log) -> None:
     fingerprint = make_key(home, "--faked-system-time", LONG_AGO, expire="30d")
     with pytest.raises(PublishError, match="expired on 2020-01-31") as caught:
         signing_key(with_key(fingerprint), log)
-    assert caught.value.fix.startswith("extend it: invoke keys --extend 1095")
+    assert caught.value.fix.startswith("extend it: ./inv keys --extend 1095")
     rotation.extend(with_key(fingerprint), 1095)
     assert signing_key(with_key(fingerprint), log).fingerprint == fingerprint
 
@@ -188,14 +188,14 @@ def test_warning_before_the_end(home: Path, log: Log, said: io.StringIO) -> None
     assert said.getvalue() == ""
     signing_key(Settings(signing=Signing(key=fingerprint, warn_days=60)), log)
     assert "in 40 days" in said.getvalue()
-    assert "invoke keys --extend" in said.getvalue()
+    assert "./inv keys --extend" in said.getvalue()
 
 
 def test_refused_close_to_the_end(home: Path, log: Log) -> None:
     fingerprint = make_key(home, expire="10d")
     with pytest.raises(PublishError, match="in 10 days") as caught:
         signing_key(with_key(fingerprint), log)
-    assert "invoke keys --extend" in caught.value.fix
+    assert "./inv keys --extend" in caught.value.fix
     assert signing_key(Settings(signing=Signing(key=fingerprint, refuse_days=5)), log).fingerprint == fingerprint
     with pytest.raises(InputError, match="too few"):
         rotation.extend(with_key(fingerprint), 14)

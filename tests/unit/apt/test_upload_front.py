@@ -108,4 +108,4 @@ def test_nothing_published_is_told(project: Publisher) -> None:
     (project.folder / "apt").rename(project.folder / "old")
     output = run(project, status=10)
     assert "nothing is published yet" in output
-    assert "invoke publish-apt" in output
+    assert "./inv publish-apt" in output
