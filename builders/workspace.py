@@ -17,6 +17,9 @@ import filelock
 from builders import process
 from builders.errors import BusyError, DiskError
 
+FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
+"""What programs say where a disk is full; the second is apt's, before it downloads packages."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -209,6 +212,12 @@ def told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise disk_error(error, path) from error
+
+
+def full_disk(error: process.ProgramFailed, folder: Path) -> None:
+    """Raise DiskError where a program failed for want of space; it says so in its last lines."""
+    if any(words in error.completed.tail for words in FULL):
+        raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
 def disk_error(error: OSError, path: Path) -> DiskError:

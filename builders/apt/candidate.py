@@ -1,6 +1,5 @@
 """Writing a candidate: a whole repository beside the published one, linked with it where nothing is new."""
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from builders.apt.release import Digest
 from builders.apt.suite import NextSuite
 from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError
-from builders.workspace import told
+from builders.workspace import full_disk, told
 
 SORT_MEMORY = "--buffer-size=16M"
 LISTS_AT_ONCE = 500
@@ -214,8 +213,7 @@ class _FileLists:
             try:
                 process.run(words, extra_environment={"LC_ALL": "C"})
             except process.ProgramFailed as error:
-                if os.strerror(errno.ENOSPC) in error.completed.tail:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
+                full_disk(error, Path(folder))
                 raise
             with result.open("rb") as file:
                 for line in file:

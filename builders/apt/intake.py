@@ -22,6 +22,7 @@ from builders.apt.reader import Reading
 from builders.apt.tree import make_folder
 from builders.errors import PublishError
 from builders.products import DebFile
+from builders.workspace import full_disk, told
 
 MANY = 1000
 """From so many .debs on it pays to start processes: threads share one interpreter."""
@@ -114,12 +115,17 @@ def _read_by_processes(wishes: Sequence[Wish], folder: Path, count: int) -> Iter
         def line(text: str) -> None:
             if stopped.is_set():
                 raise InterruptedError
-            said[first].put(text)
+            if text.isdigit():
+                said[first].put(text)
 
+        job = folder / f"job{first}"
         try:
-            job = folder / f"job{first}"
-            job.write_bytes(marshal.dumps([(number, parts[number]) for number in range(first, len(parts), count)]))
+            with told(job):
+                job.write_bytes(marshal.dumps([(number, parts[number]) for number in range(first, len(parts), count)]))
             process.run([sys.executable, "-m", "builders.apt.reader", str(job)], on_line=line)
+        except process.ProgramFailed as error:
+            full_disk(error, folder)
+            raise
         finally:
             said[first].put("the end")
 

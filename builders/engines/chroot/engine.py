@@ -23,7 +23,7 @@ from builders.log import Log
 from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
 from builders.target import nearest
-from builders.workspace import Workspace, remove_tree, told
+from builders.workspace import Workspace, full_disk, remove_tree, told
 
 TOOLS = {
     "mmdebstrap": ("makes build roots", "mmdebstrap"),
@@ -116,7 +116,7 @@ class ChrootEngine:
                     pass_fds=[] if entry.relay is None else [entry.relay],
                 )
             except process.ProgramFailed as error:
-                roots.full_disk(error, scratch)
+                full_disk(error, scratch)
                 self._keep(job, scratch)
                 raise BuildError(
                     f"{name} of {job.name} failed with status {error.completed.returncode}",

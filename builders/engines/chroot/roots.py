@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import time
@@ -19,7 +18,7 @@ from builders.errors import RootError
 from builders.log import Log, size
 from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace, disk_error, remove_tree
+from builders.workspace import Workspace, disk_error, full_disk, remove_tree
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
@@ -27,8 +26,6 @@ FORMAT = 1
 
 LEAST_FREE_BYTES = 300_000_000
 """Less than the smallest root takes. Asked first, as apt 2.6 waits for ever where its indices fill the disk."""
-FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
-"""What programs say where a disk is full; the second is apt's, before it downloads packages."""
 
 AGED_DAYS = 60
 """After so many days a root is told to be old; Debian's point releases come about every two months."""
@@ -147,12 +144,6 @@ def _require_room(folder: Path) -> None:
     if free < LEAST_FREE_BYTES:
         told = f"a build root takes more than the {size(free)} that are free"
         raise disk_error(OSError(errno.ENOSPC, told, str(folder)), folder)
-
-
-def full_disk(error: process.ProgramFailed, folder: Path) -> None:
-    """Raise DiskError where a program failed for want of space; it says so in its last lines."""
-    if any(words in error.completed.tail for words in FULL):
-        raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
 def _shared_archives(cache: Path) -> list[str]:

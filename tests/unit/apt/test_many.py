@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from builders.apt import intake
-from builders.errors import PublishError
+from builders.errors import DiskError, PublishError
 from builders.process import ProgramFailed
 
 from .support import DATE, Publisher
@@ -71,13 +71,21 @@ def test_nobody_reads_on_after_a_refusal(publisher: Publisher, monkeypatch: pyte
     assert 0 < len(copies) < 1000
 
 
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        ("kill -KILL $$", ProgramFailed),
+        ("exit 0", AssertionError),
+        ("echo OSError: [Errno 28] No space left on device; exit 1", DiskError),
+    ],
+)
 def test_a_reader_that_dies_is_no_silent_end(
-    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, error: type[Exception]
 ) -> None:
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.write_text(f"#!/bin/sh\necho a warning\n{end}\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    with pytest.raises(ProgramFailed):
+    with pytest.raises(error):
         publisher.publish(*(publisher.deb(f"reef-{letter}") for letter in "abcdef"))
     assert not (publisher.repository / "dists").exists()
