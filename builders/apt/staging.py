@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -283,9 +284,9 @@ def _pooled(place: Repository, item: Taken) -> Taken:
 
 def _arrives(place: Repository, item: Taken, filename: str, sha256: str) -> bool:
     """Tell whether a file of ``item`` is to go into the pool, because it is not there yet; raises PublishError."""
-    path = place.path / filename
-    if not path.is_file():
+    if not os.path.isfile(f"{place.path}/{filename}"):
         return True
+    path = place.path / filename
     digest = sha256_of(path)
     if digest == sha256:
         return False
