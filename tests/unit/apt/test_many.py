@@ -21,7 +21,10 @@ def by_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def readers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if "builders.apt.reader" in child.cmdline()]
+    """Return the readers that this process has; what ended already has no command line."""
+    mine = {child.pid for child in psutil.Process().children(recursive=True)}
+    everybody = psutil.process_iter(["cmdline"])
+    return [one for one in everybody if one.pid in mine and "builders.apt.reader" in (one.info["cmdline"] or ())]
 
 
 def test_processes_say_what_threads_say(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
