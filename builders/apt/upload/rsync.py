@@ -48,6 +48,8 @@ REASONS = (
     ("rsync: not found", "rsync is not installed there", "install it there"),
     ('] mkdir "', "the folder above it is not there", "make it there, or correct the destination in reef.yml"),
 )  # fmt: skip
+UNSAID = "either the folder above it is not there, or the disk there is full or broken"
+"""What `FILE_IO` means where the other side's words did not arrive."""
 LATER = "what arrived stays; run ./inv upload-apt again to go on"
 
 
@@ -167,8 +169,9 @@ class RsyncStore:
                 return PublishError(f"{self.name}: {why}", error.completed.tail or error.detail, fix)
         if error.completed.returncode == FILE_IO:
             words = [line for line in error.detail.splitlines() if line.startswith("rsync: ")]
-            why = words[0].removeprefix("rsync: ") if words else "the disk there is full or broken"
-            return PublishError(f"{self.name}: {why}", error.completed.tail, LATER if words else ROOM)
+            if words:
+                return PublishError(f"{self.name}: {words[0].removeprefix('rsync: ')}", error.completed.tail, LATER)
+            return PublishError(f"{self.name}: {UNSAID}", error.completed.tail, f"look there; {LATER}")
         return PublishError(f"{self.name}: the upload failed", error.completed.tail or error.detail, LATER)
 
 
