@@ -39,7 +39,8 @@ class Architecture:
         """The variable by which QEMU's user emulator is the CPU ``emulated``; nobody else reads it.
 
         Left to itself QEMU is the newest CPU that it knows. That takes instructions which boards lack, and computes
-        the pointer authentication (FEAT_PAuth) of Debian 13's arm64 programs call by call: 15 times slower (QEMU 7.2).
+        the pointer authentication (FEAT_PAuth) of Debian 13's arm64 programs at each call:
+        up to 15 times slower (QEMU 7.2).
         """
         return {"QEMU_CPU": self.emulated} if self.emulated else {}
 
