@@ -17,6 +17,7 @@ from builders import cleaning, doctor, pipeline, process, reproduce, state
 from builders.apt import api as apt
 from builders.cli_line import remember
 from builders.drift import drift
+from builders.engines.buildx import endpoint
 from builders.engines.buildx import kept as buildx_kept
 from builders.engines.buildx import nodes as buildx_nodes
 from builders.engines.chroot import engine as chroot_engine
@@ -134,6 +135,9 @@ def build_arm(
             for s in todo
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
+        pipeline.warn_of_strategies(project, todo)
+        if name == "buildx" and not project.settings.buildx.nodes and not endpoint.answers():
+            project.log.warn("no Docker engine with buildx answers: see ./inv builders")
         return
     with time_box(seconds, project.log):
         built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)

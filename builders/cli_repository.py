@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from builders import pipeline, repository
@@ -201,9 +202,13 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
         raise PublishError("nothing is published yet", f"in {folder}", "run ./inv publish-apt first")
     pair = (Path(certificate), Path(key)) if certificate and key else None
     try:
-        with serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url:
+        with (
+            suppress(KeyboardInterrupt),  # the way to end it, as SIGTERM is: no failure
+            serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url,
+        ):
             project.log.note(f"serving {os.path.relpath(folder)} at {url}; Ctrl-C ends it")
             threading.Event().wait()
+        project.log.note("no longer serving")
     except OSError as error:
         fix = "choose another with --port, or correct --certificate and --key"
         raise HostError(f"cannot serve on {host}:{port}", str(error), fix) from error

@@ -3,6 +3,7 @@
 Secrets are never settings: SSH keys stay in files or the agent, S3 credentials in the environment or a profile.
 """
 
+import re
 from typing import Annotated, Literal
 
 import pydantic
@@ -12,6 +13,17 @@ from builders.document import Model
 MB = 1000 * 1000
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 REMOTE = r"^([A-Za-z0-9._-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):[^\s:-][^\n:]*$"
+
+
+def _for_apt(value: str) -> str:
+    # sources.list(5): an apt method, a colon, a place; a .sources file divides URIs at spaces.
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/\S+", value):
+        raise ValueError(f"not a URL that apt takes: {value!r}; https://apt.example.org/ is one")
+    return value
+
+
+Url = Annotated[str, pydantic.AfterValidator(_for_apt)]
+"""Where boards find a repository."""
 
 
 class Limits(Model):
@@ -39,7 +51,7 @@ PRESETS = {
 class _Destination(Model):
     name: Annotated[str, pydantic.StringConstraints(pattern=NAME)]
     """What `invoke upload-apt --to` and messages call it."""
-    url: str | None = None
+    url: Url | None = None
     """Where boards reach this copy; where it is set, an upload ends by reading it from there as they would."""
     limits: Literal["github-pages", "gitlab-pages", "cloudflare-pages"] | Limits = Limits()
     """What the host takes: the name of a known one, or numbers."""

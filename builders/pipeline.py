@@ -79,12 +79,21 @@ def build(
         due = [step.wanted for step in todo if step.action == "build"]
         if due:
             project.log.note(f"engine: {runner.name}")
+        warn_of_strategies(project, todo)
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
         _warn_of_boards(project, runner, due)
         if due:
             project.workspace.sweep()
         return [_build_one(project, step, runner, offline=offline) for step in todo]
+
+
+def warn_of_strategies(project: Project, todo: Sequence[Step]) -> None:
+    """Tell what recipes say of the strategies that builds which are due will take."""
+    for step in todo:
+        one = step.wanted
+        if step.action == "build" and (caution := one.recipe.cautions.get(one.strategy)):
+            project.log.warn(f"{one.recipe.name} for {one.target}, {one.strategy}: {caution}")
 
 
 def _warn_of_boards(project: Project, runner: Engine, due: Sequence[Wanted]) -> None:

@@ -200,6 +200,8 @@ class Recipe(Model):
     edits: list[Edit] = []
     targets: Serves
     strategy: Annotated[list[StrategyName], pydantic.Field(min_length=1)] = ["cross", "emulate"]
+    cautions: dict[StrategyName, str] = {}
+    """What to know before a build by a strategy begins: told by the plan, and by the build as a warning."""
     build: Build
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
     checks: list[Check] = []

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pydantic
 
-from builders.destination import Destination
+from builders.destination import Destination, Url
 from builders.document import Model, load
 from builders.errors import InputError
 from builders.products import Storage
@@ -56,7 +56,7 @@ class Repository(Model):
     origin: str = "Reef"
     label: str = "Reef"
     component: Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+-]*$")] = "main"
-    url: str | None = None
+    url: Url | None = None
     """Where boards reach it; stands in the ``.sources`` file. By default the folder itself."""
     contents: bool = True
     """Write Contents indices, by which apt-file tells which package holds a file."""

@@ -59,11 +59,34 @@ def test_a_recipe_that_publishing_names_is_the_only_one(project: Project) -> Non
         published(project, ["reef-other"], [])
 
 
-def test_the_real_command_line_hands_its_options_on(project: Project) -> None:
-    done = subprocess.run(
-        [str(INVOKE), "--search-root", str(CHECKOUT), "build-arm", "--plan", "--target", "trixie/armhf", "publish-apt"],
-        env=os.environ | {"REEF_FOLDER": str(project.folder)}, capture_output=True, text=True, check=False,
+def invoke(project: Project, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"REEF_FOLDER": str(project.folder), "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    return subprocess.run(
+        [str(INVOKE), "--search-root", str(CHECKOUT), *words],
+        env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "warnings"),
+    [
+        ([], []),
+        (["--strategy", "emulate"], ["reef-hello for trixie/arm64, emulate: takes days"]),
+        (["--engine", "buildx"], ["no Docker engine with buildx answers"]),
+    ],
+)
+def test_a_plan_warns_of_what_lies_ahead(project: Project, words: list[str], warnings: list[str]) -> None:
+    recipe = project.folder / "recipes" / "reef-hello" / "recipe.yml"
+    recipe.write_text(recipe.read_text() + "cautions: {emulate: takes days}\n")
+    done = invoke(project, "build-arm", "--plan", *words)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+    assert len(told) == len(warnings)
+    assert all(line.startswith(f"warning: {text}") for line, text in zip(told, warnings, strict=True))
+
+
+def test_the_real_command_line_hands_its_options_on(project: Project) -> None:
+    done = invoke(project, "build-arm", "--plan", "--target", "trixie/armhf", "publish-apt")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "publish-apt goes by the options of build-arm: --target trixie/armhf" in done.stdout
     assert "reef-hello for trixie/armhf" in done.stderr

@@ -28,6 +28,13 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ('repository: {component: "a b"}\n', "component: String should match pattern"),
         ("repository: {component: ../x}\n", "component: String should match pattern"),
         ("repository: {component: a/b}\n", "component: String should match pattern"),
+        ("repository: {url: x y}\n", "not a URL that apt takes: 'x y'; https://apt.example.org/ is one"),
+        ('repository: {url: "https://apt.example.org/a b"}\n', "not a URL that apt takes"),
+        ("repository: {url: apt.example.org}\n", "not a URL that apt takes"),
+        (
+            "repository: {upload: [{name: a, kind: folder, path: /x, url: example.org/x}]}\n",
+            "not a URL that apt takes: 'example.org/x'",
+        ),
         ("repository: {valid_days: 5000000}\n", "valid_days: Input should be less than or equal to 36500"),
         ("repository: {clients: [trixy]}\n", "unknown release: 'trixy'; did you mean 'trixie'?"),
         ('artifacts: ""\n', "artifacts: "),

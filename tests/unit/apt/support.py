@@ -23,6 +23,11 @@ from builders.products import DebFile, Publication
 from builders.project import Project
 from builders.settings import Settings
 from builders.workspace import Workspace
+from tests.own import CHECKOUT
+
+INVOKE = Path(sys.executable).with_name("invoke")
+PLACES = f"artifacts: .\nrecipes: {CHECKOUT}/tests/fixtures/recipes\n"
+"""Settings of a project whose repository is a `Publisher`'s."""
 
 
 def control_in(deb: Path) -> bytes:
@@ -161,6 +166,14 @@ class Publisher:
         """Return a project whose repository this is; it has no recipes either way."""
         space = Workspace(self.folder)
         return Project(self.folder, self.settings, {}, space, ARCHITECTURES["amd64"], self.log)
+
+    def command(self, *words: str) -> "subprocess.Popen[str]":
+        """Start `invoke` with ``words`` on the project whose repository this is; reef.yml begins with `PLACES`."""
+        return subprocess.Popen(
+            [str(INVOKE), "--search-root", str(CHECKOUT), *words],
+            env={**os.environ, "REEF_FOLDER": str(self.folder)}, cwd="/",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
 
     def stamps(self, suite: str = "trixie") -> list[str]:
         return Repository(self.repository).stamps(suite)

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ from builders.apt.server import serving
 from builders.debfile import read_deb
 from builders.errors import HostError, InputError, PublishError
 
-from .support import AptClient, Publisher
+from .support import PLACES, AptClient, Publisher
 
 
 @pytest.fixture
@@ -152,3 +153,18 @@ def test_wrong_words(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_
         cli_repository.serve_apt(host="127.0.0.1", port=taken.getsockname()[1], certificate=None, key=None)
     with pytest.raises(HostError, match="cannot serve"):
         cli_repository.serve_apt(host="127.0.0.1", port=0, certificate="/no.pem", key="/no.key")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ending_it_is_no_failure(publisher: Publisher, number: signal.Signals) -> None:
+    publisher.publish(publisher.deb())
+    (publisher.folder / "reef.yml").write_text(PLACES)
+    child = publisher.command("serve-apt", "--host", "127.0.0.1", "--port", "0")
+    assert child.stdout is not None
+    with child:
+        assert "serving" in child.stdout.readline()
+        child.send_signal(number)
+        rest = child.stdout.read()
+    assert rest.endswith("no longer serving\n")  # a signal within its first words may have them said twice
+    assert "interrupted" not in rest
+    assert child.returncode == 0

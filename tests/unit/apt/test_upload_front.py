@@ -1,19 +1,13 @@
 """The command: what it tells, what it refuses, and two of it at once."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from builders.apt.verification import verify
 
-from .support import DATE, Publisher, facts_of
+from .support import DATE, PLACES, Publisher, facts_of
 
-CHECKOUT = Path(__file__).parents[3]
-INVOKE = Path(sys.executable).with_name("invoke")
-PLACES = f"artifacts: .\nrecipes: {CHECKOUT}/tests/fixtures/recipes\n"
 SETTINGS = """
 repository:
   upload:
@@ -31,11 +25,7 @@ def project(publisher: Publisher) -> Publisher:
 
 
 def start(project: Publisher, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [str(INVOKE), "--search-root", str(CHECKOUT), "upload-apt", *words],
-        env={**os.environ, "REEF_FOLDER": str(project.folder)}, cwd="/",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    return project.command("upload-apt", *words)
 
 
 def run(project: Publisher, *words: str, status: int = 0) -> str:
