@@ -27,13 +27,16 @@ class Need:
     fix: str = ""
 
 
-def examine(project: Project, *, mend: bool = False) -> list[Need]:
-    """Return every need with its state; with ``mend`` QEMU is registered first where it is missing (as root)."""
+def examine(project: Project, *, mend: bool = False, misc: Path = binfmt.MISC) -> list[Need]:
+    """Return every need with its state; with ``mend`` QEMU is registered first where it is missing (as root).
+
+    ``misc`` is where the kernel tells which CPUs' programs it runs.
+    """
     needs = list(_packages())
     needs.append(_probe("namespaces", "keep a job's mounts and processes apart", namespace.check))
     served = {name for recipe in project.recipes.values() for name in recipe.targets.architectures}
     for name in sorted(served - {project.machine.debian}):
-        needs.append(_emulation(name, mend=mend))
+        needs.append(_emulation(name, misc, mend=mend))
     if not project.settings.debian_mirror:
         needs.append(_probe("Debian mirror", "roots and pool sources come from it", _mirror))
     needs.append(_space(project))
@@ -53,7 +56,12 @@ def _docker(project: Project) -> Iterator[Need]:
 
     yield _probe("buildx", "builds in Docker", client.program)
     yield _program("docker", "docker-cli (Debian 12: docker.io)", "enters the kept roots of failed jobs")
-    for node in nodes.everywhere(project.settings, project.folder):
+    try:
+        places = nodes.everywhere(project.settings, project.folder)
+    except HostError as error:
+        yield Need("Docker engine", "builds", error.what, error.fix)
+        return
+    for node in places:
         if node.endpoint is None:
             continue
         reason = "builds"
@@ -77,6 +85,14 @@ def host_packages(path: Path = HOST_PACKAGES) -> dict[str, str]:
 
 def _packages() -> Iterator[Need]:
     wanted = host_packages()
+    if not process.find("dpkg-query"):
+        yield Need(
+            "Debian packages",
+            "hold the programs that Reef calls",
+            "dpkg-query is not installed: this is not a Debian machine",
+            f"publish on Debian 12 or 13; to build in Docker here, install what gives this: {', '.join(wanted)}",
+        )
+        return
     listed = process.run(
         ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted], check=False
     ).tail
@@ -104,12 +120,12 @@ def _mirror() -> None:
     mirror.host_mirror()
 
 
-def _emulation(name: str, *, mend: bool) -> Need:
+def _emulation(name: str, misc: Path, *, mend: bool) -> Need:
     architecture = ARCHITECTURES[name]
     reason = f"runs {name} programs for the checks"
     if mend:
-        return _probe(f"QEMU {name}", reason, lambda: binfmt.ensure(architecture))
-    registered = binfmt.registered(architecture)
+        return _probe(f"QEMU {name}", reason, lambda: binfmt.ensure(architecture, misc))
+    registered = binfmt.registered(architecture, misc)
     return Need(
         f"QEMU {name}",
         reason,

@@ -25,6 +25,8 @@ def host_mirror() -> Mirror:
 
     Raises HostError where apt knows none: the machine runs another distribution, or has never run apt-get update.
     """
+    if not process.find("apt-get"):
+        raise HostError("this machine has no apt that names a Debian mirror", fix="set debian_mirror: in reef.yml")
     targets = process.capture(
         ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian", "Label: Debian"]
     )

@@ -9,8 +9,7 @@ from builders import doctor
 from builders.arch import ARM64, ARMHF
 from builders.engines.chroot import binfmt
 from builders.errors import HostError
-from builders.log import Log, size
-from builders.project import Project
+from builders.log import size
 from builders.recipe import Recipe
 from builders.settings import Settings
 
@@ -77,21 +76,3 @@ def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch
 
 def test_sizes_are_for_people() -> None:
     assert [size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]
-
-
-@pytest.mark.parametrize(
-    ("destination", "wanted"),
-    [
-        ("kind: rsync, to: 'me@host:/srv'", {"rsync": "sudo apt-get install rsync", "ssh": ""}),
-        ("kind: folder, path: there", {"rsync": "sudo apt-get install rsync"}),
-        ("kind: s3, bucket: example-apt", {}),
-    ],
-)
-def test_doctor_looks_for_what_uploads_need(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: str, wanted: dict[str, str]
-) -> None:
-    (tmp_path / "reef.yml").write_text(f"engine: chroot\nrepository: {{upload: [{{name: there, {destination}}}]}}\n")
-    project = Project.open(tmp_path, Log(quiet=True), without_recipes=True)
-    monkeypatch.setattr("builders.process.find", lambda name: None if name == "rsync" else f"/usr/bin/{name}")
-    needs = {need.name: need.fix for need in doctor.examine(project) if need.name in ("rsync", "ssh")}
-    assert needs == wanted
