@@ -185,7 +185,7 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
     strict="end with exit code 9 where a budget is not kept",
 )
 def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
-    """Measure speed and memory as ratios (an hour and a half, most of it an emulated build)."""
+    """Measure speed and memory as ratios (an hour on two cores)."""
     wish = ["--strict"] if strict else []
     building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
     cli.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))

@@ -353,10 +353,14 @@ def clean(what: list[str]) -> None:
 
 
 def run_tools(*commands: list[str]) -> None:
-    """Run development tools of this environment in turn, on the user's terminal; raises CheckError when one fails."""
+    """Run development tools of this environment in turn, on the user's terminal, all of them whatever one finds; raises
+    CheckError naming those that failed."""
+    failed = []
     for command in commands:
         program = Path(sys.executable).parent / command[0]
         if not program.exists():
             raise HostError(f"{command[0]} is not installed", fix="use ./inv, which installs it")
         if process.interactive([str(program), *command[1:]], cwd=CHECKOUT):
-            raise CheckError(f"{command[0]} found something", " ".join(command))
+            failed.append(" ".join(command))
+    if failed:
+        raise CheckError(f"{len(failed)} of {len(commands)} found something", "\n".join(failed))

@@ -10,7 +10,7 @@ from builders import cli, doctor
 from builders.arch import ARM64, ARMHF
 from builders.document import Model
 from builders.engines.chroot import binfmt
-from builders.errors import HostError
+from builders.errors import CheckError, HostError
 from builders.log import Log, size
 from builders.project import Project
 
@@ -35,6 +35,16 @@ def test_schemas_are_written_where_the_projects_recipes_lie(tmp_path: Path, monk
     monkeypatch.setattr(cli, "FOLDER", tmp_path)
     cli.write_schema()
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {f"{name}.schema.json" for name in cli.SCHEMAS}
+
+
+def test_all_tools_run_and_those_that_fail_are_named(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    with pytest.raises(CheckError, match="1 of 2 found something") as caught:
+        cli.run_tools(["python", "-c", "exit(1)"], ["python", "-c", f"open({str(mark)!r}, 'w')"])
+    assert caught.value.detail == "python -c exit(1)"
+    assert mark.exists()
+    with pytest.raises(HostError, match="no-such-tool is not installed"):
+        cli.run_tools(["no-such-tool"])
 
 
 def test_host_packages_have_reasons() -> None:
