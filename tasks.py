@@ -24,7 +24,7 @@ BASE = "base images of the buildx engine: registry, bootstrap (made by mmdebstra
     engine=ENGINE,
     base=BASE,
     plan="only show what would be done, and why",
-    offline="never touch the network for sources; what is not cached is an error",
+    offline="never touch the network; what is not cached (sources, build roots) is an error",
     force="build also what is up to date",
     verify="build a second time in fresh roots without caches, and compare the bytes",
     time_box="end in good order after so long, as in 5h or 90m; the next run goes on from there (exit code 13)",
@@ -185,7 +185,7 @@ def test(_: Context, only: str = "", quick: bool = False) -> None:
     strict="end with exit code 9 where a budget is not kept",
 )
 def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
-    """Measure speed and memory as ratios (an hour and a half, most of it an emulated build)."""
+    """Measure speed and memory as ratios (an hour on two cores)."""
     wish = ["--strict"] if strict else []
     building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
     cli.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))
@@ -262,5 +262,5 @@ def builders(_: Context, create: bool = False, remove: bool = False) -> None:
 
 @task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images")
 def clean(_: Context, what: list[str]) -> None:
-    """Remove half-made things, and what --what names."""
+    """Remove half-made things and the kept roots of failed jobs, or what --what names."""
     cli.clean(what or ["scratch", "failed"])

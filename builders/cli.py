@@ -16,6 +16,7 @@ from invoke.tasks import task as invoke_task
 from builders import cleaning, doctor, pipeline, process, reproduce, state
 from builders.apt import api as apt
 from builders.cli_line import remember
+from builders.document import Model
 from builders.drift import drift
 from builders.engines.buildx import endpoint
 from builders.engines.buildx import kept as buildx_kept
@@ -32,13 +33,16 @@ from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.timebox import TimeBoxOver, parse_duration, time_box
 from builders.upstream import Upstream
-from builders.workspace import disk_error
+from builders.workspace import disk_error, write_whole
 
 CHECKOUT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("REEF_FOLDER") or CHECKOUT).resolve()
 """The project: reef.yml, recipes and artifacts. This checkout, unless the variable names a folder of the user's own."""
 INTERRUPTED = 130
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
+
+SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef": Settings}
+"""Models of the files that users write, by the files' names."""
 
 
 def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
@@ -123,6 +127,8 @@ def build_arm(
 
     ``within`` is the time box, as in ``5h``.
     """
+    if offline and verify:
+        raise InputError("--offline and --verify do not go together", "what is compared is built in fresh roots")
     seconds = parse_duration(within) if within is not None else None
     remember(recipe, target, engine)
     project = open_project().with_base(base).with_sources(source)
@@ -144,7 +150,7 @@ def build_arm(
         _build_table(project, built)
         pipeline.require_passed([one.report for one in built])
         if verify:
-            reproduce.verify(project, wanted, engine=engine, offline=offline)
+            reproduce.verify(project, wanted, engine=engine)
 
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:
@@ -285,10 +291,11 @@ def folders_named(words: list[str]) -> dict[str, Path]:
 
 
 def write_schema() -> None:
-    """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors."""
-    for name, model in (("recipe", Recipe), ("upstream", Upstream), ("reef", Settings)):
-        path = CHECKOUT / "recipes" / f"{name}.schema.json"
-        path.write_text(json.dumps(model.model_json_schema(), indent=1) + "\n")
+    """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors, beside the project's recipes."""
+    project = open_project(without_recipes=True)
+    for name, model in SCHEMAS.items():
+        path = project.folder / project.settings.recipes / f"{name}.schema.json"
+        write_whole(path, json.dumps(model.model_json_schema(), indent=1) + "\n")
         print(os.path.relpath(path))
 
 
@@ -346,10 +353,14 @@ def clean(what: list[str]) -> None:
 
 
 def run_tools(*commands: list[str]) -> None:
-    """Run development tools of this environment in turn, on the user's terminal; raises CheckError when one fails."""
+    """Run development tools of this environment in turn, on the user's terminal, all of them whatever one finds; raises
+    CheckError naming those that failed."""
+    failed = []
     for command in commands:
         program = Path(sys.executable).parent / command[0]
         if not program.exists():
             raise HostError(f"{command[0]} is not installed", fix="use ./inv, which installs it")
         if process.interactive([str(program), *command[1:]], cwd=CHECKOUT):
-            raise CheckError(f"{command[0]} found something", " ".join(command))
+            failed.append(" ".join(command))
+    if failed:
+        raise CheckError(f"{len(failed)} of {len(commands)} found something", "\n".join(failed))

@@ -43,13 +43,18 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
     try:
         node = yaml.compose(text, Loader=LOADER)
         data = yaml.load(text, Loader=LOADER)  # noqa: S506 - either of the two is a safe one
+        twice = _twice(node)
     except ValueError as error:
         raise InputError(f"{path} is not valid", str(error), "mend the date") from error
+    except RecursionError as error:
+        raise InputError(
+            f"{path} is not valid YAML", "it is nested too deep, or an alias is a part of itself"
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise InputError(f"{path}:{line}: not valid YAML", getattr(error, "problem", None) or str(error)) from error
-    if twice := _twice(node):
+    if twice:
         raise InputError(f"{path}:{twice.start_mark.line + 1}: the key {twice.value!r} is there twice")
     if data is None and empty:
         data = {}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from builders import checks, deb, repository, sources, state
 from builders.apt import api as apt
-from builders.deb.job import build_root, cache_hits
+from builders.deb.job import build_root, cache_hits, scripts
 from builders.debfile import sha256_of
 from builders.engines import Engine
-from builders.errors import BuildError, CheckError, HostError, InputError
+from builders.errors import BuildError, CheckError, HostError, InputError, RootError, SourceError
 from builders.fingerprint import short_digest
 from builders.measure import measured
 from builders.plan import REASONS, Step, Wanted, differences, plan, reasons
@@ -69,7 +69,8 @@ def build(
 ) -> list[Built]:
     """Build what is not up to date, in order, and return what there is now.
 
-    Raises what the stages raise; what was built before a failure stays.
+    Raises what the stages raise; what was built before a failure stays. With ``offline`` nothing touches the network,
+    and what would have to raises RootError and SourceError.
     """
     with project.workspace.in_use():
         todo = steps(project, wanted, force=force)
@@ -82,10 +83,31 @@ def build(
         warn_of_strategies(project, todo)
         for one in due:  # before the first long act
             runner.check(build_root(one.recipe, one.target, one.strategy, project.machine))
+            if offline:
+                _require_no_network(project, one, runner)
         _warn_of_boards(project, runner, due)
         if due:
             project.workspace.sweep()
         return [_build_one(project, step, runner, offline=offline) for step in todo]
+
+
+def _require_no_network(project: Project, one: Wanted, engine: Engine) -> None:
+    """Raise RootError or SourceError where the build of ``one`` would use the network; its sources look for
+    themselves."""
+    name = f"{one.recipe.name} for {one.target}"
+    if not engine.has(build_root(one.recipe, one.target, one.strategy, project.machine)):
+        raise RootError(
+            f"the build root of {name} is not made yet",
+            "it is made of Debian's packages from a mirror, and --offline downloads nothing",
+            "run once without --offline, or bring the folder artifacts/cache from a machine that has it",
+        )
+    _, fetching = scripts(one.recipe, one.target, one.strategy)
+    if fetching:
+        raise SourceError(
+            f"{name} cannot be built with --offline",
+            "a step of its build fetches what no cache is known to hold whole",
+            "leave --offline out",
+        )
 
 
 def warn_of_strategies(project: Project, todo: Sequence[Step]) -> None:
@@ -132,7 +154,8 @@ def _make(project: Project, wanted: Wanted, engine: Engine, folder: Path, *, off
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
     require_unchanged(project, wanted, tree)  # it may have waited for long
     with project.workspace.scratch_folder(f"build-{wanted.recipe.name}") as scratch:
-        result = run_build(project, wanted, engine, tree, scratch, storage=_storage(project, wanted))
+        storage = None if offline else _storage(project, wanted)
+        result = run_build(project, wanted, engine, tree, scratch, storage=storage)
         require_unchanged(project, wanted, tree)  # the job saw the recipe's folder as it was at each moment
         debs = deb.collect(result.output)
         write_sbom(

@@ -100,7 +100,8 @@ class Override(Model):
     """A lintian tag that is accepted, and why."""
 
     tag: str
-    reason: str
+    reason: Annotated[str, pydantic.StringConstraints(pattern=r"^\S[^\n]*$")]
+    """One line: a comment in the file of overrides."""
 
 
 class Package(Model):

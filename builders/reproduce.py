@@ -15,7 +15,7 @@ from builders.project import Project
 from builders.workspace import Workspace, remove_tree
 
 
-def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None, offline: bool = False) -> None:
+def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None) -> None:
     """Build each again in roots made for this run, without caches, and compare the .debs byte by byte.
 
     Raises BuildError saying which files of which .deb differ.
@@ -24,18 +24,18 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
         fresh = Workspace(scratch / "artifacts", project=project.workspace.path)
         try:
             for one in wanted:
-                _verify_one(project, one, project.engine(engine, fresh), fresh, offline=offline)
+                _verify_one(project, one, project.engine(engine, fresh), fresh)
         finally:
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)
 
 
-def _verify_one(project: Project, wanted: Wanted, engine: Engine, fresh: Workspace, *, offline: bool) -> None:
+def _verify_one(project: Project, wanted: Wanted, engine: Engine, fresh: Workspace) -> None:
     with build_held(project, *wanted.key):  # what is compared must not be swapped meanwhile
         record = state.read_record(project.workspace.build(*wanted.key))
         if record is None:
             raise BuildError(f"{wanted.recipe.name} is not built for {wanted.target}", fix="run build-arm first")
-        tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=offline)
+        tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=False)
         kept = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
         remove_tree(kept)
         scratch = fresh.path.parent / f"{wanted.recipe.name}-{wanted.target.slug}"

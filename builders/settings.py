@@ -21,7 +21,8 @@ class Signing(Model):
     """The key that signs the repository; it never lies under ``artifacts/``."""
 
     home: str | None = None
-    """GnuPG's home folder; by default ``$XDG_DATA_HOME/reef/gnupg``. The variable REEF_GNUPGHOME goes first."""
+    """GnuPG's home folder, absolute or relative to reef.yml, not in ``artifacts``; by default
+    ``$XDG_DATA_HOME/reef/gnupg``. The variable REEF_GNUPGHOME goes first."""
     key: str | None = None
     """Fingerprint of the key to sign with; by default the one that Reef made in ``home``."""
     expires_days: Annotated[int, pydantic.Field(ge=1)] = 1095
@@ -293,6 +294,20 @@ def _bazel_server(url: str, *, upload: bool) -> Storage:
 
 
 def load_settings(folder: Path) -> Settings:
-    """Read ``folder/reef.yml``, or return the defaults where there is none; raises InputError."""
+    """Read ``folder/reef.yml``, or return the defaults where there is none; raises InputError.
+
+    A relative ``signing.home`` is made one from ``folder``, wherever the command runs: elsewhere Reef would find no
+    key and make a new one, which boards do not know.
+    """
     path = folder / "reef.yml"
-    return load(path, Settings, empty=True) if path.exists() else Settings()
+    settings = load(path, Settings, empty=True) if path.exists() else Settings()
+    if settings.signing.home is None:
+        return settings
+    home = folder / Path(settings.signing.home).expanduser()
+    if home.resolve().is_relative_to((folder / settings.artifacts).resolve()):
+        raise InputError(
+            f"{path}: signing.home lies in {settings.artifacts}",
+            "what lies there is served, cleaned and copied, and a private key must not be",
+            "name a folder elsewhere, or leave it out: it is ~/.local/share/reef/gnupg then",
+        )
+    return settings.model_copy(update={"signing": settings.signing.model_copy(update={"home": str(home)})})

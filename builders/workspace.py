@@ -232,7 +232,7 @@ def disk_error(error: OSError, path: Path) -> DiskError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DiskError(
-            f"no permission to write {where}",
+            f"no permission to use {where}",
             str(error),
             _ownership(Path(os.fsdecode(where))),
         )

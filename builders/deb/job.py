@@ -115,7 +115,9 @@ def collect(output: Path) -> tuple[DebFile, ...]:
     """Return the .debs that a build job left, sorted by name; raises PackageError where it left none."""
     found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
     if not found:
-        raise PackageError(f"the build left no .deb in {output}")
+        raise PackageError(
+            f"the build left no .deb in {output}", fix="look at the recipe's packages and at the end of its log"
+        )
     return found
 
 

@@ -31,13 +31,14 @@ def render(template: str, **values: object) -> str:
 
 
 def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") -> str:
-    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and the variable.
+    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and what is wrong in it.
 
     ``hint`` goes to the error's remedy.
     """
     try:
         return _templates().from_string(text).render(**values)
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        # Beside Jinja2's own: what Python raises where a text computes, as in {{ version + 1 }}.
         known = ", ".join(sorted(values))
         raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}{hint}") from error
 

@@ -29,6 +29,9 @@ class Engine(Protocol):
     def check(self, root: Root) -> None:
         """Raise HostError where this machine lacks what a job in ``root`` needs; changes nothing but binfmt."""
 
+    def has(self, root: Root) -> bool:
+        """Tell whether ``root`` is made: a job in it then downloads nothing of Debian's."""
+
     def cores(self, root: Root) -> int:
         """Return how many processors a job in ``root`` has to itself."""
 

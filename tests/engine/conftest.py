@@ -37,6 +37,8 @@ class Place:
         self.folder = folder
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir(parents=True)
+        self.within: list[str] = []
+        """What the command is started by, as ``unshare --net`` for one without a network."""
         self.recipe = folder / "recipes" / "reef-hello"
         self.gnupg = Path(tempfile.mkdtemp(prefix="reef-gnupg-"))  # gpg's sockets want a short, plain path
         shutil.copytree(HELLO, self.recipe)
@@ -62,7 +64,7 @@ class Place:
         with (self.folder / "output").open("w") as output:
             # A shell starts what it puts in the background deaf to Ctrl-C, and tests inherit that.
             return subprocess.Popen(
-                ["env", "--default-signal=INT", str(INVOKE), "--search-root", str(CHECKOUT), *words],
+                [*self.within, "env", "--default-signal=INT", str(INVOKE), "--search-root", str(CHECKOUT), *words],
                 env=self.environment() | extra, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 text=True, start_new_session=True, cwd="/",
             )  # fmt: skip

@@ -103,5 +103,5 @@ def test_artifacts_of_another_user_are_told(clone: Path) -> None:
     (clone / "artifacts").mkdir()
     done = as_user(clone, "./inv", "build-arm", "--recipe", "reef-hello")
     assert done.returncode == 11, done.stdout + done.stderr
-    assert "no permission to write" in done.stderr
+    assert "no permission to use" in done.stderr
     assert "chown" in done.stderr

@@ -51,7 +51,7 @@ def test_it_is_built_after_and_against_the_other(pair: Place) -> None:
     output = pair.run("build-arm", "--recipe", "reef-caller")
     assert output.index("run reef-hello/") < output.index("run reef-caller/")
     [deb] = (pair.artifacts / CALLER).glob("reef-caller_*.deb")
-    assert "libreef-greet1 (>= 1.2)" in control_of(deb)["Depends"]
+    assert "libreef-greet1 (>= 1.1)" in control_of(deb)["Depends"]
     pair.edit("hello, %s", "good day, %s", "source/greet.c")
     plan = pair.run("build-arm", "--plan", "--recipe", "reef-caller")
     assert "a recipe that it builds against changed (reef-hello)" in plan

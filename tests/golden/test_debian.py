@@ -42,7 +42,7 @@ def test_recipe_texts_know_their_target() -> None:
     assert files["reef/compile.sh"] == "make aarch64-linux-gnu 1.2-2~deb13 ${#1}"
 
 
-@pytest.mark.parametrize("text", ["{{ tripplet }}", "{{ version", "{% if %}"])
+@pytest.mark.parametrize("text", ["{{ tripplet }}", "{{ version", "{% if %}", "{{ version + 1 }}", "{{ 1 / 0 }}"])
 def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(PackageError) as caught:
         debian_files(changed(install=text), TARGET, SETTINGS)

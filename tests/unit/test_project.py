@@ -12,7 +12,7 @@ from builders import pipeline, repository, reproduce, sources, trial
 from builders.arch import AMD64, ARM64, Architecture
 from builders.checks import write_report
 from builders.debfile import sha256_of
-from builders.errors import BuildError, BusyError, HostError, InputError
+from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
 from builders.fingerprint import short_digest
 from builders.log import Log
 from builders.products import BuildJob, DebFile, JobResult, Report, Root, SourceTree
@@ -75,11 +75,15 @@ class Recorder:
 
     name = "recorder"
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_roots: bool = True) -> None:
         self.jobs: list[BuildJob] = []
+        self.has_roots = has_roots
 
     def check(self, root: Root) -> None:
         """Nothing is missing."""
+
+    def has(self, root: Root) -> bool:  # noqa: ARG002 - the protocol has it
+        return self.has_roots
 
     def cores(self, root: Root) -> int:  # noqa: ARG002 - the protocol has it
         return 1
@@ -108,6 +112,25 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
     assert (build.storage.host, verify.storage) == ("lab", None)
     assert build.environment == verify.environment
     assert "hush" not in repr(build)
+
+
+def test_offline_nothing_is_begun_that_would_use_the_network(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REEF_CCACHE_STORAGE", "redis://lab")
+    engine = Recorder()
+    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    with pytest.raises(BuildError, match="enough"):
+        pipeline.build(project, project.wanted([], [TARGET]), offline=True)
+    assert [job.storage for job in engine.jobs] == [None]
+    engine.has_roots = False
+    with pytest.raises(RootError, match=f"the build root of reef-hello for {TARGET} is not made yet"):
+        pipeline.build(project, project.wanted([], [TARGET]), offline=True)
+    engine.has_roots = True
+    recipe = project.recipes["reef-hello"]
+    build = recipe.build.model_copy(update={"fetch": "wget https://example.org/"})
+    project.recipes["reef-hello"] = recipe.model_copy(update={"build": build})
+    with pytest.raises(SourceError, match="cannot be built with --offline"):
+        pipeline.build(project, project.wanted([], [TARGET]), offline=True)
+    assert len(engine.jobs) == 1
 
 
 class Meddler(Recorder):

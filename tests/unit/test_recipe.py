@@ -74,6 +74,8 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("checks/greeting.sh", "checks/absent.sh", "files that the recipe names are missing"),
         ("name: reef-hello\n", "name: reef-hallo\n", "its folder 'reef-hello'"),
         ("    local: {path: source}", "    git: {url: x, commit: abc}", "sources.0.git.commit"),
+        ("    section: utils\n", "    lintian_overrides: [{tag: x, reason: ''}]\n", "reason: String should match"),
+        ("    section: utils\n", '    lintian_overrides: [{tag: x, reason: "a\\nb"}]\n', "reason: String should match"),
         ("build:\n", "build:\n  fetch: ./get\n", "keep_source: build.fetch fetches what"),
         ("build:\n", "build:\n  bazel: {version: 6.5.0, targets: ['//x']}\n", "keep_source: build.bazel fetches what"),
     ],

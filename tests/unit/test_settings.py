@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.apt.gnupg import home_path
 from builders.errors import InputError
 from builders.settings import Settings, load_settings
 
@@ -44,6 +45,9 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
             "buildx: {nodes: [{name: a, endpoint: tcp://x:1}, {name: a, endpoint: tcp://y:1}]}\n",
             "two nodes have the name 'a'",
         ),
+        ("mirrors: &mirrors {b: *mirrors}\n", "an alias is a part of itself"),
+        ("signing: {home: artifacts/gnupg}\n", "signing.home lies in artifacts"),
+        ("artifacts: out\nsigning: {home: x/../out}\n", "signing.home lies in out"),
         ("- a\n", "a mapping of keys to values is wanted"),
     ],
 )
@@ -52,3 +56,14 @@ def test_wrong_settings_are_told(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(InputError) as caught:
         load_settings(tmp_path)
     assert told in str(caught.value)
+
+
+def test_a_relative_home_of_the_key_is_the_same_from_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REEF_GNUPGHOME", raising=False)
+    (tmp_path / "reef.yml").write_text("signing: {home: keys/gnupg}\n")
+    monkeypatch.chdir("/")
+    assert home_path(load_settings(tmp_path)) == tmp_path / "keys" / "gnupg"
+    (tmp_path / "reef.yml").write_text("signing: {home: ~/gnupg}\n")
+    assert home_path(load_settings(tmp_path)) == Path.home() / "gnupg"

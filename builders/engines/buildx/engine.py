@@ -62,6 +62,15 @@ class BuildxEngine:
             self._show(node, root.build)
             self._shown.add((node.name, root.build.debian))
 
+    def has(self, root: Root) -> bool:
+        """Tell whether the engine that would run a job in ``root`` has it as an image.
+
+        A builder without an engine tells nobody what it has.
+        """
+        node = self._node(root.build)
+        engine = self._daemon(node)
+        return engine is not None and self._images(self._log).made(root, engine) is not None
+
     def cores(self, root: Root) -> int:
         """Return how many processors the node of a root has: this process's share of them where it is this machine."""
         engine = self._daemon(self._node(root.build))
@@ -77,7 +86,7 @@ class BuildxEngine:
         """
         kept.forget(self._workspace, job.name)
         node = self._node(job.root.build)
-        images = Images(self._workspace, self._settings, self._folder, log, self._fresh)
+        images = self._images(log)
         with self._workspace.scratch_folder("job") as scratch:
             with self._fresh_removed(node):
                 found = JobBuild(job, node, self._daemon(node), images, scratch).run()
@@ -95,6 +104,9 @@ class BuildxEngine:
             if self._fresh:
                 with suppress(HostError):  # an engine that is gone, which is told already; BuildKit ages them out
                     mounts.remove(node, self._fresh.removeprefix("-"))
+
+    def _images(self, log: Log) -> Images:
+        return Images(self._workspace, self._settings, self._folder, log, self._fresh)
 
     def _node(self, wanted: Architecture) -> Node:
         return nodes.choose(nodes.everywhere(self._settings, self._folder), wanted)

@@ -44,17 +44,13 @@ class Images:
     def root(self, root: Root, node: Node, daemon: Daemon) -> tuple[str, tuple[StepRecord, ...]]:
         """Return the name of the image that holds ``root`` on the engine, made first where it is missing, and the step
         that made it."""
-        choices = [self._reference(root.suite), None]
-        choices = {"registry": choices[:1], "bootstrap": choices[1:]}.get(self.settings.buildx.base, choices)
-        names = [f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}" for base in choices]
-        for name in names:
-            if daemon.has_image(name):
-                self._tell_age(name, daemon)
-                return name, ()
+        if name := self.made(root, daemon):
+            self._tell_age(name, daemon)
+            return name, ()
         with self.workspace.locked(
             f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}", say=self.log.note
         ):
-            for name, base in zip(names, choices, strict=True):
+            for name, base in self._choices(root).items():
                 if daemon.has_image(name):
                     return name, ()
                 started = time.monotonic()
@@ -65,10 +61,20 @@ class Images:
                 except BuildFailed as failed:
                     if base is None or not faults.registry_failed(failed):
                         raise self._failed(root, node, failed) from failed
-                    if base == choices[-1]:
+                    if self.settings.buildx.base == "registry":
                         raise faults.no_registry(f"{base}\n{failed.words}") from failed
                     self._tell_fallback(base)
         raise AssertionError("each choice of a base returns or raises")
+
+    def made(self, root: Root, daemon: Daemon) -> str | None:
+        """Return the name of the image on the engine that holds ``root``, None where there is none."""
+        return next((name for name in self._choices(root) if daemon.has_image(name)), None)
+
+    def _choices(self, root: Root) -> dict[str, str | None]:
+        """Return the image's name by what it may be made of: the registry's base image, or None for one of our own."""
+        bases: list[str | None] = [self._reference(root.suite), None]
+        bases = {"registry": bases[:1], "bootstrap": bases[1:]}.get(self.settings.buildx.base, bases)
+        return {f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}": base for base in bases}
 
     def stage(self, root: Root, node: Node, context: Path) -> tuple[str, dict[str, str]]:
         """Return the Dockerfile text of a root as stage ``start``, and its build arguments, for builders that share no

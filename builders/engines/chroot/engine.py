@@ -57,6 +57,10 @@ class ChrootEngine:
         if not root.build.runs_on(self._machine):
             binfmt.ensure(root.build)
 
+    def has(self, root: Root) -> bool:
+        """Tell whether ``root`` is in the cache."""
+        return roots.made(root, self._workspace) is not None
+
     def cores(self, root: Root) -> int:  # noqa: ARG002 - every root is on this machine
         """Return how many processors this process may use."""
         return len(os.sched_getaffinity(0))

@@ -32,3 +32,9 @@ echo "wrong input size: $(status --input "$digits/digit-3.npy" --format raw "$di
 echo "no such delegate: $(status --delegate /no/such.so "$digits/digits.tflite")"
 echo "not a delegate: $(status --delegate libc.so.6 "$digits/digits.tflite")"
 echo "bad option: $(status --threads none "$digits/digits.tflite")"
+
+# A delegate that loads: it is told its options, sees the model, and the answer is right.
+echo_delegate=$(echo /usr/lib/*/tflite-tools/echo-delegate.so)
+echo "delegated=$(class --input "$digits/digit-4.pgm" --delegate "$echo_delegate" \
+    --delegate-option device=usb:0 -o verbosity=10)"
+echo "the delegate refuses: $(status --delegate "$echo_delegate" -o refuse='no device is there' "$digits/digits.tflite")"

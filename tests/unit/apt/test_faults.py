@@ -186,7 +186,7 @@ def test_no_permission_to_write(publisher: Publisher, mode: int) -> None:
 
     def refused() -> None:
         os.setuid(65534)
-        with pytest.raises(DiskError, match="no permission to write"):
+        with pytest.raises(DiskError, match="no permission to use"):
             promote(staged, publisher.repository)
 
     assert not killed(refused)
