@@ -52,10 +52,11 @@ class SigningKey:
     def sign(self, release: Path, *, date: int) -> None:
         """Write ``InRelease`` and ``Release.gpg`` beside ``release``; same bytes and ``date``, same signatures.
 
-        ``date`` in seconds since 1970; a date before the key's own is taken as the key's. Raises PublishError and
-        DiskError.
+        ``date`` in seconds since 1970; a date before the key's own is taken as the key's, one ahead of the clock as
+        now. Raises PublishError and DiskError.
         """
-        moment = max(date, self.created)
+        # Publications within one second are dated ahead, which apt bears; of a signature sqv (apt 3) does not.
+        moment = max(min(date, int(time.time())), self.created)
         signers = [word for one in self.fingerprints for word in ("--local-user", one)]
         common = ("--yes", *signers, "--faked-system-time", f"{moment}!", *DIGESTS)
         clear, apart = release.with_name("InRelease"), release.with_name("Release.gpg")

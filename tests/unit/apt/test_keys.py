@@ -274,6 +274,7 @@ def test_signatures_repeat_and_nothing_secret_is_told(
 
     monkeypatch.setattr(process, "capture", capture)
     key = signing_key(Settings(), log)
+    monkeypatch.setattr(time, "time", lambda: key.created + 60.0)
     results = []
     for name in ("one", "two"):
         release = tmp_path / name / "Release"
@@ -292,6 +293,15 @@ def test_signatures_repeat_and_nothing_secret_is_told(
     assert not any(word.encode() in secret for word in ran if len(word) > 8)
     assert "passphrase" not in " ".join(ran).lower()
     assert "private" not in said.getvalue()
+
+
+def test_no_signature_is_dated_ahead_of_the_clock(home: Path, log: Log, tmp_path: Path) -> None:
+    key = signing_key(Settings(), log)
+    (tmp_path / "Release").write_text("Suite: x\n")
+    key.sign(tmp_path / "Release", date=key.created + 9)
+    signature = (tmp_path / "Release.gpg").read_text()
+    packets = subprocess.run(["gpg", "--list-packets"], input=signature, capture_output=True, text=True, check=True)
+    assert key.created <= int(packets.stdout.split(", created ")[1].split(",")[0]) <= time.time()
 
 
 def exported(home: Path, *fingerprints: str, kind: str = "--export-secret-keys") -> str:
