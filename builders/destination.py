@@ -17,7 +17,7 @@ REMOTE = r"^([A-Za-z0-9._-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):[
 
 def _for_apt(value: str) -> str:
     # sources.list(5): an apt method, a colon, a place; a .sources file divides URIs at spaces.
-    if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/\S+", value):
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/[!-~]+", value):
         raise ValueError(f"not a URL that apt takes: {value!r}; https://apt.example.org/ is one")
     return value
 

@@ -16,11 +16,8 @@ from builders.apt.packer import Packer
 from builders.apt.pieces import Piece, cut, spliced
 from builders.apt.release import Digest, Release, release_fields
 from builders.arch import ARCHITECTURES
-from builders.errors import PublishError
 from builders.products import SOURCE
 from builders.settings import Settings
-
-URL = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -182,12 +179,8 @@ def sources_text(settings: Settings, repository: Path, suite: str, *, source: bo
     ``source`` tells that the suite keeps source packages: apt warns of an index that it is to fetch and is not there.
     It names no key, so that it stays the same when one follows another: the keyring package holds it too, and dpkg
     asks about a changed file that its owner edited.
-
-    Raises PublishError where ``repository.url`` is no URL.
     """
     url = settings.repository.url or repository.absolute().as_uri()
-    if not URL.fullmatch(url):
-        raise PublishError(f"repository.url is not a URL: {url!r}", fix="correct reef.yml")
     return (
         f"# Save as /etc/apt/sources.list.d/{sources_name(settings, suite)}; the key goes first, as root:\n"
         f"#   {KEYRING}, from the same folder as this file, to {INSTALLED_KEYRING}\n"

@@ -26,6 +26,10 @@ from builders.workspace import Workspace
 from tests.own import CHECKOUT
 
 INVOKE = Path(sys.executable).with_name("invoke")
+VERIFIER = "sqv" if shutil.which("sqv") and Path("/usr/lib/apt/methods/sqv").exists() else "gpgv"
+"""What this machine's apt verifies signatures with: Debian 13's apt asks sqv."""
+TAMPERED = {"gpgv": "BADSIG", "sqv": "Message has been manipulated"}[VERIFIER]
+UNKNOWN_KEY = {"gpgv": "NO_PUBKEY", "sqv": "Missing key"}[VERIFIER]
 PLACES = f"artifacts: .\nrecipes: {CHECKOUT}/tests/fixtures/recipes\n"
 """Settings of a project whose repository is a `Publisher`'s."""
 

@@ -18,7 +18,7 @@ from builders.log import Log
 from builders.settings import Repository, Settings, Signing
 from builders.target import SUITES
 
-from .support import DATE, AptClient, Publisher, tree_of
+from .support import DATE, UNKNOWN_KEY, AptClient, Publisher, tree_of
 from .test_keys import make_key
 
 URL = "http://apt.lab/reef"
@@ -74,7 +74,7 @@ def test_rotation_with_an_overlap(place: Publisher) -> None:
     repository.retire_key(project, old)
     assert verify(place.repository, "bookworm").fingerprints == (new.fingerprint,)
     newcomer.update()
-    assert "NO_PUBKEY" in first.update(check=False)
+    assert UNKNOWN_KEY in first.update(check=False)
     assert [one.role for one in rotation.list_keys(Settings())] == ["not used", "signs"]
 
 

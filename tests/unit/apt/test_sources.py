@@ -120,6 +120,9 @@ def test_the_index_says_what_dpkg_scansources_says(publisher: Publisher) -> None
     )
     judge = subprocess.run(["dpkg-scansources", "pool"], cwd=publisher.repository, check=True, capture_output=True)
     wanted = {(one["Package"], one["Version"]): dict(one) for one in Deb822.iter_paragraphs(judge.stdout)}
+    for one in wanted.values():  # what Debian 13's judge makes up where no list of overrides says it
+        one.pop("Priority", None)
+        one.pop("Section", None)
     assert len(wanted) == 3
     assert {(one["Package"], one["Version"]): dict(one) for one in stanzas(publisher)} == wanted
     assert wanted["libreef", "0.1-1"]["Directory"] == "pool/main/libr/libreef"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from builders.apt import layout, release, suite
 from builders.apt.index import Entry, ordered, parse
@@ -87,11 +88,10 @@ def test_sources_text(golden: Callable[[str, str], None]) -> None:
     assert "URIs: file:///srv/my%20apt\n" in at_home
 
 
-@pytest.mark.parametrize("url", ["no url", "https://a b", "https://a\nSigned-By: x", ""])
+@pytest.mark.parametrize("url", ["no url", "https://a b", "https://a\nSigned-By: x", "https://\u00e4.example", ""])
 def test_url_must_be_one(url: str) -> None:
-    settings = Settings(repository=Repository(url=url or "-"))
-    with pytest.raises(PublishError, match="not a URL"):
-        suite.sources_text(settings, Path("/srv"), "trixie")
+    with pytest.raises(ValidationError, match="not a URL that apt takes"):
+        Repository(url=url)
 
 
 @pytest.mark.parametrize(
