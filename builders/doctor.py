@@ -106,7 +106,8 @@ def _probe(name: str, reason: str, check: Callable[[], object]) -> Need:
     try:
         check()
     except HostError as error:
-        return Need(name, reason, error.what, error.fix)
+        why = error.detail.rpartition("\n")[2]  # the last line is what a program ended with
+        return Need(name, reason, f"{error.what}: {why}" if why else error.what, error.fix)
     return Need(name, reason, "")
 
 
