@@ -76,7 +76,7 @@ def test_a_root_that_cannot_be_entered_is_told_without_the_way_into_it(place: Pl
     with pytest.raises(RootError, match="the root of try/enter cannot be entered") as told:
         run_alone(place, job)
     assert "/mnt/build/src cannot be mounted" in told.value.detail
-    assert str(absent.path) in told.value.detail
+    assert f"/upper over {absent.path}\n" in told.value.detail
     assert "full log: " in told.value.detail
     assert "Traceback" not in told.value.detail
     assert "./inv doctor tells" in told.value.fix

@@ -114,7 +114,7 @@ def test_ended_in_a_build_script_nothing_runs_on_and_the_next_run_builds(built: 
     recipe.write_text(whole.replace("  compile: |\n", f"  compile: |\n    {sleepy}\n"))
     with (built / "output").open("w") as output:
         child = subprocess.Popen(
-            words_as_user(built, *BUILD), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            words_as_user(built, *BUILD), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
         )
     until = time.monotonic() + 60
     while len(running(sleeping)) < 2:

@@ -57,11 +57,14 @@ def _become(entry: Entry, command: list[str]) -> NoReturn:
     os.execve(command[0], command, entry.environment)  # noqa: S606 - becoming the job is the point
 
 
-def _mount(*words: str | Path) -> None:
+def _mount(*words: str | Path, about: str = "") -> None:
+    """Call mount(8); raises RootError, which tells ``about`` instead of the command where that says more."""
     try:
         process.run(["mount", *map(str, words)])
     except process.ProgramFailed as error:
-        raise RootError(f"{words[-1]} cannot be mounted", error.detail) from error
+        raise RootError(
+            f"{words[-1]} cannot be mounted", f"{about}\n{error.completed.tail}" if about else error.detail
+        ) from error
 
 
 def _inside(root: Path, destination: str) -> Path:
@@ -78,7 +81,8 @@ def _mount_overlay(root: Path, one: Overlay) -> None:
     process.run(["rm", "-rf", "--", str(work)])
     work.mkdir()
     options = overlay.options(one.layers, str(upper), str(work), as_user=namespace.of_a_user())
-    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, one.destination))
+    about = f"it lays {upper} over {', '.join(reversed(one.layers))}"
+    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, one.destination), about=about)
 
 
 def _system_folders(root: Path) -> None:
