@@ -1,6 +1,7 @@
 """Everything that the host needs, each with its reason, its state and what to do."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from builders import mirror, process
 from builders.arch import ARCHITECTURES
 from builders.destination import Folder, Rsync
-from builders.engines.chroot import binfmt, namespace
+from builders.engines.chroot import binfmt, namespace, overlay
 from builders.errors import HostError
 from builders.project import Project
 
@@ -47,6 +48,8 @@ def examine(project: Project, *, mend: bool = False, misc: Path = binfmt.MISC) -
         needs.append(_program("ssh", "openssh-client", "uploads to other machines"))
     if project.engine_name() == "buildx":
         needs += _docker(project)
+    else:
+        needs.append(_probe("overlays", "give each job a root of its own to change", lambda: _overlays(project)))
     return needs
 
 
@@ -135,8 +138,22 @@ def _emulation(name: str, misc: Path, *, mend: bool) -> Need:
     )
 
 
+def _overlays(project: Project) -> None:
+    namespace.check()
+    place = _place(project)
+    try:
+        # Not in scratch/: doctor may run as root, and must leave no folder there that the user cannot write.
+        with tempfile.TemporaryDirectory(dir=place, prefix=".overlay.") as folder:
+            overlay.check(Path(folder))
+    except OSError as error:
+        raise HostError(f"{place} cannot be written: {error.strerror}", fix="make it yours") from error
+
+
+def _place(project: Project) -> Path:
+    return project.workspace.path if project.workspace.path.exists() else project.folder
+
+
 def _space(project: Project) -> Need:
-    folder = project.workspace.path if project.workspace.path.exists() else project.folder
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(_place(project)).free
     trouble = "" if free >= WANTED_BYTES else f"{free / 2**30:.1f} GB free, {WANTED_BYTES / 2**30:.0f} GB wanted"
     return Need("disk space", "roots, sources and builds", trouble, "./inv clean, or a larger disk" if trouble else "")

@@ -41,13 +41,14 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that ended: ``tail`` holds its last lines (stdout and stderr as they came)."""
+    """A program that ended, or was: ``tail`` holds its last lines (stdout and stderr as they came)."""
 
     argv: tuple[str, ...]
     returncode: int
     tail: str
     seconds: float
     peak_memory_bytes: int
+    timed_out: bool = False
 
 
 class ProgramFailed(HostError):
@@ -104,8 +105,9 @@ def run(
         except BaseException:
             _end(child)
             raise
-        done = Completed(tuple(argv), child.returncode, tail, time.monotonic() - started, watch.peak)
-    if watch.timed_out:
+        seconds = time.monotonic() - started
+        done = Completed(tuple(argv), child.returncode, tail, seconds, watch.peak, watch.timed_out)
+    if done.timed_out:
         raise ProgramFailed(done, f"{argv[0]} was ended after its time limit of {timeout_s:.0f} s")
     if check and done.returncode:
         raise ProgramFailed(done)
@@ -141,7 +143,7 @@ def capture(
     except FileNotFoundError as error:
         raise _missing(argv[0]) from error
     except subprocess.TimeoutExpired as error:
-        record = Completed(tuple(argv), -signal.SIGKILL, "", time.monotonic() - started, 0)
+        record = Completed(tuple(argv), -signal.SIGKILL, "", time.monotonic() - started, 0, timed_out=True)
         raise ProgramFailed(record, f"{argv[0]} gave no answer within {timeout_s:.0f} s") from error
     if done.returncode:
         record = Completed(

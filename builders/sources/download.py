@@ -36,10 +36,11 @@ def cached(run: Run, sha256: str) -> Path | None:
 
 
 def origin(path: Path, otherwise: str) -> str:
-    """Return the URL that a cached file came from; ``otherwise`` where it was put there by hand."""
+    """Return the URL that a cached file came from; ``otherwise`` where it was put there by hand, or damaged."""
     try:
-        return path.with_suffix(".url").read_text(encoding="utf-8")
-    except OSError:
+        text = path.with_suffix(".url").read_text(encoding="utf-8")
+        return text if text and text.isprintable() else otherwise
+    except (OSError, UnicodeDecodeError):
         return otherwise
 
 

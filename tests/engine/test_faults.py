@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from builders.arch import AMD64, ARM64
-from builders.engines.chroot import roots
-from builders.products import Root
+from builders.engines.chroot import engine, roots
+from builders.engines.chroot.entry import CANNOT_ENTER
+from builders.errors import BuildError, RootError
+from builders.log import Log
+from builders.products import BuildJob, Input, Limits, Root
+from builders.project import Project
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill
 
 BUILT = "builds/reef-hello/trixie-arm64"
@@ -49,6 +53,65 @@ def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Plac
     place.edit("    echo mark > marker; exit 9\n", "")
     place.run("build-arm")
     assert "no root is kept" in place.run("shell", "--job", "reef-hello/trixie/arm64/build", status=3)
+
+
+def run_alone(place: Place, job: BuildJob) -> Project:
+    """Run a job of the chroot engine's on the place's project, which is returned."""
+    project = Project.open(place.folder, Log(quiet=True))
+    project.engine("chroot").run(job, project.workspace.path / "out", project.log)
+    return project
+
+
+def test_a_time_limit_ends_the_script(place: Place) -> None:
+    job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=Limits(4.0))
+    with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
+        run_alone(place, job)
+    assert "began" in told.value.detail
+    assert gone(place) == []
+
+
+def test_a_root_that_cannot_be_entered_is_told_without_the_way_into_it(place: Place) -> None:
+    absent = Input(place.folder / "absent", "/build/src")
+    job = BuildJob("try/enter", Root("trixie", AMD64, AMD64, ()), "true", inputs=(absent,))
+    with pytest.raises(RootError, match="the root of try/enter cannot be entered") as told:
+        run_alone(place, job)
+    assert "/mnt/build/src cannot be mounted" in told.value.detail
+    assert f"/upper over {absent.path}\n" in told.value.detail
+    assert "full log: " in told.value.detail
+    assert "Traceback" not in told.value.detail
+    assert "./inv doctor tells" in told.value.fix
+    assert engine.kept(Project.open(place.folder, Log(quiet=True)).workspace) == []
+    with pytest.raises(BuildError, match="run of try/enter failed with status 119"):  # the script's own
+        run_alone(place, BuildJob(job.name, job.root, f"exit {CANNOT_ENTER}"))
+
+
+def test_a_kept_root_that_can_no_longer_be_entered_is_told(place: Place) -> None:
+    with pytest.raises(BuildError):
+        run_alone(place, BuildJob("try/shell", Root("trixie", AMD64, AMD64, ()), "exit 9"))
+    upper = place.artifacts / "failed" / "try-shell" / "root" / "upper"
+    shutil.rmtree(upper)
+    upper.touch()
+    output = place.run("shell", status=6)
+    assert f"reef: the root cannot be entered: [Errno 17] File exists: '{upper}'" in output
+    assert "error: the root of 'try-shell' cannot be entered" in output
+
+
+def test_a_disk_that_cannot_hold_what_jobs_change_is_told_before_anything_is_made(lonely_place: Place) -> None:
+    """The project lies on an overlay itself, as in a container: no kernel lays another one's changes there."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
+    script = """
+        cd "$1"; mkdir ../upper ../work; shift
+        mount -t overlay -o lowerdir=.,upperdir=../upper,workdir=../work overlay .; exec "$@"
+    """
+    done = subprocess.run(
+        ["unshare", *user, "--mount", "sh", "-euc", script, "sh", str(lonely_place.artifacts),
+         str(INVOKE), "--search-root", str(CHECKOUT), "build-arm"],
+        env=lonely_place.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert f"the disk of {lonely_place.artifacts}/scratch (overlayfs) cannot hold what build jobs change" in done.stderr
+    assert "artifacts: /a/folder/there in reef.yml" in done.stderr
+    assert "▸" not in done.stdout
 
 
 INTERFACES = "sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev"
@@ -106,10 +169,11 @@ def test_ended_while_a_root_is_made_and_a_half_made_one_is_never_used(lonely_pla
         kill(child, number)
         assert gone(lonely_place) == []
         assert [path for path in made.glob("*") if path.is_dir()] == []
-    # What a run leaves that is killed between the two renames which put a root in place.
+    # What a run leaves that is killed while it puts a root in place; and a manifest as a power failure leaves it.
     [lock] = made.glob("*.lock")
     half = lock.with_suffix("") / "rootfs" / "half"
     half.mkdir(parents=True)
+    (half.parents[1] / "manifest.yml").write_bytes(bytes(4096))
     assert "▸ make root" in lonely_place.run("build-arm")
     assert len(list(made.glob("*/manifest.yml"))) == 1
     assert not half.exists()

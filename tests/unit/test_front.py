@@ -97,5 +97,17 @@ def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch
     assert fields[6:] == ["/usr/bin/qemu-aarch64-static", "F"]
 
 
+def test_a_registry_that_cannot_be_mounted_is_told_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("builders.process.find", lambda name: f"/usr/bin/{name}")
+    (tmp_path / "misc").touch()  # mount(8) mounts over no file
+    with pytest.raises(HostError, match="QEMU for arm64 cannot be registered with the kernel") as caught:
+        binfmt.ensure(ARM64, tmp_path / "misc")
+    assert "mount failed with status" in caught.value.detail
+    assert "in a container start it with --privileged" in caught.value.fix
+
+
 def test_sizes_are_for_people() -> None:
     assert [size(n) for n in (5, 1500, 2_300_000, 7_000_000_000)] == ["5 B", "1.5 kB", "2.3 MB", "7.0 GB"]

@@ -41,16 +41,21 @@ def names(workspace: Workspace) -> list[str]:
 
 def shell(workspace: Workspace, job: str) -> int:
     """Enter a failed job's root with an interactive shell and return its status."""
-    document = json.loads(_file(workspace, job).read_text())
+    again = "build again, then enter its new root"
+    try:
+        document = json.loads(_file(workspace, job).read_text())
+        place, image = _place(document), document["image"]
+    except (ValueError, KeyError, TypeError) as error:
+        told = f"{_file(workspace, job)} is damaged: {error}"
+        raise RootError(f"the root of {job!r} cannot be entered", told, again) from error
     if not process.find("docker"):
         raise HostError("Docker's command line is not installed; it enters kept roots", fix="install docker-cli")
-    place = _place(document)
-    if not daemon.connect(place).has_image(document["image"]):
-        raise RootError(f"the root of {job!r} was removed", document["image"], "build again, then enter its new root")
+    if not daemon.connect(place).has_image(image):
+        raise RootError(f"the root of {job!r} was removed", image, again)
     words = ["docker", *_options(place)]
     words += ["run", "--rm", "--interactive", *(["--tty"] if process.on_terminal() else []), f"--label={LABEL}=shell"]
     words += [f"--label={daemon.OWNER}={daemon.owner(workspace)}"]
-    words += [f"--platform={document['platform']}", f"--workdir={document['workdir']}", document["image"], "/bin/bash"]
+    words += [f"--platform={document['platform']}", f"--workdir={document['workdir']}", image, "/bin/bash"]
     return process.interactive(words)
 
 
@@ -58,8 +63,9 @@ def forget(workspace: Workspace, job: str) -> None:
     """Remove what is kept of a failed job, its image too where its engine answers."""
     path = _file(workspace, job)
     if path.exists():
-        document = json.loads(path.read_text())
-        with suppress(ReefError):  # its engine is gone for now: clean --what images finds the image by its label
+        # Its engine is gone for now, or the note is damaged: clean --what images finds the image by its label.
+        with suppress(ReefError, ValueError, KeyError, TypeError):
+            document = json.loads(path.read_text())
             daemon.connect(_place(document)).remove_image(document["image"])
     # First what a root of the chroot engine is entered by, which lies in the same place: half a root is none.
     (path.parent / "entry.json").unlink(missing_ok=True)

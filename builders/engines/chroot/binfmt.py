@@ -27,13 +27,13 @@ def ensure(architecture: Architecture, misc: Path = MISC) -> None:
             f"nothing fitting is registered in {misc}",
             "run once: sudo ./inv doctor --fix",
         )
-    if not (misc / "register").exists():
-        process.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(misc)])
-    if registered(architecture, misc):
-        return
     try:
+        if not (misc / "register").exists():
+            process.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(misc)])
+        if registered(architecture, misc):
+            return
         (misc / "register").write_bytes(_registration(architecture, emulator))
-    except OSError as error:
+    except (OSError, process.ProgramFailed) as error:
         raise HostError(
             f"QEMU for {architecture} cannot be registered with the kernel",
             str(error),

@@ -15,11 +15,12 @@ from pathlib import Path
 from builders import process
 from builders.arch import Architecture
 from builders.engines import environment
-from builders.engines.chroot import archives, binfmt, namespace, roots
-from builders.engines.chroot.entry import Entry, Overlay
+from builders.engines.chroot import archives, binfmt, namespace, overlay, roots
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
 from builders.engines.storage import Relay, relayed, variables
-from builders.errors import BuildError, HostError, InputError, RootError
+from builders.errors import BuildError, HostError, InputError, ReefError, RootError
 from builders.log import Log
+from builders.process import Completed
 from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
 from builders.target import nearest
@@ -32,6 +33,8 @@ TOOLS = {
     "mount": ("puts a job's root together", "mount"),
 }
 """Programs that the engine starts: why, and the Debian package that has it."""
+LACKS = f"./inv doctor tells what this machine lacks; where the disk of artifacts/ will not do: {overlay.ELSEWHERE}"
+"""What to do where a root cannot be entered."""
 
 
 class ChrootEngine:
@@ -43,9 +46,11 @@ class ChrootEngine:
         self._workspace = workspace
         self._settings = settings
         self._machine = machine
+        self._overlays_tried = False
 
     def check(self, root: Root) -> None:
-        """Raise HostError where a tool, a namespace or the emulation of the root's CPU is missing."""
+        """Raise HostError where a tool, a namespace or the emulation of the root's CPU is missing, or the disk does not
+        do; DiskError where it is full or not ours."""
         if sys.platform != "linux":
             raise HostError("the chroot engine needs Linux", f"this is {sys.platform}")
         for program, (reason, package) in TOOLS.items():
@@ -54,6 +59,10 @@ class ChrootEngine:
                     f"{program} is not installed; it {reason}", fix=f"sudo apt-get install {package}, or ./inv doctor"
                 )
         namespace.check()
+        if not self._overlays_tried:
+            with self._workspace.scratch_folder("overlay") as scratch:
+                overlay.check(scratch)
+            self._overlays_tried = True
         if not root.build.runs_on(self._machine):
             binfmt.ensure(root.build)
 
@@ -72,6 +81,7 @@ class ChrootEngine:
         """
         forget(self._workspace, job.name)
         rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
+        packages = roots.installed(job.root, self._workspace)
         steps = list(making)
         with self._workspace.scratch_folder("job") as scratch, self._archives(job, log):
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
@@ -82,7 +92,7 @@ class ChrootEngine:
             with told(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
-        return JobResult(job.name, output, tuple(steps), roots.installed(job.root, self._workspace))
+        return JobResult(job.name, output, tuple(steps), packages)
 
     def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
         """Return what watches over apt's archives while a job may use them: where it fetches."""
@@ -121,13 +131,19 @@ class ChrootEngine:
                 )
             except process.ProgramFailed as error:
                 full_disk(error, scratch)
-                self._keep(job, scratch)
-                raise BuildError(
-                    f"{name} of {job.name} failed with status {error.completed.returncode}",
-                    f"{error.completed.tail}\nfull log: {log_file}",
-                    f"enter its root: ./inv shell --job {job.name}",
-                ) from error
+                raise self._failed(job, name, error.completed, scratch, log_file) from error
         return StepRecord(name, done.seconds, done.peak_memory_bytes)
+
+    def _failed(self, job: BuildJob, name: str, done: Completed, scratch: Path, log_file: Path) -> ReefError:
+        """Return the error for a script that failed, its root kept, or for a root that could not be entered."""
+        detail = f"{done.tail}\nfull log: {log_file}"
+        if done.returncode == CANNOT_ENTER and UNENTERED in done.tail:  # a script may end with any status
+            return RootError(f"the root of {job.name} cannot be entered", detail, LACKS)
+        self._keep(job, scratch)
+        how = f"with status {done.returncode}"
+        if done.timed_out:
+            how = f"after its time limit of {job.limits.time_s:.0f} s"
+        return BuildError(f"{name} of {job.name} failed {how}", detail, f"enter its root: ./inv shell --job {job.name}")
 
     def _keep(self, job: BuildJob, scratch: Path) -> None:
         """Move a failed job's changes aside; what they lie over and will not outlive this run is copied with them."""
@@ -183,10 +199,18 @@ def shell(workspace: Workspace, job: str) -> int:
             f"no root is kept for {job!r}", nearest(name, names) if names else "none is kept", "failed jobs keep theirs"
         )
     path = failed_folder(workspace, job) / "entry.json"
-    missing = [layer for overlay in Entry.read(path).overlays for layer in overlay.layers if not Path(layer).exists()]
+    again = "build again, then enter its new root"
+    try:
+        overlays = Entry.read(path).overlays
+    except (ValueError, KeyError, TypeError) as error:
+        raise RootError(f"the root of {job!r} cannot be entered", f"{path} is damaged: {error}", again) from error
+    missing = [layer for one in overlays for layer in one.layers if not Path(layer).exists()]
     if missing:
-        raise RootError(f"the root of {job!r} was removed", "\n".join(missing), "build again, then enter its new root")
-    return process.interactive([*namespace.prefix(network=True), *enter_words(path), "/bin/bash"])
+        raise RootError(f"the root of {job!r} was removed", "\n".join(missing), again)
+    status = process.interactive([*namespace.prefix(network=True), *enter_words(path), "/bin/bash"])
+    if status == CANNOT_ENTER:
+        raise RootError(f"the root of {job!r} cannot be entered", "the lines above say why", LACKS)
+    return status
 
 
 def _by_destination(inputs: Iterable[Input]) -> dict[str, list[Input]]:

@@ -10,26 +10,39 @@ import socket
 import struct
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from builders import process
-from builders.engines.chroot.entry import Entry, Overlay
+from builders.engines.chroot import namespace, overlay
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
 from builders.engines.handover import hand_over
+from builders.errors import ReefError, RootError
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
 def main(argv: list[str]) -> None:
-    """Enter the root that the JSON file ``argv[1]`` describes and run its script; further words replace the script."""
-    entry = Entry.read(Path(argv[1]))
+    """Enter the root that the JSON file ``argv[1]`` describes and run its script; further words replace the script.
+
+    Where that cannot be, it says why and ends with the status `CANNOT_ENTER`.
+    """
+    try:
+        _become(Entry.read(Path(argv[1])), argv[2:])
+    except (ReefError, OSError) as error:
+        print(f"{UNENTERED}{error}", file=sys.stderr)
+        sys.exit(CANNOT_ENTER)
+
+
+def _become(entry: Entry, command: list[str]) -> NoReturn:
     socket.sethostname("reef")
     if not entry.network:
         _loopback_up()
     if entry.relay is not None:
         hand_over(entry.relay)
     root = Path(entry.mountpoint)
-    for overlay in entry.overlays:
-        _mount_overlay(root, overlay)
+    for one in entry.overlays:
+        _mount_overlay(root, one)
     for destination, source in entry.binds.items():
         _mount("--bind", source, _inside(root, destination))
     _system_folders(root)
@@ -40,12 +53,18 @@ def main(argv: list[str]) -> None:
     os.chroot(root)
     os.makedirs(entry.workdir, exist_ok=True)
     os.chdir(entry.workdir)
-    command = argv[2:] or ["/bin/sh", "-eu", "/reef/script.sh"]
+    command = command or ["/bin/sh", "-eu", "/reef/script.sh"]
     os.execve(command[0], command, entry.environment)  # noqa: S606 - becoming the job is the point
 
 
-def _mount(*words: str | Path) -> None:
-    process.run(["mount", *map(str, words)])
+def _mount(*words: str | Path, about: str = "") -> None:
+    """Call mount(8); raises RootError, which tells ``about`` instead of the command where that says more."""
+    try:
+        process.run(["mount", *map(str, words)])
+    except process.ProgramFailed as error:
+        raise RootError(
+            f"{words[-1]} cannot be mounted", f"{about}\n{error.completed.tail}" if about else error.detail
+        ) from error
 
 
 def _inside(root: Path, destination: str) -> Path:
@@ -55,22 +74,15 @@ def _inside(root: Path, destination: str) -> Path:
     return path
 
 
-def _escaped(path: str) -> str:
-    """Escape what mount(8) and overlayfs take for separators in an option."""
-    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
-
-
-def _mount_overlay(root: Path, overlay: Overlay) -> None:
-    upper, work = Path(overlay.scratch, "upper"), Path(overlay.scratch, "work")
+def _mount_overlay(root: Path, one: Overlay) -> None:
+    upper, work = Path(one.scratch, "upper"), Path(one.scratch, "work")
     upper.mkdir(parents=True, exist_ok=True)
     # A volatile overlay (no syncing of what is thrown away) marks its work folder against a second use.
     process.run(["rm", "-rf", "--", str(work)])
     work.mkdir()
-    lower = ":".join(_escaped(layer) for layer in reversed(overlay.layers))
-    options = f"lowerdir={lower},upperdir={_escaped(str(upper))},workdir={_escaped(str(work))},volatile"
-    if Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]:
-        options += ",userxattr"  # the only extended attributes that a user namespace may write
-    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, overlay.destination))
+    options = overlay.options(one.layers, str(upper), str(work), as_user=namespace.of_a_user())
+    about = f"it lays {upper} over {', '.join(reversed(one.layers))}"
+    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, one.destination), about=about)
 
 
 def _system_folders(root: Path) -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from builders.engines.handover import VARIABLE
 
+CANNOT_ENTER = 119
+"""The status that entering a root ends with where it fails, after it said `UNENTERED` and why."""
+UNENTERED = "reef: the root cannot be entered: "
+
 
 @dataclass(frozen=True)
 class Overlay:

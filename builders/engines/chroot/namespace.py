@@ -23,6 +23,11 @@ def prefix(*, network: bool) -> list[str]:
     return [*words, *([] if network else ["--net"]), "--"]
 
 
+def of_a_user() -> bool:
+    """Tell whether jobs run in a user namespace: one of their own, or the one that this process is in already."""
+    return os.geteuid() != 0 or Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]
+
+
 def check() -> None:
     """Raise HostError where this user cannot have the namespaces, naming what is missing."""
     if os.geteuid() != 0:
@@ -40,7 +45,13 @@ def check() -> None:
 
 
 def _check_ids() -> None:
-    user = pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError as error:
+        raise HostError(
+            f"user id {os.geteuid()} has no name in /etc/passwd, needed to build as an ordinary user",
+            fix="run as a user that has one, or as root",
+        ) from error
     for file, tool in (("/etc/subuid", "newuidmap"), ("/etc/subgid", "newgidmap")):
         if not process.find(tool):
             raise HostError(

@@ -18,7 +18,7 @@ from builders.errors import RootError
 from builders.log import Log, size
 from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace, disk_error, full_disk, remove_tree
+from builders.workspace import Workspace, disk_error, full_disk, remove_tree, write_whole
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
@@ -50,8 +50,8 @@ def key(root: Root) -> str:
 
 def made(root: Root, workspace: Workspace) -> Path | None:
     """Return the folder that holds the finished root's files, None where it is not made."""
-    folder = workspace.roots / key(root)
-    return folder / "rootfs" if (folder / "manifest.yml").exists() else None
+    rootfs = workspace.roots / key(root) / "rootfs"
+    return None if _noted(rootfs) is None else rootfs
 
 
 def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tuple[Path, tuple[StepRecord, ...]]:
@@ -68,16 +68,14 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
         with workspace.scratch_folder("root") as scratch:
             _require_room(scratch)
             step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
-            packages = _installed(scratch / "rootfs")
-            document = manifest(root) | {"installed": packages}
-            (scratch / "manifest.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+            document = manifest(root) | {"installed": _installed(scratch / "rootfs")}
             workspace.roots.mkdir(parents=True, exist_ok=True)
             final = workspace.roots / key(root)
-            # The manifest moves last: without it the folder is not taken for a root, but for a killed run's rubbish.
+            # The manifest comes last: without it the folder is not taken for a root, but for a killed run's rubbish.
             remove_tree(final)
             final.mkdir()
             (scratch / "rootfs").rename(final / "rootfs")
-            (scratch / "manifest.yml").rename(final / "manifest.yml")
+            write_whole(final / "manifest.yml", yaml.safe_dump(document, sort_keys=False))
     return final / "rootfs", (step,)
 
 
@@ -93,9 +91,20 @@ def tell_age(name: str, made_at: float, remedy: str, log: Log) -> None:
 
 
 def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
-    """Return what is installed in a finished root: ``name:architecture=version``, sorted."""
-    document = yaml.safe_load((workspace.roots / key(root) / "manifest.yml").read_text())
-    return tuple(document["installed"])
+    """Return what is installed in a finished root: ``name:architecture=version``, sorted. Raises RootError."""
+    packages = _noted(workspace.roots / key(root) / "rootfs")
+    if packages is None:
+        raise RootError(f"the root {key(root)} was removed or damaged meanwhile", fix="run the same command again")
+    return packages
+
+
+def _noted(rootfs: Path) -> tuple[str, ...] | None:
+    """Return what a root's manifest says is installed in it, None where there is none that can be read."""
+    try:
+        document = yaml.safe_load(rootfs.with_name("manifest.yml").read_text(encoding="utf-8"))
+        return tuple(str(package) for package in document["installed"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
 
 
 def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> StepRecord:

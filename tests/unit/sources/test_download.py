@@ -60,6 +60,16 @@ def test_file_is_fetched_and_cached_by_digest(bench: Bench, site: Site) -> None:
     assert len(site.requests) == 1
 
 
+@pytest.mark.parametrize("noted", [b"", bytes(40), b"http://caf\xe9"])
+def test_a_damaged_note_of_where_a_file_came_from_is_passed_over(bench: Bench, site: Site, noted: bytes) -> None:
+    url = site.put("/a.tar.gz", DATA)
+    recipe = write_recipe(bench.folder, [archive(url, sha256=DIGEST)])
+    tree = bench.fetch(recipe)
+    (bench.cache / f"{DIGEST}.url").write_bytes(noted)
+    shutil.rmtree(bench.workspace.trees)
+    assert bench.fetch(recipe, offline=True) == tree
+
+
 def test_cut_download_goes_on_where_it_broke_off(bench: Bench, site: Site) -> None:
     url = site.put("/a.tar.gz", DATA, cut(100_000), cut(50_000), ranged)
     bench.fetch(write_recipe(bench.folder, [archive(url, sha256=DIGEST)]))
