@@ -101,7 +101,7 @@ def test_a_machine_that_has_everything_lacks_nothing(machine: Machine) -> None:
     needs = machine.needs()
     assert [need for need in needs if need.trouble or need.fix] == []
     names = [need.name for need in needs]
-    assert names == [*doctor.host_packages(), "namespaces", "QEMU armhf", "Debian mirror", "disk space"]
+    assert names == [*doctor.host_packages(), "namespaces", "QEMU armhf", "Debian mirror", "disk space", "overlays"]
     assert all(need.reason for need in needs)
 
 
