@@ -2,12 +2,14 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
+import psutil
 
 from builders import process
 from builders.errors import BusyError, DiskError, PublishError
@@ -19,6 +21,7 @@ LONGEST_SOCKET = 107
 LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
 WAIT_S = 120.0
 GPG_TIME_S = 120.0
+AGENT_END_S = 5.0
 AGENT_MARK = "reef-started-agent"
 
 
@@ -94,7 +97,7 @@ def _checked(path: Path) -> None:
 @contextmanager
 def _agent(home: Home) -> Iterator[Home]:
     mark = home.path / AGENT_MARK
-    ours = mark.exists() or not _agent_runs(home)
+    ours = mark.exists() or _agent_pid(home) is None
     if ours:
         # Written first: whoever comes after a killed run knows that the agent it left may be ended.
         with told(mark):
@@ -103,11 +106,23 @@ def _agent(home: Home) -> Iterator[Home]:
         yield home
     finally:
         if ours:
-            process.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=False)
+            _end_agent(home)
             mark.unlink(missing_ok=True)
 
 
-def _agent_runs(home: Home) -> bool:
+def _end_agent(home: Home) -> None:
+    """End the home's agent and wait until it is gone: whoever asks one that is about to go gets no answer."""
+    pid = _agent_pid(home, "KILLAGENT")
+    deadline = time.monotonic() + AGENT_END_S
+    # A zombie, where nobody collects it, answers nobody.
+    with suppress(psutil.NoSuchProcess):
+        while pid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+
+def _agent_pid(home: Home, *more: str) -> int | None:
+    """Ask the home's agent for its process and ``more``; None where there is no agent."""
     # Its status is 0 in either case; only the answer tells.
-    ask = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "GETINFO pid", "/bye"]
-    return process.capture(ask, timeout_s=GPG_TIME_S).startswith("D ")
+    ask = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "GETINFO pid", *more, "/bye"]
+    answer = process.capture(ask, timeout_s=GPG_TIME_S)
+    return int(answer.split()[1]) if answer.startswith("D ") else None

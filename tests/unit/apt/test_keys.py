@@ -43,6 +43,7 @@ def make_key(home: Path, *options: str, expire: str = "0", user: str = "somebody
 
 def end_agent(home: Path) -> None:
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], check=True)
+    assert no_agents(home)  # one that is about to go answers nobody
 
 
 def agents(home: Path) -> list[int]:
@@ -110,6 +111,16 @@ def test_an_agent_that_a_killed_run_left_is_ended(home: Path, log: Log) -> None:
     assert agents(home)
     signing_key(Settings(), log)
     assert no_agents(home)
+
+
+def test_an_agent_is_gone_when_the_home_is_closed(home: Path) -> None:
+    """Not only told to go: whoever asked it then got no answer, once in some hundred times."""
+    make_key(home)
+    for _ in range(5):
+        with opened(home) as one:
+            one.gpg("--list-secret-keys")
+            [agent] = map(psutil.Process, agents(home))
+        assert not agent.is_running() or agent.status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_user_s_own_agent_stays(home: Path, log: Log) -> None:
