@@ -35,6 +35,6 @@ class Engine(Protocol):
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job`` and put what it left in its output folder into ``output`` (made, must not exist).
 
-        A failed job's root is kept for ``invoke shell``. Raises RootError where the root cannot be made,
+        A failed job's root is kept for ``invoke shell``. Raises RootError where the root cannot be made or entered,
         BuildError where a script fails (last lines, the log's place, how to enter the root).
         """
