@@ -75,6 +75,7 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
             remove_tree(final)
             final.mkdir()
             (scratch / "rootfs").rename(final / "rootfs")
+            process.run(["sync", "--file-system", str(final)])  # what it tells of is on the disk before it is
             write_whole(final / "manifest.yml", yaml.safe_dump(document, sort_keys=False))
     return final / "rootfs", (step,)
 
