@@ -99,7 +99,7 @@ def _require_no_network(project: Project, one: Wanted, engine: Engine) -> None:
         raise RootError(
             f"the build root of {name} is not made yet",
             "it is made of Debian's packages from a mirror, and --offline downloads nothing",
-            "run once without --offline, or bring the folder artifacts/cache from a machine that has it",
+            "run once without --offline: it is kept",
         )
     _, fetching = scripts(one.recipe, one.target, one.strategy)
     if fetching:
