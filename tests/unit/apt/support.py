@@ -174,7 +174,8 @@ class Publisher:
     def command(self, *words: str) -> "subprocess.Popen[str]":
         """Start `invoke` with ``words`` on the project whose repository this is; reef.yml begins with `PLACES`."""
         return subprocess.Popen(
-            [str(INVOKE), "--search-root", str(CHECKOUT), *words],
+            # A shell starts what it puts in the background deaf to Ctrl-C, and tests inherit that.
+            ["env", "--default-signal=INT", str(INVOKE), "--search-root", str(CHECKOUT), *words],
             env={**os.environ, "REEF_FOLDER": str(self.folder)}, cwd="/",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip

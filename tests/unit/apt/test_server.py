@@ -161,10 +161,12 @@ def test_ending_it_is_no_failure(publisher: Publisher, number: signal.Signals) -
     (publisher.folder / "reef.yml").write_text(PLACES)
     child = publisher.command("serve-apt", "--host", "127.0.0.1", "--port", "0")
     assert child.stdout is not None
-    with child:
+    try:
         assert "serving" in child.stdout.readline()
         child.send_signal(number)
-        rest = child.stdout.read()
+        rest, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
     assert rest.endswith("no longer serving\n")  # a signal within its first words may have them said twice
     assert "interrupted" not in rest
     assert child.returncode == 0
