@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -52,10 +53,13 @@ def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
     """
 
     def decorate(function: Callable[..., None]) -> Any:
+        repeatable = [name for name, kind in function.__annotations__.items() if kind == list[str]]
+
         @functools.wraps(function)
         def guarded(*words: Any, **options: Any) -> None:
             signal.signal(signal.SIGTERM, _interrupt)  # a CI job's end cleans up as Ctrl-C does
             try:
+                _require_values(repeatable)
                 function(*words, **options)
             except ReefError as error:
                 _tell(error)
@@ -72,10 +76,16 @@ def task(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 _tell(told)
                 raise Exit(code=told.exit_code) from error
 
-        repeatable = [name for name, kind in function.__annotations__.items() if kind == list[str]]
         return invoke_task(guarded, name=function.__name__.rstrip("_"), help=help_texts, iterable=repeatable)
 
     return decorate
+
+
+def _require_values(repeatable: Sequence[str]) -> None:
+    """Raise InputError where the command line names a repeatable option without a value: Invoke takes it for none."""
+    for word, following in pairwise([*sys.argv, "--"]):
+        if word.startswith("--") and word[2:] in repeatable and following.startswith("-"):
+            raise InputError(f"{word} wants a value", fix="name one, or leave it out")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

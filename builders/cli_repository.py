@@ -206,7 +206,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
             suppress(KeyboardInterrupt),  # the way to end it, as SIGTERM is: no failure
             serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url,
         ):
-            project.log.note(f"serving {os.path.relpath(folder)} at {url}; Ctrl-C ends it")
+            project.log.note(f"serving {os.path.relpath(folder)} at {url} (Ctrl-C ends it)")
             threading.Event().wait()
         project.log.note("no longer serving")
     except OSError as error:

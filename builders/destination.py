@@ -5,6 +5,7 @@ Secrets are never settings: SSH keys stay in files or the agent, S3 credentials 
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import pydantic
 
@@ -17,7 +18,9 @@ REMOTE = r"^([A-Za-z0-9._-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):[
 
 def _for_apt(value: str) -> str:
     # sources.list(5): an apt method, a colon, a place; a .sources file divides URIs at spaces.
-    if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/[!-~]+", value):
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/[!-~]+", value) or (
+        value.startswith("http") and not urlsplit(value).hostname
+    ):
         raise ValueError(f"not a URL that apt takes: {value!r}; https://apt.example.org/ is one")
     return value
 

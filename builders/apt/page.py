@@ -6,11 +6,12 @@ copies the commands, and shows its buttons itself.
 
 import functools
 import re
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
 
@@ -35,6 +36,8 @@ def page(
 ) -> bytes:
     """Return the page over ``suites`` as they will be; the same content gives the same bytes. Raises DiskError."""
     url = (settings.repository.url or repository.as_uri()).rstrip("/") + "/"
+    # wget knows no file: scheme.
+    folder = shlex.quote(unquote(urlsplit(url).path).rstrip("/")) if url.startswith("file:") else ""
     ordered = sorted(suites, key=lambda suite: suite.name)
     arrival = max((suite.date for suite in suites), default=0)
     shown = [_suite(settings, repository, suite, arrival, changelogs) for suite in ordered]
@@ -42,7 +45,7 @@ def page(
     return (
         _template()
         .render(
-            label=settings.repository.label, url=url, keyring=KEYRING, armored=ARMORED_KEYRING,
+            label=settings.repository.label, url=url, folder=folder, keyring=KEYRING, armored=ARMORED_KEYRING,
             installed=INSTALLED_KEYRING, fingerprints=prints, expires=day_of(key.expires) if key.expires else "",
             changed=max((day_of(suite.shown_date) for suite in ordered), default=""), suites=shown,
         )

@@ -164,6 +164,8 @@ def _not_had(recipe: Recipe, run: Run, reasons: dict[str, list[Reason]]) -> Sour
         else f"{len(reasons)} sources of {recipe.name} cannot be had: {names}"
     )
     detail = "\n".join("\n".join([f"{name}:", *map(str, found)]) for name, found in reasons.items())
+    if all(source.local for source in recipe.sources if source.name in reasons):
+        return SourceError(what, detail, "correct the path (it begins at the recipe's folder), or --source NAME=FOLDER")
     return SourceError(what, detail, _advice(run, [r for found in reasons.values() for r in found]))
 
 

@@ -1,6 +1,7 @@
 """What one command line means as a whole, and what its tables count."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,16 @@ def test_a_plan_warns_of_what_lies_ahead(project: Project, words: list[str], war
     told = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
     assert len(told) == len(warnings)
     assert all(line.startswith(f"warning: {text}") for line, text in zip(told, warnings, strict=True))
+
+
+@pytest.mark.parametrize(
+    "words", [["build-arm", "--plan", "--target"], ["build-arm", "--recipe", "--plan"], ["clean", "--what"]]
+)
+def test_a_repeatable_option_without_a_value_is_not_none(project: Project, words: list[str]) -> None:
+    done = invoke(project, *words)
+    assert done.returncode == 3, done.stdout
+    assert re.search(r"error: --(target|recipe|what) wants a value\n", done.stderr)
+    assert done.stdout == ""
 
 
 def test_the_real_command_line_hands_its_options_on(project: Project) -> None:

@@ -31,6 +31,8 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ("repository: {component: a/b}\n", "component: String should match pattern"),
         ("repository: {url: x y}\n", "not a URL that apt takes: 'x y'; https://apt.example.org/ is one"),
         ('repository: {url: "https://apt.example.org/a b"}\n', "not a URL that apt takes"),
+        ('repository: {url: "https://"}\n', "not a URL that apt takes: 'https://'"),
+        ('repository: {url: "https:///apt"}\n', "not a URL that apt takes"),
         ("repository: {url: apt.example.org}\n", "not a URL that apt takes"),
         (
             "repository: {upload: [{name: a, kind: folder, path: /x, url: example.org/x}]}\n",

@@ -72,7 +72,7 @@ def test_the_page(publisher: Publisher) -> None:
     assert {unquote(link) for link in links.links if link.endswith(".deb")} == {
         str(path.relative_to(publisher.repository)) for path in publisher.repository.glob("pool/**/*.deb")
     }
-    assert f"https://apt.lab/{KEYRING}" in text
+    assert f"sudo wget -O /usr/share/keyrings/{KEYRING} \\\n  https://apt.lab/{KEYRING}\n" in text
     assert "Suites: trixie" in text
     assert publisher.key.fingerprint in re.sub(r"\s", "", text)
     assert "It ends on" in text
@@ -89,6 +89,8 @@ def test_it_follows_what_is_published(publisher: Publisher) -> None:
     assert re.search(r"last changed on\s+<time [^>]*>2025-06-16<", text)
     assert "1 older" in text
     assert text.count(">2025-06-15<") == 4, "the day of each .deb's publication, and the suite's"
+    # Where no URL is set: wget knows no file: scheme.
+    assert f"sudo cp {publisher.repository}/{KEYRING} /usr/share/keyrings/{KEYRING}\n" in text
     before = facts_of(publisher.repository)
     assert not publisher.publish(*debs, date=DATE + 9 * 86400).changed
     assert facts_of(publisher.repository) == before

@@ -70,6 +70,7 @@ def test_missing_folder_is_told_when_it_is_needed(bench: Bench) -> None:
     with pytest.raises(SourceError, match="'mine' of demo cannot be had") as caught:
         bench.fetch(recipe)
     assert f"no such folder: {recipe.folder / '../work'}" in caught.value.detail
+    assert caught.value.fix.startswith("correct the path")
 
 
 def test_local_folder_goes_before_a_cached_alternative(bench: Bench, work: Path) -> None:
