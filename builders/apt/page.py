@@ -24,6 +24,8 @@ from builders.log import size
 from builders.settings import Settings
 
 PAGE = "index.html"
+RULES = 1
+"""Raise this number when the same content gives another page than before: the next publication remakes it."""
 MOST_SHOWN = 500
 """Packages of a suite that the page shows; a list of thousands is apt's to search."""
 SUMMARY = re.compile(rb"^Description: (.*)$", re.MULTILINE)

@@ -19,7 +19,7 @@ from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import SigningKey
 from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
 from builders.apt.live import Live, read_live
-from builders.apt.page import PAGE, page
+from builders.apt.page import PAGE, RULES, page
 from builders.apt.retention import let_go, publications_naming
 from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text, suite_of
 from builders.debfile import sha256_of
@@ -366,9 +366,7 @@ def _releases(suites: Sequence[NextSuite], news: Iterable[News] = ()) -> dict[st
 
 
 def _recipe(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:
-    here = Path(__file__).parent
-    sources = [sha256_of(path) for path in (*sorted(here.glob("page.*")), here / "changelogs.py")]
-    facts = [sorted(releases.items()), page_sha256, settings.model_dump_json(), key.fingerprints, key.expires, sources]
+    facts = [sorted(releases.items()), page_sha256, settings.model_dump_json(), key.fingerprints, key.expires, RULES]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

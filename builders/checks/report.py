@@ -15,7 +15,10 @@ from builders.target import Target
 from builders.workspace import told, write_whole
 
 RULES = 1
-"""Raised whenever a check judges otherwise than before: older reports then count as absent."""
+"""Raise this number when a check, or a script that runs on the board, judges differently than before.
+
+Reports of other numbers count as absent, so that every package is judged again.
+"""
 
 
 class _Judged(Model):

@@ -7,7 +7,7 @@ import pytest
 
 from builders.apt.earlier import copy_from_pool, earlier
 from builders.arch import ARM64, Architecture
-from builders.checks import outcome
+from builders.checks import outcome, report
 from builders.debfile import control_of, read_deb
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import PublishError
@@ -100,11 +100,11 @@ class Trials:
     def __call__(self) -> str:
         """Return the upgrade's detail; the last of ``board.given`` is what it was upgraded from."""
         self.scratch += 1
-        report, _ = trial(
+        judged, _ = trial(
             self.publisher.project(), Wanted(self.recipe, TRIXIE, "native", {}), self.record, candidate=Path("/staged"),
             suffix="", engine=self.board, scratch=self.publisher.folder / f"scratch{self.scratch}",
         )  # fmt: skip
-        [detail] = [verdict.detail for verdict in report.verdicts if verdict.check == "upgrade"]
+        [detail] = [verdict.detail for verdict in judged.verdicts if verdict.check == "upgrade"]
         return detail
 
 
@@ -140,3 +140,22 @@ def test_a_revision_that_was_let_go_needs_no_trial_with_a_made_up_one(tries: Tri
     subprocess.run(["rm", "-r", str(publisher.repository), str(publisher.state)], check=True)
     assert tries() == "1.0-5, from 1.0-3"
     assert tries.board.given == [["1.0-3"]]
+
+
+def test_changed_rules_are_tried_anew(tries: Trials, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    tries()
+    monkeypatch.setattr(report, "RULES", report.RULES + 1)
+    tries()
+    tries()
+    assert tries.board.given == [["1.0-3"], ["1.0-3"]]
+
+
+def test_a_changed_check_of_the_recipe_is_tried_anew(tries: Trials, publisher: Publisher) -> None:
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    tries()
+    tries.recipe._folder = publisher.folder
+    (tries.recipe.folder / "checks").mkdir()
+    (tries.recipe.folder / "checks" / "data").write_text("other")
+    tries()
+    assert tries.board.given == [["1.0-3"], ["1.0-3"]]

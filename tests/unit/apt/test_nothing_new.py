@@ -8,7 +8,8 @@ import pytest
 
 from builders import repository
 from builders.apt import api as apt
-from builders.apt import verification
+from builders.apt import page, staging, verification
+from builders.apt.page import PAGE
 from builders.apt.promotion import promote
 from builders.apt.proof import Proof
 from builders.debfile import read_deb, sha256_of
@@ -70,6 +71,18 @@ def test_what_is_wrong_at_a_glance_is_told_though_nothing_is_new(
         path.write_bytes(change(content))
     with pytest.raises(PublishError, match=told):
         repository.change(publisher.project(), debs)
+
+
+def test_the_page_is_remade_where_its_rules_changed(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    debs = {"trixie": [read_deb(publisher.deb())]}
+    repository.change(publisher.project(), debs)
+    before = (publisher.repository / PAGE).read_bytes()
+    monkeypatch.setattr(page, "MOST_SHOWN", 0)
+    repository.change(publisher.project(), debs)
+    assert (publisher.repository / PAGE).read_bytes() == before
+    monkeypatch.setattr(staging, "RULES", page.RULES + 1)
+    repository.change(publisher.project(), debs)
+    assert (publisher.repository / PAGE).read_bytes() != before
 
 
 def test_an_index_file_is_read_once_whatever_its_names(publisher: Publisher, read: list[Path]) -> None:
