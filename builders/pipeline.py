@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders import checks, deb, repository, sources, state
-from builders.apt import api as apt
 from builders.deb.job import build_root, cache_hits, scripts
 from builders.debfile import sha256_of
 from builders.engines import Engine
@@ -292,20 +291,28 @@ def publish(
             if not tried(project, one, record, suffix=suffix):
                 runner.check(checks.board_root(one.target))
         debs: dict[str, list[DebFile]] = {}
-        checked: list[Checked] = []
         for one, record, _ in ready:
             debs.setdefault(repository.suffixed(one.target.suite.name, suffix), []).extend(record.published)
+        with repository.staged(project, debs, phase=phase) as candidate:
+            checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
+            asked = repository.ask_clients(project, candidate)
+            return repository.switch(project, candidate, asked), checked
 
-        def check(staged: apt.Staged, scratch: Path) -> None:
-            project.log.note(f"engine: {runner.name}")
-            for one, record, static in ready:
-                report, fresh = trial(
-                    project, one, record, candidate=staged.path, suffix=suffix, engine=runner, scratch=scratch
-                )
-                checked.append(Checked(one, record, static, report, fresh))
-            require_passed([one.installed for one in checked])
 
-        return repository.change(project, debs, check=check, phase=phase), checked
+def _install_tested(
+    project: Project, ready: Sequence[tuple[Wanted, Record, Report]], candidate: repository.Candidate, *,
+    suffix: str, engine: Engine,
+) -> list[Checked]:  # fmt: skip
+    """Install and run each build from the candidate on its target's CPU; raises CheckError for a failed verdict."""
+    project.log.note(f"engine: {engine.name}")
+    checked = []
+    for one, record, static in ready:
+        report, fresh = trial(
+            project, one, record, candidate=candidate.path, suffix=suffix, engine=engine, scratch=candidate.scratch
+        )
+        checked.append(Checked(one, record, static, report, fresh))
+    require_passed([one.installed for one in checked])
+    return checked
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,6 @@ from builders.products import SOURCE, DebFile, Publication
 from builders.project import Project
 from builders.target import SUITES, nearest
 
-Check = Callable[[apt.Staged, Path], None]
-"""Looks at a candidate before it is published, with a scratch folder to work in; raises to stop it."""
-
-
-def no_check(_staged: apt.Staged, _scratch: Path) -> None:
-    """Let a candidate pass: its .debs were checked when they were first published."""
-
 
 def codename(suite: str) -> str:
     """Return the board release that a suite serves: ``trixie`` of ``trixie-testing``; raises InputError."""
@@ -46,19 +39,29 @@ def suffixed(suite: str, suffix: str) -> str:
     return f"{suite}-{suffix.lower()}" if suffix else suite
 
 
-def change(
-    project: Project,
-    debs: Mapping[str, Sequence[DebFile]],
-    *,
-    instead: Mapping[str, Sequence[Entry]] | None = None,
-    check: Check = no_check,
+@dataclass(frozen=True)
+class Candidate:
+    """The next publication, verified and not yet published; ``scratch`` is a folder for those who try it."""
+
+    staged: apt.Staged
+    scratch: Path
+    proof: apt.Proof
+
+    @property
+    def path(self) -> Path:
+        """The folder that holds it: an apt repository by itself."""
+        return self.staged.path
+
+
+@contextmanager
+def staged(
+    project: Project, debs: Mapping[str, Sequence[DebFile]], *, instead: Mapping[str, Sequence[Entry]] | None = None,
     phase: int = 100,
-) -> list[Publication]:
-    """Stage, check, try with apt, publish and verify what the suites are to hold.
+) -> Iterator[Candidate]:  # fmt: skip
+    """Stage and verify what the suites are to hold; remove it after the block, which may `switch` to it.
 
     ``debs`` are added by suite, what is new for ``phase`` of a hundred boards, after ``instead`` took the place of
-    what is there. The caller holds `held`. Raises PublishError, DiskError and what ``check`` raises; nothing is
-    published then.
+    what is there. The caller holds `held`. Raises PublishError, DiskError.
     """
     clients.require_tools()
     key = apt.signing_key(project.settings, project.log)
@@ -66,43 +69,75 @@ def change(
     with project.workspace.scratch_folder("staging") as scratch:
         debs = _with_keyring(project, debs, instead or {}, key=key, date=date, scratch=scratch)
         with project.log.step("stage the repository"):
-            staged = apt.stage(
+            made = apt.stage(
                 project.workspace.apt, debs, scratch / "apt",
                 settings=project.settings, key=key, log=project.log, date=date,
                 state=state_folder(project), instead=instead, phase=phase,
             )  # fmt: skip
-        if staged.changed:
-            publications = _publish(project, staged, check, scratch)
-        else:
-            for suite in staged.suites:
-                apt.glance(staged.path, suite.suite)
-            check(staged, scratch)
-            publications = apt.promote(staged, project.workspace.apt, project.log.warn)
-    if staged.root_files:
-        project.log.note(f"written at the repository's root: {', '.join(sorted(staged.root_files))}")
-    return list(publications)
+        candidate = Candidate(made, scratch, apt.Proof.recall(state_folder(project)) if made.changed else apt.Proof())
+        for suite in made.suites:
+            if made.changed:
+                apt.verify(made.path, suite.suite, proof=candidate.proof)
+            else:
+                apt.glance(made.path, suite.suite)
+        yield candidate
 
 
-def _publish(project: Project, staged: apt.Staged, check: Check, scratch: Path) -> tuple[Publication, ...]:
-    """Verify a candidate, let ``check`` and then real apt look at it, publish it, and verify it where it lies now."""
-    proof = apt.Proof.recall(state_folder(project))
-    for suite in staged.suites:
-        apt.verify(staged.path, suite.suite, proof=proof)
-    check(staged, scratch)
+def ask_clients(project: Project, candidate: Candidate) -> list[truth.Asked]:
+    """Let real apt use what is new in a candidate as boards will; return what it says of each suite that changed.
+
+    Raises PublishError where it refuses, RootError where the apt of a release that ``repository.clients`` names
+    cannot be asked.
+    """
+    made = candidate.staged
+    if not made.changed:
+        return []
+    keyring = next(p for p in (made.path / apt.KEYRING, project.workspace.apt / apt.KEYRING) if p.exists())
     # apt's own files do not take every path that a project may have: a folder with a plain name.
     with (
         project.log.step("try it with apt, today and on later days"),
         tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
     ):
-        asked = _require_clients(project, staged, Path(plain))
-    with project.log.step("publish and verify"):
-        publications = apt.promote(staged, project.workspace.apt, project.log.warn)
-        for publication in publications:
-            apt.verify(project.workspace.apt, publication.suite, proof=proof)
-        apt.told_only(proof.save, project.log.warn)
+        asked = [
+            truth.ask(
+                project, made.path, suite.suite, Path(plain), keyring=keyring,
+                releases=project.settings.repository.clients,
+            )
+            for suite in made.suites
+            if suite.changed
+        ]  # fmt: skip
+        for error in (error for one in asked for error in one.untried):
+            raise RootError(error.what, error.detail, f"{error.fix}; or take it out of repository.clients in reef.yml")
+    return asked
+
+
+def switch(project: Project, candidate: Candidate, asked: Iterable[truth.Asked] = ()) -> list[Publication]:
+    """Publish a candidate, verify it where readers see it, and tell what clients said of it.
+
+    Raises BusyError, PublishError, DiskError; before readers see it nothing is published then.
+    """
+    if candidate.staged.changed:
+        with project.log.step("publish and verify"):
+            publications = apt.promote(candidate.staged, project.workspace.apt, project.log.warn)
+            for publication in publications:
+                apt.verify(project.workspace.apt, publication.suite, proof=candidate.proof)
+            apt.told_only(candidate.proof.save, project.log.warn)
+    else:
+        publications = apt.promote(candidate.staged, project.workspace.apt, project.log.warn)
     for one in asked:
         _tell(project, one)
-    return publications
+    if candidate.staged.root_files:
+        project.log.note(f"written at the repository's root: {', '.join(sorted(candidate.staged.root_files))}")
+    return list(publications)
+
+
+def change(
+    project: Project, debs: Mapping[str, Sequence[DebFile]], *, instead: Mapping[str, Sequence[Entry]] | None = None,
+    phase: int = 100,
+) -> list[Publication]:  # fmt: skip
+    """Publish what the suites are to hold once real apt accepts it; arguments and errors as for `staged`."""
+    with staged(project, debs, instead=instead, phase=phase) as candidate:
+        return switch(project, candidate, ask_clients(project, candidate))
 
 
 def _tell(project: Project, asked: truth.Asked) -> None:
@@ -112,23 +147,6 @@ def _tell(project: Project, asked: truth.Asked) -> None:
     for outlook in truth.locked_out(asked):
         say = project.log.warn if (outlook.until or 0) <= now else project.log.note
         say(f"boards with the keyring of {outlook.keyring}: {truth.until(outlook, now)}")
-
-
-def _require_clients(project: Project, staged: apt.Staged, scratch: Path) -> list[truth.Asked]:
-    """Let real apt use the candidate as boards will; raises PublishError where it refuses.
-
-    Also RootError where the apt of a release that ``repository.clients`` names cannot be asked.
-    """
-    keyring = next(p for p in (staged.path / apt.KEYRING, project.workspace.apt / apt.KEYRING) if p.exists())
-    releases = project.settings.repository.clients
-    asked = [
-        truth.ask(project, staged.path, suite.suite, scratch, keyring=keyring, releases=releases)
-        for suite in staged.suites
-        if suite.changed
-    ]
-    for error in (error for one in asked for error in one.untried):
-        raise RootError(error.what, error.detail, f"{error.fix}; or take it out of repository.clients in reef.yml")
-    return asked
 
 
 @dataclass(frozen=True)

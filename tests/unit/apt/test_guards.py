@@ -20,7 +20,7 @@ from .support import DATE, Publisher
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
+    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
 
 
 def phases(publisher: Publisher, suite: str = "trixie") -> dict[tuple[str, str], str]:

@@ -27,7 +27,7 @@ URL = "http://apt.lab/reef"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trials on later days have a file of their own (test_truth.py)."""
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
+    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
 
 
 @pytest.fixture

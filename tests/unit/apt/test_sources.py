@@ -35,7 +35,7 @@ ORIG = "reef-demo_1.0.orig.tar.gz"
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
+    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
 
 
 def stanzas(publisher: Publisher, suite: str = "trixie") -> list[Deb822]:

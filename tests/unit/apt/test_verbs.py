@@ -23,7 +23,7 @@ from .support import DATE, AptClient, Publisher, facts_of, tree_of
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
     # Real apt has a file of its own (test_truth.py); here it would only cost seconds.
-    monkeypatch.setattr(repository, "_require_clients", lambda *_: [])
+    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
 
 
 def keep(publisher: Publisher, generations: int = 1, **words: int) -> None:
