@@ -13,7 +13,7 @@ from builders import repository
 from builders.apt import api as apt
 from builders.apt.retention import LEAVING
 from builders.debfile import read_deb
-from builders.errors import BusyError, InputError, PublishError, ReefError
+from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
 from builders.settings import Keep, Repository, Settings
 
 from .support import DATE, AptClient, Publisher, facts_of, tree_of
@@ -84,6 +84,19 @@ def test_promotions_that_make_no_sense(
     with pytest.raises(ReefError, match=told):
         repository.promote(publisher.project(), source, target, packages)
     assert tree_of(publisher.repository) == before
+
+
+def test_a_candidate_that_fails_its_test_is_not_published(publisher: Publisher) -> None:
+    publisher.publish(publisher.deb())
+    before, project = tree_of(publisher.repository), publisher.project()
+    with (
+        pytest.raises(CheckError, match="it does not start"),
+        repository.staged(project, {"trixie": [read_deb(publisher.deb(version="2"))]}) as candidate,
+    ):
+        assert (candidate.path / "dists/trixie/InRelease").is_file()
+        raise CheckError("it does not start")
+    assert tree_of(publisher.repository) == before
+    assert list((publisher.folder / "scratch").iterdir()) == []
 
 
 def test_suffix() -> None:
