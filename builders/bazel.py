@@ -5,17 +5,18 @@ from typing import Annotated, Literal
 import pydantic
 
 from builders.arch import ARCHITECTURES
-from builders.document import Model, RelativePath
+from builders.build_system import BuildSystemModel, Flags
+from builders.document import RelativePath
 from builders.target import nearest
 
-Flags = Annotated[list[Annotated[str, pydantic.StringConstraints(pattern=r"^-\S.*$")]], pydantic.Field()]
 
-
-class Bazel(Model):
+class Bazel(BuildSystemModel):
     """What Bazel builds: a fetch with the network fills its repository cache, then it builds without one.
 
     Downloads and finished actions are kept between builds, so that a build which was ended goes on where it stopped.
     """
+
+    key = "bazel"
 
     version: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     """What ``bazel --version`` must tell; another one is refused before anything is built."""
@@ -29,8 +30,6 @@ class Bazel(Model):
     """Flags of ``bazel build``, for every build and for one strategy; they come after those of the tree's .bazelrc.
 
     ``cross`` also gets Reef's own toolchain for the root's cross compiler, unless the recipe names another."""
-    variants: dict[Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")], Flags] = {}
-    """Flags by which a build can differ, as for one CPU; reef.yml's ``variants:`` chooses, else it is the first."""
     toolchain: Literal["reef", "own"] = "reef"
     """What ``cross`` compiles with: ``own`` leaves toolchains and platforms to the recipe's flags."""
     memory_per_job_mb: Annotated[int, pydantic.Field(ge=1)] = 1500

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from builders.deb.bazel import CACHES
-from builders.products import CCACHE, BuildJob, Input, Root
+from builders.deb import compiler_caches
+from builders.products import BuildJob, Input, Root
 from builders.project import Project
 
 ENGINE = "buildx"
-CARRIED = (CCACHE, *CACHES)
+CARRIED = compiler_caches()
 """Caches that move from one machine to another; what else jobs keep comes as fast from where it came from."""
 GIVEN = "/build/given"
 TAKE = """\

@@ -27,7 +27,6 @@ from builders.products import (
     Verdict,
 )
 from builders.project import Project
-from builders.settings import bazel_storage, ccache_storage
 from builders.state import Record
 from builders.trial import trial, tried
 from builders.workspace import told
@@ -194,8 +193,8 @@ def require_unchanged(project: Project, wanted: Wanted, tree: SourceTree) -> Non
 
 
 def _storage(project: Project, wanted: Wanted) -> Storage | None:
-    """Return the server that what a build compiles is shared through; Bazel's recipes have one of their own."""
-    return (bazel_storage if wanted.recipe.build.bazel else ccache_storage)(project.settings)
+    """Return the server that shares what a build compiles, where one is set."""
+    return deb.build_system(wanted.recipe).storage(project.settings)
 
 
 def run_build(

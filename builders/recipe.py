@@ -8,8 +8,10 @@ import pydantic
 
 from builders.arch import ARCHITECTURES, Architecture
 from builders.bazel import Bazel
+from builders.build_system import BuildSystemModel
 from builders.document import Model, RelativePath, load
 from builders.errors import InputError
+from builders.package import Package, PackageName
 from builders.source import (
     Archive,
     DebianPool,
@@ -25,13 +27,11 @@ from builders.source import (
 from builders.target import SUITES, Target, nearest
 
 __all__ = [
-    "Archive", "DebianPool", "Edit", "File", "Git", "Local", "Recipe", "RelativePath", "Source", "SourceKinds",
-    "SourceName", "Way",
+    "Archive", "DebianPool", "Edit", "File", "Git", "Local", "Package", "Recipe", "RelativePath", "Source",
+    "SourceKinds", "SourceName", "Way",
     "choose", "load_recipe", "load_recipes",
 ]  # fmt: skip
 
-PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
-"""Debian Policy 5.6.1: lower case letters, digits and ``+-.``, at least two characters."""
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
 
@@ -86,57 +86,15 @@ class Build(Model):
     install: str = ""
     time_limit_s: float | None = None
 
+    @property
+    def system(self) -> BuildSystemModel | None:
+        """The build system that the recipe names; None where its shell steps compile alone."""
+        return self.bazel
 
-class MaintainerScript(Model):
-    """Shell added to one maintainer script, before debhelper's own parts (Debian Policy chapter 6)."""
-
-    preinst: str | None = None
-    postinst: str | None = None
-    prerm: str | None = None
-    postrm: str | None = None
-
-
-class Override(Model):
-    """A lintian tag that is accepted, and why."""
-
-    tag: str
-    reason: Annotated[str, pydantic.StringConstraints(pattern=r"^\S[^\n]*$")]
-    """One line: a comment in the file of overrides."""
-
-
-class Package(Model):
-    """One binary package of the recipe; relation fields take Debian's syntax (Policy 7.1)."""
-
-    name: PackageName
-    summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
-    description: str = ""
-    section: str = "misc"
-    priority: str = "optional"
-    architecture: Literal["any", "all"] = "any"
-    multi_arch: Literal["no", "same", "foreign", "allowed"] | None = None
-    files: list[str] = []
-    """Paths under DESTDIR, as dh_install takes them."""
-    links: dict[str, str] = {}
-    """Symbolic links: path of the link -> its target."""
-    depends: list[str] = []
-    pre_depends: list[str] = []
-    recommends: list[str] = []
-    suggests: list[str] = []
-    provides: list[str] = []
-    conflicts: list[str] = []
-    breaks: list[str] = []
-    replaces: list[str] = []
-    symbols: str | None = None
-    """A file of the recipe's folder for dpkg-gensymbols; without one a shlibs file is made."""
-    udev: str | None = None
-    systemd: str | None = None
-    dkms: str | None = None
-    """A dkms.conf (dkms(8)); the recipe needs the tool ``dh-sequence-dkms``, and ``files`` the source in usr/src."""
-    conffiles: dict[str, str] = {}
-    """Files of the recipe's folder to install as conffiles: path on the board (under etc/) -> file."""
-    manpages: list[str] = []
-    scripts: MaintainerScript = MaintainerScript()
-    lintian_overrides: list[Override] = []
+    @property
+    def variants(self) -> dict[str, list[str]]:
+        """The variants that can be built, each with the flags of its build system."""
+        return self.system.variants if self.system else {}
 
 
 class Check(Model):
@@ -237,7 +195,8 @@ class Recipe(Model):
 
     @pydantic.model_validator(mode="after")
     def _whole_source(self) -> "Recipe":
-        fetching = "build.bazel" if self.build.bazel else "build.fetch" if self.build.fetch else ""
+        system = self.build.system
+        fetching = f"build.{system.key}" if system else "build.fetch" if self.build.fetch else ""
         if self.keep_source and fetching:
             raise ValueError(f"keep_source: {fetching} fetches what the source package would not hold; leave one out")
         return self
@@ -250,8 +209,7 @@ class Recipe(Model):
     @property
     def variant(self) -> str:
         """The variant that is built, the first of the recipe's unless `as_variant` chose; empty where it has none."""
-        variants = self.build.bazel.variants if self.build.bazel else {}
-        return self._variant or next(iter(variants), "")
+        return self._variant or next(iter(self.build.variants), "")
 
     @property
     def substituted(self) -> tuple[str, ...]:
@@ -265,7 +223,7 @@ class Recipe(Model):
 
     def as_variant(self, name: str) -> "Recipe":
         """Return the recipe building the variant ``name``; raises InputError for one that it does not know."""
-        variants = self.build.bazel.variants if self.build.bazel else {}
+        variants = self.build.variants
         if name not in variants:
             hint = nearest(name, variants) if variants else "the recipe has no variants"
             raise InputError(f"unknown variant of {self.name}: {name!r}", hint, "mend variants: in reef.yml")

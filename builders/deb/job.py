@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from builders.arch import Architecture
-from builders.deb import bazel
+from builders.deb.build_systems import build_system
 from builders.deb.render import RECIPE_FOLDER
 from builders.deb.template import render
 from builders.debfile import read_deb
 from builders.errors import PackageError
-from builders.products import APT_CACHE, CCACHE, BuildJob, DebFile, Input, Limits, Root, SourceTree, Storage
+from builders.products import APT_CACHE, BuildJob, DebFile, Input, Limits, Root, SourceTree, Storage
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.target import Target
@@ -26,7 +26,7 @@ def build_root(recipe: Recipe, target: Target, strategy: StrategyName, machine: 
     """Return the root that a recipe is built in: this machine's CPU for cross, the target's otherwise."""
     host = target.architecture
     suite = recipe.build.root or target.suite.name
-    tools = [*ALWAYS, *(bazel.TOOLS if recipe.build.bazel else ()), *recipe.build.tools]
+    tools = [*ALWAYS, *build_system(recipe).packages, *recipe.build.tools]
     if strategy == "cross":
         # The compilers' own runtime, from which dpkg-shlibdeps takes the dependencies.
         libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]
@@ -64,7 +64,7 @@ def build_job(
         inputs.append(Input(packages, PACKAGES))
     script, fetch = scripts(recipe, target, strategy)
     root = build_root(recipe, target, strategy, machine)
-    with_bazel = recipe.build.bazel is not None
+    system = build_system(recipe)
     return BuildJob(
         name=f"{recipe.name}/{target}/build",
         root=root,
@@ -72,18 +72,11 @@ def build_job(
         fetch=fetch,
         inputs=tuple(inputs),
         environment={
-            "CCACHE_DIR": CCACHE.destination,
-            "CCACHE_MAXSIZE": settings.ccache_size,
-            # Roots are made anew with equal compilers whose file times differ.
-            "CCACHE_COMPILERCHECK": "content",
-            # What a file includes is taken from the compiler's own dependency file: no preprocessing at a miss.
-            "CCACHE_DEPEND": "true",
-            "CCACHE_STATSLOG": "/build/ccache-stats.log",
+            **system.environment(settings, strategy, root.build, jobs),
             "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
             **recipe.emulation,
-            **(bazel.environment(settings, strategy, root.build, jobs) if with_bazel else {}),
         },
-        caches=(CCACHE, APT_CACHE, *(bazel.CACHES if with_bazel else ())),
+        caches=(*system.caches, APT_CACHE),
         output=OUTPUT,
         limits=Limits(recipe.build.time_limit_s),
         storage=storage,
@@ -99,8 +92,7 @@ def scripts(recipe: Recipe, target: Target, strategy: StrategyName) -> tuple[str
         older_root=recipe.older_root(target), original=ORIGINAL, source=SOURCE_PACKAGE, time=UPSTREAM_TIME_S,
     )  # fmt: skip
     needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
-    steps = [recipe.build.fetch or "", f"{bazel.RUN} fetch" if recipe.build.bazel else ""]
-    fetch = "\n".join(step.rstrip() for step in steps if step)
+    fetch = "\n".join(step.rstrip() for step in build_system(recipe).fetch())
     if not needed and not fetch:
         return script, None
     return script, render("fetch.sh.j2", packages=needed, fetch=fetch, tree=place, archives=APT_CACHE.destination)

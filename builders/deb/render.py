@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from email.utils import format_datetime
 from pathlib import Path
 
-from builders.deb import bazel
+from builders.deb.build_systems import build_system, executables
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.template import expand, render
 from builders.errors import InputError
@@ -56,18 +56,18 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
         "copyright": _copyright(recipe, settings),
         "source/format": "3.0 (quilt)\n",
     }
-    for step in ("configure", "compile", "install"):
-        files[f"reef/{step}.sh"] = getattr(recipe.build, step)
+    system = build_system(recipe)
+    files["reef/configure.sh"] = recipe.build.configure
+    files["reef/compile.sh"] = system.compile()
+    files["reef/install.sh"] = recipe.build.install
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
-    if recipe.build.bazel:
-        files["reef/compile.sh"] = f"{bazel.RUN} build\n{recipe.build.compile}"
     for package in recipe.packages:
         files |= _package_files(recipe, package)
     plain = {path: files[path] for path in PLAIN if path in files}
     hint = CPU_HINT if recipe.keep_source else ""
     expanded = {path: expand(text, f"debian/{path}", values, hint) for path, text in files.items() if path not in plain}
-    return plain | expanded | bazel.files(recipe, target)
+    return plain | expanded | system.files(target)
 
 
 def _build_depends(recipe: Recipe) -> list[str]:
@@ -166,8 +166,9 @@ def _text(recipe: Recipe, name: str) -> str:
 
 def write(files: Mapping[str, str], folder: Path) -> None:
     """Write what `debian_files` returned as ``folder/debian``; rules and scripts become executable."""
+    programs = {"rules", *executables()}
     for name, text in files.items():
         path = folder / "debian" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        path.chmod(0o755 if name in ("rules", bazel.STATUS) else 0o644)
+        path.chmod(0o755 if name in programs else 0o644)

@@ -13,10 +13,10 @@ import yaml
 
 from builders.arch import AMD64
 from builders.checks import install_job
-from builders.deb import bazel_driver as driver
-from builders.deb import debian_files, write
-from builders.deb.bazel import STATUS, environment
-from builders.deb.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
+from builders.deb import build_system, debian_files, write
+from builders.deb.build_systems import bazel_driver as driver
+from builders.deb.build_systems.bazel import STATUS
+from builders.deb.build_systems.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
 from builders.deb.job import scripts
 from builders.engines import environment as variables
 from builders.errors import InputError
@@ -380,7 +380,8 @@ def test_a_variant_changes_flags_version_and_cpu_and_unknown_ones_are_told(tmp_p
 
 def test_this_runs_part_is_no_part_of_the_files() -> None:
     services = BazelServices(remote_executor="grpc://cache.example:8080", remote_properties={"a": "b"})
-    told = json.loads(environment(Settings(bazel=services), "cross", AMD64, 7)["REEF_BAZEL"])
+    environment = build_system(serving()).environment(Settings(bazel=services), "cross", AMD64, 7)
+    told = json.loads(environment["REEF_BAZEL"])
     assert (told["executes"], told["jobs"], told["machine"], told["properties"]) == (True, 7, "amd64", {"a": "b"})
     assert "cache.example" not in str(debian_files(serving(), TARGET, Settings(bazel=services)))
 

@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
     {"process", "measure", "log", "timebox", "workspace", "mirror"},
-    {"target", "products", "document", "destination", "debfile", "source", "bazel", "recipe", "settings", "upstream"},
+    {"target", "products", "document", "destination", "debfile", "source", "bazel", "build_system",
+     "package", "recipe", "settings", "upstream"},
     {"sources", "engines", "deb", "checks", "apt"},
     {
         "state",

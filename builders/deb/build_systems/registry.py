@@ -1,0 +1,35 @@
+"""The kinds of build system, by the model that a recipe names them with: a new kind is a module and a line here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from builders.bazel import Bazel
+from builders.build_system import BuildSystemModel
+from builders.deb.build_systems.bazel import BazelBuild
+from builders.deb.build_systems.shell import ShellSteps
+from builders.products import CacheMount
+from builders.recipe import Recipe
+
+BuildSystem = ShellSteps
+"""What every kind is."""
+
+KINDS: Mapping[type[BuildSystemModel], Any] = {Bazel: BazelBuild}
+
+
+def build_system(recipe: Recipe) -> BuildSystem:
+    """Return the build system that compiles a recipe."""
+    system = recipe.build.system
+    if system is None:
+        return ShellSteps(recipe)
+    made: BuildSystem = KINDS[type(system)](recipe, system)
+    return made
+
+
+def compiler_caches() -> tuple[CacheMount, ...]:
+    """Return the caches of finished work of all build systems, each once."""
+    return tuple(dict.fromkeys(cache for kind in (ShellSteps, *KINDS.values()) for cache in kind.caches))
+
+
+def executables() -> frozenset[str]:
+    """Return the files of all build systems that are programs, by path inside ``debian/``."""
+    return frozenset(path for kind in KINDS.values() for path in kind.executables)

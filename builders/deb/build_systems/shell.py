@@ -1,0 +1,61 @@
+"""The build system of recipes that name none: shell steps under debhelper, whose compilers share work by ccache."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from builders.arch import Architecture
+from builders.products import CCACHE, CacheMount, Storage
+from builders.recipe import Recipe, StrategyName
+from builders.settings import Settings, ccache_storage
+from builders.target import Target
+
+
+@dataclass(frozen=True)
+class ShellSteps:
+    """What a build system adds to Debian's packaging; other kinds derive from this one and change what differs."""
+
+    recipe: Recipe
+
+    caches: ClassVar[tuple[CacheMount, ...]] = (CCACHE,)
+    """Folders of finished work, kept between jobs by what went into them."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Debian packages that must be in the root, for the build machine."""
+    executables: ClassVar[tuple[str, ...]] = ()
+    """Those of `files` that are programs."""
+
+    def fetch(self) -> tuple[str, ...]:
+        """Return the shell steps that need the network; they run in the source tree, before everything else."""
+        return (self.recipe.build.fetch,) if self.recipe.build.fetch else ()
+
+    def compile(self) -> str:
+        """Return the shell step that compiles, without a network."""
+        return self.recipe.build.compile
+
+    def files(self, target: Target) -> dict[str, str]:  # noqa: ARG002 - other kinds need it
+        """Return the build system's own files: path inside ``debian/`` -> text."""
+        return {}
+
+    def environment(
+        self,
+        settings: Settings,
+        strategy: StrategyName,  # noqa: ARG002 - other kinds need these
+        machine: Architecture,  # noqa: ARG002
+        jobs: int,  # noqa: ARG002
+    ) -> dict[str, str]:
+        """Return variables of the job, none of which changes a byte of the result.
+
+        ``machine`` is the CPU that compilers run on, ``jobs`` how many of them the user or the cores allow at once.
+        """
+        return {
+            "CCACHE_DIR": CCACHE.destination,
+            "CCACHE_MAXSIZE": settings.ccache_size,
+            # Roots are made anew with equal compilers whose file times differ.
+            "CCACHE_COMPILERCHECK": "content",
+            # What a file includes is taken from the compiler's own dependency file: no preprocessing at a miss.
+            "CCACHE_DEPEND": "true",
+            "CCACHE_STATSLOG": "/build/ccache-stats.log",
+        }
+
+    def storage(self, settings: Settings) -> Storage | None:
+        """Return the server that shares finished work between machines, if one is set; raises InputError."""
+        return ccache_storage(settings)

@@ -1,0 +1,96 @@
+"""A kind of build system is one module and one line of the registry: whatever it brings reaches the job."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import get_args
+
+import pytest
+
+from builders.arch import AMD64, Architecture
+from builders.build_system import BuildSystemModel
+from builders.deb import build_job, build_system, compiler_caches, debian_files, write
+from builders.deb.build_systems import KINDS, registry
+from builders.deb.build_systems.shell import ShellSteps
+from builders.products import APT_CACHE, CCACHE, CacheMount, SourceTree, Storage
+from builders.recipe import Build, Recipe, StrategyName, load_recipe
+from builders.settings import Settings
+from builders.target import Target, parse_target
+
+HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+TARGET = parse_target("trixie/arm64")
+
+
+class Toy(BuildSystemModel):
+    key = "toy"
+    level: int = 3
+
+
+@dataclass(frozen=True)
+class ToyBuild(ShellSteps):
+    toy: Toy
+
+    caches = (*ShellSteps.caches, CacheMount("toy", "/cache/toy"))
+    packages = ("toybuild",)
+    executables = ("reef/toy.sh",)
+
+    def fetch(self) -> tuple[str, ...]:
+        return (*super().fetch(), "toy fetch")
+
+    def compile(self) -> str:
+        return f"toy build -{self.toy.level}\n{super().compile()}"
+
+    def files(self, target: Target) -> dict[str, str]:
+        return {"reef/toy.sh": f"#!/bin/sh\necho {target.architecture}\n"}
+
+    def environment(
+        self, settings: Settings, strategy: StrategyName, machine: Architecture, jobs: int
+    ) -> dict[str, str]:
+        return super().environment(settings, strategy, machine, jobs) | {"TOY_JOBS": str(jobs)}
+
+    def storage(self, settings: Settings) -> Storage | None:  # noqa: ARG002 - the base class has it
+        return Storage("http", False, "toys", 80)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    kinds: dict[type[BuildSystemModel], type[ShellSteps]] = {**KINDS, Toy: ToyBuild}
+    monkeypatch.setattr(registry, "KINDS", kinds)
+    monkeypatch.setattr(Build, "system", property(lambda _: Toy()))
+    build = HELLO.build.model_copy(update={"fetch": "get\n"})
+    recipe = HELLO.model_copy(update={"build": build, "keep_source": False})
+    recipe._folder = HELLO.folder
+    return recipe
+
+
+def test_what_a_new_kind_brings_reaches_the_job(toy: Recipe, tmp_path: Path) -> None:
+    files = debian_files(toy, TARGET, Settings())
+    assert files["reef/compile.sh"].startswith(f"toy build -3\n{HELLO.build.compile}")
+    assert files["reef/toy.sh"] == "#!/bin/sh\necho arm64\n"
+    write(files, tmp_path)
+    assert (tmp_path / "debian/reef/toy.sh").stat().st_mode & 0o111 == 0o111
+    job = build_job(
+        toy, TARGET, strategy="cross", tree=SourceTree("t", tmp_path, "", ()), rendered=tmp_path, settings=Settings(),
+        machine=AMD64, jobs=5,
+    )  # fmt: skip
+    assert "toybuild" in job.root.packages
+    assert job.fetch is not None
+    assert "get\ntoy fetch\n" in job.fetch
+    assert (job.environment["TOY_JOBS"], job.environment["CCACHE_DIR"]) == ("5", "/cache/ccache")
+    assert set(job.caches) == {CCACHE, APT_CACHE, CacheMount("toy", "/cache/toy")}
+    assert CacheMount("toy", "/cache/toy") in compiler_caches()
+    assert str(build_system(toy).storage(Settings())) == "http://toys:80"
+
+
+def test_every_kind_that_a_recipe_can_name_is_registered() -> None:
+    annotations = [field.annotation for field in Build.model_fields.values()]
+    parts = [part for each in annotations for part in (get_args(each) if isinstance(each, UnionType) else (each,))]
+    named = {part for part in parts if isinstance(part, type) and issubclass(part, BuildSystemModel)}
+    assert named == set(KINDS)
+    assert {kind.key for kind in named} <= set(Build.model_fields)
+
+
+def test_a_recipe_without_a_build_system_runs_its_shell_steps() -> None:
+    system = build_system(HELLO)
+    assert type(system) is ShellSteps
+    assert (system.fetch(), system.compile(), system.files(TARGET)) == ((), HELLO.build.compile, {})
