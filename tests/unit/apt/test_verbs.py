@@ -89,12 +89,15 @@ def test_promotions_that_make_no_sense(
 def test_a_candidate_that_fails_its_test_is_not_published(publisher: Publisher) -> None:
     publisher.publish(publisher.deb())
     before, project = tree_of(publisher.repository), publisher.project()
-    with (
-        pytest.raises(CheckError, match="it does not start"),
-        repository.staged(project, {"trixie": [read_deb(publisher.deb(version="2"))]}) as candidate,
-    ):
-        assert (candidate.path / "dists/trixie/InRelease").is_file()
-        raise CheckError("it does not start")
+    staging = repository.staged(project, {"trixie": [read_deb(publisher.deb(version="2"))]})
+
+    def install_test() -> None:
+        with staging as candidate:
+            assert (candidate.path / "dists/trixie/InRelease").is_file()
+            raise CheckError("it does not start")
+
+    with pytest.raises(CheckError, match="it does not start"):
+        install_test()
     assert tree_of(publisher.repository) == before
     assert list((publisher.folder / "scratch").iterdir()) == []
 
