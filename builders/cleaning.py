@@ -4,9 +4,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from builders.engines.buildx import endpoint as buildx_endpoint
-from builders.engines.buildx import kept as buildx_kept
-from builders.engines.buildx import nodes as buildx_nodes
 from builders.errors import InputError
 from builders.log import size
 from builders.project import Project
@@ -24,7 +21,6 @@ CLEANABLE = {
     "images": "this project's images and containers in Docker engines, and roots there that nobody uses",
 }
 MARKERS = {
-    "failed": ("*/entry.json",),
     "roots": ("*/manifest.yml",),
     "trees": ("*.json",),
     "downloads": ("git/*.git/HEAD",),
@@ -48,13 +44,14 @@ def clean(project: Project, what: list[str]) -> None:
         space.sweep()
         for name in what:
             if name == "images":
-                _clean_docker(project)
+                for engine in project.engines.all():
+                    for removed in engine.clean():
+                        project.log.note(f"removed {removed}")
                 continue
-            if name == "failed":
-                for job in buildx_kept.names(space):
-                    buildx_kept.forget(space, job)
             folder = folder_of(space, name)
             freed = _bytes_below(folder)
+            if name == "failed":
+                _forget_failed(project)
             _remove(folder, MARKERS.get(name, ()))
             project.log.note(f"removed {os.path.relpath(folder)}: {CLEANABLE[name]} ({size(freed)})")
 
@@ -73,11 +70,11 @@ def _remove(folder: Path, markers: tuple[str, ...]) -> None:
     remove_tree(folder)
 
 
-def _clean_docker(project: Project) -> None:
-    for context in buildx_endpoint.remove_contexts():
-        project.log.note(f"removed docker context {context}")
-    for image in buildx_nodes.remove_images(project.settings, project.folder, project.workspace):
-        project.log.note(f"removed image {image}")
+def _forget_failed(project: Project) -> None:
+    for engine in project.engines.all():
+        for job in engine.kept_roots():
+            with told(project.workspace.path / "failed"):
+                engine.forget(job)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -19,10 +19,6 @@ from builders.apt import api as apt
 from builders.cli_line import remember
 from builders.document import Model
 from builders.drift import drift
-from builders.engines.buildx import endpoint
-from builders.engines.buildx import kept as buildx_kept
-from builders.engines.buildx import nodes as buildx_nodes
-from builders.engines.chroot import engine as chroot_engine
 from builders.errors import CheckError, HostError, InputError, ReefError, SourceError, TimeError
 from builders.log import Log, size
 from builders.pipeline import Built
@@ -32,6 +28,7 @@ from builders.project import Project
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
+from builders.target import nearest
 from builders.timebox import TimeBoxOver, parse_duration, time_box
 from builders.upstream import Upstream
 from builders.workspace import disk_error, write_whole
@@ -142,7 +139,7 @@ def build_arm(
     seconds = parse_duration(within) if within is not None else None
     remember(recipe, target, engine)
     project = open_project().with_base(base).with_sources(source)
-    name = project.engine_name(engine)  # an unknown name is told before a plan is
+    name = project.engines.name(engine)  # an unknown name is told before a plan is
     wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
     todo = pipeline.steps(project, wanted, force=force)
     if show_plan:
@@ -152,8 +149,8 @@ def build_arm(
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
         pipeline.warn_of_strategies(project, todo)
-        if name == "buildx" and not project.settings.buildx.nodes and not endpoint.answers():
-            project.log.warn("no Docker engine with buildx answers: see ./inv builders")
+        if doubt := project.engines.get(name).doubt():
+            project.log.warn(doubt)
         return
     with time_box(seconds, project.log):
         built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
@@ -250,7 +247,7 @@ def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
 def diagnose(*, fix: bool) -> None:
     """Show everything the host needs; raises HostError where something is missing."""
     project = open_project(without_recipes=True)
-    needs = doctor.examine(project, mend=fix)
+    needs = doctor.examine(project, fix=fix)
     rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason) for need in needs]
     project.log.table("what this machine needs", ("state", "what", "reason"), rows)
     missing = [need for need in needs if need.trouble]
@@ -312,30 +309,29 @@ def write_schema() -> None:
 def enter_shell(job: str | None) -> None:
     """Enter the kept root of a failed job."""
     project = open_project(without_recipes=True)
-    images = buildx_kept.names(project.workspace)
-    kept = sorted([*chroot_engine.kept(project.workspace), *images])
+    kept = {name: engine for engine in project.engines.all() for name in engine.kept_roots()}
     if job is None and len(kept) == 1:
-        job = kept[0]
+        [job] = kept
     if job is None and not kept:
         raise InputError("no root of a failed job is kept", fix="a job that fails keeps its root until its next run")
     if job is None:
-        raise InputError("which root?", f"kept: {', '.join(kept)}", "./inv shell --job NAME")
-    in_image = job.replace("/", "-") in images
+        raise InputError("which root?", f"kept: {', '.join(sorted(kept))}", "./inv shell --job NAME")
+    name = job.replace("/", "-")
+    if name not in kept:
+        detail = nearest(name, kept) if kept else "none is kept"
+        raise InputError(f"no root is kept for {job!r}", detail, "a job that fails keeps its root until its next run")
     with project.workspace.in_use():
-        status = (buildx_kept if in_image else chroot_engine).shell(project.workspace, job)
+        status = kept[name].enter(job)
     if status:
         raise Exit(code=status)
 
 
 def pin(suite: list[str]) -> None:
     """Ask the registry for the digests of the base images and note them."""
-    from builders.engines.buildx import images, nodes
-
     project = open_project()
     suites = suite or sorted({name for one in project.recipes.values() for name in one.targets.suites})
-    made = images.Images(project.workspace, project.settings, project.folder, project.log)
-    rows = sorted(made.pin(suites, nodes.here()).items())
-    project.log.table(f"pinned in {images.PINS}", ("base image", "digest"), rows)
+    file, digests = project.engines.buildx().pin(suites)
+    project.log.table(f"pinned in {file}", ("base image", "digest"), sorted(digests.items()))
 
 
 def builders(*, create: bool, remove: bool) -> None:
@@ -344,16 +340,18 @@ def builders(*, create: bool, remove: bool) -> None:
     if create and remove:
         raise InputError("one thing at a time", "--create and --remove do not go together")
     project = open_project(without_recipes=True)
-    for one in project.settings.buildx.nodes if create or remove else ():
-        if (buildx_nodes.create if create else buildx_nodes.remove)(one):
-            done = "created" if create else "removed"
-            project.log.note(f"{done} builder {buildx_nodes.PREFIX}{one.name} ({one.driver})")
+    engine = project.engines.buildx()
     if remove:
+        for builder in engine.remove_builders():
+            project.log.note(f"removed builder {builder}")
         return
-    places = buildx_nodes.states(project.settings, project.folder)
-    rows = [(one.name, one.driver, one.where, one.native, one.state) for one in places]
+    if create:
+        for builder in engine.create_builders():
+            project.log.note(f"created builder {builder}")
+    places = engine.node_states()
+    rows = [(place.name, place.driver, place.where, place.native, place.state) for place in places]
     project.log.table("builders", ("name", "driver", "where", "runs natively", "state"), rows)
-    if troubles := [f"{one.name}: {one.trouble}" for one in places if one.trouble]:
+    if troubles := [f"{place.name}: {place.trouble}" for place in places if place.trouble]:
         raise HostError(f"{len(troubles)} of {len(places)} places cannot build", "\n".join(troubles))
 
 

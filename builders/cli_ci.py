@@ -7,7 +7,8 @@ from pathlib import Path
 
 from builders import caches, ci, engine_caches
 from builders.cli import open_project
-from builders.errors import HostError, InputError
+from builders.engines import Engine
+from builders.errors import InputError
 from builders.log import size
 from builders.project import Project
 
@@ -18,46 +19,38 @@ def cache(*, export: str | None, bring: str | None, engine: str | None = None) -
         raise InputError("one thing at a time", "--export and --import do not go together")
     project = open_project()
     space = project.workspace
-    in_docker = project.engine_name(engine) == engine_caches.ENGINE
+    runner = project.engines.get(engine)
     if export:
-        take = partial(engine_caches.take, project) if in_docker else None
+        take = partial(engine_caches.take, project, runner) if runner.caches_hidden else None
         with space.alone():
             files, packed = caches.export(space, Path(export), project.log, take)
         project.log.note(f"{export}: {files} files, {size(packed)}")
     elif bring:
         with space.alone(), space.scratch_folder("give") as scratch:
-            give = partial(engine_caches.give, project, scratch) if in_docker else None
+            give = partial(engine_caches.give, project, runner, scratch) if runner.caches_hidden else None
             done = caches.bring(space, Path(bring), project.log, give)
-        too = "; added to the engine's own, too" if in_docker else ""
+        too = "; added to the engine's own, too" if runner.caches_hidden else ""
         project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already{too}")
     else:
-        _show_caches(project, in_docker=in_docker)
+        _show_caches(project, runner)
 
 
-def _show_caches(project: Project, *, in_docker: bool) -> None:
+def _show_caches(project: Project, engine: Engine) -> None:
     rows = [
         (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
         for one in caches.held(project.workspace)
     ]
     where = os.path.relpath(project.workspace.path / "cache")
     project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
-    if not in_docker:
-        return
-    from builders.engines.buildx import mounts, nodes
-
     carried = {cache.name for cache in engine_caches.CARRIED}
-    for node in nodes.everywhere(project.settings, project.folder):
-        try:
-            held = mounts.held(node)
-        except HostError as error:
-            project.log.warn(f"what {node} keeps cannot be shown: {error.what}")
-            continue
-        there = [
-            (name, told, "yes" if name in carried else "no", caches.reason(name))
-            for name, told in held
-            if name in carried | set(caches.NOT_CARRIED)
+    known = carried | set(caches.NOT_CARRIED)
+    for place, sizes in engine.hidden_caches():
+        hidden = [
+            (name, text, "yes" if name in carried else "no", caches.reason(name))
+            for name, text in sizes
+            if name in known
         ]
-        project.log.table(f"caches in {node}", ("cache", "size", "in --export", "what"), there)
+        project.log.table(f"caches in {place}", ("cache", "size", "in --export", "what"), hidden)
 
 
 def matrix(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from builders.arch import ARCHITECTURES
-from builders.engines.chroot import roots
+from builders.engines import AGED_DAYS
 from builders.plan import Wanted
 from builders.products import Root
 from builders.project import Project
@@ -21,8 +21,8 @@ def drift(project: Project, wanted: Wanted, record: Record) -> list[str]:
     """
     space = project.workspace
     root = _root(record.fingerprint)
-    there = record.engine == "chroot" and roots.made(root, space)
-    changes = _changes(record.root_packages, roots.installed(root, space)) if there else []
+    installed = project.engines.get(record.engine).installed(root)
+    changes = [] if installed is None else _changes(record.root_packages, installed)
     if changes:
         more = [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
         return [
@@ -30,7 +30,7 @@ def drift(project: Project, wanted: Wanted, record: Record) -> list[str]:
             *(f"  {line}" for line in [*changes[:SHOWN], *more]),
         ]
     days = (time.time() - (space.build(*wanted.key) / RECORD).stat().st_mtime) / 86400
-    if days > roots.AGED_DAYS:
+    if days > AGED_DAYS:
         again = "clean --what roots (in Docker: --what images), then build-arm --force, build with today's packages"
         return [f"built {days:.0f} days ago, and Debian's updates make no build stale: {again}"]
     return []

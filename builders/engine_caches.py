@@ -1,13 +1,13 @@
-"""Caches that the buildx engine keeps where only its jobs see them: ordinary jobs copy them out, and add to them."""
+"""Caches that only an engine's jobs see: ordinary jobs copy them out, and add to them."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from builders.deb import compiler_caches
+from builders.engines import Engine
 from builders.products import BuildJob, Input, Root
 from builders.project import Project
 
-ENGINE = "buildx"
 CARRIED = compiler_caches()
 """Caches that move from one machine to another; what else jobs keep comes as fast from where it came from."""
 GIVEN = "/build/given"
@@ -26,23 +26,23 @@ done
 """Nothing is overwritten: files are called by what went into them, so that one of the same name is as good."""
 
 
-def take(project: Project, folder: Path) -> list[Path]:
+def take(project: Project, engine: Engine, folder: Path) -> list[Path]:
     """Copy what the nodes that build keep into folders below ``folder``; return them, laid out as `Workspace.caches`.
 
     Raises what engines raise.
     """
-    jobs = [_job(root, "export", TAKE) for root in _roots(project)]
-    return [_run(project, job, folder / job.root.build.debian) for job in jobs]
+    jobs = [_job(root, "export", TAKE) for root in _roots(project, engine)]
+    return [_run(project, engine, job, folder / job.root.build.debian) for job in jobs]
 
 
-def give(project: Project, scratch: Path, mounts: Path) -> None:
+def give(project: Project, engine: Engine, scratch: Path, mounts: Path) -> None:
     """Add the files of ``mounts``, laid out as `Workspace.caches`, to what the nodes that build keep.
 
     ``scratch`` is a folder for what the jobs leave. Raises what engines raise.
     """
-    for root in _roots(project):
+    for root in _roots(project, engine):
         job = replace(_job(root, "import", GIVE), inputs=(Input(mounts, GIVEN),))
-        _run(project, job, scratch / root.build.debian)
+        _run(project, engine, job, scratch / root.build.debian)
 
 
 def _job(root: Root, verb: str, script: str) -> BuildJob:
@@ -50,14 +50,13 @@ def _job(root: Root, verb: str, script: str) -> BuildJob:
     return BuildJob(f"caches/{verb}/{root.build}", root, script.format(names=names, given=GIVEN), caches=CARRIED)
 
 
-def _run(project: Project, job: BuildJob, output: Path) -> Path:
-    runner = project.engine(ENGINE)
-    runner.check(job.root)
-    return runner.run(job, output, project.log).output
+def _run(project: Project, engine: Engine, job: BuildJob, output: Path) -> Path:
+    engine.check(job.root)
+    return engine.run(job, output, project.log).output
 
 
-def _roots(project: Project) -> list[Root]:
+def _roots(project: Project, engine: Engine) -> list[Root]:
     """Return a minimal root for each CPU that builds run on: each has its node, where reef.yml names several."""
     targets = project.targets([])
-    machines = dict.fromkeys(project.machine_for(target, ENGINE) for target in targets)
+    machines = dict.fromkeys(project.engines.machine_for(target.architecture, engine.name) for target in targets)
     return [Root(targets[0].suite.name, machine, machine, ()) for machine in machines]

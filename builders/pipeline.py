@@ -72,7 +72,7 @@ def build(
     """
     with project.workspace.in_use():
         todo = steps(project, wanted, force=force)
-        runner = project.engine(engine)
+        runner = project.engines.get(engine)
         for one in wanted:
             _storage(project, one)  # a wrong URL is told at once
         due = [step.wanted for step in todo if step.action == "build"]
@@ -203,7 +203,7 @@ def run_build(
     """Run the job that builds ``wanted``, in the new folder ``out`` of ``scratch``; raises RootError, BuildError."""
     jobs = project.jobs(engine, build_root(wanted.recipe, wanted.target, wanted.strategy, project.machine))
     job = _job(project, wanted, tree, scratch, storage, jobs=jobs)
-    return project.run(engine, job, scratch / "out")
+    return project.engines.run(engine, job, scratch / "out")
 
 
 def _job(
@@ -283,7 +283,7 @@ def publish(
     new when they upgrade, until `repository.phase` raises it. Raises InputError where nothing is built, CheckError for
     a failed verdict, PublishError from the repository.
     """
-    runner = project.engine(engine)  # an unknown name is told before anything is done
+    runner = project.engines.get(engine)  # an unknown name is told before anything is done
     with repository.held(project), _builds_held(project, wanted):
         ready = _ready(project, wanted)
         for one, record, _ in ready:  # before the first long act

@@ -9,20 +9,18 @@ from pathlib import Path
 from builders import arch
 from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
-from builders.engines.buildx import endpoint, kept
-from builders.engines.chroot.engine import ChrootEngine
+from builders.engines.select import Engines
 from builders.errors import InputError
 from builders.fingerprint import fingerprint
 from builders.log import Log
 from builders.plan import Wanted
-from builders.products import BuildJob, JobResult, Root
+from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
 from builders.target import Target, nearest, parse_target
 from builders.workspace import Workspace
 
-ENGINES = ("auto", "chroot", "buildx")
 BASES = ("auto", "registry", "bootstrap")
 
 
@@ -83,34 +81,10 @@ class Project:
         """Return how many compilers run at once: as set, else one for each processor that a job in ``root`` has."""
         return self.settings.jobs or engine.cores(root)
 
-    def engine(self, name: str | None = None, workspace: Workspace | None = None) -> Engine:
-        """Return the engine called ``name`` (by default the one in reef.yml).
-
-        On another ``workspace``, if given, it finds no roots and caches of before.
-        """
-        space = workspace or self.workspace
-        if self.engine_name(name) == "chroot":
-            return ChrootEngine(space, self.settings, self.machine)
-        from builders.engines.buildx.engine import BuildxEngine  # Docker's SDK is slow to import
-
-        return BuildxEngine(space, self.settings, self.machine, self.folder, self.log, fresh=workspace is not None)
-
-    def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
-        """Run a job; an image that buildx kept of its last failure goes first: chroot would only forget where it is."""
-        kept.forget(self.workspace, job.name)
-        return engine.run(job, output, self.log)
-
-    def engine_name(self, name: str | None = None) -> str:
-        """Return which engine ``name`` (by default the one in reef.yml) means on this machine.
-
-        ``auto`` is buildx where reef.yml names nodes, or a Docker engine with buildx answers; else chroot.
-        """
-        wanted = name or self.settings.engine
-        if wanted not in ENGINES:
-            raise InputError(f"unknown engine: {wanted!r}", f"known: {', '.join(ENGINES)}")
-        if wanted != "auto":
-            return wanted
-        return "buildx" if self.settings.buildx.nodes or endpoint.answers() else "chroot"
+    @property
+    def engines(self) -> Engines:
+        """The engines that run this project's jobs."""
+        return Engines(self.workspace, self.settings, self.folder, self.machine, self.log)
 
     def with_base(self, base: str | None) -> "Project":
         """Return this project with the buildx engine's base images coming from ``base``, where that is given."""
@@ -120,12 +94,6 @@ class Project:
             raise InputError(f"unknown base: {base!r}", f"known: {', '.join(BASES)}")
         buildx = self.settings.buildx.model_copy(update={"base": base})
         return replace(self, settings=self.settings.model_copy(update={"buildx": buildx}))
-
-    def machine_for(self, target: Target, engine: str | None) -> Architecture:
-        """Return the CPU of the machine that builds for ``target``: the target's own where a node has it."""
-        nodes = self.settings.buildx.nodes if self.engine_name(engine) == "buildx" else []
-        native = any(target.architecture.debian in one.architectures for one in nodes)
-        return target.architecture if native else self.machine
 
     def targets(self, names: list[str]) -> list[Target]:
         """Return the targets called ``names`` (by default those in reef.yml)."""
@@ -153,7 +121,7 @@ class Project:
             there = of(built_by, machine)
             if there.fingerprint == record.fingerprint:
                 return there
-        here = self.machine_for(target, engine)
+        here = self.engines.machine_for(target.architecture, engine)
         if built_by and not _possible(recipe, built_by, {here, self.machine}, target):
             built_by = None
         way = asked or built_by or recipe.strategy_for(here, target)

@@ -24,7 +24,7 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
         fresh = Workspace(scratch / "artifacts", project=project.workspace.path)
         try:
             for one in wanted:
-                _verify_one(project, one, project.engine(engine, fresh), fresh)
+                _verify_one(project, one, project.engines.get(engine, fresh), fresh)
         finally:
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)

@@ -30,7 +30,7 @@ def trial(
         recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
         published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
-    result = project.run(engine, job, scratch / "checked" / target.slug / recipe.name)
+    result = project.engines.run(engine, job, scratch / "checked" / target.slug / recipe.name)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output, older), result.steps)
     checks.write_report(report, record.debs, path)
     return report, True

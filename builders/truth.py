@@ -55,9 +55,9 @@ def ask(
 
 
 def _in_root(project: Project, job: BuildJob, output: Path) -> list[Trial]:
-    engine = project.engine()
+    engine = project.engines.get()
     engine.check(job.root)
-    return clients.read_trials(project.run(engine, job, output).output)
+    return clients.read_trials(project.engines.run(engine, job, output).output)
 
 
 def _untried(release: str, error: RootError | BuildError) -> RootError:

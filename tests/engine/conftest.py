@@ -105,7 +105,7 @@ def emulated_cpu(project: Project, engine: str) -> set[str]:
     """Return which of two abilities that no board of ours has a program finds in an emulated arm64 root."""
     script = "od -A n -t u8 -w16 /proc/self/auxv >/build/out/auxv"
     job = BuildJob("try/cpu", Root("trixie", ARM64, ARM64, ()), script)
-    result = project.engine(engine).run(job, project.workspace.path / "cpu", project.log)
+    result = project.engines.get(engine).run(job, project.workspace.path / "cpu", project.log)
     words = (result.output / "auxv").read_text().split()
     found = dict(zip(map(int, words[::2]), map(int, words[1::2]), strict=True))
     # asm/hwcap.h of Linux: what AT_HWCAP (16) says.

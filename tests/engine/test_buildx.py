@@ -141,7 +141,7 @@ def test_a_time_limit_ends_the_script(inside: There) -> None:
     project = inside.project()
     job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=Limits(4.0))
     with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
-        project.engine("buildx").run(job, project.workspace.path / "out", project.log)
+        project.engines.get("buildx").run(job, project.workspace.path / "out", project.log)
     assert "began" in told.value.detail
 
 
@@ -149,7 +149,7 @@ def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
     project = inside.project()
     job = BuildJob("try/space", Root("trixie", AMD64, AMD64, ()), "echo began; dd if=/dev/zero of=/dev/full count=1")
     with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as told:
-        project.engine("buildx").run(job, project.workspace.path / "out", project.log)
+        project.engines.get("buildx").run(job, project.workspace.path / "out", project.log)
     assert "began" in told.value.detail
     assert not kept.names(project.workspace)
 
@@ -211,7 +211,7 @@ def test_a_cpu_that_the_engine_does_not_run_is_told(inside: There, monkeypatch: 
     nobodys = known[:18] + b"\xff\xfe" + known[20:]
     monkeypatch.setattr(probe, "program", lambda _: nobodys)
     project = inside.project()
-    runner = project.engine("buildx")
+    runner = project.engines.get("buildx")
     assert isinstance(runner, BuildxEngine)
     with pytest.raises(HostError, match="does not run arm64 programs") as told:
         runner.check(Root("trixie", ARM64, ARM64, ()))
@@ -524,7 +524,7 @@ def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes
     project = inside.project()
 
     def made_at(*, fresh: bool) -> str:
-        runner = project.engine("buildx", project.workspace if fresh else None)
+        runner = project.engines.get("buildx", project.workspace if fresh else None)
         output = project.workspace.path / os.urandom(3).hex()
         return (runner.run(job, output, project.log).output / "at").read_text()
 

@@ -58,7 +58,7 @@ def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Plac
 def run_alone(place: Place, job: BuildJob) -> Project:
     """Run a job of the chroot engine's on the place's project, which is returned."""
     project = Project.open(place.folder, Log(quiet=True))
-    project.engine("chroot").run(job, project.workspace.path / "out", project.log)
+    project.engines.get("chroot").run(job, project.workspace.path / "out", project.log)
     return project
 
 

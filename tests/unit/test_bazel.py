@@ -18,7 +18,7 @@ from builders.deb.build_systems import bazel_driver as driver
 from builders.deb.build_systems.bazel import STATUS
 from builders.deb.build_systems.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
 from builders.deb.job import scripts
-from builders.engines import environment as variables
+from builders.engines.environment import environment as variables
 from builders.errors import InputError
 from builders.recipe import Recipe, load_recipe
 from builders.settings import BazelServices, Settings, bazel_storage

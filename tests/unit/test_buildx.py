@@ -96,7 +96,7 @@ def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
 
     def chosen() -> str:
         endpoint.answers.cache_clear()
-        return project.engine_name()
+        return project.engines.name()
 
     plugin(alone, "v0.13.1")
     assert chosen() == "chroot"  # no socket
@@ -119,9 +119,9 @@ def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(str(place))
         thread.join()
-    assert project.engine_name("chroot") == "chroot"
+    assert project.engines.name("chroot") == "chroot"
     with pytest.raises(InputError, match="unknown engine"):
-        project.engine_name("steam")
+        project.engines.name("steam")
     with pytest.raises(InputError, match="unknown base"):
         project.with_base("thin air")
 
@@ -162,10 +162,9 @@ def test_a_cpus_jobs_go_to_the_node_that_runs_it_natively() -> None:
 def test_a_native_node_makes_native_builds(tmp_path: Path) -> None:
     settings = Settings.model_validate({"buildx": {"nodes": NODES}})
     project = Project(tmp_path, settings, {}, None, AMD64, Log(quiet=True))  # type: ignore[arg-type]
-    [target] = project.targets(["trixie/arm64"])
-    assert project.machine_for(target, "buildx") == ARM64
-    assert project.machine_for(target, "chroot") == AMD64
-    assert project.machine_for(target, None) == ARM64
+    assert project.engines.machine_for(ARM64, "buildx") == ARM64
+    assert project.engines.machine_for(ARM64, "chroot") == AMD64
+    assert project.engines.machine_for(ARM64, None) == ARM64
 
 
 @pytest.mark.parametrize(
@@ -314,7 +313,7 @@ def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
     monkeypatch.setattr(daemon, "connect", lambda _: engine)
     chroot = Mock()
     chroot.run.side_effect = lambda *_: engine.remove_image.assert_called_once_with("reef-failed:x")
-    project.run(chroot, JOB, tmp_path / "out")
+    project.engines.run(chroot, JOB, tmp_path / "out")
     chroot.run.assert_called_once()
     assert kept.names(project.workspace) == []
 

@@ -12,6 +12,8 @@ import zstandard
 
 from builders import caches, engine_caches
 from builders.arch import AMD64, ARM64
+from builders.engines import EngineName
+from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
 from builders.log import Log
 from builders.products import BuildJob, Input, JobResult, Root
@@ -254,19 +256,21 @@ def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, monkeypat
     project = Project(tmp_path, settings, {}, Workspace(tmp_path), AMD64, QUIET)
     asked: list[BuildJob] = []
 
-    class Recording:
-        def check(self, _root: Root) -> None:
+    class Recording(ChrootEngine):
+        name: EngineName = "buildx"
+
+        def check(self, root: Root) -> None:
             pass
 
-        def run(self, job: BuildJob, output: Path, _log: Log) -> JobResult:
+        def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - it runs nothing
             asked.append(job)
             return JobResult(job.name, output, ())
 
-    monkeypatch.setattr(Project, "engine", lambda *_: Recording())
-    assert engine_caches.take(project, tmp_path / "t") == [tmp_path / "t/arm64", tmp_path / "t/amd64"]
+    engine = Recording(project.workspace, project.settings, AMD64)
+    assert engine_caches.take(project, engine, tmp_path / "t") == [tmp_path / "t/arm64", tmp_path / "t/amd64"]
     assert [job.root for job in asked] == [Root("trixie", cpu, cpu, ()) for cpu in (ARM64, AMD64)]
     asked.clear()
-    engine_caches.give(project, tmp_path / "g", tmp_path / "mounts")
+    engine_caches.give(project, engine, tmp_path / "g", tmp_path / "mounts")
     assert [job.inputs for job in asked] == [(Input(tmp_path / "mounts", engine_caches.GIVEN),)] * 2
     assert {cache.name for cache in asked[0].caches} == {"ccache", "bazel-downloads", "bazel-actions"}
     assert all(cache.destination == f"/cache/{cache.name}" for cache in asked[0].caches)  # as the scripts say

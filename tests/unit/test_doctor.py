@@ -16,10 +16,11 @@ from typing import ClassVar
 
 import pytest
 
-from builders import doctor, mirror
-from builders.doctor import Need
+from builders import doctor, mirror, needs
 from builders.engines.buildx import endpoint
+from builders.engines.chroot import binfmt
 from builders.log import Log
+from builders.needs import Need
 from builders.project import Project
 
 CHECKOUT = Path(__file__).parents[2]
@@ -62,14 +63,14 @@ class Machine:
         status = "".join(INSTALLED.format(name, state) for name, state in self.packages.items())
         (self.folder / "dpkg" / "status").write_text(status)
 
-    def troubles(self, *, mend: bool = False) -> dict[str, tuple[str, str]]:
+    def troubles(self, *, fix: bool = False) -> dict[str, tuple[str, str]]:
         """Return trouble and fix of what the machine lacks, by name."""
-        return {need.name: (need.trouble, need.fix) for need in self.needs(mend=mend) if need.trouble}
+        return {need.name: (need.trouble, need.fix) for need in self.needs(fix=fix) if need.trouble}
 
-    def needs(self, *, mend: bool = False) -> list[Need]:
+    def needs(self, *, fix: bool = False) -> list[Need]:
         self.write_packages()
         project = Project.open(self.folder, Log(quiet=True))
-        return doctor.examine(project, mend=mend, misc=self.misc)
+        return doctor.examine(project, fix=fix)
 
     def call(self) -> "subprocess.CompletedProcess[str]":
         """Run the task itself, as the user does."""
@@ -89,7 +90,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(endpoint, "PLUGINS", ())
-    monkeypatch.setattr(doctor, "WANTED_BYTES", 1)
+    monkeypatch.setattr(needs, "BUILD_BYTES", 1)
+    monkeypatch.setattr(binfmt, "MISC", made.misc)
     mirror.host_mirror.cache_clear()
     mirror.apt_options.cache_clear()
     yield made
@@ -98,11 +100,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_a_machine_that_has_everything_lacks_nothing(machine: Machine) -> None:
-    needs = machine.needs()
-    assert [need for need in needs if need.trouble or need.fix] == []
-    names = [need.name for need in needs]
-    assert names == [*doctor.host_packages(), "namespaces", "QEMU armhf", "Debian mirror", "disk space", "overlays"]
-    assert all(need.reason for need in needs)
+    found = machine.needs()
+    assert [need for need in found if need.trouble or need.fix] == []
+    names = [need.name for need in found]
+    assert names == [*doctor.host_packages(), "namespaces", "QEMU armhf", "overlays", "Debian mirror", "disk space"]
+    assert all(need.reason for need in found)
 
 
 def test_packages_that_are_missing_or_only_left_their_settings(machine: Machine) -> None:
@@ -147,12 +149,12 @@ def test_namespaces_that_this_user_cannot_have(machine: Machine, monkeypatch: py
 def test_an_emulator_that_is_not_registered_and_one_that_is_missing(machine: Machine) -> None:
     (machine.misc / "qemu").unlink()
     assert machine.troubles() == {"QEMU armhf": ("not registered with the kernel", "sudo ./inv doctor --fix")}
-    told = machine.troubles(mend=True)["QEMU armhf"]
+    told = machine.troubles(fix=True)["QEMU armhf"]
     assert told[0].startswith("no QEMU user emulator for armhf")
     assert told[1] == "sudo apt-get install qemu-user-static binfmt-support"
     machine.program("qemu-arm-static", ":")
     (machine.misc / "register").touch()
-    assert machine.troubles(mend=True) == {}
+    assert machine.troubles(fix=True) == {}
     assert (machine.misc / "register").read_text().startswith(":reef-qemu-arm:M:")
 
 
@@ -166,9 +168,9 @@ def test_an_apt_that_knows_no_debian(machine: Machine) -> None:
 
 
 def test_a_disk_that_is_too_small(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "WANTED_BYTES", 2**60)
+    monkeypatch.setattr(needs, "BUILD_BYTES", 2**60)
     trouble, fix = machine.troubles()["disk space"]
-    assert trouble.endswith(" GB free, 1073741824 GB wanted")
+    assert trouble.endswith(" GB free, 1073741824 GB needed")
     assert fix == "./inv clean, or a larger disk"
 
 
@@ -239,9 +241,9 @@ def test_docker_where_it_builds(machine: Machine, monkeypatch: pytest.MonkeyPatc
     with docker_engine(machine.folder) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
         assert machine.troubles() == {}
-        monkeypatch.setattr(doctor, "WANTED_BYTES", 2**60)
+        monkeypatch.setattr(needs, "BUILD_BYTES", 2**60)
         trouble, fix = machine.troubles()["Docker engine here"]
-    assert trouble.endswith(" GB free, 1073741824 GB wanted")
+    assert trouble.endswith(" GB free, 1073741824 GB needed")
     assert "docker builder prune" in fix
 
 

@@ -69,28 +69,34 @@ def entry(folder: Path, text: str) -> Path:
         ("enabled\ninterpreter /q\nflags: F\nextension .jar\n", None),
     ],
 )
-def test_only_an_enabled_emulator_that_works_in_roots_counts(tmp_path: Path, text: str, found: str | None) -> None:
-    assert binfmt.registered(ARM64, entry(tmp_path / "misc", text)) == found
-    assert binfmt.registered(ARMHF, tmp_path / "misc") is None
-    assert binfmt.registered(ARM64, tmp_path / "absent") is None
+def test_only_an_enabled_emulator_that_works_in_roots_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, found: str | None
+) -> None:
+    monkeypatch.setattr(binfmt, "MISC", entry(tmp_path / "misc", text))
+    assert binfmt.registered(ARM64) == found
+    assert binfmt.registered(ARMHF) is None
+    monkeypatch.setattr(binfmt, "MISC", tmp_path / "absent")
+    assert binfmt.registered(ARM64) is None
 
 
 def test_registering_needs_root_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(binfmt, "MISC", tmp_path)
     monkeypatch.setattr("builders.process.find", lambda _name: "/usr/bin/qemu-aarch64-static")
     with pytest.raises(HostError, match="does not know how to run arm64") as caught:
-        binfmt.ensure(ARM64, tmp_path)
+        binfmt.ensure(ARM64)
     assert "sudo ./inv doctor --fix" in caught.value.fix
     monkeypatch.setattr("builders.process.find", lambda _name: None)
     with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
-        binfmt.ensure(ARM64, tmp_path)
+        binfmt.ensure(ARM64)
 
 
 def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("builders.process.find", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(binfmt, "MISC", tmp_path)
     (tmp_path / "register").write_bytes(b"")
-    binfmt.ensure(ARM64, tmp_path)
+    binfmt.ensure(ARM64)
     fields = (tmp_path / "register").read_text().split(":")
     assert fields[1:4] == ["reef-qemu-aarch64", "M", ""]
     assert fields[4].replace("\\x", "") == AARCH64
@@ -102,9 +108,10 @@ def test_a_registry_that_cannot_be_mounted_is_told_with_the_way_out(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("builders.process.find", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(binfmt, "MISC", tmp_path / "misc")
     (tmp_path / "misc").touch()  # mount(8) mounts over no file
     with pytest.raises(HostError, match="QEMU for arm64 cannot be registered with the kernel") as caught:
-        binfmt.ensure(ARM64, tmp_path / "misc")
+        binfmt.ensure(ARM64)
     assert "mount failed with status" in caught.value.detail
     assert "in a container start it with --privileged" in caught.value.fix
 

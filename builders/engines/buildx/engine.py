@@ -2,21 +2,25 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from builders import needs
 from builders.arch import Architecture
-from builders.engines.buildx import client, daemon, faults, kept, mounts, nodes, probe
+from builders.engines import EngineName
+from builders.engines.buildx import client, daemon, endpoint, faults, kept, mounts, nodes, probe
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
-from builders.engines.buildx.images import Images
+from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx.images import PINS, Images
 from builders.engines.buildx.job import JobBuild
-from builders.engines.buildx.nodes import Node
+from builders.engines.buildx.nodes import Node, NodeState
 from builders.engines.buildx.progress import Progress
-from builders.engines.chroot import binfmt
+from builders.engines.chroot import binfmt, namespace
 from builders.errors import HostError
 from builders.log import Log, size
+from builders.needs import Need
 from builders.products import BuildJob, JobResult, Root
 from builders.settings import Settings
 from builders.workspace import Workspace, told
@@ -33,7 +37,8 @@ class BuildxEngine:
     With ``fresh`` each job gets a root made for it, and empty caches.
     """
 
-    name = "buildx"
+    name: EngineName = "buildx"
+    caches_hidden = True
 
     def __init__(
         self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, log: Log, *,
@@ -62,6 +67,28 @@ class BuildxEngine:
             self._show(node, root.build)
             self._shown.add((node.name, root.build.debian))
 
+    def doubt(self) -> str:
+        """Return that no engine answers, where reef.yml names no nodes either."""
+        if self._settings.buildx.nodes or endpoint.answers():
+            return ""
+        return "no Docker engine with buildx answers: see ./inv builders"
+
+    def needs(self, foreign: Collection[Architecture], *, fix: bool) -> Iterator[Need]:
+        """Yield what base images take that this machine makes, then buildx, Docker's command line and each engine."""
+        yield namespace.need()
+        for architecture in foreign:
+            yield binfmt.need(architecture, fix=fix)
+        yield needs.checked("buildx", "builds in Docker", client.program)
+        yield needs.program("docker", "docker-cli (Debian 12: docker.io)", "enters the kept roots of failed jobs")
+        try:
+            places = nodes.everywhere(self._settings, self._folder)
+        except HostError as error:
+            yield Need("Docker engine", "builds", error.what, error.fix)
+            return
+        for node in places:
+            if node.endpoint:
+                yield _engine_need(f"Docker engine {node.name}", node.endpoint)
+
     def has(self, root: Root) -> bool:
         """Tell whether the engine that would run a job in ``root`` has it as an image.
 
@@ -70,6 +97,9 @@ class BuildxEngine:
         node = self._node(root.build)
         engine = self._daemon(node)
         return engine is not None and self._images(self._log).made(root, engine) is not None
+
+    def installed(self, root: Root) -> None:
+        """Return None: images are not looked into."""
 
     def cores(self, root: Root) -> int:
         """Return how many processors the node of a root has: this process's share of them where it is this machine."""
@@ -84,7 +114,7 @@ class BuildxEngine:
         A failed job's root is kept as an image for ``invoke shell`` until the job's next run. Raises RootError,
         BuildError.
         """
-        kept.forget(self._workspace, job.name)
+        self.forget(job.name)
         node = self._node(job.root.build)
         images = self._images(log)
         with self._workspace.scratch_folder("job") as scratch:
@@ -94,6 +124,52 @@ class BuildxEngine:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 found.output.rename(output)
         return JobResult(job.name, output, found.steps, found.packages)
+
+    def kept_roots(self) -> list[str]:
+        """Return the names of the failed jobs whose roots are kept as images."""
+        return kept.names(self._workspace)
+
+    def enter(self, job: str) -> int:
+        """Enter the kept root of a failed job in a container and return the shell's status; raises RootError."""
+        return kept.shell(self._workspace, job)
+
+    def forget(self, job: str) -> None:
+        """Remove the image that keeps a failed job's root."""
+        kept.forget(self._workspace, job)
+
+    def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
+        """Yield the names and sizes of each node's cache mounts; warn of a node that does not answer."""
+        for node in nodes.everywhere(self._settings, self._folder):
+            try:
+                yield str(node), mounts.held(node)
+            except HostError as error:
+                self._log.warn(f"what {node} keeps cannot be shown: {error.what}")
+
+    def clean(self) -> list[str]:
+        """Remove the project's docker contexts, images and containers, and roots that no container uses."""
+        contexts = [f"docker context {name}" for name in endpoint.remove_contexts()]
+        images = nodes.remove_images(self._settings, self._folder, self._workspace)
+        return [*contexts, *(f"image {name}" for name in images)]
+
+    def pin(self, suites: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """Write down the digests of the suites' base images; return the file's name and the digests by image."""
+        return PINS, self._images(self._log).pin(list(suites), nodes.here())
+
+    def create_builders(self) -> Iterator[str]:
+        """Create the builders of reef.yml that are missing and yield each."""
+        for node in self._settings.buildx.nodes:
+            if nodes.create(node):
+                yield f"{nodes.PREFIX}{node.name} ({node.driver})"
+
+    def remove_builders(self) -> Iterator[str]:
+        """Remove the builders of reef.yml and yield each."""
+        for node in self._settings.buildx.nodes:
+            if nodes.remove(node):
+                yield f"{nodes.PREFIX}{node.name} ({node.driver})"
+
+    def node_states(self) -> list[NodeState]:
+        """Return the state of each node, reachable or not."""
+        return nodes.states(self._settings, self._folder)
 
     @contextmanager
     def _fresh_removed(self, node: Node) -> Iterator[None]:
@@ -140,3 +216,12 @@ class BuildxEngine:
                 raise told or HostError(
                     f"{node} does not build", words, "see its own log, or build with --engine chroot"
                 ) from failed
+
+
+def _engine_need(name: str, place: Endpoint) -> Need:
+    """Return the need of a Docker engine that answers and has room."""
+    try:
+        free = daemon.connect(place).free_bytes()
+    except HostError as error:
+        return Need(name, "builds", error.what, error.fix)
+    return needs.disk_space(name, "builds", free, "docker builder prune, or a larger disk")

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builders.engines import environment
 from builders.engines.buildx import tunnel
+from builders.engines.environment import environment
 from builders.products import BuildJob
 
 PROGRAMS = ("runner.pl", "tunnel.pl")

@@ -131,7 +131,7 @@ def remove_images(settings: Settings, folder: Path, workspace: Workspace) -> lis
 
 
 @dataclass(frozen=True)
-class Place:
+class NodeState:
     """A node as `states` found it: ``trouble`` is why it cannot build now, empty where nothing is known against it."""
 
     name: str
@@ -142,14 +142,14 @@ class Place:
     trouble: str = ""
 
 
-def states(settings: Settings, folder: Path) -> list[Place]:
+def states(settings: Settings, folder: Path) -> list[NodeState]:
     """Return the state of each node, of those too that cannot be reached."""
     if settings.buildx.nodes:
         return [_state(one.name, one, folder) for one in settings.buildx.nodes]
     return [_state(HERE, None, folder)]
 
 
-def _state(name: str, one: BuildxNode | None, folder: Path) -> Place:
+def _state(name: str, one: BuildxNode | None, folder: Path) -> NodeState:
     from builders.engines.buildx import daemon
 
     driver = one.driver if one else "docker"
@@ -160,13 +160,13 @@ def _state(name: str, one: BuildxNode | None, folder: Path) -> Place:
         if node.endpoint is None:
             made = node.builder in _known()
             trouble = "" if made else "not created: ./inv builders --create"
-            return Place(name, driver, where, native, trouble or "created", trouble)
+            return NodeState(name, driver, where, native, trouble or "created", trouble)
         where = str(node.endpoint)
         engine = daemon.connect(node.endpoint)
     except ReefError as error:
-        return Place(name, driver, where, native, error.what, f"{error.what}; {error.fix}")
+        return NodeState(name, driver, where, native, error.what, f"{error.what}; {error.fix}")
     version = ".".join(map(str, engine.version))
-    return Place(name, driver, where, native, f"Docker {version}, {engine.machine}, {engine.cores} cores")
+    return NodeState(name, driver, where, native, f"Docker {version}, {engine.machine}, {engine.cores} cores")
 
 
 def _known() -> list[str]:

@@ -6,17 +6,18 @@ from pathlib import Path
 from builders import process
 from builders.arch import Architecture
 from builders.errors import HostError
+from builders.needs import Need, checked
 
 MISC = Path("/proc/sys/fs/binfmt_misc")
 INSTALL = "sudo apt-get install qemu-user-static binfmt-support"
 
 
-def ensure(architecture: Architecture, misc: Path = MISC) -> None:
+def ensure(architecture: Architecture) -> None:
     """Make sure that programs of ``architecture`` run here, also inside roots; registers QEMU where root.
 
     Raises HostError with the command to run where it cannot.
     """
-    if registered(architecture, misc):
+    if registered(architecture):
         return
     emulator = process.find(f"{architecture.qemu}-static") or process.find(architecture.qemu)
     if emulator is None:
@@ -24,15 +25,15 @@ def ensure(architecture: Architecture, misc: Path = MISC) -> None:
     if os.geteuid() != 0:
         raise HostError(
             f"the kernel does not know how to run {architecture} programs",
-            f"nothing fitting is registered in {misc}",
+            f"nothing fitting is registered in {MISC}",
             "run once: sudo ./inv doctor --fix",
         )
     try:
-        if not (misc / "register").exists():
-            process.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(misc)])
-        if registered(architecture, misc):
+        if not (MISC / "register").exists():
+            process.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(MISC)])
+        if registered(architecture):
             return
-        (misc / "register").write_bytes(_registration(architecture, emulator))
+        (MISC / "register").write_bytes(_registration(architecture, emulator))
     except (OSError, process.ProgramFailed) as error:
         raise HostError(
             f"QEMU for {architecture} cannot be registered with the kernel",
@@ -41,16 +42,16 @@ def ensure(architecture: Architecture, misc: Path = MISC) -> None:
         ) from error
 
 
-def registered(architecture: Architecture, misc: Path = MISC) -> str | None:
+def registered(architecture: Architecture) -> str | None:
     """Return the name under which the kernel runs ``architecture``'s programs, None where it does not.
 
     Only an enabled entry with the F flag counts: the emulator is then opened at registration, so that it
     works inside roots that do not hold it (kernel: Documentation/admin-guide/binfmt-misc.rst).
     """
-    if not misc.is_dir():
+    if not MISC.is_dir():
         return None
     wanted = _magic(architecture)
-    for entry in sorted(misc.iterdir()):
+    for entry in sorted(MISC.iterdir()):
         if entry.name in ("register", "status"):
             continue
         fields = dict(line.partition(" ")[::2] for line in entry.read_text().splitlines())
@@ -58,6 +59,16 @@ def registered(architecture: Architecture, misc: Path = MISC) -> str | None:
         if fits and "enabled" in fields and "F" in fields.get("flags:", ""):
             return entry.name
     return None
+
+
+def need(architecture: Architecture, *, fix: bool) -> Need:
+    """Return the need that programs of ``architecture`` run here; with ``fix`` QEMU is registered first."""
+    name, reason = f"QEMU {architecture}", f"runs {architecture} programs for the checks"
+    if fix:
+        return checked(name, reason, lambda: ensure(architecture))
+    if registered(architecture):
+        return Need(name, reason, "")
+    return Need(name, reason, "not registered with the kernel", "sudo ./inv doctor --fix")
 
 
 def _magic(architecture: Architecture) -> bytes:

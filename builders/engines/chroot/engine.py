@@ -7,23 +7,25 @@ network namespaces that vanish with the job.
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from builders import process
+from builders import needs, process
 from builders.arch import Architecture
-from builders.engines import environment
+from builders.engines import EngineName
 from builders.engines.chroot import archives, binfmt, namespace, overlay, roots
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
+from builders.engines.environment import environment
 from builders.engines.storage import Relay, relayed, variables
-from builders.errors import BuildError, HostError, InputError, ReefError, RootError
+from builders.errors import BuildError, HostError, ReefError, RootError
 from builders.log import Log
+from builders.needs import Need
 from builders.process import Completed
 from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
-from builders.target import nearest
 from builders.workspace import Workspace, full_disk, remove_tree, told
 
 TOOLS = {
@@ -40,7 +42,8 @@ LACKS = f"./inv doctor tells what this machine lacks; where the disk of artifact
 class ChrootEngine:
     """Runs jobs in overlays over cached roots; ``machine`` is the CPU of this machine."""
 
-    name = "chroot"
+    name: EngineName = "chroot"
+    caches_hidden = False
 
     def __init__(self, workspace: Workspace, settings: Settings, machine: Architecture) -> None:
         self._workspace = workspace
@@ -66,9 +69,34 @@ class ChrootEngine:
         if not root.build.runs_on(self._machine):
             binfmt.ensure(root.build)
 
+    def doubt(self) -> str:
+        """Return nothing: `check` is as fast as a look can be."""
+        return ""
+
+    def needs(self, foreign: Collection[Architecture], *, fix: bool) -> Iterator[Need]:
+        """Yield namespaces, the emulation of ``foreign`` CPUs, and overlays on the workspace's disk."""
+        yield namespace.need()
+        for architecture in foreign:
+            yield binfmt.need(architecture, fix=fix)
+        yield needs.checked("overlays", "give each job a root of its own to change", self._check_overlays)
+
+    def _check_overlays(self) -> None:
+        namespace.check()
+        place = next(folder for folder in (self._workspace.path, *self._workspace.path.parents) if folder.exists())
+        try:
+            # Not in scratch/: doctor may run as root, and must leave no folder there that the user cannot write.
+            with tempfile.TemporaryDirectory(dir=place, prefix=".overlay.") as folder:
+                overlay.check(Path(folder))
+        except OSError as error:
+            raise HostError(f"{place} cannot be written: {error.strerror}", fix="make it yours") from error
+
     def has(self, root: Root) -> bool:
         """Tell whether ``root`` is in the cache."""
         return roots.made(root, self._workspace) is not None
+
+    def installed(self, root: Root) -> tuple[str, ...] | None:
+        """Return the packages that the manifest of ``root`` lists, None if it is not in the cache."""
+        return roots.installed(root, self._workspace) if self.has(root) else None
 
     def cores(self, root: Root) -> int:  # noqa: ARG002 - every root is on this machine
         """Return how many processors this process may use."""
@@ -79,7 +107,7 @@ class ChrootEngine:
 
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
-        forget(self._workspace, job.name)
+        self.forget(job.name)
         rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
         packages = roots.installed(job.root, self._workspace)
         steps = list(making)
@@ -93,6 +121,26 @@ class ChrootEngine:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
         return JobResult(job.name, output, tuple(steps), packages)
+
+    def kept_roots(self) -> list[str]:
+        """Return the names of the failed jobs whose changes are kept."""
+        return kept(self._workspace)
+
+    def enter(self, job: str) -> int:
+        """Enter the kept root of a failed job, with a network, and return the shell's status; raises RootError."""
+        return shell(self._workspace, job)
+
+    def forget(self, job: str) -> None:
+        """Remove the kept root of a failed job."""
+        forget(self._workspace, job)
+
+    def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
+        """Yield nothing: the caches are folders of the workspace."""
+        yield from ()
+
+    def clean(self) -> list[str]:
+        """Remove nothing: all that jobs leave is in the workspace."""
+        return []
 
     def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
         """Return what watches over apt's archives while a job may use them: where it fetches."""
@@ -192,17 +240,11 @@ def kept(workspace: Workspace) -> list[str]:
 
 def shell(workspace: Workspace, job: str) -> int:
     """Enter the kept root of a failed job with an interactive shell (with a network) and return its status."""
-    names = kept(workspace)
-    name = job.replace("/", "-")
-    if name not in names:
-        raise InputError(
-            f"no root is kept for {job!r}", nearest(name, names) if names else "none is kept", "failed jobs keep theirs"
-        )
     path = failed_folder(workspace, job) / "entry.json"
     again = "build again, then enter its new root"
     try:
         overlays = Entry.read(path).overlays
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RootError(f"the root of {job!r} cannot be entered", f"{path} is damaged: {error}", again) from error
     missing = [layer for one in overlays for layer in one.layers if not Path(layer).exists()]
     if missing:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from builders import process
 from builders.errors import HostError
+from builders.needs import Need, checked
 
 
 def prefix(*, network: bool) -> list[str]:
@@ -42,6 +43,11 @@ def check() -> None:
             "on Ubuntu, sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container start it "
             "with --privileged",
         ) from error
+
+
+def need() -> Need:
+    """Return the need of namespaces."""
+    return checked("namespaces", "keep a job's mounts and processes apart", check)
 
 
 def _check_ids() -> None:

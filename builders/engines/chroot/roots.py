@@ -13,6 +13,7 @@ import yaml
 
 from builders import mirror, process
 from builders.arch import Architecture
+from builders.engines import AGED_DAYS
 from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
 from builders.log import Log, size
@@ -22,13 +23,8 @@ from builders.workspace import Workspace, disk_error, full_disk, remove_tree, wr
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
-
-
 LEAST_FREE_BYTES = 300_000_000
 """Less than the smallest root takes. Asked first, as apt 2.6 waits for ever where its indices fill the disk."""
-
-AGED_DAYS = 60
-"""After so many days a root is told to be old; Debian's point releases come about every two months."""
 
 
 def manifest(root: Root) -> dict[str, object]:

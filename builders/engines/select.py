@@ -1,0 +1,87 @@
+"""The one place where an engine is chosen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from builders.arch import ARCHITECTURES, Architecture
+from builders.engines import Engine, EngineName
+from builders.engines.buildx import endpoint
+from builders.errors import InputError
+from builders.log import Log
+from builders.products import BuildJob, JobResult
+from builders.settings import Settings
+from builders.workspace import Workspace
+
+if TYPE_CHECKING:  # a run with nothing to do loads no engine
+    from builders.engines.buildx.engine import BuildxEngine
+
+ENGINES: tuple[EngineName, ...] = ("chroot", "buildx")
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of a project on this machine: ``folder`` holds reef.yml, ``machine`` is this machine's CPU."""
+
+    workspace: Workspace
+    settings: Settings
+    folder: Path
+    machine: Architecture
+    log: Log
+
+    def name(self, asked: str | None = None) -> EngineName:
+        """Return the engine that ``asked`` (by default the one in reef.yml) means on this machine.
+
+        ``auto`` is buildx where reef.yml names nodes, or a Docker engine with buildx answers; else chroot. Raises
+        InputError for an unknown name.
+        """
+        text = asked or self.settings.engine
+        if text == "auto":
+            return "buildx" if self.settings.buildx.nodes or endpoint.answers() else "chroot"
+        for name in ENGINES:
+            if text == name:
+                return name
+        raise InputError(f"unknown engine: {text!r}", f"known: {', '.join(('auto', *ENGINES))}")
+
+    def get(self, asked: str | None = None, workspace: Workspace | None = None) -> Engine:
+        """Return the engine that ``asked`` means; raises InputError for an unknown name.
+
+        With another ``workspace`` it uses no root and no cache that was made before.
+        """
+        name = self.name(asked)
+        match name:
+            case "chroot":
+                from builders.engines.chroot.engine import ChrootEngine
+
+                return ChrootEngine(workspace or self.workspace, self.settings, self.machine)
+            case "buildx":
+                return self.buildx(workspace)
+            case _:
+                assert_never(name)
+
+    def buildx(self, workspace: Workspace | None = None) -> "BuildxEngine":
+        """Return the engine that has nodes and base images to manage."""
+        from builders.engines.buildx.engine import BuildxEngine
+
+        return BuildxEngine(
+            workspace or self.workspace, self.settings, self.machine, self.folder, self.log, fresh=workspace is not None
+        )
+
+    def all(self) -> list[Engine]:
+        """Return every engine, whichever builds: another one may have built before.
+
+        Buildx comes first: the chroot engine forgets a failed job with the folder where buildx noted its image.
+        """
+        return [self.get("buildx"), self.get("chroot")]
+
+    def machine_for(self, target: Architecture, asked: str | None) -> Architecture:
+        """Return the CPU of the machine that builds for ``target``: the target's own where a node has it."""
+        nodes = self.settings.buildx.nodes if self.name(asked) == "buildx" else []
+        native = any(target is ARCHITECTURES[name] for node in nodes for name in node.architectures)
+        return target if native else self.machine
+
+    def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
+        """Run ``job`` as `Engine.run` does, after every engine has forgotten the root of its last failure."""
+        for any_engine in self.all():
+            any_engine.forget(job.name)
+        return engine.run(job, output, self.log)

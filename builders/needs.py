@@ -1,0 +1,44 @@
+"""What a machine must have: each need with its reason, its state and what to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from builders import process
+from builders.errors import HostError
+
+BUILD_BYTES = 15 * 2**30
+"""Free disk space that one TensorFlow Lite build takes, with its roots and checks."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that the machine needs: ``trouble`` is empty if the need is met; ``fix`` is one command or sentence."""
+
+    name: str
+    reason: str
+    trouble: str
+    fix: str = ""
+
+
+def checked(name: str, reason: str, check: Callable[[], object]) -> Need:
+    """Return a need that is met unless ``check`` raises HostError."""
+    try:
+        check()
+    except HostError as error:
+        why = error.detail.rpartition("\n")[2]  # the last line is what a program ended with
+        return Need(name, reason, f"{error.what}: {why}" if why else error.what, error.fix)
+    return Need(name, reason, "")
+
+
+def program(name: str, package: str, reason: str) -> Need:
+    """Return the need of the program ``name``, which ``package`` installs."""
+    if process.find(name):
+        return Need(name, reason, "")
+    return Need(name, reason, "not installed", f"sudo apt-get install {package}")
+
+
+def disk_space(name: str, reason: str, free_bytes: int | None, fix: str) -> Need:
+    """Return the need of `BUILD_BYTES` on a disk; unknown free space (None) counts as enough."""
+    if free_bytes is None or free_bytes >= BUILD_BYTES:
+        return Need(name, reason, "")
+    return Need(name, reason, f"{free_bytes / 2**30:.1f} GB free, {BUILD_BYTES / 2**30:.0f} GB needed", fix)
