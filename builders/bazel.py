@@ -7,7 +7,7 @@ import pydantic
 from builders.arch import ARCHITECTURES
 from builders.build_system import BuildSystemModel, Flags
 from builders.document import RelativePath
-from builders.target import nearest
+from builders.errors import nearest
 
 
 class Bazel(BuildSystemModel):

@@ -19,8 +19,9 @@ from typing import IO, cast
 import zstandard
 
 from builders.errors import InputError
+from builders.files import disk_errors, write_whole
 from builders.log import Log, Step, size
-from builders.workspace import Workspace, told, write_whole
+from builders.workspace import Workspace
 
 FORMAT = 2
 END = "reef-cache.json"
@@ -103,7 +104,7 @@ def export(
         fresh = scratch / "cache"
         with log.step(f"pack the caches into {path}") as step:
             files = _pack(found, fresh, step)
-        with told(path):
+        with disk_errors(path):
             # It may lie on another disk: copied beside its place, then renamed.
             beside = path.with_name(f".{path.name}.{os.getpid()}")
             try:
@@ -127,7 +128,7 @@ def bring(workspace: Workspace, path: Path, log: Log, give: Callable[[Path], Non
             fix="./inv cache --export FILE makes one",
         )
     with workspace.scratch_folder("import") as scratch:
-        with log.step(f"unpack the caches from {path}") as step, told(scratch):
+        with log.step(f"unpack the caches from {path}") as step, disk_errors(scratch):
             try:
                 names = _unpack(path, scratch, step)
             except NOT_OURS as error:
@@ -158,7 +159,7 @@ def _carried(workspace: Workspace, taken: Sequence[Path]) -> list[tuple[str, Pat
 
 def _pack(found: Sequence[tuple[str, Path]], fresh: Path, step: Step) -> int:
     total, digests = 0, hashlib.sha256()
-    with told(fresh), fresh.open("wb") as file:
+    with disk_errors(fresh), fresh.open("wb") as file:
         engine = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=-1)
         with engine.stream_writer(file) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
             for number, (name, path) in enumerate(found):
@@ -289,7 +290,7 @@ def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
             continue
         files += len(inner)
         total += sum((scratch / name).stat().st_size for name in inner)
-        with told(target):
+        with disk_errors(target):
             if CLONE.fullmatch(inner[0]):
                 write_whole(scratch / unit / "config", CONFIG)
                 for name in ("objects", "refs"):  # git knows a repository by them

@@ -5,9 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from builders.errors import InputError
+from builders.files import disk_errors, remove_tree
 from builders.log import size
 from builders.project import Project
-from builders.workspace import Workspace, remove_tree, told
+from builders.workspace import Workspace
 
 CLEANABLE = {
     "scratch": "half-made things of runs that died",
@@ -65,7 +66,7 @@ def folder_of(space: Workspace, name: str) -> Path:
 def _remove(folder: Path, markers: tuple[str, ...]) -> None:
     for pattern in markers:
         for marker in folder.glob(pattern):
-            with told(marker):
+            with disk_errors(marker):
                 marker.unlink()
     remove_tree(folder)
 
@@ -73,7 +74,7 @@ def _remove(folder: Path, markers: tuple[str, ...]) -> None:
 def _forget_failed(project: Project) -> None:
     for engine in project.engines.all():
         for job in engine.kept_roots():
-            with told(project.workspace.path / "failed"):
+            with disk_errors(project.workspace.path / "failed"):
                 engine.forget(job)
 
 

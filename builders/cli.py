@@ -19,7 +19,8 @@ from builders.apt import api as apt
 from builders.cli_line import remember
 from builders.document import Model
 from builders.drift import drift
-from builders.errors import CheckError, HostError, InputError, ReefError, SourceError, TimeError
+from builders.errors import CheckError, HostError, InputError, ReefError, SourceError, TimeError, nearest
+from builders.files import disk_error, write_whole
 from builders.log import Log, size
 from builders.pipeline import Built
 from builders.plan import differences
@@ -28,10 +29,8 @@ from builders.project import Project
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
-from builders.target import nearest
 from builders.timebox import TimeBoxOver, parse_duration, time_box
 from builders.upstream import Upstream
-from builders.workspace import disk_error, write_whole
 
 CHECKOUT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("REEF_FOLDER") or CHECKOUT).resolve()

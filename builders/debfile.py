@@ -1,6 +1,5 @@
 """Reading .deb and .dsc files: what they say of themselves, and the files inside."""
 
-import hashlib
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +10,10 @@ from debian.debfile import DebError
 from debian.debfile import DebFile as DebianDebFile
 
 from builders.errors import PackageError
+from builders.files import sha256_of
 from builders.products import SOURCE, DebFile, SourcePackage
 
 READ_ERRORS = (DebError, ArError, tarfile.TarError, EOFError, OSError, ValueError, KeyError)
-BLOCK = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def control_of(path: Path) -> dict[str, str]:
@@ -43,12 +33,7 @@ def read_deb(path: Path) -> DebFile:
     """Return a .deb's record, its digest taken from the bytes on disk; raises PackageError."""
     fields = control_of(path)
     return DebFile(
-        path,
-        fields["Package"],
-        fields["Version"],
-        fields["Architecture"],
-        path.stat().st_size,
-        sha256_of(path),
+        fields["Package"], fields["Version"], fields["Architecture"], path.stat().st_size, sha256_of(path), path
     )
 
 
@@ -62,7 +47,7 @@ def read_dsc(path: Path) -> SourcePackage:
         name, version = str(fields["Source"]), str(fields["Version"])
         parts = [path.parent / Path(str(line["name"])).name for line in fields["Files"]]
         dsc, *others = (
-            DebFile(file, name, version, SOURCE, file.stat().st_size, sha256_of(file)) for file in (path, *parts)
+            DebFile(name, version, SOURCE, file.stat().st_size, sha256_of(file), file) for file in (path, *parts)
         )
     except READ_ERRORS as error:
         raise PackageError(f"not a readable source package: {path}", str(error), "build it again") from error

@@ -6,8 +6,7 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 import yaml
 
-from builders.errors import InputError
-from builders.target import nearest
+from builders.errors import InputError, nearest
 
 ModelType = TypeVar("ModelType", bound="Model")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

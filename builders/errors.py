@@ -1,5 +1,8 @@
 """Every failure that a user can meet: what failed, the detail, what to do, and an exit code per stage."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class ReefError(Exception):
     """A failure to tell the user in three parts; only the command line prints it.
@@ -84,3 +87,10 @@ class TimeError(ReefError):
     """The time that the run was given is over; what was done stays."""
 
     exit_code = 13
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint naming the known word closest to ``word``, or listing them all."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

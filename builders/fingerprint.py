@@ -8,9 +8,10 @@ from builders.arch import Architecture
 from builders.deb.job import build_root
 from builders.deb.job import scripts as job_scripts
 from builders.deb.source_package import built_from
+from builders.files import document_digest
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
-from builders.state import Fingerprint, digest
+from builders.state import Fingerprint
 from builders.target import Target
 
 
@@ -53,7 +54,7 @@ def fingerprint(
 
 def short_digest(document: Fingerprint) -> str:
     """Return what stands for the fingerprint of a recipe in those of the recipes that build against it."""
-    return digest(document)[:16]
+    return document_digest(document)[:16]
 
 
 def _short(data: bytes) -> str:

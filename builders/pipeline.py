@@ -8,9 +8,9 @@ from pathlib import Path
 
 from builders import checks, deb, repository, sources, state
 from builders.deb.job import build_root, cache_hits, scripts
-from builders.debfile import sha256_of
 from builders.engines import Engine
 from builders.errors import BuildError, CheckError, HostError, InputError, RootError, SourceError
+from builders.files import disk_errors, sha256_of
 from builders.fingerprint import short_digest
 from builders.measure import measured
 from builders.plan import REASONS, Step, Wanted, differences, plan, reasons
@@ -29,7 +29,6 @@ from builders.products import (
 from builders.project import Project
 from builders.state import Record
 from builders.trial import trial, tried
-from builders.workspace import told
 
 
 @dataclass(frozen=True)
@@ -241,7 +240,7 @@ def _copy_debs(project: Project, recipe: str, wanted: Wanted, packages: Path) ->
 
 def _replace(new: Path, folder: Path, scratch: Path) -> None:
     """Put a finished build in its place; between the two renames there is none, which only means building again."""
-    with told(folder):
+    with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             folder.rename(scratch / "old")

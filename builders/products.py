@@ -152,17 +152,25 @@ SOURCE = "source"
 """The architecture of what belongs to a source package."""
 
 
-@dataclass(frozen=True)
-class DebFile:
-    """One file of a package: a .deb, or with the architecture SOURCE a .dsc or a file that it names; ``size`` in
-    bytes, ``sha256`` in hex."""
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """What identifies one file of a package, wherever it is stored: ``size`` in bytes, ``sha256`` in hex.
 
-    path: Path
+    The architecture is SOURCE for a .dsc and for the files that it names.
+    """
+
     package: str
     version: str
     architecture: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DebFile(PackageFile):
+    """A .deb, a .dsc or a file that it names, on this machine's disk."""
+
+    path: Path
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from builders import arch
 from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
 from builders.engines.select import Engines
-from builders.errors import InputError
+from builders.errors import InputError, nearest
 from builders.fingerprint import fingerprint
 from builders.log import Log
 from builders.plan import Wanted
@@ -18,7 +18,7 @@ from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
-from builders.target import Target, nearest, parse_target
+from builders.target import Target, parse_target
 from builders.workspace import Workspace
 
 BASES = ("auto", "registry", "bootstrap")

@@ -10,7 +10,7 @@ from builders.arch import ARCHITECTURES, Architecture
 from builders.bazel import Bazel
 from builders.build_system import BuildSystemModel
 from builders.document import Model, RelativePath, load
-from builders.errors import InputError
+from builders.errors import InputError, nearest
 from builders.package import Package, PackageName
 from builders.source import (
     Archive,
@@ -24,7 +24,7 @@ from builders.source import (
     SourceName,
     Way,
 )
-from builders.target import SUITES, Target, nearest
+from builders.target import SUITES, Target
 
 __all__ = [
     "Archive", "DebianPool", "Edit", "File", "Git", "Local", "Package", "Recipe", "RelativePath", "Source",

@@ -17,10 +17,10 @@ from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
 from builders.debfile import read_deb
 from builders.destination import Folder
-from builders.errors import InputError, PublishError, ReefError, RootError
+from builders.errors import InputError, PublishError, ReefError, RootError, nearest
 from builders.products import SOURCE, DebFile, Publication
 from builders.project import Project
-from builders.target import SUITES, nearest
+from builders.target import SUITES
 
 
 def codename(suite: str) -> str:
@@ -256,7 +256,7 @@ def promote(
 
 def _deb(project: Project, entry: Entry) -> DebFile:
     path = project.workspace.apt / entry.filename
-    return DebFile(path, entry.package, entry.version, entry.architecture, entry.size, entry.sha256)
+    return DebFile(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, path)
 
 
 def _require_known(packages: Sequence[str], entries: Sequence[Entry], suite: str) -> None:

@@ -9,9 +9,9 @@ import pydantic
 
 from builders.destination import Destination, Url
 from builders.document import Model, load
-from builders.errors import InputError
+from builders.errors import InputError, nearest
 from builders.products import Storage
-from builders.target import SUITES, Target, nearest, parse_target
+from builders.target import SUITES, Target, parse_target
 
 STORAGES = {"http": ("http", False), "https": ("http", True), "redis": ("redis", False), "rediss": ("redis", True)}
 """Schemes of a ccache storage's URL: the protocol, and whether TLS goes around it."""

@@ -1,6 +1,5 @@
 """What was built before: records beside the .debs, and fingerprints as readable documents."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -9,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.debfile import sha256_of
+from builders.files import sha256_of, write_whole
 from builders.products import DebFile, FetchedSource, SourcePackage, StepRecord
-from builders.workspace import Workspace, write_whole
+from builders.workspace import Workspace
 
 FORMAT = 2
 RECORD = "record.json"
@@ -45,11 +44,6 @@ class Record:
     def seconds(self) -> float:
         """Wall time of all steps."""
         return sum(step.seconds for step in self.steps)
-
-
-def digest(document: object) -> str:
-    """Return the SHA-256 (hex) of a document of plain values, whatever its keys' order."""
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -1,11 +1,9 @@
 """Targets: a Debian suite and an architecture, written ``suite/architecture``."""
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from builders.arch import ARCHITECTURES, Architecture
-from builders.errors import InputError
+from builders.errors import InputError, nearest
 
 
 @dataclass(frozen=True, order=True)
@@ -46,13 +44,6 @@ class Target:
     @property
     def slug(self) -> str:
         return f"{self.suite.name}-{self.architecture.debian}"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint naming the known word closest to ``word``, or listing them all."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
 def parse_target(text: str) -> Target:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from builders import checks, repository, state
+from builders import checks, repository
 from builders.apt import api as apt
-from builders.debfile import sha256_of
 from builders.engines import Engine
+from builders.files import document_digest, sha256_of
 from builders.plan import Wanted
 from builders.products import DebFile, Report
 from builders.project import Project
@@ -82,7 +82,7 @@ def _known(path: Path, wanted: Wanted, record: Record, *, real: bool) -> Report 
 def _report_path(project: Project, wanted: Wanted, before: tuple[DebFile, ...]) -> Path:
     name = f"install-report-{_checks_digest(wanted)}"
     if before:
-        name += f"-{state.digest(sorted(deb.sha256 for deb in before))[:12]}"
+        name += f"-{document_digest(sorted(deb.sha256 for deb in before))[:12]}"
     return project.workspace.build(*wanted.key) / f"{name}.json"
 
 
@@ -94,4 +94,4 @@ def _checks_digest(wanted: Wanted) -> str:
     folder = wanted.recipe.folder / "checks"
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
     digests = {str(path.relative_to(folder)): sha256_of(path) for path in files}
-    return state.digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], digests])[:12]
+    return document_digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], digests])[:12]

@@ -1,12 +1,7 @@
 """Every path under ``artifacts/``, the locks on them, and writing that is either whole or absent."""
 
-import errno
 import fcntl
 import os
-import shlex
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +9,8 @@ from pathlib import Path
 
 import filelock
 
-from builders import process
 from builders.errors import BusyError, DiskError
-
-FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
-"""What programs say where a disk is full; the second is apt's, before it downloads packages."""
+from builders.files import disk_errors, remove_tree
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ class Workspace:
     def log_file(self, name: str) -> Path:
         """Return an empty log file called after ``name`` (slashes become folders), with its folder made."""
         path = self.logs / f"{name}.log"
-        with told(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"")
         return path
@@ -95,7 +87,7 @@ class Workspace:
         was in vain.
         """
         path = (beside or self.path / "locks") / f"{name.replace('/', '-')}.lock"
-        with told(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(path, timeout=wait_s)
             try:
@@ -122,7 +114,7 @@ class Workspace:
 
         The folder is locked for as long as this process lives, so that `sweep` of another run spares it.
         """
-        with told(self.scratch):
+        with disk_errors(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
             # The lock is taken before the folder exists: a sweep between the two finds nothing to remove.
             path = self.scratch / f"{name.replace('/', '-')}.{os.getpid()}.{os.urandom(3).hex()}"
@@ -192,7 +184,7 @@ class Workspace:
     @contextmanager
     def _run_lock(self, kind: int) -> Iterator[None]:
         path = self.path / "locks" / "run.lock"
-        with told(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a")
         with file:
@@ -203,79 +195,3 @@ class Workspace:
                     "another run of Reef is at work", f"in {self.path}", "wait for it to end (or leave its shell)"
                 ) from error
             yield
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal about ``path`` into a DiskError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(error, path) from error
-
-
-def full_disk(error: process.ProgramFailed, folder: Path) -> None:
-    """Raise DiskError where a program failed for want of space; it says so in its last lines."""
-    if any(words in error.completed.tail for words in FULL):
-        raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
-
-
-def disk_error(error: OSError, path: Path) -> DiskError:
-    """Return the DiskError that tells a user of ``error``, which was met at or below ``path``."""
-    where = error.filename or path
-    in_database = getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or in_database:
-        return DiskError(
-            f"no space left on the disk of {where}",
-            str(error),
-            "free some space (./inv clean --help says what can go), then run the same command again",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DiskError(
-            f"no permission to use {where}",
-            str(error),
-            _ownership(Path(os.fsdecode(where))),
-        )
-    return DiskError(f"cannot use {where}", str(error), "mend it, then run the same command again")
-
-
-def _ownership(where: Path) -> str:
-    """Return what to do about a path that may not be written: about the part of it that is there."""
-    there = next(one for one in (where, *where.parents) if os.path.exists(one) or one == one.parent)
-    if "artifacts" in where.parts:
-        folder = Path(*where.parts[: where.parts.index("artifacts") + 1])
-        return (
-            f"make it yours (a run as root may have made it: sudo chown -R $USER {shlex.quote(str(folder))}), or "
-            "choose another folder with artifacts: in reef.yml"
-        )
-    return f"make it yours (a run as root may have made it: sudo chown $USER {shlex.quote(str(there))})"
-
-
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write ``path`` so that a reader finds the old content or the new, never a part; raises DiskError."""
-    data = content.encode() if isinstance(content, str) else content
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder and all below it; files that belong to a user namespace's ids are removed from inside one."""
-    if not path.exists():
-        return
-    try:
-        shutil.rmtree(path)
-    except PermissionError:
-        process.run(["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", "--", str(path)])
-    except OSError as error:
-        raise disk_error(error, path) from error

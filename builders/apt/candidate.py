@@ -25,7 +25,7 @@ from builders.apt.release import Digest
 from builders.apt.suite import NextSuite
 from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError
-from builders.workspace import full_disk, told
+from builders.files import disk_errors, raise_if_disk_full
 
 SORT_MEMORY = "--buffer-size=16M"
 LISTS_AT_ONCE = 500
@@ -61,7 +61,7 @@ def write(work: Candidate, taken: Iterable[Taken], key: SigningKey) -> list[News
 
 def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
     made: set[str] = set()
-    with told(work.staging.path):
+    with disk_errors(work.staging.path):
         for item in taken:
             for filename, copy in item.arriving:
                 target = f"{work.staging.path}/{filename}"
@@ -90,7 +90,7 @@ def _link_pool(published: Path, staged: Path) -> None:
 
     The links are absolute: whoever looks at the candidate from inside a root needs the published pool at its place.
     """
-    with told(published), os.scandir(published) as found:
+    with disk_errors(published), os.scandir(published) as found:
         for item in found:
             target = staged / item.name
             if not item.is_dir(follow_symlinks=False):
@@ -121,7 +121,7 @@ def _write_suite(work: Candidate, suite: NextSuite, key: SigningKey, packer: Pac
     write_file(release, content, suite.date)
     key.sign(release, date=suite.date)
     for name in ("InRelease", "Release.gpg"):
-        with told(folder):
+        with disk_errors(folder):
             settle(folder / name, suite.date)
     _keep_generations(work.published, candidate, suite)
     point(candidate.snapshot(suite.name, suite.stamp) / "pool", "../../../pool")
@@ -178,7 +178,7 @@ def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
     """Write a new file in a folder that nobody reads yet, and return its digest."""
     make_folder(path.parent)
     digest, size = hashlib.sha256(), 0
-    with told(path):
+    with disk_errors(path):
         with path.open("wb") as file:
             for part in parts:
                 digest.update(part)
@@ -205,7 +205,10 @@ class _FileLists:
             yield from (known[entry.sha256] for entry in some)
 
     def ordered(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        with told(self.candidate.path), TemporaryDirectory(dir=self.candidate.path, prefix=".sorting-") as folder:
+        with (
+            disk_errors(self.candidate.path),
+            TemporaryDirectory(dir=self.candidate.path, prefix=".sorting-") as folder,
+        ):
             given, result = Path(folder, "given"), Path(folder, "result")
             with given.open("wb") as file:
                 file.writelines(line + b"\n" for line in lines)
@@ -213,7 +216,7 @@ class _FileLists:
             try:
                 process.run(words, extra_environment={"LC_ALL": "C"})
             except process.ProgramFailed as error:
-                full_disk(error, Path(folder))
+                raise_if_disk_full(error, Path(folder))
                 raise
             with result.open("rb") as file:
                 for line in file:

@@ -16,6 +16,7 @@ from pathlib import Path
 from builders.apt import memory
 from builders.apt.index import Entry
 from builders.apt.pieces import Piece
+from builders.products import PackageFile
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS suites (suite TEXT PRIMARY KEY, release TEXT, outlines TEXT)",
@@ -25,23 +26,18 @@ SCHEMA = (
 )
 FEW = 64
 """Up to so many .debs are looked up one by one."""
-COLUMNS = "filename, package, version, architecture, component, size, sha256"
+COLUMNS = "package, version, architecture, size, sha256, filename, component"
 
 Outlines = Mapping[str, Sequence[tuple[str, int, str]]]
 """By an index's path: of each of its pieces the first name, the size in bytes and the SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Held(PackageFile):
     """One .deb of a suite, as `Entry` has it but for the text."""
 
     filename: str
-    package: str
-    version: str
-    architecture: str
     component: str
-    size: int
-    sha256: str
 
     @property
     def kind(self) -> tuple[str, str, str]:
@@ -90,7 +86,8 @@ class Catalog:
     def _all(self) -> dict[str, Held]:
         """Every .deb of the suite by its path."""
         query = f"SELECT {COLUMNS} FROM held WHERE suite = ?"  # noqa: S608 - constants only
-        return {row[0]: Held(*row) for row in memory.rows(self._file, query, (self._suite,))}
+        found = (Held(*row) for row in memory.rows(self._file, query, (self._suite,)))
+        return {deb.filename: deb for deb in found}
 
     def held(self, filenames: Sequence[str] | None = None) -> list[Held]:
         """Return the .debs of the suite, or those of them that lie at ``filenames``."""
@@ -122,7 +119,7 @@ class Catalog:
 def held(entry: Entry) -> Held:
     """Return what the catalog keeps of an entry."""
     component = sys.intern(entry.component)  # one text for tens of thousands
-    return Held(entry.filename, entry.package, entry.version, entry.architecture, component, entry.size, entry.sha256)
+    return Held(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, entry.filename, component)
 
 
 def mark(piece: Piece) -> tuple[str, int, str]:

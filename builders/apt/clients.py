@@ -5,7 +5,6 @@ The same script runs on this machine, where our own server answers, and in clean
 """
 
 import functools
-import shlex
 import shutil
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import jinja2
 
-from builders import process
+from builders import process, templates
 from builders.apt.index import Entry, parse, parse_index
 from builders.apt.indices import stanzas
 from builders.apt.keyring_package import PACKAGE
@@ -251,10 +250,4 @@ def _script(facts: Mapping[str, object]) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - shell, not HTML; the filter ``quoted`` escapes
-    )  # fmt: skip
-    environment.filters["quoted"] = shlex.quote
-    return environment.get_template("client.sh.j2")
+    return templates.environment(Path(__file__).parent).get_template("client.sh.j2")

@@ -9,10 +9,9 @@ from debian.debian_support import Version
 from builders.apt.index import Entry
 from builders.apt.layout import Repository
 from builders.apt.live import MEND, read_live
-from builders.debfile import sha256_of
 from builders.errors import PublishError
+from builders.files import disk_errors, sha256_of
 from builders.products import DebFile
-from builders.workspace import told
 
 
 def earlier(
@@ -38,12 +37,12 @@ def earlier(
 
 def copy_from_pool(debs: Sequence[DebFile], folder: Path) -> None:
     """Copy published .debs into ``folder``; raises PublishError for one that is not what was published, DiskError."""
-    with told(folder):
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for deb in debs:
         if not deb.path.is_file():
             raise PublishError("the pool lacks a .deb of this publication", str(deb.path), "restore it from a copy")
-        with told(deb.path):
+        with disk_errors(deb.path):
             copy = Path(shutil.copy(deb.path, folder))
         if sha256_of(copy) != deb.sha256:
             raise PublishError(f"{deb.path} was changed after its publication", f"published: {deb.sha256}", MEND)
@@ -51,4 +50,4 @@ def copy_from_pool(debs: Sequence[DebFile], folder: Path) -> None:
 
 def _deb(place: Repository, entry: Entry) -> DebFile:
     path = place.path / entry.filename
-    return DebFile(path, entry.package, entry.version, entry.architecture, entry.size, entry.sha256)
+    return DebFile(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, path)

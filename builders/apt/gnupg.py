@@ -13,8 +13,8 @@ import psutil
 
 from builders import process
 from builders.errors import BusyError, DiskError, PublishError
+from builders.files import disk_errors
 from builders.settings import Settings
-from builders.workspace import told
 
 LONGEST_SOCKET = 107
 """Bytes that Linux allows in the path of a Unix socket (unix(7)), such as the agent's."""
@@ -64,7 +64,7 @@ def opened(path: Path) -> Iterator[Home]:
     """
     _checked(path)
     lock = filelock.FileLock(path / "reef.lock", timeout=WAIT_S, mode=0o600)
-    with told(path):
+    with disk_errors(path):
         try:
             lock.acquire()
         except filelock.Timeout as error:
@@ -85,7 +85,7 @@ def _checked(path: Path) -> None:
                 f"gpg-agent's socket would be {len(socket)} bytes, {LONGEST_SOCKET} are possible",
                 "choose a shorter one with signing.home in reef.yml or REEF_GNUPGHOME",
             )
-    with told(path):
+    with disk_errors(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         facts = path.stat()
     if facts.st_uid != os.getuid():
@@ -100,7 +100,7 @@ def _agent(home: Home) -> Iterator[Home]:
     ours = mark.exists() or _agent_pid(home) is None
     if ours:
         # Written first: whoever comes after a killed run knows that the agent it left may be ended.
-        with told(mark):
+        with disk_errors(mark):
             mark.touch()
     try:
         yield home

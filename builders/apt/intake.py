@@ -21,8 +21,8 @@ from builders.apt.index import Entry
 from builders.apt.reader import Reading
 from builders.apt.tree import make_folder
 from builders.errors import PublishError
+from builders.files import disk_errors, raise_if_disk_full
 from builders.products import DebFile
-from builders.workspace import full_disk, told
 
 MANY = 1000
 """From so many .debs on it pays to start processes: threads share one interpreter."""
@@ -120,11 +120,11 @@ def _read_by_processes(wishes: Sequence[Wish], folder: Path, count: int) -> Iter
 
         job = folder / f"job{first}"
         try:
-            with told(job):
+            with disk_errors(job):
                 job.write_bytes(marshal.dumps([(number, parts[number]) for number in range(first, len(parts), count)]))
             process.run([sys.executable, "-m", "builders.apt.reader", str(job)], on_line=line)
         except process.ProgramFailed as error:
-            full_disk(error, folder)
+            raise_if_disk_full(error, folder)
             raise
         finally:
             said[first].put("the end")

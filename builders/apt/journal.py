@@ -6,19 +6,19 @@ from pathlib import Path
 
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
-from builders.workspace import remove_tree, told
+from builders.files import disk_errors, remove_tree
 
 
 def recover(repository: Path, state: Path) -> None:
     """Discard what a killed run brought into the repository without publishing it; raises DiskError."""
     journal, place = journal_file(state), Repository(repository.absolute())
-    with told(journal):
+    with disk_errors(journal):
         if not journal.exists():
             return
     lives = [live for name in place.suites() if (live := read_live(place, name))]
     published = {path for live in lives for entry in live.entries for path in entry.paths}
     published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}
-    with told(place.path):
+    with disk_errors(place.path):
         # Never a .deb of an earlier publication: what lay in the pool before does not arrive (`stage`).
         for name in _listed(journal.read_text()) - published:
             if name.startswith("snapshots/"):

@@ -25,9 +25,9 @@ from builders.apt.keys import SigningKey
 from builders.apt.layout import INSTALLED_KEYRING
 from builders.apt.suite import sources_name, sources_text
 from builders.errors import PublishError
+from builders.files import disk_errors
 from builders.settings import Settings
 from builders.target import Suite
-from builders.workspace import told
 
 PACKAGE = "reef-archive-keyring"
 CONTENT = re.compile(rb"^Reef-Content: (.+)$", re.MULTILINE)
@@ -50,7 +50,7 @@ def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterab
     version = f"{time.strftime('%Y%m%d.%H%M%S', time.gmtime(date))}~deb{suite.release}"
     files |= _documents(settings, version, date)
     path = folder / f"{PACKAGE}_{version}_all.deb"
-    with told(folder):
+    with disk_errors(folder):
         _write(folder / "tree", files, _control(settings, version, digest, files))
     _packed(folder / "tree", path, date)
     return path

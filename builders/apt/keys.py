@@ -15,9 +15,9 @@ from pathlib import Path
 from builders import process
 from builders.apt.gnupg import Home, home_path, opened
 from builders.errors import PublishError
+from builders.files import disk_error, disk_errors, write_whole
 from builders.log import Log
 from builders.settings import Settings
-from builders.workspace import disk_error, told, write_whole
 
 DAY_S = 86400
 RECORD = "reef-signing-key"
@@ -122,7 +122,7 @@ def chosen(home: Home, settings: Settings) -> tuple[str, ...]:
         names = [settings.signing.key, *settings.signing.previous]
         return tuple(name.replace(" ", "").upper() for name in names)
     path = home.path / RECORD
-    with told(path):
+    with disk_errors(path):
         return tuple(path.read_text().split()) if path.exists() else ()
 
 

@@ -17,8 +17,8 @@ from builders.apt.packer import Packer
 from builders.apt.pieces import Piece, place_of
 from builders.apt.release import Digest, Release, parse_release
 from builders.errors import PublishError
+from builders.files import disk_errors
 from builders.products import DebFile
-from builders.workspace import told
 
 MEND = "restore the repository from a copy, or move it away and publish again"
 
@@ -147,7 +147,7 @@ def read_live(repository: Repository, suite: str, state: Path | None = None) -> 
 def read_publication(repository: Repository, suite: str, stamp: str, state: Path | None = None) -> Live:
     """Return one of a suite's publications, live or not; raises PublishError as `read_live` does."""
     path = repository.indices(suite, stamp) / "Release"
-    with told(path):
+    with disk_errors(path):
         content = path.read_bytes()
     sha256 = digest_of(content).sha256
     catalog = Catalog(state, suite, sha256) if state else None
@@ -159,7 +159,7 @@ def _part(content: bytes, start: int, end: int) -> bytes:
 
 
 def _sound(path: Path, digest: Digest) -> bytes:
-    with told(path):
+    with disk_errors(path):
         content = path.read_bytes()
     if digest_of(content) != digest:
         raise PublishError(
@@ -179,14 +179,14 @@ def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
     live = read_live(place, suite)
     entries = live.entries if live else ()
     return tuple(
-        DebFile(place.path / e.filename, e.package, e.version, e.architecture, e.size, e.sha256) for e in entries
+        DebFile(e.package, e.version, e.architecture, e.size, e.sha256, place.path / e.filename) for e in entries
     )
 
 
 def read_release(repository: Repository, suite: str, stamp: str) -> Release:
     """Return one publication's Release; raises PublishError where it is broken, DiskError from reading."""
     path = repository.indices(suite, stamp) / "Release"
-    with told(path):
+    with disk_errors(path):
         return parse_release(path.read_bytes(), str(path))
 
 

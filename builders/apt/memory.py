@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from builders.workspace import told
+from builders.files import disk_errors
 
 
 def rows(path: Path, query: str, parameters: Sequence[object] = ()) -> list[Any]:
@@ -25,7 +25,7 @@ def change(path: Path, schema: Sequence[str], work: Callable[[sqlite3.Connection
 
     Raises DiskError.
     """
-    with told(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _change(path, schema, work)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
 
+from builders import templates
 from builders.apt.changelogs import Changelogs
 from builders.apt.index import Entry
 from builders.apt.keys import SigningKey, day_of
@@ -113,8 +114,4 @@ def _build(entry: Entry, repository: Path, arrival: int) -> dict[str, object]:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=True,
-    )  # fmt: skip
-    return environment.get_template("page.html.j2")
+    return templates.environment(Path(__file__).parent, html=True).get_template("page.html.j2")

@@ -17,8 +17,8 @@ from builders.apt.live import digest_of
 from builders.apt.staging import Staged, StagedSuite
 from builders.apt.tree import flush, move, point
 from builders.errors import BusyError, DiskError
+from builders.files import disk_errors, write_whole
 from builders.products import Publication
-from builders.workspace import told, write_whole
 
 
 def promote(staged: Staged, repository: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Publication, ...]:
@@ -48,7 +48,7 @@ def told_only(keep: Callable[[], None], warn: Callable[[str], None]) -> None:
 def _remember(staged: Staged) -> None:
     """Close the journal, and keep what the next run need not read again; raises DiskError."""
     journal = journal_file(staged.state)
-    with told(journal):
+    with disk_errors(journal):
         journal.unlink(missing_ok=True)
     known = seen.recall(staged.state, [path for path, _ in staged.seen])
     seen.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
@@ -98,7 +98,7 @@ def _arriving(pool: Iterable[str], place: Repository) -> list[str]:
 
 def _publication(staged: Staged, suite: StagedSuite, place: Repository) -> Publication:
     signed = place.indices(suite.suite, suite.stamp) / "InRelease"
-    with told(signed):
+    with disk_errors(signed):
         digest = digest_of(signed.read_bytes()).sha256
     return Publication(
         place.path, suite.suite, suite.debs, staged.key_fingerprint, digest, suite.changed, staged.key_expires

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from builders.apt import archive, control, dsc, filelist, layout, seen
 from builders.errors import DiskError, PublishError, ReefError
+from builders.files import disk_errors
 from builders.products import SOURCE
-from builders.workspace import told
 
 BLOCK = 1 << 20
 REBUILD = "build it again (./inv build-arm)"
@@ -128,7 +128,7 @@ def _copied(path: str, copy: str) -> Iterator[tuple[os.stat_result, str, int]]:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
-    with _closing(handle), told(Path(copy)):
+    with _closing(handle), disk_errors(Path(copy)):
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise _unreadable(path, "it is not a regular file")

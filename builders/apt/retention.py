@@ -14,8 +14,8 @@ from debian.debian_support import Version
 from builders.apt.catalog import Held
 from builders.apt.layout import STAMP, Repository
 from builders.apt.live import read_publication
+from builders.files import disk_errors, remove_tree
 from builders.settings import Keep, Settings
-from builders.workspace import remove_tree, told
 
 DAY_S = 86400
 LEAVING = ".leaving"
@@ -120,12 +120,12 @@ def remove(repository: Path, going: Rubbish) -> None:
     place = Repository(repository.absolute())
     for name in going.snapshots:
         path = place.path / "snapshots" / name
-        with told(path):
+        with disk_errors(path):
             path.rename(path.with_name(path.name + LEAVING))
     for leaving in sorted((place.path / "snapshots").glob(f"*/*{LEAVING}")):
         if STAMP.fullmatch(leaving.name.removesuffix(LEAVING)):
             remove_tree(leaving)
-    with told(place.pool):
+    with disk_errors(place.pool):
         for name in going.debs:
             path = place.path / name
             path.unlink(missing_ok=True)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from builders import process
 from builders.apt import keys
 from builders.apt.gnupg import Home, home_path, opened
-from builders.errors import InputError, PublishError
+from builders.errors import InputError, PublishError, nearest
 from builders.log import Log
 from builders.settings import Settings
-from builders.target import nearest
 
 FINGERPRINT = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from builders.apt.index import Entry
 from builders.apt.layout import STAMP, SUITE, Repository, checked
 from builders.apt.live import Live, read_publication
-from builders.errors import PublishError
-from builders.target import nearest
+from builders.errors import PublishError, nearest
 
 
 @dataclass(frozen=True)

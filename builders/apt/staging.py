@@ -1,7 +1,6 @@
 """Building the next publication aside: a whole repository to test, of which nothing is published yet."""
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +21,11 @@ from builders.apt.live import Live, read_live
 from builders.apt.page import PAGE, RULES, page
 from builders.apt.retention import let_go, publications_naming
 from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text, suite_of
-from builders.debfile import sha256_of
 from builders.errors import PublishError
+from builders.files import disk_errors, document_digest, remove_tree, sha256_of
 from builders.log import Log
 from builders.products import SOURCE, DebFile
 from builders.settings import Keep, Settings
-from builders.workspace import remove_tree, told
 
 FUTURE_S = 10
 """apt refuses a Release dated further ahead of its clock than this (apt.conf(5), Acquire::Max-FutureTime)."""
@@ -309,7 +307,7 @@ def _incoming(staging: Path) -> Path:
 
 def _other_root(wanted: Mapping[str, bytes], place: Repository) -> dict[str, bytes]:
     """Return those of the ``wanted`` files at the root that are not there yet as they should be."""
-    with told(place.path):
+    with disk_errors(place.path):
         return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
 
 
@@ -367,13 +365,13 @@ def _releases(suites: Sequence[NextSuite], news: Iterable[News] = ()) -> dict[st
 
 def _recipe(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:
     facts = [sorted(releases.items()), page_sha256, settings.model_dump_json(), key.fingerprints, key.expires, RULES]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return document_digest(facts)
 
 
 def _staged(place: Repository, suite: NextSuite, taken: Iterable[Taken], changed: bool) -> StagedSuite:
     before = suite.live.stamp if suite.live else None
     found = (item.held for item in taken)
     debs = tuple(
-        DebFile(place.path / d.filename, d.package, d.version, d.architecture, d.size, d.sha256) for d in found
+        DebFile(d.package, d.version, d.architecture, d.size, d.sha256, place.path / d.filename) for d in found
     )
     return StagedSuite(suite.name, before, suite.stamp if changed or before is None else before, debs)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from builders import process
-from builders.workspace import disk_error, remove_tree, told
+from builders.files import disk_error, disk_errors, remove_tree
 
 FEW = 64
 """Up to so many files are flushed to disk one by one; more are cheaper with their whole filesystem."""
@@ -40,7 +40,7 @@ def _make(path: str) -> None:
 def write_file(path: Path, content: bytes, date: int) -> None:
     """Write a new file in a folder that nobody reads yet, dated ``date`` (seconds since 1970); raises DiskError."""
     make_folder(path.parent)
-    with told(path):
+    with disk_errors(path):
         path.write_bytes(content)
         settle(path, date)
 
@@ -53,7 +53,7 @@ def settle(path: Path, date: int) -> None:
 
 def link(source: Path, target: Path) -> None:
     """Make ``target`` the same file as ``source``, or its copy where links are impossible; raises DiskError."""
-    with told(target):
+    with disk_errors(target):
         try:
             os.link(source, target)
         except FileExistsError:
@@ -72,7 +72,7 @@ def move(source: Path, target: Path) -> None:
     make_folder(target.parent)
     if target.is_dir():
         remove_tree(target)
-    with told(target):
+    with disk_errors(target):
         try:
             source.replace(target)
         except OSError as error:
@@ -91,7 +91,7 @@ def point(link_path: Path, target: str) -> None:
     """Make the symbolic link ``link_path`` say ``target`` by one rename; raises DiskError."""
     make_folder(link_path.parent)
     beside = link_path.with_name(f".{link_path.name}.new")
-    with told(link_path):
+    with disk_errors(link_path):
         beside.unlink(missing_ok=True)
         beside.symlink_to(target)
         beside.replace(link_path)
@@ -103,7 +103,7 @@ def flush(root: Path, files: Collection[str]) -> None:
         process.run(["sync", "--file-system", str(root)])
         return
     folders = {str(folder) for file in files for folder in Path(file).parents if folder.is_relative_to(root)}
-    with told(root):
+    with disk_errors(root):
         for path in (*files, *sorted(folders)):
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:

@@ -15,8 +15,8 @@ from builders.apt.index import names_files, parse_index
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.proof import Proof
 from builders.apt.release import Digest, Release, parse_release
-from builders.debfile import sha256_of
 from builders.errors import PublishError
+from builders.files import sha256_of
 
 SIGNED = ("Release", "InRelease", "Release.gpg")
 CLEARSIGNED = re.compile(

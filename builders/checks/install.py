@@ -1,14 +1,13 @@
 """The job that installs packages from the staged repository on the target's CPU, runs the recipe's checks there,
 upgrades from an older revision, and purges."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from debian.debian_support import Version
 
+from builders import templates
 from builders.checks.contents import DEBUG_SUFFIX
 from builders.checks.relations import conflict
 from builders.checks.rounds import Round, arrange, closure
@@ -144,13 +143,4 @@ def _needs(control: Mapping[str, str]) -> list[str]:
 
 
 def _rendered(template: str, facts: Mapping[str, object]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - shell, not HTML; the filter ``quoted`` escapes
-    )
-    environment.filters["quoted"] = shlex.quote
-    return environment.get_template(template).render(facts)
+    return templates.environment(Path(__file__).parent).get_template(template).render(facts)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from builders import process
 from builders.debfile import control_of
+from builders.files import disk_errors
 from builders.products import DebFile
-from builders.workspace import told
 
 SUFFIX = "~~older"
 """Sorts before everything that could follow the version (deb-version(7): a tilde sorts before the end)."""
@@ -21,7 +21,7 @@ def older_revision(deb: DebFile, folder: Path) -> Path:
     version = deb.version + SUFFIX
     # An epoch's colon does not stand in file names (deb-version(7)).
     path = folder / f"{deb.package}_{version.partition(':')[2] or version}_{deb.architecture}.deb"
-    with told(folder):
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".older.") as scratch:
             tree, made = Path(scratch, "tree"), Path(scratch, "made")

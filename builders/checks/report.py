@@ -1,18 +1,17 @@
 """The report as a document: kept beside the packages that it judged, and valid for exactly their bytes."""
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
 from builders.document import Model
-from builders.products import DebFile, Report, StepRecord, Verdict
+from builders.files import disk_errors, document_digest, write_whole
+from builders.products import DebFile, PackageFile, Report, StepRecord, Verdict
 from builders.target import Target
-from builders.workspace import told, write_whole
 
 RULES = 1
 """Raise this number when a check, or a script that runs on the board, judges differently than before.
@@ -21,34 +20,13 @@ Reports of other numbers count as absent, so that every package is judged again.
 """
 
 
-class _Judged(Model):
-    package: str
-    version: str
-    architecture: str
-    size: int
-    sha256: str
-
-
-class _Verdict(Model):
-    check: str
-    subject: str
-    passed: bool
-    detail: str
-
-
-class _Step(Model):
-    name: str
-    seconds: float
-    peak_memory_bytes: int
-
-
 class _Document(Model):
     rules: int
     recipe: str
     target: str
-    debs: list[_Judged]
-    verdicts: list[_Verdict]
-    steps: list[_Step]
+    debs: list[PackageFile]
+    verdicts: list[Verdict]
+    steps: list[StepRecord]
     digest: str
 
 
@@ -62,7 +40,7 @@ def write_report(report: Report, debs: Sequence[DebFile], path: Path) -> None:
         "verdicts": [asdict(verdict) for verdict in report.verdicts],
         "steps": [asdict(step) for step in report.steps],
     }
-    write_whole(path, json.dumps({**content, "digest": _digest(content)}, indent=1) + "\n")
+    write_whole(path, json.dumps({**content, "digest": document_digest(content)}, indent=1) + "\n")
 
 
 def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]) -> Report | None:
@@ -72,7 +50,7 @@ def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]
     changed since. Raises DiskError where the file is there but may not be read.
     """
     try:
-        with told(path):
+        with disk_errors(path):
             text = path.read_text(encoding="utf-8") if path.exists() else "{}"
         content = json.loads(text)
         document = _Document.model_validate(content)
@@ -80,11 +58,9 @@ def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]
         return None
     del content["digest"]
     wanted = {"rules": RULES, "recipe": recipe, "target": str(target), "debs": _identities(debs)}
-    if document.digest != _digest(content) or any(content[name] != value for name, value in wanted.items()):
+    if document.digest != document_digest(content) or any(content[name] != value for name, value in wanted.items()):
         return None
-    verdicts = tuple(Verdict(v.check, v.subject, v.passed, v.detail) for v in document.verdicts)
-    steps = tuple(StepRecord(s.name, s.seconds, s.peak_memory_bytes) for s in document.steps)
-    return Report(recipe, target, verdicts, steps)
+    return Report(recipe, target, tuple(document.verdicts), tuple(document.steps))
 
 
 def failures(report: Report) -> str:
@@ -98,9 +74,5 @@ def failures(report: Report) -> str:
 
 
 def _identities(debs: Sequence[DebFile]) -> list[dict[str, Any]]:
-    found = [{name: getattr(deb, name) for name in _Judged.model_fields} for deb in debs]
+    found = [{field.name: getattr(deb, field.name) for field in fields(PackageFile)} for deb in debs]
     return sorted(found, key=lambda each: (str(each["package"]), str(each["sha256"])))
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

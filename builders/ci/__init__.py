@@ -8,14 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
+from builders import templates
 from builders.arch import AMD64, ARCHITECTURES, Architecture
-from builders.errors import InputError
+from builders.errors import InputError, nearest
+from builders.files import disk_errors, write_whole
 from builders.project import Project
 from builders.recipe import Recipe, StrategyName
-from builders.target import Target, nearest
-from builders.workspace import told, write_whole
+from builders.target import Target
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
 MARK = "# Written by ./inv ci-files"
@@ -164,11 +163,10 @@ def pipeline_file(
     """
     on = SERVICES[name]
     by_day, by_night = (jobs(project, on, labels, [], [], also=also, every=every) for every in (False, True))
-    environment = jinja2.Environment(
-        autoescape=False,  # noqa: S701 - YAML, not HTML
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
+    environment = templates.environment(
+        Path(__file__).parent,
         block_start_string="[%", block_end_string="%]", variable_start_string="[[", variable_end_string="]]",
-        comment_start_string="[#", comment_end_string="#]", trim_blocks=True, keep_trailing_newline=True,
+        comment_start_string="[#", comment_end_string="#]", lstrip_blocks=False,
     )  # fmt: skip
     text = environment.get_template(f"{name}.yml.j2").render(
         mark=MARK, jobs=_gitlab(by_day), nightly=_gitlab(by_night) if by_night != by_day else [], branch=branch,
@@ -195,7 +193,7 @@ def write_file(path: Path, text: str, *, force: bool = False) -> bool:
 
     Raises InputError for somebody's own, and (unless ``force``) for one that was edited since; DiskError.
     """
-    with told(path):
+    with disk_errors(path):
         before = path.read_text() if path.exists() else None
     if before is not None and not before.startswith(MARK):
         raise InputError(

@@ -2,24 +2,19 @@
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 
 import jinja2
 
+from builders import templates
 from builders.errors import PackageError
 
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("builders.deb"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        comment_start_string="{%#",  # the usual one stands in shell's ${#variable}
-        comment_end_string="#%}",
-        autoescape=False,  # noqa: S701 - Debian control files and shell, not HTML
-    )
+    # The usual comment marks stand in shell's ${#variable}.
+    folder = Path(__file__).with_name("templates")
+    return templates.environment(folder, comment_start_string="{%#", comment_end_string="#%}")
 
 
 def render(template: str, **values: object) -> str:

@@ -1,14 +1,12 @@
 """Files by digest: the cache under ``downloads/sha256`` and the way into it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from builders.files import disk_errors, sha256_of
 from builders.sources.run import NotHad, Reason, Run, shown
-from builders.sources.tree import file_pieces
-from builders.workspace import told
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ def download(run: Run, wanted: Wanted) -> Path:
 def _verified(run: Run, path: Path, sha256: str) -> Path | None:
     if not path.exists():
         return None
-    with told(path):
-        found = file_sha256(path)
+    with disk_errors(path):
+        found = sha256_of(path)
         if found == sha256:
             return path
         run.log.warn(f"the cached file {path} is corrupted (its sha256 is {found}); it is removed")
@@ -96,11 +94,3 @@ def _take(run: Run, wanted: Wanted, url: str, path: Path) -> None:
             # The first half came from another time or another server: it may be the half that is wrong.
             transfer.take(step)
             transfer.accept(wanted.sha256)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
-    digest = hashlib.sha256()
-    for piece in file_pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from builders.errors import SourceError
+from builders.files import disk_errors
 from builders.recipe import Edit, Recipe
 from builders.sources.tree import file_pieces
-from builders.workspace import told
 
 
 def apply_edits(recipe: Recipe, tree: Path) -> None:
@@ -31,7 +31,7 @@ def _apply(edit: Edit, tree: Path) -> str | None:
     path = (tree / edit.file).resolve()  # a link inside the tree is followed, so that it stays a link
     if not path.is_relative_to(tree.resolve()) or not path.is_file():
         return _told(edit, "no such file in the tree")
-    with told(path):
+    with disk_errors(path):
         before = b"".join(file_pieces(path)).decode("utf-8", "surrogateescape")
     try:
         after, found = re.compile(edit.find, re.MULTILINE).subn(edit.replace, before)
@@ -39,7 +39,7 @@ def _apply(edit: Edit, tree: Path) -> str | None:
         return _told(edit, f"replace: {edit.replace!r} is not a replacement: {error}")
     if found != edit.count:
         return _told(edit, f"matches: found {found}, wanted {edit.count}")
-    with told(path):
+    with disk_errors(path):
         mode = path.stat().st_mode
         # A new file in place of the old, never a write into it: another name of it keeps its content.
         fresh = path.with_name(f".{path.name}.edited")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import assert_never
 
 from builders.errors import SourceError
+from builders.files import disk_errors, write_whole
 from builders.log import Log
 from builders.products import FetchedSource, SourceTree
 from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
@@ -18,7 +19,7 @@ from builders.sources.run import Run
 from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
 from builders.sources.unpack import unpack
 from builders.sources.wanted import describe, digest_of, kind_of
-from builders.workspace import Workspace, told, write_whole
+from builders.workspace import Workspace
 
 
 def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *, offline: bool) -> SourceTree:
@@ -71,7 +72,7 @@ def _made(recipe: Recipe, path: Path, document: dict[str, object], run: Run) -> 
     obtained = obtain_all(recipe, run)
     with run.workspace.scratch_folder(f"tree-{path.name}") as scratch:
         fresh = scratch / "tree"
-        with told(scratch):
+        with disk_errors(scratch):
             fresh.mkdir()
             sources = _unpacked(obtained, fresh, scratch, run)
         _check_unchanged(sources, document)
@@ -83,7 +84,7 @@ def _made(recipe: Recipe, path: Path, document: dict[str, object], run: Run) -> 
             "sources": [vars(source) for source in sources],
             "stamp": seal(fresh),
         }
-        with told(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             manifest_path(path).unlink(missing_ok=True)
             if path.exists():

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from builders import process
+from builders.files import disk_errors, remove_tree, write_whole
 from builders.log import Step
 from builders.recipe import Git
 from builders.sources.run import NotHad, Reason, Run, Stopped, redacted, shown
-from builders.workspace import remove_tree, told, write_whole
 
 ATTEMPTS = 2
 ONLY_ADVERTISED = (
@@ -64,7 +64,7 @@ def clone(run: Run, name: str, way: Git) -> Path:
             fresh = scratch / "repository.git"
             _fetch(run, url, way.commit, fresh, step)
             write_whole(fresh / "reef-url", shown(url))
-            with told(path):
+            with disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 fresh.rename(path)
         return path

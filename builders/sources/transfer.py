@@ -12,12 +12,11 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from builders.errors import DiskError
+from builders.files import disk_error, disk_errors, sha256_of, write_whole
 from builders.log import Step
 from builders.sources import web
-from builders.sources.download import file_sha256
 from builders.sources.run import NotHad, Reason, Run, Stopped, is_local, shown
 from builders.sources.tree import file_pieces, write_all
-from builders.workspace import disk_error, told, write_whole
 
 PIECE = 1 << 16
 STALLS = 4
@@ -44,7 +43,7 @@ class Transfer:
 
     def take(self, step: Step) -> None:
         """Bring the part to its end; raises NotHad, DiskError, Stopped."""
-        with told(self.part):
+        with disk_errors(self.part):
             self.part.parent.mkdir(parents=True, exist_ok=True)
         if is_local(self._url):
             self._copy(step)
@@ -54,8 +53,8 @@ class Transfer:
 
     def accept(self, sha256: str) -> None:
         """Move the finished part into the cache; one with another digest is thrown away, and NotHad raised."""
-        with told(self.part):
-            size, found = self._have(), file_sha256(self.part)
+        with disk_errors(self.part):
+            size, found = self._have(), sha256_of(self.part)
             if found != sha256:
                 self._drop()
                 why = f"wrong digest: expected sha256 {sha256}, got {found} ({size} bytes); thrown away"
@@ -138,14 +137,14 @@ class Transfer:
 
     def _written(self, pieces: Iterable[bytes], start: int) -> Iterator[int]:
         # Only the disk's refusals become a DiskError: those of the network, which come out of `pieces`, travel on.
-        with told(self.part):
+        with disk_errors(self.part):
             handle = os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            with told(self.part):
+            with disk_errors(self.part):
                 os.ftruncate(handle, start)
                 os.lseek(handle, start, os.SEEK_SET)
             for piece in pieces:
-                with told(self.part):
+                with disk_errors(self.part):
                     write_all(handle, piece)
                 yield len(piece)
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builders.errors import SourceError
-from builders.workspace import told
+from builders.files import disk_errors
 
 TREE_TIME_S = 946_684_800
 """The time of everything in a tree: 2000-01-01 UTC, in seconds since 1970.
@@ -152,7 +152,7 @@ def file_pieces(path: str | Path) -> Iterator[bytes]:
 
 def seal(root: Path) -> str:
     """Give everything below ``root`` the modes and the time of a tree, and return its stamp (see `stamp`)."""
-    with told(root):
+    with disk_errors(root):
         for path, status in _walk(str(root)):
             if not stat.S_ISLNK(status.st_mode):
                 wanted = 0o755 if status.st_mode & 0o100 else 0o644
@@ -171,7 +171,7 @@ def stamp(root: Path) -> str:
     """
     digest = hashlib.sha256()
     start = len(str(root)) + 1
-    with told(root):
+    with disk_errors(root):
         for path, status in _walk(str(root)):
             link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
             size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size

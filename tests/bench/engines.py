@@ -23,11 +23,11 @@ from builders.engines.buildx import daemon
 from builders.engines.buildx.endpoint import Endpoint
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import HERE, Node
+from builders.files import remove_tree
 from builders.log import Log
 from builders.products import Root
 from builders.project import Project
 from builders.target import parse_target
-from builders.workspace import remove_tree
 from tests.bench.budget import Budget, exit_code, tell
 from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
 from tests.engine import dockers

@@ -27,12 +27,13 @@ from builders.arch import AMD64, ARM64
 from builders.deb.job import build_root
 from builders.engines.chroot import namespace
 from builders.engines.chroot.engine import ChrootEngine
+from builders.files import remove_tree
 from builders.log import Log
 from builders.products import BuildJob, Input, Root, SourceTree
 from builders.project import Project
 from builders.recipe import Recipe
 from builders.target import Target, parse_target
-from builders.workspace import Workspace, remove_tree
+from builders.workspace import Workspace
 from tests.bench.budget import Budget, exit_code, tell
 from tests.own import CHECKOUT, settings_like
 

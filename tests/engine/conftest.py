@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from builders.arch import ARM64
+from builders.files import remove_tree
 from builders.products import BuildJob, Root
 from builders.project import Project
-from builders.workspace import remove_tree
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd, There
 

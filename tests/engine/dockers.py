@@ -17,10 +17,10 @@ import docker
 
 from builders.engines.chroot import roots
 from builders.errors import ReefError
+from builders.files import remove_tree
 from builders.log import Log
 from builders.products import Root
 from builders.project import Project
-from builders.workspace import remove_tree
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Place

@@ -9,8 +9,9 @@ import pytest
 from builders.apt.server import serving
 from builders.apt.verification import verify
 from builders.arch import AMD64
-from builders.debfile import read_deb, sha256_of
+from builders.debfile import read_deb
 from builders.engines.chroot.engine import ChrootEngine
+from builders.files import sha256_of
 from builders.log import Log
 from builders.products import BuildJob, Input, Root
 from builders.reproduce import compare

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
-    {"process", "measure", "log", "timebox", "workspace", "mirror", "needs"},
+    {"process", "measure", "log", "timebox", "workspace", "files", "templates", "mirror", "needs"},
     {"target", "products", "document", "destination", "debfile", "source", "bazel", "build_system",
      "package", "recipe", "settings", "upstream"},
     {"sources", "engines", "deb", "checks", "apt"},

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from builders import cli
+from builders.files import remove_tree
 from builders.log import Log
 from builders.project import Project
-from builders.workspace import remove_tree
 from tests import own
 
 INVOKE = Path(sys.executable).with_name("invoke")

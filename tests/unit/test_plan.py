@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builders.debfile import sha256_of
+from builders.files import document_digest, sha256_of
 from builders.plan import Change, Wanted, differences, plan
 from builders.products import SOURCE, DebFile, FetchedSource, SourcePackage, StepRecord
 from builders.recipe import load_recipe
 from builders.reproduce import compare_sources
-from builders.state import RECORD, Record, digest, read_record, write_record
+from builders.state import RECORD, Record, read_record, write_record
 from builders.target import parse_target
 
 HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
@@ -29,7 +29,7 @@ def wanted(document: dict[str, Any]) -> Wanted:
 def record(folder: Path, document: dict[str, Any]) -> Record:
     path = folder / "x_1_arm64.deb"
     path.write_bytes(b"deb")
-    debs = (DebFile(path, "x", "1", "arm64", 3, sha256_of(path)),)
+    debs = (DebFile("x", "1", "arm64", 3, sha256_of(path), path),)
     return Record(
         document,
         debs,
@@ -106,7 +106,7 @@ def test_a_source_package_is_recorded_with_all_its_files(tmp_path: Path) -> None
     for name in names:
         (tmp_path / name).write_text(name)
     dsc, *parts = (
-        DebFile(path, "x", "1-1", SOURCE, path.stat().st_size, sha256_of(path))
+        DebFile("x", "1-1", SOURCE, path.stat().st_size, sha256_of(path), path)
         for path in (tmp_path / name for name in names)
     )
     kept = replace(one, source=SourcePackage(dsc, tuple(parts)))
@@ -121,7 +121,7 @@ def test_a_source_package_is_recorded_with_all_its_files(tmp_path: Path) -> None
 
 def test_sources_of_two_builds_are_compared_by_file(tmp_path: Path) -> None:
     def source(**content: str) -> SourcePackage:
-        files = [DebFile(tmp_path / name, "x", "1", SOURCE, 1, digest) for name, digest in content.items()]
+        files = [DebFile("x", "1", SOURCE, 1, digest, tmp_path / name) for name, digest in content.items()]
         return SourcePackage(files[0], tuple(files[1:]))
 
     assert compare_sources(None, None) == []
@@ -133,8 +133,8 @@ def test_sources_of_two_builds_are_compared_by_file(tmp_path: Path) -> None:
 
 
 def test_digest_ignores_the_order_of_keys() -> None:
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-    assert digest({"a": 1}) != digest({"a": 2})
+    assert document_digest({"a": 1, "b": 2}) == document_digest({"b": 2, "a": 1})
+    assert document_digest({"a": 1}) != document_digest({"a": 2})
 
 
 def test_a_deb_whose_time_alone_changed_is_the_one_that_was_built(tmp_path: Path) -> None:

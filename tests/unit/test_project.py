@@ -12,8 +12,8 @@ import pytest
 from builders import pipeline, repository, reproduce, sources, state, trial
 from builders.arch import AMD64, ARM64, Architecture
 from builders.checks import write_report
-from builders.debfile import sha256_of
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
+from builders.files import sha256_of
 from builders.fingerprint import short_digest
 from builders.log import Log
 from builders.products import BuildJob, DebFile, JobResult, Report, Root, SourceTree
@@ -41,7 +41,7 @@ def built_on(machine: Architecture, project: Project, strategy: StrategyName | N
     path = folder / "x_1_arm64.deb"
     path.write_bytes(b"deb")
     record = Record(
-        one.fingerprint, (DebFile(path, "x", "1", "arm64", 3, sha256_of(path)),), (), (), (0, 0), "chroot", ()
+        one.fingerprint, (DebFile("x", "1", "arm64", 3, sha256_of(path), path),), (), (), (0, 0), "chroot", ()
     )
     write_record(folder, record)
     return record

@@ -27,7 +27,7 @@ from builders.apt.live import read_publication
 from builders.apt.page import PAGE
 from builders.apt.server import BY_HASH
 from builders.apt.upload.store import File
-from builders.workspace import told
+from builders.files import disk_errors
 
 SIGNED = ("Release.gpg", "Release", "InRelease")
 
@@ -95,7 +95,7 @@ def _published(place: Repository) -> Iterator[tuple[str, str]]:
 
 def _root(place: Repository) -> tuple[tuple[File, ...], ...]:
     """Return the root's files: the keyring, others, the page."""
-    with told(place.path):
+    with disk_errors(place.path):
         names = sorted(path.name for path in place.path.iterdir() if path.is_file() and path.name[0] != ".")
     keyring = (KEYRING, ARMORED_KEYRING)
     groups: tuple[Iterable[str], ...] = (
@@ -108,7 +108,7 @@ def _root(place: Repository) -> tuple[tuple[File, ...], ...]:
 
 def _below(place: Repository, name: str) -> list[File]:
     found: list[File] = []
-    with told(place.path):
+    with disk_errors(place.path):
         for folder, folders, names in os.walk(place.path / name):
             beside = os.path.relpath(folder, place.path)
             links = [one for one in folders if (Path(folder) / one).is_symlink()]
@@ -118,7 +118,7 @@ def _below(place: Repository, name: str) -> list[File]:
 
 def _file(place: Repository, key: str) -> File:
     path = place.path / key
-    with told(path):
+    with disk_errors(path):
         if path.is_symlink():
             return File(key, 0, 0, os.readlink(path))
         facts = path.stat()

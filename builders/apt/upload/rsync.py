@@ -19,8 +19,8 @@ from builders import process
 from builders.apt.upload.store import File, Held
 from builders.destination import Folder, Rsync
 from builders.errors import HostError, InputError, PublishError
+from builders.files import disk_errors
 from builders.log import Step
-from builders.workspace import told
 
 PARTIAL = ".rsync-partial"
 SILENCE_S = 120
@@ -85,7 +85,7 @@ class RsyncStore:
         """Bring files there; a snapshot's by hard links where the one before it holds the same."""
         done = 0
         if self.local:
-            with told(self.local):  # rsync itself makes one level alone
+            with disk_errors(self.local):  # rsync itself makes one level alone
                 self.local.mkdir(parents=True, exist_ok=True)
 
         def count(line: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from builders import process
 from builders.errors import HostError
-from builders.workspace import remove_tree, write_whole
+from builders.files import remove_tree, write_whole
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 PING_S = 2.0

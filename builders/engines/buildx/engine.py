@@ -19,11 +19,12 @@ from builders.engines.buildx.nodes import Node, NodeState
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import binfmt, namespace
 from builders.errors import HostError
+from builders.files import disk_errors
 from builders.log import Log, size
 from builders.needs import Need
 from builders.products import BuildJob, JobResult, Root
 from builders.settings import Settings
-from builders.workspace import Workspace, told
+from builders.workspace import Workspace
 
 PROBE_S = 120.0
 LOW_BYTES = 5 * 2**30
@@ -120,7 +121,7 @@ class BuildxEngine:
         with self._workspace.scratch_folder("job") as scratch:
             with self._fresh_removed(node):
                 found = JobBuild(job, node, self._daemon(node), images, scratch).run()
-            with told(output):
+            with disk_errors(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 found.output.rename(output)
         return JobResult(job.name, output, found.steps, found.packages)

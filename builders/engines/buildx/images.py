@@ -18,10 +18,11 @@ from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import namespace, roots
 from builders.errors import InputError, RootError
+from builders.files import write_whole
 from builders.log import Log
 from builders.products import Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace, write_whole
+from builders.workspace import Workspace
 
 DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
 PINS = "base-images.yml"

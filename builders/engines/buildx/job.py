@@ -16,8 +16,8 @@ from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.storage import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
+from builders.files import disk_errors
 from builders.products import BuildJob, CacheMount, StepRecord
-from builders.workspace import told
 
 TAIL_LINES = 40
 
@@ -94,7 +94,7 @@ class JobBuild:
             image, self._making = self._images.root(self._job.root, self._node, self._engine)
             self._passing += [image] if self._images.fresh else []
             self._root = f"FROM {image} AS start"
-        with told(context):
+        with disk_errors(context):
             self._destinations = layout.assemble(self._job, context)
         if not self._engine:
             self._root, arguments = self._images.stage(self._job.root, self._node, context)

@@ -11,8 +11,9 @@ from builders.engines.buildx import daemon, endpoint
 from builders.engines.buildx.daemon import LABEL
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, ReefError, RootError
+from builders.files import remove_tree, write_whole
 from builders.products import BuildJob
-from builders.workspace import Workspace, remove_tree, write_whole
+from builders.workspace import Workspace
 
 FILE = "image.json"
 

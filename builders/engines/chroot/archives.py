@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from builders.debfile import sha256_of
+from builders.files import disk_errors, sha256_of, write_whole
 from builders.log import Log
 from builders.products import APT_CACHE
-from builders.workspace import Workspace, told, write_whole
+from builders.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
 def _notes(workspace: Workspace, folder: Path) -> Iterator[dict[str, _Noted]]:
     """Give what is noted of each package, and write down what became of it; jobs do not see the file."""
     file = workspace.caches / f"{APT_CACHE.name}.json"
-    with told(folder), workspace.locked(APT_CACHE.name, beside=workspace.caches):
+    with disk_errors(folder), workspace.locked(APT_CACHE.name, beside=workspace.caches):
         folder.mkdir(parents=True, exist_ok=True)
         before = _read(file)
         notes = {name: noted for name, noted in before.items() if (folder / name).exists()}

@@ -21,12 +21,13 @@ from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overla
 from builders.engines.environment import environment
 from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, ReefError, RootError
+from builders.files import disk_errors, raise_if_disk_full, remove_tree
 from builders.log import Log
 from builders.needs import Need
 from builders.process import Completed
 from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace, full_disk, remove_tree, told
+from builders.workspace import Workspace
 
 TOOLS = {
     "mmdebstrap": ("makes build roots", "mmdebstrap"),
@@ -117,7 +118,7 @@ class ChrootEngine:
                 entry = self._entry(job, rootfs, scratch, script or "", network=name == "fetch")
                 with relayed(job.storage if name == "run" else None, log) as relay:
                     steps.append(self._step(job, name, _with_relay(entry, relay), scratch, log))
-            with told(output):
+            with disk_errors(output):
                 output.parent.mkdir(parents=True, exist_ok=True)
                 (scratch / "out").rename(output)
         return JobResult(job.name, output, tuple(steps), packages)
@@ -178,7 +179,7 @@ class ChrootEngine:
                     pass_fds=[] if entry.relay is None else [entry.relay],
                 )
             except process.ProgramFailed as error:
-                full_disk(error, scratch)
+                raise_if_disk_full(error, scratch)
                 raise self._failed(job, name, error.completed, scratch, log_file) from error
         return StepRecord(name, done.seconds, done.peak_memory_bytes)
 

@@ -1,8 +1,6 @@
 """Build roots made by mmdebstrap and cached by a readable manifest."""
 
 import errno
-import hashlib
-import json
 import shlex
 import shutil
 import time
@@ -16,10 +14,11 @@ from builders.arch import Architecture
 from builders.engines import AGED_DAYS
 from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
+from builders.files import disk_error, document_digest, raise_if_disk_full, remove_tree, write_whole
 from builders.log import Log, size
 from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace, disk_error, full_disk, remove_tree, write_whole
+from builders.workspace import Workspace
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
@@ -40,8 +39,7 @@ def manifest(root: Root) -> dict[str, object]:
 
 def key(root: Root) -> str:
     """Return the cached root's folder name."""
-    digest = hashlib.sha256(json.dumps(manifest(root), sort_keys=True).encode()).hexdigest()
-    return f"{root.suite}-{root.build}-{root.host}-{digest[:12]}"
+    return f"{root.suite}-{root.build}-{root.host}-{document_digest(manifest(root))[:12]}"
 
 
 def made(root: Root, workspace: Workspace) -> Path | None:
@@ -135,7 +133,7 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
                 log=log_file, on_line=step.line, extra_environment=root.build.emulation,
             )  # fmt: skip
         except process.ProgramFailed as error:
-            full_disk(error, folder)
+            raise_if_disk_full(error, folder)
             raise RootError(
                 f"the root {key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",

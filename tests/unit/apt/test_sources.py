@@ -18,9 +18,10 @@ from builders.apt.promotion import promote
 from builders.apt.retention import remove, rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
-from builders.debfile import members, sha256_of
+from builders.debfile import members
 from builders.destination import Folder
 from builders.errors import PublishError
+from builders.files import sha256_of
 from builders.products import SOURCE, DebFile
 from builders.settings import Keep, Repository, Settings
 
@@ -161,7 +162,7 @@ def test_the_keyring_package_brings_deb_src(publisher: Publisher) -> None:
 def given(path: Path) -> DebFile:
     """Return a file's record as a build has it."""
     name, version, rest = path.stem.split("_") if path.suffix == ".deb" else (*path.stem.split("_"), SOURCE)
-    return DebFile(path, name, version, rest, path.stat().st_size, sha256_of(path))
+    return DebFile(name, version, rest, path.stat().st_size, sha256_of(path), path)
 
 
 def test_nothing_new_writes_nothing(publisher: Publisher) -> None:

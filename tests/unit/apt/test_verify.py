@@ -16,8 +16,8 @@ from builders.apt.layout import KEYRING
 from builders.apt.live import digest_of
 from builders.apt.proof import Proof
 from builders.apt.verification import verify
-from builders.debfile import sha256_of
 from builders.errors import PublishError
+from builders.files import sha256_of
 from builders.log import Log
 from builders.settings import Settings
 
