@@ -4,8 +4,7 @@ import os
 
 from invoke.context import Context
 
-from builders import cli, cli_ci, cli_repository
-from builders.cli import number, task
+from builders.cli.app import number, task
 
 RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
@@ -18,6 +17,7 @@ BASE = "base images of the buildx engine: registry, bootstrap (made by mmdebstra
 
 
 @task(
+    "build",
     recipe=RECIPE,
     target=TARGET,
     strategy="native, cross or emulate, instead of the recipe's own order",
@@ -35,14 +35,17 @@ def build_arm(
     engine: str | None = None, base: str | None = None, plan: bool = False, offline: bool = False, force: bool = False,
     verify: bool = False, time_box: str | None = None,
 ) -> None:  # fmt: skip
-    """Build .debs for ARM boards, only what is not up to date."""
-    cli.build_arm(
+    """Build .debs for ARM boards that are not up to date."""
+    from builders.cli import build
+
+    build.build_arm(
         recipe, target, strategy=strategy, engine=engine, base=base,
         show_plan=plan, offline=offline, force=force, verify=verify, source=source, within=time_box,
     )  # fmt: skip
 
 
 @task(
+    "publish",
     recipe=RECIPE + BUILT,
     target=TARGET + BUILT,
     engine=ENGINE + BUILT,
@@ -54,37 +57,59 @@ def publish_apt(
     _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: str = "100",
     upload: bool = True,
 ) -> None:  # fmt: skip
-    """Check on the target CPU, then publish, signed, for apt."""
-    cli_repository.publish_apt(
-        recipe, target, engine=engine, suffix=suffix, phase=number("--phase", phase), upload=upload
-    )
+    """Check on the target CPU, then publish, signed."""
+    from builders.cli import repository
 
-
-@task(to="destination's name in reef.yml (may be repeated; all by default)", plan="only show what would be sent")
-def upload_apt(_: Context, to: list[str], plan: bool = False) -> None:
-    """Upload what is published to the destinations in reef.yml."""
-    cli_repository.upload_apt(to, plan=plan)
-
-
-@task(suite="only this suite")
-def snapshots(_: Context, suite: str | None = None) -> None:
-    """Show every publication, and what came and went with it."""
-    cli_repository.snapshots(suite)
-
-
-@task(suite="suite to take back, as in trixie", stamp="publication, as snapshots tells (the one before by default)")
-def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
-    """Publish again what an earlier publication held."""
-    cli_repository.rollback(suite, stamp)
-
-
-@task(source="suite to take from", suite="suite to add to", package="package to take (may be repeated; all by default)")
-def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
-    """Add one suite's packages to another, without a rebuild."""
-    cli_repository.promote(source, suite, package)
+    repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=number("--phase", phase), upload=upload)
 
 
 @task(
+    "publish",
+    to="destination's name in reef.yml (may be repeated; all by default)",
+    plan="only show what would be sent",
+)
+def upload_apt(_: Context, to: list[str], plan: bool = False) -> None:
+    """Upload the repository to the places in reef.yml."""
+    from builders.cli import repository
+
+    repository.upload_apt(to, plan=plan)
+
+
+@task("repository", suite="only this suite")
+def snapshots(_: Context, suite: str | None = None) -> None:
+    """Show every publication and what it changed."""
+    from builders.cli import repository
+
+    repository.snapshots(suite)
+
+
+@task(
+    "publish",
+    suite="suite to take back, as in trixie",
+    stamp="publication, as snapshots tells (the one before by default)",
+)
+def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
+    """Publish again what an earlier publication held."""
+    from builders.cli import repository
+
+    repository.rollback(suite, stamp)
+
+
+@task(
+    "publish",
+    source="suite to take from",
+    suite="suite to add to",
+    package="package to take (may be repeated; all by default)",
+)
+def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
+    """Add one suite's packages to another, unchanged."""
+    from builders.cli import repository
+
+    repository.promote(source, suite, package)
+
+
+@task(
+    "repository",
     extend="let the signing keys end so many days from now",
     rotate="make the key that takes over; the one so far signs beside it until it is retired",
     retire="fingerprint of the older key that shall sign no more",
@@ -93,20 +118,26 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
 def keys(
     _: Context, extend: str = "0", rotate: bool = False, retire: str | None = None, load: bool = False
 ) -> None:  # fmt: skip
-    """List the signing keys; extend, rotate, retire or load one."""
-    cli_repository.keys(extend=number("--extend", extend), rotate=rotate, retire=retire, load=load)
+    """List, extend, rotate, retire or load signing keys."""
+    from builders.cli import repository
+
+    repository.keys(extend=number("--extend", extend), rotate=rotate, retire=retire, load=load)
 
 
 @task(
+    "repository",
     suite="only this suite",
     roots="also with the apt of every board release, in clean roots (takes minutes the first time)",
 )
 def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> None:
     """Verify as boards do, today and on later days."""
-    cli_repository.verify_apt(suite, roots=roots)
+    from builders.cli import repository
+
+    repository.verify_apt(suite, roots=roots)
 
 
 @task(
+    "boards",
     host="address to listen on; 127.0.0.1 keeps it to this machine",
     port="port to listen on",
     certificate="PEM file with the certificate chain, for HTTPS",
@@ -116,104 +147,139 @@ def serve_apt(
     _: Context, host: str = ANYWHERE, port: str = "8000", certificate: str | None = None, key: str | None = None
 ) -> None:
     """Serve the repository to boards, until Ctrl-C."""
-    cli_repository.serve_apt(host=host, port=number("--port", port), certificate=certificate, key=key)
+    from builders.cli import repository
+
+    repository.serve_apt(host=host, port=number("--port", port), certificate=certificate, key=key)
 
 
 @task(
+    "boards",
     suite="suite that holds the package",
     package="package whose newest version is meant",
     percentage="how many of a hundred boards take it when they upgrade",
 )
 def phase(_: Context, suite: str, package: str, percentage: str = "100") -> None:
     """Let a new version reach more boards, or fewer."""
-    cli_repository.phase(suite, package, number("--percentage", percentage))
+    from builders.cli import repository
+
+    repository.phase(suite, package, number("--percentage", percentage))
 
 
-@task(plan="only show what would go")
+@task("repository", plan="only show what would go")
 def prune(_: Context, plan: bool = False) -> None:
     """Let go of old versions, as repository.keep says."""
-    cli_repository.prune(plan=plan)
+    from builders.cli import repository
+
+    repository.prune(plan=plan)
 
 
-@task()
+@task("build")
 def list_(_: Context) -> None:
     """Show what is built, stale and published."""
-    cli.list_all()
+    from builders.cli import build
+
+    build.list_all()
 
 
-@task(recipe="recipe to explain", target=TARGET)
+@task("build", recipe="recipe to explain", target=TARGET)
 def explain(_: Context, recipe: str, target: list[str]) -> None:
     """Show why a recipe would be built again."""
-    cli.explain(recipe, target)
+    from builders.cli import build
+
+    build.explain(recipe, target)
 
 
 @task(
+    "maintenance",
     recipe=RECIPE,
     source="NAME=FOLDER: compare with this checkout instead of what the recipe pins (may be repeated)",
     offline="compare only with what is cached",
 )
 def recheck(_: Context, recipe: list[str], source: list[str], offline: bool = False) -> None:
-    """Compare what recipes rely on in upstream's sources with the real ones."""
-    cli.recheck_upstream(recipe, source, offline=offline)
+    """Compare what recipes expect with upstream's sources."""
+    from builders.cli import maintenance
+
+    maintenance.recheck_upstream(recipe, source, offline=offline)
 
 
-@task(fix="register QEMU with the kernel where it is missing (as root)")
+@task("maintenance", fix="register QEMU with the kernel where it is missing (as root)")
 def doctor(_: Context, fix: bool = False) -> None:
     """Show what this machine needs, with reason and fix."""
-    cli.diagnose(fix=fix)
+    from builders.cli import maintenance
+
+    maintenance.diagnose(fix=fix)
 
 
-@task()
+@task("development")
 def check(_: Context) -> None:
     """Run the linters and the type checker."""
-    cli.run_tools(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
+    from builders.cli import maintenance
+
+    maintenance.run_tools(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
 
 
-@task(only="run only tests whose name matches this expression (pytest -k)", quick="leave out what builds in real roots")
+@task(
+    "development",
+    only="run only tests whose name matches this expression (pytest -k)",
+    quick="leave out what builds in real roots",
+)
 def test(_: Context, only: str = "", quick: bool = False) -> None:
     """Run Reef's tests."""
+    from builders.cli import maintenance
+
     # Files are dealt out whole, as their tests share builds; the longest stand first in pyproject.toml's testpaths.
     # One process more than cores, up to four: most of them wait now and then, for Debian's mirror or for each other.
     workers = str(min(4, (os.cpu_count() or 1) + 1))
     spread = ["--numprocesses", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "20"]
     words = [*(["-k", only] if only else []), *(["tests/unit", "tests/golden"] if quick else [])]
-    cli.run_tools(["pytest", *spread, *words])
+    maintenance.run_tools(["pytest", *spread, *words])
 
 
 @task(
+    "development",
     apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
     strict="end with exit code 9 where a budget is not kept",
 )
 def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
-    """Measure speed and memory as ratios (an hour on two cores)."""
+    """Measure speed and memory as ratios (takes an hour)."""
+    from builders.cli import maintenance
+
     wish = ["--strict"] if strict else []
     building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
-    cli.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))
+    maintenance.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))
 
 
-@task()
+@task("development")
 def schema(_: Context) -> None:
     """Write the JSON schemas for editors."""
-    cli.write_schema()
+    from builders.cli import maintenance
+
+    maintenance.write_schema()
 
 
-@task(job="name of the failed job, as its error message gives it")
+@task("build", job="name of the failed job, as its error message gives it")
 def shell(_: Context, job: str | None = None) -> None:
     """Enter the kept root of a failed job."""
-    cli.enter_shell(job)
+    from builders.cli import maintenance
+
+    maintenance.enter_shell(job)
 
 
 @task(
+    "maintenance",
     export="write compiled files (ccache) and downloaded sources to this one file (tar in zstd), for another machine",
     import_="add what such a file holds to the caches here; what is there stays, a damaged file changes nothing",
     engine="buildx: also what the Docker engine keeps; chroot: only artifacts/cache; or auto (as builds choose)",
 )
 def cache(_: Context, export: str | None = None, import_: str | None = None, engine: str | None = None) -> None:
     """Show what the caches hold, or carry them as one file."""
-    cli_ci.cache(export=export, bring=import_, engine=engine)
+    from builders.cli import ci
+
+    ci.cache(export=export, bring=import_, engine=engine)
 
 
 @task(
+    "maintenance",
     recipe=RECIPE,
     target=TARGET,
     format_="github (the value of strategy.matrix) or gitlab (the value of parallel.matrix)",
@@ -226,10 +292,13 @@ def ci_matrix(
     every: bool = False,
 ) -> None:  # fmt: skip
     """Print the builds as JSON, one CI job for each."""
-    cli_ci.matrix(recipe, target, runner, also, service=format_, every=every)
+    from builders.cli import ci
+
+    ci.matrix(recipe, target, runner, also, service=format_, every=every)
 
 
 @task(
+    "maintenance",
     install="write for this service (github or gitlab) to the place where it starts pipelines; else examples go to ci/",
     branch="branch whose builds are published",
     runner=RUNNER,
@@ -242,25 +311,37 @@ def ci_files(
     check: bool = False, force: bool = False,
 ) -> None:  # fmt: skip
     """Write pipelines for GitHub Actions and GitLab CI."""
-    cli_ci.files(runner, also, install=install, branch=branch, check=check, force=force)
+    from builders.cli import ci
+
+    ci.files(runner, also, install=install, branch=branch, check=check, force=force)
 
 
-@task(suite="suite whose base image is meant (may be repeated; all that recipes serve by default)")
+@task("maintenance", suite="suite whose base image is meant (may be repeated; all that recipes serve by default)")
 def pin(_: Context, suite: list[str]) -> None:
     """Note the digests of the base images for Docker."""
-    cli.pin(suite)
+    from builders.cli import maintenance
+
+    maintenance.pin(suite)
 
 
 @task(
+    "maintenance",
     create="make the builders of reef.yml that buildx does not have yet",
     remove="remove the builders of reef.yml that --create made, with what they keep",
 )
 def builders(_: Context, create: bool = False, remove: bool = False) -> None:
     """Show where the buildx engine builds."""
-    cli.builders(create=create, remove=remove)
+    from builders.cli import maintenance
+
+    maintenance.builders(create=create, remove=remove)
 
 
-@task(what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images")
+@task(
+    "maintenance",
+    what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images",
+)
 def clean(_: Context, what: list[str]) -> None:
-    """Remove half-made things and the kept roots of failed jobs, or what --what names."""
-    cli.clean(what or ["scratch", "failed"])
+    """Remove unfinished files and failed roots, or --what."""
+    from builders.cli import maintenance
+
+    maintenance.clean(what or ["scratch", "failed"])

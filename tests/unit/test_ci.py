@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from builders import ci
-from builders.cli_ci import files, matrix
+from builders.cli.ci import files, matrix
 from builders.errors import InputError
 from builders.log import Log
 from builders.project import Project
@@ -109,7 +109,7 @@ def lint(*words: str) -> None:
 
 @pytest.fixture
 def written(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
     files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=False)
     return project.folder / "ci"
 
@@ -176,7 +176,7 @@ def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> Non
 
 @pytest.mark.parametrize("branch", ["", "a b", "x: y", "$(id)", "-x"])
 def test_a_branch_that_is_none_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
-    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
     with pytest.raises(InputError, match="not the name of a branch"):
         files([], [], install=None, branch=branch, check=False)
 
@@ -208,7 +208,7 @@ def test_what_this_machine_built_makes_no_difference_and_others_are_named(
         ci.jobs(project, ci.service("github"), {}, [], [], also=["reef-nativ"])
     with pytest.raises(InputError, match="no recipe serves these targets"):
         ci.jobs(project, ci.service("github"), {}, [], ["bullseye/arm64"], also=["reef-native"])
-    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
     files([], ["reef-native"], install=None, branch="main", check=False)
     assert "./inv ci-matrix --also reef-native" in shells(project.folder / "ci/github-actions.yml")[0]
     assert "reef-native" in (project.folder / "ci/gitlab-ci.yml").read_text()
@@ -278,7 +278,7 @@ def test_what_fails_at_night_does_not_hold_up_what_was_built() -> None:
 
 
 def test_every_and_names_do_not_go_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builders.cli_ci.open_project", lambda: project)
+    monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
     with pytest.raises(InputError, match="one of the two"):
         matrix(["reef-hello"], [], [], [], service="github", every=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import cli, cli_line
+from builders.cli import build, command_line
 from builders.errors import InputError
 from builders.log import Log
 from builders.products import Report, Verdict
@@ -23,7 +23,7 @@ INVOKE = Path(sys.executable).with_name("invoke")
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(cli_line, "_asked", [])
+    monkeypatch.setattr(command_line, "_asked", [])
     shutil.copytree(HELLO, tmp_path / "recipes" / "reef-hello")
     (tmp_path / "reef.yml").write_text("engine: chroot\ntargets: [trixie/arm64]\n")
     return Project.open(tmp_path, Log(quiet=True))
@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def published(
     project: Project, recipes: list[str], targets: list[str], engine: str | None = None
 ) -> tuple[list[str], str | None]:
-    wanted, tried_by = cli_line.to_publish(project, recipes, targets, engine)
+    wanted, tried_by = command_line.to_publish(project, recipes, targets, engine)
     return [str(one.target) for one in wanted], tried_by
 
 
@@ -41,21 +41,21 @@ def test_publishing_alone_takes_the_settings_targets(project: Project) -> None:
 
 
 def test_what_was_built_is_what_is_published(project: Project) -> None:
-    cli_line.remember(["reef-hello"], ["trixie/armhf"], "chroot")
+    command_line.remember(["reef-hello"], ["trixie/armhf"], "chroot")
     assert published(project, [], []) == (["trixie/armhf"], "chroot")
     assert published(project, [], ["trixie/amd64"]) == (["trixie/amd64"], "chroot")
     assert published(project, ["reef-hello"], [], "buildx") == (["trixie/armhf"], "buildx")
 
 
 def test_several_builds_are_published_together(project: Project) -> None:
-    cli_line.remember([], ["trixie/armhf"], None)
-    cli_line.remember([], [], None)
-    cli_line.remember([], ["trixie/amd64", "trixie/armhf"], None)
+    command_line.remember([], ["trixie/armhf"], None)
+    command_line.remember([], [], None)
+    command_line.remember([], ["trixie/amd64", "trixie/armhf"], None)
     assert published(project, [], [])[0] == ["trixie/armhf", "trixie/arm64", "trixie/amd64"]
 
 
 def test_a_recipe_that_publishing_names_is_the_only_one(project: Project) -> None:
-    cli_line.remember(["reef-hello"], [], None)
+    command_line.remember(["reef-hello"], [], None)
     with pytest.raises(InputError, match="reef-other"):
         published(project, ["reef-other"], [])
 
@@ -107,5 +107,5 @@ def test_the_real_command_line_hands_its_options_on(project: Project) -> None:
 def test_a_verdict_on_the_whole_recipe_counts_for_each_package(subject: str) -> None:
     verdicts = (Verdict("elf", "tools", True), Verdict("elf", "library", True), Verdict("lintian", subject, False))
     report = Report("sample", parse_target("trixie/arm64"), verdicts)
-    assert cli._verdicts(report, "tools") == "FAILED: lintian"
-    assert cli._verdicts(report, "library") == ("FAILED: lintian" if subject == "sample" else "1 passed")
+    assert build._verdicts(report, "tools") == "FAILED: lintian"
+    assert build._verdicts(report, "library") == ("FAILED: lintian" if subject == "sample" else "1 passed")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders import cli, state
+from builders import state
 from builders.arch import AMD64
+from builders.cli import build
 from builders.deb.job import build_root
 from builders.drift import SHOWN, drift
 from builders.engines.chroot import roots
@@ -75,8 +76,8 @@ def test_an_old_build_is_told(
     [line] = drift(project, *built)
     assert "built 75 days ago" in line
     assert "clean --what roots" in line
-    monkeypatch.setattr(cli, "open_project", lambda: replace(project, log=Log()))
-    cli.explain("reef-hello", ["trixie/arm64"])
+    monkeypatch.setattr(build, "open_project", lambda: replace(project, log=Log()))
+    build.explain("reef-hello", ["trixie/arm64"])
     said = capsys.readouterr().out
     assert "up to date: nothing differs" in said
     assert "built 75 days ago" in said

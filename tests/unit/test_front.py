@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from builders import cli, doctor
+from builders import doctor
 from builders.arch import ARM64, ARMHF
+from builders.cli import maintenance
 from builders.document import Model
 from builders.engines.chroot import binfmt
 from builders.errors import CheckError, HostError
@@ -17,7 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 AARCH64 = "7f454c460201010000000000000000000200b700"
 
 
-@pytest.mark.parametrize(("name", "model"), list(cli.SCHEMAS.items()))
+@pytest.mark.parametrize(("name", "model"), list(maintenance.SCHEMAS.items()))
 def test_the_committed_schemas_are_current(name: str, model: type[Model]) -> None:
     committed = json.loads((CHECKOUT / "recipes" / f"{name}.schema.json").read_text())
     assert committed == model.model_json_schema(), "run: ./inv schema"
@@ -31,19 +32,21 @@ def test_files_name_their_schema_to_editors() -> None:
 
 def test_schemas_are_written_where_the_projects_recipes_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reef.yml").write_text("recipes: mine\n")
-    monkeypatch.setattr(cli, "FOLDER", tmp_path)
-    cli.write_schema()
-    assert {path.name for path in (tmp_path / "mine").iterdir()} == {f"{name}.schema.json" for name in cli.SCHEMAS}
+    monkeypatch.setenv("REEF_FOLDER", str(tmp_path))
+    maintenance.write_schema()
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {
+        f"{name}.schema.json" for name in maintenance.SCHEMAS
+    }
 
 
 def test_all_tools_run_and_those_that_fail_are_named(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with pytest.raises(CheckError, match="1 of 2 found something") as caught:
-        cli.run_tools(["python", "-c", "exit(1)"], ["python", "-c", f"open({str(mark)!r}, 'w')"])
+        maintenance.run_tools(["python", "-c", "exit(1)"], ["python", "-c", f"open({str(mark)!r}, 'w')"])
     assert caught.value.detail == "python -c exit(1)"
     assert mark.exists()
     with pytest.raises(HostError, match="no-such-tool is not installed"):
-        cli.run_tools(["no-such-tool"])
+        maintenance.run_tools(["no-such-tool"])
 
 
 def test_host_packages_have_reasons() -> None:

@@ -1,4 +1,4 @@
-"""``./inv`` itself, over a Python that only writes down what it is asked: when it sets up again, and what it costs.
+"""``./inv`` itself, over a Python that only writes down what it is asked: when it sets up again.
 
 The machine around it is made up, too: which user calls, what dpkg says is installed, and what apt and sudo do.
 """
@@ -22,8 +22,8 @@ case "$1 $2" in
     rm -rf "$4"
     mkdir -p "$4/bin" "$4/lib/$name"
     ln -s "{usr}/python3" "$4/bin/python"
-    printf '#!/bin/sh\\nprintf "%%s\\\\n" "$*"\\n' >"$4/bin/invoke"
-    chmod +x "$4/bin/invoke"
+    printf '#!/bin/sh\\nprintf "%%s\\\\n" "$*"\\n' >"$4/bin/reef"
+    chmod +x "$4/bin/reef"
     ;;
 '-m pip') [ ! -e "{usr}/pip" ] || . "{usr}/pip" ;;
 '-c import pip') [ -e "$(dirname "$0")/../lib/$name" ] ;;
@@ -147,8 +147,8 @@ def clone(fresh: Clone) -> Clone:
 
 
 def test_a_second_call_goes_straight_to_invoke(clone: Clone) -> None:
-    assert clone.run("build-arm", "--recipe", "x y") == f"--search-root {clone.folder} build-arm --recipe x y\n"
-    assert clone.run() == f"--search-root {clone.folder} --list\n"
+    assert clone.run("build-arm", "--recipe", "x y") == "build-arm --recipe x y\n"
+    assert clone.run() == "--list\n"
     assert not clone.calls.exists()
 
 
@@ -288,5 +288,5 @@ def test_a_call_costs_little_over_plain_invoke(clone: Clone) -> None:
             times.append(time.monotonic() - started)
         return min(times)
 
-    plain = best(str(clone.folder / ".venv" / "bin" / "invoke"), "--list")
+    plain = best(str(clone.folder / ".venv" / "bin" / "reef"), "--list")
     assert best(str(clone.folder / "inv"), "--list") - plain < MOST_S

@@ -31,7 +31,7 @@ LAYERS = [
         "engine_caches",
         "ci",
     },
-    {"cli", "cli_line", "cli_repository", "cli_ci"},
+    {"cli"},
 ]  # fmt: skip
 STAGES = LAYERS[3]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

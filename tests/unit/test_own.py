@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders import cli
+from builders.cli import app
 from builders.files import remove_tree
 from builders.log import Log
 from builders.project import Project
@@ -44,7 +44,7 @@ def test_what_was_not_there_may_not_come(tmp_path: Path) -> None:
 
 
 def test_a_command_line_without_a_project_of_its_own_finds_none() -> None:
-    assert str(cli.FOLDER) == own.NOWHERE
+    assert str(app.find_project()) == own.NOWHERE
     done = subprocess.run(
         [str(INVOKE), "--search-root", str(own.CHECKOUT), "list"], capture_output=True, text=True, check=False
     )

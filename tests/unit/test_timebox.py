@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from builders import cli
+from builders.cli import build
 from builders.errors import InputError
 from builders.log import Log
 from builders.timebox import TimeBoxOver, parse_duration, time_box
@@ -36,10 +36,10 @@ def test_what_no_timer_takes_is_refused(text: str) -> None:
 @pytest.mark.parametrize("plan", [True, False])
 @pytest.mark.parametrize("text", ["soon", "9999999999999h"])
 def test_a_wrong_time_box_is_told_before_anything_else(text: str, plan: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "open_project", lambda: pytest.fail("the time box was not looked at first"))
+    monkeypatch.setattr(build, "open_project", lambda: pytest.fail("the time box was not looked at first"))
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(InputError):
-        cli.build_arm(
+        build.build_arm(
             [], [], strategy=None, engine=None, base=None, show_plan=plan, offline=False, force=False, verify=False,
             within=text,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from builders import cli
+from builders.cli import maintenance
 from builders.errors import CheckError, InputError, SourceError
 from builders.log import Log
 from builders.project import Project
@@ -132,27 +132,27 @@ def test_a_source_that_cannot_be_had_is_told_as_that(project: Path, upstream: Pa
 def test_the_command_ends_with_the_kind_of_trouble(
     project: Path, upstream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "FOLDER", project)
-    cli.recheck_upstream([], [], offline=False)
+    monkeypatch.setenv("REEF_FOLDER", str(project))
+    maintenance.recheck_upstream([], [], offline=False)
     assert "as read" in capsys.readouterr().out
     (upstream / ".bazelrc").unlink()
     with pytest.raises(CheckError, match="not what the recipes rely on"):
-        cli.recheck_upstream([], [f"mini={upstream}"], offline=False)
+        maintenance.recheck_upstream([], [f"mini={upstream}"], offline=False)
     with pytest.raises(InputError, match="not a source's folder"):
-        cli.recheck_upstream([], ["mini"], offline=False)
+        maintenance.recheck_upstream([], ["mini"], offline=False)
     with pytest.raises(InputError, match="no recipe here relies on a source called other"):
-        cli.recheck_upstream([], [f"other={upstream}"], offline=False)
+        maintenance.recheck_upstream([], [f"other={upstream}"], offline=False)
     with pytest.raises(InputError, match="unknown recipe"):
-        cli.recheck_upstream(["maxi"], [], offline=False)
+        maintenance.recheck_upstream(["maxi"], [], offline=False)
 
 
 def test_the_command_tells_what_it_could_not_compare(
     project: Path, upstream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "FOLDER", project)
+    monkeypatch.setenv("REEF_FOLDER", str(project))
     upstream.rename(upstream.with_name("gone"))
     with pytest.raises(SourceError, match="not everything could be compared") as caught:
-        cli.recheck_upstream([], [], offline=False)
+        maintenance.recheck_upstream([], [], offline=False)
     assert "--source NAME=FOLDER" in caught.value.fix
     assert "not reachable" in capsys.readouterr().out
 

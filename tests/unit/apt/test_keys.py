@@ -16,7 +16,7 @@ from builders import process
 from builders.apt import keys, rotation
 from builders.apt.gnupg import AGENT_MARK, home_path, opened
 from builders.apt.keys import signing_key
-from builders.cli_repository import given_key
+from builders.cli.repository import given_key
 from builders.errors import BusyError, InputError, PublishError
 from builders.log import Log
 from builders.settings import Settings, Signing

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from builders import cli_repository
 from builders.apt.server import serving
+from builders.cli import repository as cli_repository
 from builders.debfile import read_deb
 from builders.errors import HostError, InputError, PublishError
 

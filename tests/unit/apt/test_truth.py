@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from builders import cli_repository, repository
+from builders import repository
 from builders.apt import clients, rotation
 from builders.apt.clients import TODAY, Outlook, Trial
 from builders.apt.keys import day_of, signing_key
 from builders.apt.live import digest_of
 from builders.arch import ARCHITECTURES
+from builders.cli import repository as cli_repository
 from builders.debfile import read_deb
 from builders.errors import HostError, PublishError, RootError
 from builders.log import Log

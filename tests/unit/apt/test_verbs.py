@@ -273,7 +273,7 @@ def test_two_publishers_at_once(publisher: Publisher, monkeypatch: pytest.Monkey
 
 
 def test_commands_tell_what_they_did(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
-    from builders import cli_repository
+    from builders.cli import repository as cli_repository
 
     monkeypatch.setattr(cli_repository, "open_project", lambda **_: publisher.project())
     publisher.publish(publisher.deb(), suite="trixie-testing")
@@ -351,7 +351,7 @@ def test_contents_alone_make_a_publication(publisher: Publisher) -> None:
 def test_an_empty_repository_is_told(
     publisher: Publisher, home: Path, monkeypatch: pytest.MonkeyPatch, said: io.StringIO
 ) -> None:
-    from builders import cli_repository
+    from builders.cli import repository as cli_repository
 
     monkeypatch.setattr(cli_repository, "open_project", lambda **_: publisher.project())
     with pytest.raises(PublishError, match="nothing is published yet"):

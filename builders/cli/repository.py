@@ -12,8 +12,9 @@ from builders.apt import api as apt
 from builders.apt.retention import Rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded
-from builders.cli import about, open_project, steps_told
-from builders.cli_line import to_publish
+from builders.cli.app import open_project
+from builders.cli.build import about, steps_told
+from builders.cli.command_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.log import size
 from builders.pipeline import Checked

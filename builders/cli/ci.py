@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from builders import caches, ci, engine_caches
-from builders.cli import open_project
+from builders.cli.app import open_project
 from builders.engines import Engine
 from builders.errors import InputError
 from builders.log import size

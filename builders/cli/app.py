@@ -1,0 +1,221 @@
+"""The program ``./inv``: its commands in groups, the project that they work on, and how a failure is shown.
+
+Every command passes through here, so this module imports only what each of them needs.
+"""
+
+import functools
+import importlib.util
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
+from invoke.program import Program
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
+from invoke.util import helpline
+
+import builders
+from builders.errors import InputError, ReefError, TimeError
+
+if TYPE_CHECKING:
+    from builders.project import Project
+
+CHECKOUT = Path(__file__).parents[2]
+INTERRUPTED = 130
+Group = Literal["build", "publish", "repository", "boards", "maintenance", "development"]
+GROUPS: tuple[Group, ...] = ("build", "publish", "repository", "boards", "maintenance", "development")
+"""In the order in which ``./inv --list`` shows them."""
+SHORT_FORMS = {"help": "h", "list": "l", "version": "V"}
+"""The only one-letter options: any other would change its meaning, or do nothing, behind a command."""
+
+
+class Command(Task[Callable[..., None]]):
+    """A task that knows its group."""
+
+    group: Group = "maintenance"
+
+
+def task(group: Group, **help_texts: str) -> Callable[[Callable[..., None]], Any]:
+    """Make an Invoke task of a function; ``help_texts`` says what each of its options means.
+
+    A ReefError is shown in its three parts and ends the run with the error's exit code, Ctrl-C with 130. Options have
+    no one-letter forms: Invoke would make them up, such as ``-i`` for ``--time-box``.
+    """
+
+    def decorate(function: Callable[..., None]) -> Any:
+        repeatable = [name for name, kind in function.__annotations__.items() if kind == list[str]]
+
+        @functools.wraps(function)
+        def guarded(*words: Any, **options: Any) -> None:
+            signal.signal(signal.SIGTERM, _interrupt)  # a CI job's end cleans up as Ctrl-C does
+            try:
+                _require_values(repeatable)
+                function(*words, **options)
+            except (ReefError, KeyboardInterrupt, OSError) as error:
+                raise Exit(code=_show(error)) from None
+
+        made: Any = invoke_task(
+            guarded, klass=Command, name=function.__name__.rstrip("_"), help=help_texts, iterable=repeatable,
+            auto_shortflags=False,
+        )  # fmt: skip
+        made.group = group
+        return made
+
+    return decorate
+
+
+def _require_values(repeatable: Sequence[str]) -> None:
+    """Raise InputError where the command line names a repeatable option without a value, which Invoke accepts."""
+    for word, following in pairwise([*sys.argv, "--"]):
+        if word.startswith("--") and word[2:] in repeatable and following.startswith("-"):
+            raise InputError(f"{word} wants a value", fix="name one, or leave it out")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _show(error: BaseException) -> int:
+    """Print a failure and return the exit code that it ends the run with."""
+    from builders.timebox import TimeBoxOver
+
+    if isinstance(error, TimeBoxOver):
+        error = _time_over(error.at)
+    elif isinstance(error, OSError):
+        error = _disk_error(error)
+    if not isinstance(error, ReefError):
+        print("\ninterrupted: nothing half-made is kept; run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    print(f"\nerror: {error.what}", file=sys.stderr)
+    for line in error.detail.splitlines():
+        print(f"  {line}", file=sys.stderr)
+    if error.fix:
+        print(f"  what to do: {error.fix}", file=sys.stderr)
+    return error.exit_code
+
+
+def _time_over(at: str) -> TimeError:
+    return TimeError(
+        "the time box is over" + (f" during: {at}" if at else ""),
+        "nothing half-made is kept; downloads, compiled files and Bazel's actions that were done stay",
+        "run the same command again: it goes on from there",
+    )
+
+
+def _disk_error(error: OSError) -> ReefError:
+    from builders.files import disk_error
+
+    try:
+        return disk_error(error, find_project())
+    except InputError as no_project:
+        return no_project
+
+
+def find_project() -> Path:
+    """Return the project's folder: REEF_FOLDER, else the nearest one upward with a reef.yml, else this checkout."""
+    if named := os.environ.get("REEF_FOLDER"):
+        return Path(named).resolve()
+    try:
+        current = Path.cwd()
+    except OSError as error:
+        raise InputError("the current folder no longer exists", str(error), "change to a project's folder") from error
+    above = (folder for folder in (current, *current.parents) if os.path.isfile(folder / "reef.yml"))
+    return next(above, CHECKOUT)
+
+
+def open_project(*, without_recipes: bool = False) -> "Project":
+    """Open the project of `find_project`; ``without_recipes`` for what works before there is a recipe.
+
+    Prints which it is where it is not Reef's own.
+    """
+    from builders.log import Log
+    from builders.project import Project
+
+    folder = find_project()
+    if folder.is_dir() and folder != CHECKOUT:
+        _say_once(f"project: {folder}" + (" (REEF_FOLDER)" if os.environ.get("REEF_FOLDER") else ""))
+    return Project.open(folder, Log(), without_recipes=without_recipes)
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    """Print a line on standard error, where several commands of one command line would print it again."""
+    print(text, file=sys.stderr)
+
+
+def number(option: str, text: str) -> int:
+    """Return the whole number given to an option; raises InputError (Invoke's own parser ends in a traceback)."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{option} wants a whole number, not {text!r}") from None
+
+
+class Reef(Program):
+    """Invoke's program with Reef's tasks: it lists them in groups, and tells both versions."""
+
+    def core_args(self) -> list[Argument]:
+        arguments: list[Argument] = super().core_args()
+        for argument in arguments:
+            short = SHORT_FORMS.get(argument.names[0])
+            argument.names = (argument.names[0], *([short] if short else []))
+        return arguments
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        # Invoke switches Python's cache of compiled modules off; without it every start would compile all of Reef.
+        without_cache = sys.dont_write_bytecode
+        super().parse_core(argv)
+        sys.dont_write_bytecode = without_cache
+
+    def print_version(self) -> None:
+        from importlib.metadata import version
+
+        print(f"Reef {builders.__version__} (Invoke {version('invoke')}, Python {platform.python_version()})")
+
+    def print_help(self) -> None:
+        print(f"usage: {self.binary} COMMAND [--OPTION VALUE ...] [COMMAND ...]")
+        print(f"       {self.binary} --help COMMAND | --list | --version\n")
+        self.list_tasks()
+
+    def list_flat(self) -> None:
+        commands = sorted(self.scoped_collection.tasks.items(), key=lambda item: GROUPS.index(item[1].group))
+        width = max(len(name) for name, _ in commands)
+        for group, members in groupby(commands, key=lambda item: item[1].group):
+            heading = group
+            for name, command in members:
+                print(f"{heading:<13}{name:<{width}}  {helpline(command)}")
+                heading = ""
+        print(f"\nOptions of a command: {self.binary} --help COMMAND")
+
+
+def tasks() -> Collection:
+    """Return the tasks of this checkout's tasks.py."""
+    spec = importlib.util.spec_from_file_location("tasks", CHECKOUT / "tasks.py")
+    if spec is None or spec.loader is None:
+        raise AssertionError("tasks.py is Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Collection.from_module(module)
+
+
+def program() -> Reef:
+    """Return the program that ``./inv`` runs."""
+    return Reef(namespace=tasks(), name="Reef", binary="./inv", binary_names=["inv"])
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    try:
+        program().run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as head(1) has; Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

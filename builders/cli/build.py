@@ -1,0 +1,147 @@
+"""The front: Invoke's tasks call these functions; errors become messages and exit codes, results become tables."""
+
+import json
+import os
+from collections.abc import Sequence
+
+from builders import pipeline, reproduce, state
+from builders.apt import api as apt
+from builders.cli.app import open_project
+from builders.cli.command_line import remember
+from builders.drift import drift
+from builders.errors import InputError
+from builders.log import size
+from builders.pipeline import Built
+from builders.plan import differences
+from builders.products import Report, StepRecord, Verdict
+from builders.project import Project
+from builders.recipe import Recipe, StrategyName
+from builders.timebox import parse_duration, time_box
+
+STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
+
+
+def strategy_named(name: str | None) -> StrategyName | None:
+    """Return the strategy called ``name``; raises InputError for an unknown one."""
+    if name is not None and name not in STRATEGIES:
+        raise InputError(f"unknown strategy: {name!r}", f"known: {', '.join(STRATEGIES)}")
+    return STRATEGIES[name] if name else None
+
+
+def build_arm(
+    recipe: list[str], target: list[str], *, strategy: str | None, engine: str | None,
+    base: str | None, show_plan: bool, offline: bool, force: bool, verify: bool, source: Sequence[str] = (),
+    within: str | None = None,
+) -> None:  # fmt: skip
+    """Build what is not up to date (or only show what that is), and tell the result in a table.
+
+    ``within`` is the time box, as in ``5h``.
+    """
+    if offline and verify:
+        raise InputError("--offline and --verify do not go together", "what is compared is built in fresh roots")
+    seconds = parse_duration(within) if within is not None else None
+    remember(recipe, target, engine)
+    project = open_project().with_base(base).with_sources(source)
+    name = project.engines.name(engine)  # an unknown name is told before a plan is
+    wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
+    todo = pipeline.steps(project, wanted, force=force)
+    if show_plan:
+        rows = [
+            (s.action, s.wanted.recipe.name, str(s.wanted.target), s.wanted.strategy, "; ".join(s.reasons))
+            for s in todo
+        ]
+        project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
+        pipeline.warn_of_strategies(project, todo)
+        if doubt := project.engines.get(name).doubt():
+            project.log.warn(doubt)
+        return
+    with time_box(seconds, project.log):
+        built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
+        _build_table(project, built)
+        pipeline.require_passed([one.report for one in built])
+        if verify:
+            reproduce.verify(project, wanted, engine=engine)
+
+
+def _build_table(project: Project, built: Sequence[Built]) -> None:
+    rows = []
+    for one in built:
+        hits, compiled = one.record.ccache
+        share = f"{hits}/{compiled}" if compiled else "-"
+        for deb in one.record.debs:
+            rows.append(
+                (
+                    deb.package, deb.version, deb.architecture, size(deb.size),
+                    f"{one.record.seconds:.0f} s" if one.fresh else "up to date", share, deb.sha256[:16],
+                    _verdicts(one.report, deb.package),
+                )
+            )  # fmt: skip
+    columns = ("package", "version", "cpu", "size", "time", "ccache", "sha256", "checks")
+    project.log.table("built", columns, rows)
+    for one in built:
+        folder = os.path.relpath(project.workspace.build(*one.wanted.key))
+        project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {folder} ({steps_told(one.record.steps)})")
+
+
+def steps_told(steps: Sequence[StepRecord]) -> str:
+    """Return how long each step took and the most memory that any of them held."""
+    times = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in steps)
+    return f"{times}; peak memory {size(max((step.peak_memory_bytes for step in steps), default=0))}"
+
+
+def about(package: str, recipe: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts that a package stands or falls with: those on itself and those on its whole recipe."""
+    return [verdict for verdict in verdicts if verdict.subject in (package, recipe)]
+
+
+def _verdicts(report: Report, package: str) -> str:
+    mine = about(package, report.recipe, report.verdicts)
+    failed = [verdict.check for verdict in mine if not verdict.passed]
+    return f"FAILED: {', '.join(failed)}" if failed else f"{len(mine)} passed"
+
+
+def explain(recipe: str, target: list[str]) -> None:
+    """Show, value by value, how the wanted fingerprint differs from the recorded one, and what else became old."""
+    project = open_project()
+    for one in project.wanted([recipe], target):
+        if one.recipe.name != recipe:
+            continue
+        record = state.read_record(project.workspace.build(*one.key))
+        project.log.note(f"{recipe} for {one.target}:")
+        if record is None:
+            project.log.note("  never built; the fingerprint that a build would have:")
+            project.log.note(json.dumps(one.fingerprint, indent=2))
+            continue
+        changes = differences(record.fingerprint, one.fingerprint)
+        for change in changes:
+            project.log.note(f"  {change.path}\n    built from: {change.before}\n    wanted now: {change.after}")
+        if not changes:
+            project.log.note("  up to date: nothing differs")
+        for line in drift(project, one, record):
+            project.log.note(f"  {line}")
+
+
+def list_all() -> None:
+    """Show recipes, the targets they serve, and what is built, stale and published."""
+    project = open_project()
+    rows = []
+    for recipe in project.recipes.values():
+        for suite in recipe.targets.suites:
+            for architecture in recipe.targets.architectures:
+                rows.append(_listed(project, recipe, f"{suite}/{architecture}"))
+    columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
+    project.log.table("recipes", columns, rows)
+
+
+def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
+    one = next(w for w in project.wanted([recipe.name], [target]) if w.recipe is recipe)
+    record = state.read_record(project.workspace.build(*one.key))
+    built = "no" if record is None else "yes" if record.fingerprint == one.fingerprint else "stale"
+    published = apt.published(project.workspace.apt, one.target.suite.name)
+    there = {deb.sha256 for deb in published}
+    live = record is not None and all(file.sha256 in there for file in record.published)
+    names = {package.name for package in recipe.packages}
+    older = any(deb.package in names and deb.architecture == one.target.architecture.debian for deb in published)
+    shown = "yes" if live else "older" if older else "no"
+    version = recipe.debian_version(one.target)
+    return recipe.name, version, target, one.strategy, built, shown, recipe.summary

@@ -1,0 +1,151 @@
+"""The commands that look after a project and its machine."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from invoke.exceptions import Exit
+
+from builders import cleaning, doctor, process
+from builders.cli.app import CHECKOUT, open_project
+from builders.document import Model
+from builders.errors import CheckError, HostError, InputError, SourceError, nearest
+from builders.files import write_whole
+from builders.recheck import Rechecked, recheck
+from builders.recipe import Recipe
+from builders.settings import Settings
+from builders.upstream import Upstream
+
+SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef": Settings}
+"""Models of the files that users write, by the files' names."""
+
+
+def diagnose(*, fix: bool) -> None:
+    """Show everything the host needs; raises HostError where something is missing."""
+    project = open_project(without_recipes=True)
+    needs = doctor.examine(project, fix=fix)
+    rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason) for need in needs]
+    project.log.table("what this machine needs", ("state", "what", "reason"), rows)
+    missing = [need for need in needs if need.trouble]
+    if missing:
+        raise HostError(
+            f"{len(missing)} of {len(needs)} needs are not met",
+            "\n".join(f"{need.name}: {need.trouble}\n  what to do: {need.fix}" for need in missing),
+        )
+
+
+def recheck_upstream(recipe: list[str], source: list[str], *, offline: bool) -> None:
+    """Compare what recipes rely on with upstream's sources; CheckError where they differ, SourceError where some
+    could not be had (what could be is compared and told first)."""
+    project = open_project()
+    with project.workspace.in_use():
+        results = recheck(project, recipe, folders_named(source), offline=offline)
+    rows = [(one.recipe, one.source, str(one.compared or "-"), _compared(one)) for one in results]
+    project.log.table("what recipes rely on", ("recipe", "source", "compared", "verdict"), rows)
+    faults = [f"{one.recipe}, {one.source}: {fault}" for one in results for fault in one.faults]
+    unreachable = [f"{one.source} of {one.recipe}: {one.unreachable}" for one in results if one.unreachable]
+    if faults:
+        raise CheckError(
+            "upstream's sources are not what the recipes rely on",
+            "\n".join([*faults, *unreachable]),
+            "look at them, then change the recipe and its upstream.yml",
+        )
+    if unreachable:
+        raise SourceError(
+            "not everything could be compared", "\n".join(unreachable), "name a checkout: --source NAME=FOLDER"
+        )
+
+
+def _compared(one: Rechecked) -> str:
+    if one.unreachable:
+        return "not reachable"
+    return f"DIFFERS: {len(one.faults)}" if one.faults else "as read"
+
+
+def folders_named(words: list[str]) -> dict[str, Path]:
+    """Return the folders that ``NAME=FOLDER`` words name; raises InputError for what is no such word or no folder."""
+    found = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        if not name or not equals or not Path(folder).is_dir():
+            raise InputError(f"not a source's folder: {word!r}", "NAME=FOLDER is wanted, and the folder must be there")
+        found[name] = Path(folder).resolve()
+    return found
+
+
+def write_schema() -> None:
+    """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors, beside the project's recipes."""
+    project = open_project(without_recipes=True)
+    for name, model in SCHEMAS.items():
+        path = project.folder / project.settings.recipes / f"{name}.schema.json"
+        write_whole(path, json.dumps(model.model_json_schema(), indent=1) + "\n")
+        print(os.path.relpath(path))
+
+
+def enter_shell(job: str | None) -> None:
+    """Enter the kept root of a failed job."""
+    project = open_project(without_recipes=True)
+    kept = {name: engine for engine in project.engines.all() for name in engine.kept_roots()}
+    if job is None and len(kept) == 1:
+        [job] = kept
+    if job is None and not kept:
+        raise InputError("no root of a failed job is kept", fix="a job that fails keeps its root until its next run")
+    if job is None:
+        raise InputError("which root?", f"kept: {', '.join(sorted(kept))}", "./inv shell --job NAME")
+    name = job.replace("/", "-")
+    if name not in kept:
+        detail = nearest(name, kept) if kept else "none is kept"
+        raise InputError(f"no root is kept for {job!r}", detail, "a job that fails keeps its root until its next run")
+    with project.workspace.in_use():
+        status = kept[name].enter(job)
+    if status:
+        raise Exit(code=status)
+
+
+def pin(suite: list[str]) -> None:
+    """Ask the registry for the digests of the base images and note them."""
+    project = open_project()
+    suites = suite or sorted({name for one in project.recipes.values() for name in one.targets.suites})
+    file, digests = project.engines.buildx().pin(suites)
+    project.log.table(f"pinned in {file}", ("base image", "digest"), sorted(digests.items()))
+
+
+def builders(*, create: bool, remove: bool) -> None:
+    """Show where the buildx engine builds, after making the builders of reef.yml that are missing, if asked; or remove
+    those. Raises HostError where a place cannot build now."""
+    if create and remove:
+        raise InputError("one thing at a time", "--create and --remove do not go together")
+    project = open_project(without_recipes=True)
+    engine = project.engines.buildx()
+    if remove:
+        for builder in engine.remove_builders():
+            project.log.note(f"removed builder {builder}")
+        return
+    if create:
+        for builder in engine.create_builders():
+            project.log.note(f"created builder {builder}")
+    places = engine.node_states()
+    rows = [(place.name, place.driver, place.where, place.native, place.state) for place in places]
+    project.log.table("builders", ("name", "driver", "where", "runs natively", "state"), rows)
+    if troubles := [f"{place.name}: {place.trouble}" for place in places if place.trouble]:
+        raise HostError(f"{len(troubles)} of {len(places)} places cannot build", "\n".join(troubles))
+
+
+def clean(what: list[str]) -> None:
+    """Remove parts of ``artifacts/`` and say how much that freed."""
+    cleaning.clean(open_project(without_recipes=True), what)
+
+
+def run_tools(*commands: list[str]) -> None:
+    """Run development tools of this environment in turn, on the user's terminal, all of them whatever one finds; raises
+    CheckError naming those that failed."""
+    failed = []
+    for command in commands:
+        program = Path(sys.executable).parent / command[0]
+        if not program.exists():
+            raise HostError(f"{command[0]} is not installed", fix="use ./inv, which installs it")
+        if process.interactive([str(program), *command[1:]], cwd=CHECKOUT):
+            failed.append(" ".join(command))
+    if failed:
+        raise CheckError(f"{len(failed)} of {len(commands)} found something", "\n".join(failed))
