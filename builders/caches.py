@@ -19,9 +19,9 @@ from typing import IO, cast
 import zstandard
 
 from builders.errors import InputError
-from builders.files import disk_errors, write_whole
-from builders.log import Log, Step, size
-from builders.workspace import Workspace
+from builders.host.files import disk_errors, write_whole
+from builders.host.log import Log, Step, size
+from builders.host.workspace import Workspace
 
 FORMAT = 2
 END = "reef-cache.json"

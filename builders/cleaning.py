@@ -5,10 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from builders.errors import InputError
-from builders.files import disk_errors, remove_tree
-from builders.log import size
+from builders.host.files import disk_errors, remove_tree
+from builders.host.log import size
+from builders.host.workspace import Workspace
 from builders.project import Project
-from builders.workspace import Workspace
 
 CLEANABLE = {
     "scratch": "half-made things of runs that died",

@@ -10,7 +10,7 @@ from debian.debfile import DebError
 from debian.debfile import DebFile as DebianDebFile
 
 from builders.errors import PackageError
-from builders.files import sha256_of
+from builders.host.files import sha256_of
 from builders.products import SOURCE, DebFile, SourcePackage
 
 READ_ERRORS = (DebError, ArError, tarfile.TarError, EOFError, OSError, ValueError, KeyError)

@@ -4,13 +4,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from builders import mirror, needs, process
+from builders import host
 from builders.arch import ARCHITECTURES
 from builders.destination import Folder, Rsync
-from builders.needs import Need
+from builders.host import debian_mirror, needs, process
+from builders.host.needs import Need
 from builders.project import Project
 
-HOST_PACKAGES = Path(__file__).with_name("host-packages.txt")
+HOST_PACKAGES = Path(host.__file__).with_name("packages.txt")
 
 
 def examine(project: Project, *, fix: bool = False) -> list[Need]:
@@ -19,7 +20,7 @@ def examine(project: Project, *, fix: bool = False) -> list[Need]:
     foreign = [ARCHITECTURES[name] for name in sorted(served - {project.machine.debian})]
     found = [*_packages(), *project.engines.get().needs(foreign, fix=fix)]
     if not project.settings.debian_mirror:
-        found.append(needs.checked("Debian mirror", "roots and pool sources come from it", mirror.host_mirror))
+        found.append(needs.checked("Debian mirror", "roots and pool sources come from it", debian_mirror.host_mirror))
     place = project.workspace.path if project.workspace.path.exists() else project.folder
     free = shutil.disk_usage(place).free
     found.append(needs.disk_space("disk space", "roots, sources and builds", free, "./inv clean, or a larger disk"))

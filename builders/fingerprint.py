@@ -8,7 +8,7 @@ from builders.arch import Architecture
 from builders.deb.job import build_root
 from builders.deb.job import scripts as job_scripts
 from builders.deb.source_package import built_from
-from builders.files import document_digest
+from builders.host.files import document_digest
 from builders.recipe import Recipe, StrategyName
 from builders.settings import Settings
 from builders.state import Fingerprint

@@ -10,9 +10,9 @@ from builders import checks, deb, repository, sources, state
 from builders.deb.job import build_root, cache_hits, scripts
 from builders.engines import Engine
 from builders.errors import BuildError, CheckError, HostError, InputError, RootError, SourceError
-from builders.files import disk_errors, sha256_of
 from builders.fingerprint import short_digest
-from builders.measure import measured
+from builders.host.files import disk_errors, sha256_of
+from builders.host.measure import measured
 from builders.plan import REASONS, Step, Wanted, differences, plan, reasons
 from builders.products import (
     BuildJob,

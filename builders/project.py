@@ -12,14 +12,14 @@ from builders.engines import Engine
 from builders.engines.select import Engines
 from builders.errors import InputError, nearest
 from builders.fingerprint import fingerprint
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.plan import Wanted
 from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
 from builders.settings import Settings, load_settings
 from builders.state import Fingerprint, read_record
 from builders.target import Target, parse_target
-from builders.workspace import Workspace
 
 BASES = ("auto", "registry", "bootstrap")
 

@@ -8,12 +8,12 @@ from builders import deb, sources, state
 from builders.debfile import members
 from builders.engines import Engine
 from builders.errors import BuildError
-from builders.files import remove_tree
+from builders.host.files import remove_tree
+from builders.host.workspace import Workspace
 from builders.pipeline import build_held, kept_source, require_unchanged, run_build
 from builders.plan import Wanted
 from builders.products import DebFile, JobResult, SourcePackage, SourceTree
 from builders.project import Project
-from builders.workspace import Workspace
 
 
 def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None) -> None:

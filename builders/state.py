@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.files import sha256_of, write_whole
+from builders.host.files import sha256_of, write_whole
+from builders.host.workspace import Workspace
 from builders.products import DebFile, FetchedSource, SourcePackage, StepRecord
-from builders.workspace import Workspace
 
 FORMAT = 2
 RECORD = "record.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 from builders import checks, repository
 from builders.apt import api as apt
 from builders.engines import Engine
-from builders.files import document_digest, sha256_of
+from builders.host.files import document_digest, sha256_of
 from builders.plan import Wanted
 from builders.products import DebFile, Report
 from builders.project import Project

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builders import process
 from builders.apt import catalog, layout, seen
 from builders.apt.archive import BadArchive, members_of
 from builders.apt.catalog import News, held
@@ -25,7 +24,8 @@ from builders.apt.release import Digest
 from builders.apt.suite import NextSuite
 from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError
-from builders.files import disk_errors, raise_if_disk_full
+from builders.host import process
+from builders.host.files import disk_errors, raise_if_disk_full
 
 SORT_MEMORY = "--buffer-size=16M"
 LISTS_AT_ONCE = 500

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import jinja2
 
-from builders import process, templates
 from builders.apt.index import Entry, parse, parse_index
 from builders.apt.indices import stanzas
 from builders.apt.keyring_package import PACKAGE
@@ -25,6 +24,7 @@ from builders.apt.server import serving
 from builders.arch import Architecture
 from builders.debfile import members
 from builders.errors import HostError, PublishError
+from builders.host import process, templates
 from builders.products import SOURCE, BuildJob, Input, Limits, Root
 
 TODAY = "today"

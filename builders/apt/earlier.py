@@ -10,7 +10,7 @@ from builders.apt.index import Entry
 from builders.apt.layout import Repository
 from builders.apt.live import MEND, read_live
 from builders.errors import PublishError
-from builders.files import disk_errors, sha256_of
+from builders.host.files import disk_errors, sha256_of
 from builders.products import DebFile
 
 

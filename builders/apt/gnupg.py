@@ -11,9 +11,9 @@ from pathlib import Path
 import filelock
 import psutil
 
-from builders import process
 from builders.errors import BusyError, DiskError, PublishError
-from builders.files import disk_errors
+from builders.host import process
+from builders.host.files import disk_errors
 from builders.settings import Settings
 
 LONGEST_SOCKET = 107

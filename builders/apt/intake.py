@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from builders import process
 from builders.apt import reader, seen
 from builders.apt.catalog import Held, held
 from builders.apt.index import Entry
 from builders.apt.reader import Reading
 from builders.apt.tree import make_folder
 from builders.errors import PublishError
-from builders.files import disk_errors, raise_if_disk_full
+from builders.host import process
+from builders.host.files import disk_errors, raise_if_disk_full
 from builders.products import DebFile
 
 MANY = 1000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
-from builders.files import disk_errors, remove_tree
+from builders.host.files import disk_errors, remove_tree
 
 
 def recover(repository: Path, state: Path) -> None:

@@ -19,13 +19,13 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 
-from builders import process
 from builders.apt.index import Entry
 from builders.apt.keys import SigningKey
 from builders.apt.layout import INSTALLED_KEYRING
 from builders.apt.suite import sources_name, sources_text
 from builders.errors import PublishError
-from builders.files import disk_errors
+from builders.host import process
+from builders.host.files import disk_errors
 from builders.settings import Settings
 from builders.target import Suite
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import process
 from builders.apt.gnupg import Home, home_path, opened
 from builders.errors import PublishError
-from builders.files import disk_error, disk_errors, write_whole
-from builders.log import Log
+from builders.host import process
+from builders.host.files import disk_error, disk_errors, write_whole
+from builders.host.log import Log
 from builders.settings import Settings
 
 DAY_S = 86400

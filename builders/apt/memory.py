@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from builders.files import disk_errors
+from builders.host.files import disk_errors
 
 
 def rows(path: Path, query: str, parameters: Sequence[object] = ()) -> list[Any]:

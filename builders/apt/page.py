@@ -15,13 +15,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
 
-from builders import templates
 from builders.apt.changelogs import Changelogs
 from builders.apt.index import Entry
 from builders.apt.keys import SigningKey, day_of
 from builders.apt.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.suite import NextSuite, sources_name, sources_text
-from builders.log import size
+from builders.host import templates
+from builders.host.log import size
 from builders.settings import Settings
 
 PAGE = "index.html"

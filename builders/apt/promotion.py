@@ -17,7 +17,7 @@ from builders.apt.live import digest_of
 from builders.apt.staging import Staged, StagedSuite
 from builders.apt.tree import flush, move, point
 from builders.errors import BusyError, DiskError
-from builders.files import disk_errors, write_whole
+from builders.host.files import disk_errors, write_whole
 from builders.products import Publication
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from builders.apt import archive, control, dsc, filelist, layout, seen
 from builders.errors import DiskError, PublishError, ReefError
-from builders.files import disk_errors
+from builders.host.files import disk_errors
 from builders.products import SOURCE
 
 BLOCK = 1 << 20

@@ -14,7 +14,7 @@ from debian.debian_support import Version
 from builders.apt.catalog import Held
 from builders.apt.layout import STAMP, Repository
 from builders.apt.live import read_publication
-from builders.files import disk_errors, remove_tree
+from builders.host.files import disk_errors, remove_tree
 from builders.settings import Keep, Settings
 
 DAY_S = 86400

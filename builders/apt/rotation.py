@@ -8,11 +8,11 @@ import re
 import time
 from dataclasses import dataclass
 
-from builders import process
 from builders.apt import keys
 from builders.apt.gnupg import Home, home_path, opened
 from builders.errors import InputError, PublishError, nearest
-from builders.log import Log
+from builders.host import process
+from builders.host.log import Log
 from builders.settings import Settings
 
 FINGERPRINT = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")

@@ -22,8 +22,8 @@ from builders.apt.page import PAGE, RULES, page
 from builders.apt.retention import let_go, publications_naming
 from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text, suite_of
 from builders.errors import PublishError
-from builders.files import disk_errors, document_digest, remove_tree, sha256_of
-from builders.log import Log
+from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
+from builders.host.log import Log
 from builders.products import SOURCE, DebFile
 from builders.settings import Keep, Settings
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from builders import process
-from builders.files import disk_error, disk_errors, remove_tree
+from builders.host import process
+from builders.host.files import disk_error, disk_errors, remove_tree
 
 FEW = 64
 """Up to so many files are flushed to disk one by one; more are cheaper with their whole filesystem."""

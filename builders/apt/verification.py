@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import process
 from builders.apt import seen
 from builders.apt.compression import OPEN, UNPACK_ERRORS
 from builders.apt.index import names_files, parse_index
@@ -16,7 +15,8 @@ from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.proof import Proof
 from builders.apt.release import Digest, Release, parse_release
 from builders.errors import PublishError
-from builders.files import sha256_of
+from builders.host import process
+from builders.host.files import sha256_of
 
 SIGNED = ("Release", "InRelease", "Release.gpg")
 CLEARSIGNED = re.compile(

@@ -10,7 +10,7 @@ from debian.debfile import DebFile as DebianDebFile
 from builders.checks.elf import Elf, read_elves
 from builders.debfile import READ_ERRORS, control_of, members
 from builders.errors import PackageError
-from builders.files import sha256_of
+from builders.host.files import sha256_of
 from builders.products import DebFile
 
 DEBUG_SUFFIX = "-dbgsym"

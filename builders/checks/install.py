@@ -7,12 +7,12 @@ from typing import Any
 
 from debian.debian_support import Version
 
-from builders import templates
 from builders.checks.contents import DEBUG_SUFFIX
 from builders.checks.relations import conflict
 from builders.checks.rounds import Round, arrange, closure
 from builders.debfile import control_of, read_deb
 from builders.errors import CheckError
+from builders.host import templates
 from builders.products import APT_CACHE, BuildJob, DebFile, Input, Limits, Root
 from builders.recipe import Recipe
 from builders.target import Target

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from builders import process
 from builders.debfile import control_of
-from builders.files import disk_errors
+from builders.host import process
+from builders.host.files import disk_errors
 from builders.products import DebFile
 
 SUFFIX = "~~older"

@@ -9,7 +9,7 @@ from typing import Any
 import pydantic
 
 from builders.document import Model
-from builders.files import disk_errors, document_digest, write_whole
+from builders.host.files import disk_errors, document_digest, write_whole
 from builders.products import DebFile, PackageFile, Report, StepRecord, Verdict
 from builders.target import Target
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import templates
 from builders.arch import AMD64, ARCHITECTURES, Architecture
 from builders.errors import InputError, nearest
-from builders.files import disk_errors, write_whole
+from builders.host import templates
+from builders.host.files import disk_errors, write_whole
 from builders.project import Project
 from builders.recipe import Recipe, StrategyName
 from builders.target import Target

@@ -86,7 +86,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _show(error: BaseException) -> int:
     """Print a failure and return the exit code that it ends the run with."""
-    from builders.timebox import TimeBoxOver
+    from builders.host.time_limit import TimeBoxOver
 
     if isinstance(error, TimeBoxOver):
         error = _time_over(error.at)
@@ -112,7 +112,7 @@ def _time_over(at: str) -> TimeError:
 
 
 def _disk_error(error: OSError) -> ReefError:
-    from builders.files import disk_error
+    from builders.host.files import disk_error
 
     try:
         return disk_error(error, find_project())
@@ -137,7 +137,7 @@ def open_project(*, without_recipes: bool = False) -> "Project":
 
     Prints which it is where it is not Reef's own.
     """
-    from builders.log import Log
+    from builders.host.log import Log
     from builders.project import Project
 
     folder = find_project()

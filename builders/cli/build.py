@@ -10,13 +10,13 @@ from builders.cli.app import open_project
 from builders.cli.command_line import remember
 from builders.drift import drift
 from builders.errors import InputError
-from builders.log import size
+from builders.host.log import size
+from builders.host.time_limit import parse_duration, time_box
 from builders.pipeline import Built
 from builders.plan import differences
 from builders.products import Report, StepRecord, Verdict
 from builders.project import Project
 from builders.recipe import Recipe, StrategyName
-from builders.timebox import parse_duration, time_box
 
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
 

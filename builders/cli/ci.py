@@ -9,7 +9,7 @@ from builders import caches, ci, engine_caches
 from builders.cli.app import open_project
 from builders.engines import Engine
 from builders.errors import InputError
-from builders.log import size
+from builders.host.log import size
 from builders.project import Project
 
 

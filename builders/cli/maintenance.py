@@ -7,11 +7,12 @@ from pathlib import Path
 
 from invoke.exceptions import Exit
 
-from builders import cleaning, doctor, process
+from builders import cleaning, doctor
 from builders.cli.app import CHECKOUT, open_project
 from builders.document import Model
 from builders.errors import CheckError, HostError, InputError, SourceError, nearest
-from builders.files import write_whole
+from builders.host import process
+from builders.host.files import write_whole
 from builders.recheck import Rechecked, recheck
 from builders.recipe import Recipe
 from builders.settings import Settings

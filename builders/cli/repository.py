@@ -16,7 +16,7 @@ from builders.cli.app import open_project
 from builders.cli.build import about, steps_told
 from builders.cli.command_line import to_publish
 from builders.errors import HostError, InputError, PublishError
-from builders.log import size
+from builders.host.log import size
 from builders.pipeline import Checked
 from builders.products import Publication
 from builders.project import Project

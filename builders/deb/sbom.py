@@ -12,7 +12,7 @@ from cyclonedx.model.contact import OrganizationalContact
 from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
-from builders.files import write_whole
+from builders.host.files import write_whole
 from builders.products import DebFile, FetchedSource
 from builders.recipe import Recipe
 from builders.target import Target

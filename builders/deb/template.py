@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jinja2
 
-from builders import templates
 from builders.errors import PackageError
+from builders.host import templates
 
 
 @functools.cache

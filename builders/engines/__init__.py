@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from builders.arch import Architecture
-from builders.log import Log
-from builders.needs import Need
+from builders.host.log import Log
+from builders.host.needs import Need
 from builders.products import BuildJob, JobResult, Root
 
 EngineName = Literal["chroot", "buildx"]

@@ -8,10 +8,10 @@ from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine, EngineName
 from builders.engines.buildx import endpoint
 from builders.errors import InputError
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, JobResult
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 if TYPE_CHECKING:  # a run with nothing to do loads no engine
     from builders.engines.buildx.engine import BuildxEngine

@@ -20,7 +20,7 @@ from typing import IO
 from urllib.parse import quote
 
 from builders.engines.handover import PORT, VARIABLE
-from builders.log import Log
+from builders.host.log import Log
 from builders.products import Storage
 
 PATIENCE_S = 5.0

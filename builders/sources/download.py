@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from builders.files import disk_errors, sha256_of
+from builders.host.files import disk_errors, sha256_of
 from builders.sources.run import NotHad, Reason, Run, shown
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from builders.errors import SourceError
-from builders.files import disk_errors
+from builders.host.files import disk_errors
 from builders.recipe import Edit, Recipe
 from builders.sources.tree import file_pieces
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import assert_never
 
 from builders.errors import SourceError
-from builders.files import disk_errors, write_whole
-from builders.log import Log
+from builders.host.files import disk_errors, write_whole
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import FetchedSource, SourceTree
 from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
 from builders.settings import Settings
@@ -19,7 +20,6 @@ from builders.sources.run import Run
 from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
 from builders.sources.unpack import unpack
 from builders.sources.wanted import describe, digest_of, kind_of
-from builders.workspace import Workspace
 
 
 def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *, offline: bool) -> SourceTree:

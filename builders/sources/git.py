@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from builders import process
-from builders.files import disk_errors, remove_tree, write_whole
-from builders.log import Step
+from builders.host import process
+from builders.host.files import disk_errors, remove_tree, write_whole
+from builders.host.log import Step
 from builders.recipe import Git
 from builders.sources.run import NotHad, Reason, Run, Stopped, redacted, shown
 

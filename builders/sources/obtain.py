@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from builders import mirror
 from builders.errors import HostError, SourceError
+from builders.host import debian_mirror
 from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source, Way
 from builders.sources import download, git
 from builders.sources.run import NotHad, Reason, Run, Stopped, shown
@@ -134,7 +134,7 @@ def _wanted(source: Source, way: Archive | DebianPool | File, run: Run) -> downl
     if run.settings.debian_mirror:
         return download.Wanted(source.name, [f"{run.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
     try:
-        host = mirror.host_mirror()
+        host = debian_mirror.host_mirror()
     except HostError as error:
         raise NotHad([Reason(way.path, str(error).replace("\n", "; "))]) from error
     url = f"{host.url}/{way.path}"

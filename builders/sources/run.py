@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 
 @dataclass(frozen=True)

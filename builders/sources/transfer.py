@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from builders.errors import DiskError
-from builders.files import disk_error, disk_errors, sha256_of, write_whole
-from builders.log import Step
+from builders.host.files import disk_error, disk_errors, sha256_of, write_whole
+from builders.host.log import Step
 from builders.sources import web
 from builders.sources.run import NotHad, Reason, Run, Stopped, is_local, shown
 from builders.sources.tree import file_pieces, write_all

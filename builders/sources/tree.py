@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builders.errors import SourceError
-from builders.files import disk_errors
+from builders.host.files import disk_errors
 
 TREE_TIME_S = 946_684_800
 """The time of everything in a tree: 2000-01-01 UTC, in seconds since 1970.

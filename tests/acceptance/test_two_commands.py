@@ -14,7 +14,7 @@ import pytest
 
 from builders.apt.verification import verify
 from builders.debfile import control_of
-from builders.files import remove_tree
+from builders.host.files import remove_tree
 from tests.own import CHECKOUT, project_like
 
 BUILT = "builds/tensorflow-lite/trixie-arm64"

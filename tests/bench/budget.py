@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builders.log import Log
+from builders.host.log import Log
 
 STRICT = "--strict"
 """The option by which a benchmark ends with `OVER` where a budget is not kept."""

@@ -23,8 +23,8 @@ from builders.engines.buildx import daemon
 from builders.engines.buildx.endpoint import Endpoint
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import HERE, Node
-from builders.files import remove_tree
-from builders.log import Log
+from builders.host.files import remove_tree
+from builders.host.log import Log
 from builders.products import Root
 from builders.project import Project
 from builders.target import parse_target

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.log import Log
-from builders.process import find, tree_memory_bytes
+from builders.host.log import Log
+from builders.host.process import find, tree_memory_bytes
 from tests.bench.apt_debs import make, make_many
 
 COUNTS = (6000, 60_000)
@@ -49,10 +49,10 @@ from builders.apt.keys import signing_key
 from builders.apt.staging import stage
 from builders.arch import ARCHITECTURES
 from builders.debfile import read_deb
-from builders.log import Log
+from builders.host.log import Log
 from builders.project import Project
 from builders.settings import Keep, Repository, Settings
-from builders.workspace import Workspace
+from builders.host.workspace import Workspace
 place, mode, keep, debs = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]).read_text().split()
 settings = Settings(repository=Repository(keep=Keep(versions=1) if keep == "1" else Keep()))
 log, paths = Log(quiet=True), [Path(word) for word in debs]

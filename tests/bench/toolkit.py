@@ -22,18 +22,19 @@ from pathlib import Path
 
 import psutil
 
-from builders import deb, mirror, process, sources
+from builders import deb, sources
 from builders.arch import AMD64, ARM64
 from builders.deb.job import build_root
 from builders.engines.chroot import namespace
 from builders.engines.chroot.engine import ChrootEngine
-from builders.files import remove_tree
-from builders.log import Log
+from builders.host import debian_mirror, process
+from builders.host.files import remove_tree
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, Input, Root, SourceTree
 from builders.project import Project
 from builders.recipe import Recipe
 from builders.target import Target, parse_target
-from builders.workspace import Workspace
 from tests.bench.budget import Budget, exit_code, tell
 from tests.own import CHECKOUT, settings_like
 
@@ -160,9 +161,9 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
     root = build_root(recipe, target, "cross", home.machine)
     bootstrap = [
         *namespace.prefix(network=True), "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64,arm64",
-        f"--include={','.join(root.packages)}", f"--keyring={mirror.KEYRING}",
-        *(f"--aptopt={option}" for option in mirror.apt_options()), '--aptopt=APT::Install-Recommends "false"',
-        root.suite, str(folder / "root"), mirror.host_mirror().url,
+        f"--include={','.join(root.packages)}", f"--keyring={debian_mirror.KEYRING}",
+        *(f"--aptopt={option}" for option in debian_mirror.apt_options()), '--aptopt=APT::Install-Recommends "false"',
+        root.suite, str(folder / "root"), debian_mirror.host_mirror().url,
     ]  # fmt: skip
     root_took = _timed(lambda: process.run(bootstrap))
     place = folder / "root" / "build" / f"{recipe.name}-{recipe.version}"

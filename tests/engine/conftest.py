@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from builders.arch import ARM64
-from builders.files import remove_tree
+from builders.host.files import remove_tree
 from builders.products import BuildJob, Root
 from builders.project import Project
 from tests.engine import dockers

@@ -17,8 +17,8 @@ import docker
 
 from builders.engines.chroot import roots
 from builders.errors import ReefError
-from builders.files import remove_tree
-from builders.log import Log
+from builders.host.files import remove_tree
+from builders.host.log import Log
 from builders.products import Root
 from builders.project import Project
 

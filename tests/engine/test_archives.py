@@ -7,11 +7,11 @@ import pytest
 
 from builders.arch import AMD64
 from builders.engines.chroot.engine import ChrootEngine
-from builders.files import remove_tree
-from builders.log import Log
+from builders.host.files import remove_tree
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import APT_CACHE, BuildJob, Root
 from builders.settings import Settings
-from builders.workspace import Workspace
 from tests.engine.conftest import Place
 
 FETCH = """

@@ -11,7 +11,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 from builders.debfile import control_of, members
-from builders.log import Log
+from builders.host.log import Log
 from builders.project import Project
 from tests.engine.conftest import Place, emulated_cpu
 

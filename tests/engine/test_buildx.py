@@ -14,7 +14,6 @@ import psutil
 import pytest
 import yaml
 
-from builders import mirror
 from builders.arch import AMD64, ARM64
 from builders.engines.buildx import daemon, kept, probe
 from builders.engines.buildx.endpoint import current
@@ -23,9 +22,10 @@ from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import here
 from builders.engines.chroot import roots
 from builders.errors import BuildError, DiskError, HostError
-from builders.log import Log
+from builders.host import debian_mirror
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, Limits, Root
-from builders.workspace import Workspace
 from tests.engine import dockers
 from tests.engine.buildkit import BuildKit
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, emulated_cpu, kill
@@ -303,7 +303,7 @@ def test_the_readmes_command_makes_a_root_by_hand(inside: There, docker_engine: 
     assert found
     words = shlex.split(found[1].replace("\\\n", ""))
     more = ["--network", "host", "--build-arg", f"BASE={_own_base(inside)}"]
-    more += ["--build-arg", f"MIRROR={mirror.host_mirror().url}"]
+    more += ["--build-arg", f"MIRROR={debian_mirror.host_mirror().url}"]
     done = subprocess.run(
         [*words[:-1], *more, words[-1]], cwd=CHECKOUT, env=os.environ | inside.environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,

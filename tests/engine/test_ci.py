@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from builders.apt.live import published
-from builders.files import sha256_of
+from builders.host.files import sha256_of
 from tests.engine.conftest import CHECKOUT, Place, kill
 from tests.unit.test_ci import shells
 

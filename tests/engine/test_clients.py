@@ -9,7 +9,7 @@ from rich.console import Console
 
 from builders import repository
 from builders.debfile import read_deb
-from builders.log import Log
+from builders.host.log import Log
 from builders.project import Project
 from tests.engine.conftest import Place, gone
 from tests.unit.apt.support import make_deb

@@ -14,7 +14,7 @@ from builders.arch import AMD64, ARM64
 from builders.engines.chroot import engine, roots
 from builders.engines.chroot.entry import CANNOT_ENTER
 from builders.errors import BuildError, RootError
-from builders.log import Log
+from builders.host.log import Log
 from builders.products import BuildJob, Input, Limits, Root
 from builders.project import Project
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill

@@ -12,10 +12,10 @@ import yaml
 from builders.arch import AMD64
 from builders.debfile import control_of
 from builders.engines.chroot.engine import ChrootEngine
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, Input, Root
 from builders.settings import load_settings
-from builders.workspace import Workspace
 from tests.engine.conftest import CHECKOUT, Place
 
 RECIPE = CHECKOUT / "recipes" / "gasket-dkms"

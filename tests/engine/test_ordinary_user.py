@@ -151,7 +151,7 @@ def test_what_other_ids_own_is_removed_too(built: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
 def test_who_may_not_install_is_told_the_one_command(clone: Path) -> None:
     """The made-up user is in no sudoers file, so that sudo does not help either."""
-    with (clone / "builders/host-packages.txt").open("a") as file:
+    with (clone / "builders/host/packages.txt").open("a") as file:
         file.write("reef-first  proves it\nreef-second  proves it again\n")
     done = as_user(clone, "./inv", "--list")
     assert done.returncode == 5, done.stdout + done.stderr

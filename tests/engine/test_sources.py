@@ -11,12 +11,12 @@ from builders.apt.verification import verify
 from builders.arch import AMD64
 from builders.debfile import read_deb
 from builders.engines.chroot.engine import ChrootEngine
-from builders.files import sha256_of
-from builders.log import Log
+from builders.host.files import sha256_of
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, Input, Root
 from builders.reproduce import compare
 from builders.settings import load_settings
-from builders.workspace import Workspace
 from tests.engine.conftest import Place
 from tests.unit.apt.support import AptClient
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from builders.engines.chroot import archives
-from builders.log import Log
-from builders.workspace import Workspace
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 
 QUIET = Log(quiet=True)
 

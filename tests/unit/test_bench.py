@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.log import Log
+from builders.host.log import Log
 from tests.bench import publishing
 from tests.bench.publishing import Bench, Peak, changed_since, verdicts
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from builders.log import Log
+from builders.host.log import Log
 from tests.bench.budget import OVER, STRICT, Budget, exit_code, tell
 
 KEPT, OVER_IT, TOLD = Budget("cold", 1.10, 1.10), Budget("idle", 1.01, 1.0, "s"), Budget("cross", 8.0)

@@ -16,7 +16,6 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders import mirror, process
 from builders.arch import AMD64, ARM64, ARMHF
 from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, mounts, nodes
 from builders.engines.buildx.client import Build, BuildFailed
@@ -25,11 +24,12 @@ from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secr
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.chroot import roots
 from builders.errors import DiskError, HostError, InputError, RootError
-from builders.log import Log
+from builders.host import debian_mirror, process
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
 from builders.project import Project
 from builders.settings import BuildxNode, Settings
-from builders.workspace import Workspace
 
 ROOT = Root("trixie", AMD64, ARM64, ())
 
@@ -495,7 +495,7 @@ def test_a_proxys_password_stands_in_no_words(alone: Path, tmp_path: Path, monke
     )
     monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}")
     client._version.cache_clear()
-    monkeypatch.setattr(mirror, "apt_options", lambda: ('Acquire::Retries "3";', SECRET))
+    monkeypatch.setattr(debian_mirror, "apt_options", lambda: ('Acquire::Retries "3";', SECRET))
     made = Images(Workspace(tmp_path / "a"), Settings(debian_mirror="http://m"), tmp_path, Log(quiet=True))
     arguments = made._arguments(ROOT)
     assert arguments["APT_OPTIONS"] == 'Acquire::Retries "3";'

@@ -15,11 +15,11 @@ from builders.arch import AMD64, ARM64
 from builders.engines import EngineName
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, Input, JobResult, Root
 from builders.project import Project
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 QUIET = Log(quiet=True)
 COMMIT = "a" * 40

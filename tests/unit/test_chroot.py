@@ -15,11 +15,11 @@ from builders.engines.chroot import engine, overlay, roots
 from builders.engines.chroot.engine import ChrootEngine
 from builders.engines.chroot.namespace import check
 from builders.errors import HostError, RootError
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import Root
 from builders.project import Project
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 ROOT = Root("trixie", AMD64, AMD64, ())
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

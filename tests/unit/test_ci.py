@@ -14,10 +14,10 @@ import yaml
 from builders import ci
 from builders.cli.ci import files, matrix
 from builders.errors import InputError
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.time_limit import parse_duration
 from builders.project import Project
 from builders.state import Record, write_record
-from builders.timebox import parse_duration
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"

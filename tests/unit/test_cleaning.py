@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from builders import cleaning, process, sources, state
+from builders import cleaning, sources, state
 from builders.arch import AMD64, ARM64
 from builders.engines.chroot import engine, roots
-from builders.log import Log
+from builders.host import process
+from builders.host.log import Log
 from builders.products import Root
 from builders.project import Project
 from builders.sources import git

@@ -11,7 +11,7 @@ import pytest
 
 from builders.cli import build, command_line
 from builders.errors import InputError
-from builders.log import Log
+from builders.host.log import Log
 from builders.products import Report, Verdict
 from builders.project import Project
 from builders.target import parse_target

@@ -16,11 +16,12 @@ from typing import ClassVar
 
 import pytest
 
-from builders import doctor, mirror, needs
+from builders import doctor
 from builders.engines.buildx import endpoint
 from builders.engines.chroot import binfmt
-from builders.log import Log
-from builders.needs import Need
+from builders.host import debian_mirror, needs
+from builders.host.log import Log
+from builders.host.needs import Need
 from builders.project import Project
 
 CHECKOUT = Path(__file__).parents[2]
@@ -92,11 +93,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     monkeypatch.setattr(endpoint, "PLUGINS", ())
     monkeypatch.setattr(needs, "BUILD_BYTES", 1)
     monkeypatch.setattr(binfmt, "MISC", made.misc)
-    mirror.host_mirror.cache_clear()
-    mirror.apt_options.cache_clear()
+    debian_mirror.host_mirror.cache_clear()
+    debian_mirror.apt_options.cache_clear()
     yield made
-    mirror.host_mirror.cache_clear()
-    mirror.apt_options.cache_clear()
+    debian_mirror.host_mirror.cache_clear()
+    debian_mirror.apt_options.cache_clear()
 
 
 def test_a_machine_that_has_everything_lacks_nothing(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from builders.cli import build
 from builders.deb.job import build_root
 from builders.drift import SHOWN, drift
 from builders.engines.chroot import roots
-from builders.log import Log
+from builders.host.log import Log
 from builders.plan import Wanted
 from builders.project import Project
 from builders.state import RECORD, Record

@@ -12,7 +12,7 @@ from builders.cli import maintenance
 from builders.document import Model
 from builders.engines.chroot import binfmt
 from builders.errors import CheckError, HostError
-from builders.log import size
+from builders.host.log import size
 
 CHECKOUT = Path(__file__).parents[2]
 AARCH64 = "7f454c460201010000000000000000000200b700"
@@ -85,18 +85,18 @@ def test_only_an_enabled_emulator_that_works_in_roots_counts(
 def test_registering_needs_root_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(binfmt, "MISC", tmp_path)
-    monkeypatch.setattr("builders.process.find", lambda _name: "/usr/bin/qemu-aarch64-static")
+    monkeypatch.setattr("builders.host.process.find", lambda _name: "/usr/bin/qemu-aarch64-static")
     with pytest.raises(HostError, match="does not know how to run arm64") as caught:
         binfmt.ensure(ARM64)
     assert "sudo ./inv doctor --fix" in caught.value.fix
-    monkeypatch.setattr("builders.process.find", lambda _name: None)
+    monkeypatch.setattr("builders.host.process.find", lambda _name: None)
     with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
         binfmt.ensure(ARM64)
 
 
 def test_a_registration_is_what_the_kernel_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("builders.process.find", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("builders.host.process.find", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(binfmt, "MISC", tmp_path)
     (tmp_path / "register").write_bytes(b"")
     binfmt.ensure(ARM64)
@@ -110,7 +110,7 @@ def test_a_registry_that_cannot_be_mounted_is_told_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("builders.process.find", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("builders.host.process.find", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(binfmt, "MISC", tmp_path / "misc")
     (tmp_path / "misc").touch()  # mount(8) mounts over no file
     with pytest.raises(HostError, match="QEMU for arm64 cannot be registered with the kernel") as caught:

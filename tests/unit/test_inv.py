@@ -73,9 +73,9 @@ class Clone:
         for tool in TOOLS:
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
         self.calls, self.usr = folder / "calls", folder / "usr"
-        for name in ("builders", "tests"):
-            (self.folder / name).mkdir(parents=True)
-            (self.folder / name / "host-packages.txt").write_text("# none\n")
+        for name in ("builders/host/packages.txt", "tests/host-packages.txt"):
+            (self.folder / name).parent.mkdir(parents=True)
+            (self.folder / name).write_text("# none\n")
         (self.folder / "pyproject.toml").write_text("[project]\n")
         shutil.copy(CHECKOUT / "inv", self.folder)
         self.usr.mkdir()
@@ -113,7 +113,7 @@ class Clone:
     def packages(self, *, wanted: str, installed: str, user: int) -> None:
         """Let the machine be a Debian with some of the ``wanted`` packages, and let ``user`` be who calls."""
         lines = [f"{name}  a reason of several words\n" for name in wanted.split()]
-        (self.folder / "builders" / "host-packages.txt").write_text("# why\n" + "".join(lines))
+        (self.folder / "builders" / "host" / "packages.txt").write_text("# why\n" + "".join(lines))
         (self.state / "installed").write_text("".join(f"{name}\n" for name in installed.split()))
         self.program("dpkg-query", DPKG_QUERY)
         self.program("apt-get", APT_GET)
@@ -160,7 +160,7 @@ def test_what_tests_need_is_set_up_once_too(clone: Clone) -> None:
     assert not clone.calls.exists()
 
 
-@pytest.mark.parametrize("file", ["pyproject.toml", "builders/host-packages.txt"])
+@pytest.mark.parametrize("file", ["pyproject.toml", "builders/host/packages.txt"])
 def test_what_is_needed_changed(clone: Clone, file: str) -> None:
     (clone.folder / file).write_text("# something else\n")
     clone.run()
@@ -236,7 +236,7 @@ def test_an_apt_that_fails_is_told_and_asked_again(fresh: Clone) -> None:
 
 
 def test_a_machine_without_dpkg_goes_on_without_packages(fresh: Clone) -> None:
-    (fresh.folder / "builders" / "host-packages.txt").write_text("first  a reason\n")
+    (fresh.folder / "builders" / "host" / "packages.txt").write_text("first  a reason\n")
     done = fresh.call()
     assert done.returncode == 0, done.stderr
     assert "inv: not a Debian machine: skipping Debian packages\n" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
     {"errors", "arch"},
-    {"process", "measure", "log", "timebox", "workspace", "files", "templates", "mirror", "needs"},
+    {"host"},
     {"target", "products", "document", "destination", "debfile", "source", "bazel", "build_system",
      "package", "recipe", "settings", "upstream"},
     {"sources", "engines", "deb", "checks", "apt"},
@@ -35,7 +35,7 @@ LAYERS = [
 ]  # fmt: skip
 STAGES = LAYERS[3]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
-ONLY_DOORS = {"subprocess": {"process"}, "invoke": {"cli"}, "rich": {"log"}}
+ONLY_DOORS = {"subprocess": {"host"}, "invoke": {"cli"}, "rich": {"host"}}
 """Modules of others that only some of ours may import."""
 INSIDE_ROOTS = {"bazel_driver.py"}
 """Programs that are copied into build roots, where nothing else of ours is: they import nothing but Python's own."""

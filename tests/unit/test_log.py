@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from builders.log import Log
+from builders.host.log import Log
 
 
 def shown(log: Log, output: io.StringIO) -> list[str]:
@@ -63,7 +63,7 @@ def test_gitlab_folds_the_outer_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_long_silence_is_broken_by_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the program says anything or not; only the innermost step tells."""
-    monkeypatch.setattr("builders.log.SIGN_OF_LIFE_S", 0.01)
+    monkeypatch.setattr("builders.host.log.SIGN_OF_LIFE_S", 0.01)
     log, output = plain()
     with log.step("build"), log.step("compile") as step:
         until(lambda: "… compile, after 0 s\n" in output.getvalue())

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from builders.cli import app
-from builders.files import remove_tree
-from builders.log import Log
+from builders.host.files import remove_tree
+from builders.host.log import Log
 from builders.project import Project
 from tests import own
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builders.files import document_digest, sha256_of
+from builders.host.files import document_digest, sha256_of
 from builders.plan import Change, Wanted, differences, plan
 from builders.products import SOURCE, DebFile, FetchedSource, SourcePackage, StepRecord
 from builders.recipe import load_recipe

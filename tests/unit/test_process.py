@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from builders import process
 from builders.errors import HostError
+from builders.host import process
 
 
 def test_output_goes_to_log_listener_and_tail(tmp_path: Path) -> None:

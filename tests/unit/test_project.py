@@ -13,14 +13,14 @@ from builders import pipeline, repository, reproduce, sources, state, trial
 from builders.arch import AMD64, ARM64, Architecture
 from builders.checks import write_report
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
-from builders.files import sha256_of
 from builders.fingerprint import short_digest
-from builders.log import Log
+from builders.host.files import sha256_of
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, DebFile, JobResult, Report, Root, SourceTree
 from builders.project import Project
 from builders.recipe import StrategyName
 from builders.state import Record, write_record
-from builders.workspace import Workspace
 from tests.unit.apt.test_faults import killed_at
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"

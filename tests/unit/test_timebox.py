@@ -9,8 +9,8 @@ from rich.console import Console
 
 from builders.cli import build
 from builders.errors import InputError
-from builders.log import Log
-from builders.timebox import TimeBoxOver, parse_duration, time_box
+from builders.host.log import Log
+from builders.host.time_limit import TimeBoxOver, parse_duration, time_box
 
 LOG = Log(live=False, console=Console(file=io.StringIO()))
 

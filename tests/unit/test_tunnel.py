@@ -18,7 +18,7 @@ from builders.engines.buildx import layout, tunnel
 from builders.engines.buildx.tunnel import Tunnel
 from builders.engines.handover import PORT
 from builders.engines.storage import relayed
-from builders.log import Log
+from builders.host.log import Log
 from builders.settings import parse_storage
 from tests.storages import PASSWORD, USER, apache, free_port, redis
 

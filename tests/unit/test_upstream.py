@@ -9,7 +9,7 @@ import yaml
 
 from builders.cli import maintenance
 from builders.errors import CheckError, InputError, SourceError
-from builders.log import Log
+from builders.host.log import Log
 from builders.project import Project
 from builders.recheck import recheck
 from builders.recipe import Archive, DebianPool, Git, Recipe, load_recipe, load_recipes

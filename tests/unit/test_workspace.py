@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from builders.errors import BusyError, DiskError
-from builders.files import disk_error, remove_tree, write_whole
-from builders.workspace import Workspace
+from builders.host.files import disk_error, remove_tree, write_whole
+from builders.host.workspace import Workspace
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from builders.workspace import Workspace
+from builders.host.workspace import Workspace
 with Workspace(Path(sys.argv[1])).{call}:
     print("held", flush=True)
     time.sleep(60)

@@ -27,7 +27,7 @@ from builders.apt.live import read_publication
 from builders.apt.page import PAGE
 from builders.apt.server import BY_HASH
 from builders.apt.upload.store import File
-from builders.files import disk_errors
+from builders.host.files import disk_errors
 
 SIGNED = ("Release.gpg", "Release", "InRelease")
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from builders import process
 from builders.apt.upload.store import File, Held
 from builders.destination import Folder, Rsync
 from builders.errors import HostError, InputError, PublishError
-from builders.files import disk_errors
-from builders.log import Step
+from builders.host import process
+from builders.host.files import disk_errors
+from builders.host.log import Step
 
 PARTIAL = ".rsync-partial"
 SILENCE_S = 120

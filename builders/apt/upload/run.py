@@ -15,7 +15,7 @@ from builders.apt.upload.content import Phase
 from builders.apt.upload.store import File, Held, Store
 from builders.destination import MB, S3, Destination
 from builders.errors import BusyError, PublishError
-from builders.log import Log, size
+from builders.host.log import Log, size
 from builders.settings import Settings
 
 MOST_TOLD = 5

@@ -21,8 +21,8 @@ from builders.apt.server import BY_HASH, type_of
 from builders.apt.upload.store import File, Held
 from builders.destination import S3
 from builders.errors import PublishError
-from builders.files import sha256_of, write_whole
-from builders.log import Step
+from builders.host.files import sha256_of, write_whole
+from builders.host.log import Step
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

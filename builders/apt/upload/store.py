@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from builders.log import Step
+from builders.host.log import Step
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from builders import arch
 from builders.arch import Architecture
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, InputError
-from builders.workspace import Workspace
+from builders.host.workspace import Workspace
 
 if TYPE_CHECKING:  # Docker's SDK is slow to import, and a run with nothing to do asks no engine
     import docker

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders import process
 from builders.errors import HostError
-from builders.files import remove_tree, write_whole
+from builders.host import process
+from builders.host.files import remove_tree, write_whole
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 PING_S = 2.0

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from builders import needs
 from builders.arch import Architecture
 from builders.engines import EngineName
 from builders.engines.buildx import client, daemon, endpoint, faults, kept, mounts, nodes, probe
@@ -19,12 +18,13 @@ from builders.engines.buildx.nodes import Node, NodeState
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import binfmt, namespace
 from builders.errors import HostError
-from builders.files import disk_errors
-from builders.log import Log, size
-from builders.needs import Need
+from builders.host import needs
+from builders.host.files import disk_errors
+from builders.host.log import Log, size
+from builders.host.needs import Need
+from builders.host.workspace import Workspace
 from builders.products import BuildJob, JobResult, Root
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 PROBE_S = 120.0
 LOW_BYTES = 5 * 2**30

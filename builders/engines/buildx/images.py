@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from builders import mirror, process
 from builders.arch import Architecture
 from builders.engines.buildx import client, faults
 from builders.engines.buildx.client import Build, BuildFailed
@@ -18,11 +17,12 @@ from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import Progress
 from builders.engines.chroot import namespace, roots
 from builders.errors import InputError, RootError
-from builders.files import write_whole
-from builders.log import Log
+from builders.host import debian_mirror, process
+from builders.host.files import write_whole
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
 PINS = "base-images.yml"
@@ -147,7 +147,7 @@ class Images:
         """Return the mirror for roots; empty where this machine's apt names none: then the base image's own."""
         if self.settings.debian_mirror or not _apt_here():
             return self.settings.debian_mirror or ""
-        return mirror.host_mirror().url
+        return debian_mirror.host_mirror().url
 
     def _arguments(self, root: Root) -> dict[str, str]:
         arguments = {
@@ -247,7 +247,7 @@ def secrets() -> dict[str, str]:
 
 
 def _apt_options() -> tuple[list[str], list[str]]:
-    return mirror.open_and_secret(mirror.apt_options() if _apt_here() else ())
+    return debian_mirror.open_and_secret(debian_mirror.apt_options() if _apt_here() else ())
 
 
 def _dockerfile(root: Root) -> Path:

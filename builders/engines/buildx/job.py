@@ -16,7 +16,7 @@ from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.storage import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
-from builders.files import disk_errors
+from builders.host.files import disk_errors
 from builders.products import BuildJob, CacheMount, StepRecord
 
 TAIL_LINES = 40

@@ -6,14 +6,14 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from builders import process
 from builders.engines.buildx import daemon, endpoint
 from builders.engines.buildx.daemon import LABEL
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, ReefError, RootError
-from builders.files import remove_tree, write_whole
+from builders.host import process
+from builders.host.files import remove_tree, write_whole
+from builders.host.workspace import Workspace
 from builders.products import BuildJob
-from builders.workspace import Workspace
 
 FILE = "image.json"
 

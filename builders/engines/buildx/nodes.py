@@ -9,8 +9,8 @@ from builders.arch import Architecture
 from builders.engines.buildx import client, endpoint
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import InputError, ReefError
+from builders.host.workspace import Workspace
 from builders.settings import BuildxNode, Settings
-from builders.workspace import Workspace
 
 PREFIX = "reef-"
 """Before a node's name in the name of the builder that Reef creates for it."""

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from builders.log import Log, Step
+from builders.host.log import Log, Step
 
 SCRIPT = re.compile(r'^\[(?:\S+ )?(fetch|run) +\d+/\d+\] RUN .*"/reef/runner\.pl"')
 """The name of an instruction that runs a script of a job, in stage ``fetch`` or ``run``."""

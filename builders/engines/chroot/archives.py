@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from builders.files import disk_errors, sha256_of, write_whole
-from builders.log import Log
+from builders.host.files import disk_errors, sha256_of, write_whole
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import APT_CACHE
-from builders.workspace import Workspace
 
 
 @dataclass(frozen=True)

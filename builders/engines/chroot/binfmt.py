@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from builders import process
 from builders.arch import Architecture
 from builders.errors import HostError
-from builders.needs import Need, checked
+from builders.host import process
+from builders.host.needs import Need, checked
 
 MISC = Path("/proc/sys/fs/binfmt_misc")
 INSTALL = "sudo apt-get install qemu-user-static binfmt-support"

@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from builders import needs, process
 from builders.arch import Architecture
 from builders.engines import EngineName
 from builders.engines.chroot import archives, binfmt, namespace, overlay, roots
@@ -21,13 +20,14 @@ from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overla
 from builders.engines.environment import environment
 from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, ReefError, RootError
-from builders.files import disk_errors, raise_if_disk_full, remove_tree
-from builders.log import Log
-from builders.needs import Need
-from builders.process import Completed
+from builders.host import needs, process
+from builders.host.files import disk_errors, raise_if_disk_full, remove_tree
+from builders.host.log import Log
+from builders.host.needs import Need
+from builders.host.process import Completed
+from builders.host.workspace import Workspace
 from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 TOOLS = {
     "mmdebstrap": ("makes build roots", "mmdebstrap"),

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from builders import process
 from builders.engines.chroot import namespace, overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
 from builders.engines.handover import hand_over
 from builders.errors import ReefError, RootError
+from builders.host import process
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")

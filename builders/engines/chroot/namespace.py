@@ -4,9 +4,9 @@ import os
 import pwd
 from pathlib import Path
 
-from builders import process
 from builders.errors import HostError
-from builders.needs import Need, checked
+from builders.host import process
+from builders.host.needs import Need, checked
 
 
 def prefix(*, network: bool) -> list[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from builders import process
 from builders.engines.chroot import namespace
 from builders.errors import HostError
+from builders.host import process
 
 ELSEWHERE = "put artifacts/ on another disk (ext4, xfs, btrfs or tmpfs): artifacts: /a/folder/there in reef.yml"
 """What to do where a disk cannot hold the changes of a job."""

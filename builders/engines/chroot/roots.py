@@ -9,16 +9,16 @@ from pathlib import Path
 
 import yaml
 
-from builders import mirror, process
 from builders.arch import Architecture
 from builders.engines import AGED_DAYS
 from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
-from builders.files import disk_error, document_digest, raise_if_disk_full, remove_tree, write_whole
-from builders.log import Log, size
+from builders.host import debian_mirror, process
+from builders.host.files import disk_error, document_digest, raise_if_disk_full, remove_tree, write_whole
+from builders.host.log import Log, size
+from builders.host.workspace import Workspace
 from builders.products import APT_CACHE, Root, StepRecord
 from builders.settings import Settings
-from builders.workspace import Workspace
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""
@@ -103,8 +103,8 @@ def _noted(rootfs: Path) -> tuple[str, ...] | None:
 
 
 def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> StepRecord:
-    site = settings.debian_mirror or mirror.host_mirror().url
-    options, secret = mirror.open_and_secret(mirror.apt_options())
+    site = settings.debian_mirror or debian_mirror.host_mirror().url
+    options, secret = debian_mirror.open_and_secret(debian_mirror.apt_options())
     log_file = workspace.log_file(f"roots/{key(root)}")
     architectures: list[Architecture] = list(dict.fromkeys([root.build, root.host]))
     words = [
@@ -114,7 +114,7 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         "--format=directory",
         f"--architectures={','.join(a.debian for a in architectures)}",
         *([f"--include={','.join(root.packages)}"] if root.packages else []),
-        f"--keyring={mirror.KEYRING}",
+        f"--keyring={debian_mirror.KEYRING}",
         *(f"--aptopt={option}" for option in options),
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from builders.apt.keys import SigningKey, signing_key
-from builders.log import Log
+from builders.host.log import Log
 from builders.settings import Settings
 
 from .support import Publisher

@@ -18,11 +18,11 @@ from builders.apt.promotion import promote
 from builders.apt.staging import Staged, stage
 from builders.apt.verification import Verified, verify
 from builders.arch import ARCHITECTURES
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import DebFile, Publication
 from builders.project import Project
 from builders.settings import Settings
-from builders.workspace import Workspace
 from tests.own import CHECKOUT
 
 INVOKE = Path(sys.executable).with_name("invoke")

@@ -11,7 +11,7 @@ from builders.checks import outcome, report
 from builders.debfile import control_of, read_deb
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import PublishError
-from builders.log import Log
+from builders.host.log import Log
 from builders.plan import Wanted
 from builders.products import BuildJob, JobResult, Root
 from builders.recipe import Recipe

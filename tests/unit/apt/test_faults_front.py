@@ -12,7 +12,7 @@ import pytest
 from builders.apt.keys import SigningKey, signing_key
 from builders.apt.promotion import promote
 from builders.errors import DiskError
-from builders.log import Log
+from builders.host.log import Log
 from builders.settings import Settings
 
 from .support import DATE, Publisher, tree_of

@@ -11,7 +11,7 @@ from builders.apt import rotation
 from builders.apt.keys import signing_key
 from builders.debfile import read_deb
 from builders.errors import InputError, PublishError
-from builders.log import Log
+from builders.host.log import Log
 from builders.settings import Keep, Repository, Settings
 
 from .support import DATE, Publisher

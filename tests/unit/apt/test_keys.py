@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from builders import process
 from builders.apt import keys, rotation
 from builders.apt.gnupg import AGENT_MARK, home_path, opened
 from builders.apt.keys import signing_key
 from builders.cli.repository import given_key
 from builders.errors import BusyError, InputError, PublishError
-from builders.log import Log
+from builders.host import process
+from builders.host.log import Log
 from builders.settings import Settings, Signing
 
 LONG_AGO = "20200101T000000"

@@ -11,7 +11,7 @@ import pytest
 from builders import checks, trial
 from builders.apt.keys import signing_key
 from builders.debfile import read_deb
-from builders.log import Log
+from builders.host.log import Log
 from builders.products import Report, Verdict
 from builders.project import Project
 from builders.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 
 from builders.apt import intake
 from builders.errors import DiskError, PublishError
-from builders.process import ProgramFailed
+from builders.host.process import ProgramFailed
 
 from .support import DATE, Publisher
 

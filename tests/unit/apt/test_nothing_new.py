@@ -14,7 +14,7 @@ from builders.apt.promotion import promote
 from builders.apt.proof import Proof
 from builders.debfile import read_deb
 from builders.errors import DiskError, PublishError
-from builders.files import sha256_of
+from builders.host.files import sha256_of
 
 from .support import DATE, Publisher, facts_of
 

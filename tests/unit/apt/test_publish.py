@@ -15,7 +15,7 @@ from builders.apt.promotion import promote
 from builders.apt.verification import verify
 from builders.debfile import read_deb
 from builders.errors import BusyError, PublishError
-from builders.log import Log
+from builders.host.log import Log
 from builders.settings import Repository, Settings
 
 from .support import DATE, Publisher, facts_of, tree_of

@@ -14,7 +14,7 @@ from builders.apt.layout import KEYRING
 from builders.apt.verification import verify
 from builders.debfile import members, read_deb
 from builders.errors import InputError, PublishError
-from builders.log import Log
+from builders.host.log import Log
 from builders.settings import Repository, Settings, Signing
 from builders.target import SUITES
 

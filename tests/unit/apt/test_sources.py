@@ -21,7 +21,7 @@ from builders.apt.upload import Uploaded, upload
 from builders.debfile import members
 from builders.destination import Folder
 from builders.errors import PublishError
-from builders.files import sha256_of
+from builders.host.files import sha256_of
 from builders.products import SOURCE, DebFile
 from builders.settings import Keep, Repository, Settings
 

@@ -17,7 +17,7 @@ from builders.arch import ARCHITECTURES
 from builders.cli import repository as cli_repository
 from builders.debfile import read_deb
 from builders.errors import HostError, PublishError, RootError
-from builders.log import Log
+from builders.host.log import Log
 from builders.products import BuildJob, JobResult, Root
 from builders.project import Project
 from builders.settings import Repository, Settings, Signing
@@ -140,7 +140,7 @@ def test_what_is_wrong_or_apt_refuses_is_not_published(
 def test_missing_faketime_is_told_before_anything_is_published(
     place: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builders.process.find", lambda name: None if name == "faketime" else f"/usr/bin/{name}")
+    monkeypatch.setattr("builders.host.process.find", lambda name: None if name == "faketime" else f"/usr/bin/{name}")
     with pytest.raises(HostError, match="faketime is not installed"):
         repository.change(place.project(), {"trixie": []})
     assert not place.repository.exists()

@@ -17,8 +17,8 @@ from builders.apt.live import digest_of
 from builders.apt.proof import Proof
 from builders.apt.verification import verify
 from builders.errors import PublishError
-from builders.files import sha256_of
-from builders.log import Log
+from builders.host.files import sha256_of
+from builders.host.log import Log
 from builders.settings import Settings
 
 from .support import DATE, Publisher

@@ -16,12 +16,12 @@ import pytest
 import yaml
 from rich.console import Console
 
-from builders.log import Log
+from builders.host.log import Log
+from builders.host.workspace import Workspace
 from builders.products import SourceTree
 from builders.recipe import Recipe, load_recipe
 from builders.settings import Settings
 from builders.sources import fetch, transfer
-from builders.workspace import Workspace
 
 
 def sha256(data: bytes) -> str:

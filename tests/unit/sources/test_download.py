@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from builders import mirror
 from builders.errors import DiskError, SourceError
-from builders.mirror import Mirror
+from builders.host import debian_mirror
+from builders.host.debian_mirror import Mirror
 from builders.settings import Settings
 from builders.sources import transfer
 from builders.sources.tree import write_all
@@ -254,7 +254,7 @@ def test_debian_pool_is_reached_through_apts_own_proxy(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ('Acquire::https::Proxy "DIRECT";', f'Acquire::http::Proxy "{site.url}";')
-    monkeypatch.setattr(mirror, "host_mirror", lambda: Mirror("http://deb.invalid/debian", options))
+    monkeypatch.setattr(debian_mirror, "host_mirror", lambda: Mirror("http://deb.invalid/debian", options))
     site.put("http://deb.invalid/debian/pool/d.tar.gz", DATA)
     tree = bench.fetch(write_recipe(bench.folder, [debian("pool/d.tar.gz")]))
     assert tree.sources[0].location == "http://deb.invalid/debian/pool/d.tar.gz"

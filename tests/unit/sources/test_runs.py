@@ -24,11 +24,11 @@ MORE = pack_tar({"more.txt": b"more"})
 RUN = """
 import sys, time
 from pathlib import Path
-from builders.log import Log
+from builders.host.log import Log
 from builders.recipe import load_recipe
 from builders.settings import Settings
 from builders.sources import fetch, fetching
-from builders.workspace import Workspace
+from builders.host.workspace import Workspace
 
 def hang(name, real):
     def stop(*a, **k):

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from builders.measure import Measure, measured
+from builders.host.measure import Measure, measured
 
 SIGN_OF_LIFE_S = 30.0
 LARGEST_FILE = 5_000_000

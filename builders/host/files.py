@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builders import process
 from builders.errors import DiskError
+from builders.host import process
 
 DISK_FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
 """What programs print when a disk is full; the second is apt's text, before it downloads packages."""

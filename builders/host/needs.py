@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from builders import process
 from builders.errors import HostError
+from builders.host import process
 
 BUILD_BYTES = 15 * 2**30
 """Free disk space that one TensorFlow Lite build takes, with its roots and checks."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from builders.process import SAMPLE_S, tree_memory_bytes
+from builders.host.process import SAMPLE_S, tree_memory_bytes
 
 
 @dataclass

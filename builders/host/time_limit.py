@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from builders.errors import InputError
-from builders.log import Log
+from builders.host.log import Log
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 LONGEST_S = 30 * 24 * 3600

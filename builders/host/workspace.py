@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 
 from builders.errors import BusyError, DiskError
-from builders.files import disk_errors, remove_tree
+from builders.host.files import disk_errors, remove_tree
 
 
 @dataclass(frozen=True)

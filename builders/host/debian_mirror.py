@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builders import process
 from builders.errors import HostError
+from builders.host import process
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
