@@ -71,8 +71,8 @@ class Brought:
 def held(workspace: Workspace) -> list[Held]:
     """Return what each cache holds, the carried ones as they would be."""
     found = []
-    mounts = sorted(path for path in workspace.caches.glob("*") if path.is_dir())
-    for name, folder in [("sources", workspace.downloads), *((path.name, path) for path in mounts)]:
+    mounts = sorted(path for path in workspace.cache.mounts.glob("*") if path.is_dir())
+    for name, folder in [("sources", workspace.cache.downloads), *((path.name, path) for path in mounts)]:
         carried = name not in NOT_CARRIED
         top = "sources" if name == "sources" else f"mounts/{name}"
         sizes = [path.stat().st_size for inner, path in _files(folder, top) if not carried or _wanted(inner)]
@@ -91,7 +91,7 @@ def export(
     """Write the carried caches to the file ``path``, whole or not at all; return its files and its size in bytes.
 
     ``take`` copies what an engine keeps to itself into the folder that it is given, and returns the folders there that
-    are laid out as `Workspace.caches`. The caller keeps builds away. Raises InputError where there is nothing to write,
+    are laid out as `Cache.mounts`. The caller keeps builds away. Raises InputError where there is nothing to write,
     or no folder to write it to, DiskError, and what ``take`` raises.
     """
     if path.is_dir() or not path.parent.is_dir():
@@ -118,7 +118,7 @@ def export(
 def bring(workspace: Workspace, path: Path, log: Log, give: Callable[[Path], None] | None = None) -> Brought:
     """Add what the file ``path`` holds to the caches; what is there stays as it is.
 
-    ``give`` hands a folder that is laid out as `Workspace.caches` to an engine that keeps its own. Nothing is added
+    ``give`` hands a folder that is laid out as `Cache.mounts` to an engine that keeps its own. Nothing is added
     unless the whole file is sound. The caller keeps builds away. Raises InputError for a file that is missing, damaged,
     cut or none of ours, DiskError, and what ``give`` raises.
     """
@@ -127,7 +127,7 @@ def bring(workspace: Workspace, path: Path, log: Log, give: Callable[[Path], Non
             f"not a file: {path}" if path.exists() else f"no such file: {path}",
             fix="./inv cache --export FILE makes one",
         )
-    with workspace.scratch_folder("import") as scratch:
+    with workspace.cache.scratch_folder("import") as scratch:
         with log.step(f"unpack the caches from {path}") as step, disk_errors(scratch):
             try:
                 names = _unpack(path, scratch, step)
@@ -151,8 +151,8 @@ def _wanted(name: str) -> bool:
 
 def _carried(workspace: Workspace, taken: Sequence[Path]) -> list[tuple[str, Path]]:
     """Return what goes into the file, by name; of what several hold, which all call by its content, the first's."""
-    found = dict(_files(workspace.downloads, "sources"))
-    for folder in (workspace.caches, *taken):
+    found = dict(_files(workspace.cache.downloads, "sources"))
+    for folder in (workspace.cache.mounts, *taken):
         found = dict(_files(folder, "mounts")) | found
     return sorted((name, path) for name, path in found.items() if _wanted(name))
 
@@ -277,7 +277,7 @@ def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
 
     ccache's counters (its files ``stats``) stay where there are some: it counts a folder anew when it cleans it up.
     """
-    places = {"sources": workspace.downloads, "mounts": workspace.caches}
+    places = {"sources": workspace.cache.downloads, "mounts": workspace.cache.mounts}
     files = total = 0
     units: dict[str, list[str]] = {}
     for name in names:

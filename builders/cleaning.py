@@ -1,4 +1,4 @@
-"""Removing parts of ``artifacts/``, so that what is only half removed is never taken for whole."""
+"""Removing parts of ``artifacts/`` and of the cache, so that what is only half removed is never taken for whole."""
 
 import os
 from contextlib import suppress
@@ -21,6 +21,8 @@ CLEANABLE = {
     "builds": "built packages",
     "images": "this project's images and containers in Docker engines, and roots there that nobody uses",
 }
+IN_CACHE = {"roots", "trees", "downloads", "caches"}
+"""Parts that lie in the cache, which other projects may use."""
 MARKERS = {
     "roots": ("*/manifest.yml",),
     "trees": ("*.json",),
@@ -34,14 +36,15 @@ def clean(project: Project, what: list[str]) -> None:
     """Remove the parts called ``what``, saying how much that freed; the published repository is never touched.
 
     Whatever ends it in the middle, what still lies there then is rubbish to every later run. Raises InputError for an
-    unknown part, BusyError while another run is at work.
+    unknown part, BusyError while another run is at work: of this project, or of any that shares the cache where a part
+    of that goes.
     """
     for name in what:
         if name not in CLEANABLE:
             known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
             raise InputError(f"unknown part: {name!r}", f"known: {known}")
     space = project.workspace
-    with space.alone():
+    with space.alone(cache=not IN_CACHE.isdisjoint(what)):
         space.sweep()
         for name in what:
             if name == "images":
@@ -58,8 +61,10 @@ def clean(project: Project, what: list[str]) -> None:
 
 
 def folder_of(space: Workspace, name: str) -> Path:
-    """Return the folder of a part of ``artifacts/``."""
-    found: Path = space.path / "failed" if name == "failed" else getattr(space, name)
+    """Return the folder of a part of ``artifacts/`` or of the cache."""
+    if name == "failed":
+        return space.path / "failed"
+    found: Path = getattr(space.cache if name in IN_CACHE else space, {"caches": "mounts"}.get(name, name))
     return found
 
 

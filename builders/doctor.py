@@ -1,5 +1,6 @@
 """Everything that the host needs, each with its reason, its state and what to do."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from builders.arch import ARCHITECTURES
 from builders.destination import Folder, Rsync
 from builders.host import debian_mirror, needs, process
 from builders.host.needs import Need
+from builders.host.workspace import ELSEWHERE
 from builders.project import Project
 
 HOST_PACKAGES = Path(host.__file__).with_name("packages.txt")
@@ -21,9 +23,7 @@ def examine(project: Project, *, fix: bool = False) -> list[Need]:
     found = [*_packages(), *project.engines.get().needs(foreign, fix=fix)]
     if not project.settings.debian_mirror:
         found.append(needs.checked("Debian mirror", "roots and pool sources come from it", debian_mirror.host_mirror))
-    place = project.workspace.path if project.workspace.path.exists() else project.folder
-    free = shutil.disk_usage(place).free
-    found.append(needs.disk_space("disk space", "roots, sources and builds", free, "./inv clean, or a larger disk"))
+    found += _disks(project)
     uploads = project.settings.repository.upload
     if any(isinstance(upload, Folder | Rsync) for upload in uploads):
         found.append(needs.program("rsync", "rsync", "uploads to folders and other machines"))
@@ -55,3 +55,20 @@ def _packages() -> Iterator[Need]:
     for name, reason in wanted.items():
         missing = name not in installed
         yield Need(name, reason, "not installed" if missing else "", f"sudo apt-get install {name}" if missing else "")
+
+
+def _disks(project: Project) -> Iterator[Need]:
+    """Yield whether the disk of artifacts has room, and that of a shared cache, which must be this user's to write."""
+    place = project.workspace.path if project.workspace.path.exists() else project.folder
+    cache, fix = project.workspace.cache, "./inv clean, or a larger disk"
+    free, reason = shutil.disk_usage(place).free, "roots, sources and builds"
+    if cache.shared:
+        existing = next(folder for folder in (cache.path, *cache.path.parents) if folder.exists())
+        writable = os.access(existing, os.W_OK | os.X_OK)
+        trouble = ("", "") if writable else (f"{existing} cannot be written", ELSEWHERE)
+        yield Need(f"cache {cache.path}", "roots and sources", *trouble)
+        if existing.stat().st_dev != place.stat().st_dev:
+            cache_free = shutil.disk_usage(existing).free
+            yield needs.disk_space("disk space of the cache", "roots and sources", cache_free, fix)
+            reason = "builds"
+    yield needs.disk_space("disk space", reason, free, fix)

@@ -27,7 +27,7 @@ done
 
 
 def take(project: Project, engine: Engine, folder: Path) -> list[Path]:
-    """Copy what the nodes that build keep into folders below ``folder``; return them, laid out as `Workspace.caches`.
+    """Copy what the nodes that build keep into folders below ``folder``; return them, laid out as `Cache.mounts`.
 
     Raises what engines raise.
     """
@@ -36,7 +36,7 @@ def take(project: Project, engine: Engine, folder: Path) -> list[Path]:
 
 
 def give(project: Project, engine: Engine, scratch: Path, mounts: Path) -> None:
-    """Add the files of ``mounts``, laid out as `Workspace.caches`, to what the nodes that build keep.
+    """Add the files of ``mounts``, laid out as `Cache.mounts`, to what the nodes that build keep.
 
     ``scratch`` is a folder for what the jobs leave. Raises what engines raise.
     """

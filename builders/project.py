@@ -17,7 +17,7 @@ from builders.host.workspace import Workspace
 from builders.plan import Wanted
 from builders.products import Root
 from builders.recipe import Recipe, StrategyName, choose, load_recipes
-from builders.settings import Settings, load_settings
+from builders.settings import Settings, load_settings, shared_cache
 from builders.state import Fingerprint, read_record
 from builders.target import Target, parse_target
 
@@ -52,7 +52,7 @@ class Project:
                 raise InputError(f"reef.yml names a variant of an unknown recipe: {name!r}", nearest(name, recipes))
             recipes[name] = recipes[name].as_variant(variant)
         machine = arch.by_machine(platform.machine())
-        workspace = Workspace(folder / settings.artifacts)
+        workspace = Workspace(folder / settings.artifacts, shared_cache=shared_cache(folder, settings))
         log.keep(workspace.logs / "steps.log")
         return Project(folder, settings, recipes, workspace, machine, log)
 

@@ -200,6 +200,10 @@ class Settings(Model):
     engine: Literal["auto", "chroot", "buildx"] = "auto"
     """``auto`` is buildx where a Docker engine with buildx answers, else chroot."""
     artifacts: str = "artifacts"
+    cache: str | None = None
+    """Folder of build roots, sources, ccache, Bazel's files and apt's archives: absolute, below ``~``, or relative to
+    reef.yml. Checkouts and CI runs of one user may share it, also at once. By default ``cache`` in ``artifacts``. The
+    variable REEF_CACHE (an absolute path) goes first."""
     recipes: str = "recipes"
     debian_mirror: Annotated[str, pydantic.StringConstraints(pattern=r"^(https?://[^\s/]\S*|file:/\S+)$")] | None = None
     """The Debian mirror for roots and pool sources; by default the one that this machine's apt uses."""
@@ -215,11 +219,11 @@ class Settings(Model):
     signing: Signing = Signing()
     buildx: Buildx = Buildx()
 
-    @pydantic.field_validator("artifacts", "recipes")
+    @pydantic.field_validator("artifacts", "cache", "recipes")
     @classmethod
-    def _a_folder(cls, value: str) -> str:
-        if not value.strip() or set(os.path.normpath(value)) == {"/"}:
-            raise ValueError(f"a folder's path is wanted, and not the root of all: {value!r}")
+    def _a_folder(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or set(os.path.normpath(value)) == {"/"}):
+            raise ValueError(f"expected the path of a folder other than /: {value!r}")
         return value
 
     @pydantic.field_validator("targets")
@@ -293,6 +297,39 @@ def _bazel_server(url: str, *, upload: bool) -> Storage:
     )  # fmt: skip
 
 
+def shared_cache(folder: Path, settings: Settings) -> Path | None:
+    """Return the cache's folder where it is not ``cache`` in ``artifacts``: REEF_CACHE, else ``cache:`` of reef.yml.
+
+    ``folder`` holds reef.yml. Raises InputError for a path that cannot be a cache.
+    """
+    given = os.environ.get("REEF_CACHE")
+    name = "REEF_CACHE" if given else f"{folder / 'reef.yml'}: cache"
+    wish = given or settings.cache
+    if wish is None:
+        return None
+    try:
+        path = Path(wish).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{name} cannot be used: {wish!r}", str(error), "write the folder's absolute path") from error
+    if given and not path.is_absolute():
+        raise InputError(
+            f"REEF_CACHE is not an absolute path: {given!r}",
+            "commands run in different folders and would each make a cache of their own",
+            'write the whole path, as in REEF_CACHE="$HOME/.cache/reef"',
+        )
+    path, artifacts = Path(os.path.normpath(folder / path)), folder / settings.artifacts
+    own = artifacts / "cache"
+    if path == own:
+        return None
+    if path == Path("/") or (path.resolve().is_relative_to(artifacts.resolve()) and not path.is_relative_to(own)):
+        raise InputError(
+            f"{name} names a folder that cannot be the cache: {path}",
+            f"{artifacts} holds what is built and published",
+            "name a folder of its own elsewhere, as in ~/.cache/reef",
+        )
+    return path
+
+
 def load_settings(folder: Path) -> Settings:
     """Read ``folder/reef.yml``, or return the defaults where there is none; raises InputError.
 
@@ -304,10 +341,12 @@ def load_settings(folder: Path) -> Settings:
     if settings.signing.home is None:
         return settings
     home = folder / Path(settings.signing.home).expanduser()
-    if home.resolve().is_relative_to((folder / settings.artifacts).resolve()):
+    for place in filter(None, (folder / settings.artifacts, shared_cache(folder, settings))):
+        if not home.resolve().is_relative_to(place.resolve()):
+            continue
         raise InputError(
-            f"{path}: signing.home lies in {settings.artifacts}",
-            "what lies there is served, cleaned and copied, and a private key must not be",
+            f"{path}: signing.home is inside {place}",
+            "files there are served, cleaned and copied; a private key must not be",
             "name a folder elsewhere, or leave it out: it is ~/.local/share/reef/gnupg then",
         )
     return settings.model_copy(update={"signing": settings.signing.model_copy(update={"home": str(home)})})

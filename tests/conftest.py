@@ -9,6 +9,8 @@ from tests import own
 
 # Whatever a test runs finds no project, neither this checkout nor one that the user's shell names, unless it names one.
 os.environ["REEF_FOLDER"] = own.NOWHERE
+os.environ["REEF_TEST_CACHE"] = str(own.CACHE)
+os.environ.pop("REEF_CACHE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

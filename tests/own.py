@@ -1,5 +1,6 @@
 """What is the user's own in this checkout: what it publishes, which no test may touch, and its settings."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +9,14 @@ import yaml
 
 CHECKOUT = Path(__file__).parents[1]
 PUBLISHED = CHECKOUT / "artifacts" / "apt"
+CACHE = Path(os.environ.get("REEF_TEST_CACHE") or os.environ.get("REEF_CACHE") or CHECKOUT / "artifacts" / "cache")
+"""Roots and sources that all tests share: REEF_CACHE, or the checkout's own cache, which serves real runs too.
+
+Under another name in the environment, as projects of the tests have caches of their own.
+"""
 NOWHERE = "/nonexistent/no project of a test"
 """The project of a command line that a test runs without naming one."""
-SHARED = ("builds", "cache", "locks")
+SHARED = ("builds", "locks")
 """Parts of artifacts/ that a test's project may have in common with the checkout; who shares builds shares locks."""
 
 
@@ -37,6 +43,8 @@ def project_like(checkout: Path, folder: Path) -> Path:
     for name in SHARED:
         (checkout / "artifacts" / name).mkdir(parents=True, exist_ok=True)
         (artifacts / name).symlink_to(checkout / "artifacts" / name)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (artifacts / "cache").symlink_to(CACHE)
     (folder / "reef.yml").write_text(settings_like(checkout))
     (folder / "recipes").symlink_to(checkout / "recipes")
     return artifacts / "apt"
@@ -48,7 +56,7 @@ def settings_like(checkout: Path) -> str:
     Left out are those that say what is built for, and where results and signatures go: an upload is the user's.
     """
     settings = yaml.safe_load((checkout / "reef.yml").read_text()) or {}
-    for name in ("artifacts", "signing", "targets"):
+    for name in ("artifacts", "cache", "signing", "targets"):
         settings.pop(name, None)
     (settings.get("repository") or {}).pop("upload", None)
     return yaml.safe_dump(settings)

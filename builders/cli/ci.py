@@ -22,11 +22,11 @@ def cache(*, export: str | None, bring: str | None, engine: str | None = None) -
     runner = project.engines.get(engine)
     if export:
         take = partial(engine_caches.take, project, runner) if runner.caches_hidden else None
-        with space.alone():
+        with space.alone(cache=True):
             files, packed = caches.export(space, Path(export), project.log, take)
         project.log.note(f"{export}: {files} files, {size(packed)}")
     elif bring:
-        with space.alone(), space.scratch_folder("give") as scratch:
+        with space.alone(cache=True), space.scratch_folder("give") as scratch:
             give = partial(engine_caches.give, project, runner, scratch) if runner.caches_hidden else None
             done = caches.bring(space, Path(bring), project.log, give)
         too = "; added to the engine's own, too" if runner.caches_hidden else ""
@@ -40,7 +40,7 @@ def _show_caches(project: Project, engine: Engine) -> None:
         (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
         for one in caches.held(project.workspace)
     ]
-    where = os.path.relpath(project.workspace.path / "cache")
+    where = os.path.relpath(project.workspace.cache.path)
     project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
     carried = {cache.name for cache in engine_caches.CARRIED}
     known = carried | set(caches.NOT_CARRIED)

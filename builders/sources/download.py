@@ -21,7 +21,7 @@ class Wanted:
 
 def cache_path(run: Run, sha256: str) -> Path:
     """Return where the file with this digest lies when it is in the cache."""
-    return run.workspace.downloads / "sha256" / sha256
+    return run.workspace.cache.downloads / "sha256" / sha256
 
 
 def cached(run: Run, sha256: str) -> Path | None:

@@ -33,7 +33,7 @@ def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *,
     """
     document = describe(recipe)
     digest = digest_of(document)
-    path = workspace.trees / f"{recipe.name}-{digest[:12]}"
+    path = workspace.cache.trees / f"{recipe.name}-{digest[:12]}"
     run = Run(workspace, settings, log, offline)
     with run.locked(f"tree-{path.name}", f"the sources of {recipe.name}"):
         tree = _finished(recipe, path, document, log)
@@ -70,7 +70,7 @@ def _finished(recipe: Recipe, path: Path, document: dict[str, object], log: Log)
 
 def _made(recipe: Recipe, path: Path, document: dict[str, object], run: Run) -> SourceTree:
     obtained = obtain_all(recipe, run)
-    with run.workspace.scratch_folder(f"tree-{path.name}") as scratch:
+    with run.workspace.cache.scratch_folder(f"tree-{path.name}") as scratch:
         fresh = scratch / "tree"
         with disk_errors(scratch):
             fresh.mkdir()

@@ -36,7 +36,7 @@ EXPORT_TIME_LIMIT_S = 1800.0
 
 def cache_path(run: Run, commit: str) -> Path:
     """Return where the bare repository with this commit lies when it is in the cache."""
-    return run.workspace.downloads / "git" / f"{commit}.git"
+    return run.workspace.cache.downloads / "git" / f"{commit}.git"
 
 
 def cached(run: Run, commit: str) -> Path | None:
@@ -60,7 +60,8 @@ def clone(run: Run, name: str, way: Git) -> Path:
         path = cache_path(run, way.commit)
         if not run.may_open(url):
             raise NotHad([Reason(shown(url), f"not in the cache as {path}, and --offline downloads nothing")])
-        with run.workspace.scratch_folder("git") as scratch, run.log.step(f"clone {name} from {shown(url)}") as step:
+        step_name = f"clone {name} from {shown(url)}"
+        with run.workspace.cache.scratch_folder("git") as scratch, run.log.step(step_name) as step:
             fresh = scratch / "repository.git"
             _fetch(run, url, way.commit, fresh, step)
             write_whole(fresh / "reef-url", shown(url))

@@ -151,8 +151,9 @@ def _folder(way: Local, recipe: Recipe, run: Run) -> Path:
     folder = recipe.folder / way.path
     if not folder.is_dir():
         raise NotHad([Reason(way.path, f"no such folder: {folder}")])
-    if run.workspace.path.resolve().is_relative_to(folder.resolve()):
-        raise NotHad([Reason(way.path, f"{folder} holds {run.workspace.path}, into which it would be copied")])
+    for place in (run.workspace.path, run.workspace.cache.path):
+        if place.resolve().is_relative_to(folder.resolve()):
+            raise NotHad([Reason(way.path, f"{folder} holds {place}, into which it would be copied")])
     return folder
 
 
@@ -170,7 +171,7 @@ def _not_had(recipe: Recipe, run: Run, reasons: dict[str, list[Reason]]) -> Sour
 
 
 def _advice(run: Run, reasons: Sequence[Reason]) -> str:
-    place = run.workspace.downloads / "sha256"
+    place = run.workspace.cache.downloads / "sha256"
     if run.offline:
         return f"run once without --offline, or copy each file to {place}/<its sha256> from a machine that has it"
     advice = (

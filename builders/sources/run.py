@@ -35,7 +35,7 @@ class Run:
 
     def locked(self, name: str, what: str) -> AbstractContextManager[None]:
         """Hold a lock on what is in the cache of sources, and say so where another run has to be waited for."""
-        return self.workspace.locked(name, what=what, say=self.log.note, beside=self.workspace.downloads)
+        return self.workspace.locked(name, what=what, say=self.log.note, beside=self.workspace.cache.downloads)
 
 
 class Stopped(Exception):

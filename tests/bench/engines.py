@@ -123,7 +123,7 @@ def _tensorflow(
         project = _project(folder / name, CHECKOUT / "recipes" / RECIPE)
         for kind in ("sources", "trees"):
             (project / "artifacts" / "cache").mkdir(parents=True, exist_ok=True)
-            (project / "artifacts" / "cache" / kind).symlink_to(home.workspace.path / "cache" / kind)
+            (project / "artifacts" / "cache" / kind).symlink_to(home.workspace.cache.path / kind)
         words = ("build-arm", "--engine", name, "--recipe", RECIPE, "--target", TARGET)
         cold[name] = _command(project, *words, extra=environment)[0].wall_s
         log.note(f"{RECIPE}, cold, {name}: {cold[name]:.0f} s")

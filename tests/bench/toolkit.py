@@ -105,8 +105,8 @@ def _project(folder: Path, shared: Workspace) -> Path:
     (place / "reef.yml").write_text(settings_like(CHECKOUT))
     cache = place / "artifacts" / "cache"
     cache.mkdir(parents=True)
-    (cache / "sources").symlink_to(shared.downloads)
-    (cache / "trees").symlink_to(shared.trees)
+    (cache / "sources").symlink_to(shared.cache.downloads)
+    (cache / "trees").symlink_to(shared.cache.trees)
     return place
 
 

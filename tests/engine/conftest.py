@@ -22,6 +22,7 @@ from builders.arch import ARM64
 from builders.host.files import remove_tree
 from builders.products import BuildJob, Root
 from builders.project import Project
+from tests import own
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd, There
 
@@ -122,8 +123,8 @@ def gone(place: Place, timeout_s: float = 10) -> list[str]:
 
 @pytest.fixture(scope="session")
 def shared_caches() -> Path:
-    """The checkout's own caches: roots that the tests make are made once, and serve real runs too."""
-    return CHECKOUT / "artifacts" / "cache"
+    """The cache of all tests: their roots are made once."""
+    return own.CACHE
 
 
 @pytest.fixture

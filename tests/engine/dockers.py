@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.products import Root
 from builders.project import Project
+from tests import own
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Place
@@ -41,7 +43,8 @@ def rootfs(suite: str) -> Path:
     """Return a root of ``suite`` with Docker in it, made once; the .debs are verified as those of any root."""
     project = Project.open(CHECKOUT, Log(quiet=True))
     root = Root(suite, project.machine, project.machine, PACKAGES[suite])
-    found, _ = roots.make(root, project.workspace, project.settings, project.log)
+    workspace = replace(project.workspace, shared_cache=own.CACHE)
+    found, _ = roots.make(root, workspace, project.settings, project.log)
     return found
 
 

@@ -46,14 +46,14 @@ def test_what_is_damaged_is_fetched_anew(lonely_place: Place, capsys: pytest.Cap
         return capsys.readouterr().out
 
     assert "damaged" not in run("first")
-    [libc] = (space.caches / "apt").glob("libc6_*_amd64.deb")
-    [hello] = (space.caches / "apt").glob("hello_*_amd64.deb")
+    [libc] = (space.cache.mounts / "apt").glob("libc6_*_amd64.deb")
+    [hello] = (space.cache.mounts / "apt").glob("hello_*_amd64.deb")
     damage(hello)
     said = run("second")
     assert said.count("is damaged") == 1
     assert f"{hello} is damaged" in said
     damage(libc)
-    remove_tree(space.roots)
+    remove_tree(space.cache.roots)
     said = run("third")
     assert said.count("is damaged") == 1
     assert f"{libc} is damaged" in said

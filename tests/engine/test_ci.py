@@ -142,7 +142,8 @@ def test_the_pipelines_build_publish_and_go_on(clone: Callable[[], Place], secre
     assert "going on without the caches" in run(later, steps(later, "gitlab", "build")[0])
 
 
-def test_caches_are_carried_while_no_build_runs(place: Place) -> None:
+def test_caches_are_carried_while_no_build_runs(machines: Callable[[], Place]) -> None:
+    place = machines()
     place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 600\n")
     child = place.start("build-arm", "--target", "trixie/amd64")
     place.when(child, lambda: "\ncompiling" in place.log_text())

@@ -14,6 +14,7 @@ from builders.arch import AMD64, ARM64
 from builders.engines.chroot import engine, roots
 from builders.engines.chroot.entry import CANNOT_ENTER
 from builders.errors import BuildError, RootError
+from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.products import BuildJob, Input, Limits, Root
 from builders.project import Project
@@ -49,6 +50,7 @@ def test_the_kept_root_can_be_entered_and_goes_with_the_next_success(place: Plac
     roots = place.artifacts / "cache"
     roots.rename(place.artifacts / "elsewhere")
     assert "was removed" in place.run("shell", "--job", "reef-hello/trixie/arm64/build", status=6)
+    remove_tree(roots)  # the run made an empty one
     (place.artifacts / "elsewhere").rename(roots)
     place.edit("    echo mark > marker; exit 9\n", "")
     place.run("build-arm")
@@ -165,7 +167,7 @@ def test_ended_while_a_root_is_made_and_a_half_made_one_is_never_used(lonely_pla
     made = lonely_place.artifacts / "cache" / "roots"
     for number in (signal.SIGINT, signal.SIGKILL):
         child = lonely_place.start("build-arm")
-        lonely_place.when(child, lambda: bool(list((lonely_place.artifacts / "scratch").glob("root.*/rootfs/usr/bin"))))
+        lonely_place.when(child, lambda: bool(list((made.parent / "scratch").glob("root.*/rootfs/usr/bin"))))
         kill(child, number)
         assert gone(lonely_place) == []
         assert [path for path in made.glob("*") if path.is_dir()] == []
@@ -178,7 +180,7 @@ def test_ended_while_a_root_is_made_and_a_half_made_one_is_never_used(lonely_pla
     assert len(list(made.glob("*/manifest.yml"))) == 1
     assert not half.exists()
     assert "▸ make root" not in lonely_place.run("build-arm", "--force")
-    assert list((lonely_place.artifacts / "scratch").iterdir()) == []
+    assert [*(made.parent / "scratch").iterdir(), *(lonely_place.artifacts / "scratch").iterdir()] == []
 
 
 def test_two_runs_at_once_build_once(place: Place) -> None:
@@ -329,7 +331,7 @@ def test_ended_while_it_verifies(place: Place, number: int) -> None:
     place.run("build-arm")
     built = {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()}
     child = place.start("build-arm", "--verify")
-    rootfs = "verify.*/artifacts/scratch/root.*/rootfs/usr/bin"
+    rootfs = "verify.*/artifacts/cache/scratch/root.*/rootfs/usr/bin"
     place.when(child, lambda: bool(list((place.artifacts / "scratch").glob(rootfs))))
     assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert gone(place) == []

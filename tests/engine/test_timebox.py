@@ -43,7 +43,7 @@ def test_where_sources_are_fetched(place: Place) -> None:
 
 
 def test_where_a_root_is_made(lonely_place: Place) -> None:
-    scratch, roots = lonely_place.artifacts / "scratch", lonely_place.artifacts / "cache" / "roots"
+    scratch, roots = (lonely_place.artifacts / "cache" / name for name in ("scratch", "roots"))
     output = over(lonely_place, lambda: bool(list(scratch.glob("root.*/rootfs/usr/bin"))))
     assert "the time box is over during: make root" in output
     assert [path for path in roots.glob("*") if path.is_dir()] == []

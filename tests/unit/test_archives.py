@@ -21,7 +21,7 @@ def space(tmp_path: Path) -> Workspace:
 
 
 def names(space: Workspace) -> list[str]:
-    return sorted(path.name for path in (space.caches / "apt").iterdir())
+    return sorted(path.name for path in (space.cache.mounts / "apt").iterdir())
 
 
 def damage(path: Path) -> None:
@@ -33,7 +33,7 @@ def damage(path: Path) -> None:
 def test_a_damaged_package_goes_and_the_one_that_comes_anew_stays(
     space: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = space.caches / "apt" / "one_1_all.deb"
+    path = space.cache.mounts / "apt" / "one_1_all.deb"
     damage(path)
     with archives.kept(space, QUIET) as folder:
         assert names(space) == ["two_1_all.deb"]
@@ -47,7 +47,7 @@ def test_a_damaged_package_goes_and_the_one_that_comes_anew_stays(
 
 
 def test_what_apt_replaced_is_noted_again(space: Workspace) -> None:
-    path = space.caches / "apt" / "one_1_all.deb"
+    path = space.cache.mounts / "apt" / "one_1_all.deb"
     with archives.kept(space, QUIET):
         path.write_bytes(b"another")
     with archives.kept(space, QUIET):
@@ -55,7 +55,7 @@ def test_what_apt_replaced_is_noted_again(space: Workspace) -> None:
 
 
 def test_what_a_use_that_failed_brought_is_taken_as_it_is(space: Workspace) -> None:
-    path = space.caches / "apt" / "three_1_all.deb"
+    path = space.cache.mounts / "apt" / "three_1_all.deb"
 
     def fail() -> None:
         with archives.kept(space, QUIET):
@@ -73,9 +73,9 @@ def test_what_a_use_that_failed_brought_is_taken_as_it_is(space: Workspace) -> N
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"one_1_all.deb": 3}', '{"one_1_all.deb": {"size": 1}}'])
 def test_notes_that_cannot_be_read_are_made_again(space: Workspace, text: str) -> None:
-    (space.caches / "apt.json").write_text(text)
+    (space.cache.mounts / "apt.json").write_text(text)
     with archives.kept(space, QUIET):
         assert names(space) == ["one_1_all.deb", "two_1_all.deb"]
-    damage(space.caches / "apt" / "two_1_all.deb")
+    damage(space.cache.mounts / "apt" / "two_1_all.deb")
     with archives.kept(space, QUIET):
         assert names(space) == ["one_1_all.deb"]

@@ -56,7 +56,7 @@ def content(space: Workspace) -> dict[str, bytes]:
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
     space = fill(tmp_path / "one", CARRIED | dict.fromkeys(LEFT, b"left"))
-    os.utime(space.caches / "ccache/a/b/cdefR", (1_000_000_000, 1_000_000_000))
+    os.utime(space.cache.mounts / "ccache/a/b/cdefR", (1_000_000_000, 1_000_000_000))
     path = tmp_path / "caches.tar.zst"
     assert caches.export(space, path, QUIET) == (len(CARRIED), path.stat().st_size)
     return path
@@ -67,8 +67,8 @@ def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: 
     done = caches.bring(other, packed, QUIET)
     assert content(other) == CARRIED | MADE
     assert (done.files, done.size, done.known) == (len(CARRIED), sum(map(len, CARRIED.values())), 0)
-    assert (other.caches / "ccache/a/b/cdefR").stat().st_mtime == 1_000_000_000
-    assert list(other.scratch.iterdir()) == []
+    assert (other.cache.mounts / "ccache/a/b/cdefR").stat().st_mtime == 1_000_000_000
+    assert list(other.cache.scratch.iterdir()) == []
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
@@ -119,7 +119,7 @@ def refused(path: Path, tmp_path: Path, told: str = "damaged|cut|no file of cach
         caches.bring(other, path, QUIET)
     assert caught.value.fix
     assert content(other) == {"mounts/ccache/a/mineR": b"mine"}
-    assert list(other.scratch.iterdir()) == []
+    assert list(other.cache.scratch.iterdir()) == []
 
 
 def member(name: str, text: bytes = b"evil", **fields: object) -> tuple[tarfile.TarInfo, bytes]:

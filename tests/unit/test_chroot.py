@@ -81,7 +81,7 @@ def test_a_user_without_a_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_root_whose_manifest_is_damaged_is_not_made(tmp_path: Path, content: bytes) -> None:
     space = Workspace(tmp_path)
-    manifest = space.roots / roots.key(ROOT) / "manifest.yml"
+    manifest = space.cache.roots / roots.key(ROOT) / "manifest.yml"
     manifest.parent.mkdir(parents=True)
     manifest.write_bytes(b"installed: ['libc6:amd64=2.41-12']\n")
     assert roots.made(ROOT, space) == manifest.with_name("rootfs")

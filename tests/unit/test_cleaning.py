@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def a_root(project: Project) -> Callable[[], object]:
-    folder = project.workspace.roots / roots.key(ROOT)
+    folder = project.workspace.cache.roots / roots.key(ROOT)
     (folder / "rootfs" / "usr").mkdir(parents=True)
     (folder / "manifest.yml").write_text("installed: []\n")
     return lambda: roots.made(ROOT, project.workspace)

@@ -175,6 +175,20 @@ def test_a_disk_that_is_too_small(machine: Machine, monkeypatch: pytest.MonkeyPa
     assert fix == "./inv clean, or a larger disk"
 
 
+def test_a_shared_cache_on_a_disk_of_its_own(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
+        machine.settings(f"engine: chroot\ncache: {disk}/reef/cache")
+        assert machine.troubles() == {}
+        assert os.listdir(disk) == []
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "access", lambda *_: False)
+            trouble, fix = machine.troubles()[f"cache {disk}/reef/cache"]
+        assert trouble == f"{disk} cannot be written"
+        assert fix == "name another folder: cache: in reef.yml, or the variable REEF_CACHE"
+        monkeypatch.setattr(needs, "BUILD_BYTES", 2**60)
+        assert {"disk space", "disk space of the cache"} <= set(machine.troubles())
+
+
 @pytest.mark.parametrize(
     ("destination", "wanted"),
     [

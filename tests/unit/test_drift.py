@@ -43,7 +43,7 @@ def built(project: Project) -> tuple[Wanted, Record]:
 
 def make_root(project: Project, one: Wanted, *packages: str) -> None:
     root = build_root(one.recipe, one.target, one.strategy, AMD64)
-    folder = project.workspace.roots / roots.key(root)
+    folder = project.workspace.cache.roots / roots.key(root)
     folder.mkdir(parents=True)
     (folder / "manifest.yml").write_text(yaml.safe_dump({"installed": list(packages)}))
 

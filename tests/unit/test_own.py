@@ -52,7 +52,9 @@ def test_a_command_line_without_a_project_of_its_own_finds_none() -> None:
     assert f"no such folder: {own.NOWHERE}" in done.stderr
 
 
-def test_the_acceptance_tests_project_shares_builds_and_publishes_elsewhere(tmp_path: Path) -> None:
+def test_the_acceptance_tests_project_shares_builds_and_publishes_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the user's own settings say: a key, a web server, artifacts on another disk, other targets."""
     checkout, folder = tmp_path / "checkout", tmp_path / "project"
     checkout.mkdir()
@@ -65,7 +67,9 @@ def test_the_acceptance_tests_project_shares_builds_and_publishes_elsewhere(tmp_
         "repository": {"origin": "Mine", "upload": [{"name": "web", "kind": "folder", "path": "/srv/apt"}]},
     }
     (checkout / "reef.yml").write_text(yaml.safe_dump(settings))
+    monkeypatch.setattr(own, "CACHE", tmp_path / "cache")
     apt = own.project_like(checkout, folder)
+    assert (folder / "artifacts" / "cache").resolve() == tmp_path / "cache"
     mine, theirs = (Project.open(one, Log(quiet=True)) for one in (folder, checkout))
     assert mine.workspace.apt == apt
     assert not apt.resolve().is_relative_to(checkout)

@@ -66,14 +66,14 @@ def test_sweep_takes_what_the_dead_left_and_spares_the_living(tmp_path: Path) ->
 def test_whoever_wants_it_alone_waits_for_nobody_and_keeps_all_out(tmp_path: Path) -> None:
     space = Workspace(tmp_path)
     child = holder(tmp_path, "in_use()")
-    with space.in_use(), pytest.raises(BusyError, match="at work"), space.alone():
+    with space.in_use(), pytest.raises(BusyError, match="at work"), space.alone(cache=True):
         pass
-    with pytest.raises(BusyError, match="at work"), space.alone():
+    with pytest.raises(BusyError, match="at work"), space.alone(cache=True):
         pass
     end(child)
-    with space.alone():
+    with space.alone(cache=True):
         pass
-    child = holder(tmp_path, "alone()")
+    child = holder(tmp_path, "alone(cache=True)")
     with pytest.raises(BusyError, match="at work"), space.in_use():
         pass
     end(child)
@@ -145,9 +145,9 @@ def test_folders_on_two_disks_are_told_before_anything_is_made(tmp_path: Path) -
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         assert os.stat(other).st_dev != tmp_path.stat().st_dev
         with space.in_use():
-            space.caches.parent.mkdir()
-        space.caches.symlink_to(other)
+            pass
+        space.cache.mounts.symlink_to(other)
         with pytest.raises(DiskError, match="mounts lies on another disk than") as told, space.in_use():
             raise AssertionError
         assert other in told.value.detail
-        assert "artifacts: in reef.yml" in told.value.fix
+        assert "cache: in reef.yml" in told.value.fix

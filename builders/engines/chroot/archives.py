@@ -36,7 +36,7 @@ def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
 
     One that no use noted (the run was killed) is taken as it is. Raises DiskError.
     """
-    folder = workspace.caches / APT_CACHE.name
+    folder = workspace.cache.mounts / APT_CACHE.name
     with _notes(workspace, folder) as notes:
         for path in sorted(folder.glob("*.deb")):
             found = _noted(path)
@@ -56,8 +56,8 @@ def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
 @contextmanager
 def _notes(workspace: Workspace, folder: Path) -> Iterator[dict[str, _Noted]]:
     """Give what is noted of each package, and write down what became of it; jobs do not see the file."""
-    file = workspace.caches / f"{APT_CACHE.name}.json"
-    with disk_errors(folder), workspace.locked(APT_CACHE.name, beside=workspace.caches):
+    file = workspace.cache.mounts / f"{APT_CACHE.name}.json"
+    with disk_errors(folder), workspace.locked(APT_CACHE.name, beside=workspace.cache.mounts):
         folder.mkdir(parents=True, exist_ok=True)
         before = _read(file)
         notes = {name: noted for name, noted in before.items() if (folder / name).exists()}

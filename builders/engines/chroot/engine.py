@@ -148,7 +148,8 @@ class ChrootEngine:
         return archives.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
-        binds = {job.output: scratch / "out"} | {c.destination: self._workspace.caches / c.name for c in job.caches}
+        mounts = self._workspace.cache.mounts
+        binds = {job.output: scratch / "out"} | {cache.destination: mounts / cache.name for cache in job.caches}
         for folder in [scratch / "mnt", *binds.values()]:
             folder.mkdir(parents=True, exist_ok=True)
         overlays = [Overlay("/", [str(rootfs)], str(scratch / "root"))]

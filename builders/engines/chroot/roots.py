@@ -44,7 +44,7 @@ def key(root: Root) -> str:
 
 def made(root: Root, workspace: Workspace) -> Path | None:
     """Return the folder that holds the finished root's files, None where it is not made."""
-    rootfs = workspace.roots / key(root) / "rootfs"
+    rootfs = workspace.cache.roots / key(root) / "rootfs"
     return None if _noted(rootfs) is None else rootfs
 
 
@@ -56,15 +56,15 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
     if found := made(root, workspace):
         _tell_age(root, found, log)
         return found, ()
-    with workspace.locked(key(root), what=f"the root {key(root)}", say=log.note, beside=workspace.roots):
+    with workspace.locked(key(root), what=f"the root {key(root)}", say=log.note, beside=workspace.cache.roots):
         if found := made(root, workspace):
             return found, ()
-        with workspace.scratch_folder("root") as scratch:
+        with workspace.cache.scratch_folder("root") as scratch:
             _require_room(scratch)
             step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
             document = manifest(root) | {"installed": _installed(scratch / "rootfs")}
-            workspace.roots.mkdir(parents=True, exist_ok=True)
-            final = workspace.roots / key(root)
+            workspace.cache.roots.mkdir(parents=True, exist_ok=True)
+            final = workspace.cache.roots / key(root)
             # The manifest comes last: without it the folder is not taken for a root, but for a killed run's rubbish.
             remove_tree(final)
             final.mkdir()
@@ -87,7 +87,7 @@ def tell_age(name: str, made_at: float, remedy: str, log: Log) -> None:
 
 def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
     """Return what is installed in a finished root: ``name:architecture=version``, sorted. Raises RootError."""
-    packages = _noted(workspace.roots / key(root) / "rootfs")
+    packages = _noted(workspace.cache.roots / key(root) / "rootfs")
     if packages is None:
         raise RootError(f"the root {key(root)} was removed or damaged meanwhile", fix="run the same command again")
     return packages
@@ -119,7 +119,7 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
-        *_shared_archives(workspace.caches / APT_CACHE.name),
+        *_shared_archives(workspace.cache.mounts / APT_CACHE.name),
         *_secret_options(secret, folder.with_name("apt-secret.conf")),
         root.suite,
         str(folder),

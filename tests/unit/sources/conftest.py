@@ -112,7 +112,7 @@ class Bench:
 
     @property
     def cache(self) -> Path:
-        return self.workspace.downloads / "sha256"
+        return self.workspace.cache.downloads / "sha256"
 
     def fetch(self, recipe: Recipe, *, offline: bool = False) -> SourceTree:
         log = Log(live=False, console=Console(file=self.said, highlight=False, soft_wrap=True))
@@ -130,7 +130,7 @@ class Bench:
         """Tell whether neither a tree nor rubbish of one is left."""
         return not any(
             path
-            for place in (self.workspace.trees, self.workspace.scratch)
+            for place in (self.workspace.cache.trees, self.workspace.cache.scratch)
             if place.exists()
             for path in place.iterdir()
         )

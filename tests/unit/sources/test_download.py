@@ -66,7 +66,7 @@ def test_a_damaged_note_of_where_a_file_came_from_is_passed_over(bench: Bench, s
     recipe = write_recipe(bench.folder, [archive(url, sha256=DIGEST)])
     tree = bench.fetch(recipe)
     (bench.cache / f"{DIGEST}.url").write_bytes(noted)
-    shutil.rmtree(bench.workspace.trees)
+    shutil.rmtree(bench.workspace.cache.trees)
     assert bench.fetch(recipe, offline=True) == tree
 
 

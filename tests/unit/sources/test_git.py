@@ -50,7 +50,7 @@ def git_source(repository: Path, files: dict[str, str]) -> dict[str, Any]:
 
 
 def cached(bench: Bench, source: dict[str, Any]) -> Path:
-    return bench.workspace.downloads / "git" / f"{source['git']['commit']}.git"
+    return bench.workspace.cache.downloads / "git" / f"{source['git']['commit']}.git"
 
 
 def test_commit_is_fetched_alone_and_given_out_as_committed(bench: Bench, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_everything_missing_is_named_at_once(bench: Bench, site: Site, sockets: 
     assert f"{site.url}/a: not in the cache as {bench.cache / DIGEST}" in detail
     assert f"{site.url}/b: not in the cache" in detail
     assert "/pool/s.tar.gz: not in the cache" in detail
-    assert f"{site.url}/g.git: not in the cache as {bench.workspace.downloads / 'git' / ('1' * 40)}.git" in detail
+    assert f"{site.url}/g.git: not in the cache as {bench.workspace.cache.downloads / 'git' / ('1' * 40)}.git" in detail
     assert "nowhere: no such folder" in detail
     assert "run once without --offline, or copy each file to" in caught.value.fix
     assert not sockets
@@ -93,6 +93,6 @@ def test_cached_commit_is_enough(bench: Bench, tmp_path: Path, sockets: list[obj
     recipe = write_recipe(bench.folder, [git_source(tmp_path / "upstream", {"f": "x"})])
     first = bench.fetch(recipe)
     shutil.rmtree(tmp_path / "upstream")
-    shutil.rmtree(bench.workspace.trees)
+    shutil.rmtree(bench.workspace.cache.trees)
     assert bench.fetch(recipe, offline=True) == first
     assert not sockets

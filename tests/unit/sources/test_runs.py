@@ -108,13 +108,13 @@ def test_run_killed_while_making_the_tree_leaves_nothing_taken_for_whole(bench: 
     assert any(line == "there\n" for line in child.stdout)
     child.kill()
     child.wait()
-    assert list(bench.workspace.trees.glob("*.json")) == []
-    assert any(bench.workspace.scratch.iterdir())
+    assert list(bench.workspace.cache.trees.glob("*.json")) == []
+    assert any(bench.workspace.cache.scratch.iterdir())
     tree = bench.fetch(recipe, offline=True)
     assert whole_tree(tree.path)
     assert json.loads(manifest_path(tree.path).read_text())["digest"] == tree.digest
     bench.workspace.sweep()
-    assert list(bench.workspace.scratch.iterdir()) == []
+    assert list(bench.workspace.cache.scratch.iterdir()) == []
 
 
 def test_interrupted_run_ends_at_once_and_keeps_its_part(bench: Bench, site: Site) -> None:
@@ -187,7 +187,7 @@ def test_damaged_tree_is_made_again(bench: Bench, site: Site, damage: str) -> No
     assert bench.fetch(recipe, offline=True) == tree
     assert whole_tree(tree.path)
     assert (tree.path / "f.txt").stat().st_mtime == TREE_TIME_S
-    assert list(bench.workspace.scratch.iterdir()) == []
+    assert list(bench.workspace.cache.scratch.iterdir()) == []
 
 
 def test_finished_tree_is_reused_as_it_is(bench: Bench, site: Site) -> None:

@@ -86,7 +86,7 @@ def test_member_outside_its_folder_is_refused(bench: Bench, case: str) -> None:
     error = refused(bench, pack_tar(OUTSIDE[case]))
     assert error.what == "source 'main' is refused: it would write outside its folder"
     assert "path: " in error.detail
-    assert not (bench.workspace.scratch / "evil").exists()
+    assert not (bench.workspace.cache.scratch / "evil").exists()
 
 
 def test_zip_member_outside_its_folder_is_refused(bench: Bench) -> None:

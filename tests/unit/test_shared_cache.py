@@ -1,0 +1,285 @@
+"""One cache for several projects, with real locks and real other processes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders import cleaning, sources
+from builders.arch import AMD64, ARM64
+from builders.engines.chroot import roots
+from builders.errors import BusyError, DiskError, InputError
+from builders.host.log import Log
+from builders.host.workspace import CACHE_NAMES, Workspace
+from builders.products import Root
+from builders.project import Project
+
+HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+QUIET = Log(quiet=True)
+ROOT = Root("trixie", AMD64, ARM64, ("gcc",))
+
+MAKE = """
+import sys
+from pathlib import Path
+from builders import sources
+from builders.arch import AMD64, ARM64
+from builders.engines.chroot import roots
+from builders.host.log import Log
+from builders.products import Root, StepRecord
+from builders.project import Project
+
+def bootstrap(_root, folder, *_):
+    (folder / "usr").mkdir(parents=True)
+    print("making", flush=True)
+    sys.stdin.readline()
+    return StepRecord("root", 0, 0)
+
+roots._bootstrap, roots._installed = bootstrap, lambda _: ["gcc:amd64=1"]
+project = Project.open(Path(sys.argv[1]), Log(live=False))
+with project.workspace.in_use():
+    project.workspace.sweep()
+    tree = sources.fetch(project.recipes["reef-hello"], project.workspace, project.settings, project.log, offline=True)
+    root, _ = roots.make(Root("trixie", AMD64, ARM64, ("gcc",)), project.workspace, project.settings, project.log)
+    print(f"made {tree.path} {root}", flush=True)
+    sys.stdin.readline()
+"""
+"""A run that fetches sources and makes a root (at the place of mmdebstrap: a folder), and goes on at each line that it
+is given."""
+
+
+class Run:
+    """Another process of Reef's at work in a project."""
+
+    def __init__(self, project: Project) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", MAKE, str(project.folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def says(self, words: str) -> None:
+        """Read its output until a line holds ``words``."""
+        assert self.process.stdout
+        seen = []
+        for line in self.process.stdout:
+            seen.append(line)
+            if words in line:
+                return
+        raise AssertionError(f"it ended without {words!r}: {''.join(seen)}")
+
+    def goes_on(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def is_killed(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+    def ends(self) -> None:
+        self.goes_on()
+        said, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, said
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "the cache, é"
+
+
+@pytest.fixture
+def project(tmp_path: Path, cache: Path) -> Callable[[str], Project]:
+    """Makes projects that share one cache."""
+
+    def made(name: str) -> Project:
+        folder = tmp_path / name
+        shutil.copytree(HELLO, folder / "recipes" / "reef-hello")
+        (folder / "reef.yml").write_text(f'cache: "../{cache.name}"\n')
+        return Project.open(folder, QUIET)
+
+    return made
+
+
+def made_in(cache: Path) -> list[str]:
+    """Return what lies in the cache, except locks."""
+    names = [path.relative_to(cache) for pattern in ("*/*", "*/*.*/*") for path in cache.glob(pattern)]
+    return sorted({str(name) for name in names if name.suffix != ".lock" and name.parts[0] in ("roots", "scratch")})
+
+
+def test_two_projects_at_once_make_a_root_and_a_tree_once(project: Callable[[str], Project], cache: Path) -> None:
+    one, other, key = project("a project"), project("another"), roots.key(ROOT)
+    first = Run(one)
+    first.says("making")
+    second = Run(other)
+    second.says(f"waiting for another run of Reef, which holds the root {key}")
+    tree = sources.fetch(other.recipes["reef-hello"], other.workspace, other.settings, QUIET, offline=True).path
+    assert tree.parent == cache / "trees"
+    first.goes_on()
+    first.says(f"made {tree} {cache / 'roots' / key / 'rootfs'}")
+    second.says(f"made {tree} {cache / 'roots' / key / 'rootfs'}")
+    first.ends()
+    second.ends()
+    assert made_in(cache) == [f"roots/{key}"]
+    assert not (one.workspace.path / "cache").exists()
+
+
+def test_a_killed_run_leaves_nothing_that_counts(project: Callable[[str], Project], cache: Path) -> None:
+    killed = Run(project("one"))
+    killed.says("making")
+    killed.is_killed()
+    other = project("other")
+    assert roots.made(ROOT, other.workspace) is None
+    assert len(made_in(cache)) == 2  # its folder in scratch, and the root in that
+    again = Run(other)
+    again.says("making")
+    again.goes_on()
+    again.says("made ")
+    again.ends()
+    assert made_in(cache) == [f"roots/{roots.key(ROOT)}"]
+
+
+def test_a_run_spares_what_another_project_is_making(project: Callable[[str], Project], cache: Path) -> None:
+    at_work = Run(project("one"))
+    at_work.says("making")
+    making = made_in(cache)
+    assert project("other").workspace.sweep() == []
+    assert made_in(cache) == making
+    at_work.goes_on()
+    at_work.says("made ")
+    at_work.ends()
+
+
+@pytest.mark.parametrize("part", sorted(cleaning.IN_CACHE))
+def test_no_part_of_the_cache_is_removed_while_another_project_works(
+    project: Callable[[str], Project], cache: Path, part: str
+) -> None:
+    at_work, other = Run(project("one")), project("other")
+    at_work.says("making")
+    folder = cleaning.folder_of(other.workspace, part)
+    assert folder.parent == cache
+    (folder / "kept").mkdir(parents=True)
+    with pytest.raises(BusyError, match="another run of Reef is at work") as caught:
+        cleaning.clean(other, ["scratch", part])
+    assert caught.value.detail == f"in {cache}"
+    assert (folder / "kept").exists()
+    cleaning.clean(other, ["scratch", "failed", "logs", "builds"])  # its own
+    at_work.is_killed()
+    cleaning.clean(other, [part])
+    assert not folder.exists()
+
+
+def test_the_cache_may_lie_on_another_disk_than_artifacts(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
+        assert os.stat(disk).st_dev != tmp_path.stat().st_dev
+        space = Workspace(tmp_path / "artifacts", shared_cache=Path(disk, "cache"))
+        with space.in_use(), space.cache.scratch_folder("root") as scratch:
+            space.cache.roots.mkdir()
+            scratch.rename(space.cache.roots / "root")  # what is finished stays on its disk
+
+
+def test_a_folder_with_other_things_is_no_cache(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for name in ("sources", "letters"):
+        (home / name).mkdir(parents=True)
+    space = Workspace(tmp_path / "artifacts", shared_cache=home)
+    with pytest.raises(DiskError, match="is not a cache of Reef") as caught, space.in_use():
+        raise AssertionError
+    assert caught.value.detail == "it holds 'letters'"
+    assert "cache: in reef.yml, or the variable REEF_CACHE" in caught.value.fix
+    with pytest.raises(DiskError, match="is not a cache of Reef"), space.alone(cache=True):
+        raise AssertionError
+    assert sorted(os.listdir(home)) == ["letters", "sources"]
+
+
+def test_a_cache_that_is_moved_there_is_used(tmp_path: Path) -> None:
+    own = Workspace(tmp_path / "artifacts")
+    with own.in_use(), own.cache.scratch_folder("x"):
+        for folder in (own.cache.downloads, own.cache.mounts, own.cache.trees, own.cache.roots):
+            folder.mkdir()
+    assert set(os.listdir(own.cache.path)) <= CACHE_NAMES
+    shared = own.cache.path.rename(tmp_path / "shared")
+    shutil.rmtree(shared / "locks")  # as a version before shared caches left it
+    with Workspace(tmp_path / "artifacts", shared_cache=shared).in_use():
+        (shared / "a note").touch()  # a cache stays one
+    with Workspace(tmp_path / "artifacts", shared_cache=shared).in_use():
+        pass
+
+
+def test_a_cache_belongs_to_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Workspace(tmp_path / "artifacts", shared_cache=tmp_path / "cache")
+    with space.in_use():
+        pass
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(DiskError, match=r"belongs to user .*; this is user 54321") as caught, space.in_use():
+        raise AssertionError
+    assert "cache: in reef.yml, or the variable REEF_CACHE" in caught.value.fix
+    with Workspace(tmp_path / "artifacts").in_use():  # the project's own: whose files those are, it knows itself
+        pass
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    space = Workspace(tmp_path / "artifacts", shared_cache=tmp_path / "file" / "cache")
+    with pytest.raises(DiskError, match="cannot be written") as caught, space.in_use():
+        raise AssertionError
+    assert "cache: in reef.yml, or the variable REEF_CACHE" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable", "expected"),
+    [
+        ("", None, "artifacts/cache"),
+        ("cache: ../shared", None, "../shared"),
+        ("cache: ~/shared", None, "../home/shared"),
+        ("cache: /srv/shared", None, "/srv/shared"),
+        ("cache: artifacts/cache", None, "artifacts/cache"),
+        ("cache: ../shared", "/srv/ci", "/srv/ci"),
+        ("cache: ../shared", "~/ci", "../home/ci"),
+        ("cache: ../shared", "", "../shared"),
+    ],
+)
+def test_where_the_cache_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, variable: str | None, expected: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("REEF_CACHE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("REEF_CACHE", variable)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "reef.yml").write_text(setting)
+    found = Project.open(folder, QUIET, without_recipes=True).workspace.cache
+    assert found.path == Path(os.path.normpath(folder / expected))
+    assert found.shared == (expected != "artifacts/cache")
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable", "told"),
+    [
+        ("", "shared", "REEF_CACHE is not an absolute path: 'shared'"),
+        ("", "../shared", "REEF_CACHE is not an absolute path: '../shared'"),
+        ("", "/", "REEF_CACHE names a folder that cannot be the cache: /"),
+        ("cache: ''", None, "cache: expected the path of a folder other than /"),
+        ("cache: /../", None, "cache: expected the path of a folder other than /"),
+        ("cache: artifacts", None, "reef.yml: cache names a folder that cannot be the cache"),
+        ("cache: artifacts/apt", None, "reef.yml: cache names a folder that cannot be the cache"),
+        ("cache: ~nobody-at-all/x", None, "reef.yml: cache cannot be used: '~nobody-at-all/x'"),
+        ("cache: ../shared\nsigning: {home: ../shared/key}", None, "signing.home is inside"),
+    ],
+)
+def test_what_cannot_be_the_cache_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, variable: str | None, told: str
+) -> None:
+    monkeypatch.delenv("REEF_CACHE", raising=False)
+    if variable:
+        monkeypatch.setenv("REEF_CACHE", variable)
+    (tmp_path / "reef.yml").write_text(setting)
+    with pytest.raises(InputError) as caught:
+        Project.open(tmp_path, QUIET, without_recipes=True)
+    assert told in str(caught.value)
+    assert caught.value.fix
