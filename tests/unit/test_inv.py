@@ -77,6 +77,7 @@ class Clone:
             (self.folder / name).parent.mkdir(parents=True)
             (self.folder / name).write_text("# none\n")
         (self.folder / "pyproject.toml").write_text("[project]\n")
+        (self.folder / "constraints.txt").write_text("invoke==3.0\n")
         shutil.copy(CHECKOUT / "inv", self.folder)
         self.usr.mkdir()
         self.upgrade("3.11")
@@ -160,13 +161,22 @@ def test_what_tests_need_is_set_up_once_too(clone: Clone) -> None:
     assert not clone.calls.exists()
 
 
-@pytest.mark.parametrize("file", ["pyproject.toml", "builders/host/packages.txt"])
+@pytest.mark.parametrize("file", ["pyproject.toml", "constraints.txt", "builders/host/packages.txt"])
 def test_what_is_needed_changed(clone: Clone, file: str) -> None:
     (clone.folder / file).write_text("# something else\n")
     clone.run()
     assert clone.asked() == ["pip"]
     clone.run()
     assert not clone.calls.exists()
+
+
+def test_pip_installs_the_versions_of_constraints_txt(fresh: Clone) -> None:
+    (fresh.usr / "pip").write_text(f"printf '%s\\n' \"$@\" >'{fresh.state}/pip'")
+    fresh.run("test")
+    words = (fresh.state / "pip").read_text().splitlines()
+    assert words[words.index("--constraint") :] == [
+        "--constraint", f"{fresh.folder}/constraints.txt", "--editable", f"{fresh.folder}[test]",
+    ]  # fmt: skip
 
 
 def test_the_systems_python_was_upgraded(clone: Clone) -> None:
@@ -252,8 +262,8 @@ def test_a_pip_that_fails_is_told_and_asked_again(fresh: Clone) -> None:
         assert done.stderr.splitlines()[-3:] == [
             "ERROR: No matching distribution",
             f"inv: the project cannot be installed in {venv} (see above)",
-            f"inv: run: '{venv}/bin/python' -m pip install --editable '{fresh.folder}' (tells more); "
-            "once that works, ./inv again",
+            f"inv: run: '{venv}/bin/python' -m pip install --constraint '{fresh.folder}/constraints.txt' "
+            f"--editable '{fresh.folder}' (it prints more); once that works, ./inv again",
         ]
         assert fresh.asked() == ["venv", "pip"]  # what was half made is not built upon
     (fresh.usr / "pip").unlink()
