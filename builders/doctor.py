@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builders import host
-from builders.arch import ARCHITECTURES
-from builders.destination import Folder, Rsync
 from builders.host import debian_mirror, needs, process
 from builders.host.needs import Need
 from builders.host.workspace import ELSEWHERE
+from builders.model.arch import ARCHITECTURES
+from builders.model.settings import Folder, Rsync
 from builders.project import Project
 
 HOST_PACKAGES = Path(host.__file__).with_name("packages.txt")

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Sequence
 
-from builders.arch import ARCHITECTURES
 from builders.engines import AGED_DAYS
+from builders.model.arch import ARCHITECTURES
+from builders.model.jobs import Root
 from builders.plan import Wanted
-from builders.products import Root
 from builders.project import Project
 from builders.state import RECORD, Fingerprint, Record
 

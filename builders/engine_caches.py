@@ -5,7 +5,7 @@ from pathlib import Path
 
 from builders.deb import compiler_caches
 from builders.engines import Engine
-from builders.products import BuildJob, Input, Root
+from builders.model.jobs import BuildJob, Input, Root
 from builders.project import Project
 
 CARRIED = compiler_caches()

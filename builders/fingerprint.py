@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Mapping
 
 from builders import deb, sources
-from builders.arch import Architecture
 from builders.deb.job import build_root
 from builders.deb.job import scripts as job_scripts
 from builders.deb.source_package import built_from
 from builders.host.files import document_digest
-from builders.recipe import Recipe, StrategyName
-from builders.settings import Settings
+from builders.model.arch import Architecture
+from builders.model.recipe import Recipe, StrategyName
+from builders.model.settings import Settings
+from builders.model.target import Target
 from builders.state import Fingerprint
-from builders.target import Target
 
 
 def fingerprint(

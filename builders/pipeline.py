@@ -13,19 +13,10 @@ from builders.errors import BuildError, CheckError, HostError, InputError, RootE
 from builders.fingerprint import short_digest
 from builders.host.files import disk_errors, sha256_of
 from builders.host.measure import measured
+from builders.model.jobs import BuildJob, JobResult, StepRecord, Storage
+from builders.model.packages import DebFile, Publication, Report, SourcePackage, Verdict
+from builders.model.source_tree import SourceTree
 from builders.plan import REASONS, Step, Wanted, differences, plan, reasons
-from builders.products import (
-    BuildJob,
-    DebFile,
-    JobResult,
-    Publication,
-    Report,
-    SourcePackage,
-    SourceTree,
-    StepRecord,
-    Storage,
-    Verdict,
-)
 from builders.project import Project
 from builders.state import Record
 from builders.trial import trial, tried

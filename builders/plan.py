@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builders.recipe import Recipe, StrategyName
+from builders.model.recipe import Recipe, StrategyName
+from builders.model.target import Target
 from builders.state import Fingerprint, Record
-from builders.target import Target
 
 REASONS = {
     "sources": "source digest changed",

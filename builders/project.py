@@ -6,20 +6,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders import arch
-from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine
 from builders.engines.select import Engines
 from builders.errors import InputError, nearest
 from builders.fingerprint import fingerprint
 from builders.host.log import Log
 from builders.host.workspace import Workspace
+from builders.model import arch
+from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.jobs import Root
+from builders.model.recipe import Recipe, StrategyName, choose, load_recipes
+from builders.model.settings import Settings, load_settings, shared_cache
+from builders.model.target import Target, parse_target
 from builders.plan import Wanted
-from builders.products import Root
-from builders.recipe import Recipe, StrategyName, choose, load_recipes
-from builders.settings import Settings, load_settings, shared_cache
 from builders.state import Fingerprint, read_record
-from builders.target import Target, parse_target
 
 BASES = ("auto", "registry", "bootstrap")
 

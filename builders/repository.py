@@ -15,12 +15,12 @@ from builders.apt.layout import Repository
 from builders.apt.live import read_live
 from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
-from builders.debfile import read_deb
-from builders.destination import Folder
 from builders.errors import InputError, PublishError, ReefError, RootError, nearest
-from builders.products import SOURCE, DebFile, Publication
+from builders.model.deb_file import read_deb
+from builders.model.packages import SOURCE, DebFile, Publication
+from builders.model.settings import Folder
+from builders.model.target import SUITES
 from builders.project import Project
-from builders.target import SUITES
 
 
 def codename(suite: str) -> str:

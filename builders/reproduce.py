@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builders import deb, sources, state
-from builders.debfile import members
 from builders.engines import Engine
 from builders.errors import BuildError
 from builders.host.files import remove_tree
 from builders.host.workspace import Workspace
+from builders.model.deb_file import members
+from builders.model.jobs import JobResult
+from builders.model.packages import DebFile, SourcePackage
+from builders.model.source_tree import SourceTree
 from builders.pipeline import build_held, kept_source, require_unchanged, run_build
 from builders.plan import Wanted
-from builders.products import DebFile, JobResult, SourcePackage, SourceTree
 from builders.project import Project
 
 

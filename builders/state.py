@@ -10,7 +10,9 @@ from typing import Any
 
 from builders.host.files import sha256_of, write_whole
 from builders.host.workspace import Workspace
-from builders.products import DebFile, FetchedSource, SourcePackage, StepRecord
+from builders.model.jobs import StepRecord
+from builders.model.packages import DebFile, SourcePackage
+from builders.model.source_tree import FetchedSource
 
 FORMAT = 2
 RECORD = "record.json"

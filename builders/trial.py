@@ -6,8 +6,8 @@ from builders import checks, repository
 from builders.apt import api as apt
 from builders.engines import Engine
 from builders.host.files import document_digest, sha256_of
+from builders.model.packages import DebFile, Report
 from builders.plan import Wanted
-from builders.products import DebFile, Report
 from builders.project import Project
 from builders.state import Record
 

@@ -9,7 +9,7 @@ from builders.apt import clients
 from builders.apt.clients import TODAY, Outlook, Trial
 from builders.apt.keys import day_of
 from builders.errors import BuildError, RootError
-from builders.products import BuildJob
+from builders.model.jobs import BuildJob
 from builders.project import Project
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from builders.deb import debian_files, write
-from builders.recipe import Recipe
-from builders.settings import Settings
-from builders.target import Target
+from builders.model.recipe import Recipe
+from builders.model.settings import Settings
+from builders.model.target import Target
 
 
 def packages_of(recipe: Recipe, target: Target, folder: Path) -> Path:

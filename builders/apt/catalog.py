@@ -16,7 +16,7 @@ from pathlib import Path
 from builders.apt import memory
 from builders.apt.index import Entry
 from builders.apt.pieces import Piece
-from builders.products import PackageFile
+from builders.model.packages import PackageFile
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS suites (suite TEXT PRIMARY KEY, release TEXT, outlines TEXT)",

@@ -21,11 +21,12 @@ from builders.apt.keys import DAY_S, day_of
 from builders.apt.layout import KEYRING, Repository
 from builders.apt.live import Live, read_live
 from builders.apt.server import serving
-from builders.arch import Architecture
-from builders.debfile import members
 from builders.errors import HostError, PublishError
 from builders.host import process, templates
-from builders.products import SOURCE, BuildJob, Input, Limits, Root
+from builders.model.arch import Architecture
+from builders.model.deb_file import members
+from builders.model.jobs import BuildJob, Input, Limits, Root
+from builders.model.packages import SOURCE
 
 TODAY = "today"
 """Name of the keyring that lies at the repository's root now."""

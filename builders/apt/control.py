@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from builders.products import SOURCE
+from builders.model.packages import SOURCE
 
 # dpkg's own order for package indices (Dpkg::Control::FieldsCore, CTRL_INDEX_PKG); others follow by name.
 BEFORE = (

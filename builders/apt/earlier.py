@@ -11,7 +11,7 @@ from builders.apt.layout import Repository
 from builders.apt.live import MEND, read_live
 from builders.errors import PublishError
 from builders.host.files import disk_errors, sha256_of
-from builders.products import DebFile
+from builders.model.packages import DebFile
 
 
 def earlier(

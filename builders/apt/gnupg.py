@@ -14,7 +14,7 @@ import psutil
 from builders.errors import BusyError, DiskError, PublishError
 from builders.host import process
 from builders.host.files import disk_errors
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 LONGEST_SOCKET = 107
 """Bytes that Linux allows in the path of a Unix socket (unix(7)), such as the agent's."""

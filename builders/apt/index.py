@@ -12,7 +12,7 @@ from debian.debian_support import Version
 
 from builders.apt.control import PHASE, description_md5
 from builders.errors import PublishError
-from builders.products import SOURCE
+from builders.model.packages import SOURCE
 
 PACKAGES, SOURCES = "/Packages", "/Sources"
 """How the paths of the two end."""

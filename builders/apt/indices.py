@@ -8,7 +8,7 @@ from typing import Protocol
 from builders.apt.control import description_md5
 from builders.apt.index import Entry
 from builders.apt.pieces import Cut, Edit, Named
-from builders.products import SOURCE
+from builders.model.packages import SOURCE
 
 PACKAGES_A_PIECE = 256
 PATHS_A_PIECE = 8192

@@ -22,7 +22,7 @@ from builders.apt.tree import make_folder
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors, raise_if_disk_full
-from builders.products import DebFile
+from builders.model.packages import DebFile
 
 MANY = 1000
 """From so many .debs on it pays to start processes: threads share one interpreter."""

@@ -26,8 +26,8 @@ from builders.apt.suite import sources_name, sources_text
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors
-from builders.settings import Settings
-from builders.target import Suite
+from builders.model.settings import Settings
+from builders.model.target import Suite
 
 PACKAGE = "reef-archive-keyring"
 CONTENT = re.compile(rb"^Reef-Content: (.+)$", re.MULTILINE)

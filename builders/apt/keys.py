@@ -17,7 +17,7 @@ from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_error, disk_errors, write_whole
 from builders.host.log import Log
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 DAY_S = 86400
 RECORD = "reef-signing-key"

@@ -18,7 +18,7 @@ from builders.apt.pieces import Piece, place_of
 from builders.apt.release import Digest, Release, parse_release
 from builders.errors import PublishError
 from builders.host.files import disk_errors
-from builders.products import DebFile
+from builders.model.packages import DebFile
 
 MEND = "restore the repository from a copy, or move it away and publish again"
 

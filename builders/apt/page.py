@@ -22,7 +22,7 @@ from builders.apt.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.suite import NextSuite, sources_name, sources_text
 from builders.host import templates
 from builders.host.log import size
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 PAGE = "index.html"
 RULES = 1

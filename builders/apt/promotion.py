@@ -18,7 +18,7 @@ from builders.apt.staging import Staged, StagedSuite
 from builders.apt.tree import flush, move, point
 from builders.errors import BusyError, DiskError
 from builders.host.files import disk_errors, write_whole
-from builders.products import Publication
+from builders.model.packages import Publication
 
 
 def promote(staged: Staged, repository: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Publication, ...]:

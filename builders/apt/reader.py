@@ -20,7 +20,7 @@ from typing import NamedTuple
 from builders.apt import archive, control, dsc, filelist, layout, seen
 from builders.errors import DiskError, PublishError, ReefError
 from builders.host.files import disk_errors
-from builders.products import SOURCE
+from builders.model.packages import SOURCE
 
 BLOCK = 1 << 20
 REBUILD = "build it again (./inv build-arm)"

@@ -15,7 +15,7 @@ from builders.apt.catalog import Held
 from builders.apt.layout import STAMP, Repository
 from builders.apt.live import read_publication
 from builders.host.files import disk_errors, remove_tree
-from builders.settings import Keep, Settings
+from builders.model.settings import Keep, Settings
 
 DAY_S = 86400
 LEAVING = ".leaving"

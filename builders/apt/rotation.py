@@ -13,7 +13,7 @@ from builders.apt.gnupg import Home, home_path, opened
 from builders.errors import InputError, PublishError, nearest
 from builders.host import process
 from builders.host.log import Log
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 FINGERPRINT = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
 

@@ -24,8 +24,8 @@ from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text
 from builders.errors import PublishError
 from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
 from builders.host.log import Log
-from builders.products import SOURCE, DebFile
-from builders.settings import Keep, Settings
+from builders.model.packages import SOURCE, DebFile
+from builders.model.settings import Keep, Settings
 
 FUTURE_S = 10
 """apt refuses a Release dated further ahead of its clock than this (apt.conf(5), Acquire::Max-FutureTime)."""

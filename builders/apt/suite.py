@@ -15,9 +15,9 @@ from builders.apt.live import Live
 from builders.apt.packer import Packer
 from builders.apt.pieces import Piece, cut, spliced
 from builders.apt.release import Digest, Release, release_fields
-from builders.arch import ARCHITECTURES
-from builders.products import SOURCE
-from builders.settings import Settings
+from builders.model.arch import ARCHITECTURES
+from builders.model.packages import SOURCE
+from builders.model.settings import Settings
 
 
 @dataclass(frozen=True)

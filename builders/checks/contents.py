@@ -8,10 +8,10 @@ from typing import Literal
 from debian.debfile import DebFile as DebianDebFile
 
 from builders.checks.elf import Elf, read_elves
-from builders.debfile import READ_ERRORS, control_of, members
 from builders.errors import PackageError
 from builders.host.files import sha256_of
-from builders.products import DebFile
+from builders.model.deb_file import READ_ERRORS, control_of, members
+from builders.model.packages import DebFile
 
 DEBUG_SUFFIX = "-dbgsym"
 Kind = Literal["file", "folder", "symlink", "hardlink", "special"]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from builders.arch import ARCHITECTURES, ARMHF, Architecture
 from builders.checks.contents import Contents
 from builders.checks.elf import RELOCATABLE, Elf
 from builders.checks.faults import judged
-from builders.products import Verdict
-from builders.target import Target
+from builders.model.arch import ARCHITECTURES, ARMHF, Architecture
+from builders.model.packages import Verdict
+from builders.model.target import Target
 
 EABI_MASK, EABI5 = 0xFF000000, 0x05000000
 FLOAT_SOFT, FLOAT_HARD = 0x200, 0x400

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from builders.products import Verdict
+from builders.model.packages import Verdict
 
 SHOWN = 20
 """Faults told one by one; the rest is counted."""

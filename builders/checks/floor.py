@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from builders.checks.contents import Contents
 from builders.checks.faults import judged
-from builders.products import Verdict
-from builders.target import Suite, Target
+from builders.model.packages import Verdict
+from builders.model.target import Suite, Target
 
 NUMBERED = re.compile(r"^(GLIBC|GLIBCXX|CXXABI|GCC)_(\d+(?:\.\d+)*)$")
 FAMILY = re.compile(r"^(GLIBC|GLIBCXX|CXXABI|GCC)_")

@@ -10,12 +10,13 @@ from debian.debian_support import Version
 from builders.checks.contents import DEBUG_SUFFIX
 from builders.checks.relations import conflict
 from builders.checks.rounds import Round, arrange, closure
-from builders.debfile import control_of, read_deb
 from builders.errors import CheckError
 from builders.host import templates
-from builders.products import APT_CACHE, BuildJob, DebFile, Input, Limits, Root
-from builders.recipe import Recipe
-from builders.target import Target
+from builders.model.deb_file import control_of, read_deb
+from builders.model.jobs import APT_CACHE, BuildJob, Input, Limits, Root
+from builders.model.packages import DebFile
+from builders.model.recipe import Recipe
+from builders.model.target import Target
 
 KEYRING = "reef-archive-keyring.gpg"
 """The public keyring in the root of the published repository."""

@@ -3,8 +3,8 @@
 import re
 
 from builders.checks.faults import SHOWN, judged
-from builders.products import Verdict
-from builders.recipe import Recipe
+from builders.model.packages import Verdict
+from builders.model.recipe import Recipe
 
 MARKER = re.compile(r"^lintian-exit=(\d+)$")
 FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"

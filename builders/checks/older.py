@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from builders.debfile import control_of
 from builders.host import process
 from builders.host.files import disk_errors
-from builders.products import DebFile
+from builders.model.deb_file import control_of
+from builders.model.packages import DebFile
 
 SUFFIX = "~~older"
 """Sorts before everything that could follow the version (deb-version(7): a tilde sorts before the end)."""

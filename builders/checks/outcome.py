@@ -6,9 +6,9 @@ from pathlib import Path
 
 from builders.checks.faults import SHOWN, judged
 from builders.checks.older import older_versions
-from builders.products import Verdict
-from builders.recipe import Check, Recipe
-from builders.target import Target
+from builders.model.packages import Verdict
+from builders.model.recipe import Check, Recipe
+from builders.model.target import Target
 
 TABLE = "verdicts.tsv"
 FIXES = {

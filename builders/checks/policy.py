@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from builders.checks.contents import Contents, Entry
 from builders.checks.faults import judged
-from builders.products import Verdict
-from builders.target import Target
+from builders.model.packages import Verdict
+from builders.model.target import Target
 
 PLACES = (
     "usr/bin", "usr/sbin", "usr/lib", "usr/libexec", "usr/share", "usr/include", "usr/src", "etc", "var/lib",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from debian.debian_support import Version
 
-from builders.arch import Architecture
 from builders.checks.contents import Contents
 from builders.checks.faults import judged
-from builders.products import Verdict
-from builders.target import Target
+from builders.model.arch import Architecture
+from builders.model.packages import Verdict
+from builders.model.target import Target
 
 FIELDS = (
     "Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances", "Breaks", "Conflicts", "Replaces", "Provides",

@@ -8,10 +8,11 @@ from typing import Any
 
 import pydantic
 
-from builders.document import Model
 from builders.host.files import disk_errors, document_digest, write_whole
-from builders.products import DebFile, PackageFile, Report, StepRecord, Verdict
-from builders.target import Target
+from builders.model.jobs import StepRecord
+from builders.model.packages import DebFile, PackageFile, Report, Verdict
+from builders.model.target import Target
+from builders.model.yaml_file import Model
 
 RULES = 1
 """Raise this number when a check, or a script that runs on the board, judges differently than before.

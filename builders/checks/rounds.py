@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from builders.checks.relations import conflict, relations
-from builders.recipe import Check, Recipe
+from builders.model.recipe import Check, Recipe
 
 Controls = Mapping[str, Mapping[str, str]]
 """Control fields by package name."""

@@ -9,9 +9,9 @@ from builders.checks.lintian import check_lintian
 from builders.checks.policy import check_files
 from builders.checks.relations import check_depends
 from builders.checks.version import check_versions
-from builders.products import DebFile, Verdict
-from builders.recipe import Recipe
-from builders.target import Target
+from builders.model.packages import DebFile, Verdict
+from builders.model.recipe import Recipe
+from builders.model.target import Target
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from builders.checks.contents import DEBUG_SUFFIX
 from builders.checks.faults import judged
-from builders.products import DebFile, Verdict
-from builders.recipe import Recipe
-from builders.target import Target
+from builders.model.packages import DebFile, Verdict
+from builders.model.recipe import Recipe
+from builders.model.target import Target
 
 
 def check_versions(recipe: Recipe, target: Target, debs: Sequence[DebFile]) -> list[Verdict]:

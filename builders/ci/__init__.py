@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.arch import AMD64, ARCHITECTURES, Architecture
 from builders.errors import InputError, nearest
 from builders.host import templates
 from builders.host.files import disk_errors, write_whole
+from builders.model.arch import AMD64, ARCHITECTURES, Architecture
+from builders.model.recipe import Recipe, StrategyName
+from builders.model.target import Target
 from builders.project import Project
-from builders.recipe import Recipe, StrategyName
-from builders.target import Target
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
 MARK = "# Written by ./inv ci-files"

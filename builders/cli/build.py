@@ -12,11 +12,12 @@ from builders.drift import drift
 from builders.errors import InputError
 from builders.host.log import size
 from builders.host.time_limit import parse_duration, time_box
+from builders.model.jobs import StepRecord
+from builders.model.packages import Report, Verdict
+from builders.model.recipe import Recipe, StrategyName
 from builders.pipeline import Built
 from builders.plan import differences
-from builders.products import Report, StepRecord, Verdict
 from builders.project import Project
-from builders.recipe import Recipe, StrategyName
 
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
 

@@ -9,14 +9,14 @@ from invoke.exceptions import Exit
 
 from builders import cleaning, doctor
 from builders.cli.app import CHECKOUT, open_project
-from builders.document import Model
 from builders.errors import CheckError, HostError, InputError, SourceError, nearest
 from builders.host import process
 from builders.host.files import write_whole
+from builders.model.recipe import Recipe
+from builders.model.recipe.upstream import Upstream
+from builders.model.settings import Settings
+from builders.model.yaml_file import Model
 from builders.recheck import Rechecked, recheck
-from builders.recipe import Recipe
-from builders.settings import Settings
-from builders.upstream import Upstream
 
 SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef": Settings}
 """Models of the files that users write, by the files' names."""

@@ -17,8 +17,8 @@ from builders.cli.build import about, steps_told
 from builders.cli.command_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
+from builders.model.packages import Publication
 from builders.pipeline import Checked
-from builders.products import Publication
 from builders.project import Project
 from builders.truth import until
 

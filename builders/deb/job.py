@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from builders.arch import Architecture
 from builders.deb.build_systems import build_system
 from builders.deb.render import RECIPE_FOLDER
 from builders.deb.template import render
-from builders.debfile import read_deb
 from builders.errors import PackageError
-from builders.products import APT_CACHE, BuildJob, DebFile, Input, Limits, Root, SourceTree, Storage
-from builders.recipe import Recipe, StrategyName
-from builders.settings import Settings
-from builders.target import Target
+from builders.model.arch import Architecture
+from builders.model.deb_file import read_deb
+from builders.model.jobs import APT_CACHE, BuildJob, Input, Limits, Root, Storage
+from builders.model.packages import DebFile
+from builders.model.recipe import Recipe, StrategyName
+from builders.model.settings import Settings
+from builders.model.source_tree import SourceTree
+from builders.model.target import Target
 
 OUTPUT = "/build/out"
 ORIGINAL, SOURCE_PACKAGE = "/build/original", "/build/source"

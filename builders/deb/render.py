@@ -8,9 +8,9 @@ from builders.deb.build_systems import build_system, executables
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.template import expand, render
 from builders.errors import InputError
-from builders.recipe import Package, Recipe
-from builders.settings import Settings
-from builders.target import Target
+from builders.model.recipe import Package, Recipe
+from builders.model.settings import Settings
+from builders.model.target import Target
 
 RECIPE_FOLDER = "/build/recipe"
 """Where the build finds the recipe's folder inside its root."""

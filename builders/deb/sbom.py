@@ -13,9 +13,10 @@ from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
 from builders.host.files import write_whole
-from builders.products import DebFile, FetchedSource
-from builders.recipe import Recipe
-from builders.target import Target
+from builders.model.packages import DebFile
+from builders.model.recipe import Recipe
+from builders.model.source_tree import FetchedSource
+from builders.model.target import Target
 
 
 def write_sbom(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builders.deb.template import extended
-from builders.debfile import read_dsc
 from builders.errors import PackageError
-from builders.products import SourcePackage
-from builders.recipe import Recipe
+from builders.model.deb_file import read_dsc
+from builders.model.packages import SourcePackage
+from builders.model.recipe import Recipe
 
 NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks")
 """Parts of a recipe's folder that do not reach the build; the recipe itself does by its meaning, in ``debian/``."""

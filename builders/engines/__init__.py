@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from builders.arch import Architecture
 from builders.host.log import Log
 from builders.host.needs import Need
-from builders.products import BuildJob, JobResult, Root
+from builders.model.arch import Architecture
+from builders.model.jobs import BuildJob, JobResult, Root
 
 EngineName = Literal["chroot", "buildx"]
 

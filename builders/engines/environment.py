@@ -1,6 +1,6 @@
 """The environment variables of a job's scripts."""
 
-from builders.products import BuildJob
+from builders.model.jobs import BuildJob
 
 BASE_ENVIRONMENT = {
     "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from builders.arch import ARCHITECTURES, Architecture
 from builders.engines import Engine, EngineName
 from builders.engines.buildx import endpoint
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, JobResult
-from builders.settings import Settings
+from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.jobs import BuildJob, JobResult
+from builders.model.settings import Settings
 
 if TYPE_CHECKING:  # a run with nothing to do loads no engine
     from builders.engines.buildx.engine import BuildxEngine

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from builders.engines.handover import PORT, VARIABLE
 from builders.host.log import Log
-from builders.products import Storage
+from builders.model.jobs import Storage
 
 PATIENCE_S = 5.0
 MOST_FAILURES = 3

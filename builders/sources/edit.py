@@ -6,7 +6,7 @@ from pathlib import Path
 
 from builders.errors import SourceError
 from builders.host.files import disk_errors
-from builders.recipe import Edit, Recipe
+from builders.model.recipe import Edit, Recipe
 from builders.sources.tree import file_pieces
 
 

@@ -9,9 +9,9 @@ from builders.errors import SourceError
 from builders.host.files import disk_errors, write_whole
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import FetchedSource, SourceTree
-from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
-from builders.settings import Settings
+from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
+from builders.model.settings import Settings
+from builders.model.source_tree import FetchedSource, SourceTree
 from builders.sources import git
 from builders.sources.edit import apply_edits
 from builders.sources.local import copy_folder

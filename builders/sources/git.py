@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.host import process
 from builders.host.files import disk_errors, remove_tree, write_whole
 from builders.host.log import Step
-from builders.recipe import Git
+from builders.model.recipe import Git
 from builders.sources.run import NotHad, Reason, Run, Stopped, redacted, shown
 
 ATTEMPTS = 2

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from builders.errors import HostError, SourceError
 from builders.host import debian_mirror
-from builders.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source, Way
+from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source, Way
 from builders.sources import download, git
 from builders.sources.run import NotHad, Reason, Run, Stopped, shown
 

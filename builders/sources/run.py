@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 
 @dataclass(frozen=True)

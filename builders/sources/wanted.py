@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import assert_never
 
-from builders.recipe import Archive, DebianPool, Edit, File, Git, Local, Recipe, Source, Way
+from builders.model.recipe import Archive, DebianPool, Edit, File, Git, Local, Recipe, Source, Way
 from builders.sources.local import tree_digest
 
 LAYOUT = 1

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from builders.apt.verification import verify
-from builders.debfile import control_of
 from builders.host.files import remove_tree
+from builders.model.deb_file import control_of
 from tests.own import CHECKOUT, project_like
 
 BUILT = "builds/tensorflow-lite/trixie-arm64"

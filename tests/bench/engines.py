@@ -25,9 +25,9 @@ from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import HERE, Node
 from builders.host.files import remove_tree
 from builders.host.log import Log
-from builders.products import Root
+from builders.model.jobs import Root
+from builders.model.target import parse_target
 from builders.project import Project
-from builders.target import parse_target
 from tests.bench.budget import Budget, exit_code, tell
 from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
 from tests.engine import dockers

@@ -47,11 +47,11 @@ from builders import repository
 from builders.apt.promotion import promote
 from builders.apt.keys import signing_key
 from builders.apt.staging import stage
-from builders.arch import ARCHITECTURES
-from builders.debfile import read_deb
+from builders.model.arch import ARCHITECTURES
+from builders.model.deb_file import read_deb
 from builders.host.log import Log
 from builders.project import Project
-from builders.settings import Keep, Repository, Settings
+from builders.model.settings import Keep, Repository, Settings
 from builders.host.workspace import Workspace
 place, mode, keep, debs = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]).read_text().split()
 settings = Settings(repository=Repository(keep=Keep(versions=1) if keep == "1" else Keep()))

@@ -23,7 +23,6 @@ from pathlib import Path
 import psutil
 
 from builders import deb, sources
-from builders.arch import AMD64, ARM64
 from builders.deb.job import build_root
 from builders.engines.chroot import namespace
 from builders.engines.chroot.engine import ChrootEngine
@@ -31,10 +30,12 @@ from builders.host import debian_mirror, process
 from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, Input, Root, SourceTree
+from builders.model.arch import AMD64, ARM64
+from builders.model.jobs import BuildJob, Input, Root
+from builders.model.recipe import Recipe
+from builders.model.source_tree import SourceTree
+from builders.model.target import Target, parse_target
 from builders.project import Project
-from builders.recipe import Recipe
-from builders.target import Target, parse_target
 from tests.bench.budget import Budget, exit_code, tell
 from tests.own import CHECKOUT, settings_like
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from builders.arch import ARM64
 from builders.host.files import remove_tree
-from builders.products import BuildJob, Root
+from builders.model.arch import ARM64
+from builders.model.jobs import BuildJob, Root
 from builders.project import Project
 from tests import own
 from tests.engine import dockers

@@ -20,7 +20,7 @@ from builders.engines.chroot import roots
 from builders.errors import ReefError
 from builders.host.files import remove_tree
 from builders.host.log import Log
-from builders.products import Root
+from builders.model.jobs import Root
 from builders.project import Project
 from tests import own
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from builders.arch import AMD64
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import APT_CACHE, BuildJob, Root
-from builders.settings import Settings
+from builders.model.arch import AMD64
+from builders.model.jobs import APT_CACHE, BuildJob, Root
+from builders.model.settings import Settings
 from tests.engine.conftest import Place
 
 FETCH = """

@@ -10,8 +10,8 @@ import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
-from builders.debfile import control_of, members
 from builders.host.log import Log
+from builders.model.deb_file import control_of, members
 from builders.project import Project
 from tests.engine.conftest import Place, emulated_cpu
 

@@ -14,7 +14,6 @@ import psutil
 import pytest
 import yaml
 
-from builders.arch import AMD64, ARM64
 from builders.engines.buildx import daemon, kept, probe
 from builders.engines.buildx.endpoint import current
 from builders.engines.buildx.engine import BuildxEngine
@@ -25,7 +24,8 @@ from builders.errors import BuildError, DiskError, HostError
 from builders.host import debian_mirror
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, Limits, Root
+from builders.model.arch import AMD64, ARM64
+from builders.model.jobs import BuildJob, Limits, Root
 from tests.engine import dockers
 from tests.engine.buildkit import BuildKit
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, emulated_cpu, kill

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from builders import repository
-from builders.debfile import read_deb
 from builders.host.log import Log
+from builders.model.deb_file import read_deb
 from builders.project import Project
 from tests.engine.conftest import Place, gone
 from tests.unit.apt.support import make_deb

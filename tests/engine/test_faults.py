@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from builders.arch import AMD64, ARM64
 from builders.engines.chroot import engine, roots
 from builders.engines.chroot.entry import CANNOT_ENTER
 from builders.errors import BuildError, RootError
 from builders.host.files import remove_tree
 from builders.host.log import Log
-from builders.products import BuildJob, Input, Limits, Root
+from builders.model.arch import AMD64, ARM64
+from builders.model.jobs import BuildJob, Input, Limits, Root
 from builders.project import Project
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill
 

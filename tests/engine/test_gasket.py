@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.arch import AMD64
-from builders.debfile import control_of
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, Input, Root
-from builders.settings import load_settings
+from builders.model.arch import AMD64
+from builders.model.deb_file import control_of
+from builders.model.jobs import BuildJob, Input, Root
+from builders.model.settings import load_settings
 from tests.engine.conftest import CHECKOUT, Place
 
 RECIPE = CHECKOUT / "recipes" / "gasket-dkms"

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from elftools.elf.elffile import ELFFile
 
-from builders.arch import ARCHITECTURES
-from builders.debfile import control_of, members
+from builders.model.arch import ARCHITECTURES
+from builders.model.deb_file import control_of, members
 from tests.engine.conftest import CHECKOUT, Place
 
 RECIPE = CHECKOUT / "recipes" / "libedgetpu"

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 import yaml
 
-from builders.debfile import control_of
+from builders.model.deb_file import control_of
 from tests.engine.conftest import Place
 
 CALLER = "builds/reef-caller/trixie-arm64"

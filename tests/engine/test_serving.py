@@ -12,7 +12,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-from builders.debfile import control_of, members
+from builders.model.deb_file import control_of, members
 from tests.engine.conftest import Place
 from tests.engine.serving import Upstream, rehearsed, tree, upstream, words
 

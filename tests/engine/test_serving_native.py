@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from builders.debfile import control_of
+from builders.model.deb_file import control_of
 from tests.engine.conftest import Place
 from tests.engine.serving import rehearsed, tree, upstream, words
 

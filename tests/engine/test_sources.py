@@ -8,15 +8,15 @@ import pytest
 
 from builders.apt.server import serving
 from builders.apt.verification import verify
-from builders.arch import AMD64
-from builders.debfile import read_deb
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.files import sha256_of
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, Input, Root
+from builders.model.arch import AMD64
+from builders.model.deb_file import read_deb
+from builders.model.jobs import BuildJob, Input, Root
+from builders.model.settings import load_settings
 from builders.reproduce import compare
-from builders.settings import load_settings
 from tests.engine.conftest import Place
 from tests.unit.apt.support import AptClient
 

@@ -8,9 +8,9 @@ import pytest
 from builders.deb import debian_files
 from builders.deb.template import extended
 from builders.errors import PackageError
-from builders.recipe import Recipe, load_recipe
-from builders.settings import Settings
-from builders.target import parse_target
+from builders.model.recipe import Recipe, load_recipe
+from builders.model.settings import Settings
+from builders.model.target import parse_target
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 GOLDEN = Path(__file__).parent / "debian"

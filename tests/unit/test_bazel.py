@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.arch import AMD64
 from builders.checks import install_job
 from builders.deb import build_system, debian_files, write
 from builders.deb.build_systems import bazel_driver as driver
@@ -20,9 +19,10 @@ from builders.deb.build_systems.bazel_driver import Ended, Pace, jobs_for, left,
 from builders.deb.job import scripts
 from builders.engines.environment import environment as variables
 from builders.errors import InputError
-from builders.recipe import Recipe, load_recipe
-from builders.settings import BazelServices, Settings, bazel_storage
-from builders.target import parse_target
+from builders.model.arch import AMD64
+from builders.model.recipe import Recipe, load_recipe
+from builders.model.settings import BazelServices, Settings, bazel_storage
+from builders.model.target import parse_target
 
 SERVING = Path(__file__).parents[2] / "recipes" / "tensorflow-serving"
 TARGET = parse_target("trixie/arm64")

@@ -7,15 +7,15 @@ from typing import get_args
 
 import pytest
 
-from builders.arch import AMD64, Architecture
-from builders.build_system import BuildSystemModel
 from builders.deb import build_job, build_system, compiler_caches, debian_files, write
 from builders.deb.build_systems import KINDS, registry
 from builders.deb.build_systems.shell import ShellSteps
-from builders.products import APT_CACHE, CCACHE, CacheMount, SourceTree, Storage
-from builders.recipe import Build, Recipe, StrategyName, load_recipe
-from builders.settings import Settings
-from builders.target import Target, parse_target
+from builders.model.arch import AMD64, Architecture
+from builders.model.jobs import APT_CACHE, CCACHE, CacheMount, Storage
+from builders.model.recipe import Build, BuildSystemModel, Recipe, StrategyName, load_recipe
+from builders.model.settings import Settings
+from builders.model.source_tree import SourceTree
+from builders.model.target import Target, parse_target
 
 HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
 TARGET = parse_target("trixie/arm64")

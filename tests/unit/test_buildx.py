@@ -16,7 +16,6 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders.arch import AMD64, ARM64, ARMHF
 from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, mounts, nodes
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.engine import BuildxEngine
@@ -27,9 +26,10 @@ from builders.errors import DiskError, HostError, InputError, RootError
 from builders.host import debian_mirror, process
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
+from builders.model.arch import AMD64, ARM64, ARMHF
+from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
+from builders.model.settings import BuildxNode, Settings
 from builders.project import Project
-from builders.settings import BuildxNode, Settings
 
 ROOT = Root("trixie", AMD64, ARM64, ())
 

@@ -11,15 +11,15 @@ import pytest
 import zstandard
 
 from builders import caches, engine_caches
-from builders.arch import AMD64, ARM64
 from builders.engines import EngineName
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, Input, JobResult, Root
+from builders.model.arch import AMD64, ARM64
+from builders.model.jobs import BuildJob, Input, JobResult, Root
+from builders.model.settings import Settings
 from builders.project import Project
-from builders.settings import Settings
 
 QUIET = Log(quiet=True)
 COMMIT = "a" * 40

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from builders import doctor
-from builders.arch import AMD64
 from builders.engines.buildx import kept
 from builders.engines.chroot import engine, overlay, roots
 from builders.engines.chroot.engine import ChrootEngine
@@ -17,9 +16,10 @@ from builders.engines.chroot.namespace import check
 from builders.errors import HostError, RootError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import Root
+from builders.model.arch import AMD64
+from builders.model.jobs import Root
+from builders.model.settings import Settings
 from builders.project import Project
-from builders.settings import Settings
 
 ROOT = Root("trixie", AMD64, AMD64, ())
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

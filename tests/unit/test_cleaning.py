@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from builders import cleaning, sources, state
-from builders.arch import AMD64, ARM64
 from builders.engines.chroot import engine, roots
 from builders.host import process
 from builders.host.log import Log
-from builders.products import Root
+from builders.model.arch import AMD64, ARM64
+from builders.model.jobs import Root
 from builders.project import Project
 from builders.sources import git
 from builders.sources.run import Run

@@ -12,9 +12,9 @@ import pytest
 from builders.cli import build, command_line
 from builders.errors import InputError
 from builders.host.log import Log
-from builders.products import Report, Verdict
+from builders.model.packages import Report, Verdict
+from builders.model.target import parse_target
 from builders.project import Project
-from builders.target import parse_target
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from builders import state
-from builders.arch import AMD64
 from builders.cli import build
 from builders.deb.job import build_root
 from builders.drift import SHOWN, drift
 from builders.engines.chroot import roots
 from builders.host.log import Log
+from builders.model.arch import AMD64
 from builders.plan import Wanted
 from builders.project import Project
 from builders.state import RECORD, Record

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from builders.deb import debian_files
-from builders.recipe import Package, load_recipe
-from builders.settings import Settings
-from builders.target import parse_target
+from builders.model.recipe import Package, load_recipe
+from builders.model.settings import Settings
+from builders.model.target import parse_target
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 LIBEDGETPU, GASKET = (load_recipe(RECIPES / name) for name in ("libedgetpu", "gasket-dkms"))

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from builders.arch import AMD64
 from builders.fingerprint import fingerprint
+from builders.model.arch import AMD64
+from builders.model.recipe import Recipe, load_recipe
+from builders.model.settings import Settings
+from builders.model.target import parse_target
 from builders.plan import differences
-from builders.recipe import Recipe, load_recipe
-from builders.settings import Settings
-from builders.target import parse_target
 
 KEPT = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
 HELLO = KEPT.model_copy(update={"keep_source": False})

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from builders import doctor
-from builders.arch import ARM64, ARMHF
 from builders.cli import maintenance
-from builders.document import Model
 from builders.engines.chroot import binfmt
 from builders.errors import CheckError, HostError
 from builders.host.log import size
+from builders.model.arch import ARM64, ARMHF
+from builders.model.yaml_file import Model
 
 CHECKOUT = Path(__file__).parents[2]
 AARCH64 = "7f454c460201010000000000000000000200b700"

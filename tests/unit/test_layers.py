@@ -8,10 +8,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "builders"
 LAYERS = [
-    {"errors", "arch"},
+    {"errors"},
     {"host"},
-    {"target", "products", "document", "destination", "debfile", "source", "bazel", "build_system",
-     "package", "recipe", "settings", "upstream"},
+    {"model"},
     {"sources", "engines", "deb", "checks", "apt"},
     {
         "state",

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from builders.host.files import document_digest, sha256_of
+from builders.model.jobs import StepRecord
+from builders.model.packages import SOURCE, DebFile, SourcePackage
+from builders.model.recipe import load_recipe
+from builders.model.source_tree import FetchedSource
+from builders.model.target import parse_target
 from builders.plan import Change, Wanted, differences, plan
-from builders.products import SOURCE, DebFile, FetchedSource, SourcePackage, StepRecord
-from builders.recipe import load_recipe
 from builders.reproduce import compare_sources
 from builders.state import RECORD, Record, read_record, write_record
-from builders.target import parse_target
 
 HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
 DOCUMENT: dict[str, Any] = {

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from builders import pipeline, repository, reproduce, sources, state, trial
-from builders.arch import AMD64, ARM64, Architecture
 from builders.checks import write_report
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
 from builders.fingerprint import short_digest
 from builders.host.files import sha256_of
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, DebFile, JobResult, Report, Root, SourceTree
+from builders.model.arch import AMD64, ARM64, Architecture
+from builders.model.jobs import BuildJob, JobResult, Root
+from builders.model.packages import DebFile, Report
+from builders.model.recipe import StrategyName
+from builders.model.source_tree import SourceTree
 from builders.project import Project
-from builders.recipe import StrategyName
 from builders.state import Record, write_record
 from tests.unit.apt.test_faults import killed_at
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.arch import AMD64, ARM64
 from builders.errors import InputError
-from builders.recipe import Recipe, choose, load_recipe, load_recipes
-from builders.target import parse_target
+from builders.model.arch import AMD64, ARM64
+from builders.model.recipe import Recipe, choose, load_recipe, load_recipes
+from builders.model.target import parse_target
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.recipe import load_recipe
-from builders.target import parse_target
+from builders.model.recipe import load_recipe
+from builders.model.target import parse_target
 from tests.boards import Board, package, packages_of
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from builders.deb import debian_files
-from builders.recipe import load_recipe
-from builders.settings import Settings
-from builders.target import parse_target
-from builders.upstream import load_upstream, unlisted
+from builders.model.recipe import load_recipe
+from builders.model.recipe.upstream import load_upstream, unlisted
+from builders.model.settings import Settings
+from builders.model.target import parse_target
 
 CHECKOUT = Path(__file__).parents[2]
 RECIPE = CHECKOUT / "recipes" / "tensorflow-serving"

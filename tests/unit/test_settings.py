@@ -4,7 +4,7 @@ import pytest
 
 from builders.apt.gnupg import home_path
 from builders.errors import InputError
-from builders.settings import Settings, load_settings
+from builders.model.settings import Settings, load_settings
 
 
 def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from builders import cleaning, sources
-from builders.arch import AMD64, ARM64
 from builders.engines.chroot import roots
 from builders.errors import BusyError, DiskError, InputError
 from builders.host.log import Log
 from builders.host.workspace import CACHE_NAMES, Workspace
-from builders.products import Root
+from builders.model.arch import AMD64, ARM64
+from builders.model.jobs import Root
 from builders.project import Project
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
@@ -28,7 +28,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from builders import sources
-from builders.arch import AMD64, ARM64
+from builders.model.arch import AMD64, ARM64
 from builders.engines.chroot import roots
 from builders.host.log import Log
 from builders.products import Root, StepRecord

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from builders.arch import AMD64
 from builders.deb import collect_source, copy_recipe, debian_files, write
 from builders.deb.job import build_job
-from builders.debfile import read_dsc
 from builders.errors import PackageError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import SourcePackage
-from builders.recipe import Recipe, load_recipe
-from builders.settings import Settings
+from builders.model.arch import AMD64
+from builders.model.deb_file import read_dsc
+from builders.model.packages import SourcePackage
+from builders.model.recipe import Recipe, load_recipe
+from builders.model.settings import Settings
+from builders.model.target import parse_target
 from builders.sources import fetch
-from builders.target import parse_target
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 SETTINGS = Settings(maintainer="Reef <reef@example.org>")

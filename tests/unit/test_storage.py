@@ -17,8 +17,8 @@ from rich.console import Console
 from builders.engines.storage import MOST_FAILURES, Relay, relayed, variables
 from builders.errors import InputError
 from builders.host.log import Log
-from builders.products import Storage
-from builders.settings import ccache_storage, load_settings, parse_storage
+from builders.model.jobs import Storage
+from builders.model.settings import ccache_storage, load_settings, parse_storage
 from tests.storages import PASSWORD, USER, apache, free_port, redis
 
 SECRET = re.compile(r"p@ss|w.rd|p%40ss")

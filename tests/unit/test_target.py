@@ -1,8 +1,8 @@
 import pytest
 
-from builders.arch import ARM64, by_machine
 from builders.errors import InputError, nearest
-from builders.target import SUITES, parse_target
+from builders.model.arch import ARM64, by_machine
+from builders.model.target import SUITES, parse_target
 
 
 def test_a_target_is_read() -> None:

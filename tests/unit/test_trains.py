@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.recipe import Recipe, load_recipe, load_recipes
-from builders.target import parse_target
+from builders.model.recipe import Recipe, load_recipe, load_recipes
+from builders.model.target import parse_target
 from tests.boards import Board, package, packages_of
 
 RECIPES = Path(__file__).parents[2] / "recipes"

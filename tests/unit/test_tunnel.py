@@ -19,7 +19,7 @@ from builders.engines.buildx.tunnel import Tunnel
 from builders.engines.handover import PORT
 from builders.engines.storage import relayed
 from builders.host.log import Log
-from builders.settings import parse_storage
+from builders.model.settings import parse_storage
 from tests.storages import PASSWORD, USER, apache, free_port, redis
 
 PROGRAM = Path(tunnel.__file__).with_name("tunnel.pl")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.recipe import Recipe, load_recipes
-from builders.target import SUITES, parse_target
+from builders.model.recipe import Recipe, load_recipes
+from builders.model.target import SUITES, parse_target
 
 RECIPES = load_recipes(Path(__file__).parents[2] / "recipes")
 SUITES_BY_AGE = sorted(SUITES, key=lambda name: SUITES[name].release)

@@ -16,11 +16,11 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from builders.apt.upload.store import File, Held
-from builders.destination import Folder, Rsync
 from builders.errors import HostError, InputError, PublishError
 from builders.host import process
 from builders.host.files import disk_errors
 from builders.host.log import Step
+from builders.model.settings import Folder, Rsync
 
 PARTIAL = ".rsync-partial"
 SILENCE_S = 120

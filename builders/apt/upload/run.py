@@ -13,10 +13,9 @@ from builders.apt.layout import Repository
 from builders.apt.upload import before, content
 from builders.apt.upload.content import Phase
 from builders.apt.upload.store import File, Held, Store
-from builders.destination import MB, S3, Destination
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log, size
-from builders.settings import Settings
+from builders.model.settings import MB, S3, Destination, Settings
 
 MOST_TOLD = 5
 

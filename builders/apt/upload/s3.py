@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from builders.apt.server import BY_HASH, type_of
 from builders.apt.upload.store import File, Held
-from builders.destination import S3
 from builders.errors import PublishError
 from builders.host.files import sha256_of, write_whole
 from builders.host.log import Step
+from builders.model.settings import S3
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

@@ -4,14 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.arch import Architecture
-from builders.bazel import Bazel
 from builders.deb.build_systems.shell import ShellSteps
 from builders.deb.template import render
-from builders.products import CacheMount, Storage
-from builders.recipe import Git, Recipe, StrategyName
-from builders.settings import Settings, bazel_storage
-from builders.target import Target
+from builders.model.arch import Architecture
+from builders.model.jobs import CacheMount, Storage
+from builders.model.recipe import Bazel, Git, Recipe, StrategyName
+from builders.model.settings import Settings, bazel_storage
+from builders.model.target import Target
 
 DRIVER = Path(__file__).with_name("bazel_driver.py")
 RUN = "python3 debian/reef/bazel_driver.py"

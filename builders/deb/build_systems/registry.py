@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from builders.bazel import Bazel
-from builders.build_system import BuildSystemModel
 from builders.deb.build_systems.bazel import BazelBuild
 from builders.deb.build_systems.shell import ShellSteps
-from builders.products import CacheMount
-from builders.recipe import Recipe
+from builders.model.jobs import CacheMount
+from builders.model.recipe import Bazel, BuildSystemModel, Recipe
 
 BuildSystem = ShellSteps
 """What every kind is."""

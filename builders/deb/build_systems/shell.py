@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from builders.arch import Architecture
-from builders.products import CCACHE, CacheMount, Storage
-from builders.recipe import Recipe, StrategyName
-from builders.settings import Settings, ccache_storage
-from builders.target import Target
+from builders.model.arch import Architecture
+from builders.model.jobs import CCACHE, CacheMount, Storage
+from builders.model.recipe import Recipe, StrategyName
+from builders.model.settings import Settings, ccache_storage
+from builders.model.target import Target
 
 
 @dataclass(frozen=True)

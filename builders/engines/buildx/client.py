@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.arch import Architecture
 from builders.engines.buildx import endpoint
 from builders.engines.buildx.daemon import LABEL, OWNER
 from builders.engines.buildx.progress import Progress
 from builders.errors import HostError
 from builders.host import process
+from builders.model.arch import Architecture
 
 OLDEST = (0, 13)
 """The first buildx with ``--progress rawjson``; Debian 13's."""

@@ -12,11 +12,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders import arch
-from builders.arch import Architecture
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import HostError, InputError
 from builders.host.workspace import Workspace
+from builders.model import arch
+from builders.model.arch import Architecture
 
 if TYPE_CHECKING:  # Docker's SDK is slow to import, and a run with nothing to do asks no engine
     import docker

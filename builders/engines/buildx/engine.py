@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from builders.arch import Architecture
 from builders.engines import EngineName
 from builders.engines.buildx import client, daemon, endpoint, faults, kept, mounts, nodes, probe
 from builders.engines.buildx.client import Build, BuildFailed
@@ -23,8 +22,9 @@ from builders.host.files import disk_errors
 from builders.host.log import Log, size
 from builders.host.needs import Need
 from builders.host.workspace import Workspace
-from builders.products import BuildJob, JobResult, Root
-from builders.settings import Settings
+from builders.model.arch import Architecture
+from builders.model.jobs import BuildJob, JobResult, Root
+from builders.model.settings import Settings
 
 PROBE_S = 120.0
 LOW_BYTES = 5 * 2**30

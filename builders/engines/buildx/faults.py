@@ -2,9 +2,9 @@
 
 import re
 
-from builders.arch import Architecture
 from builders.engines.buildx.client import BuildFailed
 from builders.errors import DiskError, HostError, ReefError, RootError
+from builders.model.arch import Architecture
 
 NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 FOREIGN = re.compile(

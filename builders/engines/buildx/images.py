@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from builders.arch import Architecture
 from builders.engines.buildx import client, faults
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon, owner
@@ -21,8 +20,9 @@ from builders.host import debian_mirror, process
 from builders.host.files import write_whole
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import Root, StepRecord
-from builders.settings import Settings
+from builders.model.arch import Architecture
+from builders.model.jobs import Root, StepRecord
+from builders.model.settings import Settings
 
 DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
 PINS = "base-images.yml"

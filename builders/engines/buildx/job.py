@@ -17,7 +17,7 @@ from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.storage import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
 from builders.host.files import disk_errors
-from builders.products import BuildJob, CacheMount, StepRecord
+from builders.model.jobs import BuildJob, CacheMount, StepRecord
 
 TAIL_LINES = 40
 

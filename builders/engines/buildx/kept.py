@@ -13,7 +13,7 @@ from builders.errors import HostError, ReefError, RootError
 from builders.host import process
 from builders.host.files import remove_tree, write_whole
 from builders.host.workspace import Workspace
-from builders.products import BuildJob
+from builders.model.jobs import BuildJob
 
 FILE = "image.json"
 

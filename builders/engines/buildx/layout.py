@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builders.engines.buildx import tunnel
 from builders.engines.environment import environment
-from builders.products import BuildJob
+from builders.model.jobs import BuildJob
 
 PROGRAMS = ("runner.pl", "tunnel.pl")
 """What runs beside a job's scripts; they lie here."""

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import arch
-from builders.arch import Architecture
 from builders.engines.buildx import client, endpoint
 from builders.engines.buildx.endpoint import Endpoint
 from builders.errors import InputError, ReefError
 from builders.host.workspace import Workspace
-from builders.settings import BuildxNode, Settings
+from builders.model import arch
+from builders.model.arch import Architecture
+from builders.model.settings import BuildxNode, Settings
 
 PREFIX = "reef-"
 """Before a node's name in the name of the builder that Reef creates for it."""

@@ -4,7 +4,7 @@ import os
 import struct
 from pathlib import Path
 
-from builders.arch import Architecture
+from builders.model.arch import Architecture
 
 EXIT = {
     "amd64": bytes.fromhex("b83c000000 31ff 0f05"),  # mov eax, 60 (exit); xor edi, edi; syscall

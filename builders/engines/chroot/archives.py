@@ -13,7 +13,7 @@ from pathlib import Path
 from builders.host.files import disk_errors, sha256_of, write_whole
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import APT_CACHE
+from builders.model.jobs import APT_CACHE
 
 
 @dataclass(frozen=True)

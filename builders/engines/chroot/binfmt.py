@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from builders.arch import Architecture
 from builders.errors import HostError
 from builders.host import process
 from builders.host.needs import Need, checked
+from builders.model.arch import Architecture
 
 MISC = Path("/proc/sys/fs/binfmt_misc")
 INSTALL = "sudo apt-get install qemu-user-static binfmt-support"

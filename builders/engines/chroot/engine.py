@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from builders.arch import Architecture
 from builders.engines import EngineName
 from builders.engines.chroot import archives, binfmt, namespace, overlay, roots
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
@@ -26,8 +25,9 @@ from builders.host.log import Log
 from builders.host.needs import Need
 from builders.host.process import Completed
 from builders.host.workspace import Workspace
-from builders.products import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
-from builders.settings import Settings
+from builders.model.arch import Architecture
+from builders.model.jobs import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
+from builders.model.settings import Settings
 
 TOOLS = {
     "mmdebstrap": ("makes build roots", "mmdebstrap"),

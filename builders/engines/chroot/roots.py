@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from builders.arch import Architecture
 from builders.engines import AGED_DAYS
 from builders.engines.chroot import archives, namespace
 from builders.errors import RootError
@@ -17,8 +16,9 @@ from builders.host import debian_mirror, process
 from builders.host.files import disk_error, document_digest, raise_if_disk_full, remove_tree, write_whole
 from builders.host.log import Log, size
 from builders.host.workspace import Workspace
-from builders.products import APT_CACHE, Root, StepRecord
-from builders.settings import Settings
+from builders.model.arch import Architecture
+from builders.model.jobs import APT_CACHE, Root, StepRecord
+from builders.model.settings import Settings
 
 FORMAT = 1
 """Raised when roots are made another way, so that older ones are not used again."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from builders.apt.keys import SigningKey, signing_key
 from builders.host.log import Log
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 from .support import Publisher
 

@@ -17,12 +17,12 @@ from builders.apt.layout import KEYRING, Repository
 from builders.apt.promotion import promote
 from builders.apt.staging import Staged, stage
 from builders.apt.verification import Verified, verify
-from builders.arch import ARCHITECTURES
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import DebFile, Publication
+from builders.model.arch import ARCHITECTURES
+from builders.model.packages import DebFile, Publication
+from builders.model.settings import Settings
 from builders.project import Project
-from builders.settings import Settings
 from tests.own import CHECKOUT
 
 INVOKE = Path(sys.executable).with_name("invoke")

@@ -11,8 +11,8 @@ import pytest
 
 from builders.apt.promotion import promote
 from builders.apt.release import parse_release
-from builders.debfile import read_deb
-from builders.settings import Repository, Settings
+from builders.model.deb_file import read_deb
+from builders.model.settings import Repository, Settings
 
 from .support import DATE, TAMPERED, AptClient, Publisher
 

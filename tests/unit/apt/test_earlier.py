@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from builders.apt.earlier import copy_from_pool, earlier
-from builders.arch import ARM64, Architecture
 from builders.checks import outcome, report
-from builders.debfile import control_of, read_deb
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import PublishError
 from builders.host.log import Log
+from builders.model.arch import ARM64, Architecture
+from builders.model.deb_file import control_of, read_deb
+from builders.model.jobs import BuildJob, JobResult, Root
+from builders.model.recipe import Recipe
+from builders.model.target import parse_target
 from builders.plan import Wanted
-from builders.products import BuildJob, JobResult, Root
-from builders.recipe import Recipe
 from builders.state import Record
-from builders.target import parse_target
 from builders.trial import trial
 
 from ..checks.debs import recipe_of

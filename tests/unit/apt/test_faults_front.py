@@ -13,7 +13,7 @@ from builders.apt.keys import SigningKey, signing_key
 from builders.apt.promotion import promote
 from builders.errors import DiskError
 from builders.host.log import Log
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 from .support import DATE, Publisher, tree_of
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from builders.errors import PublishError
-from builders.settings import Repository, Settings
+from builders.model.settings import Repository, Settings
 
 from .support import DATE, Publisher, killed, tree_of
 from .test_archive import ar, tar

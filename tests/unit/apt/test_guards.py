@@ -9,10 +9,10 @@ from builders import repository
 from builders.apt import api as apt
 from builders.apt import rotation
 from builders.apt.keys import signing_key
-from builders.debfile import read_deb
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
-from builders.settings import Keep, Repository, Settings
+from builders.model.deb_file import read_deb
+from builders.model.settings import Keep, Repository, Settings
 
 from .support import DATE, Publisher
 

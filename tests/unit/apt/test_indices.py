@@ -27,10 +27,9 @@ from builders.apt.indices import stanzas
 from builders.apt.packer import Packer
 from builders.apt.pieces import Cut, Piece, cut
 from builders.apt.upload import upload
-from builders.debfile import read_deb
-from builders.destination import Folder
 from builders.errors import PublishError
-from builders.settings import Repository, Settings
+from builders.model.deb_file import read_deb
+from builders.model.settings import Folder, Repository, Settings
 
 from .support import DATE, AptClient, Publisher, control_in, files_in, make_deb
 from .test_archive import ar, tar

@@ -19,7 +19,7 @@ from builders.cli.repository import given_key
 from builders.errors import BusyError, InputError, PublishError
 from builders.host import process
 from builders.host.log import Log
-from builders.settings import Settings, Signing
+from builders.model.settings import Settings, Signing
 
 LONG_AGO = "20200101T000000"
 

@@ -10,11 +10,11 @@ import pytest
 
 from builders import checks, trial
 from builders.apt.keys import signing_key
-from builders.debfile import read_deb
 from builders.host.log import Log
-from builders.products import Report, Verdict
+from builders.model.deb_file import read_deb
+from builders.model.packages import Report, Verdict
+from builders.model.settings import Settings
 from builders.project import Project
-from builders.settings import Settings
 from builders.state import Record, write_record
 
 from .support import Publisher, make_deb

@@ -12,9 +12,9 @@ from builders.apt import page, staging, verification
 from builders.apt.page import PAGE
 from builders.apt.promotion import promote
 from builders.apt.proof import Proof
-from builders.debfile import read_deb
 from builders.errors import DiskError, PublishError
 from builders.host.files import sha256_of
+from builders.model.deb_file import read_deb
 
 from .support import DATE, Publisher, facts_of
 

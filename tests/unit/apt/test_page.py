@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from builders.apt import changelogs
 from builders.apt.layout import KEYRING
 from builders.apt.server import serving
-from builders.settings import Repository, Settings
+from builders.model.settings import Repository, Settings
 
 from .browser import chromium, look
 from .support import DATE, Publisher, facts_of

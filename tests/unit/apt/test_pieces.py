@@ -9,7 +9,7 @@ import pytest
 
 from builders.apt import indices, packer
 from builders.apt.pieces import Cut, Edit, Piece, cut, spliced
-from builders.settings import Keep, Repository, Settings
+from builders.model.settings import Keep, Repository, Settings
 
 from .support import DATE, Publisher
 

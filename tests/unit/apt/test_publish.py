@@ -13,10 +13,10 @@ from builders.apt.keys import SigningKey
 from builders.apt.live import published
 from builders.apt.promotion import promote
 from builders.apt.verification import verify
-from builders.debfile import read_deb
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log
-from builders.settings import Repository, Settings
+from builders.model.deb_file import read_deb
+from builders.model.settings import Repository, Settings
 
 from .support import DATE, Publisher, facts_of, tree_of
 

@@ -12,11 +12,11 @@ from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import signing_key
 from builders.apt.layout import KEYRING
 from builders.apt.verification import verify
-from builders.debfile import members, read_deb
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
-from builders.settings import Repository, Settings, Signing
-from builders.target import SUITES
+from builders.model.deb_file import members, read_deb
+from builders.model.settings import Repository, Settings, Signing
+from builders.model.target import SUITES
 
 from .support import DATE, UNKNOWN_KEY, AptClient, Publisher, tree_of
 from .test_keys import make_key

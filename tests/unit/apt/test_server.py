@@ -15,8 +15,8 @@ import pytest
 
 from builders.apt.server import serving
 from builders.cli import repository as cli_repository
-from builders.debfile import read_deb
 from builders.errors import HostError, InputError, PublishError
+from builders.model.deb_file import read_deb
 
 from .support import PLACES, AptClient, Publisher
 

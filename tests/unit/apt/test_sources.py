@@ -18,12 +18,11 @@ from builders.apt.promotion import promote
 from builders.apt.retention import remove, rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
-from builders.debfile import members
-from builders.destination import Folder
 from builders.errors import PublishError
 from builders.host.files import sha256_of
-from builders.products import SOURCE, DebFile
-from builders.settings import Keep, Repository, Settings
+from builders.model.deb_file import members
+from builders.model.packages import SOURCE, DebFile
+from builders.model.settings import Folder, Keep, Repository, Settings
 
 from .support import DATE, AptClient, Publisher, facts_of, tree_of
 from .test_faults import killed_at, signed_once  # noqa: F401 - a fixture

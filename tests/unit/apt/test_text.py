@@ -13,7 +13,7 @@ from builders.apt.index import Entry, ordered, parse
 from builders.apt.indices import Packages
 from builders.apt.live import digest_of
 from builders.errors import PublishError
-from builders.settings import Repository, Settings
+from builders.model.settings import Repository, Settings
 
 from .support import DATE, Publisher
 

@@ -13,14 +13,14 @@ from builders.apt import clients, rotation
 from builders.apt.clients import TODAY, Outlook, Trial
 from builders.apt.keys import day_of, signing_key
 from builders.apt.live import digest_of
-from builders.arch import ARCHITECTURES
 from builders.cli import repository as cli_repository
-from builders.debfile import read_deb
 from builders.errors import HostError, PublishError, RootError
 from builders.host.log import Log
-from builders.products import BuildJob, JobResult, Root
+from builders.model.arch import ARCHITECTURES
+from builders.model.deb_file import read_deb
+from builders.model.jobs import BuildJob, JobResult, Root
+from builders.model.settings import Repository, Settings, Signing
 from builders.project import Project
-from builders.settings import Repository, Settings, Signing
 
 from .hosts import free_port
 from .support import VERIFIER, Publisher, tree_of

@@ -20,9 +20,8 @@ from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.rsync import PARTIAL, RsyncStore
 from builders.apt.verification import verify
-from builders.destination import Folder, Rsync
 from builders.errors import PublishError
-from builders.settings import Repository, Settings
+from builders.model.settings import Folder, Repository, Rsync, Settings
 
 from .conftest import short_folder
 from .hosts import Reader, Ssh, free_port

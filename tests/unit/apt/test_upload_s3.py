@@ -18,9 +18,8 @@ import requests
 from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.s3 import S3Store
 from builders.apt.upload.store import File
-from builders.destination import S3, Limits
 from builders.errors import BusyError, PublishError
-from builders.settings import Repository, Settings
+from builders.model.settings import S3, Limits, Repository, Settings
 
 from .hosts import BUCKET, Reader, Wire, free_port, s3_client, s3_server
 from .support import DATE, AptClient, Publisher, facts_of, killed

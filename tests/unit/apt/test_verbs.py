@@ -12,9 +12,9 @@ import pytest
 from builders import repository
 from builders.apt import api as apt
 from builders.apt.retention import LEAVING
-from builders.debfile import read_deb
 from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
-from builders.settings import Keep, Repository, Settings
+from builders.model.deb_file import read_deb
+from builders.model.settings import Keep, Repository, Settings
 
 from .support import DATE, AptClient, Publisher, facts_of, tree_of
 

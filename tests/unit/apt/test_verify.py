@@ -19,7 +19,7 @@ from builders.apt.verification import verify
 from builders.errors import PublishError
 from builders.host.files import sha256_of
 from builders.host.log import Log
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 from .support import DATE, Publisher
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from builders.arch import AMD64
-from builders.debfile import read_deb
-from builders.products import DebFile, Verdict
-from builders.recipe import Recipe
-from builders.target import SUITES, Target
+from builders.model.arch import AMD64
+from builders.model.deb_file import read_deb
+from builders.model.packages import DebFile, Verdict
+from builders.model.recipe import Recipe
+from builders.model.target import SUITES, Target
 
 AMD64_BOOKWORM = Target(SUITES["bookworm"], AMD64)
 VERSION = "1.0-1~deb12"

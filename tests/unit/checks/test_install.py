@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from builders.arch import AMD64
 from builders.checks import install_job, older_revision, read_install
 from builders.checks.install import KEYRING
 from builders.checks.rounds import arrange
-from builders.debfile import read_deb
 from builders.errors import CheckError
-from builders.products import BuildJob, DebFile, Input
-from builders.recipe import Recipe
+from builders.model.arch import AMD64
+from builders.model.deb_file import read_deb
+from builders.model.jobs import BuildJob, Input
+from builders.model.packages import DebFile
+from builders.model.recipe import Recipe
 
 from .debs import AMD64_BOOKWORM, VERSION, make_deb, only, recipe_of
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from builders.checks import failures, older_revision, read_report, write_report
-from builders.debfile import control_of, members, read_deb
 from builders.errors import DiskError, HostError
-from builders.products import DebFile, Report, Verdict
+from builders.model.deb_file import control_of, members, read_deb
+from builders.model.packages import DebFile, Report, Verdict
 
 from .debs import AMD64_BOOKWORM, VERSION, as_version, make_deb
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from builders.arch import AMD64
 from builders.checks import inspect
 from builders.checks.contents import read_contents
 from builders.checks.lintian import check_lintian
@@ -13,8 +12,9 @@ from builders.checks.policy import check_files
 from builders.checks.relations import check_depends, conflict
 from builders.checks.version import check_versions
 from builders.errors import PackageError
-from builders.products import Verdict
-from builders.target import SUITES, Target
+from builders.model.arch import AMD64
+from builders.model.packages import Verdict
+from builders.model.target import SUITES, Target
 
 from .conftest import Compiled
 from .debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, only, recipe_of

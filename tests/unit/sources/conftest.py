@@ -18,9 +18,9 @@ from rich.console import Console
 
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.products import SourceTree
-from builders.recipe import Recipe, load_recipe
-from builders.settings import Settings
+from builders.model.recipe import Recipe, load_recipe
+from builders.model.settings import Settings
+from builders.model.source_tree import SourceTree
 from builders.sources import fetch, transfer
 
 

@@ -11,7 +11,7 @@ import pytest
 from builders.errors import DiskError, SourceError
 from builders.host import debian_mirror
 from builders.host.debian_mirror import Mirror
-from builders.settings import Settings
+from builders.model.settings import Settings
 from builders.sources import transfer
 from builders.sources.tree import write_all
 

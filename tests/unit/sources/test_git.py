@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from builders.errors import ReefError, SourceError
-from builders.settings import Settings
+from builders.model.settings import Settings
 
 from .conftest import Bench, archive, pack_tar, sha256, write_recipe
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.errors import SourceError
-from builders.recipe import Recipe
+from builders.model.recipe import Recipe
 from builders.sources import describe, digest_of, fetching, obtain
 
 from .conftest import Bench, archive, relink, write_recipe

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.recipe import Recipe
+from builders.model.recipe import Recipe
 from builders.sources import manifest_path
 from builders.sources.tree import TREE_TIME_S
 
@@ -25,8 +25,8 @@ RUN = """
 import sys, time
 from pathlib import Path
 from builders.host.log import Log
-from builders.recipe import load_recipe
-from builders.settings import Settings
+from builders.model.recipe import load_recipe
+from builders.model.settings import Settings
 from builders.sources import fetch, fetching
 from builders.host.workspace import Workspace
 

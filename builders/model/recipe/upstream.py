@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from builders.document import Model, load
 from builders.errors import InputError
-from builders.recipe import Recipe, RelativePath, SourceName
-from builders.source import Pattern
+from builders.model.recipe.recipe import Recipe
+from builders.model.recipe.source import Pattern, SourceName
+from builders.model.yaml_file import Model, RelativePath, load
 
 FILE = "upstream.yml"
 Seen = Annotated[str, pydantic.StringConstraints(pattern=r"^(git:[0-9a-f]{40}|sha256:[0-9a-f]{64})$")]

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 import pydantic
 
-from builders.document import Model
+from builders.model.yaml_file import Model
 
 Flags = Annotated[list[Annotated[str, pydantic.StringConstraints(pattern=r"^-\S.*$")]], pydantic.Field()]
 

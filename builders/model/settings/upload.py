@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pydantic
 
-from builders.document import Model
+from builders.model.yaml_file import Model
 
 MB = 1000 * 1000
 NAME = r"^[a-z0-9][a-z0-9-]*$"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from builders.document import Model
+from builders.model.yaml_file import Model
 
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 """Debian Policy 5.6.1: lower case letters, digits and ``+-.``, at least two characters."""

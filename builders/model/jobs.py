@@ -1,37 +1,10 @@
-"""The frozen nouns that stages hand to each other; they hold facts and do nothing."""
+"""What an engine runs: the root, the job and what it leaves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.arch import Architecture
-from builders.target import Target
-
-
-@dataclass(frozen=True)
-class FetchedSource:
-    """One source as it was really obtained, for the SBOM: ``location`` is the URL or path that answered,
-    ``digest`` is ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>``."""
-
-    name: str
-    kind: str
-    location: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class SourceTree:
-    """A recipe's sources, unpacked and edited under ``path``; read-only for everyone after.
-
-    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it. ``original`` is the
-    same tree without the edits, where the recipe keeps its source package.
-    """
-
-    recipe: str
-    path: Path
-    digest: str
-    sources: tuple[FetchedSource, ...]
-    original: Path | None = None
+from builders.model.arch import Architecture
 
 
 @dataclass(frozen=True)
@@ -66,6 +39,8 @@ class CacheMount:
 
 CCACHE = CacheMount("ccache", "/cache/ccache")
 """Compiled files, by what went into them."""
+
+
 APT_CACHE = CacheMount("apt", "/cache/apt")
 """Packages that apt downloaded, for the jobs that install some.
 
@@ -146,79 +121,3 @@ class JobResult:
     output: Path
     steps: tuple[StepRecord, ...]
     root_packages: tuple[str, ...] = ()
-
-
-SOURCE = "source"
-"""The architecture of what belongs to a source package."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackageFile:
-    """What identifies one file of a package, wherever it is stored: ``size`` in bytes, ``sha256`` in hex.
-
-    The architecture is SOURCE for a .dsc and for the files that it names.
-    """
-
-    package: str
-    version: str
-    architecture: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class DebFile(PackageFile):
-    """A .deb, a .dsc or a file that it names, on this machine's disk."""
-
-    path: Path
-
-
-@dataclass(frozen=True)
-class SourcePackage:
-    """One Debian source package: its ``dsc``, and the ``parts`` that this names, which lie beside it."""
-
-    dsc: DebFile
-    parts: tuple[DebFile, ...]
-
-    @property
-    def files(self) -> tuple[DebFile, ...]:
-        """All files, the .dsc first."""
-        return (self.dsc, *self.parts)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one named check says of one subject (a .deb's package name, or the whole build)."""
-
-    check: str
-    subject: str
-    passed: bool
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Every verdict on one recipe's packages for one target; ``steps`` is what judging took, where a job did it."""
-
-    recipe: str
-    target: Target
-    verdicts: tuple[Verdict, ...]
-    steps: tuple[StepRecord, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        return all(verdict.passed for verdict in self.verdicts)
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A signed repository as it lies on disk after ``publish``; ``release_sha256`` is InRelease's digest,
-    ``key_expires`` in seconds since 1970 (None: never)."""
-
-    path: Path
-    suite: str
-    packages: tuple[DebFile, ...]
-    key_fingerprint: str
-    release_sha256: str
-    changed: bool
-    key_expires: int | None = None

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from builders.arch import ARCHITECTURES
-from builders.build_system import BuildSystemModel, Flags
-from builders.document import RelativePath
 from builders.errors import nearest
+from builders.model.arch import ARCHITECTURES
+from builders.model.recipe.build_system import BuildSystemModel, Flags
+from builders.model.yaml_file import RelativePath
 
 
 class Bazel(BuildSystemModel):

@@ -6,31 +6,19 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from builders.arch import ARCHITECTURES, Architecture
-from builders.bazel import Bazel
-from builders.build_system import BuildSystemModel
-from builders.document import Model, RelativePath, load
 from builders.errors import InputError, nearest
-from builders.package import Package, PackageName
-from builders.source import (
-    Archive,
-    DebianPool,
+from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.recipe.bazel import Bazel
+from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.package import Package, PackageName
+from builders.model.recipe.source import (
     Edit,
-    File,
-    Git,
     Local,
     Source,
-    SourceKinds,
     SourceName,
-    Way,
 )
-from builders.target import SUITES, Target
-
-__all__ = [
-    "Archive", "DebianPool", "Edit", "File", "Git", "Local", "Package", "Recipe", "RelativePath", "Source",
-    "SourceKinds", "SourceName", "Way",
-    "choose", "load_recipe", "load_recipes",
-]  # fmt: skip
+from builders.model.target import SUITES, Target
+from builders.model.yaml_file import Model, load
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""

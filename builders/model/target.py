@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from builders.arch import ARCHITECTURES, Architecture
 from builders.errors import InputError, nearest
+from builders.model.arch import ARCHITECTURES, Architecture
 
 
 @dataclass(frozen=True, order=True)

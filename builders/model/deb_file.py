@@ -11,7 +11,7 @@ from debian.debfile import DebFile as DebianDebFile
 
 from builders.errors import PackageError
 from builders.host.files import sha256_of
-from builders.products import SOURCE, DebFile, SourcePackage
+from builders.model.packages import SOURCE, DebFile, SourcePackage
 
 READ_ERRORS = (DebError, ArError, tarfile.TarError, EOFError, OSError, ValueError, KeyError)
 

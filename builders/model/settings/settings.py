@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 import pydantic
 
-from builders.destination import Destination, Url
-from builders.document import Model, load
 from builders.errors import InputError, nearest
-from builders.products import Storage
-from builders.target import SUITES, Target, parse_target
+from builders.model.jobs import Storage
+from builders.model.settings.upload import Destination, Url
+from builders.model.target import SUITES, Target, parse_target
+from builders.model.yaml_file import Model, load
 
 STORAGES = {"http": ("http", False), "https": ("http", True), "redis": ("redis", False), "rediss": ("redis", True)}
 """Schemes of a ccache storage's URL: the protocol, and whether TLS goes around it."""

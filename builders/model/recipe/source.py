@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pydantic
 
-from builders.document import Model, RelativePath
+from builders.model.yaml_file import Model, RelativePath
 
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{40}$")]

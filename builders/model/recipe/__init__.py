@@ -1,0 +1,28 @@
+"""Recipes as users write them: the models of recipe.yml, and how they are read."""
+
+from builders.model.recipe.bazel import Bazel
+from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.package import Package
+from builders.model.recipe.recipe import Build, Check, Recipe, StrategyName, choose, load_recipe, load_recipes
+from builders.model.recipe.source import Archive, DebianPool, Edit, File, Git, Local, Source, Way
+
+__all__ = [
+    "Archive",
+    "Bazel",
+    "Build",
+    "BuildSystemModel",
+    "Check",
+    "DebianPool",
+    "Edit",
+    "File",
+    "Git",
+    "Local",
+    "Package",
+    "Recipe",
+    "Source",
+    "StrategyName",
+    "Way",
+    "choose",
+    "load_recipe",
+    "load_recipes",
+]
