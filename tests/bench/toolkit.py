@@ -24,8 +24,8 @@ import psutil
 
 from builders import deb, sources
 from builders.deb.job import build_root
-from builders.engines.chroot import namespace
 from builders.engines.chroot.engine import ChrootEngine
+from builders.engines.roots import namespaces
 from builders.host import debian_mirror, process
 from builders.host.files import remove_tree
 from builders.host.log import Log
@@ -161,7 +161,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
     folder.mkdir(parents=True)
     root = build_root(recipe, target, "cross", home.machine)
     bootstrap = [
-        *namespace.prefix(network=True), "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64,arm64",
+        *namespaces.prefix(network=True), "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64,arm64",
         f"--include={','.join(root.packages)}", f"--keyring={debian_mirror.KEYRING}",
         *(f"--aptopt={option}" for option in debian_mirror.apt_options()), '--aptopt=APT::Install-Recommends "false"',
         root.suite, str(folder / "root"), debian_mirror.host_mirror().url,
@@ -178,7 +178,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
         f'cd /build/{place.name}; DEB_BUILD_OPTIONS="{options}" dpkg-buildpackage --build=binary '
         f"--no-sign --no-check-builddeps --host-arch=arm64 --build-profiles=cross,nocheck'"
     )
-    build = [*namespace.prefix(network=False), "sh", "-euc", script]
+    build = [*namespaces.prefix(network=False), "sh", "-euc", script]
     build_took = _timed(lambda: process.run(build, log=folder / "hand.log"))
     home.log.note(f"by hand: root {root_took}, build {build_took}")
     return root_took + build_took

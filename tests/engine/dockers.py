@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import docker
 
-from builders.engines.chroot import roots
+from builders.engines.roots import bootstrap
 from builders.errors import ReefError
 from builders.host.files import remove_tree
 from builders.host.log import Log
@@ -44,7 +44,7 @@ def rootfs(suite: str) -> Path:
     project = Project.open(CHECKOUT, Log(quiet=True))
     root = Root(suite, project.machine, project.machine, PACKAGES[suite])
     workspace = replace(project.workspace, shared_cache=own.CACHE)
-    found, _ = roots.make(root, workspace, project.settings, project.log)
+    found, _ = bootstrap.make(root, workspace, project.settings, project.log)
     return found
 
 

@@ -19,7 +19,7 @@ from builders.engines.buildx.endpoint import current
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.nodes import here
-from builders.engines.chroot import roots
+from builders.engines.roots import bootstrap, manifest
 from builders.errors import BuildError, DiskError, HostError
 from builders.host import debian_mirror
 from builders.host.log import Log
@@ -250,8 +250,8 @@ def test_a_pinned_base_from_a_registry_gives_the_same_packages(
             network_mode="none",
             remove=True,
         )
-        roots.make(root, project.workspace, project.settings, project.log)
-        assert sorted(listed.decode().split()) == list(roots.installed(root, project.workspace))
+        bootstrap.make(root, project.workspace, project.settings, project.log)
+        assert sorted(listed.decode().split()) == list(manifest.installed(root, project.workspace))
         left = ["sh", "-euc", "ls /etc/apt/apt.conf.d /etc/dpkg/dpkg.cfg.d; test -s /usr/share/doc/file/copyright"]
         assert b"docker" not in docker_engine.client().containers.run(name, left, network_mode="none", remove=True)
         logs = (project.workspace.logs / "roots" / f"{name.partition(':')[2]}.log").read_text()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.chroot import engine, roots
+from builders.engines.chroot import engine
 from builders.engines.chroot.entry import CANNOT_ENTER
+from builders.engines.roots import manifest
 from builders.errors import BuildError, RootError
 from builders.host.files import remove_tree
 from builders.host.log import Log
@@ -301,7 +302,7 @@ def on_a_small_disk(
 def test_a_full_disk_is_told_as_one(place: Place) -> None:
     place.run("build-arm")
     facts = json.loads((place.artifacts / BUILT / "record.json").read_text())["fingerprint"]["root"]
-    key = roots.key(Root(facts["suite"], AMD64, ARM64, tuple(facts["packages"])))
+    key = manifest.key(Root(facts["suite"], AMD64, ARM64, tuple(facts["packages"])))
     root = place.artifacts / "cache" / "roots" / key
     built = {f"./{BUILT}/{path.name}" for path in (place.artifacts / BUILT).iterdir()}
     place.edit("  compile: |\n", "  compile: |\n    echo compiling; head -c 60M /dev/zero > big\n")

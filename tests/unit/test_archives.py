@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.chroot import archives
+from builders.engines.roots import apt_cache
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 
@@ -14,7 +14,7 @@ QUIET = Log(quiet=True)
 @pytest.fixture
 def space(tmp_path: Path) -> Workspace:
     space = Workspace(tmp_path)
-    with archives.kept(space, QUIET) as folder:
+    with apt_cache.kept(space, QUIET) as folder:
         for name in ("one_1_all.deb", "two_1_all.deb"):
             (folder / name).write_bytes(name.encode())
     return space
@@ -35,22 +35,22 @@ def test_a_damaged_package_goes_and_the_one_that_comes_anew_stays(
 ) -> None:
     path = space.cache.mounts / "apt" / "one_1_all.deb"
     damage(path)
-    with archives.kept(space, QUIET) as folder:
+    with apt_cache.kept(space, QUIET) as folder:
         assert names(space) == ["two_1_all.deb"]
         assert f"{path} is damaged" in capsys.readouterr().out.replace("\n", " ")
         (folder / "one_1_all.deb").write_bytes(b"as apt got it again")
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert names(space) == ["one_1_all.deb", "two_1_all.deb"]
     damage(path)
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert names(space) == ["two_1_all.deb"]
 
 
 def test_what_apt_replaced_is_noted_again(space: Workspace) -> None:
     path = space.cache.mounts / "apt" / "one_1_all.deb"
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         path.write_bytes(b"another")
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert path.read_bytes() == b"another"
 
 
@@ -58,24 +58,24 @@ def test_what_a_use_that_failed_brought_is_taken_as_it_is(space: Workspace) -> N
     path = space.cache.mounts / "apt" / "three_1_all.deb"
 
     def fail() -> None:
-        with archives.kept(space, QUIET):
+        with apt_cache.kept(space, QUIET):
             path.write_bytes(b"three")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert path.exists()
     damage(path)
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert not path.exists()
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"one_1_all.deb": 3}', '{"one_1_all.deb": {"size": 1}}'])
 def test_notes_that_cannot_be_read_are_made_again(space: Workspace, text: str) -> None:
     (space.cache.mounts / "apt.json").write_text(text)
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert names(space) == ["one_1_all.deb", "two_1_all.deb"]
     damage(space.cache.mounts / "apt" / "two_1_all.deb")
-    with archives.kept(space, QUIET):
+    with apt_cache.kept(space, QUIET):
         assert names(space) == ["one_1_all.deb"]

@@ -21,7 +21,7 @@ from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
 from builders.engines.buildx.progress import JobProgress, Progress
-from builders.engines.chroot import roots
+from builders.engines.roots import bootstrap
 from builders.errors import DiskError, HostError, InputError, RootError
 from builders.host import debian_mirror, process
 from builders.host.log import Log
@@ -511,7 +511,7 @@ def test_a_proxys_password_stands_in_no_words(alone: Path, tmp_path: Path, monke
 
 
 def test_a_chroots_apt_reads_a_password_from_a_file_that_goes(tmp_path: Path) -> None:
-    words = roots._secret_options([SECRET], tmp_path / "secret")
+    words = bootstrap._secret_options([SECRET], tmp_path / "secret")
     assert "hush" not in "".join(words)
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
     conf = tmp_path / "root" / "etc" / "apt" / "apt.conf.d"
@@ -520,7 +520,7 @@ def test_a_chroots_apt_reads_a_password_from_a_file_that_goes(tmp_path: Path) ->
         [hook] = [word.removeprefix(kind) for word in words if word.startswith(kind)]
         subprocess.run(["sh", "-euc", hook, "sh", str(tmp_path / "root")], check=True)
         assert [path.read_text().strip() for path in conf.iterdir()] == left
-    assert roots._secret_options([], tmp_path / "none") == []
+    assert bootstrap._secret_options([], tmp_path / "none") == []
 
 
 class Engine:

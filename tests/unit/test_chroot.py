@@ -10,9 +10,10 @@ import pytest
 
 from builders import doctor
 from builders.engines.buildx import kept
-from builders.engines.chroot import engine, overlay, roots
+from builders.engines.chroot import engine, overlay
 from builders.engines.chroot.engine import ChrootEngine
-from builders.engines.chroot.namespace import check
+from builders.engines.roots import manifest
+from builders.engines.roots.namespaces import check
 from builders.errors import HostError, RootError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -81,15 +82,15 @@ def test_a_user_without_a_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_root_whose_manifest_is_damaged_is_not_made(tmp_path: Path, content: bytes) -> None:
     space = Workspace(tmp_path)
-    manifest = space.cache.roots / roots.key(ROOT) / "manifest.yml"
-    manifest.parent.mkdir(parents=True)
-    manifest.write_bytes(b"installed: ['libc6:amd64=2.41-12']\n")
-    assert roots.made(ROOT, space) == manifest.with_name("rootfs")
-    assert roots.installed(ROOT, space) == ("libc6:amd64=2.41-12",)
-    manifest.write_bytes(content)
-    assert roots.made(ROOT, space) is None
+    path = space.cache.roots / manifest.key(ROOT) / "manifest.yml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"installed: ['libc6:amd64=2.41-12']\n")
+    assert manifest.made(ROOT, space) == path.with_name("rootfs")
+    assert manifest.installed(ROOT, space) == ("libc6:amd64=2.41-12",)
+    path.write_bytes(content)
+    assert manifest.made(ROOT, space) is None
     with pytest.raises(RootError, match="was removed or damaged meanwhile"):
-        roots.installed(ROOT, space)
+        manifest.installed(ROOT, space)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"overlays": [1]}', bytes(300), b"\xff"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from builders import cleaning, sources, state
-from builders.engines.chroot import engine, roots
+from builders.engines.chroot import engine
+from builders.engines.roots import manifest
 from builders.host import process
 from builders.host.log import Log
 from builders.model.arch import AMD64, ARM64
@@ -29,10 +30,10 @@ def project(tmp_path: Path) -> Project:
 
 
 def a_root(project: Project) -> Callable[[], object]:
-    folder = project.workspace.cache.roots / roots.key(ROOT)
+    folder = project.workspace.cache.roots / manifest.key(ROOT)
     (folder / "rootfs" / "usr").mkdir(parents=True)
     (folder / "manifest.yml").write_text("installed: []\n")
-    return lambda: roots.made(ROOT, project.workspace)
+    return lambda: manifest.made(ROOT, project.workspace)
 
 
 def a_build(project: Project) -> Callable[[], object]:

@@ -18,7 +18,7 @@ import pytest
 
 from builders import doctor
 from builders.engines.buildx import endpoint
-from builders.engines.chroot import binfmt
+from builders.engines.roots import binfmt
 from builders.host import debian_mirror, needs
 from builders.host.log import Log
 from builders.host.needs import Need

@@ -13,7 +13,7 @@ from builders import state
 from builders.cli import build
 from builders.deb.job import build_root
 from builders.drift import SHOWN, drift
-from builders.engines.chroot import roots
+from builders.engines.roots import manifest
 from builders.host.log import Log
 from builders.model.arch import AMD64
 from builders.plan import Wanted
@@ -43,7 +43,7 @@ def built(project: Project) -> tuple[Wanted, Record]:
 
 def make_root(project: Project, one: Wanted, *packages: str) -> None:
     root = build_root(one.recipe, one.target, one.strategy, AMD64)
-    folder = project.workspace.cache.roots / roots.key(root)
+    folder = project.workspace.cache.roots / manifest.key(root)
     folder.mkdir(parents=True)
     (folder / "manifest.yml").write_text(yaml.safe_dump({"installed": list(packages)}))
 

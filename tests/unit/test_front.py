@@ -8,7 +8,7 @@ import pytest
 
 from builders import doctor
 from builders.cli import maintenance
-from builders.engines.chroot import binfmt
+from builders.engines.roots import binfmt
 from builders.errors import CheckError, HostError
 from builders.host.log import size
 from builders.model.arch import ARM64, ARMHF

@@ -15,7 +15,7 @@ from builders.engines.buildx.images import PINS, Images
 from builders.engines.buildx.job import JobBuild
 from builders.engines.buildx.nodes import Node, NodeState
 from builders.engines.buildx.progress import Progress
-from builders.engines.chroot import binfmt, namespace
+from builders.engines.roots import binfmt, namespaces
 from builders.errors import HostError
 from builders.host import needs
 from builders.host.files import disk_errors
@@ -76,7 +76,7 @@ class BuildxEngine:
 
     def needs(self, foreign: Collection[Architecture], *, fix: bool) -> Iterator[Need]:
         """Yield what base images take that this machine makes, then buildx, Docker's command line and each engine."""
-        yield namespace.need()
+        yield namespaces.need()
         for architecture in foreign:
             yield binfmt.need(architecture, fix=fix)
         yield needs.checked("buildx", "builds in Docker", client.program)

@@ -14,7 +14,7 @@ from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon, owner
 from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import Progress
-from builders.engines.chroot import namespace, roots
+from builders.engines.roots import bootstrap, manifest, namespaces
 from builders.errors import InputError, RootError
 from builders.host import debian_mirror, process
 from builders.host.files import write_whole
@@ -49,7 +49,7 @@ class Images:
             self._tell_age(name, daemon)
             return name, ()
         with self.workspace.locked(
-            f"image-{roots.key(root)}", what=f"the image of the root {roots.key(root)}", say=self.log.note
+            f"image-{manifest.key(root)}", what=f"the image of the root {manifest.key(root)}", say=self.log.note
         ):
             for name, base in self._choices(root).items():
                 if daemon.has_image(name):
@@ -75,7 +75,7 @@ class Images:
         """Return the image's name by what it may be made of: the registry's base image, or None for one of our own."""
         bases: list[str | None] = [self._reference(root.suite), None]
         bases = {"registry": bases[:1], "bootstrap": bases[1:]}.get(self.settings.buildx.base, bases)
-        return {f"reef-root:{roots.key(root)}-{self._digest(root, base)}{self.fresh}": base for base in bases}
+        return {f"reef-root:{manifest.key(root)}-{self._digest(root, base)}{self.fresh}": base for base in bases}
 
     def stage(self, root: Root, node: Node, context: Path) -> tuple[str, dict[str, str]]:
         """Return the Dockerfile text of a root as stage ``start``, and its build arguments, for builders that share no
@@ -186,7 +186,7 @@ class Images:
         there already could have given both builds that are compared the same fault.
         """
         minimal = Root(root.suite, root.build, root.build, ())
-        made_of = [roots.manifest(minimal), self._site(), (DOCKERFILES / "base.Dockerfile").read_text()]
+        made_of = [manifest.document(minimal), self._site(), (DOCKERFILES / "base.Dockerfile").read_text()]
         digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
         name = f"reef-base:{root.suite}-{root.build}-{digest}{self.fresh}"
         if daemon.has_image(name):
@@ -205,14 +205,14 @@ class Images:
         return owner(self.workspace) if self.fresh else None
 
     def _tell_age(self, name: str, daemon: Daemon) -> None:
-        roots.tell_age(f"the image {name}", daemon.made_at(name), "clean --what images --what roots", self.log)
+        manifest.warn_if_aged(f"the image {name}", daemon.made_at(name), "clean --what images --what roots", self.log)
 
     def _tar(self, suite: str, architecture: Architecture, tar: Path) -> None:
         """Pack a minimal root of the chroot engine's: made once, and for both engines the same."""
         minimal = Root(suite, architecture, architecture, ())
-        rootfs, _ = roots.make(minimal, self.workspace, self.settings, self.log)
+        rootfs, _ = bootstrap.make(minimal, self.workspace, self.settings, self.log)
         words = ["tar", "--create", "--numeric-owner", f"--file={tar}", f"--directory={rootfs}", "."]
-        process.run([*namespace.prefix(network=False), *words])
+        process.run([*namespaces.prefix(network=False), *words])
 
     def _build(self, call: Build, title: str, log_name: str, node: Node) -> None:
         log_file = self.workspace.log_file(log_name)
@@ -221,7 +221,7 @@ class Images:
 
     def _failed(self, root: Root, node: Node, failed: BuildFailed) -> Exception:
         return faults.general(failed, str(node), root.build) or RootError(
-            f"the root {roots.key(root)} cannot be made in {node}",
+            f"the root {manifest.key(root)} cannot be made in {node}",
             f"{failed.tail}\n{failed.words}\nfull log: {self.workspace.logs / 'roots'}",
             f"see whether {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} lets "
             "them use the machine's own network) and has the suite; debian_mirror: in reef.yml names another",

@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders.engines import EngineName
-from builders.engines.chroot import archives, binfmt, namespace, overlay, roots
+from builders.engines.chroot import overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
 from builders.engines.environment import environment
+from builders.engines.roots import apt_cache, binfmt, bootstrap, manifest, namespaces
 from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, ReefError, RootError
 from builders.host import needs, process
@@ -62,7 +63,7 @@ class ChrootEngine:
                 raise HostError(
                     f"{program} is not installed; it {reason}", fix=f"sudo apt-get install {package}, or ./inv doctor"
                 )
-        namespace.check()
+        namespaces.check()
         if not self._overlays_tried:
             with self._workspace.scratch_folder("overlay") as scratch:
                 overlay.check(scratch)
@@ -76,13 +77,13 @@ class ChrootEngine:
 
     def needs(self, foreign: Collection[Architecture], *, fix: bool) -> Iterator[Need]:
         """Yield namespaces, the emulation of ``foreign`` CPUs, and overlays on the workspace's disk."""
-        yield namespace.need()
+        yield namespaces.need()
         for architecture in foreign:
             yield binfmt.need(architecture, fix=fix)
         yield needs.checked("overlays", "give each job a root of its own to change", self._check_overlays)
 
     def _check_overlays(self) -> None:
-        namespace.check()
+        namespaces.check()
         place = next(folder for folder in (self._workspace.path, *self._workspace.path.parents) if folder.exists())
         try:
             # Not in scratch/: doctor may run as root, and must leave no folder there that the user cannot write.
@@ -93,11 +94,11 @@ class ChrootEngine:
 
     def has(self, root: Root) -> bool:
         """Tell whether ``root`` is in the cache."""
-        return roots.made(root, self._workspace) is not None
+        return manifest.made(root, self._workspace) is not None
 
     def installed(self, root: Root) -> tuple[str, ...] | None:
         """Return the packages that the manifest of ``root`` lists, None if it is not in the cache."""
-        return roots.installed(root, self._workspace) if self.has(root) else None
+        return manifest.installed(root, self._workspace) if self.has(root) else None
 
     def cores(self, root: Root) -> int:  # noqa: ARG002 - every root is on this machine
         """Return how many processors this process may use."""
@@ -109,8 +110,8 @@ class ChrootEngine:
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
         self.forget(job.name)
-        rootfs, making = roots.make(job.root, self._workspace, self._settings, log)
-        packages = roots.installed(job.root, self._workspace)
+        rootfs, making = bootstrap.make(job.root, self._workspace, self._settings, log)
+        packages = manifest.installed(job.root, self._workspace)
         steps = list(making)
         with self._workspace.scratch_folder("job") as scratch, self._archives(job, log):
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
@@ -145,7 +146,7 @@ class ChrootEngine:
 
     def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
         """Return what watches over apt's archives while a job may use them: where it fetches."""
-        return archives.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
+        return apt_cache.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
         mounts = self._workspace.cache.mounts
@@ -173,7 +174,7 @@ class ChrootEngine:
         with log.step(f"{name} {job.name}") as step:
             try:
                 done = process.run(
-                    [*namespace.prefix(network=entry.network), *enter_words(scratch / "entry.json")],
+                    [*namespaces.prefix(network=entry.network), *enter_words(scratch / "entry.json")],
                     log=log_file,
                     on_line=step.line,
                     timeout_s=job.limits.time_s,
@@ -251,7 +252,7 @@ def shell(workspace: Workspace, job: str) -> int:
     missing = [layer for one in overlays for layer in one.layers if not Path(layer).exists()]
     if missing:
         raise RootError(f"the root of {job!r} was removed", "\n".join(missing), again)
-    status = process.interactive([*namespace.prefix(network=True), *enter_words(path), "/bin/bash"])
+    status = process.interactive([*namespaces.prefix(network=True), *enter_words(path), "/bin/bash"])
     if status == CANNOT_ENTER:
         raise RootError(f"the root of {job!r} cannot be entered", "the lines above say why", LACKS)
     return status

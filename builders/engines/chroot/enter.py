@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from builders.engines.chroot import namespace, overlay
+from builders.engines.chroot import overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
 from builders.engines.handover import hand_over
+from builders.engines.roots import namespaces
 from builders.errors import ReefError, RootError
 from builders.host import process
 
@@ -80,7 +81,7 @@ def _mount_overlay(root: Path, one: Overlay) -> None:
     # A volatile overlay (no syncing of what is thrown away) marks its work folder against a second use.
     process.run(["rm", "-rf", "--", str(work)])
     work.mkdir()
-    options = overlay.options(one.layers, str(upper), str(work), as_user=namespace.of_a_user())
+    options = overlay.options(one.layers, str(upper), str(work), as_user=namespaces.of_a_user())
     about = f"it lays {upper} over {', '.join(reversed(one.layers))}"
     _mount("-t", "overlay", "-o", options, "overlay", _inside(root, one.destination), about=about)
 

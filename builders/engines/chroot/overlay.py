@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from builders.engines.chroot import namespace
+from builders.engines.roots import namespaces
 from builders.errors import HostError
 from builders.host import process
 
@@ -51,8 +51,8 @@ def check(folder: Path) -> None:
 
 
 def _try(folder: Path, script: str) -> None:
-    words = options(["lower"], "upper", "work", as_user=namespace.of_a_user())
-    process.capture([*namespace.prefix(network=False), "sh", "-euc", script, "sh", words], cwd=folder)
+    words = options(["lower"], "upper", "work", as_user=namespaces.of_a_user())
+    process.capture([*namespaces.prefix(network=False), "sh", "-euc", script, "sh", words], cwd=folder)
 
 
 def _escaped(path: str) -> str:

@@ -1,51 +1,25 @@
-"""Build roots made by mmdebstrap and cached by a readable manifest."""
+"""Build roots made by mmdebstrap and cached by their manifest."""
 
 import errno
 import shlex
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from builders.engines import AGED_DAYS
-from builders.engines.chroot import archives, namespace
+from builders.engines.roots import apt_cache, manifest, namespaces
 from builders.errors import RootError
 from builders.host import debian_mirror, process
-from builders.host.files import disk_error, document_digest, raise_if_disk_full, remove_tree, write_whole
+from builders.host.files import disk_error, raise_if_disk_full, remove_tree, write_whole
 from builders.host.log import Log, size
 from builders.host.workspace import Workspace
 from builders.model.arch import Architecture
 from builders.model.jobs import APT_CACHE, Root, StepRecord
 from builders.model.settings import Settings
 
-FORMAT = 1
-"""Raised when roots are made another way, so that older ones are not used again."""
 LEAST_FREE_BYTES = 300_000_000
 """Less than the smallest root takes. Asked first, as apt 2.6 waits for ever where its indices fill the disk."""
-
-
-def manifest(root: Root) -> dict[str, object]:
-    """Return what decides a root's content; its digest names the cached root."""
-    return {
-        "format": FORMAT,
-        "suite": root.suite,
-        "build": root.build.debian,
-        "host": root.host.debian,
-        "packages": sorted(set(root.packages)),
-    }
-
-
-def key(root: Root) -> str:
-    """Return the cached root's folder name."""
-    return f"{root.suite}-{root.build}-{root.host}-{document_digest(manifest(root))[:12]}"
-
-
-def made(root: Root, workspace: Workspace) -> Path | None:
-    """Return the folder that holds the finished root's files, None where it is not made."""
-    rootfs = workspace.cache.roots / key(root) / "rootfs"
-    return None if _noted(rootfs) is None else rootfs
 
 
 def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tuple[Path, tuple[StepRecord, ...]]:
@@ -53,59 +27,33 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
 
     It is made in scratch and renamed when whole: a folder under its final name is a finished root.
     """
-    if found := made(root, workspace):
-        _tell_age(root, found, log)
+    if found := manifest.made(root, workspace):
+        manifest.warn_if_root_aged(root, found, log)
         return found, ()
-    with workspace.locked(key(root), what=f"the root {key(root)}", say=log.note, beside=workspace.cache.roots):
-        if found := made(root, workspace):
+    with workspace.locked(
+        manifest.key(root), what=f"the root {manifest.key(root)}", say=log.note, beside=workspace.cache.roots
+    ):
+        if found := manifest.made(root, workspace):
             return found, ()
         with workspace.cache.scratch_folder("root") as scratch:
             _require_room(scratch)
             step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
-            document = manifest(root) | {"installed": _installed(scratch / "rootfs")}
+            document = manifest.document(root) | {"installed": _installed(scratch / "rootfs")}
             workspace.cache.roots.mkdir(parents=True, exist_ok=True)
-            final = workspace.cache.roots / key(root)
+            final = workspace.cache.roots / manifest.key(root)
             # The manifest comes last: without it the folder is not taken for a root, but for a killed run's rubbish.
             remove_tree(final)
             final.mkdir()
             (scratch / "rootfs").rename(final / "rootfs")
             process.run(["sync", "--file-system", str(final)])  # what it tells of is on the disk before it is
-            write_whole(final / "manifest.yml", yaml.safe_dump(document, sort_keys=False))
+            write_whole(final / manifest.FILE, yaml.safe_dump(document, sort_keys=False))
     return final / "rootfs", (step,)
-
-
-def _tell_age(root: Root, rootfs: Path, log: Log) -> None:
-    tell_age(f"the root {key(root)}", rootfs.with_name("manifest.yml").stat().st_mtime, "clean --what roots", log)
-
-
-def tell_age(name: str, made_at: float, remedy: str, log: Log) -> None:
-    """Warn of a root or image made (in seconds since 1970) so long ago that Debian has moved on since."""
-    days = (time.time() - made_at) / 86400
-    if days > AGED_DAYS:
-        log.warn(f"{name} is {days:.0f} days old; ./inv {remedy} lets the next run make it of today's Debian packages")
-
-
-def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
-    """Return what is installed in a finished root: ``name:architecture=version``, sorted. Raises RootError."""
-    packages = _noted(workspace.cache.roots / key(root) / "rootfs")
-    if packages is None:
-        raise RootError(f"the root {key(root)} was removed or damaged meanwhile", fix="run the same command again")
-    return packages
-
-
-def _noted(rootfs: Path) -> tuple[str, ...] | None:
-    """Return what a root's manifest says is installed in it, None where there is none that can be read."""
-    try:
-        document = yaml.safe_load(rootfs.with_name("manifest.yml").read_text(encoding="utf-8"))
-        return tuple(str(package) for package in document["installed"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return None
 
 
 def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> StepRecord:
     site = settings.debian_mirror or debian_mirror.host_mirror().url
     options, secret = debian_mirror.open_and_secret(debian_mirror.apt_options())
-    log_file = workspace.log_file(f"roots/{key(root)}")
+    log_file = workspace.log_file(f"roots/{manifest.key(root)}")
     architectures: list[Architecture] = list(dict.fromkeys([root.build, root.host]))
     words = [
         "mmdebstrap",
@@ -126,16 +74,16 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         site,
     ]
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
-    with log.step(title) as step, archives.kept(workspace, log):
+    with log.step(title) as step, apt_cache.kept(workspace, log):
         try:
             done = process.run(
-                [*namespace.prefix(network=True), *words],
+                [*namespaces.prefix(network=True), *words],
                 log=log_file, on_line=step.line, extra_environment=root.build.emulation,
             )  # fmt: skip
         except process.ProgramFailed as error:
             raise_if_disk_full(error, folder)
             raise RootError(
-                f"the root {key(root)} cannot be made",
+                f"the root {manifest.key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",
                 f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another. Where a "
                 "package is told to be damaged: ./inv clean --what caches",
