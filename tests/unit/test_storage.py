@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from rich.console import Console
 
-from builders.engines.storage import MOST_FAILURES, Relay, relayed, variables
+from builders.engines.relay.relay import MOST_FAILURES, Relay, relayed, variables
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.model.jobs import Storage
@@ -242,7 +242,7 @@ def test_bytes_go_both_ways_and_to_one_place_alone(told: Told) -> None:
 
 
 def test_a_file_that_is_cut_by_its_compilers_end_is_not_stored(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builders.engines.storage.LARGEST", 1000)
+    monkeypatch.setattr("builders.engines.relay.relay.LARGEST", 1000)
     with apache() as (port, files):
         address = parse_storage(url("http", port, "/cache"))
         for head in (b"Content-Length: 100", b"Content-Length: 1000", b"Transfer-Encoding: chunked"):

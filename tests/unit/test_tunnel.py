@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.buildx import layout, tunnel
-from builders.engines.buildx.tunnel import Tunnel
-from builders.engines.handover import PORT
-from builders.engines.storage import relayed
+from builders.engines.buildx import layout
+from builders.engines.relay import tunnel
+from builders.engines.relay.handover import PORT
+from builders.engines.relay.relay import relayed
+from builders.engines.relay.tunnel import Tunnel
 from builders.host.log import Log
 from builders.model.settings import parse_storage
 from tests.storages import PASSWORD, USER, apache, free_port, redis
 
-PROGRAM = Path(tunnel.__file__).with_name("tunnel.pl")
+PROGRAM = tunnel.PROGRAM
 
 
 @contextmanager
@@ -243,6 +244,6 @@ def test_http_goes_through_too() -> None:
 
 
 def test_both_sides_mean_the_same_places() -> None:
-    runner = PROGRAM.with_name("runner.pl").read_text()
+    runner = Path(layout.__file__).with_name("runner.pl").read_text()
     assert f"('{tunnel.SOCKET}', {PORT})" in runner
-    assert set(layout.PROGRAMS) == {path.name for path in PROGRAM.parent.glob("*.pl")}
+    assert {path.name for path in layout.PROGRAMS} == {"runner.pl", "tunnel.pl"}

@@ -7,14 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.engines.buildx import client, daemon, faults, kept, layout, tunnel
+from builders.engines.buildx import client, daemon, faults, kept, layout
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.images import secrets as apt_secrets
 from builders.engines.buildx.nodes import Node
 from builders.engines.buildx.progress import JobProgress, Progress
-from builders.engines.storage import relayed, variables
+from builders.engines.relay import tunnel
+from builders.engines.relay.relay import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
 from builders.host.files import disk_errors
 from builders.model.jobs import BuildJob, CacheMount, StepRecord

@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builders.engines.buildx import tunnel
 from builders.engines.environment import environment
+from builders.engines.relay import tunnel
 from builders.model.jobs import BuildJob
 
-PROGRAMS = ("runner.pl", "tunnel.pl")
-"""What runs beside a job's scripts; they lie here."""
+PROGRAMS = (Path(__file__).with_name("runner.pl"), tunnel.PROGRAM)
+"""Programs that run beside a job's scripts."""
 
 
 def assemble(job: BuildJob, folder: Path) -> list[str]:
@@ -25,7 +25,7 @@ def assemble(job: BuildJob, folder: Path) -> list[str]:
     """
     (folder / "job").mkdir(parents=True)
     for program in PROGRAMS:
-        shutil.copyfile(Path(__file__).with_name(program), folder / "job" / program)
+        shutil.copyfile(program, folder / "job" / program.name)
     for name, script in (("fetch", job.fetch), ("run", job.script)):
         if script:
             (folder / "job" / f"{name}.sh").write_text(script)

@@ -17,8 +17,8 @@ from builders.engines import EngineName
 from builders.engines.chroot import overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
 from builders.engines.environment import environment
+from builders.engines.relay.relay import Relay, relayed, variables
 from builders.engines.roots import apt_cache, binfmt, bootstrap, manifest, namespaces
-from builders.engines.storage import Relay, relayed, variables
 from builders.errors import BuildError, HostError, ReefError, RootError
 from builders.host import needs, process
 from builders.host.files import disk_errors, raise_if_disk_full, remove_tree

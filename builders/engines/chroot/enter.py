@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from builders.engines.chroot import overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
-from builders.engines.handover import hand_over
+from builders.engines.relay.handover import hand_over
 from builders.engines.roots import namespaces
 from builders.errors import ReefError, RootError
 from builders.host import process

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from builders.engines.handover import VARIABLE
+from builders.engines.relay.handover import VARIABLE
 
 CANNOT_ENTER = 119
 """The status that entering a root ends with where it fails, after it said `UNENTERED` and why."""

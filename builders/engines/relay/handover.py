@@ -1,4 +1,4 @@
-"""What stands on the script's side of the relay to a ccache storage; see `storage`. Starts fast: each job loads it."""
+"""What stands on the script's side of the relay to a ccache storage; see `relay`. Starts fast: each job loads it."""
 
 import socket
 

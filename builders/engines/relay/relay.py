@@ -2,7 +2,7 @@
 
 A script runs in a network namespace with loopback alone. A relay outside speaks for it: it takes a socket that already
 listens on that loopback (a socket stays in the namespace where it was made, whoever holds it), or what comes out of a
-container (`buildx.tunnel`), and passes on what ccache asks for, request by request. It knows the protocols, so that the
+container (`tunnel`), and passes on what ccache asks for, request by request. It knows the protocols, so that the
 server's other commands and other paths stay out of reach, and it adds TLS, user and password itself, so that no script
 ever holds them.
 """
@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import IO
 from urllib.parse import quote
 
-from builders.engines.handover import PORT, VARIABLE
+from builders.engines.relay.handover import PORT, VARIABLE
 from builders.host.log import Log
 from builders.model.jobs import Storage
 

@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+PROGRAM = Path(__file__).with_name("tunnel.pl")
+"""The script's side; it runs in the container."""
 NAME = "reef-storage"
 """What BuildKit calls the forwarded socket."""
 SOCKET = "/reef/tunnel.sock"
