@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders import cleaning, sources
-from builders.engines.chroot import roots
+from builders.engines.roots import manifest
 from builders.errors import BusyError, DiskError, InputError
 from builders.host.log import Log
 from builders.host.workspace import CACHE_NAMES, Workspace
@@ -29,23 +29,23 @@ import sys
 from pathlib import Path
 from builders import sources
 from builders.model.arch import AMD64, ARM64
-from builders.engines.chroot import roots
+from builders.engines.roots import bootstrap
 from builders.host.log import Log
 from builders.products import Root, StepRecord
 from builders.project import Project
 
-def bootstrap(_root, folder, *_):
+def made_quickly(_root, folder, *_):
     (folder / "usr").mkdir(parents=True)
     print("making", flush=True)
     sys.stdin.readline()
     return StepRecord("root", 0, 0)
 
-roots._bootstrap, roots._installed = bootstrap, lambda _: ["gcc:amd64=1"]
+bootstrap._bootstrap, bootstrap._installed = made_quickly, lambda _: ["gcc:amd64=1"]
 project = Project.open(Path(sys.argv[1]), Log(live=False))
 with project.workspace.in_use():
     project.workspace.sweep()
     tree = sources.fetch(project.recipes["reef-hello"], project.workspace, project.settings, project.log, offline=True)
-    root, _ = roots.make(Root("trixie", AMD64, ARM64, ("gcc",)), project.workspace, project.settings, project.log)
+    root, _ = bootstrap.make(Root("trixie", AMD64, ARM64, ("gcc",)), project.workspace, project.settings, project.log)
     print(f"made {tree.path} {root}", flush=True)
     sys.stdin.readline()
 """
@@ -112,7 +112,7 @@ def made_in(cache: Path) -> list[str]:
 
 
 def test_two_projects_at_once_make_a_root_and_a_tree_once(project: Callable[[str], Project], cache: Path) -> None:
-    one, other, key = project("a project"), project("another"), roots.key(ROOT)
+    one, other, key = project("a project"), project("another"), manifest.key(ROOT)
     first = Run(one)
     first.says("making")
     second = Run(other)
@@ -133,14 +133,14 @@ def test_a_killed_run_leaves_nothing_that_counts(project: Callable[[str], Projec
     killed.says("making")
     killed.is_killed()
     other = project("other")
-    assert roots.made(ROOT, other.workspace) is None
+    assert manifest.made(ROOT, other.workspace) is None
     assert len(made_in(cache)) == 2  # its folder in scratch, and the root in that
     again = Run(other)
     again.says("making")
     again.goes_on()
     again.says("made ")
     again.ends()
-    assert made_in(cache) == [f"roots/{roots.key(ROOT)}"]
+    assert made_in(cache) == [f"roots/{manifest.key(ROOT)}"]
 
 
 def test_a_run_spares_what_another_project_is_making(project: Callable[[str], Project], cache: Path) -> None:
