@@ -11,6 +11,7 @@ import pytest
 
 from builders import pipeline, repository, reproduce, sources, state, trial
 from builders.checks import write_report
+from builders.engines.select import Engines
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
 from builders.fingerprint import short_digest
 from builders.host.files import sha256_of
@@ -92,6 +93,9 @@ class Recorder:
     def cores(self, root: Root) -> int:  # noqa: ARG002 - the protocol has it
         return 1
 
+    def forget(self, job: str) -> None:
+        """No root of a failed job is kept."""
+
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
         self.jobs.append(job)
         raise BuildError("enough")
@@ -105,7 +109,7 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
     wanted = project.wanted([], [TARGET])
     assert wanted == plain
     engine = Recorder()
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
         pipeline.build(project, wanted)
     built_on(AMD64, project)
@@ -121,7 +125,7 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
 def test_offline_nothing_is_begun_that_would_use_the_network(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_CCACHE_STORAGE", "redis://lab")
     engine = Recorder()
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
         pipeline.build(project, project.wanted([], [TARGET]), offline=True)
     assert [job.storage for job in engine.jobs] == [None]
@@ -164,7 +168,7 @@ def test_what_changes_while_it_is_built_is_never_recorded(
 ) -> None:
     wanted = project.wanted([], [TARGET])
     engine = Meddler(lambda: (project.folder / "recipes/reef-hello" / file).write_text("changed\n"))
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="was changed while this run was at work") as caught:
         pipeline.build(project, wanted)
     assert told in caught.value.detail
@@ -175,7 +179,7 @@ def test_what_changes_while_it_is_built_is_never_recorded(
 def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = project.wanted([], [TARGET])
     engine = Recorder()
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     source = project.folder / "recipes/reef-hello/source/greet.c"
     before = source.read_text()
     source.write_text("int greet;\n")
@@ -251,7 +255,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = WithoutEmulation()
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
         pipeline.build(project, project.wanted([], [TARGET, "trixie/amd64"]))
     said = capsys.readouterr().out
@@ -266,7 +270,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
     record = built_on(AMD64, project)
     [one] = project.wanted([], [TARGET])
     monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", one.target, ()))
-    monkeypatch.setattr(Project, "engine", lambda *_: WithoutEmulation())
+    monkeypatch.setattr(Engines, "get", lambda *_: WithoutEmulation())
 
     def stage(*_: object, **__: object) -> None:
         raise AssertionError("staged")
@@ -289,7 +293,7 @@ def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monke
             pass
 
     engine = Meddler(take)
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BusyError, match="holds the build"):
         reproduce.verify(project, wanted)
     take()
@@ -299,7 +303,7 @@ def test_a_second_build_that_fails_leaves_its_log(project: Project, monkeypatch:
     """It ran in folders that go with the run; what it said does not."""
     built_on(AMD64, project)
 
-    def engine(_: Project, _name: str | None, fresh: Workspace) -> Recorder:
+    def engine(_: Engines, _name: str | None = None, fresh: Workspace = project.workspace) -> Recorder:
         class Failing(Recorder):
             def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
                 file = fresh.log_file(f"{job.name}-run")
@@ -308,7 +312,7 @@ def test_a_second_build_that_fails_leaves_its_log(project: Project, monkeypatch:
 
         return Failing()
 
-    monkeypatch.setattr(Project, "engine", engine)
+    monkeypatch.setattr(Engines, "get", engine)
     with pytest.raises(BuildError) as told:
         reproduce.verify(project, project.wanted([], [TARGET]))
     assert told.value.what == "the second build of reef-hello for trixie/arm64, in fresh roots, failed"

@@ -14,13 +14,13 @@ from builders.apt.clients import TODAY, Outlook, Trial
 from builders.apt.keys import day_of, signing_key
 from builders.apt.live import digest_of
 from builders.cli import repository as cli_repository
+from builders.engines.select import Engines
 from builders.errors import HostError, PublishError, RootError
 from builders.host.log import Log
 from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.settings import Repository, Settings, Signing
-from builders.project import Project
 
 from .hosts import free_port
 from .support import VERIFIER, Publisher, tree_of
@@ -35,6 +35,9 @@ class HereEngine:
         self.jobs: list[BuildJob] = []
 
     def check(self, _root: Root) -> None:
+        pass
+
+    def forget(self, _job: str) -> None:
         pass
 
     def run(self, job: BuildJob, output: Path, _log: Log) -> JobResult:
@@ -213,7 +216,7 @@ def test_the_apt_of_other_releases_is_asked_before_anything_is_shown(
 ) -> None:
     """A candidate is tried in the roots that are named; its pool links to the published one, which goes along."""
     engine, project = HereEngine(), place.project()
-    monkeypatch.setattr(Project, "engine", lambda *_: engine)
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
     repository.change(project, {"trixie": [read_deb(place.deb())]})
     assert engine.jobs == [], "by default this machine's apt alone is asked"
     place.settings = Settings(repository=Repository(clients=["bullseye", "trixie"]))
@@ -224,7 +227,7 @@ def test_the_apt_of_other_releases_is_asked_before_anything_is_shown(
         assert job.inputs[0].path != place.repository, "not yet published"
         assert [one.path for one in job.inputs if one.destination == str(pool)] == [pool]
     before = tree_of(place.repository)
-    monkeypatch.setattr(Project, "engine", lambda *_: NoRoots())
+    monkeypatch.setattr(Engines, "get", lambda *_: NoRoots())
     with pytest.raises(RootError, match="the apt of bullseye was not tried") as caught:
         repository.change(place.project(), {"trixie": [read_deb(place.deb(version="3"))]})
     assert "repository.clients in reef.yml" in caught.value.fix
