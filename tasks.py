@@ -221,18 +221,19 @@ def check(_: Context) -> None:
 @task(
     "development",
     only="run only tests whose name matches this expression (pytest -k)",
-    quick="leave out what builds in real roots",
+    quick="only unit tests and golden files: a minute",
+    nightly="also what takes long and adds to what another test shows",
 )
-def test(_: Context, only: str = "", quick: bool = False) -> None:
-    """Run Reef's tests."""
+def test(_: Context, only: str = "", quick: bool = False, nightly: bool = False) -> None:
+    """Run Reef's tests, by default all that CI runs."""
     from builders.cli import maintenance
 
     # Files are dealt out whole, as their tests share builds; the longest stand first in pyproject.toml's testpaths.
     # One process more than cores, up to four: most of them wait now and then, for Debian's mirror or for each other.
     workers = str(min(4, (os.cpu_count() or 1) + 1))
     spread = ["--numprocesses", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "20"]
-    words = [*(["-k", only] if only else []), *(["tests/unit", "tests/golden"] if quick else [])]
-    maintenance.run_tools(["pytest", *spread, *words])
+    chosen = [*(["-k", only] if only else []), *([] if nightly else ["-m", "not nightly"])]
+    maintenance.run_tools(["pytest", *spread, *chosen, *(["tests/unit", "tests/golden"] if quick else [])])
 
 
 @task(

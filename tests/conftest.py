@@ -1,19 +1,52 @@
-"""For every test: the user's published repository is out of reach, and stays as it is."""
+"""For every test: its tier, and the user's published repository out of reach."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests import own
+pytest.register_assert_rewrite("tests.support")
 
-# Whatever a test runs finds no project, neither this checkout nor one that the user's shell names, unless it names one.
-os.environ["REEF_FOLDER"] = own.NOWHERE
-os.environ["REEF_TEST_CACHE"] = str(own.CACHE)
+from tests.support import checkout  # noqa: E402 - after its assertions are rewritten
+
+TESTS = Path(__file__).parent
+TIERS = ("unit", "component", "engine", "acceptance", "golden")
+
+# A command that a test starts finds no project, neither this checkout nor the shell's, unless the test names one.
+os.environ["REEF_FOLDER"] = checkout.NOWHERE
+os.environ["REEF_TEST_CACHE"] = str(checkout.CACHE)
 os.environ.pop("REEF_CACHE", None)
+
+_ran = dict.fromkeys(TIERS, 0)
+"""Tests of each tier that passed or failed. With xdist the process that the user started counts them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its tier, the name of its folder."""
+    for item in items:
+        item.add_marker(item.path.relative_to(TESTS).parts[0])
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    tier = report.nodeid.removeprefix("tests/").partition("/")[0]
+    if report.when == "call" and tier in _ran and not report.skipped:
+        _ran[tier] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of whole tiers in which a tier ran no test. A selection by name (-k) may well miss one."""
+    if hasattr(session.config, "workerinput") or session.config.option.keyword or session.config.option.collectonly:
+        return
+    asked = {Path(word).name for word in session.config.args if Path(word).resolve().parent == TESTS}
+    empty = [tier for tier in TIERS if tier in asked and not _ran[tier]]
+    if empty and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        print(f"\nno test ran of: {', '.join(empty)}")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _published_stays() -> Iterator[None]:
-    with own.untouched(own.PUBLISHED):
+    with checkout.untouched(checkout.PUBLISHED):
         yield

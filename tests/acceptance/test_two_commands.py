@@ -15,7 +15,7 @@ import pytest
 from builders.apt.verification import verify
 from builders.host.files import remove_tree
 from builders.model.deb_file import control_of
-from tests.own import CHECKOUT, project_like
+from tests.support.checkout import CHECKOUT, project_like
 
 BUILT = "builds/tensorflow-lite/trixie-arm64"
 

@@ -32,7 +32,7 @@ from tests.bench.budget import Budget, exit_code, tell
 from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd
-from tests.own import CHECKOUT
+from tests.support.checkout import CHECKOUT
 
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 SETTINGS = "maintainer: Reef <reef@example.org>\nbuildx: {base: bootstrap, network: host}\n"

@@ -37,7 +37,7 @@ from builders.model.source_tree import SourceTree
 from builders.model.target import Target, parse_target
 from builders.project import Project
 from tests.bench.budget import Budget, exit_code, tell
-from tests.own import CHECKOUT, settings_like
+from tests.support.checkout import CHECKOUT, settings_like
 
 RECIPE, TARGET = "tensorflow-lite", "trixie/arm64"
 ONE_FILE = "tensorflow/lite/kernels/add.cc"

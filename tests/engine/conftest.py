@@ -22,9 +22,9 @@ from builders.host.files import remove_tree
 from builders.model.arch import ARM64
 from builders.model.jobs import BuildJob, Root
 from builders.project import Project
-from tests import own
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd, There
+from tests.support import checkout
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
@@ -124,7 +124,7 @@ def gone(place: Place, timeout_s: float = 10) -> list[str]:
 @pytest.fixture(scope="session")
 def shared_caches() -> Path:
     """The cache of all tests: their roots are made once."""
-    return own.CACHE
+    return checkout.CACHE
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.model.jobs import Root
 from builders.project import Project
-from tests import own
+from tests.support import checkout
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Place
@@ -43,7 +43,7 @@ def rootfs(suite: str) -> Path:
     """Return a root of ``suite`` with Docker in it, made once; the .debs are verified as those of any root."""
     project = Project.open(CHECKOUT, Log(quiet=True))
     root = Root(suite, project.machine, project.machine, PACKAGES[suite])
-    workspace = replace(project.workspace, shared_cache=own.CACHE)
+    workspace = replace(project.workspace, shared_cache=checkout.CACHE)
     found, _ = bootstrap.make(root, workspace, project.settings, project.log)
     return found
 

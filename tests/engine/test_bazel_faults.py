@@ -12,7 +12,7 @@ import yaml
 
 from tests.engine.conftest import Place, gone, kill
 from tests.engine.serving import RECIPE, Upstream, rehearsed, tree, upstream, words
-from tests.storages import PASSWORD, USER, nginx
+from tests.support.cache_servers import PASSWORD, USER, nginx
 
 SERVER = "//tensorflow_serving/model_servers:tensorflow_model_server"
 NOWHERE = "http://127.0.0.1:9"

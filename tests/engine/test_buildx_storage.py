@@ -15,7 +15,7 @@ from builders.engines.buildx import kept
 from tests.engine import dockers
 from tests.engine.conftest import Place
 from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
-from tests.storages import PASSWORD, USER, apache, free_port, redis
+from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
 

@@ -16,7 +16,7 @@ import yaml
 from builders.apt.live import published
 from builders.host.files import sha256_of
 from tests.engine.conftest import CHECKOUT, Place, kill
-from tests.unit.test_ci import shells
+from tests.support.pipelines import shells
 
 BUILT = "builds/reef-hello/trixie-amd64"
 

@@ -12,7 +12,7 @@ from builders.host.log import Log
 from builders.model.deb_file import read_deb
 from builders.project import Project
 from tests.engine.conftest import Place, gone
-from tests.unit.apt.support import make_deb
+from tests.support.repository import make_deb
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from builders.model.jobs import BuildJob, Input, Root
 from builders.model.settings import load_settings
 from builders.reproduce import compare
 from tests.engine.conftest import Place
-from tests.unit.apt.support import AptClient
+from tests.support.repository import AptClient
 
 NATIVE = ("--target", "trixie/amd64")
 NAMES = ["reef-hello_1.2-2~deb13.debian.tar.gz", "reef-hello_1.2-2~deb13.dsc", "reef-hello_1.2.orig.tar.gz"]

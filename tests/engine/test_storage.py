@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.engine.conftest import Place
-from tests.storages import PASSWORD, USER, apache, free_port, redis
+from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
 
 NATIVE = ("--target", "trixie/amd64")
 BUILT = "builds/reef-hello/trixie-amd64"

@@ -1,6 +1,5 @@
 """The rendered ``debian/`` of the miniature, compared with the one committed; REEF_GOLDEN_RECORD=1 re-records."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,9 @@ from builders.errors import PackageError
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
+from tests.support.checkout import HELLO
+from tests.support.golden import RECORD
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 GOLDEN = Path(__file__).parent / "debian"
 TARGET = parse_target("trixie/arm64")
 SETTINGS = Settings(maintainer="Reef <reef@example.org>")
@@ -20,7 +20,7 @@ SETTINGS = Settings(maintainer="Reef <reef@example.org>")
 
 def test_the_folder_is_as_committed() -> None:
     files = debian_files(load_recipe(HELLO), TARGET, SETTINGS)
-    if os.environ.get("REEF_GOLDEN_RECORD"):
+    if RECORD:
         for name, text in files.items():
             path = GOLDEN / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -17,40 +16,25 @@ from unittest.mock import Mock, create_autospec
 import pytest
 
 from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, mounts, nodes
-from builders.engines.buildx.client import Build, BuildFailed
+from builders.engines.buildx.client import BuildFailed
 from builders.engines.buildx.engine import BuildxEngine
-from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins, secrets
+from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins
 from builders.engines.buildx.progress import JobProgress, Progress
-from builders.engines.roots import bootstrap
 from builders.errors import DiskError, HostError, InputError, RootError
-from builders.host import debian_mirror, process
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
 from builders.model.settings import BuildxNode, Settings
 from builders.project import Project
+from tests.support.docker import no_docker, plugin
 
 ROOT = Root("trixie", AMD64, ARM64, ())
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Docker's configuration in a folder of the test's own, and no buildx on the machine."""
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setattr(endpoint, "PLUGINS", ())
-    monkeypatch.setattr(process, "find", lambda _: None)
-    endpoint.answers.cache_clear()
-    (tmp_path / "docker" / "cli-plugins").mkdir(parents=True)
-    return tmp_path / "docker"
-
-
-def plugin(config: Path, version: str) -> None:
-    program = config / "cli-plugins" / "docker-buildx"
-    program.write_text(f"#!/bin/sh\necho github.com/docker/buildx {version} 0\n")
-    program.chmod(0o755)
+    return no_docker(tmp_path, monkeypatch)
 
 
 def context(config: Path, name: str, host: str) -> None:
@@ -124,25 +108,6 @@ def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
         project.engines.name("steam")
     with pytest.raises(InputError, match="unknown base"):
         project.with_base("thin air")
-
-
-@pytest.mark.parametrize(
-    "host", ["ssh://nobody@127.0.0.1:9", "tcp://127.0.0.1:9", "unix:///nonexistent/socket", "x://"]
-)
-def test_an_engine_that_does_not_answer_is_told_however_it_is_reached(host: str) -> None:
-    with pytest.raises(HostError, match="no Docker engine answers at") as told:
-        daemon.connect(endpoint.Endpoint(host), timeout_s=5)
-    assert told.value.fix
-
-
-def test_no_buildx_and_one_that_is_too_old_are_told(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(HostError, match="buildx is not installed"):
-        client.program()
-    monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}" if name == "setpriv" else name)
-    plugin(alone, "v0.10.4")
-    with pytest.raises(HostError, match=r"buildx is too old: 0\.10\.4") as told:
-        client.program()
-    assert "docker-buildx" in told.value.fix
 
 
 NODES = [
@@ -478,49 +443,6 @@ def test_every_place_has_a_row_though_none_answers_and_buildx_is_missing(tmp_pat
     ):
         assert told in one.state
         assert told in one.trouble
-
-
-SECRET = 'Acquire::http::Proxy "http://me:hush@proxy:3128";'
-
-
-def test_a_proxys_password_stands_in_no_words(alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin(alone, "v0.13.1")
-    program = alone / "cli-plugins" / "docker-buildx"
-    note = tmp_path / "note"
-    program.write_text(
-        '#!/bin/sh\n[ "$1" = version ] && { echo v0.13.1; exit; }\n'
-        f'echo "$@" >{note}\n'
-        "for word; do case $word in --secret=*) f=${word#*src=}; "
-        f'stat -c %a "$f" >>{note}; cat "$f" >>{note}.told;; esac; done\n'
-    )
-    monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}")
-    client._version.cache_clear()
-    monkeypatch.setattr(debian_mirror, "apt_options", lambda: ('Acquire::Retries "3";', SECRET))
-    made = Images(Workspace(tmp_path / "a"), Settings(debian_mirror="http://m"), tmp_path, Log(quiet=True))
-    arguments = made._arguments(ROOT)
-    assert arguments["APT_OPTIONS"] == 'Acquire::Retries "3";'
-    call = Build(tmp_path / "D", tmp_path, AMD64, arguments=arguments, secrets=secrets())
-    client.build(call, builder="b", environment={}, progress=Progress(tmp_path / "log"))
-    words, mode = note.read_text().splitlines()
-    assert "hush" not in words
-    assert mode == "600"
-    assert SECRET in Path(f"{note}.told").read_text()
-    assert not Path(words.partition("src=")[2].split()[0]).exists()
-    for name in ("cross", "target"):
-        assert "type=secret,id=reef-apt," in (DOCKERFILES / f"{name}-root.Dockerfile").read_text()
-
-
-def test_a_chroots_apt_reads_a_password_from_a_file_that_goes(tmp_path: Path) -> None:
-    words = bootstrap._secret_options([SECRET], tmp_path / "secret")
-    assert "hush" not in "".join(words)
-    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
-    conf = tmp_path / "root" / "etc" / "apt" / "apt.conf.d"
-    conf.mkdir(parents=True)
-    for kind, left in (("--setup-hook=", [SECRET]), ("--customize-hook=", [])):
-        [hook] = [word.removeprefix(kind) for word in words if word.startswith(kind)]
-        subprocess.run(["sh", "-euc", hook, "sh", str(tmp_path / "root")], check=True)
-        assert [path.read_text().strip() for path in conf.iterdir()] == left
-    assert bootstrap._secret_options([], tmp_path / "none") == []
 
 
 class Engine:

@@ -2,11 +2,8 @@
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,33 +15,15 @@ from builders.host.log import Log
 from builders.host.time_limit import parse_duration
 from builders.project import Project
 from builders.state import Record, write_record
+from tests.support.pipelines import committed, shells, three_recipes
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
-TOOLS = Path(sys.executable).parent
-STYLE = (
-    "{extends: default, rules: {line-length: {max: 120}, document-start: disable, truthy: {check-keys: false}, "
-    "comments: {min-spaces-from-content: 1}}}"
-)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Three recipes: one as it is, one that builds against it, one that would rather be built on the target's CPU."""
-    recipe = (HELLO / "recipe.yml").read_text()
-    variants = {
-        "reef-hello": recipe,
-        "reef-caller": recipe.replace("build:\n", "build:\n  recipes: {reef-hello: [libreef-greet-dev]}\n"),
-        "reef-native": recipe.replace("strategy: [cross, emulate]", "strategy: [native, cross]"),
-    }
-    for name, text in variants.items():
-        folder = tmp_path / "recipes" / name
-        folder.mkdir(parents=True)
-        for part in ("files", "checks", "source"):
-            (folder / part).symlink_to(HELLO / part)
-        (folder / "recipe.yml").write_text(text.replace("name: reef-hello\nversion", f"name: {name}\nversion"))
-    (tmp_path / "reef.yml").write_text("targets: [trixie/arm64, trixie/armhf, trixie/amd64]\n")
-    return Project.open(tmp_path, Log(quiet=True))
+    return three_recipes(tmp_path)
 
 
 def rows(project: Project, name: str, *runners: str, **chosen: list[str]) -> list[tuple[str, ...]]:
@@ -102,50 +81,11 @@ def test_the_matrix_is_json_in_each_services_shape(project: Project) -> None:
     ]  # fmt: skip
 
 
-def lint(*words: str) -> None:
-    done = subprocess.run([str(TOOLS / words[0]), *words[1:]], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.fixture
 def written(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
     files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=False)
     return project.folder / "ci"
-
-
-def test_pipelines_pass_their_schemas_and_style(written: Path) -> None:
-    folders = written, CHECKOUT / "ci"
-    github, gitlab = ([str(folder / name) for folder in folders] for name in ("github-actions.yml", "gitlab-ci.yml"))
-    lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *github)
-    lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", *gitlab)
-    lint("yamllint", "--strict", "-d", STYLE, *github, *gitlab)
-
-
-def test_the_workflow_passes_the_security_linter(written: Path) -> None:
-    lint("zizmor", "--offline", "--no-progress", str(written / "github-actions.yml"))
-
-
-def shells(path: Path) -> list[str]:
-    """Return every shell script of a pipeline file."""
-    document: Any = yaml.safe_load(path.read_text())
-    if "jobs" in document:
-        return [step["run"] for job in document["jobs"].values() for step in job["steps"] if "run" in step]
-    return [line for job in document.values() if isinstance(job, dict) for line in job.get("script", [])]
-
-
-@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
-def test_steps_are_sound_shell_without_secrets_or_expressions(written: Path, name: str) -> None:
-    scripts = shells(written / name)
-    assert len(scripts) >= 5
-    for script in scripts:
-        done = subprocess.run(
-            ["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, script + done.stdout
-        assert "${{" not in script
-        assert "SIGNING" not in script
-        assert "./inv " in script
 
 
 def test_the_jobs_of_the_matrix_stand_in_the_gitlab_file(written: Path, project: Project) -> None:
@@ -226,45 +166,6 @@ def test_a_pipeline_that_was_edited_is_kept(written: Path) -> None:
     files([], [], install=None, branch="other", check=False)  # as written: no --force
 
 
-LATE = "tensorflow-lite", "tensorflow-serving", "libedgetpu", "gasket-dkms"
-
-
-def committed(name: str) -> Any:
-    return yaml.safe_load((CHECKOUT / "ci" / name).read_text())
-
-
-def run(script: str, folder: Path, inv: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run a step as CI does, with ``inv`` as the script that stands for ./inv."""
-    program = folder / "inv"
-    program.write_text(f"#!/bin/sh\n{inv}\n")
-    program.chmod(0o755)
-    return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env={"PATH": "/usr/bin:/bin", **variables},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def test_the_night_builds_every_recipe_and_a_push_those_built_by_default(tmp_path: Path) -> None:
-    project = Project.open(CHECKOUT, Log(quiet=True))
-    for name in ci.SERVICES:
-        by_day, by_night = (ci.jobs(project, ci.service(name), {}, [], [], every=every) for every in (False, True))
-        assert {job.recipe for job in by_day} == {"tensorflow-lite"}
-        assert {job.recipe for job in by_night} == set(LATE) == set(project.recipes)
-    plan = committed("github-actions.yml")["jobs"]["plan"]["steps"][-1]
-    assert plan["env"] == {"NIGHTLY": "${{ github.event_name == 'schedule' && 'yes' || '' }}"}
-    for nightly, words in (("yes", "ci-matrix --every"), ("", "ci-matrix")):
-        (tmp_path / "output").unlink(missing_ok=True)
-        done = run(plan["run"], tmp_path, 'echo "$*"', NIGHTLY=nightly, GITHUB_OUTPUT=str(tmp_path / "output"))
-        assert (done.returncode, (tmp_path / "output").read_text()) == (0, f"matrix={words}\n")
-    document = committed("gitlab-ci.yml")
-    assert {row["RECIPE"] for row in document["build"]["parallel"]["matrix"]} == {"tensorflow-lite"}
-    assert {row["RECIPE"] for row in document["nightly"]["parallel"]["matrix"]} == set(LATE)
-    assert document["build"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]
-    assert document["nightly"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
-    assert document["nightly"]["extends"] == "build"
-    assert document["publish"]["needs"] == [{"job": name, "optional": True} for name in ("build", "nightly")]
-
-
 def test_what_fails_at_night_does_not_hold_up_what_was_built() -> None:
     wish = " ".join(committed("github-actions.yml")["jobs"]["publish"]["if"].split())
     assert wish == (
@@ -311,19 +212,3 @@ def test_what_an_ended_build_did_is_carried_to_the_next_run(written: Path) -> No
     job = yaml.safe_load((written / "gitlab-ci.yml").read_text())["build"]
     assert job["cache"]["when"] == "always"
     assert job["allow_failure"] == {"exit_codes": [13]}
-
-
-@pytest.mark.parametrize(("status", "github"), [(0, 0), (13, 0), (7, 7)])
-def test_a_build_that_is_not_finished_is_no_failure(written: Path, tmp_path: Path, status: int, github: int) -> None:
-    inv = f'echo "$1" >>calls; [ "$1" = build-arm ] && exit {status} || exit 0'
-    output = tmp_path / "output"
-    output.touch()
-    variables = {"RECIPE": "x", "TARGET": "trixie/arm64", "GITHUB_OUTPUT": str(output)}
-    [script] = [one for one in shells(written / "github-actions.yml") if "build-arm" in one]
-    done = run(script, tmp_path, inv, **variables)
-    assert done.returncode == github
-    assert ("unfinished=true" in output.read_text()) is ("::warning::x for" in done.stdout) is (status == 13)
-    (tmp_path / "calls").unlink()
-    [script] = [one for one in shells(written / "gitlab-ci.yml") if "build-arm" in one]
-    assert run(script, tmp_path, inv, **variables).returncode == status
-    assert (tmp_path / "calls").read_text() == "build-arm\ncache\n"

@@ -6,21 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from builders import cleaning, sources, state
 from builders.engines.chroot import engine
-from builders.engines.roots import manifest
-from builders.host import process
 from builders.host.log import Log
-from builders.model.arch import AMD64, ARM64
-from builders.model.jobs import Root
 from builders.project import Project
-from builders.sources import git
-from builders.sources.run import Run
-from tests.unit.test_plan import record
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)
-ROOT = Root("trixie", AMD64, ARM64, ("gcc",))
 
 
 @pytest.fixture
@@ -29,64 +20,11 @@ def project(tmp_path: Path) -> Project:
     return Project.open(tmp_path, QUIET)
 
 
-def a_root(project: Project) -> Callable[[], object]:
-    folder = project.workspace.cache.roots / manifest.key(ROOT)
-    (folder / "rootfs" / "usr").mkdir(parents=True)
-    (folder / "manifest.yml").write_text("installed: []\n")
-    return lambda: manifest.made(ROOT, project.workspace)
-
-
-def a_build(project: Project) -> Callable[[], object]:
-    folder = project.workspace.build("reef-hello", "trixie-arm64")
-    folder.mkdir(parents=True)
-    state.write_record(folder, record(folder, {}))
-    return lambda: state.read_record(folder)
-
-
 def a_failed_job(project: Project) -> Callable[[], object]:
     folder = engine.failed_folder(project.workspace, "reef-hello/build")
     (folder / "root").mkdir(parents=True)
     (folder / "entry.json").write_text("{}")
     return lambda: engine.kept(project.workspace)
-
-
-def a_tree(project: Project) -> Callable[[], object]:
-    tree = sources.fetch(project.recipes["reef-hello"], project.workspace, project.settings, QUIET, offline=True)
-    return lambda: sources.manifest_path(tree.path).exists()
-
-
-def a_clone(project: Project) -> Callable[[], object]:
-    path = git.cache_path(Run(project.workspace, project.settings, QUIET, offline=True), "a" * 40)
-    process.run(["git", "init", "--quiet", "--bare", str(path)])
-    asked = ["git", f"--git-dir={path}", "rev-parse", "--git-dir"]
-    return lambda: process.run(asked, check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("part", "make"),
-    [("roots", a_root), ("builds", a_build), ("failed", a_failed_job), ("trees", a_tree), ("downloads", a_clone)],
-)
-def test_what_is_half_removed_is_not_taken_for_whole(
-    project: Project, monkeypatch: pytest.MonkeyPatch, part: str, make: Callable[[Project], Callable[[], object]]
-) -> None:
-    whole = make(project)
-    assert whole()
-    found: list[Path] = []
-
-    def ended(folder: Path) -> None:
-        found.append(folder)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(shutil, "rmtree", ended)
-    with pytest.raises(KeyboardInterrupt):
-        cleaning.clean(project, [part])
-    folder = cleaning.folder_of(project.workspace, part)
-    assert found == ([folder / "reef-hello-build"] if part == "failed" else [folder])
-    assert folder.is_dir()
-    assert not whole()
-    monkeypatch.undo()
-    cleaning.clean(project, [part])
-    assert not folder.exists()
 
 
 def test_the_root_of_a_failed_job_is_gone_before_its_files_are(

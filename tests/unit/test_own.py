@@ -1,20 +1,12 @@
 """The guard of the user's published repository, and the project that the acceptance test works in instead."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from builders.cli import app
 from builders.host.files import remove_tree
-from builders.host.log import Log
-from builders.project import Project
-from tests import own
-
-INVOKE = Path(sys.executable).with_name("invoke")
+from tests.support import checkout
 
 
 def add(folder: Path) -> None:
@@ -32,51 +24,12 @@ def test_whatever_becomes_of_it_is_told(tmp_path: Path, touch: object) -> None:
     folder = tmp_path / "apt"
     (folder / "dists").mkdir(parents=True)
     (folder / "dists" / "Release").write_text("there")
-    with own.untouched(folder):
+    with checkout.untouched(folder):
         (folder / "dists" / "Release").read_text()
-    with pytest.raises(AssertionError, match="which no test may do"), own.untouched(folder):
+    with pytest.raises(AssertionError, match="which no test may do"), checkout.untouched(folder):
         touch(folder)
 
 
 def test_what_was_not_there_may_not_come(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="which no test may do"), own.untouched(tmp_path / "apt"):
+    with pytest.raises(AssertionError, match="which no test may do"), checkout.untouched(tmp_path / "apt"):
         (tmp_path / "apt").mkdir()
-
-
-def test_a_command_line_without_a_project_of_its_own_finds_none() -> None:
-    assert str(app.find_project()) == own.NOWHERE
-    done = subprocess.run(
-        [str(INVOKE), "--search-root", str(own.CHECKOUT), "list"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 3, done.stdout
-    assert f"no such folder: {own.NOWHERE}" in done.stderr
-
-
-def test_the_acceptance_tests_project_shares_builds_and_publishes_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the user's own settings say: a key, a web server, artifacts on another disk, other targets."""
-    checkout, folder = tmp_path / "checkout", tmp_path / "project"
-    checkout.mkdir()
-    (checkout / "recipes").symlink_to(own.CHECKOUT / "recipes")
-    settings = {
-        "maintainer": "Me <me@example.org>",
-        "artifacts": str(checkout / "artifacts"),
-        "targets": ["trixie/armhf"],
-        "signing": {"home": str(checkout / "key")},
-        "repository": {"origin": "Mine", "upload": [{"name": "web", "kind": "folder", "path": "/srv/apt"}]},
-    }
-    (checkout / "reef.yml").write_text(yaml.safe_dump(settings))
-    monkeypatch.setattr(own, "CACHE", tmp_path / "cache")
-    apt = own.project_like(checkout, folder)
-    assert (folder / "artifacts" / "cache").resolve() == tmp_path / "cache"
-    mine, theirs = (Project.open(one, Log(quiet=True)) for one in (folder, checkout))
-    assert mine.workspace.apt == apt
-    assert not apt.resolve().is_relative_to(checkout)
-    assert mine.settings.repository.upload == []
-    assert mine.settings.signing.home is None
-    target = "trixie/arm64"
-    [one], [other] = mine.wanted([], [target]), theirs.wanted([], [target])
-    assert one.fingerprint == other.fingerprint
-    assert mine.workspace.build(*one.key).resolve() == theirs.workspace.build(*one.key).resolve()
-    assert [str(each.target) for each in mine.wanted([], [])] == [target]

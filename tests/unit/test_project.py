@@ -3,13 +3,12 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builders import pipeline, repository, reproduce, sources, state, trial
+from builders import pipeline, repository, reproduce, sources, trial
 from builders.checks import write_report
 from builders.engines.select import Engines
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
@@ -24,7 +23,6 @@ from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
 from builders.project import Project
 from builders.state import Record, write_record
-from tests.unit.apt.test_faults import killed_at
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 TARGET = "trixie/arm64"
@@ -199,36 +197,6 @@ def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkey
     with pytest.raises(BuildError, match="was changed while this run was at work"):
         pipeline.build(project, wanted)
     assert engine.jobs == []
-
-
-def test_killed_at_every_point_of_putting_a_build_in_place(project: Project) -> None:
-    """There is the old build, or none, which is built again, or the new one; what lies about is swept away."""
-    old = built_on(AMD64, project)
-    wanted = project.wanted([], [TARGET])
-    folder, template = project.workspace.build(*wanted[0].key), project.folder / "template"
-    shutil.copytree(folder, template)
-
-    def put() -> None:
-        with project.workspace.scratch_folder("build") as scratch:
-            shutil.copytree(template, scratch / "out")
-            deb = replace(old.debs[0], path=scratch / "out" / old.debs[0].path.name, version="2")
-            write_record(scratch / "out", replace(old, debs=(deb,)))
-            pipeline._replace(scratch / "out", folder, scratch)
-
-    there: list[str | None] = []
-    for number in range(1, 100):
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(template, folder)
-        alive = not killed_at(put, number)
-        found = state.read_record(folder)
-        there.append(found.debs[0].version if found else None)
-        actions = [step.action for step in pipeline.steps(project, wanted)]
-        assert actions == ["keep" if found else "build"]
-        project.workspace.sweep()
-        assert list(project.workspace.scratch.glob("*")) == []
-        if alive:
-            break
-    assert [one for one, _ in groupby(there)] == ["1", None, "2"]
 
 
 def test_only_the_build_that_was_planned_is_built_against(project: Project, tmp_path: Path) -> None:

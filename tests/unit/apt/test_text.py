@@ -1,8 +1,6 @@
 """The texts that clients read: golden files, with dpkg-scanpackages as the judge of entries."""
 
-import re
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,21 +12,8 @@ from builders.apt.indices import Packages
 from builders.apt.live import digest_of
 from builders.errors import PublishError
 from builders.model.settings import Repository, Settings
-
-from .support import DATE, Publisher
-
-RICH = {
-    "Source": "reef-source (1.0)",
-    "Homepage": "https://example.org",
-    "Section": "libs",
-    "Priority": "optional",
-    "Multi-Arch": "same",
-    "Installed-Size": "12",
-    "Provides": "reef-demo-tf2.14",
-    "Depends": "libc6 (>= 2.36),\n libstdc++6 (>= 12)",
-    "X-Reef-Train": "2.14",
-    "Task": "demo",
-}
+from tests.support.golden import compare_with_golden
+from tests.support.repository import DATE
 
 
 class NoFiles:
@@ -41,33 +26,7 @@ class NoFiles:
         raise AssertionError("it asked for files")
 
 
-def test_packages_text(publisher: Publisher, golden: Callable[[str, str], None]) -> None:
-    publisher.publish(
-        publisher.deb("libreef1", "1:1.10-1", fields=RICH),
-        publisher.deb("libreef1", "1:1.9-1", fields=RICH),
-        publisher.deb("reef-data", "3", "all"),
-        publisher.deb("reef-tool", "2.0~rc1-1", "armhf"),
-    )
-    stable = re.sub(r"^(Size|SHA256): .*$", r"\1: -", publisher.index(), flags=re.MULTILINE)
-    golden("Packages", stable)
-
-
-def test_entries_are_those_of_dpkg_scanpackages(publisher: Publisher) -> None:
-    publisher.publish(
-        publisher.deb("libreef1", "1:1.10-1", fields=RICH), publisher.deb("libreef1", "1:1.9-1", fields=RICH)
-    )
-    judge = subprocess.run(
-        ["dpkg-scanpackages", "--multiversion", "--arch", "arm64", "pool"],
-        cwd=publisher.repository, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    without = re.sub(r"^(MD5sum|SHA1): .*\n", "", judge, flags=re.MULTILINE)
-    # The long description stands in Translation-en, its digest here.
-    without = re.sub(r"^(Description: .*)\n( .*\n)+", r"\1\n", without, flags=re.MULTILINE)
-    ours = re.sub(r"^Description-md5: .*\n", "", publisher.index(), flags=re.MULTILINE)
-    assert sorted(ours.strip().split("\n\n")) == sorted(without.strip().split("\n\n"))
-
-
-def test_release_text(golden: Callable[[str, str], None]) -> None:
+def test_release_text() -> None:
     settings = Settings(repository=Repository(origin="Lab", label="Lab boards"))
     entries = [
         Entry(name, "1", "arm64", f"pool/{component}/r/reef/{name}_1_arm64.deb", 1, "0" * 64, f"{name}\n".encode())
@@ -77,13 +36,13 @@ def test_release_text(golden: Callable[[str, str], None]) -> None:
     indices = [index for index in new.indices() if index.path.endswith("Packages")]
     contents = {one.path: b"".join(text for _, text in one.whole(new.entries, NoFiles())) for one in indices}
     text = new.release({path: digest_of(content) for path, content in contents.items()})
-    golden("Release", text.decode())
+    compare_with_golden("apt/Release", text.decode())
 
 
-def test_sources_text(golden: Callable[[str, str], None]) -> None:
+def test_sources_text() -> None:
     settings = Settings(repository=Repository(label="Lab boards", url="https://apt.example.org/lab"))
     assert suite.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
-    golden("lab-boards-trixie.sources", suite.sources_text(settings, Path("/srv/apt"), "trixie"))
+    compare_with_golden("apt/lab-boards-trixie.sources", suite.sources_text(settings, Path("/srv/apt"), "trixie"))
     at_home = suite.sources_text(Settings(), Path("/srv/my apt"), "trixie")
     assert "URIs: file:///srv/my%20apt\n" in at_home
 

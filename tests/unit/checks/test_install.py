@@ -1,29 +1,19 @@
 """The installation job: rounds, rendered scripts, and what is read back from it."""
 
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from builders.checks import install_job, older_revision, read_install
-from builders.checks.install import KEYRING
+from builders.checks import read_install
 from builders.checks.rounds import arrange
-from builders.errors import CheckError
-from builders.model.arch import AMD64
-from builders.model.deb_file import read_deb
-from builders.model.jobs import BuildJob, Input
-from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
-
-from .debs import AMD64_BOOKWORM, VERSION, make_deb, only, recipe_of
+from tests.support.debs import AMD64_BOOKWORM, VERSION, only, recipe_of
 
 CHECKS = [
     {"name": "answer", "packages": ["tools", "dash"], "script": "checks/an answer.sh", "expect": ["digit=7", "ok"]},
     {"name": "help", "packages": ["tools"], "script": "checks/help.sh"},
 ]
-
 PURGED = "purge\tinstalled-1\tok\tpurge-installed-1.log\t"
 LEFT_BEHIND = "purge\tinstalled-1\tfailed\tdifference-installed-1.txt\tnot as before"
 
@@ -44,21 +34,6 @@ SAMPLE_CONTROLS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def sample_debs(folder: Path) -> list[DebFile]:
-    return [make_deb(folder, Package=c["Package"], Depends=c.get("Depends", "libc6"), Conflicts=c.get("Conflicts", "x"))
-            for c in SAMPLE_CONTROLS.values()]  # fmt: skip
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> BuildJob:
-    debs = sample_debs(tmp_path)
-    older = tmp_path / "older"
-    older.mkdir()
-    for name in ("library", "tools"):
-        make_deb(older, Package=name, Version="0.9-1~deb12", Depends="library" if name == "tools" else "libc6")
-    return install_job(sample(), AMD64_BOOKWORM, debs, tmp_path / "apt", older=older)
-
-
 def test_checks_come_first_and_conflicting_packages_take_turns() -> None:
     rounds = arrange(sample(), SAMPLE_CONTROLS)
     assert [[stage.packages for stage in each.stages] for each in rounds] == [
@@ -73,93 +48,6 @@ def test_packages_without_checks_are_installed_at_once() -> None:
     controls = {name: control(name) for name in ("one", "two", "three")}
     (each,) = arrange(recipe_of("one", "two", "three"), controls)
     assert [stage.packages for stage in each.stages] == [("one", "two", "three")]
-
-
-def test_the_job_is_declarative(job: BuildJob, tmp_path: Path) -> None:
-    assert job.root.build == job.root.host == AMD64
-    assert job.root.packages == ()
-    assert Input(tmp_path / "apt", "/srv/reef") in job.inputs
-    assert Input(tmp_path / "older", "/reef/older") in job.inputs
-    assert Input(Path(), "/reef/recipe") in job.inputs
-
-
-def test_the_rendered_scripts_are_clean_shell(job: BuildJob, tmp_path: Path) -> None:
-    for name, text in (("fetch", job.fetch), ("script", job.script)):
-        assert text
-        path = tmp_path / name
-        path.write_text(text)
-        for checker in (["sh", "-n"], ["shellcheck", "--shell=sh"]):
-            if not shutil.which(checker[0]):
-                pytest.fail(f"{checker[0]} is not installed: ./inv test installs it")
-            done = subprocess.run([*checker, str(path)], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_only_fetch_needs_a_network(job: BuildJob) -> None:
-    assert job.fetch
-    assert "apt-get update" not in job.script
-    assert "-d install" not in job.script
-    assert f"Signed-By: /usr/share/keyrings/{KEYRING}" in job.fetch
-    assert "Suites: bookworm\n" in job.fetch
-
-
-def test_what_has_no_older_revision_is_not_upgraded(job: BuildJob) -> None:
-    assert "verdict upgrade headers skipped" in job.script
-    assert "verdict upgrade variant skipped" in job.script
-    assert "'/reef/older/library_0.9-1~deb12_amd64.deb' '/reef/older/tools_0.9-1~deb12_amd64.deb'" in job.script
-    assert "'/reef/recipe/checks/an answer.sh'" in job.script
-
-
-def test_older_dependencies_are_fetched_only_where_they_differ(job: BuildJob, tmp_path: Path) -> None:
-    assert job.fetch
-    assert "plan-older-1.log" in job.fetch
-    debs = [read_deb(path) for path in sorted(tmp_path.glob("*.deb"))]
-    for deb in debs:
-        older_revision(deb, tmp_path / "same")
-    same = install_job(sample(), AMD64_BOOKWORM, debs, tmp_path, older=tmp_path / "same")
-    assert same.fetch
-    assert "plan-older" not in same.fetch
-    assert "apply upgrade older-1.log" in same.script
-
-
-def test_an_older_revision_must_be_older(tmp_path: Path) -> None:
-    debs = [make_deb(tmp_path)]
-    older = tmp_path / "older"
-    older.mkdir()
-    make_deb(older, Version="1.0-2~deb12")
-    with pytest.raises(CheckError, match="is not older than what was built"):
-        install_job(recipe_of("sample"), AMD64_BOOKWORM, debs, tmp_path, older=older)
-
-
-def test_what_is_new_comes_with_the_upgrade_and_is_purged_with_the_old(job: BuildJob) -> None:
-    lines = job.script.splitlines()
-    assert "apply upgrade upgrade-1.log 'library tools' library tools headers" in lines
-    assert "purge upgraded-1 library tools headers" in lines
-
-
-def test_older_packages_that_conflicted_then_are_not_installed_together(tmp_path: Path) -> None:
-    debs = [make_deb(tmp_path, Package=name) for name in ("one", "three", "two")]
-    older = tmp_path / "older"
-    older.mkdir()
-    make_deb(older, Package="one", Version="0.9", Depends="three")
-    make_deb(older, Package="two", Version="0.9", Conflicts="one")
-    make_deb(older, Package="three", Version="0.9")
-    job = install_job(recipe_of("one", "two", "three"), AMD64_BOOKWORM, debs, tmp_path, older=older)
-    assert "older-1.log 'one three' /reef/older/one_0.9_amd64.deb /reef/older/three_0.9_amd64.deb" in job.script
-    assert "verdict upgrade two skipped" in job.script
-    assert "apply upgrade upgrade-1.log 'one three' one three two" in job.script
-
-
-def test_an_older_package_of_another_round_is_purged_too(tmp_path: Path) -> None:
-    """The old revision's packages needed each other, those of the new one take turns."""
-    debs = [make_deb(tmp_path, Package="one", Conflicts="two"), make_deb(tmp_path, Package="two")]
-    older = tmp_path / "older"
-    older.mkdir()
-    make_deb(older, Package="one", Version="0.9", Depends="two")
-    make_deb(older, Package="two", Version="0.9")
-    job = install_job(recipe_of("one", "two"), AMD64_BOOKWORM, debs, tmp_path, older=older)
-    assert "expect_installed upgrade upgrade-1.log one=1.0-1~deb12" in job.script.splitlines()
-    assert "purge upgraded-1 one two" in job.script.splitlines()
 
 
 def outcome(folder: Path, *changes: tuple[str, str]) -> Path:
@@ -218,22 +106,6 @@ def test_each_fault_is_told(tmp_path: Path, change: tuple[str, str], check: str,
     assert not verdict.passed
     assert told in verdict.detail
     assert [v for v in verdicts if not v.passed] == [verdict]
-
-
-def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
-    older = tmp_path / "older"
-    older.mkdir()
-    make_deb(older, Package="library", Version="0.9-1~deb12")
-    older_revision(make_deb(tmp_path, Package="tools"), older)
-    fault = ("upgrade\tlibrary\tok\tupgrade-1.log\t" + VERSION, "upgrade\tlibrary\tfailed\t\tapt failed")
-    verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path, fault), older)
-    assert only(verdicts, "upgrade", "library").detail.startswith("from 0.9-1~deb12:\napt failed\n")
-    left = ("upgraded-1\tok\tpurge-upgraded-1.log\t", "upgraded-1\tfailed\t\tnot as before")
-    (tmp_path / "left").mkdir()
-    purged = only(read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path / "left", left), older), "purge")
-    assert purged.detail.startswith("not as before, upgraded from 0.9-1~deb12, 1.0-1~deb12~~older (made up")
-    told = f"{VERSION}, from {VERSION}~~older (made up: no older one is published)"
-    assert only(verdicts, "upgrade", "tools").detail == told
 
 
 def test_expected_lines_are_whole_lines(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from builders.host.debian_mirror import Mirror
 from builders.model.settings import Settings
 from builders.sources import transfer
 from builders.sources.tree import write_all
-
-from .conftest import (
+from tests.support.sources import (
     Bench,
     Handler,
     Site,

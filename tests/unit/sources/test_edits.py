@@ -5,8 +5,7 @@ import os
 import pytest
 
 from builders.errors import SourceError
-
-from .conftest import Bench, Members, archive, link, pack_tar, sha256, write_recipe
+from tests.support.sources import Bench, Members, archive, link, pack_tar, sha256, write_recipe
 
 MEMBERS: Members = {
     "build.sh": b"one\r\nset(A 1)\nset(A 2)\nlatin \xe9\n",

@@ -9,8 +9,7 @@ import pytest
 from builders.errors import SourceError
 from builders.model.recipe import Recipe
 from builders.sources import describe, digest_of, fetching, obtain
-
-from .conftest import Bench, archive, relink, write_recipe
+from tests.support.sources import Bench, archive, relink, write_recipe
 
 LOCAL = {"name": "mine", "local": {"path": "../work"}}
 

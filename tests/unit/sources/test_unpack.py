@@ -8,8 +8,7 @@ import pytest
 
 from builders.errors import DiskError, ReefError, SourceError
 from builders.sources.tree import TREE_TIME_S, TreeWriter, stamp
-
-from .conftest import Bench, Members, archive, header, link, pack_tar, pack_zip, sha256, write_recipe
+from tests.support.sources import Bench, Members, archive, header, link, pack_tar, pack_zip, sha256, write_recipe
 
 MEMBERS = {"top/run.sh": b"#!/bin/sh\n", "top/folder/data.bin": bytes(3_000_000)}
 PACKED = {

@@ -1,0 +1,160 @@
+"""Which published revision an upgrade is tried from, and that an equal trial is not made twice."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builders.apt.earlier import copy_from_pool, earlier
+from builders.checks import outcome, report
+from builders.engines.chroot.engine import ChrootEngine
+from builders.errors import PublishError
+from builders.host.log import Log
+from builders.model.arch import ARM64, Architecture
+from builders.model.deb_file import control_of, read_deb
+from builders.model.jobs import BuildJob, JobResult, Root
+from builders.model.recipe import Recipe
+from builders.model.target import parse_target
+from builders.plan import Wanted
+from builders.state import Record
+from builders.trial import trial
+from tests.support.debs import recipe_of
+from tests.support.repository import Publisher
+
+TRIXIE = parse_target("trixie/arm64")
+
+
+def found(publisher: Publisher, *suites: str, below: str = "1.0-9", architecture: str = "arm64") -> list[str]:
+    debs = earlier(
+        publisher.repository, suites or ["trixie"], {"one", "two"},
+        architecture=architecture, below=below, state=publisher.state,
+    )  # fmt: skip
+    assert all(deb.path.is_file() for deb in debs)
+    return sorted(f"{deb.package} {deb.version}" for deb in debs)
+
+
+def test_the_newest_lower_revision_is_taken_whole(publisher: Publisher) -> None:
+    assert found(publisher) == []
+    publisher.publish(publisher.deb("one", "1.0-2"), publisher.deb("two", "1.0-2"), publisher.deb("other", "1.0-8"))
+    publisher.publish(publisher.deb("one", "1.0-10", "all"), publisher.deb("one", "1.0-3", "armhf"))
+    assert found(publisher) == ["one 1.0-2", "two 1.0-2"]
+    assert found(publisher, below="1.0-2") == []
+    assert found(publisher, below="1.0-11") == ["one 1.0-10"]  # two was not in that one
+    assert found(publisher, architecture="armhf") == ["one 1.0-3"]
+
+
+def test_a_suite_of_its_own_comes_first(publisher: Publisher) -> None:
+    publisher.publish(publisher.deb("one", "1.0-4"))
+    assert found(publisher, "trixie-testing", "trixie") == ["one 1.0-4"]
+    publisher.publish(publisher.deb("one", "1.0-1"), suite="trixie-testing")
+    assert found(publisher, "trixie-testing", "trixie") == ["one 1.0-1"]
+
+
+def test_a_published_deb_that_was_changed_or_removed_is_told(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.publish(publisher.deb("one", "1.0-1"))
+    debs = earlier(
+        publisher.repository, ["trixie"], ["one"], architecture="arm64", below="1.0-2", state=publisher.state
+    )
+    copy_from_pool(debs, tmp_path / "sound")
+    assert [control_of(path)["Version"] for path in (tmp_path / "sound").iterdir()] == ["1.0-1"]
+    debs[0].path.chmod(0o644)
+    with debs[0].path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(PublishError, match="was changed after its publication"):
+        copy_from_pool(debs, tmp_path / "changed")
+    debs[0].path.unlink()
+    with pytest.raises(PublishError, match="the pool lacks"):
+        copy_from_pool(debs, tmp_path / "absent")
+
+
+class Board(ChrootEngine):
+    """Hands back what a board that found no fault would, and keeps the older versions that it was given."""
+
+    def __init__(self, publisher: Publisher, machine: Architecture) -> None:
+        super().__init__(publisher.project().workspace, publisher.settings, machine)
+        self.given: list[list[str]] = []
+
+    def check(self, root: Root) -> None:
+        pass
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the engine has it
+        [older] = [one.path for one in job.inputs if one.destination == "/reef/older"]
+        self.given.append(sorted(control_of(path)["Version"] for path in older.iterdir()))
+        output.mkdir(parents=True)
+        rows = [("install", "one", "1.0-5"), ("upgrade", "one", "1.0-5"), ("purge", "installed-1", ""), ("end", "", "")]
+        lines = [f"{check}\t{subject}\tok\t\t{text}\n" for check, subject, text in rows]
+        (output / outcome.TABLE).write_text("".join(lines))
+        return JobResult(job.name, output, ())
+
+
+class Trials:
+    """Tries one build of the package ``one`` again and again."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher, self.board = publisher, Board(publisher, ARM64)
+        self.recipe: Recipe = recipe_of("one")
+        self.record = Record({}, (read_deb(publisher.deb("one", "1.0-5")),), (), (), (0, 0), "chroot", ())
+        self.scratch = 0
+
+    def __call__(self) -> str:
+        """Return the upgrade's detail; the last of ``board.given`` is what it was upgraded from."""
+        self.scratch += 1
+        judged, _ = trial(
+            self.publisher.project(), Wanted(self.recipe, TRIXIE, "native", {}), self.record, candidate=Path("/staged"),
+            suffix="", engine=self.board, scratch=self.publisher.folder / f"scratch{self.scratch}",
+        )  # fmt: skip
+        [detail] = [verdict.detail for verdict in judged.verdicts if verdict.check == "upgrade"]
+        return detail
+
+
+@pytest.fixture
+def tries(publisher: Publisher) -> Trials:
+    return Trials(publisher)
+
+
+def test_each_older_revision_is_tried_once(tries: Trials, publisher: Publisher) -> None:
+    assert tries() == "1.0-5, from 1.0-5~~older (made up: no older one is published)"
+    tries()
+    assert tries.board.given == [["1.0-5~~older"]]
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    assert tries() == "1.0-5, from 1.0-3"
+    publisher.publish(publisher.deb("one", "1.0-4"))
+    assert tries() == "1.0-5, from 1.0-4"
+    tries()
+    assert tries.board.given == [["1.0-5~~older"], ["1.0-3"], ["1.0-4"]]
+
+
+def test_other_bytes_of_the_same_version_are_tried_anew(tries: Trials, publisher: Publisher) -> None:
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    tries()
+    subprocess.run(["rm", "-r", str(publisher.repository), str(publisher.state)], check=True)
+    publisher.publish(publisher.deb("one", "1.0-3", content="others"))
+    tries()
+    assert tries.board.given == [["1.0-3"], ["1.0-3"]]
+
+
+def test_a_revision_that_was_let_go_needs_no_trial_with_a_made_up_one(tries: Trials, publisher: Publisher) -> None:
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    tries()
+    subprocess.run(["rm", "-r", str(publisher.repository), str(publisher.state)], check=True)
+    assert tries() == "1.0-5, from 1.0-3"
+    assert tries.board.given == [["1.0-3"]]
+
+
+def test_changed_rules_are_tried_anew(tries: Trials, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    tries()
+    monkeypatch.setattr(report, "RULES", report.RULES + 1)
+    tries()
+    tries()
+    assert tries.board.given == [["1.0-3"], ["1.0-3"]]
+
+
+def test_a_changed_check_of_the_recipe_is_tried_anew(tries: Trials, publisher: Publisher) -> None:
+    publisher.publish(publisher.deb("one", "1.0-3"))
+    tries()
+    tries.recipe._folder = publisher.folder
+    (tries.recipe.folder / "checks").mkdir()
+    (tries.recipe.folder / "checks" / "data").write_text("other")
+    tries()
+    assert tries.board.given == [["1.0-3"], ["1.0-3"]]

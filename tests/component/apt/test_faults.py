@@ -1,0 +1,181 @@
+"""Runs that are killed, disks that are full, folders that are not ours: readers see the old or the new repository."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builders.apt.journal import recover
+from builders.apt.keys import SigningKey
+from builders.apt.promotion import promote
+from builders.apt.verification import verify
+from builders.errors import DiskError
+from tests.support.killing import killed, killed_at
+from tests.support.repository import DATE, Publisher, facts_of, tree_of
+
+from .conftest import short_folder
+
+
+@pytest.fixture
+def signed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let gpg sign each Release once: its signatures repeat, and this file publishes the same hundreds of times."""
+    made: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
+    real = SigningKey.sign
+
+    def sign(key: SigningKey, release: Path, *, date: int) -> None:
+        wish, files = (release.read_bytes(), date), [release.with_name(n) for n in ("InRelease", "Release.gpg")]
+        if wish not in made:
+            real(key, release, date=date)
+            made[wish] = files[0].read_bytes(), files[1].read_bytes()
+        for path, content in zip(files, made[wish], strict=True):
+            path.write_bytes(content)
+
+    monkeypatch.setattr(SigningKey, "sign", sign)
+
+
+def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: None) -> None:
+    """After each kill the repository is the old or the new one, and the next run leaves what an unkilled one does."""
+    publisher.publish(publisher.deb())
+    new = {"trixie": [publisher.deb(version="2"), publisher.deb("reef-more")], "bookworm": [publisher.deb(version="3")]}
+    publisher.publish(*new["bookworm"], suite="bookworm")
+    new["bookworm"].append(publisher.deb("reef-more", "4"))
+    template = publisher.folder / "template"
+    shutil.copytree(publisher.repository, template / "apt", symlinks=True)
+    shutil.copytree(publisher.folder / "state", template / "state")
+    promote(publisher.stage(new, DATE + 60), publisher.repository)
+    wanted = tree_of(publisher.repository)
+
+    outcomes = []
+    for number in range(1, 400):
+        for name in ("apt", "state"):
+            shutil.rmtree(publisher.folder / name)
+            shutil.copytree(template / name, publisher.folder / name, symlinks=True)
+        staged = publisher.stage(new, DATE + 60)
+        alive = not killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        outcomes.append((verify(publisher.repository, "trixie").debs, verify(publisher.repository, "bookworm").debs))
+        if alive:
+            break
+        promote(publisher.stage(new, DATE + 60), publisher.repository)
+        assert tree_of(publisher.repository) == wanted, number
+        assert not (publisher.state / "publishing.json").exists()
+    assert outcomes == sorted(outcomes), "once new, always new"
+    assert set(outcomes) == {(1, 1), (3, 1), (3, 2)}
+    assert len(outcomes) > 20
+
+
+def test_killed_and_then_something_else_published(publisher: Publisher, signed_once: None) -> None:
+    """What a killed run brought is discarded when the next one does not want it."""
+    publisher.publish(publisher.deb())
+    doomed, other = publisher.deb(version="2"), publisher.deb("reef-other")
+    for number in range(1, 40):
+        staged = publisher.stage({"trixie": [doomed]}, DATE + 60)
+        assert killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        if list(publisher.repository.glob("pool/**/reef-demo_2_*")):
+            break
+    publisher.publish(other, date=DATE + 90)
+    assert not list(publisher.repository.glob("pool/**/reef-demo_2_*"))
+    assert publisher.verify().debs == 2
+
+
+def test_killed_at_every_point_of_staging(publisher: Publisher, signed_once: None) -> None:
+    """Whatever is published stays untouched; what lies in the scratch folder the caller's next run sweeps away."""
+    publisher.publish(publisher.deb())
+    deb = publisher.deb(version="2")
+    publisher.stage({"trixie": [deb]}, DATE + 1)
+    before, state = facts_of(publisher.repository), publisher.folder / "state"
+    shutil.copytree(state, publisher.folder / "template")
+    for number in range(1, 400):
+        shutil.rmtree(state)
+        shutil.copytree(publisher.folder / "template", state)
+        alive = not killed_at(lambda: publisher.stage({"trixie": [deb]}, DATE + 1), number)
+        shutil.rmtree(publisher.folder / f"staging{publisher.runs + 1}", ignore_errors=True)
+        after = facts_of(publisher.repository)
+        # Links from a candidate touch a published .deb's link count and change time, nothing else.
+        assert {name: facts[:2] + facts[3:4] for name, facts in after.items()} == {
+            name: facts[:2] + facts[3:4] for name, facts in before.items()
+        }
+        if alive:
+            break
+    assert 20 < number < 399
+    assert publisher.publish(deb, date=DATE + 1).changed
+    publisher.verify()
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_disk_full_while_taking_debs(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, fault: int) -> None:
+    publisher.publish(publisher.deb())
+    before = facts_of(publisher.repository)
+    deb = publisher.deb(version="2")
+
+    def full(handle: int, data: bytes) -> int:
+        raise OSError(fault, os.strerror(fault))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(DiskError) as caught:
+            publisher.stage({"trixie": [deb]}, DATE + 1)
+    assert ("no space left" in caught.value.what) == (fault != errno.EIO)
+    assert facts_of(publisher.repository) == before
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("call", ["replace", "mkdir", "symlink", "fsync"])
+def test_refused_while_publishing(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, fault: int, call: str) -> None:
+    publisher.publish(publisher.deb())
+    deb = publisher.deb("reef-more")
+    staged = publisher.stage({"trixie": [deb], "bookworm": [deb]}, DATE + 1)
+
+    def refused(*arguments: object, **more: object) -> None:
+        raise OSError(fault, os.strerror(fault), str(arguments[0]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refused)
+        with pytest.raises(DiskError) as caught:
+            promote(staged, publisher.repository)
+    assert ("no space left" if fault == errno.ENOSPC else "no permission") in caught.value.what
+    assert caught.value.fix
+    assert publisher.verify().debs == 1
+    assert publisher.publish(deb, date=DATE + 1).changed
+    assert publisher.verify().debs == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_no_permission_to_write(publisher: Publisher, mode: int) -> None:
+    """A publisher who is not the owner, or may not even look, is told so, and the repository stays."""
+    publisher.folder = short_folder()  # pytest's own folders let nobody in
+    publisher.folder.chmod(0o755)
+    publisher.publish(publisher.deb())
+    staged = publisher.stage({"trixie": [publisher.deb(version="2")]}, DATE + 1)
+    publisher.folder.chmod(mode)
+
+    def refused() -> None:
+        os.setuid(65534)
+        with pytest.raises(DiskError, match="no permission to use"):
+            promote(staged, publisher.repository)
+
+    assert not killed(refused)
+    assert publisher.verify().debs == 1
+    shutil.rmtree(publisher.folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", '["../../etc/passwd", 5, "/etc"]', "[]"])
+def test_a_strange_journal_removes_nothing(publisher: Publisher, text: str) -> None:
+    publisher.publish(publisher.deb())
+    before = tree_of(publisher.repository)
+    (publisher.state / "publishing.json").write_text(text)
+    recover(publisher.repository, publisher.state)
+    assert tree_of(publisher.repository) == before
+    assert not (publisher.state / "publishing.json").exists()
+
+
+def test_state_is_only_a_help(publisher: Publisher, tmp_path: Path) -> None:
+    """A lost state folder costs reading, and leftovers of a killed run do no harm."""
+    publisher.publish(publisher.deb())
+    staged = publisher.stage({"trixie": [publisher.deb(version="2")]}, DATE + 60)
+    shutil.copytree(staged.path / "snapshots", publisher.repository / "snapshots", dirs_exist_ok=True, symlinks=True)
+    shutil.rmtree(publisher.state)
+    publisher.publish(publisher.deb(version="3"), date=DATE + 60)
+    assert publisher.verify().debs == 2

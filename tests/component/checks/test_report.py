@@ -1,0 +1,99 @@
+"""The report's document, and older revisions."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builders.checks import failures, older_revision, read_report, write_report
+from builders.errors import DiskError, HostError
+from builders.model.deb_file import control_of, members, read_deb
+from builders.model.packages import DebFile, Report, Verdict
+from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb
+
+REPORT = Report(
+    "sample",
+    AMD64_BOOKWORM,
+    (Verdict("elf-cpu", "sample", True, "3 files"), Verdict("depends", "sample", False, "Depends is empty\nmend it")),
+)
+
+
+@pytest.fixture
+def deb(tmp_path: Path) -> DebFile:
+    return make_deb(tmp_path, {"usr/bin/sample": "x"})
+
+
+def test_a_report_is_read_back(tmp_path: Path, deb: DebFile) -> None:
+    path = tmp_path / "checks" / "report.json"
+    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
+    write_report(REPORT, [deb], path)
+    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) == REPORT
+
+
+def test_a_report_speaks_for_its_own_bytes_only(tmp_path: Path, deb: DebFile) -> None:
+    path = tmp_path / "report.json"
+    write_report(REPORT, [deb], path)
+    other = make_deb(tmp_path, {"usr/bin/sample": "y"}, Version="1.0-2~deb12")
+    for debs in ([], [other], [deb, other], [as_version(deb, "2")]):
+        assert read_report(path, "sample", AMD64_BOOKWORM, debs) is None
+    assert read_report(path, "another", AMD64_BOOKWORM, [deb]) is None
+
+
+@pytest.mark.parametrize("change", [("false", "true"), ("3 files", "4 files"), ('"rules": 1', '"rules": 0'), ("{", "")])
+def test_a_changed_report_counts_as_absent(tmp_path: Path, deb: DebFile, change: tuple[str, str]) -> None:
+    path = tmp_path / "report.json"
+    write_report(REPORT, [deb], path)
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 50])
+def test_a_truncated_report_counts_as_absent(tmp_path: Path, deb: DebFile, size: int) -> None:
+    path = tmp_path / "report.json"
+    write_report(REPORT, [deb], path)
+    path.write_bytes(path.read_bytes()[:size])
+    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
+
+
+def test_failures_are_told_with_their_detail() -> None:
+    assert failures(REPORT) == "depends sample:\n    Depends is empty\n    mend it"
+
+
+def test_an_older_revision_sorts_below_and_holds_the_same(tmp_path: Path) -> None:
+    files = {"usr/bin/sample": "content", "etc/sample.conf": "a=1\n"}
+    scripts = {"postinst": "#!/bin/sh\nexit 0\n", "conffiles": "/etc/sample.conf\n"}
+    relations = f"library (= {VERSION}), libc6 (>= 2.34)"
+    deb = make_deb(tmp_path, files, modes={"usr/bin/sample": 0o755}, control_files=scripts, Depends=relations)
+    older = older_revision(deb, tmp_path / "older")
+    control = control_of(older)
+    assert (
+        subprocess.run(["dpkg", "--compare-versions", control["Version"], "lt", VERSION], check=False).returncode == 0
+    )
+    assert control["Depends"] == f"library (= {control['Version']}), libc6 (>= 2.34)"
+    assert control["Description"] == control_of(deb.path)["Description"]
+    assert _shape(older) == _shape(deb.path)
+    listing = subprocess.run(["dpkg-deb", "-I", str(older)], check=True, capture_output=True, text=True).stdout
+    assert "postinst" in listing
+    assert [path.name for path in older.parent.iterdir()] == [older.name]
+
+
+def _shape(path: Path) -> list[tuple[str, int, int, bytes | None]]:
+    return sorted((entry.name, entry.mode, entry.uid, content) for entry, content in members(path))
+
+
+def test_an_epoch_stays_out_of_the_file_name(tmp_path: Path) -> None:
+    deb = make_deb(tmp_path, Version="2:1.0-1~deb12")
+    older = older_revision(deb, tmp_path / "older")
+    assert older.name == "sample_1.0-1~deb12~~older_amd64.deb"
+    assert read_deb(older).version == "2:1.0-1~deb12~~older"
+
+
+def test_what_cannot_be_unpacked_or_written_is_told(tmp_path: Path, deb: DebFile) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError):
+        older_revision(deb, tmp_path / "file")
+    deb.path.write_bytes(b"no .deb")
+    with pytest.raises(HostError):
+        older_revision(deb, tmp_path / "older")

@@ -1,0 +1,190 @@
+"""depends, file-policy, version, lintian, and all of them together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from builders.checks import inspect
+from builders.checks.contents import read_contents
+from builders.checks.policy import check_files
+from builders.checks.relations import check_depends
+from builders.checks.version import check_versions
+from builders.errors import PackageError
+from builders.model.arch import AMD64
+from builders.model.packages import Verdict
+from builders.model.target import SUITES, Target
+from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, only, recipe_of
+
+from .conftest import Compiled
+
+AMD64_TRIXIE = Target(SUITES["trixie"], AMD64)
+
+
+def judge_files(folder: Path, files: Mapping[str, str], target: Target = AMD64_TRIXIE, **more: object) -> Verdict:
+    return check_files(read_contents(make_deb(folder, files, **more)), target)  # type: ignore[arg-type]
+
+
+def test_depends_of_a_linked_program(tmp_path: Path, compiled: Compiled) -> None:
+    files = {"usr/bin/program": compiled.program}
+    good = make_deb(tmp_path, files, Depends="libc6 (>= 2.34), libx1:any | libx2:amd64", Provides="sample-tf2.14 (= 1)")
+    verdict = check_depends(read_contents(good), AMD64_BOOKWORM)
+    assert verdict.passed
+    assert verdict.detail.startswith("libc6 (>= 2.34)")
+    bad = read_contents(make_deb(tmp_path, files, Package="empty"))
+    verdict = check_depends(bad, AMD64_BOOKWORM)
+    assert not verdict.passed
+    assert "Depends is empty, but usr/bin/program needs libc.so.6" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("Depends", "libc6-armhf-cross (>= 2.34)", "a cross package"),
+        ("Recommends", "libstdc++6-arm64-cross", "a cross package"),
+        ("Depends", "x | libc6:arm64 (>= 2)", "names the architecture arm64"),
+        ("Conflicts", "other:native", "names the architecture native"),
+        ("Depends", "libc6, ${shlibs:Depends}", "was not filled in"),
+        ("Suggests", "Not A Relation", "not a relation"),
+    ],
+)
+def test_relations_that_no_board_can_meet(tmp_path: Path, field: str, value: str, fault: str) -> None:
+    # dpkg-deb refuses some of these, so the field is set on what was read.
+    contents = read_contents(make_deb(tmp_path))
+    spoilt = type(contents)(contents.deb, {**contents.control, field: value}, (), (), ())
+    verdict = check_depends(spoilt, AMD64_BOOKWORM)
+    assert not verdict.passed
+    assert fault in verdict.detail
+    assert f"{field}: " in verdict.detail
+
+
+def test_files_in_their_places_pass(tmp_path: Path) -> None:
+    files = {
+        "usr/bin/a": "", "usr/lib/udev/rules.d/60-a.rules": "", "usr/share/doc/sample/copyright": "",
+        "etc/sample.conf": "", "var/lib/sample/state": "", "usr/include/absl/build/x.h": "",
+    }  # fmt: skip
+    links = {
+        "usr/lib/x86_64-linux-gnu/liba.so": "liba.so.1", "usr/share/sample/conf": "/etc/sample.conf",
+        "usr/lib/systemd/system/a.service": "/dev/null", "usr/share/doc/b": "sample",
+    }  # fmt: skip
+    verdict = judge_files(tmp_path, files, links=links, control_files={"conffiles": "/etc/sample.conf\n"})
+    assert verdict.passed, verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("opt/sample/a", "no place"), ("usr/local/bin/a", "no place"), ("srv/a", "no place"), ("home/a", "no place"),
+        ("root/a", "no place"), ("tmp/a", "no place"), ("run/a", "no place"), ("bin/a", "no place"),
+        ("usr/lib64/a", "no place"), ("var/log/a.log", "no place"), ("build/sample/a", "no place"),
+        ("usr/share/x/build/sample-1.0/a", "build folder"), ("lib/udev/rules.d/60-a.rules", "put it under /usr/lib"),
+        ("etc/sample.conf", "not a conffile"),
+    ],
+)  # fmt: skip
+def test_files_out_of_place(tmp_path: Path, path: str, fault: str) -> None:
+    verdict = judge_files(tmp_path, {path: ""})
+    assert not verdict.passed
+    assert f"/{path}: " in verdict.detail
+    assert fault in verdict.detail
+
+
+def test_lib_udev_is_fine_before_trixie(tmp_path: Path) -> None:
+    assert judge_files(tmp_path, {"lib/udev/rules.d/60-a.rules": ""}, AMD64_BOOKWORM).passed
+
+
+@pytest.mark.parametrize(
+    ("mode", "fault"), [(0o4755, "setuid"), (0o2755, "setuid or setgid"), (0o666, "by everyone"), (0o755, "")]
+)
+def test_modes(tmp_path: Path, mode: int, fault: str) -> None:
+    verdict = judge_files(tmp_path, {"usr/bin/a": ""}, modes={"usr/bin/a": mode})
+    assert verdict.passed is not bool(fault)
+    assert fault in verdict.detail
+
+
+def test_owners(tmp_path: Path) -> None:
+    verdict = judge_files(tmp_path, {"usr/bin/a": ""}, root_owner=False)
+    assert not verdict.passed
+    assert "/usr/bin/a: owned by " in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "fault"),
+    [
+        ("usr/lib/a", "/usr/lib/b", "make it relative"),
+        ("usr/share/a", "../../etc/b", "make it absolute"),
+        ("usr/share/a", "../../../../b", "above the root"),
+        ("usr/share/a", "/home/me/b", "a place that no package owns"),
+        ("usr/share/a", "/build/sample/b", "a place that no package owns"),
+    ],
+)
+def test_links(tmp_path: Path, link: str, target: str, fault: str) -> None:
+    verdict = judge_files(tmp_path, {}, links={link: target})
+    assert f"/{link} -> {target}: " in verdict.detail
+    assert fault in verdict.detail
+
+
+def test_a_conffile_that_is_not_there(tmp_path: Path) -> None:
+    verdict = judge_files(tmp_path, {}, control_files={"conffiles": "/etc/gone\nremove-on-upgrade /etc/old\n"})
+    assert "/etc/gone: a conffile that the package does not hold" in verdict.detail
+    assert "/etc/old" not in verdict.detail
+
+
+def test_debugging_symbols_lie_alone(tmp_path: Path) -> None:
+    good = {"usr/lib/debug/.build-id/a.debug": "", "usr/share/doc/sample-dbgsym/copyright": ""}
+    assert judge_files(tmp_path, good, Package="sample-dbgsym").passed
+    verdict = judge_files(tmp_path, {"usr/bin/a": ""}, Package="other-dbgsym")
+    assert "/usr/bin/a: a package of debugging symbols holds only" in verdict.detail
+
+
+def test_multi_arch_same_keeps_libraries_apart(tmp_path: Path) -> None:
+    good = {"usr/lib/x86_64-linux-gnu/liba.so.1": "", "usr/share/doc/sample/copyright": ""}
+    assert judge_files(tmp_path, good, Multi_Arch="same").passed
+    verdict = judge_files(tmp_path, {"usr/lib/liba.so.1": ""}, Package="b", Multi_Arch="same")
+    assert "/usr/lib/liba.so.1: Multi-Arch: same, but outside /usr/lib/x86_64-linux-gnu" in verdict.detail
+
+
+def test_multi_arch_same_holds_no_program(tmp_path: Path, compiled: Compiled) -> None:
+    deb = make_deb(tmp_path, {"usr/bin/program": compiled.program}, Multi_Arch="same")
+    assert "/usr/bin/program: Multi-Arch: same" in check_files(read_contents(deb), AMD64_TRIXIE).detail
+
+
+def test_the_version_carries_the_suite(tmp_path: Path) -> None:
+    recipe, deb = recipe_of("sample"), make_deb(tmp_path)
+    assert recipe.debian_version(AMD64_BOOKWORM) == VERSION == deb.version
+    (verdict,) = check_versions(recipe, AMD64_BOOKWORM, [deb])
+    assert verdict.passed
+    (verdict,) = check_versions(recipe, AMD64_TRIXIE, [deb])
+    assert f"has version {VERSION}, wanted: 1.0-1~deb13" in verdict.detail
+    (verdict,) = check_versions(recipe, AMD64_BOOKWORM, [as_version(deb, "1.0-1")])
+    assert not verdict.passed
+
+
+def test_the_packages_are_those_of_the_recipe(tmp_path: Path) -> None:
+    debs = [make_deb(tmp_path), make_deb(tmp_path, Package="sample-dbgsym"), make_deb(tmp_path, Package="stray")]
+    verdicts = check_versions(recipe_of("sample", "absent"), AMD64_BOOKWORM, debs)
+    assert only(verdicts, "version").passed
+    assert only(verdicts, "version", "sample-dbgsym").passed
+    assert "the recipe names no package stray" in only(verdicts, "version", "stray").detail
+    assert "the build made none" in only(verdicts, "version", "absent").detail
+    twice = check_versions(recipe_of("sample"), AMD64_BOOKWORM, debs[:1] * 2)
+    assert "more than one .deb" in twice[0].detail
+
+
+def test_inspect_judges_everything(tmp_path: Path, compiled: Compiled) -> None:
+    deb = make_deb(tmp_path, {"usr/bin/program": compiled.program}, Depends="libc6 (>= 2.34)")
+    verdicts = inspect(recipe_of("sample"), AMD64_BOOKWORM, [deb], "lintian-exit=0\n")
+    assert [v.check for v in verdicts] == ["elf-cpu", "symbol-floor", "depends", "file-policy", "version", "lintian"]
+    assert all(v.passed for v in verdicts), verdicts
+
+
+def test_other_bytes_than_recorded_are_refused(tmp_path: Path) -> None:
+    deb = make_deb(tmp_path)
+    deb.path.write_bytes(deb.path.read_bytes() + b"\n")
+    with pytest.raises(PackageError, match="is not the file that was recorded"):
+        inspect(recipe_of("sample"), AMD64_BOOKWORM, [deb], "lintian-exit=0\n")
+
+
+def test_long_lists_are_counted(tmp_path: Path) -> None:
+    verdict = judge_files(tmp_path, {f"opt/sample/{n:03}": "" for n in range(50)})
+    assert "... and 3" in verdict.detail
+    assert len(verdict.detail.splitlines()) == 22

@@ -1,0 +1,55 @@
+"""What a project wants built, where another machine built it before."""
+
+import shutil
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from builders import pipeline, state
+from builders.host.log import Log
+from builders.model.arch import AMD64
+from builders.project import Project
+from builders.state import write_record
+from tests.support.killing import killed_at
+from tests.unit.test_project import built_on
+
+HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+TARGET = "trixie/arm64"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    shutil.copytree(HELLO, tmp_path / "recipes" / "reef-hello")
+    return replace(Project.open(tmp_path, Log(quiet=True)), machine=AMD64)
+
+
+def test_killed_at_every_point_of_putting_a_build_in_place(project: Project) -> None:
+    """There is the old build, or none, which is built again, or the new one; what lies about is swept away."""
+    old = built_on(AMD64, project)
+    wanted = project.wanted([], [TARGET])
+    folder, template = project.workspace.build(*wanted[0].key), project.folder / "template"
+    shutil.copytree(folder, template)
+
+    def put() -> None:
+        with project.workspace.scratch_folder("build") as scratch:
+            shutil.copytree(template, scratch / "out")
+            deb = replace(old.debs[0], path=scratch / "out" / old.debs[0].path.name, version="2")
+            write_record(scratch / "out", replace(old, debs=(deb,)))
+            pipeline._replace(scratch / "out", folder, scratch)
+
+    there: list[str | None] = []
+    for number in range(1, 100):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(template, folder)
+        alive = not killed_at(put, number)
+        found = state.read_record(folder)
+        there.append(found.debs[0].version if found else None)
+        actions = [step.action for step in pipeline.steps(project, wanted)]
+        assert actions == ["keep" if found else "build"]
+        project.workspace.sweep()
+        assert list(project.workspace.scratch.glob("*")) == []
+        if alive:
+            break
+    assert [one for one, _ in groupby(there)] == ["1", None, "2"]
