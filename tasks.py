@@ -215,7 +215,8 @@ def check(_: Context) -> None:
     """Run the linters and the type checker."""
     from builders.cli import maintenance
 
-    maintenance.run_tools(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
+    words = ["python", "-m", "tools.words"]
+    maintenance.run_tools(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], words)
 
 
 @task(
