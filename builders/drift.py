@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from builders.engines import AGED_DAYS
 from builders.model.arch import ARCHITECTURES
 from builders.model.jobs import Root
-from builders.plan import Wanted
+from builders.plan import BuildTarget
 from builders.project import Project
 from builders.state import RECORD, Fingerprint, Record
 
@@ -14,7 +14,7 @@ SHOWN = 20
 """So many packages are named; that others changed too is told by their number."""
 
 
-def drift(project: Project, wanted: Wanted, record: Record) -> list[str]:
+def drift(project: Project, build_target: BuildTarget, record: Record) -> list[str]:
     """Return lines that tell how a build's root differs from the one that is there now, or that it is old; else none.
 
     Only roots of the chroot engine can be looked at; for others the build's age tells.
@@ -29,7 +29,7 @@ def drift(project: Project, wanted: Wanted, record: Record) -> list[str]:
             "its root was made again since then, of other Debian packages (build-arm --force builds with them):",
             *(f"  {line}" for line in [*changes[:SHOWN], *more]),
         ]
-    days = (time.time() - (space.build(*wanted.key) / RECORD).stat().st_mtime) / 86400
+    days = (time.time() - (space.build(*build_target.key) / RECORD).stat().st_mtime) / 86400
     if days > AGED_DAYS:
         again = "clean --what roots (in Docker: --what images), then build-arm --force, build with today's packages"
         return [f"built {days:.0f} days ago, and Debian's updates make no build stale: {again}"]

@@ -1,10 +1,11 @@
-"""Planning, without side effects: recipes, targets and what is recorded become steps, each with its reason."""
+"""Planning, without side effects: each build target becomes an action with its reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builders.model.recipe import Recipe, StrategyName
+from builders.deb import PlannedJob
+from builders.model.recipe import Recipe
 from builders.model.target import Target
 from builders.state import Fingerprint, Record
 
@@ -24,56 +25,78 @@ NAMED = ("sources", "debian", "files", "against")
 """Parts of a fingerprint whose inner names mean something to a reader."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """One build that was asked for, with the fingerprint that it would have."""
+FORCED = ("asked for with --force",)
 
-    recipe: Recipe
-    target: Target
-    strategy: StrategyName
+
+@dataclass(frozen=True)
+class BuildTarget:
+    """A recipe to build for a target: its job, the fingerprint that the build would have, and the record of the last.
+
+    ``record`` is None where nothing is built.
+    """
+
+    job: PlannedJob
     fingerprint: Fingerprint
+    record: Record | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.job.recipe
+
+    @property
+    def target(self) -> Target:
+        return self.job.target
 
     @property
     def key(self) -> tuple[str, str]:
-        """What names the build's folder: recipe and target slug."""
+        """The name of the build's folder: recipe and target slug."""
         return self.recipe.name, self.target.slug
 
+    def __str__(self) -> str:
+        return f"{self.recipe.name} for {self.target}"
+
 
 @dataclass(frozen=True)
-class Step:
-    """What to do about one wanted build, and why."""
+class PlannedAction:
+    """What to do about a build target, and why."""
 
     action: Literal["build", "keep"]
-    wanted: Wanted
+    build_target: BuildTarget
     reasons: tuple[str, ...]
+
+    @property
+    def forced(self) -> bool:
+        """Whether an up-to-date build is built again."""
+        return self.reasons == FORCED
 
 
 @dataclass(frozen=True)
-class Change:
-    """One difference between two fingerprints: ``path`` in dots; None stands for an absent value."""
+class Difference:
+    """A value that differs between two fingerprints: ``path`` in dots; None stands for an absent value."""
 
     path: str
     before: object
     after: object
 
 
-def plan(wanted: Sequence[Wanted], records: Mapping[tuple[str, str], Record], *, force: bool = False) -> list[Step]:
-    """Return one step for each wanted build, in their order (a build comes after what it builds against)."""
-    return [_step(one, records.get(one.key), force=force) for one in wanted]
+def plan(build_targets: Sequence[BuildTarget], *, force: bool = False) -> list[PlannedAction]:
+    """Return the action for each build target, in their order (a build comes after those that it builds against)."""
+    return [decide(build_target, force=force) for build_target in build_targets]
 
 
-def _step(wanted: Wanted, record: Record | None, *, force: bool) -> Step:
-    if record is None:
-        return Step("build", wanted, ("never built",))
-    changes = differences(record.fingerprint, wanted.fingerprint)
+def decide(build_target: BuildTarget, *, force: bool = False) -> PlannedAction:
+    """Return what to do about one build target."""
+    if build_target.record is None:
+        return PlannedAction("build", build_target, ("never built",))
+    changes = differences(build_target.record.fingerprint, build_target.fingerprint)
     if changes:
-        return Step("build", wanted, reasons(changes))
+        return PlannedAction("build", build_target, reasons(changes))
     if force:
-        return Step("build", wanted, ("asked for with --force",))
-    return Step("keep", wanted, ("up to date",))
+        return PlannedAction("build", build_target, FORCED)
+    return PlannedAction("keep", build_target, ("up to date",))
 
 
-def reasons(changes: Sequence[Change]) -> tuple[str, ...]:
+def reasons(changes: Sequence[Difference]) -> tuple[str, ...]:
     """Return a short reason for each part of a fingerprint that changed, naming what in it where that helps."""
     parts: dict[str, list[str]] = {}
     for change in changes:
@@ -84,7 +107,7 @@ def reasons(changes: Sequence[Change]) -> tuple[str, ...]:
     )
 
 
-def differences(before: Any, after: Any, path: str = "") -> list[Change]:
+def differences(before: Any, after: Any, path: str = "") -> list[Difference]:
     """Return every value that differs between two documents of plain values, in the order of their paths."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         changes = []
@@ -93,5 +116,5 @@ def differences(before: Any, after: Any, path: str = "") -> list[Change]:
             changes += differences(before.get(name), after.get(name), inner)
         return changes
     if isinstance(before, list | tuple) and isinstance(after, list | tuple):
-        return [] if list(before) == list(after) else [Change(path, list(before), list(after))]
-    return [] if before == after else [Change(path, before, after)]
+        return [] if list(before) == list(after) else [Difference(path, list(before), list(after))]
+    return [] if before == after else [Difference(path, before, after)]

@@ -14,11 +14,11 @@ from builders.model.jobs import JobResult
 from builders.model.packages import DebFile, SourcePackage
 from builders.model.source_tree import SourceTree
 from builders.pipeline import build_held, kept_source, require_unchanged, run_build
-from builders.plan import Wanted
+from builders.plan import BuildTarget
 from builders.project import Project
 
 
-def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = None) -> None:
+def verify(project: Project, build_targets: Sequence[BuildTarget], *, engine: str | None = None) -> None:
     """Build each again in roots made for this run, without caches, and compare the .debs byte by byte.
 
     Raises BuildError saying which files of which .deb differ.
@@ -26,45 +26,52 @@ def verify(project: Project, wanted: Sequence[Wanted], *, engine: str | None = N
     with project.workspace.in_use(), project.workspace.scratch_folder("verify") as scratch:
         fresh = Workspace(scratch / "artifacts", project=project.workspace.path)
         try:
-            for one in wanted:
-                _verify_one(project, one, project.engines.get(engine, fresh), fresh)
+            for build_target in build_targets:
+                _verify_one(project, build_target, project.engines.get(engine, fresh), fresh)
         finally:
             # Roots hold files of other users in a user namespace: remove them the way that can.
             remove_tree(fresh.path)
 
 
-def _verify_one(project: Project, wanted: Wanted, engine: Engine, fresh: Workspace) -> None:
-    with build_held(project, *wanted.key):  # what is compared must not be swapped meanwhile
-        record = state.read_record(project.workspace.build(*wanted.key))
+def _verify_one(project: Project, build_target: BuildTarget, engine: Engine, fresh: Workspace) -> None:
+    with build_held(project, *build_target.key):  # what is compared must not be swapped meanwhile
+        record = state.read_record(project.workspace.build(*build_target.key))
         if record is None:
-            raise BuildError(f"{wanted.recipe.name} is not built for {wanted.target}", fix="run build-arm first")
-        tree = sources.fetch(wanted.recipe, project.workspace, project.settings, project.log, offline=False)
-        kept = project.workspace.logs / "verify" / wanted.recipe.name / wanted.target.slug
+            raise BuildError(
+                f"{build_target.recipe.name} is not built for {build_target.target}", fix="run build-arm first"
+            )
+        tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=False)
+        kept = project.workspace.logs / "verify" / build_target.recipe.name / build_target.target.slug
         remove_tree(kept)
-        scratch = fresh.path.parent / f"{wanted.recipe.name}-{wanted.target.slug}"
+        scratch = fresh.path.parent / f"{build_target.recipe.name}-{build_target.target.slug}"
         scratch.mkdir()
-        result = _second_build(project, wanted, engine, tree, fresh=fresh, scratch=scratch, kept=kept)
+        result = _second_build(project, build_target, engine, tree, fresh=fresh, scratch=scratch, kept=kept)
         differing = compare(record.debs, deb.collect(result.output))
-        differing += compare_sources(record.source, kept_source(wanted, result))
+        differing += compare_sources(record.source, kept_source(build_target, result))
         moved = sorted(set(record.root_packages) ^ set(result.root_packages))
         if differing:
-            require_unchanged(project, wanted, tree)  # else that is why
+            require_unchanged(build_target, tree)  # else that is why
             kept.parent.mkdir(parents=True, exist_ok=True)
             result.output.rename(kept)
-            raise _not_reproduced(wanted, [*differing, f"the second build: {kept}"], moved)
+            raise _not_reproduced(build_target, [*differing, f"the second build: {kept}"], moved)
         remove_tree(scratch)
     more = " and the source package" if record.source else ""
-    project.log.note(
-        f"verified: {wanted.recipe.name} for {wanted.target}, {len(record.debs)} .debs{more} byte-identical"
-    )
+    project.log.note(f"verified: {build_target}, {len(record.debs)} .debs{more} byte-identical")
 
 
 def _second_build(
-    project: Project, wanted: Wanted, engine: Engine, tree: SourceTree, *, fresh: Workspace, scratch: Path, kept: Path
+    project: Project,
+    build_target: BuildTarget,
+    engine: Engine,
+    tree: SourceTree,
+    *,
+    fresh: Workspace,
+    scratch: Path,
+    kept: Path,
 ) -> JobResult:
     """Build in the workspace ``fresh``; the logs of a build that failed there go to ``kept``."""
     try:
-        return run_build(project, wanted, engine, tree, scratch)
+        return run_build(project, build_target, engine, tree, scratch)
     except BuildError as error:
         if not fresh.logs.exists():
             raise
@@ -72,15 +79,15 @@ def _second_build(
         kept.parent.mkdir(parents=True, exist_ok=True)
         fresh.logs.rename(kept)
         raise BuildError(
-            f"the second build of {wanted.recipe.name} for {wanted.target}, in fresh roots, failed",
+            f"the second build of {build_target}, in fresh roots, failed",
             f"{error.what}\n{error.detail}".replace(str(fresh.logs), str(kept)),
             "build it with --force: a build that fails there keeps its root to enter",
         ) from error
 
 
-def _not_reproduced(wanted: Wanted, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
+def _not_reproduced(build_target: BuildTarget, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
     """Return the error for two builds that differ; ``moved`` is what is installed in only one of their roots."""
-    what = f"two builds of {wanted.recipe.name} for {wanted.target} differ"
+    what = f"two builds of {build_target} differ"
     fix = "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside"
     if moved:
         told = ["Debian moved between the two builds; only in one of their roots:", *(f"  {name}" for name in moved)]

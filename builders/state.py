@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from builders.host.workspace import Workspace
 from builders.model.jobs import StepRecord
 from builders.model.packages import DebFile, SourcePackage
 from builders.model.source_tree import FetchedSource
+from builders.model.target import Target
 
 FORMAT = 2
 RECORD = "record.json"
@@ -47,6 +48,15 @@ class Record:
         """Wall time of all steps."""
         return sum(step.seconds for step in self.steps)
 
+    def moved(self, folder: Path) -> "Record":
+        """Return the record of the same build after its files moved to ``folder``."""
+
+        def there(file: DebFile) -> DebFile:
+            return replace(file, path=folder / file.path.name)
+
+        source = SourcePackage(there(self.source.dsc), tuple(map(there, self.source.parts))) if self.source else None
+        return replace(self, debs=tuple(map(there, self.debs)), source=source)
+
 
 def write_record(folder: Path, record: Record) -> None:
     """Write a build's record; it is the last file of a build's folder, so its presence means a whole build."""
@@ -78,10 +88,19 @@ def read_record(folder: Path) -> Record | None:
         return None  # half-written, older than this format, or a .deb is gone: as if never built
 
 
-def read_all(workspace: Workspace, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Record]:
-    """Return the records of those of ``keys`` (recipe, target slug) that are built."""
-    found = {key: read_record(workspace.build(*key)) for key in keys}
-    return {key: record for key, record in found.items() if record}
+class Records:
+    """The records of a workspace's finished builds, each read once: a view of one moment, for one plan."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._found: dict[tuple[str, str], Record | None] = {}
+
+    def of(self, recipe: str, target: Target) -> Record | None:
+        """Return the record of a build, None where there is none."""
+        key = (recipe, target.slug)
+        if key not in self._found:
+            self._found[key] = read_record(self._workspace.build(*key))
+        return self._found[key]
 
 
 def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...], source: SourcePackage | None) -> Record:

@@ -7,23 +7,30 @@ from builders.apt import api as apt
 from builders.engines import Engine
 from builders.host.files import document_digest, sha256_of
 from builders.model.packages import DebFile, Report
-from builders.plan import Wanted
+from builders.plan import BuildTarget
 from builders.project import Project
 from builders.state import Record
 
 
 def trial(
-    project: Project, wanted: Wanted, record: Record, *, candidate: Path, suffix: str, engine: Engine, scratch: Path
+    project: Project,
+    build_target: BuildTarget,
+    record: Record,
+    *,
+    candidate: Path,
+    suffix: str,
+    engine: Engine,
+    scratch: Path,
 ) -> tuple[Report, bool]:
     """Return the verdicts of installing from ``candidate`` on the target CPU, and whether that was done just now.
 
     It is upgraded from the newest revision before it that boards of the suite may have, and where none was published
     from a made-up one. Raises what the engine raises, PublishError from reading what is published.
     """
-    recipe, target = wanted.recipe, wanted.target
-    before = _before(project, wanted, record, suffix)
-    path = _report_path(project, wanted, before)
-    if known := _known(path, wanted, record, real=bool(before)):
+    recipe, target = build_target.recipe, build_target.target
+    before = _before(project, build_target, record, suffix)
+    path = _report_path(project, build_target, before)
+    if known := _known(path, build_target, record, real=bool(before)):
         return known, False
     older = _older(_ours(record), before, scratch / "older" / target.slug / recipe.name)
     job = checks.install_job(
@@ -36,23 +43,23 @@ def trial(
     return report, True
 
 
-def tried(project: Project, wanted: Wanted, record: Record, *, suffix: str) -> bool:
+def tried(project: Project, build_target: BuildTarget, record: Record, *, suffix: str) -> bool:
     """Tell whether `trial` would only repeat what an earlier run found."""
-    before = _before(project, wanted, record, suffix)
-    return _known(_report_path(project, wanted, before), wanted, record, real=bool(before)) is not None
+    before = _before(project, build_target, record, suffix)
+    return _known(_report_path(project, build_target, before), build_target, record, real=bool(before)) is not None
 
 
 def _ours(record: Record) -> list[DebFile]:
     return [deb for deb in record.debs if not deb.package.endswith("-dbgsym")]
 
 
-def _before(project: Project, wanted: Wanted, record: Record, suffix: str) -> tuple[DebFile, ...]:
+def _before(project: Project, build_target: BuildTarget, record: Record, suffix: str) -> tuple[DebFile, ...]:
     """Return the newest published revision before this one."""
-    release = wanted.target.suite.name
+    release = build_target.target.suite.name
     # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
     return apt.earlier(
         project.workspace.apt, dict.fromkeys((repository.suffixed(release, suffix), release)),
-        {deb.package for deb in _ours(record)}, architecture=wanted.target.architecture.debian,
+        {deb.package for deb in _ours(record)}, architecture=build_target.target.architecture.debian,
         below=record.debs[0].version, state=repository.state_folder(project),
     )  # fmt: skip
 
@@ -69,29 +76,29 @@ def _older(ours: list[DebFile], before: tuple[DebFile, ...], folder: Path) -> Pa
     return folder
 
 
-def _known(path: Path, wanted: Wanted, record: Record, *, real: bool) -> Report | None:
+def _known(path: Path, build_target: BuildTarget, record: Record, *, real: bool) -> Report | None:
     """Return what an earlier run found, if that was no fault: a mirror may have been the reason of one.
 
     Where no published revision is there any more (``real``), one that was upgraded from before will do.
     """
     paths = [path] if real else [path, *sorted(path.parent.glob(f"{path.stem}-*.json"))]
-    found = (checks.read_report(one, wanted.recipe.name, wanted.target, record.debs) for one in paths)
+    found = (checks.read_report(one, build_target.recipe.name, build_target.target, record.debs) for one in paths)
     return next((report for report in found if report and report.passed), None)
 
 
-def _report_path(project: Project, wanted: Wanted, before: tuple[DebFile, ...]) -> Path:
-    name = f"install-report-{_checks_digest(wanted)}"
+def _report_path(project: Project, build_target: BuildTarget, before: tuple[DebFile, ...]) -> Path:
+    name = f"install-report-{_checks_digest(build_target)}"
     if before:
         name += f"-{document_digest(sorted(deb.sha256 for deb in before))[:12]}"
-    return project.workspace.build(*wanted.key) / f"{name}.json"
+    return project.workspace.build(*build_target.key) / f"{name}.json"
 
 
-def _checks_digest(wanted: Wanted) -> str:
+def _checks_digest(build_target: BuildTarget) -> str:
     """Return a digest of the recipe's own checks with all their files.
 
     Reef's part of the install check is covered by `checks.RULES`, which stands in the report.
     """
-    folder = wanted.recipe.folder / "checks"
+    folder = build_target.recipe.folder / "checks"
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
     digests = {str(path.relative_to(folder)): sha256_of(path) for path in files}
-    return document_digest([[check.model_dump(mode="json") for check in wanted.recipe.checks], digests])[:12]
+    return document_digest([[check.model_dump(mode="json") for check in build_target.recipe.checks], digests])[:12]

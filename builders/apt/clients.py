@@ -25,7 +25,7 @@ from builders.errors import HostError, PublishError
 from builders.host import process, templates
 from builders.model.arch import Architecture
 from builders.model.deb_file import members
-from builders.model.jobs import BuildJob, Input, Limits, Root
+from builders.model.jobs import BuildJob, Input, JobLimits, Root
 from builders.model.packages import SOURCE
 
 TODAY = "today"
@@ -186,7 +186,7 @@ def job(
         root=Root(release, machine, machine, ("faketime", "gpgv", "python3")),
         script=_script(facts),
         inputs=tuple(inputs),
-        limits=Limits(TIME_LIMIT_S),
+        limits=JobLimits(TIME_LIMIT_S),
     )
 
 

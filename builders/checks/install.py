@@ -13,7 +13,7 @@ from builders.checks.rounds import Round, arrange, closure
 from builders.errors import CheckError
 from builders.host import templates
 from builders.model.deb_file import control_of, read_deb
-from builders.model.jobs import APT_CACHE, BuildJob, Input, Limits, Root
+from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
 from builders.model.target import Target
@@ -80,7 +80,7 @@ def install_job(
         inputs=(*inputs, Input(older, OLDER)) if older else tuple(inputs),
         environment=recipe.emulation,
         caches=(APT_CACHE,),
-        limits=Limits(time_limit_s),
+        limits=JobLimits(time_limit_s),
     )
 
 

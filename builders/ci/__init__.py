@@ -15,6 +15,7 @@ from builders.model.arch import AMD64, ARCHITECTURES, Architecture
 from builders.model.recipe import Recipe, StrategyName
 from builders.model.target import Target
 from builders.project import Project
+from builders.selection import served
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
 MARK = "# Written by ./inv ci-files"
@@ -103,7 +104,7 @@ def jobs(
     """
     if unknown := [name for name in also if name not in project.recipes]:
         raise InputError(f"unknown recipe: {unknown[0]!r}", nearest(unknown[0], project.recipes))
-    pairs = project.served(recipes, targets, project.recipes if every else also)
+    pairs = served(project, recipes, targets, project.recipes if every else also)
     if missing := set(also) - {recipe.name for recipe, _ in pairs}:
         raise InputError(f"{', '.join(sorted(missing))} serves none of the targets", fix="see: ./inv list")
     needed = {(name, target) for recipe, target in pairs for name in recipe.build.recipes}

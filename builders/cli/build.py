@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from builders import pipeline, reproduce, state
+from builders import pipeline, reproduce
 from builders.apt import api as apt
 from builders.cli.app import open_project
 from builders.cli.command_line import remember
@@ -16,8 +16,9 @@ from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import Recipe, StrategyName
 from builders.pipeline import Built
-from builders.plan import differences
+from builders.plan import differences, plan
 from builders.project import Project
+from builders.selection import select
 
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
 
@@ -44,24 +45,25 @@ def build_arm(
     remember(recipe, target, engine)
     project = open_project().with_base(base).with_sources(source)
     name = project.engines.name(engine)  # an unknown name is told before a plan is
-    wanted = project.wanted(recipe, target, strategy_named(strategy), rebuild=force, engine=name)
-    todo = pipeline.steps(project, wanted, force=force)
+    build_targets = select(project, recipe, target, strategy_named(strategy), rebuild=force, engine=name)
+    planned = plan(build_targets, force=force)
     if show_plan:
         rows = [
-            (s.action, s.wanted.recipe.name, str(s.wanted.target), s.wanted.strategy, "; ".join(s.reasons))
-            for s in todo
+            (action.action, job.recipe.name, str(job.target), job.strategy, "; ".join(action.reasons))
+            for action in planned
+            for job in [action.build_target.job]
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
-        pipeline.warn_of_strategies(project, todo)
+        pipeline.warn_of_strategies(project, planned)
         if doubt := project.engines.get(name).doubt():
             project.log.warn(doubt)
         return
     with time_box(seconds, project.log):
-        built = pipeline.build(project, wanted, engine=engine, offline=offline, force=force)
+        built = pipeline.build(project, planned, engine=engine, offline=offline)
         _build_table(project, built)
         pipeline.require_passed([one.report for one in built])
         if verify:
-            reproduce.verify(project, wanted, engine=engine)
+            reproduce.verify(project, build_targets, engine=engine)
 
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:
@@ -80,8 +82,8 @@ def _build_table(project: Project, built: Sequence[Built]) -> None:
     columns = ("package", "version", "cpu", "size", "time", "ccache", "sha256", "checks")
     project.log.table("built", columns, rows)
     for one in built:
-        folder = os.path.relpath(project.workspace.build(*one.wanted.key))
-        project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {folder} ({steps_told(one.record.steps)})")
+        folder = os.path.relpath(project.workspace.build(*one.build_target.key))
+        project.log.note(f"{one.build_target}: {folder} ({steps_told(one.record.steps)})")
 
 
 def steps_told(steps: Sequence[StepRecord]) -> str:
@@ -104,10 +106,10 @@ def _verdicts(report: Report, package: str) -> str:
 def explain(recipe: str, target: list[str]) -> None:
     """Show, value by value, how the wanted fingerprint differs from the recorded one, and what else became old."""
     project = open_project()
-    for one in project.wanted([recipe], target):
+    for one in select(project, [recipe], target):
         if one.recipe.name != recipe:
             continue
-        record = state.read_record(project.workspace.build(*one.key))
+        record = one.record
         project.log.note(f"{recipe} for {one.target}:")
         if record is None:
             project.log.note("  never built; the fingerprint that a build would have:")
@@ -135,8 +137,8 @@ def list_all() -> None:
 
 
 def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
-    one = next(w for w in project.wanted([recipe.name], [target]) if w.recipe is recipe)
-    record = state.read_record(project.workspace.build(*one.key))
+    one = next(each for each in select(project, [recipe.name], [target]) if each.recipe is recipe)
+    record = one.record
     built = "no" if record is None else "yes" if record.fingerprint == one.fingerprint else "stale"
     published = apt.published(project.workspace.apt, one.target.suite.name)
     there = {deb.sha256 for deb in published}
@@ -145,4 +147,4 @@ def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
     older = any(deb.package in names and deb.architecture == one.target.architecture.debian for deb in published)
     shown = "yes" if live else "older" if older else "no"
     version = recipe.debian_version(one.target)
-    return recipe.name, version, target, one.strategy, built, shown, recipe.summary
+    return recipe.name, version, target, one.job.strategy, built, shown, recipe.summary

@@ -6,8 +6,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builders.plan import Wanted
+from builders.plan import BuildTarget
 from builders.project import Project
+from builders.selection import select
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,20 @@ def remember(recipes: Sequence[str], targets: Sequence[str], engine: str | None)
 
 def to_publish(
     project: Project, recipes: list[str], targets: list[str], engine: str | None
-) -> tuple[list[Wanted], str | None]:
+) -> tuple[list[BuildTarget], str | None]:
     """Return what a publish-apt with these options publishes, and the engine that tries it.
 
     What the options leave open is what the builds before it on the command line were asked for. Raises InputError as
-    `Project.wanted` does.
+    `select` does.
     """
     chosen = [
         Asked(tuple(recipes) or one.recipes, tuple(targets) or one.targets, engine or one.engine)
         for one in _asked or [Asked((), (), None)]
     ]
-    found: dict[tuple[str, str], Wanted] = {}
+    found: dict[tuple[str, str], BuildTarget] = {}
     for one in dict.fromkeys(chosen):
         if one != Asked(tuple(recipes), tuple(targets), engine):
             project.log.note(f"publish-apt goes by the options of build-arm: {one}")
-        for each in project.wanted(list(one.recipes), list(one.targets), engine=one.engine):
+        for each in select(project, one.recipes, one.targets, engine=one.engine):
             found.setdefault(each.key, each)
     return list(found.values()), chosen[-1].engine

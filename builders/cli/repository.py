@@ -41,8 +41,8 @@ def publish_apt(
     _tell(project, publications, checked, uploading=upload)
     for one in checked:
         took = steps_told(one.installed.steps) if one.fresh else "known from an earlier run"
-        project.log.note(f"{one.wanted.recipe.name} for {one.wanted.target}: {len(one.verdicts)} verdicts, all passed; "
-                         f"tried on {one.wanted.target.architecture}: {took}")  # fmt: skip
+        project.log.note(f"{one.build_target}: {len(one.verdicts)} verdicts, all passed; "
+                         f"tried on {one.build_target.target.architecture}: {took}")  # fmt: skip
     if not project.settings.repository.url:
         project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to where they "
                          "will find it, and publish again")  # fmt: skip
@@ -249,7 +249,7 @@ def _judged(checked: Checked | None, package: str) -> tuple[str, str]:
     """Return how long a package's installation was tried, and how many verdicts on it passed."""
     if checked is None:
         return "", ""
-    mine = about(package, checked.wanted.recipe.name, checked.verdicts)
+    mine = about(package, checked.build_target.recipe.name, checked.verdicts)
     seconds = sum(step.seconds for step in checked.installed.steps)
     return f"{seconds:.0f} s" if checked.fresh else "known", f"{len(mine)} passed"
 

@@ -1,14 +1,17 @@
 """The job that turns a source tree and its ``debian/`` folder into .debs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from builders.deb.build_systems import build_system
-from builders.deb.render import RECIPE_FOLDER
+from builders.deb.build_systems import BuildSystem, build_system
+from builders.deb.render import RECIPE_FOLDER, write
+from builders.deb.source_package import copy_recipe
 from builders.deb.template import render
 from builders.errors import PackageError
 from builders.model.arch import Architecture
 from builders.model.deb_file import read_deb
-from builders.model.jobs import APT_CACHE, BuildJob, Input, Limits, Root, Storage
+from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root, Storage
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe, StrategyName
 from builders.model.settings import Settings
@@ -24,11 +27,91 @@ PACKAGES = "/reef/packages"
 ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
 
 
-def build_root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture) -> Root:
+@dataclass(frozen=True)
+class PlannedJob:
+    """The job that builds a recipe's .debs for a target, before its inputs lie there.
+
+    It is made once for each build: the fingerprint describes it, and `with_inputs` makes what an engine runs.
+    ``debian`` is the rendered folder: path inside ``debian/`` -> text.
+    """
+
+    recipe: Recipe
+    target: Target
+    strategy: StrategyName
+    system: BuildSystem
+    root: Root
+    script: str
+    fetch: str | None
+    debian: Mapping[str, str]
+
+    def write_debian(self, folder: Path) -> None:
+        """Write ``folder/debian``, with the recipe's own files where the source package is kept."""
+        write(self.debian, folder)
+        if self.recipe.keep_source:
+            copy_recipe(self.recipe, folder)
+
+    def with_inputs(
+        self,
+        *,
+        tree: SourceTree,
+        rendered: Path,
+        settings: Settings,
+        jobs: int,
+        packages: Path | None = None,
+        storage: Storage | None = None,
+    ) -> BuildJob:
+        """Return the job for an engine, at a fixed path and time so that equal input gives equal bytes.
+
+        ``rendered`` holds the ``debian/`` folder, ``packages`` (optional) the .debs of the recipes it builds against,
+        ``jobs`` is how many compilers run at once, ``storage`` (optional) a server that shares compiled files.
+        """
+        return BuildJob(
+            name=f"{self.recipe.name}/{self.target}/build",
+            root=self.root,
+            script=self.script,
+            fetch=self.fetch,
+            inputs=self._inputs(tree, rendered, packages),
+            environment={
+                **self.system.environment(settings, self.strategy, self.root.build, jobs),
+                "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
+                **self.recipe.emulation,
+            },
+            caches=(*self.system.caches, APT_CACHE),
+            output=OUTPUT,
+            limits=JobLimits(self.recipe.build.time_limit_s),
+            storage=storage,
+        )
+
+    def _inputs(self, tree: SourceTree, rendered: Path, packages: Path | None) -> tuple[Input, ...]:
+        place = _place(self.recipe)
+        inputs = [Input(tree.path, place), Input(rendered, place)]
+        if tree.original:
+            inputs.append(Input(tree.original, f"{ORIGINAL}/{Path(place).name}"))
+        else:
+            inputs.append(Input(self.recipe.folder, RECIPE_FOLDER))
+        if self.recipe.build.recipes:
+            if packages is None:
+                raise PackageError(f"{self.recipe.name} builds against packages that were not given")
+            inputs.append(Input(packages, PACKAGES))
+        return tuple(inputs)
+
+
+def plan_job(
+    recipe: Recipe, target: Target, *, strategy: StrategyName, machine: Architecture, debian: Mapping[str, str]
+) -> PlannedJob:
+    """Return the job that builds ``recipe`` on a machine with CPU ``machine``; ``debian`` is from `debian_files`."""
+    system = build_system(recipe)
+    return PlannedJob(
+        recipe, target, strategy, system, _root(recipe, target, strategy, machine, system),
+        _script(recipe, target, strategy), _fetch(recipe, target, system), debian,
+    )  # fmt: skip
+
+
+def _root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture, system: BuildSystem) -> Root:
     """Return the root that a recipe is built in: this machine's CPU for cross, the target's otherwise."""
     host = target.architecture
     suite = recipe.build.root or target.suite.name
-    tools = [*ALWAYS, *build_system(recipe).packages, *recipe.build.tools]
+    tools = [*ALWAYS, *system.packages, *recipe.build.tools]
     if strategy == "cross":
         # The compilers' own runtime, from which dpkg-shlibdeps takes the dependencies.
         libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]
@@ -36,68 +119,22 @@ def build_root(recipe: Recipe, target: Target, strategy: StrategyName, machine: 
     return Root(suite, host, host, (*tools, *recipe.build.libraries))
 
 
-def build_job(
-    recipe: Recipe,
-    target: Target,
-    *,
-    strategy: StrategyName,
-    tree: SourceTree,
-    rendered: Path,
-    settings: Settings,
-    machine: Architecture,
-    jobs: int,
-    packages: Path | None = None,
-    storage: Storage | None = None,
-) -> BuildJob:
-    """Return the job that builds a recipe's .debs, at a fixed path and time so that equal input gives equal bytes.
-
-    ``rendered`` holds the ``debian/`` folder, ``packages`` (optional) the .debs of the recipes it builds against,
-    ``jobs`` is how many compilers run at once, ``storage`` (optional) a server to share compiled files by.
-    """
-    place = _place(recipe)
-    inputs = [Input(tree.path, place), Input(rendered, place)]
-    if tree.original:
-        inputs.append(Input(tree.original, f"{ORIGINAL}/{Path(place).name}"))
-    else:
-        inputs.append(Input(recipe.folder, RECIPE_FOLDER))
-    if recipe.build.recipes:
-        if packages is None:
-            raise PackageError(f"{recipe.name} builds against packages that were not given")
-        inputs.append(Input(packages, PACKAGES))
-    script, fetch = scripts(recipe, target, strategy)
-    root = build_root(recipe, target, strategy, machine)
-    system = build_system(recipe)
-    return BuildJob(
-        name=f"{recipe.name}/{target}/build",
-        root=root,
-        script=script,
-        fetch=fetch,
-        inputs=tuple(inputs),
-        environment={
-            **system.environment(settings, strategy, root.build, jobs),
-            "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
-            **recipe.emulation,
-        },
-        caches=(*system.caches, APT_CACHE),
-        output=OUTPUT,
-        limits=Limits(recipe.build.time_limit_s),
-        storage=storage,
-    )
-
-
-def scripts(recipe: Recipe, target: Target, strategy: StrategyName) -> tuple[str, str | None]:
-    """Return the build job's script, and the one that fetches where the recipe wants one."""
-    host, place = target.architecture, _place(recipe)
+def _script(recipe: Recipe, target: Target, strategy: StrategyName) -> str:
     profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
-    script = render(
-        "build.sh.j2", recipe=recipe, host=host, strategy=strategy, tree=place, output=OUTPUT, profiles=profiles,
-        older_root=recipe.older_root(target), original=ORIGINAL, source=SOURCE_PACKAGE, time=UPSTREAM_TIME_S,
+    return render(
+        "build.sh.j2", recipe=recipe, host=target.architecture, strategy=strategy, tree=_place(recipe), output=OUTPUT,
+        profiles=profiles, older_root=recipe.older_root(target), original=ORIGINAL, source=SOURCE_PACKAGE,
+        time=UPSTREAM_TIME_S,
     )  # fmt: skip
-    needed = [f"{name}:{host}" for names in recipe.build.recipes.values() for name in names]
-    fetch = "\n".join(step.rstrip() for step in build_system(recipe).fetch())
-    if not needed and not fetch:
-        return script, None
-    return script, render("fetch.sh.j2", packages=needed, fetch=fetch, tree=place, archives=APT_CACHE.destination)
+
+
+def _fetch(recipe: Recipe, target: Target, system: BuildSystem) -> str | None:
+    """Return the script that needs the network, None where the build needs none."""
+    packages = [f"{name}:{target.architecture}" for names in recipe.build.recipes.values() for name in names]
+    fetch = "\n".join(step.rstrip() for step in system.fetch())
+    if not packages and not fetch:
+        return None
+    return render("fetch.sh.j2", packages=packages, fetch=fetch, tree=_place(recipe), archives=APT_CACHE.destination)
 
 
 def _place(recipe: Recipe) -> str:

@@ -50,7 +50,7 @@ is what was downloaded is the engine's affair.
 
 
 @dataclass(frozen=True)
-class Limits:
+class JobLimits:
     """Bounds on a job: ``time_s`` in seconds of wall time for each script; None means unbounded."""
 
     time_s: float | None = None
@@ -98,7 +98,7 @@ class BuildJob:
     caches: tuple[CacheMount, ...] = ()
     workdir: str = "/build"
     output: str = "/build/out"
-    limits: Limits = Limits()
+    limits: JobLimits = JobLimits()
     storage: Storage | None = None
 
 

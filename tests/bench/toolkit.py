@@ -23,7 +23,6 @@ from pathlib import Path
 import psutil
 
 from builders import deb, sources
-from builders.deb.job import build_root
 from builders.engines.chroot.engine import ChrootEngine
 from builders.engines.roots import namespaces
 from builders.host import debian_mirror, process
@@ -159,7 +158,9 @@ def _timed(work: Callable[[], object]) -> Took:
 def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: SourceTree) -> Took:
     """Make the same root with mmdebstrap and run dpkg-buildpackage in it, as one would without Reef and its caches."""
     folder.mkdir(parents=True)
-    root = build_root(recipe, target, "cross", home.machine)
+    debian = deb.debian_files(recipe, target, home.settings)
+    job = deb.plan_job(recipe, target, strategy="cross", machine=home.machine, debian=debian)
+    root = job.root
     bootstrap = [
         *namespaces.prefix(network=True), "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64,arm64",
         f"--include={','.join(root.packages)}", f"--keyring={debian_mirror.KEYRING}",
@@ -169,7 +170,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
     root_took = _timed(lambda: process.run(bootstrap))
     place = folder / "root" / "build" / f"{recipe.name}-{recipe.version}"
     shutil.copytree(tree.path, place, symlinks=True)
-    deb.write(deb.debian_files(recipe, target, home.settings), place)
+    job.write_debian(place)
     shutil.copytree(recipe.folder, folder / "root" / "build" / "recipe")
     options = f"parallel={len(os.sched_getaffinity(0))} nocheck"
     script = (

@@ -10,6 +10,7 @@ import yaml
 from builders.cli import app
 from builders.host.log import Log
 from builders.project import Project
+from builders.selection import select
 from tests.support.checkout import CHECKOUT, NOWHERE, project_like
 
 INVOKE = Path(sys.executable).with_name("invoke")
@@ -48,7 +49,7 @@ def test_the_acceptance_tests_project_shares_builds_and_publishes_elsewhere(
     assert mine.settings.repository.upload == []
     assert mine.settings.signing.home is None
     target = "trixie/arm64"
-    [one], [other] = mine.wanted([], [target]), theirs.wanted([], [target])
+    [one], [other] = select(mine, [], [target]), select(theirs, [], [target])
     assert one.fingerprint == other.fingerprint
     assert mine.workspace.build(*one.key).resolve() == theirs.workspace.build(*one.key).resolve()
-    assert [str(each.target) for each in mine.wanted([], [])] == [target]
+    assert [str(each.target) for each in select(mine, [], [])] == [target]

@@ -10,7 +10,9 @@ import pytest
 from builders import pipeline, state
 from builders.host.log import Log
 from builders.model.arch import AMD64
+from builders.plan import plan
 from builders.project import Project
+from builders.selection import select
 from builders.state import write_record
 from tests.support.killing import killed_at
 from tests.unit.test_project import built_on
@@ -28,7 +30,7 @@ def project(tmp_path: Path) -> Project:
 def test_killed_at_every_point_of_putting_a_build_in_place(project: Project) -> None:
     """There is the old build, or none, which is built again, or the new one; what lies about is swept away."""
     old = built_on(AMD64, project)
-    wanted = project.wanted([], [TARGET])
+    wanted = select(project, [], [TARGET])
     folder, template = project.workspace.build(*wanted[0].key), project.folder / "template"
     shutil.copytree(folder, template)
 
@@ -46,7 +48,7 @@ def test_killed_at_every_point_of_putting_a_build_in_place(project: Project) -> 
         alive = not killed_at(put, number)
         found = state.read_record(folder)
         there.append(found.debs[0].version if found else None)
-        actions = [step.action for step in pipeline.steps(project, wanted)]
+        actions = [action.action for action in plan(select(project, [], [TARGET]))]
         assert actions == ["keep" if found else "build"]
         project.workspace.sweep()
         assert list(project.workspace.scratch.glob("*")) == []

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.deb import collect_source, copy_recipe, debian_files, write
-from builders.deb.job import build_job
+from builders.deb import collect_source, debian_files, plan_job
 from builders.errors import PackageError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -40,11 +39,10 @@ def made(recipe: Recipe, place: Path, target: str = "trixie/arm64") -> SourcePac
     """Lay a job's inputs out below ``place`` and run that part of its script that makes the source package."""
     to = parse_target(target)
     tree = fetch(recipe, Workspace(place / "artifacts"), SETTINGS, Log(quiet=True), offline=True)
-    write(debian_files(recipe, to, SETTINGS), place / "rendered")
-    copy_recipe(recipe, place / "rendered")
-    job = build_job(
-        recipe, to, strategy="cross", tree=tree, rendered=place / "rendered", settings=SETTINGS, machine=AMD64, jobs=2
-    )
+    debian = debian_files(recipe, to, SETTINGS)
+    planned = plan_job(recipe, to, strategy="cross", machine=AMD64, debian=debian)
+    planned.write_debian(place / "rendered")
+    job = planned.with_inputs(tree=tree, rendered=place / "rendered", settings=SETTINGS, jobs=2)
     for given in job.inputs:
         shutil.copytree(given.path, f"{place}{given.destination}", dirs_exist_ok=True, symlinks=True)
     (place / "build/out").mkdir()

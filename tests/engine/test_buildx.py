@@ -25,7 +25,7 @@ from builders.host import debian_mirror
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64
-from builders.model.jobs import BuildJob, Limits, Root
+from builders.model.jobs import BuildJob, JobLimits, Root
 from tests.engine import dockers
 from tests.engine.buildkit import BuildKit
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, emulated_cpu, kill
@@ -139,7 +139,7 @@ def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: D
 
 def test_a_time_limit_ends_the_script(inside: There) -> None:
     project = inside.project()
-    job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=Limits(4.0))
+    job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=JobLimits(4.0))
     with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
         project.engines.get("buildx").run(job, project.workspace.path / "out", project.log)
     assert "began" in told.value.detail
@@ -451,7 +451,6 @@ def test_a_node_that_does_not_run_the_cpu_it_is_said_to_is_told(within: Within, 
     text = (within.place.folder / "reef.yml").read_text()
     (within.place.folder / "reef.yml").write_text(text.replace("architectures: [amd64]", "architectures: [arm64]"))
     code = """
-from builders.engines.buildx import probe
 known = probe.program
 probe.program = lambda cpu: known(cpu)[:18] + bytes([255, 254]) + known(cpu)[20:]
 """

@@ -17,7 +17,7 @@ from builders.errors import BuildError, RootError
 from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.model.arch import AMD64, ARM64
-from builders.model.jobs import BuildJob, Input, Limits, Root
+from builders.model.jobs import BuildJob, Input, JobLimits, Root
 from builders.project import Project
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill
 
@@ -66,7 +66,7 @@ def run_alone(place: Place, job: BuildJob) -> Project:
 
 
 def test_a_time_limit_ends_the_script(place: Place) -> None:
-    job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=Limits(4.0))
+    job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=JobLimits(4.0))
     with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
         run_alone(place, job)
     assert "began" in told.value.detail

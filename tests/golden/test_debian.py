@@ -1,17 +1,20 @@
 """The rendered ``debian/`` of the miniature, compared with the one committed; REEF_GOLDEN_RECORD=1 re-records."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from builders.deb import debian_files
+from builders.deb import debian_files, plan_job
 from builders.deb.template import extended
 from builders.errors import PackageError
+from builders.fingerprint import fingerprint
+from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
 from tests.support.checkout import HELLO
-from tests.support.golden import RECORD
+from tests.support.golden import RECORD, compare_with_golden
 
 GOLDEN = Path(__file__).parent / "debian"
 TARGET = parse_target("trixie/arm64")
@@ -83,3 +86,10 @@ def test_edits_are_told_above_their_patch() -> None:
 
 def test_extended_descriptions_have_dots_for_empty_lines() -> None:
     assert extended("one\n\ntwo\n") == " one\n .\n two"
+
+
+def test_the_fingerprint_is_as_committed() -> None:
+    recipe = load_recipe(HELLO)
+    job = plan_job(recipe, TARGET, strategy="cross", machine=AMD64, debian=debian_files(recipe, TARGET, SETTINGS))
+    # It changes only where everything that is built becomes stale.
+    compare_with_golden("fingerprint.json", json.dumps(fingerprint(job, {}), indent=1) + "\n")

@@ -8,11 +8,10 @@ import pytest
 import yaml
 
 from builders.checks import install_job
-from builders.deb import build_system, debian_files
+from builders.deb import build_system, debian_files, plan_job
 from builders.deb.build_systems import bazel_driver as driver
 from builders.deb.build_systems.bazel import STATUS
 from builders.deb.build_systems.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
-from builders.deb.job import scripts
 from builders.engines.environment import environment as variables
 from builders.errors import InputError
 from builders.model.arch import AMD64
@@ -258,6 +257,6 @@ def test_a_root_newer_than_a_suite_that_is_served_is_refused(tmp_path: Path) -> 
 def test_no_lintian_is_asked_to_leave_out_a_tag_that_it_does_not_know(root: str, knows: bool) -> None:
     recipe = serving()
     older = recipe.model_copy(update={"build": recipe.build.model_copy(update={"root": root})})
-    script, _ = scripts(older, TARGET, "cross")
+    script = plan_job(older, TARGET, strategy="cross", machine=AMD64, debian={}).script
     assert ("--suppress-tags bad-distribution-in-changes-file \\\n" in script) is not knows
     assert ("-file,systemd-service-file-outside-lib \\\n" in script) is knows

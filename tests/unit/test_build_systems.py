@@ -7,12 +7,12 @@ from typing import get_args
 
 import pytest
 
-from builders.deb import build_job, build_system, compiler_caches, debian_files, write
+from builders.deb import build_system, compiler_caches, debian_files, plan_job, write
 from builders.deb.build_systems import KINDS, registry
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.arch import AMD64, Architecture
 from builders.model.jobs import APT_CACHE, CCACHE, CacheMount, Storage
-from builders.model.recipe import Build, BuildSystemModel, Recipe, StrategyName, load_recipe
+from builders.model.recipe import BuildSpec, BuildSystemModel, Recipe, StrategyName, load_recipe
 from builders.model.settings import Settings
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target, parse_target
@@ -56,7 +56,7 @@ class ToyBuild(ShellSteps):
 def toy(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     kinds: dict[type[BuildSystemModel], type[ShellSteps]] = {**KINDS, Toy: ToyBuild}
     monkeypatch.setattr(registry, "KINDS", kinds)
-    monkeypatch.setattr(Build, "system", property(lambda _: Toy()))
+    monkeypatch.setattr(BuildSpec, "system", property(lambda _: Toy()))
     build = HELLO.build.model_copy(update={"fetch": "get\n"})
     recipe = HELLO.model_copy(update={"build": build, "keep_source": False})
     recipe._folder = HELLO.folder
@@ -69,10 +69,9 @@ def test_what_a_new_kind_brings_reaches_the_job(toy: Recipe, tmp_path: Path) -> 
     assert files["reef/toy.sh"] == "#!/bin/sh\necho arm64\n"
     write(files, tmp_path)
     assert (tmp_path / "debian/reef/toy.sh").stat().st_mode & 0o111 == 0o111
-    job = build_job(
-        toy, TARGET, strategy="cross", tree=SourceTree("t", tmp_path, "", ()), rendered=tmp_path, settings=Settings(),
-        machine=AMD64, jobs=5,
-    )  # fmt: skip
+    planned = plan_job(toy, TARGET, strategy="cross", machine=AMD64, debian=files)
+    tree = SourceTree("t", tmp_path, "", ())
+    job = planned.with_inputs(tree=tree, rendered=tmp_path, settings=Settings(), jobs=5)
     assert "toybuild" in job.root.packages
     assert job.fetch is not None
     assert "get\ntoy fetch\n" in job.fetch
@@ -83,11 +82,11 @@ def test_what_a_new_kind_brings_reaches_the_job(toy: Recipe, tmp_path: Path) -> 
 
 
 def test_every_kind_that_a_recipe_can_name_is_registered() -> None:
-    annotations = [field.annotation for field in Build.model_fields.values()]
+    annotations = [field.annotation for field in BuildSpec.model_fields.values()]
     parts = [part for each in annotations for part in (get_args(each) if isinstance(each, UnionType) else (each,))]
     named = {part for part in parts if isinstance(part, type) and issubclass(part, BuildSystemModel)}
     assert named == set(KINDS)
-    assert {kind.key for kind in named} <= set(Build.model_fields)
+    assert {kind.key for kind in named} <= set(BuildSpec.model_fields)
 
 
 def test_a_recipe_without_a_build_system_runs_its_shell_steps() -> None:

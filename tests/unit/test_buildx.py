@@ -24,7 +24,7 @@ from builders.errors import DiskError, HostError, InputError, RootError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64, ARMHF
-from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, Limits, Root
+from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, JobLimits, Root
 from builders.model.settings import BuildxNode, Settings
 from builders.project import Project
 from tests.support.docker import no_docker, plugin
@@ -198,7 +198,7 @@ def test_inputs_lie_over_each_other_the_last_on_top(tmp_path: Path) -> None:
 
 JOB = BuildJob(
     "hello/build", ROOT, "make", fetch="get", inputs=(Input(Path("/in"), "/srv/it costs $5"),),
-    environment={"CC": "gcc $X"}, caches=(CacheMount("ccache", "/cache"),), limits=Limits(60.0),
+    environment={"CC": "gcc $X"}, caches=(CacheMount("ccache", "/cache"),), limits=JobLimits(60.0),
 )  # fmt: skip
 
 

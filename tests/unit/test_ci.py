@@ -14,6 +14,7 @@ from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.time_limit import parse_duration
 from builders.project import Project
+from builders.selection import select
 from builders.state import Record, write_record
 from tests.support.pipelines import committed, shells, three_recipes
 
@@ -137,7 +138,7 @@ def test_what_this_machine_built_makes_no_difference_and_others_are_named(
     project = replace(project, recipes={**project.recipes, "reef-native": quiet})
     before = rows(project, "github")
     assert {row[0] for row in before} == {"reef-caller"}
-    for one in project.wanted(["reef-native"], ["trixie/amd64"]):
+    for one in select(project, ["reef-native"], ["trixie/amd64"]):
         folder = project.workspace.build(*one.key)
         folder.mkdir(parents=True)
         write_record(folder, Record(one.fingerprint, (), (), (), (0, 0), "chroot", ()))

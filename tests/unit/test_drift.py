@@ -11,13 +11,13 @@ import yaml
 
 from builders import state
 from builders.cli import build
-from builders.deb.job import build_root
 from builders.drift import SHOWN, drift
 from builders.engines.roots import manifest
 from builders.host.log import Log
 from builders.model.arch import AMD64
-from builders.plan import Wanted
+from builders.plan import BuildTarget
 from builders.project import Project
+from builders.selection import select
 from builders.state import RECORD, Record
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
@@ -31,8 +31,8 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def built(project: Project) -> tuple[Wanted, Record]:
-    [one] = project.wanted([], ["trixie/arm64"])
+def built(project: Project) -> tuple[BuildTarget, Record]:
+    [one] = select(project, [], ["trixie/arm64"])
     folder = project.workspace.build(*one.key)
     folder.mkdir(parents=True)
     state.write_record(folder, Record(one.fingerprint, (), (), (), (0, 0), "chroot", BUILT_WITH))
@@ -41,20 +41,19 @@ def built(project: Project) -> tuple[Wanted, Record]:
     return one, record
 
 
-def make_root(project: Project, one: Wanted, *packages: str) -> None:
-    root = build_root(one.recipe, one.target, one.strategy, AMD64)
-    folder = project.workspace.cache.roots / manifest.key(root)
+def make_root(project: Project, one: BuildTarget, *packages: str) -> None:
+    folder = project.workspace.cache.roots / manifest.key(one.job.root)
     folder.mkdir(parents=True)
     (folder / "manifest.yml").write_text(yaml.safe_dump({"installed": list(packages)}))
 
 
-def test_nothing_is_told_while_nothing_moved(project: Project, built: tuple[Wanted, Record]) -> None:
+def test_nothing_is_told_while_nothing_moved(project: Project, built: tuple[BuildTarget, Record]) -> None:
     assert drift(project, *built) == []
     make_root(project, built[0], *BUILT_WITH)
     assert drift(project, *built) == []
 
 
-def test_what_the_root_holds_now_is_told(project: Project, built: tuple[Wanted, Record]) -> None:
+def test_what_the_root_holds_now_is_told(project: Project, built: tuple[BuildTarget, Record]) -> None:
     make_root(project, built[0], "gcc:amd64=14.2.0-1", "libc6:arm64=2.41-12+deb13u1", "new:amd64=2:1")
     first, *lines = drift(project, *built)
     assert "build-arm --force" in first
@@ -63,13 +62,16 @@ def test_what_the_root_holds_now_is_told(project: Project, built: tuple[Wanted, 
     ]  # fmt: skip
 
 
-def test_many_are_counted(project: Project, built: tuple[Wanted, Record]) -> None:
+def test_many_are_counted(project: Project, built: tuple[BuildTarget, Record]) -> None:
     make_root(project, built[0], *BUILT_WITH, *(f"p{number}:amd64=1" for number in range(SHOWN + 5)))
     assert drift(project, *built)[-1].strip() == "and 5 more"
 
 
 def test_an_old_build_is_told(
-    project: Project, built: tuple[Wanted, Record], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project,
+    built: tuple[BuildTarget, Record],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     then = time.time() - 75 * 86400
     os.utime(project.workspace.build(*built[0].key) / RECORD, (then, then))

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from builders.fingerprint import fingerprint
+from builders.deb import debian_files, plan_job
+from builders.fingerprint import fingerprint, short_digest
 from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
@@ -17,10 +18,10 @@ HELLO = KEPT.model_copy(update={"keep_source": False})
 
 
 def document(recipe: Recipe = HELLO, target: str = "trixie/arm64", **settings: Any) -> Any:
-    return fingerprint(
-        recipe, parse_target(target), strategy="cross", machine=AMD64, settings=Settings(**settings),
-        against={name: {} for name in recipe.build.recipes},
-    )  # fmt: skip
+    to = parse_target(target)
+    debian = debian_files(recipe, to, Settings(**settings))
+    job = plan_job(recipe, to, strategy="cross", machine=AMD64, debian=debian)
+    return fingerprint(job, {name: short_digest({}) for name in recipe.build.recipes})
 
 
 def with_build(**changes: Any) -> Recipe:

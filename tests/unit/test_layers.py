@@ -17,6 +17,7 @@ LAYERS = [
         "fingerprint",
         "reproduce",
         "plan",
+        "selection",
         "project",
         "truth",
         "repository",

@@ -1,4 +1,4 @@
-"""The plan is pure: recorded and wanted documents in, steps with reasons out."""
+"""The plan is pure: build targets with their records in, actions with reasons out."""
 
 import json
 import os
@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from builders.deb import plan_job
 from builders.host.files import document_digest, sha256_of
+from builders.model.arch import AMD64
 from builders.model.jobs import StepRecord
 from builders.model.packages import SOURCE, DebFile, SourcePackage
 from builders.model.recipe import load_recipe
 from builders.model.source_tree import FetchedSource
 from builders.model.target import parse_target
-from builders.plan import Change, Wanted, differences, plan
+from builders.plan import BuildTarget, Difference, differences, plan
 from builders.reproduce import compare_sources
 from builders.state import RECORD, Record, read_record, write_record
 
@@ -24,8 +26,9 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
-def wanted(document: dict[str, Any]) -> Wanted:
-    return Wanted(HELLO, parse_target("trixie/arm64"), "cross", document)
+def build_target(document: dict[str, Any], record: Record | None = None) -> BuildTarget:
+    job = plan_job(HELLO, parse_target("trixie/arm64"), strategy="cross", machine=AMD64, debian={})
+    return BuildTarget(job, document, record)
 
 
 def record(folder: Path, document: dict[str, Any]) -> Record:
@@ -44,20 +47,20 @@ def record(folder: Path, document: dict[str, Any]) -> Record:
 
 
 def reasons(before: dict[str, Any], after: dict[str, Any], tmp_path: Path) -> tuple[str, ...]:
-    [step] = plan([wanted(after)], {wanted(after).key: record(tmp_path, before)})
-    assert (step.action == "keep") == (step.reasons == ("up to date",))
-    return step.reasons
+    [action] = plan([build_target(after, record(tmp_path, before))])
+    assert (action.action == "keep") == (action.reasons == ("up to date",))
+    return action.reasons
 
 
 def test_never_built() -> None:
-    [step] = plan([wanted(DOCUMENT)], {})
-    assert (step.action, step.reasons) == ("build", ("never built",))
+    [action] = plan([build_target(DOCUMENT)])
+    assert (action.action, action.reasons) == ("build", ("never built",))
 
 
 def test_up_to_date_unless_forced(tmp_path: Path) -> None:
     assert reasons(DOCUMENT, DOCUMENT, tmp_path) == ("up to date",)
-    [step] = plan([wanted(DOCUMENT)], {wanted(DOCUMENT).key: record(tmp_path, DOCUMENT)}, force=True)
-    assert step.action == "build"
+    [action] = plan([build_target(DOCUMENT, record(tmp_path, DOCUMENT))], force=True)
+    assert (action.action, action.forced) == ("build", True)
 
 
 def test_each_change_has_its_reason(tmp_path: Path) -> None:
@@ -72,8 +75,8 @@ def test_each_change_has_its_reason(tmp_path: Path) -> None:
 
 def test_differences_name_paths_and_values() -> None:
     assert differences({"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1]}, "d": 3}) == [
-        Change("a.b", 1, 2),
-        Change("d", None, 3),
+        Difference("a.b", 1, 2),
+        Difference("d", None, 3),
     ]
     assert differences({"a": (1, 2)}, {"a": [1, 2]}) == []
 

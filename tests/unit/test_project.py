@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
-from builders import pipeline, repository, reproduce, sources, trial
+from builders import deb, pipeline, repository, reproduce, sources, trial
 from builders.checks import write_report
 from builders.engines.select import Engines
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
@@ -21,8 +22,11 @@ from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.packages import DebFile, Report
 from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
+from builders.model.target import parse_target
+from builders.plan import plan
 from builders.project import Project
-from builders.state import Record, write_record
+from builders.selection import select
+from builders.state import RECORD, Record, write_record
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 TARGET = "trixie/arm64"
@@ -34,16 +38,18 @@ def project(tmp_path: Path) -> Project:
     return replace(Project.open(tmp_path, Log(quiet=True)), machine=AMD64)
 
 
+def built_deb(path: Path) -> DebFile:
+    return DebFile("x", "1", "arm64", 3, sha256_of(path), path)
+
+
 def built_on(machine: Architecture, project: Project, strategy: StrategyName | None = None) -> Record:
     """Leave a finished build as a machine of that CPU would have."""
-    [one] = replace(project, machine=machine).wanted([], [TARGET], strategy)
+    [one] = select(replace(project, machine=machine), [], [TARGET], strategy)
     folder = project.workspace.build(*one.key)
     folder.mkdir(parents=True)
     path = folder / "x_1_arm64.deb"
     path.write_bytes(b"deb")
-    record = Record(
-        one.fingerprint, (DebFile("x", "1", "arm64", 3, sha256_of(path), path),), (), (), (0, 0), "chroot", ()
-    )
+    record = Record(one.fingerprint, (built_deb(path),), (), (), (0, 0), "chroot", ())
     write_record(folder, record)
     return record
 
@@ -51,26 +57,26 @@ def built_on(machine: Architecture, project: Project, strategy: StrategyName | N
 def test_what_an_arm_machine_built_natively_is_up_to_date_here(project: Project) -> None:
     record = built_on(ARM64, project)
     assert record.fingerprint["strategy"] == "native"
-    [one] = project.wanted([], [TARGET])
-    assert (one.strategy, one.fingerprint) == ("native", record.fingerprint)
-    [again] = project.wanted([], [TARGET], rebuild=True)
-    assert again.strategy == "cross"
+    [one] = select(project, [], [TARGET])
+    assert (one.job.strategy, one.fingerprint) == ("native", record.fingerprint)
+    [again] = select(project, [], [TARGET], rebuild=True)
+    assert again.job.strategy == "cross"
 
 
 def test_what_is_stale_is_built_as_this_machine_can(project: Project) -> None:
     built_on(ARM64, project)
     (project.folder / "recipes" / "reef-hello" / "source" / "greet.c").write_text("int greet;\n")
-    [one] = project.wanted([], [TARGET])
-    assert one.strategy == "cross"
+    [one] = select(project, [], [TARGET])
+    assert one.job.strategy == "cross"
 
 
 def test_the_strategy_that_was_asked_for_once_goes_on(project: Project) -> None:
     built_on(AMD64, project, "emulate")
-    [one] = project.wanted([], [TARGET])
-    assert one.strategy == "emulate"
+    [one] = select(project, [], [TARGET])
+    assert one.job.strategy == "emulate"
     (project.folder / "recipes" / "reef-hello" / "source" / "greet.c").write_text("int greet;\n")
-    [stale] = project.wanted([], [TARGET])
-    assert stale.strategy == "emulate"
+    [stale] = select(project, [], [TARGET])
+    assert stale.job.strategy == "emulate"
 
 
 class Recorder:
@@ -102,14 +108,14 @@ class Recorder:
 def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = project.wanted([], [TARGET])
+    plain = select(project, [], [TARGET])
     monkeypatch.setenv("REEF_CCACHE_STORAGE", "redis://u:hush@lab")
-    wanted = project.wanted([], [TARGET])
+    wanted = select(project, [], [TARGET])
     assert wanted == plain
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.build(project, wanted)
+        pipeline.build(project, plan(wanted))
     built_on(AMD64, project)
     with pytest.raises(BuildError, match="enough"):
         reproduce.verify(project, wanted)
@@ -125,17 +131,17 @@ def test_offline_nothing_is_begun_that_would_use_the_network(project: Project, m
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.build(project, project.wanted([], [TARGET]), offline=True)
+        pipeline.build(project, plan(select(project, [], [TARGET])), offline=True)
     assert [job.storage for job in engine.jobs] == [None]
     engine.has_roots = False
     with pytest.raises(RootError, match=f"the build root of reef-hello for {TARGET} is not made yet"):
-        pipeline.build(project, project.wanted([], [TARGET]), offline=True)
+        pipeline.build(project, plan(select(project, [], [TARGET])), offline=True)
     engine.has_roots = True
     recipe = project.recipes["reef-hello"]
     build = recipe.build.model_copy(update={"fetch": "wget https://example.org/"})
     project.recipes["reef-hello"] = recipe.model_copy(update={"build": build})
     with pytest.raises(SourceError, match="cannot be built with --offline"):
-        pipeline.build(project, project.wanted([], [TARGET]), offline=True)
+        pipeline.build(project, plan(select(project, [], [TARGET])), offline=True)
     assert len(engine.jobs) == 1
 
 
@@ -156,7 +162,7 @@ class Meddler(Recorder):
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        ("files/reef-hello.1", "packaging changed (reef/man/files/reef-hello.1)"),
+        ("files/reef-hello.1", "files of the recipe changed (files/reef-hello.1)"),
         ("files/new", "files of the recipe changed (files/new)"),
         ("source/greet.c", "source digest changed"),
     ],
@@ -164,25 +170,25 @@ class Meddler(Recorder):
 def test_what_changes_while_it_is_built_is_never_recorded(
     project: Project, monkeypatch: pytest.MonkeyPatch, file: str, told: str
 ) -> None:
-    wanted = project.wanted([], [TARGET])
+    wanted = select(project, [], [TARGET])
     engine = Meddler(lambda: (project.folder / "recipes/reef-hello" / file).write_text("changed\n"))
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="was changed while this run was at work") as caught:
-        pipeline.build(project, wanted)
+        pipeline.build(project, plan(wanted))
     assert told in caught.value.detail
     assert len(engine.jobs) == 1
     assert not project.workspace.build(*wanted[0].key).exists()
 
 
 def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = project.wanted([], [TARGET])
+    wanted = select(project, [], [TARGET])
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     source = project.folder / "recipes/reef-hello/source/greet.c"
     before = source.read_text()
     source.write_text("int greet;\n")
     with pytest.raises(BuildError, match="was changed while this run was at work"):
-        pipeline.build(project, wanted)
+        pipeline.build(project, plan(wanted))
 
     fetch = sources.fetch
 
@@ -195,20 +201,96 @@ def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkey
     monkeypatch.setattr(sources, "fetch", fetched_of_a_moment)
     source.write_text(before)
     with pytest.raises(BuildError, match="was changed while this run was at work"):
-        pipeline.build(project, wanted)
+        pipeline.build(project, plan(wanted))
     assert engine.jobs == []
 
 
 def test_only_the_build_that_was_planned_is_built_against(project: Project, tmp_path: Path) -> None:
     record = built_on(AMD64, project)
-    [hello] = project.wanted([], [TARGET])
+    [hello] = select(project, [], [TARGET])
     caller = project.recipes["reef-hello"].model_copy(update={"name": "reef-caller"})
+    job = replace(hello.job, recipe=caller)
     against = {"against": {"reef-hello": short_digest(record.fingerprint)}}
-    pipeline._copy_debs(project, "reef-hello", replace(hello, recipe=caller, fingerprint=against), tmp_path)
+    pipeline._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=against), tmp_path)
     assert (tmp_path / "x_1_arm64.deb").exists()
     other = {"against": {"reef-hello": "0" * 16}}
     with pytest.raises(BuildError, match="reef-hello is no longer built as reef-caller needs it"):
-        pipeline._copy_debs(project, "reef-hello", replace(hello, recipe=caller, fingerprint=other), tmp_path)
+        pipeline._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=other), tmp_path)
+
+
+class Builder(Recorder):
+    """An engine that leaves what a whole build leaves."""
+
+    def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:  # noqa: ARG002 - the protocol has them
+        self.jobs.append(job)
+        output.mkdir(parents=True)
+        (output / "x_1_arm64.deb").write_bytes(b"deb")
+        (output / "ccache.tsv").write_text("")
+        return JobResult(job.name, output, ())
+
+
+@pytest.fixture
+def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
+    engine = Builder()
+    monkeypatch.setattr(Engines, "get", lambda *_: engine)
+    monkeypatch.setattr(deb, "collect", lambda output: (built_deb(output / "x_1_arm64.deb"),))
+    monkeypatch.setattr(deb, "collect_source", lambda _: None)
+    monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", parse_target(TARGET), ()))
+    return engine
+
+
+def test_each_template_is_rendered_once_for_a_build_and_once_for_a_plan(
+    project: Project, builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str | None] = []
+    render = jinja2.Template.render
+
+    def noted(template: jinja2.Template, *words: Any, **values: Any) -> str:
+        rendered.append(template.name)
+        return render(template, *words, **values)
+
+    monkeypatch.setattr(jinja2.Template, "render", noted)
+    [built] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    assert built.fresh
+    [job] = builder.jobs
+    assert (job.inputs[1].path.name, rendered.count("control.j2"), rendered.count("build.sh.j2")) == ("rendered", 1, 1)
+    rendered.clear()
+    [again] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    assert not again.fresh
+    assert (rendered.count("control.j2"), rendered.count("build.sh.j2")) == (1, 1)
+
+
+def test_a_record_is_read_once_for_the_plan_and_once_under_the_lock(
+    project: Project, builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+    read = Path.read_text
+
+    def noted(path: Path, *words: Any, **options: Any) -> str:
+        if path.name == RECORD:
+            reads.append(path)
+        return read(path, *words, **options)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    [first] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    assert len(reads) == 2
+    reads.clear()
+    [second] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    assert len(reads) == 2
+    assert (first.fresh, second.fresh, len(builder.jobs)) == (True, False, 1)
+    assert first.record == second.record
+    assert [file.path.parent for file in first.record.debs] == [project.workspace.build("reef-hello", "trixie-arm64")]
+
+
+def test_another_run_s_build_of_meanwhile_is_taken(project: Project, builder: Builder) -> None:
+    planned = plan(select(project, [], [TARGET]))
+    assert planned[0].reasons == ("never built",)
+    record = built_on(AMD64, project)
+    [kept] = pipeline.build(project, planned)
+    assert (kept.fresh, kept.record.debs, builder.jobs) == (False, record.debs, [])
+    forced = plan(select(project, [], [TARGET]), force=True)
+    [anew] = pipeline.build(project, forced)
+    assert (anew.fresh, len(builder.jobs)) == (True, 1)
 
 
 class WithoutEmulation(Recorder):
@@ -225,7 +307,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
     engine = WithoutEmulation()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.build(project, project.wanted([], [TARGET, "trixie/amd64"]))
+        pipeline.build(project, plan(select(project, [], [TARGET, "trixie/amd64"])))
     said = capsys.readouterr().out
     assert said.count("publish-apt tries packages for") == 1
     assert "trixie/arm64" in said
@@ -236,7 +318,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = built_on(AMD64, project)
-    [one] = project.wanted([], [TARGET])
+    [one] = select(project, [], [TARGET])
     monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", one.target, ()))
     monkeypatch.setattr(Engines, "get", lambda *_: WithoutEmulation())
 
@@ -254,7 +336,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
 
 def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     built_on(AMD64, project)
-    wanted = project.wanted([], [TARGET])
+    wanted = select(project, [], [TARGET])
 
     def take() -> None:
         with Workspace(project.workspace.path).locked("build-reef-hello-trixie-arm64", wait_s=0, what="the build"):
@@ -282,7 +364,7 @@ def test_a_second_build_that_fails_leaves_its_log(project: Project, monkeypatch:
 
     monkeypatch.setattr(Engines, "get", engine)
     with pytest.raises(BuildError) as told:
-        reproduce.verify(project, project.wanted([], [TARGET]))
+        reproduce.verify(project, select(project, [], [TARGET]))
     assert told.value.what == "the second build of reef-hello for trixie/arm64, in fresh roots, failed"
     assert "run of reef-hello/trixie/arm64/build failed" in told.value.detail
     log = Path(told.value.detail.partition("full log: ")[2])
@@ -294,29 +376,29 @@ def test_a_recipe_that_is_not_built_by_default_is_from_its_first_build_on(projec
     quiet = project.recipes["reef-hello"].model_copy(update={"by_default": False})
     project = replace(project, recipes={"reef-hello": quiet})
     with pytest.raises(InputError, match="no recipe serves"):
-        project.wanted([], [TARGET])
-    [named] = project.wanted(["reef-hello"], [TARGET])
+        select(project, [], [TARGET])
+    [named] = select(project, ["reef-hello"], [TARGET])
     assert named.recipe is quiet
     folder = project.workspace.build(*named.key)
     folder.mkdir(parents=True)
     write_record(folder, Record(named.fingerprint, (), (), (), (0, 0), "chroot", ()))
-    [unnamed] = project.wanted([], [TARGET])
+    [unnamed] = select(project, [], [TARGET])
     assert unnamed.recipe is quiet
 
 
 def test_a_folder_takes_the_place_of_a_source_and_the_fingerprint_says_so(project: Project, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     shutil.copytree(HELLO / "source", folder)
-    [plain] = project.wanted([], [TARGET])
+    [plain] = select(project, [], [TARGET])
     given = project.with_sources([f"reef-hello={folder}"])
-    [other] = given.wanted([], [TARGET])
+    [other] = select(given, [], [TARGET])
     assert other.fingerprint["substituted"] == ["reef-hello"]
     assert "substituted" not in plain.fingerprint
     assert given.recipes["reef-hello"].folder == project.recipes["reef-hello"].folder
     (folder / "greet.c").write_text("int greet;\n")
-    [changed] = given.wanted([], [TARGET])
+    [changed] = select(given, [], [TARGET])
     assert changed.fingerprint["sources"] != other.fingerprint["sources"]
-    assert project.with_sources([f"reef-hello:reef-hello={folder}"]).wanted([], [TARGET])[0] == changed
+    assert select(project.with_sources([f"reef-hello:reef-hello={folder}"]), [], [TARGET])[0] == changed
 
 
 @pytest.mark.parametrize(

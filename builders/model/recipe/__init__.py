@@ -3,13 +3,13 @@
 from builders.model.recipe.bazel import Bazel
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.package import Package
-from builders.model.recipe.recipe import Build, Check, Recipe, StrategyName, choose, load_recipe, load_recipes
+from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName, choose, load_recipe, load_recipes
 from builders.model.recipe.source import Archive, DebianPool, Edit, File, Git, Local, Source, Way
 
 __all__ = [
     "Archive",
     "Bazel",
-    "Build",
+    "BuildSpec",
     "BuildSystemModel",
     "Check",
     "DebianPool",

@@ -50,7 +50,7 @@ class Serves(Model):
         return value
 
 
-class Build(Model):
+class BuildSpec(Model):
     """How the tree is compiled: POSIX shell run by debian/rules in the source tree, with ``sh -eu``.
 
     The scripts see Debian's ``DEB_*`` variables (dpkg-architecture), dpkg-buildflags' ``CFLAGS`` and kin,
@@ -149,7 +149,7 @@ class Recipe(Model):
     strategy: Annotated[list[StrategyName], pydantic.Field(min_length=1)] = ["cross", "emulate"]
     cautions: dict[StrategyName, str] = {}
     """What to know before a build by a strategy begins: told by the plan, and by the build as a warning."""
-    build: Build
+    build: BuildSpec
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
     checks: list[Check] = []
     keep_source: bool = False

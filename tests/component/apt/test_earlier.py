@@ -7,15 +7,15 @@ import pytest
 
 from builders.apt.earlier import copy_from_pool, earlier
 from builders.checks import outcome, report
+from builders.deb import plan_job
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import PublishError
 from builders.host.log import Log
 from builders.model.arch import ARM64, Architecture
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
-from builders.model.recipe import Recipe
 from builders.model.target import parse_target
-from builders.plan import Wanted
+from builders.plan import BuildTarget
 from builders.state import Record
 from builders.trial import trial
 from tests.support.debs import recipe_of
@@ -92,7 +92,8 @@ class Trials:
 
     def __init__(self, publisher: Publisher) -> None:
         self.publisher, self.board = publisher, Board(publisher, ARM64)
-        self.recipe: Recipe = recipe_of("one")
+        self.recipe = recipe_of("one")
+        self.job = plan_job(self.recipe, TRIXIE, strategy="native", machine=ARM64, debian={})
         self.record = Record({}, (read_deb(publisher.deb("one", "1.0-5")),), (), (), (0, 0), "chroot", ())
         self.scratch = 0
 
@@ -100,7 +101,7 @@ class Trials:
         """Return the upgrade's detail; the last of ``board.given`` is what it was upgraded from."""
         self.scratch += 1
         judged, _ = trial(
-            self.publisher.project(), Wanted(self.recipe, TRIXIE, "native", {}), self.record, candidate=Path("/staged"),
+            self.publisher.project(), BuildTarget(self.job, {}), self.record, candidate=Path("/staged"),
             suffix="", engine=self.board, scratch=self.publisher.folder / f"scratch{self.scratch}",
         )  # fmt: skip
         [detail] = [verdict.detail for verdict in judged.verdicts if verdict.check == "upgrade"]

@@ -15,6 +15,7 @@ from builders.model.deb_file import read_deb
 from builders.model.packages import Report, Verdict
 from builders.model.settings import Settings
 from builders.project import Project
+from builders.selection import select
 from builders.state import Record, write_record
 from tests.support.repository import Publisher, make_deb
 
@@ -36,7 +37,7 @@ def project(tmp_path: Path, home: Path, log: Log) -> Publisher:
     made = Publisher(tmp_path, signing_key(Settings(), log), log)
     made.publish(made.deb(), date=made.key.created)
     opened = Project.open(tmp_path, log)
-    (wanted,) = opened.wanted(["reef-hello"], ["trixie/amd64"])
+    (wanted,) = select(opened, ["reef-hello"], ["trixie/amd64"])
     folder = opened.workspace.build(*wanted.key)
     folder.mkdir(parents=True)
     debs = (read_deb(make_deb(folder, "reef-hello", "1.2-2~deb13", "amd64")),)

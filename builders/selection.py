@@ -1,0 +1,131 @@
+"""Selection: the recipes and targets that a command names, as build targets in build order."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from builders import deb
+from builders.errors import InputError
+from builders.fingerprint import fingerprint, short_digest
+from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.recipe import Recipe, StrategyName, choose
+from builders.model.target import Target
+from builders.plan import BuildTarget
+from builders.project import Project
+from builders.state import Record, Records
+
+
+def select(
+    project: Project,
+    recipes: Sequence[str],
+    targets: Sequence[str],
+    strategy: StrategyName | None = None,
+    *,
+    rebuild: bool = False,
+    engine: str | None = None,
+) -> list[BuildTarget]:
+    """Return the builds that are asked for, in build order, each with its job, fingerprint and record.
+
+    ``engine`` is the one that builds (by default that of reef.yml): nodes of buildx may have a target's CPU. With
+    ``rebuild``, builds of machines with another CPU are planned as this machine builds them. Raises InputError as
+    `served` does, and for a strategy that is not possible here.
+    """
+    records = Records(project.workspace)
+    found: dict[tuple[str, Target], BuildTarget] = {}
+    for recipe, target in _served(project, recipes, targets, records):
+        against = {name: short_digest(found[name, target].fingerprint) for name in recipe.build.recipes}
+        choice = _Choice(project, recipe, target, against, records.of(recipe.name, target))
+        found[recipe.name, target] = choice.made(strategy, rebuild=rebuild, engine=engine)
+    return list(found.values())
+
+
+class _Choice:
+    """The choice of strategy and machine for one build; ``debian/`` is rendered once for all of them."""
+
+    def __init__(
+        self, project: Project, recipe: Recipe, target: Target, against: Mapping[str, str], record: Record | None
+    ) -> None:
+        self.project, self.recipe, self.target = project, recipe, target
+        self.against, self.record = against, record
+        self.debian = deb.debian_files(recipe, target, project.settings)
+
+    def made(self, asked: StrategyName | None, *, rebuild: bool, engine: str | None) -> BuildTarget:
+        """Return the build as its record has it where that is up to date (unless ``rebuild``), else as this machine
+        builds it.
+
+        Builds by machines of another CPU, native or cross, thus need no second build where they are published.
+        """
+        record = self.record if asked is None else None
+        built_by: StrategyName | None = record.fingerprint.get("strategy") if record else None
+        machine = ARCHITECTURES.get(record.fingerprint.get("root", {}).get("build")) if record else None
+        if record and built_by and machine and not rebuild:
+            recorded = self._planned(built_by, machine)
+            if recorded.fingerprint == record.fingerprint:
+                return recorded
+        here = self.project.engines.machine_for(self.target.architecture, engine)
+        if built_by and not self._possible(built_by, here):
+            built_by = None
+        strategy = asked or built_by or self.recipe.strategy_for(here, self.target)
+        if not self._possible(strategy, here):
+            raise InputError(
+                f"{self.recipe.name} for {self.target} cannot be built by strategy {strategy!r} on "
+                f"{self.project.machine}",
+                f"the recipe's own order: {', '.join(self.recipe.strategy)}; native needs the target's CPU",
+                "leave --strategy out",
+            )
+        return self._planned(strategy, self.project.machine)
+
+    def _possible(self, strategy: StrategyName, here: Architecture) -> bool:
+        return any(self.recipe.possible(strategy, machine, self.target) for machine in (here, self.project.machine))
+
+    def _planned(self, strategy: StrategyName, machine: Architecture) -> BuildTarget:
+        job = deb.plan_job(self.recipe, self.target, strategy=strategy, machine=machine, debian=self.debian)
+        return BuildTarget(job, fingerprint(job, self.against), self.record)
+
+
+def served(
+    project: Project, recipes: Sequence[str], targets: Sequence[str], also: Collection[str] | None = None
+) -> list[tuple[Recipe, Target]]:
+    """Return which of the recipes (with those they build against) are built for which targets, in build order.
+
+    Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Where
+    no recipe is named, those are taken that are built by default or were built before; with ``also`` (which may be
+    empty) those by default and these, whatever was built here. Raises InputError for unknown names, and where
+    nothing is left.
+    """
+    return _served(project, recipes, targets, Records(project.workspace) if also is None else also)
+
+
+def _served(
+    project: Project, recipes: Sequence[str], targets: Sequence[str], also: Records | Collection[str]
+) -> list[tuple[Recipe, Target]]:
+    found: list[tuple[Recipe, Target]] = []
+    asked = project.targets(list(targets))
+    for target in asked:
+        names = list(recipes) or _unnamed(project, target, also)
+        for recipe in choose(project.recipes, names) if names else ():
+            if recipe.serves(target):
+                found.append((recipe, target))
+            elif recipes and targets:
+                raise _not_served(recipe, target)
+    if not found:
+        raise InputError(
+            "no recipe serves these targets",
+            f"recipes: {', '.join(recipes or project.recipes)}; targets: {', '.join(map(str, asked))}",
+            "./inv list shows which recipe serves which target",
+        )
+    return found
+
+
+def _unnamed(project: Project, target: Target, also: Records | Collection[str]) -> list[str]:
+    """Return the recipes to take for a target where none is named."""
+
+    def added(name: str) -> bool:
+        return also.of(name, target) is not None if isinstance(also, Records) else name in also
+
+    return [name for name, recipe in project.recipes.items() if recipe.by_default or added(name)]
+
+
+def _not_served(recipe: Recipe, target: Target) -> InputError:
+    serves = [f"{suite}/{cpu}" for suite in recipe.targets.suites for cpu in recipe.targets.architectures]
+    return InputError(
+        f"{recipe.name} does not serve {target}", f"it serves: {', '.join(serves)}", "name a target that it serves"
+    )
