@@ -5,7 +5,7 @@
 ``trees/<recipe>-<digest>.json`` its manifest: who removes a tree removes the manifest first.
 """
 
-from builders.sources.fetching import fetch, manifest_path
-from builders.sources.wanted import describe, digest_of
+from builders.sources.fetch import fetch, manifest_path
+from builders.sources.manifest import describe, digest_of
 
 __all__ = ["describe", "digest_of", "fetch", "manifest_path"]

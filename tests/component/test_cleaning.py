@@ -13,8 +13,8 @@ from builders.host.log import Log
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
 from builders.project import Project
-from builders.sources import git
-from builders.sources.run import Run
+from builders.sources.context import Run
+from builders.sources.kinds import git
 from tests.unit.test_cleaning import a_failed_job
 from tests.unit.test_plan import record
 

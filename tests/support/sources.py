@@ -22,7 +22,8 @@ from builders.host.workspace import Workspace
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.source_tree import SourceTree
-from builders.sources import fetch, transfer
+from builders.sources import fetch
+from builders.sources.http import transfer
 
 
 def sha256(data: bytes) -> str:

@@ -12,7 +12,7 @@ from builders.errors import DiskError, SourceError
 from builders.host import debian_mirror
 from builders.host.debian_mirror import Mirror
 from builders.model.settings import Settings
-from builders.sources import transfer
+from builders.sources.http import transfer
 from builders.sources.tree import write_all
 from tests.support.sources import (
     Bench,

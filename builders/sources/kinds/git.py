@@ -12,7 +12,7 @@ from builders.host import process
 from builders.host.files import disk_errors, remove_tree, write_whole
 from builders.host.log import Step
 from builders.model.recipe import Git
-from builders.sources.run import NotHad, Reason, Run, Stopped, redacted, shown
+from builders.sources.context import NotHad, Reason, Run, Stopped, redacted, shown
 
 ATTEMPTS = 2
 ONLY_ADVERTISED = (

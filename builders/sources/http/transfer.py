@@ -14,8 +14,8 @@ import requests
 from builders.errors import DiskError
 from builders.host.files import disk_error, disk_errors, sha256_of, write_whole
 from builders.host.log import Step
-from builders.sources import web
-from builders.sources.run import NotHad, Reason, Run, Stopped, is_local, shown
+from builders.sources.context import NotHad, Reason, Run, Stopped, is_local, shown
+from builders.sources.http.session import BODY_ERRORS, body, new_session, opened, why
 from builders.sources.tree import file_pieces, write_all
 
 PIECE = 1 << 16
@@ -48,7 +48,7 @@ class Transfer:
         if is_local(self._url):
             self._copy(step)
         else:
-            with web.session(self._proxies) as session:
+            with new_session(self._proxies) as session:
                 self._persist(session, step)
 
     def accept(self, sha256: str) -> None:
@@ -75,8 +75,8 @@ class Transfer:
                 with response:
                     self._receive(response, step)
                 return
-            except web.BODY_ERRORS as error:
-                trouble = web.why(error)
+            except BODY_ERRORS as error:
+                trouble = why(error)
             stalls = 0 if self._have() > before else stalls + 1
             if stalls >= STALLS:
                 break
@@ -86,9 +86,9 @@ class Transfer:
 
     def _opened(self, session: requests.Session) -> requests.Response:
         try:
-            return web.opened(session, self._url, self._range_headers())
-        except web.BODY_ERRORS as error:
-            raise self._refused(web.why(error)) from error
+            return opened(session, self._url, self._range_headers())
+        except BODY_ERRORS as error:
+            raise self._refused(why(error)) from error
 
     def _range_headers(self) -> dict[str, str]:
         """Return what asks for the rest only; If-Range where it is this URL's own part that is continued."""
@@ -105,7 +105,7 @@ class Transfer:
         return headers
 
     def _receive(self, response: requests.Response, step: Step) -> None:
-        """Append one answer's body to the part; raises web.BODY_ERRORS where it is cut, after what came is on disk."""
+        """Append one answer's body to the part; raises BODY_ERRORS where it is cut, after what came is on disk."""
         have = self._have()
         if response.status_code == 416 and have:
             self.continued = True
@@ -121,7 +121,7 @@ class Transfer:
         total = start + int(length) if length.isdigit() else None
         self._check_space(total, start)
         self._write_note(response)
-        done = self._write(web.body(response, PIECE), start, total, step)
+        done = self._write(body(response, PIECE), start, total, step)
         if total is not None and done < total:
             raise requests.ConnectionError(f"{done} of {total} bytes came")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from builders.host.files import disk_errors, sha256_of
-from builders.sources.run import NotHad, Reason, Run, shown
+from builders.sources.context import NotHad, Reason, Run, shown
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _take(run: Run, wanted: Wanted, url: str, path: Path) -> None:
     if not run.may_open(url):
         raise NotHad([Reason(shown(url), f"not in the cache as {path}, and --offline downloads nothing")])
     # Imported here: the web costs 0.2 s to import, and most runs find everything in the cache.
-    from builders.sources.transfer import Transfer
+    from builders.sources.http.transfer import Transfer
 
     transfer = Transfer(run, url, path, wanted.proxies)
     with run.log.step(f"download {wanted.name} from {urlsplit(url).hostname or 'this machine'}") as step:

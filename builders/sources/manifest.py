@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import assert_never
 
 from builders.model.recipe import Archive, DebianPool, Edit, File, Git, Local, Recipe, Source, Way
-from builders.sources.local import tree_digest
+from builders.sources.kinds.folder import tree_digest
 
 LAYOUT = 1
 """Raised when the same document would give another tree: modes, times, the order of laying over each other."""

@@ -12,14 +12,14 @@ from builders.host.workspace import Workspace
 from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
 from builders.model.settings import Settings
 from builders.model.source_tree import FetchedSource, SourceTree
-from builders.sources import git
-from builders.sources.edit import apply_edits
-from builders.sources.local import copy_folder
-from builders.sources.obtain import Obtained, obtain_all
-from builders.sources.run import Run
+from builders.sources.acquire import Obtained, obtain_all
+from builders.sources.context import Run
+from builders.sources.edits import apply_edits
+from builders.sources.kinds import git
+from builders.sources.kinds.archive import unpack
+from builders.sources.kinds.folder import copy_folder
+from builders.sources.manifest import describe, digest_of, kind_of
 from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
-from builders.sources.unpack import unpack
-from builders.sources.wanted import describe, digest_of, kind_of
 
 
 def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *, offline: bool) -> SourceTree:

@@ -2,13 +2,14 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from builders.errors import SourceError
 from builders.model.recipe import Recipe
-from builders.sources import describe, digest_of, fetching, obtain
+from builders.sources import acquire, describe, digest_of
 from tests.support.sources import Bench, archive, relink, write_recipe
 
 LOCAL = {"name": "mine", "local": {"path": "../work"}}
@@ -102,13 +103,13 @@ def test_link_out_of_the_folder_is_refused(bench: Bench, work: Path) -> None:
 def test_folder_that_changes_while_it_is_copied_is_refused(
     bench: Bench, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = obtain.obtain_all
+    real = acquire.obtain_all
 
     def slow(*arguments: object) -> object:
         (work / "src/main.c").write_text("other")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fetching, "obtain_all", slow)
+    monkeypatch.setattr(sys.modules["builders.sources.fetch"], "obtain_all", slow)
     with pytest.raises(SourceError, match="source 'mine' was changed while it was copied"):
         bench.fetch(write_recipe(bench.folder, [LOCAL]))
     assert bench.nothing_made()

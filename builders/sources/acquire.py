@@ -11,8 +11,9 @@ from typing import assert_never
 from builders.errors import HostError, SourceError
 from builders.host import debian_mirror
 from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source, Way
-from builders.sources import download, git
-from builders.sources.run import NotHad, Reason, Run, Stopped, shown
+from builders.sources.context import NotHad, Reason, Run, Stopped, shown
+from builders.sources.http import cache
+from builders.sources.kinds import git
 
 PARALLEL = 4
 FAREWELL_S = 2.0
@@ -108,17 +109,17 @@ def _cached(source: Source, way: Archive | DebianPool | File | Git, run: Run) ->
     if isinstance(way, Git):
         repository = git.cached(run, way.commit)
         return Obtained(source, way, repository, git.origin(repository)) if repository else None
-    path = download.cached(run, way.sha256)
+    path = cache.cached(run, way.sha256)
     otherwise = shown(way.urls[0]) if isinstance(way, Archive | File) else way.path
-    return Obtained(source, way, path, download.origin(path, otherwise)) if path else None
+    return Obtained(source, way, path, cache.origin(path, otherwise)) if path else None
 
 
 def _fetched(source: Source, way: Way, recipe: Recipe, run: Run) -> Obtained:
     match way:
         case Archive() | DebianPool() | File():
             wanted = _wanted(source, way, run)
-            path = download.download(run, wanted)
-            return Obtained(source, way, path, download.origin(path, shown(wanted.urls[0])))
+            path = cache.download(run, wanted)
+            return Obtained(source, way, path, cache.origin(path, shown(wanted.urls[0])))
         case Git():
             path = git.clone(run, source.name, way)
             return Obtained(source, way, path, git.origin(path))
@@ -128,17 +129,17 @@ def _fetched(source: Source, way: Way, recipe: Recipe, run: Run) -> Obtained:
             assert_never(way)
 
 
-def _wanted(source: Source, way: Archive | DebianPool | File, run: Run) -> download.Wanted:
+def _wanted(source: Source, way: Archive | DebianPool | File, run: Run) -> cache.Wanted:
     if isinstance(way, Archive | File):
-        return download.Wanted(source.name, way.urls, way.sha256)
+        return cache.Wanted(source.name, way.urls, way.sha256)
     if run.settings.debian_mirror:
-        return download.Wanted(source.name, [f"{run.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
+        return cache.Wanted(source.name, [f"{run.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
     try:
         host = debian_mirror.host_mirror()
     except HostError as error:
         raise NotHad([Reason(way.path, str(error).replace("\n", "; "))]) from error
     url = f"{host.url}/{way.path}"
-    return download.Wanted(source.name, [url], way.sha256, _proxies(host.apt_options))
+    return cache.Wanted(source.name, [url], way.sha256, _proxies(host.apt_options))
 
 
 def _proxies(options: Sequence[str]) -> dict[str, str]:

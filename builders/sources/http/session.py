@@ -9,7 +9,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from builders.sources.run import redacted
+from builders.sources.context import redacted
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 30.0
@@ -27,7 +27,7 @@ class _Retry(urllib3.Retry):
         return None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
 
 
-def session(proxies: Mapping[str, str] | None = None) -> requests.Session:
+def new_session(proxies: Mapping[str, str] | None = None) -> requests.Session:
     """Return a session with retries; proxies come from the environment unless given (URL scheme -> proxy)."""
     result = requests.Session()
     retry = _Retry(

@@ -13,7 +13,7 @@ import pytest
 
 from builders.sources import manifest_path
 from tests.support.sources import Bench, Handler, Site, archive, pack_tar, ranged, sha256, write_recipe
-from tests.unit.sources.test_runs import recipe_of, whole_tree
+from tests.unit.sources.test_fetch import recipe_of, whole_tree
 
 DATA = pack_tar({"f.txt": b"one two", "big": os.urandom(400_000)})
 MORE = pack_tar({"more.txt": b"more"})
@@ -23,7 +23,7 @@ from pathlib import Path
 from builders.host.log import Log
 from builders.model.recipe import load_recipe
 from builders.model.settings import Settings
-from builders.sources import fetch, fetching
+from builders.sources import fetch
 from builders.host.workspace import Workspace
 
 def hang(name, real):
@@ -36,7 +36,8 @@ def hang(name, real):
 
 folder, phase = Path(sys.argv[1]), sys.argv[2]
 if phase:
-    setattr(fetching, phase, hang(phase, getattr(fetching, phase)))
+    module = sys.modules["builders.sources.fetch"]
+    setattr(module, phase, hang(phase, getattr(module, phase)))
 tree = fetch(load_recipe(folder / "demo"), Workspace(folder / "artifacts"), Settings(), Log(live=False), offline=False)
 print("tree", tree.path)
 """

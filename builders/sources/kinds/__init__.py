@@ -1,0 +1,1 @@
+"""The kinds of sources: archives, git commits, folders of this machine."""
