@@ -8,10 +8,10 @@ from builders import pipeline, reproduce
 from builders.apt import api as apt
 from builders.cli.app import open_project
 from builders.cli.command_line import remember
-from builders.drift import drift
 from builders.errors import InputError
 from builders.host.log import size
 from builders.host.time_limit import parse_duration, time_box
+from builders.maintenance.debian_updates import drift
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import Recipe, StrategyName

@@ -5,11 +5,11 @@ import re
 from functools import partial
 from pathlib import Path
 
-from builders import caches, ci, engine_caches
 from builders.cli.app import open_project
 from builders.engines import Engine
 from builders.errors import InputError
 from builders.host.log import size
+from builders.maintenance import cache_archive, ci, engine_caches
 from builders.project import Project
 
 
@@ -23,12 +23,12 @@ def cache(*, export: str | None, bring: str | None, engine: str | None = None) -
     if export:
         take = partial(engine_caches.take, project, runner) if runner.caches_hidden else None
         with space.alone(cache=True):
-            files, packed = caches.export(space, Path(export), project.log, take)
+            files, packed = cache_archive.export(space, Path(export), project.log, take)
         project.log.note(f"{export}: {files} files, {size(packed)}")
     elif bring:
         with space.alone(cache=True), space.scratch_folder("give") as scratch:
             give = partial(engine_caches.give, project, runner, scratch) if runner.caches_hidden else None
-            done = caches.bring(space, Path(bring), project.log, give)
+            done = cache_archive.bring(space, Path(bring), project.log, give)
         too = "; added to the engine's own, too" if runner.caches_hidden else ""
         project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already{too}")
     else:
@@ -38,15 +38,15 @@ def cache(*, export: str | None, bring: str | None, engine: str | None = None) -
 def _show_caches(project: Project, engine: Engine) -> None:
     rows = [
         (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
-        for one in caches.held(project.workspace)
+        for one in cache_archive.held(project.workspace)
     ]
     where = os.path.relpath(project.workspace.cache.path)
     project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
     carried = {cache.name for cache in engine_caches.CARRIED}
-    known = carried | set(caches.NOT_CARRIED)
+    known = carried | set(cache_archive.NOT_CARRIED)
     for place, sizes in engine.hidden_caches():
         hidden = [
-            (name, text, "yes" if name in carried else "no", caches.reason(name))
+            (name, text, "yes" if name in carried else "no", cache_archive.reason(name))
             for name, text in sizes
             if name in known
         ]

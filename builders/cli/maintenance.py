@@ -7,16 +7,17 @@ from pathlib import Path
 
 from invoke.exceptions import Exit
 
-from builders import cleaning, doctor
 from builders.cli.app import CHECKOUT, open_project
 from builders.errors import CheckError, HostError, InputError, SourceError, nearest
 from builders.host import process
 from builders.host.files import write_whole
+from builders.maintenance import doctor
+from builders.maintenance.clean import clean as remove
+from builders.maintenance.upstream_check import Rechecked, recheck
 from builders.model.recipe import Recipe
 from builders.model.recipe.upstream import Upstream
 from builders.model.settings import Settings
 from builders.model.yaml_file import Model
-from builders.recheck import Rechecked, recheck
 
 SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef": Settings}
 """Models of the files that users write, by the files' names."""
@@ -135,7 +136,7 @@ def builders(*, create: bool, remove: bool) -> None:
 
 def clean(what: list[str]) -> None:
     """Remove parts of ``artifacts/`` and say how much that freed."""
-    cleaning.clean(open_project(without_recipes=True), what)
+    remove(open_project(without_recipes=True), what)
 
 
 def run_tools(*commands: list[str]) -> None:

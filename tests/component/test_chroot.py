@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from builders import doctor
 from builders.engines.chroot import overlay
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import HostError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
+from builders.maintenance import doctor
 from builders.model.arch import AMD64
 from builders.model.jobs import Root
 from builders.model.settings import Settings

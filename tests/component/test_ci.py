@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from builders import ci
 from builders.cli.ci import files
 from builders.host.log import Log
+from builders.maintenance import ci
 from builders.project import Project
 from tests.support.pipelines import committed, run, shells, three_recipes
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from builders import cleaning, sources, state
+from builders import sources, state
 from builders.engines.roots import manifest
 from builders.host import process
 from builders.host.log import Log
+from builders.maintenance import clean
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
 from builders.project import Project
@@ -72,11 +73,11 @@ def test_what_is_half_removed_is_not_taken_for_whole(
 
     monkeypatch.setattr(shutil, "rmtree", ended)
     with pytest.raises(KeyboardInterrupt):
-        cleaning.clean(project, [part])
-    folder = cleaning.folder_of(project.workspace, part)
+        clean.clean(project, [part])
+    folder = clean.folder_of(project.workspace, part)
     assert found == ([folder / "reef-hello-build"] if part == "failed" else [folder])
     assert folder.is_dir()
     assert not whole()
     monkeypatch.undo()
-    cleaning.clean(project, [part])
+    clean.clean(project, [part])
     assert not folder.exists()

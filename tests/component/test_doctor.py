@@ -16,12 +16,12 @@ from typing import ClassVar
 
 import pytest
 
-from builders import doctor
 from builders.engines.buildx import endpoint
 from builders.engines.roots import binfmt
 from builders.host import debian_mirror, needs
 from builders.host.log import Log
 from builders.host.needs import Need
+from builders.maintenance import doctor
 from builders.project import Project
 
 CHECKOUT = Path(__file__).parents[2]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from builders import cleaning, sources
+from builders import sources
 from builders.engines.roots import manifest
 from builders.errors import BusyError
 from builders.host.log import Log
+from builders.maintenance import clean
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
 from builders.project import Project
@@ -150,20 +151,20 @@ def test_a_run_spares_what_another_project_is_making(project: Callable[[str], Pr
     at_work.ends()
 
 
-@pytest.mark.parametrize("part", sorted(cleaning.IN_CACHE))
+@pytest.mark.parametrize("part", sorted(clean.IN_CACHE))
 def test_no_part_of_the_cache_is_removed_while_another_project_works(
     project: Callable[[str], Project], cache: Path, part: str
 ) -> None:
     at_work, other = Run(project("one")), project("other")
     at_work.says("making")
-    folder = cleaning.folder_of(other.workspace, part)
+    folder = clean.folder_of(other.workspace, part)
     assert folder.parent == cache
     (folder / "kept").mkdir(parents=True)
     with pytest.raises(BusyError, match="another run of Reef is at work") as caught:
-        cleaning.clean(other, ["scratch", part])
+        clean.clean(other, ["scratch", part])
     assert caught.value.detail == f"in {cache}"
     assert (folder / "kept").exists()
-    cleaning.clean(other, ["scratch", "failed", "logs", "builds"])  # its own
+    clean.clean(other, ["scratch", "failed", "logs", "builds"])  # its own
     at_work.is_killed()
-    cleaning.clean(other, [part])
+    clean.clean(other, [part])
     assert not folder.exists()

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builders import caches, engine_caches
 from builders.engines import EngineName
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
+from builders.maintenance import cache_archive, engine_caches
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import BuildJob, Input, JobResult, Root
 from builders.model.settings import Settings
@@ -37,7 +37,7 @@ CARRIED = {
 LEFT = ("mounts/apt/gcc.deb", "mounts/ccache/tmp/x", f"sources/sha256/{DIGEST}.part", "mounts/ccache/lock/auto.lock",
         "roots/trixie/rootfs/etc/passwd", f"sources/git/{COMMIT}.git/config",
         f"sources/git/{COMMIT}.git/hooks/post-checkout")  # fmt: skip
-MADE = {f"sources/git/{COMMIT}.git/config": caches.CONFIG.encode()}
+MADE = {f"sources/git/{COMMIT}.git/config": cache_archive.CONFIG.encode()}
 
 
 def fill(folder: Path, files: dict[str, bytes]) -> Workspace:
@@ -58,13 +58,13 @@ def packed(tmp_path: Path) -> Path:
     space = fill(tmp_path / "one", CARRIED | dict.fromkeys(LEFT, b"left"))
     os.utime(space.cache.mounts / "ccache/a/b/cdefR", (1_000_000_000, 1_000_000_000))
     path = tmp_path / "caches.tar.zst"
-    assert caches.export(space, path, QUIET) == (len(CARRIED), path.stat().st_size)
+    assert cache_archive.export(space, path, QUIET) == (len(CARRIED), path.stat().st_size)
     return path
 
 
 def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "two")
-    done = caches.bring(other, packed, QUIET)
+    done = cache_archive.bring(other, packed, QUIET)
     assert content(other) == CARRIED | MADE
     assert (done.files, done.size, done.known) == (len(CARRIED), sum(map(len, CARRIED.values())), 0)
     assert (other.cache.mounts / "ccache/a/b/cdefR").stat().st_mtime == 1_000_000_000
@@ -75,7 +75,7 @@ def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: 
 def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> None:
     mine = {"mounts/ccache/a/stats": b"9\n", f"sources/git/{COMMIT}.git/HEAD": b"mine", "mounts/ccache/z/ownR": b"own"}
     other = fill(tmp_path / "two", mine)
-    done = caches.bring(other, packed, QUIET)
+    done = cache_archive.bring(other, packed, QUIET)
     expected = CARRIED | mine
     del (
         expected[f"sources/git/{COMMIT}.git/objects/pack/p.pack"],
@@ -87,7 +87,7 @@ def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> No
 
 def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
     space = fill(tmp_path, CARRIED | dict.fromkeys(LEFT, b"left"))
-    found = {one.name: (one.files, one.size, one.carried) for one in caches.held(space)}
+    found = {one.name: (one.files, one.size, one.carried) for one in cache_archive.held(space)}
     assert found == {
         "sources": (4, 75, True), "apt": (1, 4, False), "ccache": (2, 8, True), "bazel-disk": (1, 4, True),
     }  # fmt: skip
@@ -97,7 +97,7 @@ def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
 def test_a_cut_file_is_refused_and_changes_nothing(tmp_path: Path, share: float) -> None:
     noise = {f"mounts/ccache/{n:x}/{n}R": random.Random(n).randbytes(50_000) for n in range(20)}
     path = tmp_path / "caches.tar.zst"
-    caches.export(fill(tmp_path / "one", noise), path, QUIET)
+    cache_archive.export(fill(tmp_path / "one", noise), path, QUIET)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     refused(path, tmp_path)
@@ -106,7 +106,7 @@ def test_a_cut_file_is_refused_and_changes_nothing(tmp_path: Path, share: float)
 def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "caches.tar.zst"
     noise = {"mounts/ccache/n/R": random.Random(1).randbytes(50_000)}  # stored as it is: only the checksum can tell
-    caches.export(fill(tmp_path / "one", noise), path, QUIET)
+    cache_archive.export(fill(tmp_path / "one", noise), path, QUIET)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
@@ -116,7 +116,7 @@ def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
 def refused(path: Path, tmp_path: Path, told: str = "damaged|cut|no file of caches|another version") -> None:
     other = fill(tmp_path / "refusing", {"mounts/ccache/a/mineR": b"mine"})
     with pytest.raises(InputError, match=told) as caught:
-        caches.bring(other, path, QUIET)
+        cache_archive.bring(other, path, QUIET)
     assert caught.value.fix
     assert content(other) == {"mounts/ccache/a/mineR": b"mine"}
     assert list(other.cache.scratch.iterdir()) == []
@@ -130,7 +130,7 @@ def member(name: str, text: bytes = b"evil", **fields: object) -> tuple[tarfile.
     return info, text
 
 
-END = member(caches.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256": "0"}')
+END = member(cache_archive.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256": "0"}')
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,10 @@ END = member(caches.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256": "0"}'
         ([member("mounts/ccache/a"), member("mounts/ccache/a"), END], "damaged, or no file"),
         ([member(f"sources/sha256/{DIGEST}"), END], "damaged"),
         ([member("mounts/ccache/a"), member("mounts/ccache/b"), END], "damaged"),
-        ([member("mounts/ccache/a"), member(caches.END, b'{"format": 1, "files": 1, "bytes": 4}')], "another version"),
+        (
+            [member("mounts/ccache/a"), member(cache_archive.END, b'{"format": 1, "files": 1, "bytes": 4}')],
+            "another version",
+        ),
         ([member("mounts/ccache/a")], "was cut"),
         ([member("mounts/ccache/a"), END], "damaged"),
         ([member("mounts/ccache/a"), END, member("mounts/ccache/b")], "no file of caches"),
@@ -188,7 +191,7 @@ def test_a_failed_export_leaves_the_older_file(packed: Path, tmp_path: Path, mon
     before = packed.read_bytes()
     monkeypatch.setattr(tarfile.TarFile, "addfile", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        caches.export(Workspace(tmp_path / "one"), packed, QUIET)
+        cache_archive.export(Workspace(tmp_path / "one"), packed, QUIET)
     assert packed.read_bytes() == before
 
 
@@ -208,13 +211,13 @@ def test_a_wrong_checksum_is_refused(packed: Path, tmp_path: Path) -> None:
 def test_a_place_that_is_none_and_empty_caches_are_told(packed: Path, tmp_path: Path) -> None:
     space = Workspace(tmp_path / "one")
     with pytest.raises(InputError, match="no such folder"):
-        caches.export(space, tmp_path / "none/caches", QUIET)
+        cache_archive.export(space, tmp_path / "none/caches", QUIET)
     with pytest.raises(InputError, match="is a folder"):
-        caches.export(space, tmp_path, QUIET)
+        cache_archive.export(space, tmp_path, QUIET)
     with pytest.raises(InputError, match="nothing to export"):
-        caches.export(Workspace(tmp_path / "empty"), tmp_path / "file", QUIET)
+        cache_archive.export(Workspace(tmp_path / "empty"), tmp_path / "file", QUIET)
     with pytest.raises(InputError, match="not a file: /"):
-        caches.bring(space, Path("/"), QUIET)
+        cache_archive.bring(space, Path("/"), QUIET)
     assert not (tmp_path / "none").exists()
     assert not (tmp_path / "file").exists()
 
@@ -229,22 +232,22 @@ def test_what_an_engine_keeps_goes_into_the_file_and_comes_out_of_it(tmp_path: P
             (folder / "node/ccache" / name).write_bytes(text)
         return [folder / "node"]
 
-    assert caches.export(space, path, QUIET, take)[0] == 3
+    assert cache_archive.export(space, path, QUIET, take)[0] == 3
     given: dict[str, bytes] = {}
 
     def give(mounts: Path) -> None:
         given.update({str(p.relative_to(mounts)): p.read_bytes() for p in mounts.rglob("*") if p.is_file()})
 
     other = Workspace(tmp_path / "two")
-    caches.bring(other, path, QUIET, give)
+    cache_archive.bring(other, path, QUIET, give)
     assert given == {"ccache/a/bothR": b"same", "ccache/a/stats": b"mine", "ccache/b/innerR": b"new"}
     assert content(other) == {f"mounts/{name}": text for name, text in given.items()}
     # What an engine keeps is worth a file of its own, and without a sound file it is given nothing.
-    assert caches.export(Workspace(tmp_path / "three"), path, QUIET, take)[0] == 3
+    assert cache_archive.export(Workspace(tmp_path / "three"), path, QUIET, take)[0] == 3
     given.clear()
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError):
-        caches.bring(other, path, QUIET, give)
+        cache_archive.bring(other, path, QUIET, give)
     assert given == {}
 
 

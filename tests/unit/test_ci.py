@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders import ci
 from builders.cli.ci import files, matrix
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.time_limit import parse_duration
+from builders.maintenance import ci
 from builders.project import Project
 from builders.selection import select
 from builders.state import Record, write_record

@@ -11,9 +11,9 @@ import yaml
 
 from builders import state
 from builders.cli import build
-from builders.drift import SHOWN, drift
 from builders.engines.roots import manifest
 from builders.host.log import Log
+from builders.maintenance.debian_updates import SHOWN, drift
 from builders.model.arch import AMD64
 from builders.plan import BuildTarget
 from builders.project import Project

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from builders import doctor
 from builders.cli import maintenance
 from builders.engines.roots import binfmt
 from builders.errors import HostError
 from builders.host.log import size
+from builders.maintenance import doctor
 from builders.model.arch import ARM64, ARMHF
 from builders.model.yaml_file import Model
 

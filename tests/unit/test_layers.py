@@ -23,14 +23,8 @@ LAYERS = [
         "repository",
         "trial",
         "pipeline",
-        "doctor",
-        "recheck",
-        "caches",
-        "cleaning",
-        "drift",
-        "engine_caches",
-        "ci",
     },
+    {"maintenance"},
     {"cli"},
 ]  # fmt: skip
 STAGES = LAYERS[3]

@@ -1,0 +1,1 @@
+"""What keeps a project and its machine in order; nothing here builds or publishes."""
