@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.buildx import layout
+from builders.engines.buildx import dockerfile
 from builders.engines.relay import tunnel
 from builders.engines.relay.handover import PORT
 from builders.engines.relay.relay import relayed
@@ -244,6 +244,6 @@ def test_http_goes_through_too() -> None:
 
 
 def test_both_sides_mean_the_same_places() -> None:
-    runner = Path(layout.__file__).with_name("runner.pl").read_text()
+    runner = Path(dockerfile.__file__).with_name("runner.pl").read_text()
     assert f"('{tunnel.SOCKET}', {PORT})" in runner
-    assert {path.name for path in layout.PROGRAMS} == {"runner.pl", "tunnel.pl"}
+    assert {path.name for path in dockerfile.PROGRAMS} == {"runner.pl", "tunnel.pl"}

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from builders.engines.buildx import daemon, kept, probe
+from builders.engines.buildx import daemon, failed, probe
 from builders.engines.buildx.endpoint import current
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import Images
@@ -127,7 +127,7 @@ def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: D
     assert entered.returncode == 0, entered.stdout + entered.stderr
     assert "mark" in entered.stdout
     assert "arch=amd64" in entered.stdout
-    image = kept.image_name("reef-failed", there.project().workspace, JOB)
+    image = failed.image_name("reef-failed", there.project().workspace, JOB)
     assert image in docker_engine.tags()
     there.place.edit("echo mark > marker", "true")
     there.run(*BUILDX, status=7)
@@ -151,7 +151,7 @@ def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
     with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as told:
         project.engines.get("buildx").run(job, project.workspace.path / "out", project.log)
     assert "began" in told.value.detail
-    assert not kept.names(project.workspace)
+    assert not failed.names(project.workspace)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -160,7 +160,7 @@ def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, 
     # Other runs on this machine may be at the same test: each sleeps for a time of its own.
     sleeping = f"sleep 612.{os.getpid()}{number}"
     there.place.edit("  compile: |\n", f"  compile: |\n    echo compiling; {sleeping}\n")
-    fetched = kept.image_name("reef-fetched", there.project().workspace, JOB)
+    fetched = failed.image_name("reef-fetched", there.project().workspace, JOB)
     child = there.start(*BUILDX)
     there.place.when(child, lambda: bool(processes(sleeping)))
     assert fetched in docker_engine.tags()
@@ -513,7 +513,7 @@ def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes
     inside.place.edit("  compile: |\n", "  compile: |\n    echo the last words; exit 9\n")
     output = inside.run(*BUILDX, status=7)
     assert "the last words" in output
-    image = kept.image_name("reef-failed", inside.project().workspace, JOB)
+    image = failed.image_name("reef-failed", inside.project().workspace, JOB)
     assert f"./inv shell --job {JOB}" in output
     assert image in docker_engine.tags()
     inside.run("clean", "--what", "failed")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from builders.engines.buildx import kept
+from builders.engines.buildx import failed
 from tests.engine import dockers
 from tests.engine.conftest import Place
 from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
@@ -141,7 +141,7 @@ def test_a_failed_jobs_root_is_kept_as_the_script_left_it_and_holds_nothing_of_t
     there.place.edit("  compile: |\n", "  compile: |\n    cat /proc/sys/kernel/random/uuid | tee /mark; exit 9\n")
     with server("redis") as (url, _):
         output = build(there, url, status=7)
-    image = kept.image_name("reef-failed", there.project().workspace, JOB)
+    image = failed.image_name("reef-failed", there.project().workspace, JOB)
     run = docker_engine.client().containers.run
     mark = run(image, ["cat", "/mark"], network_mode="none", remove=True).decode()
     assert mark in there.place.log_text()  # it did not run again

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.chroot import engine
+from builders.engines.chroot import failed
 from builders.engines.chroot.entry import CANNOT_ENTER
 from builders.engines.roots import manifest
 from builders.errors import BuildError, RootError
@@ -83,7 +83,7 @@ def test_a_root_that_cannot_be_entered_is_told_without_the_way_into_it(place: Pl
     assert "full log: " in told.value.detail
     assert "Traceback" not in told.value.detail
     assert "./inv doctor tells" in told.value.fix
-    assert engine.kept(Project.open(place.folder, Log(quiet=True)).workspace) == []
+    assert failed.names(Project.open(place.folder, Log(quiet=True)).workspace) == []
     with pytest.raises(BuildError, match="run of try/enter failed with status 119"):  # the script's own
         run_alone(place, BuildJob(job.name, job.root, f"exit {CANNOT_ENTER}"))
 

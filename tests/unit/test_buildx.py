@@ -15,7 +15,7 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders.engines.buildx import client, daemon, endpoint, faults, kept, layout, mounts, nodes
+from builders.engines.buildx import client, daemon, dockerfile, endpoint, failed, faults, mounts, nodes
 from builders.engines.buildx.client import BuildFailed
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins
@@ -184,7 +184,7 @@ def test_inputs_lie_over_each_other_the_last_on_top(tmp_path: Path) -> None:
     job = BuildJob(
         "a/b", ROOT, "true", inputs=(Input(below, "/x"), Input(tmp_path / "below", "/y"), Input(above, "/x"))
     )
-    assert layout.assemble(job, tmp_path / "context") == ["/x", "/y"]
+    assert dockerfile.assemble(job, tmp_path / "context") == ["/x", "/y"]
     x = tmp_path / "context" / "inputs" / "0"
     files = {str(path.relative_to(x)): path.read_text() for path in x.rglob("*") if path.is_file()}
     assert files == {
@@ -205,7 +205,7 @@ JOB = BuildJob(
 def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     def text(*, run_network: bool, fetched: str | None = None) -> list[str]:
         places = ["/srv/it costs $5"]
-        made = layout.job_dockerfile(
+        made = dockerfile.job_dockerfile(
             JOB, "FROM r AS start", places, nonce="n", run_network=run_network, fetched=fetched
         )
         return made.splitlines()
@@ -224,16 +224,16 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
 
 def test_an_emulated_job_is_told_which_cpu_to_be() -> None:
     job = replace(JOB, root=Root("trixie", ARM64, ARM64, ()))
-    made = layout.job_dockerfile(job, "FROM r AS start", ["/srv"], nonce="n", run_network=True).splitlines()
+    made = dockerfile.job_dockerfile(job, "FROM r AS start", ["/srv"], nonce="n", run_network=True).splitlines()
     assert "ENV QEMU_CPU=cortex-a53" in made[: made.index("FROM start AS fetch")]
     assert all('"QEMU_CPU=cortex-a53"' in line for line in made if "runner.pl" in line)
-    native = layout.job_dockerfile(JOB, "FROM r AS start", ["/srv"], nonce="n", run_network=True)
+    native = dockerfile.job_dockerfile(JOB, "FROM r AS start", ["/srv"], nonce="n", run_network=True)
     assert "QEMU_CPU" not in native
 
 
 def test_only_the_script_gets_the_way_to_a_storage() -> None:
     def text(storage: dict[str, str]) -> list[str]:
-        return layout.job_dockerfile(
+        return dockerfile.job_dockerfile(
             JOB, "FROM r AS start", ["/srv"], nonce="n", run_network=True, storage=storage
         ).splitlines()
 
@@ -273,14 +273,14 @@ def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project(tmp_path, Settings(), {}, Workspace(tmp_path), AMD64, Log(quiet=True))
-    kept.note(project.workspace, JOB, endpoint.Endpoint("unix:///its/socket"), "reef-failed:x")
+    failed.note(project.workspace, JOB, endpoint.Endpoint("unix:///its/socket"), "reef-failed:x")
     engine = create_autospec(daemon.Daemon)
     monkeypatch.setattr(daemon, "connect", lambda _: engine)
     chroot = Mock()
     chroot.run.side_effect = lambda *_: engine.remove_image.assert_called_once_with("reef-failed:x")
     project.engines.run(chroot, JOB, tmp_path / "out")
     chroot.run.assert_called_once()
-    assert kept.names(project.workspace) == []
+    assert failed.names(project.workspace) == []
 
 
 def test_half_a_root_of_the_chroot_engine_is_not_entered_either(
@@ -293,9 +293,9 @@ def test_half_a_root_of_the_chroot_engine_is_not_entered_either(
     def ended(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kept, "remove_tree", ended)
+    monkeypatch.setattr(failed, "remove_tree", ended)
     with pytest.raises(KeyboardInterrupt):
-        kept.forget(Workspace(tmp_path), JOB.name)
+        failed.forget(Workspace(tmp_path), JOB.name)
     assert not (folder / "entry.json").exists()
 
 
@@ -561,11 +561,11 @@ def test_the_kept_root_of_a_builder_on_its_own_is_removed_where_it_was_brought(
 
     monkeypatch.setattr(daemon, "connect", Elsewhere)
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    kept.note(space, JOB, None, "reef-failed:x")
+    failed.note(space, JOB, None, "reef-failed:x")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2")
-    kept.forget(space, JOB.name)
+    failed.forget(space, JOB.name)
     assert asked == [("tcp://127.0.0.1:1", "reef-failed:x")]
-    assert kept.names(space) == []
+    assert failed.names(space) == []
     asked.clear()
     monkeypatch.setattr(endpoint, "answers", lambda: True)
     nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space)

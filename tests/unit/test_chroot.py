@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.buildx import kept
-from builders.engines.chroot import engine
+from builders.engines.buildx import failed as buildx_failed
+from builders.engines.chroot import failed
 from builders.engines.roots import manifest
 from builders.engines.roots.namespaces import check
 from builders.errors import HostError, RootError
@@ -44,12 +44,12 @@ def test_a_kept_root_whose_note_is_damaged_is_told_and_goes_with_the_next_run(
     tmp_path: Path, file: str, content: bytes
 ) -> None:
     space = Workspace(tmp_path)
-    note = engine.failed_folder(space, "try/build") / file
+    note = failed.folder(space, "try/build") / file
     note.parent.mkdir(parents=True)
     note.write_bytes(content)
     with pytest.raises(RootError, match="the root of 'try/build' cannot be entered") as told:
-        (engine if file == "entry.json" else kept).shell(space, "try/build")
+        (failed if file == "entry.json" else buildx_failed).enter(space, "try/build")
     assert f"{note} is damaged" in told.value.detail
     assert "build again" in told.value.fix
-    kept.forget(space, "try/build")
+    buildx_failed.forget(space, "try/build")
     assert not note.parent.exists()

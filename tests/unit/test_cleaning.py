@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.chroot import engine
+from builders.engines.chroot import failed
 from builders.host.log import Log
 from builders.project import Project
 
@@ -21,10 +21,10 @@ def project(tmp_path: Path) -> Project:
 
 
 def a_failed_job(project: Project) -> Callable[[], object]:
-    folder = engine.failed_folder(project.workspace, "reef-hello/build")
+    folder = failed.folder(project.workspace, "reef-hello/build")
     (folder / "root").mkdir(parents=True)
     (folder / "entry.json").write_text("{}")
-    return lambda: engine.kept(project.workspace)
+    return lambda: failed.names(project.workspace)
 
 
 def test_the_root_of_a_failed_job_is_gone_before_its_files_are(
@@ -37,6 +37,6 @@ def test_the_root_of_a_failed_job_is_gone_before_its_files_are(
 
     monkeypatch.setattr(shutil, "rmtree", ended)
     with pytest.raises(KeyboardInterrupt):
-        engine.forget(project.workspace, "reef-hello/build")
-    assert engine.failed_folder(project.workspace, "reef-hello/build").is_dir()
+        failed.forget(project.workspace, "reef-hello/build")
+    assert failed.folder(project.workspace, "reef-hello/build").is_dir()
     assert not kept()

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builders.engines import EngineName
-from builders.engines.buildx import client, daemon, endpoint, faults, kept, mounts, nodes, probe
+from builders.engines.buildx import client, daemon, endpoint, failed, faults, mounts, nodes, probe
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.endpoint import Endpoint
@@ -128,15 +128,15 @@ class BuildxEngine:
 
     def kept_roots(self) -> list[str]:
         """Return the names of the failed jobs whose roots are kept as images."""
-        return kept.names(self._workspace)
+        return failed.names(self._workspace)
 
     def enter(self, job: str) -> int:
         """Enter the kept root of a failed job in a container and return the shell's status; raises RootError."""
-        return kept.shell(self._workspace, job)
+        return failed.enter(self._workspace, job)
 
     def forget(self, job: str) -> None:
         """Remove the image that keeps a failed job's root."""
-        kept.forget(self._workspace, job)
+        failed.forget(self._workspace, job)
 
     def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
         """Yield the names and sizes of each node's cache mounts; warn of a node that does not answer."""
@@ -209,14 +209,14 @@ class BuildxEngine:
                 client.build(
                     call, builder=node.builder, environment=node.environment, progress=progress, timeout_s=PROBE_S
                 )
-            except BuildFailed as failed:
-                words = f"{failed.tail}\n{failed.words}".strip()
-                told = faults.general(failed, str(node), architecture)
+            except BuildFailed as failure:
+                words = f"{failure.tail}\n{failure.words}".strip()
+                told = faults.general(failure, str(node), architecture)
                 if told is None and "[/probe]" in words.replace('"', ""):
                     told = faults.foreign(str(node), architecture, words)
                 raise told or HostError(
                     f"{node} does not build", words, "see its own log, or build with --engine chroot"
-                ) from failed
+                ) from failure
 
 
 def _engine_need(name: str, place: Endpoint) -> Need:

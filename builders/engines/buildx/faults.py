@@ -29,29 +29,29 @@ REGISTRY = re.compile(
 )
 
 
-def registry_failed(failed: BuildFailed) -> bool:
+def registry_failed(failure: BuildFailed) -> bool:
     """Tell whether a build failed because its base image could not be had."""
-    return bool(REGISTRY.search(failed.words)) and not failed.tail and not NO_SPACE.search(failed.words)
+    return bool(REGISTRY.search(failure.words)) and not failure.tail and not NO_SPACE.search(failure.words)
 
 
-def forwards_no_sockets(failed: BuildFailed) -> bool:
+def forwards_no_sockets(failure: BuildFailed) -> bool:
     """Tell whether a build failed because its builder knows no ``--mount=type=ssh``, or its buildx no ``--ssh``."""
-    return bool(NO_SOCKETS.search(failed.words)) and not failed.tail
+    return bool(NO_SOCKETS.search(failure.words)) and not failure.tail
 
 
-def general(failed: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
+def general(failure: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
     """Return the error for what can go wrong with any build on ``node``; None where the build itself is to blame."""
-    words = f"{failed.tail}\n{failed.words}".strip()
+    words = f"{failure.tail}\n{failure.words}".strip()
     if NO_SPACE.search(words):
-        return full_disk(node, failed.words)
+        return full_disk(node, failure.words)
     if FOREIGN.search(words):
         return foreign(node, architecture, words)
-    if registry_failed(failed):
-        return no_registry(failed.words)
-    if GONE.search(failed.words):
+    if registry_failed(failure):
+        return no_registry(failure.words)
+    if GONE.search(failure.words):
         return HostError(
             f"{node} no longer answers",
-            failed.words,
+            failure.words,
             "see whether it runs (its own log tells why it ended), then run the same command again",
         )
     return None

@@ -59,11 +59,11 @@ class Images:
                     self._make(root, node, daemon, name, base)
                     # The memory is the engine's affair: who makes an image cannot see it.
                     return name, (StepRecord("root", time.monotonic() - started, 0),)
-                except BuildFailed as failed:
-                    if base is None or not faults.registry_failed(failed):
-                        raise self._failed(root, node, failed) from failed
+                except BuildFailed as failure:
+                    if base is None or not faults.registry_failed(failure):
+                        raise self._failed(root, node, failure) from failure
                     if self.settings.buildx.base == "registry":
-                        raise faults.no_registry(f"{base}\n{failed.words}") from failed
+                        raise faults.no_registry(f"{base}\n{failure.words}") from failure
                     self._tell_fallback(base)
         raise AssertionError("each choice of a base returns or raises")
 
@@ -100,9 +100,9 @@ class Images:
             progress = Progress(self.workspace.log_file(f"roots/registry-{node.name}"))
             try:
                 client.build(call, builder=node.builder, environment=node.environment, progress=progress)
-            except BuildFailed as failed:
-                if not faults.registry_failed(failed):
-                    raise self._failed(root, node, failed) from failed
+            except BuildFailed as failure:
+                if not faults.registry_failed(failure):
+                    raise self._failed(root, node, failure) from failure
                 self._tell_fallback(base)
                 return False
         return True
@@ -219,10 +219,10 @@ class Images:
         with self.log.step(title) as step:
             client.build(call, builder=node.builder, environment=node.environment, progress=Progress(log_file, step))
 
-    def _failed(self, root: Root, node: Node, failed: BuildFailed) -> Exception:
-        return faults.general(failed, str(node), root.build) or RootError(
+    def _failed(self, root: Root, node: Node, failure: BuildFailed) -> Exception:
+        return faults.general(failure, str(node), root.build) or RootError(
             f"the root {manifest.key(root)} cannot be made in {node}",
-            f"{failed.tail}\n{failed.words}\nfull log: {self.workspace.logs / 'roots'}",
+            f"{failure.tail}\n{failure.words}\nfull log: {self.workspace.logs / 'roots'}",
             f"see whether {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} lets "
             "them use the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
         )

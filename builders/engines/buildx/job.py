@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.engines.buildx import client, daemon, faults, kept, layout
+from builders.engines.buildx import client, daemon, dockerfile, failed, faults
 from builders.engines.buildx.client import Build, BuildFailed
 from builders.engines.buildx.daemon import Daemon
 from builders.engines.buildx.images import Images
@@ -82,8 +82,8 @@ class JobBuild:
         with progress.shown():
             try:
                 self._build_all(progress)
-            except BuildFailed as failed:
-                raise self._told(failed) from failed
+            except BuildFailed as failure:
+                raise self._told(failure) from failure
             self._keep_logs()
             steps = self._steps()
         packages = (self._result / "records" / "packages").read_text().split()
@@ -96,7 +96,7 @@ class JobBuild:
             self._passing += [image] if self._images.fresh else []
             self._root = f"FROM {image} AS start"
         with disk_errors(context):
-            self._destinations = layout.assemble(self._job, context)
+            self._destinations = dockerfile.assemble(self._job, context)
         if not self._engine:
             self._root, arguments = self._images.stage(self._job.root, self._node, context)
             arguments = {**self._call.arguments, **arguments}
@@ -107,7 +107,7 @@ class JobBuild:
         fetched = None
         if self._job.fetch and not self._run_network:
             # Only whole builds can be cut off here: what is to have a network is one of its own, and leaves an image.
-            fetched = kept.image_name("reef-fetched", self._workspace, self._job.name)
+            fetched = failed.image_name("reef-fetched", self._workspace, self._job.name)
             self._passing.append(fetched)
             self._write_dockerfile(None)
             self._build(replace(self._call, target="fetch", tag=fetched, kind="fetched"), progress)
@@ -118,8 +118,8 @@ class JobBuild:
             try:
                 self._build(replace(call, sockets=sockets), progress)
                 return
-            except BuildFailed as failed:
-                if not sockets or not faults.forwards_no_sockets(failed):
+            except BuildFailed as failure:
+                if not sockets or not faults.forwards_no_sockets(failure):
                     raise
         self._write_dockerfile(fetched)
         self._build(call, progress)
@@ -140,7 +140,7 @@ class JobBuild:
                 )
 
     def _write_dockerfile(self, fetched: str | None, storage: Mapping[str, str] | None = None) -> None:
-        text = layout.job_dockerfile(
+        text = dockerfile.job_dockerfile(
             self._without_caches() if self._images.fresh else self._job, self._root, self._destinations,
             nonce=self._nonce, run_network=self._run_network, fetched=fetched, storage=storage,
         )  # fmt: skip
@@ -188,18 +188,18 @@ class JobBuild:
 
     def _keep_root(self) -> str:
         """Keep the failed job's root as an image, which costs little: it is the builder's newest layer."""
-        image = kept.image_name("reef-failed", self._workspace, self._job.name)
+        image = failed.image_name("reef-failed", self._workspace, self._job.name)
         progress = Progress(self._workspace.log_file(f"{self._job.name}-keep"))
         network = self._call.network if self._run_network else "none"
         try:
             self._build(replace(self._call, target="run", tag=image, kind="failed", network=network), progress)
         except (BuildFailed, HostError) as error:
             return f"its root could not be kept: {error}"
-        kept.note(self._workspace, self._job, self._engine.endpoint if self._engine else None, image)
+        failed.note(self._workspace, self._job, self._engine.endpoint if self._engine else None, image)
         return f"enter its root: ./inv shell --job {self._job.name}"
 
-    def _told(self, failed: BuildFailed) -> ReefError:
-        words = f"{failed.tail}\n{failed.words}\nfull log: {self._logs['run']}".lstrip()
-        return faults.general(failed, str(self._node), self._job.root.build) or BuildError(
+    def _told(self, failure: BuildFailed) -> ReefError:
+        words = f"{failure.tail}\n{failure.words}\nfull log: {self._logs['run']}".lstrip()
+        return faults.general(failure, str(self._node), self._job.root.build) or BuildError(
             f"{self._job.name} failed in {self._node}", words
         )

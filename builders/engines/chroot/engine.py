@@ -5,7 +5,6 @@ network namespaces that vanish with the job.
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -14,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders.engines import EngineName
-from builders.engines.chroot import overlay
-from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
+from builders.engines.chroot import failed, overlay
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, UNENTERED_FIX, Entry, Overlay, enter_words
 from builders.engines.environment import environment
 from builders.engines.relay.relay import Relay, relayed, variables
 from builders.engines.roots import apt_cache, binfmt, bootstrap, manifest, namespaces
 from builders.errors import BuildError, HostError, ReefError, RootError
 from builders.host import needs, process
-from builders.host.files import disk_errors, raise_if_disk_full, remove_tree
+from builders.host.files import disk_errors, raise_if_disk_full
 from builders.host.log import Log
 from builders.host.needs import Need
 from builders.host.process import Completed
@@ -37,8 +36,6 @@ TOOLS = {
     "mount": ("puts a job's root together", "mount"),
 }
 """Programs that the engine starts: why, and the Debian package that has it."""
-LACKS = f"./inv doctor tells what this machine lacks; where the disk of artifacts/ will not do: {overlay.ELSEWHERE}"
-"""What to do where a root cannot be entered."""
 
 
 class ChrootEngine:
@@ -126,15 +123,15 @@ class ChrootEngine:
 
     def kept_roots(self) -> list[str]:
         """Return the names of the failed jobs whose changes are kept."""
-        return kept(self._workspace)
+        return failed.names(self._workspace)
 
     def enter(self, job: str) -> int:
         """Enter the kept root of a failed job, with a network, and return the shell's status; raises RootError."""
-        return shell(self._workspace, job)
+        return failed.enter(self._workspace, job)
 
     def forget(self, job: str) -> None:
         """Remove the kept root of a failed job."""
-        forget(self._workspace, job)
+        failed.forget(self._workspace, job)
 
     def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
         """Yield nothing: the caches are folders of the workspace."""
@@ -189,27 +186,12 @@ class ChrootEngine:
         """Return the error for a script that failed, its root kept, or for a root that could not be entered."""
         detail = f"{done.tail}\nfull log: {log_file}"
         if done.returncode == CANNOT_ENTER and UNENTERED in done.tail:  # a script may end with any status
-            return RootError(f"the root of {job.name} cannot be entered", detail, LACKS)
-        self._keep(job, scratch)
+            return RootError(f"the root of {job.name} cannot be entered", detail, UNENTERED_FIX)
+        failed.keep(self._workspace, job, scratch)
         how = f"with status {done.returncode}"
         if done.timed_out:
             how = f"after its time limit of {job.limits.time_s:.0f} s"
         return BuildError(f"{name} of {job.name} failed {how}", detail, f"enter its root: ./inv shell --job {job.name}")
-
-    def _keep(self, job: BuildJob, scratch: Path) -> None:
-        """Move a failed job's changes aside; what they lie over and will not outlive this run is copied with them."""
-        folder = failed_folder(self._workspace, job.name)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        moved = {str(scratch): str(folder)}
-        passing = [i.path.resolve() for i in job.inputs if i.path.is_relative_to(self._workspace.scratch)]
-        for number, path in enumerate(passing):
-            shutil.copytree(path, scratch / f"layer{number}", symlinks=True)
-            moved[str(path)] = str(folder / f"layer{number}")
-        entry = Entry.read(scratch / "entry.json").elsewhere(moved)
-        (scratch / "entry.json").unlink()
-        shutil.move(scratch, folder)
-        entry.write(folder / "entry.part")
-        (folder / "entry.part").rename(folder / "entry.json")  # last: by it the root counts as kept
 
 
 def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
@@ -217,45 +199,6 @@ def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
         return entry
     environment = {**entry.environment, **variables(relay.storage)}
     return replace(entry, relay=relay.theirs.fileno(), environment=environment)
-
-
-def enter_words(entry: Path) -> list[str]:
-    """Return the argv words that enter the root described by the file ``entry``, inside its namespaces."""
-    return [sys.executable, "-m", "builders.engines.chroot.enter", str(entry)]
-
-
-def failed_folder(workspace: Workspace, job: str) -> Path:
-    """Return where the root of the failed job named ``job`` is kept."""
-    return workspace.path / "failed" / job.replace("/", "-")
-
-
-def forget(workspace: Workspace, job: str) -> None:
-    """Remove what is kept of a failed job; first what it is entered by, so that half a root never is."""
-    folder = failed_folder(workspace, job)
-    (folder / "entry.json").unlink(missing_ok=True)
-    remove_tree(folder)
-
-
-def kept(workspace: Workspace) -> list[str]:
-    """Return the names of the failed jobs whose roots are kept."""
-    return sorted(path.parent.name for path in (workspace.path / "failed").glob("*/entry.json"))
-
-
-def shell(workspace: Workspace, job: str) -> int:
-    """Enter the kept root of a failed job with an interactive shell (with a network) and return its status."""
-    path = failed_folder(workspace, job) / "entry.json"
-    again = "build again, then enter its new root"
-    try:
-        overlays = Entry.read(path).overlays
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RootError(f"the root of {job!r} cannot be entered", f"{path} is damaged: {error}", again) from error
-    missing = [layer for one in overlays for layer in one.layers if not Path(layer).exists()]
-    if missing:
-        raise RootError(f"the root of {job!r} was removed", "\n".join(missing), again)
-    status = process.interactive([*namespaces.prefix(network=True), *enter_words(path), "/bin/bash"])
-    if status == CANNOT_ENTER:
-        raise RootError(f"the root of {job!r} cannot be entered", "the lines above say why", LACKS)
-    return status
 
 
 def _by_destination(inputs: Iterable[Input]) -> dict[str, list[Input]]:

@@ -1,15 +1,18 @@
 """What it takes to enter a job's root, as plain data that can be written down and entered again."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from builders.engines.chroot import overlay
 from builders.engines.relay.handover import VARIABLE
 
 CANNOT_ENTER = 119
 """The status that entering a root ends with where it fails, after it said `UNENTERED` and why."""
 UNENTERED = "reef: the root cannot be entered: "
+UNENTERED_FIX = f"see ./inv doctor; if the disk of artifacts/ is the cause, {overlay.ELSEWHERE}"
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,8 @@ class Entry:
         data = json.loads(path.read_text())
         data["overlays"] = [Overlay(**overlay) for overlay in data["overlays"]]
         return Entry(**data)
+
+
+def enter_words(entry: Path) -> list[str]:
+    """Return the argv words that enter the root described by the file ``entry``, inside its namespaces."""
+    return [sys.executable, "-m", "builders.engines.chroot.enter", str(entry)]

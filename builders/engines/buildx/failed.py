@@ -40,7 +40,7 @@ def names(workspace: Workspace) -> list[str]:
     return sorted(path.parent.name for path in (workspace.path / "failed").glob(f"*/{FILE}"))
 
 
-def shell(workspace: Workspace, job: str) -> int:
+def enter(workspace: Workspace, job: str) -> int:
     """Enter a failed job's root with an interactive shell and return its status."""
     again = "build again, then enter its new root"
     try:
