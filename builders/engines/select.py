@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from builders.engines import Engine, EngineName
-from builders.engines.buildx import endpoint
+from builders.engines.buildx.docker import ping
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -37,7 +37,7 @@ class Engines:
         """
         text = asked or self.settings.engine
         if text == "auto":
-            return "buildx" if self.settings.buildx.nodes or endpoint.answers() else "chroot"
+            return "buildx" if self.settings.buildx.nodes or ping.answers() else "chroot"
         for name in ENGINES:
             if text == name:
                 return name

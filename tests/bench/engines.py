@@ -19,10 +19,10 @@ from pathlib import Path
 import psutil
 
 from builders import sources
-from builders.engines.buildx import daemon
-from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx.builder.nodes import HERE, Node
+from builders.engines.buildx.docker import daemon
+from builders.engines.buildx.docker.endpoint import Endpoint
 from builders.engines.buildx.images import Images
-from builders.engines.buildx.nodes import HERE, Node
 from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.model.jobs import Root

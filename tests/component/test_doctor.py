@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import pytest
 
-from builders.engines.buildx import endpoint
+from builders.engines.buildx.docker import endpoint
 from builders.engines.roots import binfmt
 from builders.host import debian_mirror, needs
 from builders.host.log import Log

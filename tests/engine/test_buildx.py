@@ -14,11 +14,13 @@ import psutil
 import pytest
 import yaml
 
-from builders.engines.buildx import daemon, failed, probe
-from builders.engines.buildx.endpoint import current
+from builders.engines.buildx import failed
+from builders.engines.buildx.builder import probe
+from builders.engines.buildx.builder.nodes import here
+from builders.engines.buildx.docker import daemon
+from builders.engines.buildx.docker.endpoint import current
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import Images
-from builders.engines.buildx.nodes import here
 from builders.engines.roots import bootstrap, manifest
 from builders.errors import BuildError, DiskError, HostError
 from builders.host import debian_mirror
@@ -349,7 +351,7 @@ def patched(folder: Path, code: str) -> dict[str, str]:
 
 def test_a_missing_buildx_and_one_that_is_too_old_end_with_5(place: Place, tmp_path: Path) -> None:
     (tmp_path / "cli-plugins").mkdir()
-    nowhere_else = patched(tmp_path, "from builders.engines.buildx import endpoint\nendpoint.PLUGINS = ()\n")
+    nowhere_else = patched(tmp_path, "from builders.engines.buildx.docker import endpoint\nendpoint.PLUGINS = ()\n")
     there = There(place, {"DOCKER_CONFIG": str(tmp_path), **nowhere_else})
     output = there.run(*BUILDX, status=5)
     assert "buildx is not installed" in output
@@ -451,6 +453,7 @@ def test_a_node_that_does_not_run_the_cpu_it_is_said_to_is_told(within: Within, 
     text = (within.place.folder / "reef.yml").read_text()
     (within.place.folder / "reef.yml").write_text(text.replace("architectures: [amd64]", "architectures: [arm64]"))
     code = """
+from builders.engines.buildx.builder import probe
 known = probe.program
 probe.program = lambda cpu: known(cpu)[:18] + bytes([255, 254]) + known(cpu)[20:]
 """

@@ -15,11 +15,13 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from builders.engines.buildx import client, daemon, dockerfile, endpoint, failed, faults, mounts, nodes
-from builders.engines.buildx.client import BuildFailed
+from builders.engines.buildx import dockerfile, failed
+from builders.engines.buildx.builder import client, failures, mounts, nodes
+from builders.engines.buildx.builder.client import BuildFailed
+from builders.engines.buildx.builder.progress import JobProgress, Progress
+from builders.engines.buildx.docker import daemon, endpoint, ping
 from builders.engines.buildx.engine import BuildxEngine
 from builders.engines.buildx.images import DOCKERFILES, PINS, Images, pins
-from builders.engines.buildx.progress import JobProgress, Progress
 from builders.errors import DiskError, HostError, InputError, RootError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -27,14 +29,28 @@ from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, JobLimits, Root
 from builders.model.settings import BuildxNode, Settings
 from builders.project import Project
-from tests.support.docker import no_docker, plugin
+from tests.support.docker import plugin
 
 ROOT = Root("trixie", AMD64, ARM64, ())
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return no_docker(tmp_path, monkeypatch)
+    """Docker's configuration in a folder of the test's own, and no buildx on the machine."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setattr(endpoint, "PLUGINS", ())
+    monkeypatch.setattr(process, "find", lambda _: None)
+    ping.answers.cache_clear()
+    (tmp_path / "docker" / "cli-plugins").mkdir(parents=True)
+    return tmp_path / "docker"
+
+
+def plugin(config: Path, version: str) -> None:
+    program = config / "cli-plugins" / "docker-buildx"
+    program.write_text(f"#!/bin/sh\necho github.com/docker/buildx {version} 0\n")
+    program.chmod(0o755)
 
 
 def context(config: Path, name: str, host: str) -> None:
@@ -57,7 +73,7 @@ def test_the_engine_is_found_as_dockers_own_tools_find_it(alone: Path, monkeypat
     with pytest.raises(HostError, match="no certificates for the Docker engine at tcp://127") as told:
         endpoint.current()
     assert f"there is no ca.pem, cert.pem, key.pem in {alone}" in told.value.detail
-    assert not endpoint.answers()
+    assert not ping.answers()
     for name in endpoint.TLS_FILES:
         (alone / name).touch()
     assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, alone)
@@ -67,7 +83,7 @@ def test_an_unknown_context_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     with pytest.raises(HostError, match="no docker context is called 'gone'"):
         endpoint.current()
-    assert not endpoint.answers()
+    assert not ping.answers()
 
 
 def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
@@ -79,7 +95,7 @@ def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
     project = Project(tmp_path, Settings(), {}, None, AMD64, Log(quiet=True))  # type: ignore[arg-type]
 
     def chosen() -> str:
-        endpoint.answers.cache_clear()
+        ping.answers.cache_clear()
         return project.engines.name()
 
     plugin(alone, "v0.13.1")
@@ -266,7 +282,7 @@ def test_no_job_mounts_what_the_making_of_a_root_locks() -> None:
     ],
 )
 def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, told: bool) -> None:
-    assert faults.forwards_no_sockets(BuildFailed(words, tail)) == told
+    assert failures.forwards_no_sockets(BuildFailed(words, tail)) == told
 
 
 def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
@@ -386,12 +402,12 @@ SAID = {
     ("words", "kind", "told"), [(one, *told) for told, sentences in SAID.items() for one in sentences]
 )
 def test_what_builders_say_is_told_by_kind(words: str, kind: type[Exception], told: str) -> None:
-    error = faults.general(BuildFailed(words, ""), "N", ARM64)
+    error = failures.general(BuildFailed(words, ""), "N", ARM64)
     assert isinstance(error, kind)
     assert error.what == told
 
 
-@pytest.mark.parametrize("pattern", [faults.NO_SPACE, faults.FOREIGN, faults.GONE, faults.REGISTRY])
+@pytest.mark.parametrize("pattern", [failures.NO_SPACE, failures.FOREIGN, failures.GONE, failures.REGISTRY])
 def test_every_alternative_of_what_builders_say_has_a_sentence(pattern: re.Pattern[str]) -> None:
     sentences = [one for found in SAID.values() for one in found]
     for alternative in re.split(r"\|(?![^()]*\))", pattern.pattern):
@@ -400,9 +416,9 @@ def test_every_alternative_of_what_builders_say_has_a_sentence(pattern: re.Patte
 
 def test_a_builds_own_failure_is_not_the_engines() -> None:
     failed = BuildFailed('process "/bin/sh" did not complete successfully: exit code: 100', "E: no package")
-    assert faults.general(failed, "N", ARM64) is None
-    assert not faults.registry_failed(failed)
-    assert faults.registry_failed(BuildFailed("failed to do request: Head x: connection refused", ""))
+    assert failures.general(failed, "N", ARM64) is None
+    assert not failures.registry_failed(failed)
+    assert failures.registry_failed(BuildFailed("failed to do request: Head x: connection refused", ""))
 
 
 @pytest.mark.parametrize("pattern", ["debian:{suite.x}", "debian:{suite[x]}", "debian:{0}", "debian:{release}", "{"])
@@ -567,10 +583,10 @@ def test_the_kept_root_of_a_builder_on_its_own_is_removed_where_it_was_brought(
     assert asked == [("tcp://127.0.0.1:1", "reef-failed:x")]
     assert failed.names(space) == []
     asked.clear()
-    monkeypatch.setattr(endpoint, "answers", lambda: True)
+    monkeypatch.setattr(ping, "answers", lambda: True)
     nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space)
     assert asked == [("tcp://127.0.0.1:2", daemon.owner(space))]
-    monkeypatch.setattr(endpoint, "answers", lambda: False)
+    monkeypatch.setattr(ping, "answers", lambda: False)
     assert nodes.remove_images(Settings.model_validate(REMOTE), tmp_path, space) == []
     assert len(asked) == 1
 

@@ -7,14 +7,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builders.engines import EngineName
-from builders.engines.buildx import client, daemon, endpoint, failed, faults, mounts, nodes, probe
-from builders.engines.buildx.client import Build, BuildFailed
-from builders.engines.buildx.daemon import Daemon
-from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx import failed
+from builders.engines.buildx.builder import client, failures, mounts, nodes, probe
+from builders.engines.buildx.builder.client import Build, BuildFailed
+from builders.engines.buildx.builder.nodes import Node, NodeState
+from builders.engines.buildx.builder.progress import Progress
+from builders.engines.buildx.docker import daemon, endpoint, ping
+from builders.engines.buildx.docker.daemon import Daemon
+from builders.engines.buildx.docker.endpoint import Endpoint
 from builders.engines.buildx.images import PINS, Images
 from builders.engines.buildx.job import JobBuild
-from builders.engines.buildx.nodes import Node, NodeState
-from builders.engines.buildx.progress import Progress
 from builders.engines.roots import binfmt, namespaces
 from builders.errors import HostError
 from builders.host import needs
@@ -70,7 +72,7 @@ class BuildxEngine:
 
     def doubt(self) -> str:
         """Return that no engine answers, where reef.yml names no nodes either."""
-        if self._settings.buildx.nodes or endpoint.answers():
+        if self._settings.buildx.nodes or ping.answers():
             return ""
         return "no Docker engine with buildx answers: see ./inv builders"
 
@@ -211,9 +213,9 @@ class BuildxEngine:
                 )
             except BuildFailed as failure:
                 words = f"{failure.tail}\n{failure.words}".strip()
-                told = faults.general(failure, str(node), architecture)
+                told = failures.general(failure, str(node), architecture)
                 if told is None and "[/probe]" in words.replace('"', ""):
-                    told = faults.foreign(str(node), architecture, words)
+                    told = failures.foreign(str(node), architecture, words)
                 raise told or HostError(
                     f"{node} does not build", words, "see its own log, or build with --engine chroot"
                 ) from failure

@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from builders.engines.buildx import daemon, endpoint
-from builders.engines.buildx.daemon import LABEL
-from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx.docker import daemon, endpoint
+from builders.engines.buildx.docker.daemon import LABEL
+from builders.engines.buildx.docker.endpoint import Endpoint
 from builders.errors import HostError, ReefError, RootError
 from builders.host import process
 from builders.host.files import remove_tree, write_whole

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from builders.engines.buildx import client, faults
-from builders.engines.buildx.client import Build, BuildFailed
-from builders.engines.buildx.daemon import Daemon, owner
-from builders.engines.buildx.nodes import Node
-from builders.engines.buildx.progress import Progress
+from builders.engines.buildx.builder import client, failures
+from builders.engines.buildx.builder.client import Build, BuildFailed
+from builders.engines.buildx.builder.nodes import Node
+from builders.engines.buildx.builder.progress import Progress
+from builders.engines.buildx.docker.daemon import Daemon, owner
 from builders.engines.roots import bootstrap, manifest, namespaces
 from builders.errors import InputError, RootError
 from builders.host import debian_mirror, process
@@ -60,10 +60,10 @@ class Images:
                     # The memory is the engine's affair: who makes an image cannot see it.
                     return name, (StepRecord("root", time.monotonic() - started, 0),)
                 except BuildFailed as failure:
-                    if base is None or not faults.registry_failed(failure):
+                    if base is None or not failures.registry_failed(failure):
                         raise self._failed(root, node, failure) from failure
                     if self.settings.buildx.base == "registry":
-                        raise faults.no_registry(f"{base}\n{failure.words}") from failure
+                        raise failures.no_registry(f"{base}\n{failure.words}") from failure
                     self._tell_fallback(base)
         raise AssertionError("each choice of a base returns or raises")
 
@@ -101,7 +101,7 @@ class Images:
             try:
                 client.build(call, builder=node.builder, environment=node.environment, progress=progress)
             except BuildFailed as failure:
-                if not faults.registry_failed(failure):
+                if not failures.registry_failed(failure):
                     raise self._failed(root, node, failure) from failure
                 self._tell_fallback(base)
                 return False
@@ -129,7 +129,7 @@ class Images:
             try:
                 found[name] = str(json.loads(client.call(words, node.environment))["digest"])
             except process.ProgramFailed as error:
-                raise faults.no_registry(f"{name}\n{error.detail}") from error
+                raise failures.no_registry(f"{name}\n{error.detail}") from error
         text = "# Digests of base images, refreshed by: ./inv pin\n" + yaml.safe_dump(pins(self.folder) | found)
         write_whole(self.folder / PINS, text)
         return found
@@ -220,7 +220,7 @@ class Images:
             client.build(call, builder=node.builder, environment=node.environment, progress=Progress(log_file, step))
 
     def _failed(self, root: Root, node: Node, failure: BuildFailed) -> Exception:
-        return faults.general(failure, str(node), root.build) or RootError(
+        return failures.general(failure, str(node), root.build) or RootError(
             f"the root {manifest.key(root)} cannot be made in {node}",
             f"{failure.tail}\n{failure.words}\nfull log: {self.workspace.logs / 'roots'}",
             f"see whether {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} lets "

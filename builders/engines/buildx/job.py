@@ -7,13 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.engines.buildx import client, daemon, dockerfile, failed, faults
-from builders.engines.buildx.client import Build, BuildFailed
-from builders.engines.buildx.daemon import Daemon
+from builders.engines.buildx import dockerfile, failed
+from builders.engines.buildx.builder import client, failures
+from builders.engines.buildx.builder.client import Build, BuildFailed
+from builders.engines.buildx.builder.nodes import Node
+from builders.engines.buildx.builder.progress import JobProgress, Progress
+from builders.engines.buildx.docker import daemon
+from builders.engines.buildx.docker.daemon import Daemon
 from builders.engines.buildx.images import Images
 from builders.engines.buildx.images import secrets as apt_secrets
-from builders.engines.buildx.nodes import Node
-from builders.engines.buildx.progress import JobProgress, Progress
 from builders.engines.relay import tunnel
 from builders.engines.relay.relay import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
@@ -119,7 +121,7 @@ class JobBuild:
                 self._build(replace(call, sockets=sockets), progress)
                 return
             except BuildFailed as failure:
-                if not sockets or not faults.forwards_no_sockets(failure):
+                if not sockets or not failures.forwards_no_sockets(failure):
                     raise
         self._write_dockerfile(fetched)
         self._build(call, progress)
@@ -177,8 +179,8 @@ class JobBuild:
     def _script_failed(self, name: str, status: str) -> ReefError:
         job, log_file = self._job, self._logs[name]
         tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
-        if faults.NO_SPACE.search(tail):  # its root stays where it is: an image of it might not fit either
-            return faults.full_disk(str(self._node), f"{tail}\nfull log: {log_file}")
+        if failures.NO_SPACE.search(tail):  # its root stays where it is: an image of it might not fit either
+            return failures.full_disk(str(self._node), f"{tail}\nfull log: {log_file}")
         how = f"with status {status}"
         if status == "timeout":
             how = f"after its time limit of {job.limits.time_s:.0f} s"
@@ -200,6 +202,6 @@ class JobBuild:
 
     def _told(self, failure: BuildFailed) -> ReefError:
         words = f"{failure.tail}\n{failure.words}\nfull log: {self._logs['run']}".lstrip()
-        return faults.general(failure, str(self._node), self._job.root.build) or BuildError(
+        return failures.general(failure, str(self._node), self._job.root.build) or BuildError(
             f"{self._job.name} failed in {self._node}", words
         )

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx.docker.endpoint import Endpoint
 from builders.errors import HostError, InputError
 from builders.host.workspace import Workspace
 from builders.model import arch

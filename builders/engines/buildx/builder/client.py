@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.engines.buildx import endpoint
-from builders.engines.buildx.daemon import LABEL, OWNER
-from builders.engines.buildx.progress import Progress
+from builders.engines.buildx.builder.progress import Progress
+from builders.engines.buildx.docker import endpoint
+from builders.engines.buildx.docker.daemon import LABEL, OWNER
 from builders.errors import HostError
 from builders.host import process
 from builders.model.arch import Architecture

@@ -2,8 +2,8 @@
 
 import re
 
-from builders.engines.buildx import client
-from builders.engines.buildx.nodes import Node
+from builders.engines.buildx.builder import client
+from builders.engines.buildx.builder.nodes import Node
 
 MOUNT = re.compile(r"^Description:\s*cached mount /cache/(\S+) from exec .*/reef/runner\.pl ", re.MULTILINE)
 """How BuildKit describes one: by its place and the command that it was made for; newer ones tell its id, too."""

@@ -4,12 +4,9 @@ The order is Docker's: ``DOCKER_HOST``, ``DOCKER_CONTEXT``, the current context 
 Contexts lie in ``$DOCKER_CONFIG/contexts`` (docker/cli: cli/context/store).
 """
 
-import functools
 import hashlib
-import http.client
 import json
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +17,6 @@ from builders.host import process
 from builders.host.files import remove_tree, write_whole
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-PING_S = 2.0
 TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 """What a folder with certificates holds."""
 MADE = "made by Reef"
@@ -151,49 +147,3 @@ def _buildx_places() -> Iterator[str]:
     for program in ("docker-buildx", "buildx"):
         if found := process.find(program):
             yield found
-
-
-@functools.cache
-def answers() -> bool:
-    """Tell whether a Docker engine answers where Docker's tools would look and buildx is there: for choosing an
-    engine. Takes a few milliseconds, but for engines that are reached over a network."""
-    try:
-        place = current()
-    except HostError:
-        return False
-    if place.socket is not None and not place.socket.exists():
-        return False
-    return buildx() is not None and (_pings(place.socket) if place.socket else _far_one_answers(place))
-
-
-class _Local(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=PING_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PING_S)
-        self.sock.connect(str(self._path))
-
-
-def _pings(path: Path) -> bool:
-    """Ask an engine of this machine for a sign of life (Docker Engine API, /_ping)."""
-    connection = _Local(path)
-    try:
-        connection.request("GET", "/_ping")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _far_one_answers(place: Endpoint) -> bool:
-    from builders.engines.buildx import daemon
-
-    try:
-        daemon.connect(place, timeout_s=5)
-    except HostError:
-        return False
-    return True

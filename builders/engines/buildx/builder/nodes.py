@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.engines.buildx import client, endpoint
-from builders.engines.buildx.endpoint import Endpoint
+from builders.engines.buildx.builder import client
+from builders.engines.buildx.docker import daemon, endpoint, ping
+from builders.engines.buildx.docker.endpoint import Endpoint
 from builders.errors import InputError, ReefError
 from builders.host.workspace import Workspace
 from builders.model import arch
@@ -120,12 +121,10 @@ def everywhere(settings: Settings, folder: Path) -> list[Node]:
 def remove_images(settings: Settings, folder: Path, workspace: Workspace) -> list[str]:
     """Remove what the project of ``workspace`` made in the Docker engines that it uses, and roots that nobody uses;
     return the images' names."""
-    from builders.engines.buildx import daemon
-
     owner = daemon.owner(workspace)
     used = everywhere(settings, folder)
     places = [node.endpoint for node in used if node.endpoint]
-    if any(node.endpoint is None for node in used) and endpoint.answers():
+    if any(node.endpoint is None for node in used) and ping.answers():
         places.append(endpoint.current())  # where buildx brings the kept roots of builders on their own
     return [name for place in places for name in daemon.connect(place).remove_ours(owner)]
 
@@ -150,8 +149,6 @@ def states(settings: Settings, folder: Path) -> list[NodeState]:
 
 
 def _state(name: str, one: BuildxNode | None, folder: Path) -> NodeState:
-    from builders.engines.buildx import daemon
-
     driver = one.driver if one else "docker"
     native = ", ".join(one.architectures if one else ()) or "its own CPU"
     where = one.endpoint if one else ""

@@ -2,7 +2,7 @@
 
 import re
 
-from builders.engines.buildx.client import BuildFailed
+from builders.engines.buildx.builder.client import BuildFailed
 from builders.errors import DiskError, HostError, ReefError, RootError
 from builders.model.arch import Architecture
 

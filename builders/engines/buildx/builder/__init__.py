@@ -1,0 +1,1 @@
+"""Builders: buildx and the nodes that it builds on."""

@@ -1,0 +1,1 @@
+"""Docker engines: where they are, whether they answer, and what they hold."""
