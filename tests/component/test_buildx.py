@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.buildx import client, daemon, endpoint
-from builders.engines.buildx.client import Build
+from builders.engines.buildx.builder import client
+from builders.engines.buildx.builder.client import Build
+from builders.engines.buildx.builder.progress import Progress
+from builders.engines.buildx.docker import daemon, endpoint
 from builders.engines.buildx.images import DOCKERFILES, Images, secrets
-from builders.engines.buildx.progress import Progress
 from builders.engines.roots import bootstrap
 from builders.errors import HostError
 from builders.host import debian_mirror, process

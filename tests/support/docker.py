@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.engines.buildx import endpoint
+from builders.engines.buildx.docker import endpoint, ping
 from builders.host import process
 
 
@@ -15,7 +15,7 @@ def no_docker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DOCKER_CONFIG", str(folder / "docker"))
     monkeypatch.setattr(endpoint, "PLUGINS", ())
     monkeypatch.setattr(process, "find", lambda _: None)
-    endpoint.answers.cache_clear()
+    ping.answers.cache_clear()
     (folder / "docker" / "cli-plugins").mkdir(parents=True)
     return folder / "docker"
 

@@ -29,28 +29,14 @@ from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, JobLimits, Root
 from builders.model.settings import BuildxNode, Settings
 from builders.project import Project
-from tests.support.docker import plugin
+from tests.support.docker import no_docker, plugin
 
 ROOT = Root("trixie", AMD64, ARM64, ())
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Docker's configuration in a folder of the test's own, and no buildx on the machine."""
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setattr(endpoint, "PLUGINS", ())
-    monkeypatch.setattr(process, "find", lambda _: None)
-    ping.answers.cache_clear()
-    (tmp_path / "docker" / "cli-plugins").mkdir(parents=True)
-    return tmp_path / "docker"
-
-
-def plugin(config: Path, version: str) -> None:
-    program = config / "cli-plugins" / "docker-buildx"
-    program.write_text(f"#!/bin/sh\necho github.com/docker/buildx {version} 0\n")
-    program.chmod(0o755)
+    return no_docker(tmp_path, monkeypatch)
 
 
 def context(config: Path, name: str, host: str) -> None:
