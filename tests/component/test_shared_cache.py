@@ -28,7 +28,7 @@ from builders import sources
 from builders.model.arch import AMD64, ARM64
 from builders.engines.roots import bootstrap
 from builders.host.log import Log
-from builders.products import Root, StepRecord
+from builders.model.jobs import Root, StepRecord
 from builders.project import Project
 
 def made_quickly(_root, folder, *_):
