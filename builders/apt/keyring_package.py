@@ -22,7 +22,7 @@ from pathlib import Path
 from builders.apt.index import Entry
 from builders.apt.keys import SigningKey
 from builders.apt.layout import INSTALLED_KEYRING
-from builders.apt.suite import sources_name, sources_text
+from builders.apt.sources_file import sources_name, sources_text
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors

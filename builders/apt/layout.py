@@ -25,6 +25,8 @@ KEYRING = "reef-archive-keyring.gpg"
 ARMORED_KEYRING = "reef-archive-keyring.asc"
 INSTALLED_KEYRING = f"/usr/share/keyrings/{KEYRING}"
 """Where a board keeps the keyring: a keyring package can take over the same path later."""
+PAGE = "index.html"
+"""The page for people, at the repository's root."""
 DEBUG_COMPONENT = "debug"
 """Component of the -dbgsym packages: boards on slow lines do not download their half of the index."""
 

@@ -19,12 +19,12 @@ from builders.apt.changelogs import Changelogs
 from builders.apt.index import Entry
 from builders.apt.keys import SigningKey, day_of
 from builders.apt.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
-from builders.apt.suite import NextSuite, sources_name, sources_text
+from builders.apt.sources_file import sources_name, sources_text
+from builders.apt.suite import NextSuite
 from builders.host import templates
 from builders.host.log import size
 from builders.model.settings import Settings
 
-PAGE = "index.html"
 RULES = 1
 """Raise this number when the same content gives another page than before: the next publication remakes it."""
 MOST_SHOWN = 500

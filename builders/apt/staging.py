@@ -16,11 +16,12 @@ from builders.apt.intake import Taken
 from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import SigningKey
-from builders.apt.layout import ARMORED_KEYRING, KEYRING, Repository
+from builders.apt.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
 from builders.apt.live import Live, read_live
-from builders.apt.page import PAGE, RULES, page
+from builders.apt.page import RULES, page
 from builders.apt.retention import let_go, publications_naming
-from builders.apt.suite import NextSuite, next_suite, sources_name, sources_text, suite_of
+from builders.apt.sources_file import sources_name, sources_text
+from builders.apt.suite import NextSuite, next_suite, suite_of
 from builders.errors import PublishError
 from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
 from builders.host.log import Log

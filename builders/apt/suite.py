@@ -1,16 +1,14 @@
 """What a suite's next publication holds, worked out without touching a disk."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from builders.apt.catalog import Held
 from builders.apt.index import Entry, ordered
 from builders.apt.indices import Change, Index, Lists, files, indices
-from builders.apt.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING, link_target, stamp_of
+from builders.apt.layout import DEBUG_COMPONENT, link_target, stamp_of
 from builders.apt.live import Live
 from builders.apt.packer import Packer
 from builders.apt.pieces import Piece, cut, spliced
@@ -165,29 +163,3 @@ def _architectures(settings: Settings, name: str, live: Live | None, entries: It
     found = {entry.architecture for entry in entries} | set(live.release.architectures if live else ())
     found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}
     return tuple(sorted(found - {"all", SOURCE} or ARCHITECTURES))
-
-
-def sources_name(settings: Settings, suite: str) -> str:
-    """Return the name of a suite's ``.sources`` file at the repository's root."""
-    label = re.sub(r"[^a-z0-9]+", "-", settings.repository.label.lower()).strip("-") or "reef"
-    return f"{label}-{suite}.sources"
-
-
-def sources_text(settings: Settings, repository: Path, suite: str, *, source: bool = False) -> str:
-    """Return the ``.sources`` file (sources.list(5), deb822 style) that adds one suite to a machine.
-
-    ``source`` tells that the suite keeps source packages: apt warns of an index that it is to fetch and is not there.
-    It names no key, so that it stays the same when one follows another: the keyring package holds it too, and dpkg
-    asks about a changed file that its owner edited.
-    """
-    url = settings.repository.url or repository.absolute().as_uri()
-    return (
-        f"# Save as /etc/apt/sources.list.d/{sources_name(settings, suite)}; the key goes first, as root:\n"
-        f"#   {KEYRING}, from the same folder as this file, to {INSTALLED_KEYRING}\n"
-        f"# Debug symbols: add {DEBUG_COMPONENT} to Components.\n"
-        f"Types: deb{' deb-src' if source else ''}\n"
-        f"URIs: {url}\n"
-        f"Suites: {suite}\n"
-        f"Components: {settings.repository.component}\n"
-        f"Signed-By: {INSTALLED_KEYRING}\n"
-    )

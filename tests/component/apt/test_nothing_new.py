@@ -9,7 +9,7 @@ import pytest
 from builders import repository
 from builders.apt import api as apt
 from builders.apt import page, staging, verification
-from builders.apt.page import PAGE
+from builders.apt.layout import PAGE
 from builders.apt.promotion import promote
 from builders.apt.proof import Proof
 from builders.errors import DiskError, PublishError

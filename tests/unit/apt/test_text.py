@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from builders.apt import layout, release, suite
+from builders.apt import layout, release, sources_file, suite
 from builders.apt.index import Entry, ordered, parse
 from builders.apt.indices import Packages
 from builders.apt.live import digest_of
@@ -41,9 +41,11 @@ def test_release_text() -> None:
 
 def test_sources_text() -> None:
     settings = Settings(repository=Repository(label="Lab boards", url="https://apt.example.org/lab"))
-    assert suite.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
-    compare_with_golden("apt/lab-boards-trixie.sources", suite.sources_text(settings, Path("/srv/apt"), "trixie"))
-    at_home = suite.sources_text(Settings(), Path("/srv/my apt"), "trixie")
+    assert sources_file.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
+    compare_with_golden(
+        "apt/lab-boards-trixie.sources", sources_file.sources_text(settings, Path("/srv/apt"), "trixie")
+    )
+    at_home = sources_file.sources_text(Settings(), Path("/srv/my apt"), "trixie")
     assert "URIs: file:///srv/my%20apt\n" in at_home
 
 
