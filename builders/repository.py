@@ -10,7 +10,7 @@ from pathlib import Path
 from builders import truth
 from builders.apt import api as apt
 from builders.apt import clients
-from builders.apt.index import Entry, ordered
+from builders.apt.indices.entry import Entry, ordered
 from builders.apt.layout import Repository
 from builders.apt.live import read_live
 from builders.apt.upload import Uploaded, require_apart

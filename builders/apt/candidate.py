@@ -10,17 +10,17 @@ from tempfile import TemporaryDirectory
 from builders.apt import catalog, layout, seen
 from builders.apt.archive import BadArchive, members_of
 from builders.apt.catalog import News, held
-from builders.apt.compression import FORMS
 from builders.apt.filelist import files_of
-from builders.apt.index import Entry
-from builders.apt.indices import Index, files
+from builders.apt.indices.chunks import Piece
+from builders.apt.indices.compression import FORMS
+from builders.apt.indices.entry import Entry
+from builders.apt.indices.kinds import Index, files
+from builders.apt.indices.release import Digest
 from builders.apt.intake import Taken
 from builders.apt.keys import SigningKey
 from builders.apt.layout import Repository
 from builders.apt.live import MEND, Live, digest_of, read_release
 from builders.apt.packer import Packer
-from builders.apt.pieces import Piece
-from builders.apt.release import Digest
 from builders.apt.suite import NextSuite
 from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from builders.apt import memory
-from builders.apt.index import Entry
-from builders.apt.pieces import Piece
+from builders.apt.indices.chunks import Piece
+from builders.apt.indices.entry import Entry
 from builders.model.packages import PackageFile
 
 SCHEMA = (

@@ -17,7 +17,7 @@ from debian.changelog import Changelog, ChangelogParseError
 from builders.apt import memory
 from builders.apt.archive import BadArchive, members_of
 from builders.apt.filelist import REGULAR, entries
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
 NAMES = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian", "changelog")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import jinja2
 
-from builders.apt.index import Entry, parse, parse_index
-from builders.apt.indices import stanzas
+from builders.apt.indices.entry import Entry, parse, parse_index
+from builders.apt.indices.kinds import stanzas
 from builders.apt.keyring_package import PACKAGE
 from builders.apt.keys import DAY_S, day_of
 from builders.apt.layout import KEYRING, Repository

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.control import BadControl, parsed, written
+from builders.apt.indices.deb822 import BadControl, parsed, written
 
 LISTS = {"Checksums-Sha1": "sha1", "Checksums-Sha256": "sha256", "Files": "md5"}
 """The fields that list files, each with its digest: dpkg-source writes all three, and clients may look at any."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from debian.debian_support import Version
 
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 from builders.apt.layout import Repository
 from builders.apt.live import MEND, read_live
 from builders.errors import PublishError

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 
 from builders.apt import reader, seen
 from builders.apt.catalog import Held, held
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 from builders.apt.reader import Reading
 from builders.apt.tree import make_folder
 from builders.errors import PublishError

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 from builders.apt.keys import SigningKey
 from builders.apt.layout import INSTALLED_KEYRING
 from builders.apt.sources_file import sources_name, sources_text

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from builders.apt import memory
-from builders.apt.compression import FORMS
-from builders.apt.pieces import Piece
+from builders.apt.indices.chunks import Piece
+from builders.apt.indices.compression import FORMS
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS pieces (form TEXT, sha256 TEXT, packed BLOB, PRIMARY KEY (form, sha256))",)
 ROOM = 4

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 import jinja2
 
 from builders.apt.changelogs import Changelogs
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 from builders.apt.keys import SigningKey, day_of
 from builders.apt.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.sources_file import sources_name, sources_text

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from builders.apt import archive, control, dsc, filelist, layout, seen
+from builders.apt import archive, dsc, filelist, layout, seen
+from builders.apt.indices import deb822
 from builders.errors import DiskError, PublishError, ReefError
 from builders.host.files import disk_errors
 from builders.model.packages import SOURCE
@@ -64,16 +65,16 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
             return _source(path, facts, digest, copy, component)
         try:
             control_member, data = archive.members_of(handle)
-            fields = control.fields_of(archive.control_bytes(handle, control_member))
+            fields = deb822.fields_of(archive.control_bytes(handle, control_member))
             files = filelist.files_of(handle, data)
-        except (archive.BadArchive, control.BadControl) as error:
+        except (archive.BadArchive, deb822.BadControl) as error:
             raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
     filename = layout.pool_path(fields, layout.component_of(fields, component), path)
     added = (("Filename", filename), ("Size", str(facts.st_size)), ("SHA256", digest))
     description = fields["Description"]
     return Reading(
         seen.stamp(facts), fields["Package"], fields["Version"], fields["Architecture"], filename, facts.st_size,
-        digest, control.stanza(fields, added), description.encode() if "\n" in description else b"",
+        digest, deb822.stanza(fields, added), description.encode() if "\n" in description else b"",
         seen.packed(files),
     )  # fmt: skip
 
@@ -91,7 +92,7 @@ def _source(path: str, facts: os.stat_result, digest: str, copy: str, component:
     try:
         fields = dsc.fields_of(Path(copy).read_bytes())
         parts = dsc.parts_of(fields)
-    except control.BadControl as error:
+    except deb822.BadControl as error:
         raise PublishError(f"not a sound source package: {path}", str(error), REBUILD) from error
     filename, *paths = layout.source_paths(fields, [part.name for part in parts], component, path)
     for number, part in enumerate(parts):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 from builders.apt.layout import STAMP, SUITE, Repository, checked
 from builders.apt.live import Live, read_publication
 from builders.errors import PublishError, nearest

@@ -11,7 +11,7 @@ from builders.apt import candidate, catalog, intake, layout, seen
 from builders.apt.candidate import Candidate
 from builders.apt.catalog import Held, News, held
 from builders.apt.changelogs import Changelogs
-from builders.apt.index import Entry
+from builders.apt.indices.entry import Entry
 from builders.apt.intake import Taken
 from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE

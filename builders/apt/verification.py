@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt import seen
-from builders.apt.compression import OPEN, UNPACK_ERRORS
-from builders.apt.index import names_files, parse_index
+from builders.apt.indices.compression import OPEN, UNPACK_ERRORS
+from builders.apt.indices.entry import names_files, parse_index
+from builders.apt.indices.release import Digest, Release, parse_release
 from builders.apt.layout import KEYRING, SUITE, checked
 from builders.apt.proof import Proof
-from builders.apt.release import Digest, Release, parse_release
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import sha256_of

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import psutil
 import requests
 
-from builders.apt.compression import UNPACK
-from builders.apt.index import parse
-from builders.apt.release import parse_release
+from builders.apt.indices.compression import UNPACK
+from builders.apt.indices.entry import parse
+from builders.apt.indices.release import parse_release
 from builders.apt.upload.before import by_hash
 from builders.apt.verification import CLEARSIGNED
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builders.apt import filelist, indices
+from builders.apt import filelist
 from builders.apt.archive import BadArchive, Member
-from builders.apt.compression import FORMS, UNPACK
-from builders.apt.index import parse_translation
-from builders.apt.indices import stanzas
+from builders.apt.indices import kinds
+from builders.apt.indices.chunks import Cut, cut
+from builders.apt.indices.compression import FORMS, UNPACK
+from builders.apt.indices.entry import parse_translation
+from builders.apt.indices.kinds import stanzas
 from builders.apt.packer import Packer
-from builders.apt.pieces import Cut, cut
 from builders.apt.upload import upload
 from builders.errors import PublishError
 from builders.model.deb_file import read_deb
@@ -38,8 +39,8 @@ MAIN = "dists/trixie/main"
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut at every other name, so that a handful of packages makes several pieces."""
-    monkeypatch.setattr(indices, "PACKAGES_A_PIECE", 2)
-    monkeypatch.setattr(indices, "PATHS_A_PIECE", 2)
+    monkeypatch.setattr(kinds, "PACKAGES_A_PIECE", 2)
+    monkeypatch.setattr(kinds, "PATHS_A_PIECE", 2)
 
 
 def client(publisher: Publisher, kind: str) -> AptClient:
@@ -88,7 +89,7 @@ def test_joined_pieces_are_one_file(suffix: str, judge: str, count: int) -> None
 
 
 def test_a_new_package_changes_one_piece(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indices, "PACKAGES_A_PIECE", 4)
+    monkeypatch.setattr(kinds, "PACKAGES_A_PIECE", 4)
     publisher.settings = Settings(repository=Repository(contents=False))
     publisher.publish(*(publisher.deb(f"reef-{number:03}") for number in range(40)))
     packed: list[bytes] = []

@@ -13,7 +13,7 @@ from debian.deb822 import Deb822
 
 from builders import repository
 from builders.apt import clients, reader
-from builders.apt.index import parse_sources
+from builders.apt.indices.entry import parse_sources
 from builders.apt.promotion import promote
 from builders.apt.retention import remove, rubbish
 from builders.apt.server import serving

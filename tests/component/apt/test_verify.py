@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from builders.apt import verification
-from builders.apt.compression import OPEN
+from builders.apt.indices.compression import OPEN
 from builders.apt.keys import signing_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import digest_of

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import archive, control
+from builders.apt import archive
 from builders.apt.archive import BadArchive
-from builders.apt.control import BadControl
+from builders.apt.indices import deb822
+from builders.apt.indices.deb822 import BadControl
 from tests.support.repository import control_in
 
 CONTROL = b"Package: aa\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b>\nDescription: x\n"
@@ -105,9 +106,9 @@ def test_says_what_is_wrong(tmp_path: Path, content: bytes, told: str) -> None:
 )
 def test_control_is_one_sound_stanza(text: bytes, told: str) -> None:
     with pytest.raises(BadControl, match=told):
-        control.fields_of(text)
+        deb822.fields_of(text)
 
 
 @pytest.mark.parametrize("section", ["", "libs", "non-free-firmware/kernel", "c++", "x_y"])
 def test_sections_that_others_use(section: str) -> None:
-    assert control.fields_of(CONTROL + f"Section: {section}\n".encode())["Section"] == section
+    assert deb822.fields_of(CONTROL + f"Section: {section}\n".encode())["Section"] == section

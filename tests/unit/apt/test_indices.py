@@ -10,9 +10,9 @@ import pytest
 
 from builders.apt import filelist
 from builders.apt.archive import BadArchive
-from builders.apt.compression import FORMS
+from builders.apt.indices.chunks import Piece
+from builders.apt.indices.compression import FORMS
 from builders.apt.packer import Packer
-from builders.apt.pieces import Piece
 from tests.support.repository import files_in
 
 from .test_archive import ar, tar

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt import packer
-from builders.apt.pieces import Cut, Edit, Piece, cut, spliced
+from builders.apt.indices.chunks import Cut, Edit, Piece, cut, spliced
 
 
 def split(text: bytes) -> list[tuple[bytes, bytes]]:

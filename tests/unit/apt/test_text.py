@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from builders.apt import layout, release, sources_file, suite
-from builders.apt.index import Entry, ordered, parse
-from builders.apt.indices import Packages
+from builders.apt import layout, sources_file, suite
+from builders.apt.indices import release
+from builders.apt.indices.entry import Entry, ordered, parse
+from builders.apt.indices.kinds import Packages
 from builders.apt.live import digest_of
 from builders.errors import PublishError
 from builders.model.settings import Repository, Settings

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from builders.apt.control import description_md5
-from builders.apt.index import Entry
-from builders.apt.pieces import Cut, Edit, Named
+from builders.apt.indices.chunks import Cut, Edit, Named
+from builders.apt.indices.deb822 import description_md5
+from builders.apt.indices.entry import Entry
 from builders.model.packages import SOURCE
 
 PACKAGES_A_PIECE = 256

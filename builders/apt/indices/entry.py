@@ -10,7 +10,7 @@ from itertools import groupby
 
 from debian.debian_support import Version
 
-from builders.apt.control import PHASE, description_md5
+from builders.apt.indices.deb822 import PHASE, description_md5
 from builders.errors import PublishError
 from builders.model.packages import SOURCE
 
