@@ -16,11 +16,11 @@ from builders.apt.keys import load as load_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import published
 from builders.apt.promotion import promote, told_only
-from builders.apt.proof import Proof
 from builders.apt.retention import Rubbish, remove, rubbish
 from builders.apt.rotation import KeyFacts, extend, list_keys, retire, rotate
 from builders.apt.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
 from builders.apt.staging import Staged, StagedSuite, stage
+from builders.apt.state.verify_cache import Proof
 from builders.apt.verification import Verified, glance, verify
 
 __all__ = [

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builders.apt import catalog, layout, seen
+from builders.apt import layout
 from builders.apt.archive import BadArchive, members_of
-from builders.apt.catalog import News, held
 from builders.apt.filelist import files_of
 from builders.apt.indices.chunks import Piece
 from builders.apt.indices.compression import FORMS
@@ -20,7 +19,9 @@ from builders.apt.intake import Taken
 from builders.apt.keys import SigningKey
 from builders.apt.layout import Repository
 from builders.apt.live import MEND, Live, digest_of, read_release
-from builders.apt.packer import Packer
+from builders.apt.state import catalog, read_cache
+from builders.apt.state.catalog import News, held
+from builders.apt.state.chunk_cache import Packer
 from builders.apt.suite import NextSuite
 from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError
@@ -198,9 +199,9 @@ class _FileLists:
     def of(self, entries: Sequence[Entry]) -> Iterator[bytes]:
         for start in range(0, len(entries), LISTS_AT_ONCE):
             some = entries[start : start + LISTS_AT_ONCE]
-            known = seen.recall_lists(self.state, [entry.sha256 for entry in some])
+            known = read_cache.recall_lists(self.state, [entry.sha256 for entry in some])
             fresh = {e.sha256: _read_list(self.published, self.candidate, e) for e in some if e.sha256 not in known}
-            seen.remember_lists(self.state, {sha256: seen.packed(names) for sha256, names in fresh.items()})
+            read_cache.remember_lists(self.state, {sha256: read_cache.packed(names) for sha256, names in fresh.items()})
             known |= fresh
             yield from (known[entry.sha256] for entry in some)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from debian.changelog import Changelog, ChangelogParseError
 
-from builders.apt import memory
 from builders.apt.archive import BadArchive, members_of
 from builders.apt.filelist import REGULAR, entries
 from builders.apt.indices.entry import Entry
+from builders.apt.state import sqlite
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
 NAMES = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian", "changelog")
@@ -47,7 +47,7 @@ class Changelogs:
         """Return the news of each .deb by SHA-256, newest first; remembers what had to be read. Raises DiskError."""
         wanted = {entry.sha256: entry for entry in entries}
         query = "SELECT sha256, news FROM changelogs WHERE sha256 IN (SELECT value FROM json_each(?))"
-        known = dict(memory.rows(self._file, query, [json.dumps(list(wanted))]))
+        known = dict(sqlite.rows(self._file, query, [json.dumps(list(wanted))]))
         fresh = {
             sha256: _written(_read(Path(self._arriving.get(sha256, repository / entry.filename)), entry.package))
             for sha256, entry in wanted.items()
@@ -61,7 +61,7 @@ class Changelogs:
         def write(record: sqlite3.Connection) -> None:
             record.executemany("INSERT OR REPLACE INTO changelogs VALUES (?, ?)", fresh.items())
 
-        memory.change(self._file, [SCHEMA], write)
+        sqlite.change(self._file, [SCHEMA], write)
 
 
 def _written(news: Iterable[News]) -> str:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from builders.apt import reader, seen
-from builders.apt.catalog import Held, held
+from builders.apt import reader
 from builders.apt.indices.entry import Entry
 from builders.apt.reader import Reading
+from builders.apt.state import read_cache
+from builders.apt.state.catalog import Held, held
 from builders.apt.tree import make_folder
 from builders.errors import PublishError
 from builders.host import process
@@ -56,7 +57,7 @@ class Taken:
 
 
 def unchanged(
-    debs: Sequence[Path | DebFile], memories: dict[str, seen.Seen], find: Callable[[list[str]], dict[str, Held]]
+    debs: Sequence[Path | DebFile], memories: dict[str, read_cache.Seen], find: Callable[[list[str]], dict[str, Held]]
 ) -> list[Taken | None]:
     """Return for each given .deb what is published of it, judged by its facts on disk; None where it must be read.
 
@@ -67,14 +68,14 @@ def unchanged(
     return [_unchanged(deb, path, memories.get(path), there) for deb, path in zip(debs, paths, strict=True)]
 
 
-def _unchanged(deb: Path | DebFile, path: str, memory: seen.Seen | None, there: dict[str, Held]) -> Taken | None:
+def _unchanged(deb: Path | DebFile, path: str, memory: read_cache.Seen | None, there: dict[str, Held]) -> Taken | None:
     published = there.get(memory.filename) if memory else None
     if memory is None or published is None or published.sha256 != memory.sha256:
         return None
     if isinstance(deb, DebFile) and deb.sha256 != memory.sha256:
         return None
     try:
-        current = seen.stamp(os.stat(path))
+        current = read_cache.stamp(os.stat(path))
     except OSError:
         return None  # reading it tells why
     return Taken(path, current, published) if current == memory.stamp else None

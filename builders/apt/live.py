@@ -8,14 +8,14 @@ from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 
-from builders.apt.catalog import Catalog, Held, Outlines, held
 from builders.apt.indices.chunks import Piece, place_of
 from builders.apt.indices.compression import UNPACK
 from builders.apt.indices.entry import SOURCES, Entry, names_files, parse_index, parse_translation
 from builders.apt.indices.kinds import stanzas
 from builders.apt.indices.release import Digest, Release, parse_release
 from builders.apt.layout import Repository
-from builders.apt.packer import Packer
+from builders.apt.state.catalog import Catalog, Held, Outlines, held
+from builders.apt.state.chunk_cache import Packer
 from builders.errors import PublishError
 from builders.host.files import disk_errors
 from builders.model.packages import DebFile

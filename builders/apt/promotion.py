@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from builders.apt import catalog, seen
 from builders.apt.journal import journal_file, recover
 from builders.apt.layout import Repository, link_target
 from builders.apt.live import digest_of
 from builders.apt.staging import Staged, StagedSuite
+from builders.apt.state import catalog, read_cache
 from builders.apt.tree import flush, move, point
 from builders.errors import BusyError, DiskError
 from builders.host.files import disk_errors, write_whole
@@ -50,8 +50,8 @@ def _remember(staged: Staged) -> None:
     journal = journal_file(staged.state)
     with disk_errors(journal):
         journal.unlink(missing_ok=True)
-    known = seen.recall(staged.state, [path for path, _ in staged.seen])
-    seen.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
+    known = read_cache.recall(staged.state, [path for path, _ in staged.seen])
+    read_cache.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
     catalog.remember(staged.state, staged.news, staged.made)
 
 

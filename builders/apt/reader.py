@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from builders.apt import archive, dsc, filelist, layout, seen
+from builders.apt import archive, dsc, filelist, layout
 from builders.apt.indices import deb822
+from builders.apt.state import read_cache
 from builders.errors import DiskError, PublishError, ReefError
 from builders.host.files import disk_errors
 from builders.model.packages import SOURCE
@@ -73,9 +74,9 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
     added = (("Filename", filename), ("Size", str(facts.st_size)), ("SHA256", digest))
     description = fields["Description"]
     return Reading(
-        seen.stamp(facts), fields["Package"], fields["Version"], fields["Architecture"], filename, facts.st_size,
+        read_cache.stamp(facts), fields["Package"], fields["Version"], fields["Architecture"], filename, facts.st_size,
         digest, deb822.stanza(fields, added), description.encode() if "\n" in description else b"",
-        seen.packed(files),
+        read_cache.packed(files),
     )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def _source(path: str, facts: os.stat_result, digest: str, copy: str, component:
     folder, _, name = filename.rpartition("/")
     first = replace(dsc.part_of(Path(copy)), name=name)
     return Reading(
-        seen.stamp(facts), fields["Source"], fields["Version"], SOURCE, filename, facts.st_size, digest,
+        read_cache.stamp(facts), fields["Source"], fields["Version"], SOURCE, filename, facts.st_size, digest,
         dsc.stanza(fields, folder, [first, *parts]), b"", None,
         tuple((place, part.size, part.digests["sha256"]) for place, part in zip(paths, parts, strict=True)),
     )  # fmt: skip

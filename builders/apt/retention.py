@@ -11,9 +11,9 @@ from pathlib import Path
 
 from debian.debian_support import Version
 
-from builders.apt.catalog import Held
 from builders.apt.layout import STAMP, Repository
 from builders.apt.live import read_publication
+from builders.apt.state.catalog import Held
 from builders.host.files import disk_errors, remove_tree
 from builders.model.settings import Keep, Settings
 

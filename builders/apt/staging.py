@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.apt import candidate, catalog, intake, layout, seen
+from builders.apt import candidate, intake, layout
 from builders.apt.candidate import Candidate
-from builders.apt.catalog import Held, News, held
 from builders.apt.changelogs import Changelogs
 from builders.apt.indices.entry import Entry
 from builders.apt.intake import Taken
@@ -21,6 +20,8 @@ from builders.apt.live import Live, read_live
 from builders.apt.page import RULES, page
 from builders.apt.retention import let_go, publications_naming
 from builders.apt.sources_file import sources_name, sources_text
+from builders.apt.state import catalog, read_cache
+from builders.apt.state.catalog import Held, News, held
 from builders.apt.suite import NextSuite, next_suite, suite_of
 from builders.errors import PublishError
 from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
@@ -65,7 +66,7 @@ class Staged:
     key_fingerprint: str
     key_expires: int | None
     state: Path
-    seen: tuple[tuple[str, seen.Seen], ...]
+    seen: tuple[tuple[str, read_cache.Seen], ...]
     news: tuple[News, ...]
     made: Mapping[str, str]
 
@@ -144,7 +145,7 @@ def stage(
         key_expires=key.expires,
         state=state,
         seen=tuple(
-            (item.source, seen.Seen(item.stamp, item.held.sha256, item.held.filename))
+            (item.source, read_cache.Seen(item.stamp, item.held.sha256, item.held.filename))
             for item in everything
             if item.entry is not None  # of the others the record knows it already
         ),
@@ -247,7 +248,7 @@ def _take(
         return {deb.filename: deb for live in lives.values() for deb in live.held(filenames)} if filenames else {}
 
     paths = [str(intake.path_of(deb).absolute()) for _, deb in given]
-    found = intake.unchanged([deb for _, deb in given], seen.recall(state, paths), find)
+    found = intake.unchanged([deb for _, deb in given], read_cache.recall(state, paths), find)
     fresh = [deb for (_, deb), item in zip(given, found, strict=True) if item is None]
     read: list[Taken] = []
     lists: dict[str, bytes] = {}
@@ -257,9 +258,9 @@ def _take(
             lists[item.held.sha256] = files
         if len(lists) == LISTS_AT_ONCE:
             # Kept already, though nothing may come of it: together they would fill the memory.
-            seen.remember_lists(state, lists)
+            read_cache.remember_lists(state, lists)
             lists.clear()
-    seen.remember_lists(state, lists)
+    read_cache.remember_lists(state, lists)
     packages = {item.held.package for item in read}
     published = [entry for live in lives.values() for entry in live.entries_of(packages)] if packages else []
     settled = iter([_pooled(place, item) for item in intake.settled(read, published)])

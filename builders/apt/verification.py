@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt import seen
 from builders.apt.indices.compression import OPEN, UNPACK_ERRORS
 from builders.apt.indices.entry import names_files, parse_index
 from builders.apt.indices.release import Digest, Release, parse_release
 from builders.apt.layout import KEYRING, SUITE, checked
-from builders.apt.proof import Proof
+from builders.apt.state import read_cache
+from builders.apt.state.verify_cache import Proof
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import sha256_of
@@ -151,7 +151,7 @@ def _by_hash(path: Path, known: Proof) -> None:
 def _digest(path: Path, known: Proof) -> Digest:
     """Return the digest of an index file; generations and names share files by links, each is read once."""
     facts = _facts(path)
-    stamp = seen.stamp(facts)
+    stamp = read_cache.stamp(facts)
     if stamp not in known.hashed:
         known.hashed[stamp] = Digest(facts.st_size, sha256_of(path))
     return known.hashed[stamp]
@@ -209,7 +209,7 @@ def _proven(repository: Path, name: str, wanted: Digest, known: Proof) -> bool:
         facts = os.stat(path)
     except OSError as error:
         raise _wrong(Path(path), "an index names it, but it is missing") from error
-    return facts.st_size == wanted.size and known.knows_file(name, seen.stamp(facts), wanted.sha256)
+    return facts.st_size == wanted.size and known.knows_file(name, read_cache.stamp(facts), wanted.sha256)
 
 
 def _file(repository: Path, name: str, wanted: Digest, known: Proof) -> None:
@@ -219,7 +219,7 @@ def _file(repository: Path, name: str, wanted: Digest, known: Proof) -> None:
     if found != wanted:
         raise _wrong(path, f"the index says {wanted.size} bytes, {wanted.sha256}\n"
                            f"found {found.size} bytes, {found.sha256}")  # fmt: skip
-    known.found_file(name, seen.stamp(facts), found.sha256)
+    known.found_file(name, read_cache.stamp(facts), found.sha256)
 
 
 def _facts(path: Path) -> os.stat_result:

@@ -24,7 +24,7 @@ from builders.apt.indices.chunks import Cut, cut
 from builders.apt.indices.compression import FORMS, UNPACK
 from builders.apt.indices.entry import parse_translation
 from builders.apt.indices.kinds import stanzas
-from builders.apt.packer import Packer
+from builders.apt.state.chunk_cache import Packer
 from builders.apt.upload import upload
 from builders.errors import PublishError
 from builders.model.deb_file import read_deb

@@ -11,7 +11,7 @@ from builders.apt import api as apt
 from builders.apt import page, staging, verification
 from builders.apt.layout import PAGE
 from builders.apt.promotion import promote
-from builders.apt.proof import Proof
+from builders.apt.state.verify_cache import Proof
 from builders.errors import DiskError, PublishError
 from builders.host.files import sha256_of
 from builders.model.deb_file import read_deb
@@ -106,7 +106,7 @@ def test_what_only_saves_time_is_no_reason_to_fail_once_readers_see_it(
     publisher.publish(publisher.deb())
     staged, warnings = publisher.stage({"trixie": [publisher.deb(version="2")]}, DATE + 1), list[str]()
     with monkeypatch.context() as patch:
-        patch.setattr("builders.apt.memory.change", full)
+        patch.setattr("builders.apt.state.sqlite.change", full)
         assert [one.changed for one in promote(staged, publisher.repository, warnings.append)] == [True]
     assert len(warnings) == 1
     assert warnings[0].startswith("published, but")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from builders.apt import seen as seen_record
 from builders.apt.keys import SigningKey
 from builders.apt.live import published
 from builders.apt.promotion import promote
+from builders.apt.state import read_cache as seen_record
 from builders.apt.verification import verify
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log

@@ -14,7 +14,7 @@ from builders.apt.indices.compression import OPEN
 from builders.apt.keys import signing_key
 from builders.apt.layout import KEYRING
 from builders.apt.live import digest_of
-from builders.apt.proof import Proof
+from builders.apt.state.verify_cache import Proof
 from builders.apt.verification import verify
 from builders.errors import PublishError
 from builders.host.files import sha256_of

@@ -12,7 +12,7 @@ from builders.apt import filelist
 from builders.apt.archive import BadArchive
 from builders.apt.indices.chunks import Piece
 from builders.apt.indices.compression import FORMS
-from builders.apt.packer import Packer
+from builders.apt.state.chunk_cache import Packer
 from tests.support.repository import files_in
 
 from .test_archive import ar, tar

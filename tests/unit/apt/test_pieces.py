@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import packer
 from builders.apt.indices.chunks import Cut, Edit, Piece, cut, spliced
+from builders.apt.state import chunk_cache
 
 
 def split(text: bytes) -> list[tuple[bytes, bytes]]:
@@ -60,10 +60,10 @@ def test_much_that_was_packed_is_remembered_on_the_way(tmp_path: Path, monkeypat
     """So that it need not be in memory until the end; and what follows finds it."""
     content = b"much\n" * 100
     piece = Piece(b"a", len(content), hashlib.sha256(content).hexdigest(), lambda: content)
-    monkeypatch.setattr(packer, "MOST_HELD", 0)
-    one = packer.Packer(tmp_path)
+    monkeypatch.setattr(chunk_cache, "MOST_HELD", 0)
+    one = chunk_cache.Packer(tmp_path)
     [(_, packed)] = one.pack([".gz"], [piece])
-    assert packer.Packer(tmp_path).kept(".gz", [piece.sha256]) == {piece.sha256: packed[".gz"]}
+    assert chunk_cache.Packer(tmp_path).kept(".gz", [piece.sha256]) == {piece.sha256: packed[".gz"]}
     assert list(one.pack([".gz"], [piece])) == [(piece, packed)]
     one.save()
-    assert packer.Packer(tmp_path).kept(".gz", [piece.sha256]) == {piece.sha256: packed[".gz"]}
+    assert chunk_cache.Packer(tmp_path).kept(".gz", [piece.sha256]) == {piece.sha256: packed[".gz"]}

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from builders.apt import memory
 from builders.apt.indices.chunks import Piece
 from builders.apt.indices.compression import FORMS
+from builders.apt.state import sqlite
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS pieces (form TEXT, sha256 TEXT, packed BLOB, PRIMARY KEY (form, sha256))",)
 ROOM = 4
@@ -56,7 +56,7 @@ class Packer:
                 self._any_new = True
             result[form] = content.result() if isinstance(content, Future) else content
         if sum(map(len, self._new.values())) > MOST_HELD:
-            memory.change(self._file, SCHEMA, self._add)
+            sqlite.change(self._file, SCHEMA, self._add)
             self._new.clear()
         return piece, result
 
@@ -67,7 +67,7 @@ class Packer:
     def save(self) -> None:
         """Remember what was packed, and forget what long was not used; raises DiskError."""
         if self._any_new:
-            memory.change(self._file, SCHEMA, self._write)
+            sqlite.change(self._file, SCHEMA, self._write)
 
     def _known(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
         found = {sha256: self._new[suffix, sha256] for sha256 in wanted if (suffix, sha256) in self._new}
@@ -76,7 +76,7 @@ class Packer:
             some = rest[start : start + QUERY]
             marks = ",".join("?" * len(some))
             query = f"SELECT sha256, packed FROM pieces WHERE form = ? AND sha256 IN ({marks})"  # noqa: S608 - marks only
-            found |= {sha256: bytes(packed) for sha256, packed in memory.rows(self._file, query, [suffix, *some])}
+            found |= {sha256: bytes(packed) for sha256, packed in sqlite.rows(self._file, query, [suffix, *some])}
         return found
 
     def _add(self, database: sqlite3.Connection) -> None:

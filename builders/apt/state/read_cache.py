@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt import memory
+from builders.apt.state import sqlite
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS seen (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT, filename TEXT) WITHOUT ROWID",
@@ -42,9 +42,9 @@ def recall(state: Path, paths: Sequence[str] | None = None) -> dict[str, Seen]:
     """Return what was seen, by absolute path, of ``paths`` or all; nothing where the record is missing or broken."""
     query, file = "SELECT path, stamp, sha256, filename FROM seen", _file(state)
     if paths is None or len(paths) > FEW:
-        rows = memory.rows(file, query)
+        rows = sqlite.rows(file, query)
     else:
-        rows = [row for path in paths for row in memory.rows(file, f"{query} WHERE path = ?", (path,))]
+        rows = [row for path in paths for row in sqlite.rows(file, f"{query} WHERE path = ?", (path,))]
     return {row[0]: Seen(*row[1:]) for row in rows}
 
 
@@ -55,7 +55,7 @@ def recall_lists(state: Path, wanted: Sequence[str]) -> dict[str, bytes]:
         some = wanted[start : start + QUERY]
         marks = ",".join("?" * len(some))
         query = f"SELECT sha256, names FROM lists WHERE sha256 IN ({marks})"  # noqa: S608 - marks only
-        for sha256, names in memory.rows(_file(state), query, some):
+        for sha256, names in sqlite.rows(_file(state), query, some):
             with suppress(zlib.error):
                 result[sha256] = zlib.decompress(names)
     return result
@@ -71,14 +71,14 @@ def packed(names: bytes) -> bytes:
 def remember_lists(state: Path, lists: Mapping[str, bytes]) -> None:
     """Add packed file lists to the record; raises DiskError."""
     if lists:
-        memory.change(_file(state), SCHEMA, lambda database: _insert(database, "lists VALUES (?, ?)", lists.items()))
+        sqlite.change(_file(state), SCHEMA, lambda database: _insert(database, "lists VALUES (?, ?)", lists.items()))
 
 
 def remember(state: Path, news: Iterable[tuple[str, Seen]]) -> None:
     """Add to the record, all or nothing; a broken record is begun anew. Raises DiskError."""
     rows = [(path, seen.stamp, seen.sha256, seen.filename) for path, seen in news]
     if rows:
-        memory.change(_file(state), SCHEMA, lambda database: _insert(database, "seen VALUES (?, ?, ?, ?)", rows))
+        sqlite.change(_file(state), SCHEMA, lambda database: _insert(database, "seen VALUES (?, ?, ?, ?)", rows))
 
 
 def _insert(database: sqlite3.Connection, into: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -10,8 +10,8 @@ import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.apt import memory
 from builders.apt.indices.release import Digest
+from builders.apt.state import sqlite
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT) WITHOUT ROWID",
@@ -37,8 +37,8 @@ class Proof:
     @staticmethod
     def recall(state: Path) -> "Proof":
         """Return what earlier verifications found."""
-        files = {path: (stamp, sha256) for path, stamp, sha256 in memory.rows(_file(state), "SELECT * FROM files")}
-        return Proof(state, files, dict(memory.rows(_file(state), "SELECT * FROM texts")))
+        files = {path: (stamp, sha256) for path, stamp, sha256 in sqlite.rows(_file(state), "SELECT * FROM files")}
+        return Proof(state, files, dict(sqlite.rows(_file(state), "SELECT * FROM texts")))
 
     def knows_file(self, name: str, stamp: str, sha256: str) -> bool:
         """Tell whether the file of the pool called ``name`` was found to have ``sha256`` and is still the same."""
@@ -59,7 +59,7 @@ class Proof:
     def save(self) -> None:
         """Keep what was found; raises DiskError."""
         if self.state and (self.new_files or self.new_texts):
-            memory.change(_file(self.state), SCHEMA, self._write)
+            sqlite.change(_file(self.state), SCHEMA, self._write)
             self.new_files, self.new_texts = {}, {}
 
     def _write(self, database: sqlite3.Connection) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builders.apt import memory
 from builders.apt.indices.chunks import Piece
 from builders.apt.indices.entry import Entry
+from builders.apt.state import sqlite
 from builders.model.packages import PackageFile
 
 SCHEMA = (
@@ -73,7 +73,7 @@ class Catalog:
     def outlines(self) -> dict[str, list[tuple[bytes, int, str]]] | None:
         """The pieces of each index; None where nothing is known of this publication."""
         query = "SELECT outlines FROM suites WHERE suite = ? AND release = ?"
-        found = memory.rows(self._file, query, (self._suite, self._release))
+        found = sqlite.rows(self._file, query, (self._suite, self._release))
         if not found:
             return None
         outlines = json.loads(found[0][0])
@@ -86,7 +86,7 @@ class Catalog:
     def _all(self) -> dict[str, Held]:
         """Every .deb of the suite by its path."""
         query = f"SELECT {COLUMNS} FROM held WHERE suite = ?"  # noqa: S608 - constants only
-        found = (Held(*row) for row in memory.rows(self._file, query, (self._suite,)))
+        found = (Held(*row) for row in sqlite.rows(self._file, query, (self._suite,)))
         return {deb.filename: deb for deb in found}
 
     def held(self, filenames: Sequence[str] | None = None) -> list[Held]:
@@ -96,7 +96,7 @@ class Catalog:
         if len(filenames) > FEW:
             return [self._all[name] for name in dict.fromkeys(filenames) if name in self._all]
         query = f"SELECT {COLUMNS} FROM held WHERE suite = ? AND filename = ?"  # noqa: S608 - constants only
-        return [Held(*row) for name in filenames for row in memory.rows(self._file, query, (self._suite, name))]
+        return [Held(*row) for name in filenames for row in sqlite.rows(self._file, query, (self._suite, name))]
 
     def crowded(self, most: int, packages: Collection[str]) -> list[Held]:
         """Return the .debs of which there are more than ``most`` versions, and those of ``packages``."""
@@ -108,12 +108,12 @@ class Catalog:
             "(SELECT component, package, architecture FROM held WHERE suite = ?1 "
             f"GROUP BY component, package, architecture HAVING count(*) > ?2) OR package IN ({marks}))"
         )
-        return [Held(*row) for row in memory.rows(self._file, query, (self._suite, most, *packages))]
+        return [Held(*row) for row in sqlite.rows(self._file, query, (self._suite, most, *packages))]
 
     def components(self) -> Counter[str]:
         """Return how many .debs each component has."""
         query = "SELECT component, count(*) FROM held WHERE suite = ? GROUP BY component"
-        return Counter(dict(memory.rows(self._file, query, (self._suite,))))
+        return Counter(dict(sqlite.rows(self._file, query, (self._suite,))))
 
 
 def held(entry: Entry) -> Held:
@@ -129,7 +129,7 @@ def mark(piece: Piece) -> tuple[str, int, str]:
 
 def recipe(state: Path, name: str) -> str:
     """Return what the file ``name`` was last made of, as `remember` was told; an empty text where it was not."""
-    found = memory.rows(_file(state), "SELECT recipe FROM made WHERE name = ?", (name,))
+    found = sqlite.rows(_file(state), "SELECT recipe FROM made WHERE name = ?", (name,))
     return str(found[0][0]) if found else ""
 
 
@@ -143,7 +143,7 @@ def remember(state: Path, news: Iterable[News], made: Mapping[str, str]) -> None
         database.executemany("INSERT OR REPLACE INTO made VALUES (?, ?)", made.items())
 
     if todo or made:
-        memory.change(_file(state), SCHEMA, work)
+        sqlite.change(_file(state), SCHEMA, work)
 
 
 def _update(database: sqlite3.Connection, one: News) -> None:
