@@ -11,8 +11,8 @@ from builders import truth
 from builders.apt import api as apt
 from builders.apt import clients
 from builders.apt.indices.entry import Entry, ordered
-from builders.apt.layout import Repository
-from builders.apt.live import read_live
+from builders.apt.repository.layout import Repository
+from builders.apt.repository.publication import read_live
 from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
 from builders.errors import InputError, PublishError, ReefError, RootError, nearest

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builders.apt import layout
 from builders.apt.archive import BadArchive, members_of
 from builders.apt.filelist import files_of
 from builders.apt.indices.chunks import Piece
@@ -17,13 +16,14 @@ from builders.apt.indices.kinds import Index, files
 from builders.apt.indices.release import Digest
 from builders.apt.intake import Taken
 from builders.apt.keys import SigningKey
-from builders.apt.layout import Repository
-from builders.apt.live import MEND, Live, digest_of, read_release
+from builders.apt.repository import layout
+from builders.apt.repository.files import link, make_folder, point, settle, write_file
+from builders.apt.repository.layout import Repository
+from builders.apt.repository.publication import MEND, Live, digest_of, read_release
 from builders.apt.state import catalog, read_cache
 from builders.apt.state.catalog import News, held
 from builders.apt.state.chunk_cache import Packer
 from builders.apt.suite import NextSuite
-from builders.apt.tree import link, make_folder, point, settle, write_file
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors, raise_if_disk_full

@@ -18,8 +18,8 @@ from builders.apt.indices.entry import Entry, parse, parse_index
 from builders.apt.indices.kinds import stanzas
 from builders.apt.keyring_package import PACKAGE
 from builders.apt.keys import DAY_S, day_of
-from builders.apt.layout import KEYRING, Repository
-from builders.apt.live import Live, read_live
+from builders.apt.repository.layout import KEYRING, Repository
+from builders.apt.repository.publication import Live, read_live
 from builders.apt.server import serving
 from builders.errors import HostError, PublishError
 from builders.host import process, templates

@@ -17,9 +17,9 @@ from queue import SimpleQueue
 from builders.apt import reader
 from builders.apt.indices.entry import Entry
 from builders.apt.reader import Reading
+from builders.apt.repository.files import make_folder
 from builders.apt.state import read_cache
 from builders.apt.state.catalog import Held, held
-from builders.apt.tree import make_folder
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors, raise_if_disk_full

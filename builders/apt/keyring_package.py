@@ -21,8 +21,8 @@ from pathlib import Path
 
 from builders.apt.indices.entry import Entry
 from builders.apt.keys import SigningKey
-from builders.apt.layout import INSTALLED_KEYRING
-from builders.apt.sources_file import sources_name, sources_text
+from builders.apt.repository.layout import INSTALLED_KEYRING
+from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors

@@ -18,8 +18,8 @@ import jinja2
 from builders.apt.changelogs import Changelogs
 from builders.apt.indices.entry import Entry
 from builders.apt.keys import SigningKey, day_of
-from builders.apt.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
-from builders.apt.sources_file import sources_name, sources_text
+from builders.apt.repository.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
+from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.apt.suite import NextSuite
 from builders.host import templates
 from builders.host.log import size

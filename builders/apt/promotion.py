@@ -10,12 +10,12 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from builders.apt.journal import journal_file, recover
-from builders.apt.layout import Repository, link_target
-from builders.apt.live import digest_of
+from builders.apt.repository.files import flush, move, point
+from builders.apt.repository.journal import journal_file, recover
+from builders.apt.repository.layout import Repository, link_target
+from builders.apt.repository.publication import digest_of
 from builders.apt.staging import Staged, StagedSuite
 from builders.apt.state import catalog, read_cache
-from builders.apt.tree import flush, move, point
 from builders.errors import BusyError, DiskError
 from builders.host.files import disk_errors, write_whole
 from builders.model.packages import Publication

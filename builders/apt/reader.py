@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from builders.apt import archive, dsc, filelist, layout
+from builders.apt import archive, dsc, filelist
 from builders.apt.indices import deb822
+from builders.apt.repository import layout
 from builders.apt.state import read_cache
 from builders.errors import DiskError, PublishError, ReefError
 from builders.host.files import disk_errors

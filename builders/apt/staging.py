@@ -7,19 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.apt import candidate, intake, layout
+from builders.apt import candidate, intake
 from builders.apt.candidate import Candidate
 from builders.apt.changelogs import Changelogs
 from builders.apt.indices.entry import Entry
 from builders.apt.intake import Taken
-from builders.apt.journal import recover
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import SigningKey
-from builders.apt.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
-from builders.apt.live import Live, read_live
 from builders.apt.page import RULES, page
-from builders.apt.retention import let_go, publications_naming
-from builders.apt.sources_file import sources_name, sources_text
+from builders.apt.repository import layout
+from builders.apt.repository.journal import recover
+from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
+from builders.apt.repository.publication import Live, read_live
+from builders.apt.repository.retention import let_go, publications_naming
+from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.apt.state import catalog, read_cache
 from builders.apt.state.catalog import Held, News, held
 from builders.apt.suite import NextSuite, next_suite, suite_of

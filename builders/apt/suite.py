@@ -9,8 +9,8 @@ from builders.apt.indices.chunks import Piece, cut, spliced
 from builders.apt.indices.entry import Entry, ordered
 from builders.apt.indices.kinds import Change, Index, Lists, files, indices
 from builders.apt.indices.release import Digest, Release, release_fields
-from builders.apt.layout import DEBUG_COMPONENT, link_target, stamp_of
-from builders.apt.live import Live
+from builders.apt.repository.layout import DEBUG_COMPONENT, link_target, stamp_of
+from builders.apt.repository.publication import Live
 from builders.apt.state.catalog import Held
 from builders.apt.state.chunk_cache import Packer
 from builders.model.arch import ARCHITECTURES

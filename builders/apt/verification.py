@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.apt.indices.compression import OPEN, UNPACK_ERRORS
 from builders.apt.indices.entry import names_files, parse_index
 from builders.apt.indices.release import Digest, Release, parse_release
-from builders.apt.layout import KEYRING, SUITE, checked
+from builders.apt.repository.layout import KEYRING, SUITE, checked
 from builders.apt.state import read_cache
 from builders.apt.state.verify_cache import Proof
 from builders.errors import PublishError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders import pipeline, repository
 from builders.apt import api as apt
-from builders.apt.retention import Rubbish
+from builders.apt.repository.retention import Rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded
 from builders.cli.app import open_project

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from builders.apt.live import published
+from builders.apt.repository.publication import published
 from builders.host.files import sha256_of
 from tests.engine.conftest import CHECKOUT, Place, kill
 from tests.support.pipelines import shells

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.live import published
+from builders.apt.repository.publication import published
 from builders.apt.verification import verify
 from tests.engine.conftest import Place, gone, kill
 

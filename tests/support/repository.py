@@ -11,8 +11,8 @@ from pathlib import Path
 
 from builders.apt import archive, filelist
 from builders.apt.keys import SigningKey
-from builders.apt.layout import KEYRING, Repository
 from builders.apt.promotion import promote
+from builders.apt.repository.layout import KEYRING, Repository
 from builders.apt.staging import Staged, stage
 from builders.apt.verification import Verified, verify
 from builders.host.log import Log

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from builders.apt.indices.compression import UNPACK, UNPACK_ERRORS
 from builders.apt.indices.entry import names_files, parse_index
 from builders.apt.indices.release import Release, parse_release
-from builders.apt.layout import KEYRING, STAMP, SUITE, Repository, stamp_of
+from builders.apt.repository.layout import KEYRING, STAMP, SUITE, Repository, stamp_of
 from builders.apt.upload.content import kept_stamps
 from builders.apt.upload.store import Held, Store
 from builders.apt.verification import CLEARSIGNED

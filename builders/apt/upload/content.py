@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
-from builders.apt.live import read_publication
+from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
+from builders.apt.repository.publication import read_publication
 from builders.apt.server import BY_HASH
 from builders.apt.upload.store import File
 from builders.host.files import disk_errors

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import requests
 
-from builders.apt.layout import KEYRING, Repository
-from builders.apt.live import read_release
+from builders.apt.repository.layout import KEYRING, Repository
+from builders.apt.repository.publication import read_release
 from builders.apt.upload.before import by_hash
 from builders.apt.upload.store import File
 from builders.errors import PublishError

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.layout import Repository
+from builders.apt.repository.layout import Repository
 from builders.apt.upload import before, content
 from builders.apt.upload.content import Phase
 from builders.apt.upload.store import File, Held, Store

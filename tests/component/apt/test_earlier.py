@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.earlier import copy_from_pool, earlier
+from builders.apt.repository.previous import copy_from_pool, earlier
 from builders.checks import outcome, report
 from builders.deb import plan_job
 from builders.engines.chroot.engine import ChrootEngine

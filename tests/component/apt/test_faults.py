@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.journal import recover
 from builders.apt.keys import SigningKey
 from builders.apt.promotion import promote
+from builders.apt.repository.journal import recover
 from builders.apt.verification import verify
 from builders.errors import DiskError
 from tests.support.killing import killed, killed_at

@@ -9,8 +9,8 @@ import pytest
 from builders import repository
 from builders.apt import api as apt
 from builders.apt import page, staging, verification
-from builders.apt.layout import PAGE
 from builders.apt.promotion import promote
+from builders.apt.repository.layout import PAGE
 from builders.apt.state.verify_cache import Proof
 from builders.errors import DiskError, PublishError
 from builders.host.files import sha256_of

@@ -15,7 +15,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from builders.apt import changelogs
-from builders.apt.layout import KEYRING
+from builders.apt.repository.layout import KEYRING
 from builders.apt.server import serving
 from builders.model.settings import Repository, Settings
 from tests.support.browser import chromium, look

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from builders.apt.keys import SigningKey
-from builders.apt.live import published
 from builders.apt.promotion import promote
+from builders.apt.repository.publication import published
 from builders.apt.state import read_cache as seen_record
 from builders.apt.verification import verify
 from builders.errors import BusyError, PublishError

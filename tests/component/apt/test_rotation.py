@@ -10,7 +10,7 @@ from builders import repository
 from builders.apt import keyring_package, rotation
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import signing_key
-from builders.apt.layout import KEYRING
+from builders.apt.repository.layout import KEYRING
 from builders.apt.verification import verify
 from builders.errors import InputError, PublishError
 from builders.host.log import Log

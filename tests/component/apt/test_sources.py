@@ -15,7 +15,7 @@ from builders import repository
 from builders.apt import clients, reader
 from builders.apt.indices.entry import parse_sources
 from builders.apt.promotion import promote
-from builders.apt.retention import remove, rubbish
+from builders.apt.repository.retention import remove, rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.errors import PublishError

@@ -12,7 +12,7 @@ from builders import repository
 from builders.apt import clients, rotation
 from builders.apt.clients import TODAY, Trial
 from builders.apt.keys import day_of, signing_key
-from builders.apt.live import digest_of
+from builders.apt.repository.publication import digest_of
 from builders.cli import repository as cli_repository
 from builders.engines.select import Engines
 from builders.errors import HostError, PublishError, RootError

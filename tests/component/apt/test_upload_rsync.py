@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from builders.apt.retention import remove, rubbish
+from builders.apt.repository.retention import remove, rubbish
 from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.rsync import PARTIAL, RsyncStore

@@ -11,7 +11,7 @@ import pytest
 
 from builders import repository
 from builders.apt import api as apt
-from builders.apt.retention import LEAVING
+from builders.apt.repository.retention import LEAVING
 from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
 from builders.model.deb_file import read_deb
 from builders.model.settings import Keep, Repository, Settings

@@ -12,8 +12,8 @@ import pytest
 from builders.apt import verification
 from builders.apt.indices.compression import OPEN
 from builders.apt.keys import signing_key
-from builders.apt.layout import KEYRING
-from builders.apt.live import digest_of
+from builders.apt.repository.layout import KEYRING
+from builders.apt.repository.publication import digest_of
 from builders.apt.state.verify_cache import Proof
 from builders.apt.verification import verify
 from builders.errors import PublishError

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt.indices.entry import Entry
-from builders.apt.layout import STAMP, SUITE, Repository, checked
-from builders.apt.live import Live, read_publication
+from builders.apt.repository.layout import STAMP, SUITE, Repository, checked
+from builders.apt.repository.publication import Live, read_publication
 from builders.errors import PublishError, nearest
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from builders.apt.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING
+from builders.apt.repository.layout import DEBUG_COMPONENT, INSTALLED_KEYRING, KEYRING
 from builders.model.settings import Settings
 
 

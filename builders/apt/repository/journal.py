@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from builders.apt.layout import Repository
-from builders.apt.live import read_live
+from builders.apt.repository.layout import Repository
+from builders.apt.repository.publication import read_live
 from builders.host.files import disk_errors, remove_tree
 
 

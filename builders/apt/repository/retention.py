@@ -11,8 +11,8 @@ from pathlib import Path
 
 from debian.debian_support import Version
 
-from builders.apt.layout import STAMP, Repository
-from builders.apt.live import read_publication
+from builders.apt.repository.layout import STAMP, Repository
+from builders.apt.repository.publication import read_publication
 from builders.apt.state.catalog import Held
 from builders.host.files import disk_errors, remove_tree
 from builders.model.settings import Keep, Settings

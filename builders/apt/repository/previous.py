@@ -7,8 +7,8 @@ from pathlib import Path
 from debian.debian_support import Version
 
 from builders.apt.indices.entry import Entry
-from builders.apt.layout import Repository
-from builders.apt.live import MEND, read_live
+from builders.apt.repository.layout import Repository
+from builders.apt.repository.publication import MEND, read_live
 from builders.errors import PublishError
 from builders.host.files import disk_errors, sha256_of
 from builders.model.packages import DebFile

@@ -13,7 +13,7 @@ from builders.apt.indices.compression import UNPACK
 from builders.apt.indices.entry import SOURCES, Entry, names_files, parse_index, parse_translation
 from builders.apt.indices.kinds import stanzas
 from builders.apt.indices.release import Digest, Release, parse_release
-from builders.apt.layout import Repository
+from builders.apt.repository.layout import Repository
 from builders.apt.state.catalog import Catalog, Held, Outlines, held
 from builders.apt.state.chunk_cache import Packer
 from builders.errors import PublishError
