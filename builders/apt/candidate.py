@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builders.apt.archive import BadArchive, members_of
-from builders.apt.filelist import files_of
 from builders.apt.indices.chunks import Piece
 from builders.apt.indices.compression import FORMS
 from builders.apt.indices.entry import Entry
 from builders.apt.indices.kinds import Index, files
 from builders.apt.indices.release import Digest
-from builders.apt.intake import Taken
 from builders.apt.keys import SigningKey
+from builders.apt.packages.ar_reader import BadArchive, members_of
+from builders.apt.packages.file_list import files_of
+from builders.apt.packages.intake import Taken
 from builders.apt.repository import layout
 from builders.apt.repository.files import link, make_folder, point, settle, write_file
 from builders.apt.repository.layout import Repository

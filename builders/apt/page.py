@@ -15,9 +15,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
 
-from builders.apt.changelogs import Changelogs
 from builders.apt.indices.entry import Entry
 from builders.apt.keys import SigningKey, day_of
+from builders.apt.packages.changelogs import Changelogs
 from builders.apt.repository.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.apt.suite import NextSuite

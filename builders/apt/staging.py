@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.apt import candidate, intake
+from builders.apt import candidate
 from builders.apt.candidate import Candidate
-from builders.apt.changelogs import Changelogs
 from builders.apt.indices.entry import Entry
-from builders.apt.intake import Taken
 from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys import SigningKey
+from builders.apt.packages import intake
+from builders.apt.packages.changelogs import Changelogs
+from builders.apt.packages.intake import Taken
 from builders.apt.page import RULES, page
 from builders.apt.repository import layout
 from builders.apt.repository.journal import recover

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.apt import archive, filelist
 from builders.apt.keys import SigningKey
+from builders.apt.packages import ar_reader, file_list
 from builders.apt.promotion import promote
 from builders.apt.repository.layout import KEYRING, Repository
 from builders.apt.staging import Staged, stage
@@ -35,13 +35,13 @@ PLACES = f"artifacts: .\nrecipes: {CHECKOUT}/tests/fixtures/recipes\n"
 def control_in(deb: Path) -> bytes:
     """Return the control file inside a .deb, as Reef reads it."""
     with deb.open("rb") as file:
-        return archive.control_bytes(file.fileno(), archive.members_of(file.fileno())[0])
+        return ar_reader.control_bytes(file.fileno(), ar_reader.members_of(file.fileno())[0])
 
 
 def files_in(deb: Path) -> bytes:
     """Return what a .deb installs, as Reef reads it."""
     with deb.open("rb") as file:
-        return filelist.files_of(file.fileno(), archive.members_of(file.fileno())[1])
+        return file_list.files_of(file.fileno(), ar_reader.members_of(file.fileno())[1])
 
 
 DATE = 1_750_000_000

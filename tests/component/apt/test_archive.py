@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.archive import BadArchive
 from builders.apt.indices.deb822 import BadControl, fields_of
+from builders.apt.packages.ar_reader import BadArchive
 from tests.support.repository import control_in, make_deb
 from tests.unit.apt.test_archive import refused
 

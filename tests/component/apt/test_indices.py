@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builders.apt import filelist
-from builders.apt.archive import BadArchive, Member
 from builders.apt.indices import kinds
 from builders.apt.indices.chunks import Cut, cut
 from builders.apt.indices.compression import FORMS, UNPACK
 from builders.apt.indices.entry import parse_translation
 from builders.apt.indices.kinds import stanzas
+from builders.apt.packages import file_list
+from builders.apt.packages.ar_reader import BadArchive, Member
 from builders.apt.state.chunk_cache import Packer
 from builders.apt.upload import upload
 from builders.errors import PublishError
@@ -164,13 +164,13 @@ def test_contents_name_the_paths_that_apt_ftparchive_names(publisher: Publisher)
 def test_file_lists_are_read_once(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     publisher.publish(publisher.deb(), publisher.deb(version="2"))
     read: list[Member] = []
-    real = filelist.files_of
+    real = file_list.files_of
 
     def counted(handle: int, data: Member) -> bytes:
         read.append(data)
         return real(handle, data)
 
-    for place in ("builders.apt.candidate.files_of", "builders.apt.filelist.files_of"):
+    for place in ("builders.apt.candidate.files_of", "builders.apt.packages.file_list.files_of"):
         monkeypatch.setattr(place, counted)
     publisher.publish(publisher.deb("reef-more"), date=DATE + 1)
     assert len(read) == 1

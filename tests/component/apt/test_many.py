@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from builders.apt import intake
+from builders.apt.packages import intake
 from builders.errors import DiskError, PublishError
 from builders.host.process import ProgramFailed
 from tests.support.repository import DATE, Publisher
@@ -23,7 +23,9 @@ def readers() -> list[psutil.Process]:
     """Return the readers that this process has; what ended already has no command line."""
     mine = {child.pid for child in psutil.Process().children(recursive=True)}
     everybody = psutil.process_iter(["cmdline"])
-    return [one for one in everybody if one.pid in mine and "builders.apt.reader" in (one.info["cmdline"] or ())]
+    return [
+        one for one in everybody if one.pid in mine and "builders.apt.packages.reader" in (one.info["cmdline"] or ())
+    ]
 
 
 def test_processes_say_what_threads_say(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from builders.apt import changelogs
+from builders.apt.packages import changelogs
 from builders.apt.repository.layout import KEYRING
 from builders.apt.server import serving
 from builders.model.settings import Repository, Settings

@@ -12,8 +12,9 @@ import pytest
 from debian.deb822 import Deb822
 
 from builders import repository
-from builders.apt import clients, reader
+from builders.apt import clients
 from builders.apt.indices.entry import parse_sources
+from builders.apt.packages import reader
 from builders.apt.promotion import promote
 from builders.apt.repository.retention import remove, rubbish
 from builders.apt.server import serving

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import archive
-from builders.apt.archive import BadArchive
 from builders.apt.indices import deb822
 from builders.apt.indices.deb822 import BadControl
+from builders.apt.packages import ar_reader
+from builders.apt.packages.ar_reader import BadArchive
 from tests.support.repository import control_in
 
 CONTROL = b"Package: aa\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b>\nDescription: x\n"
@@ -54,9 +54,9 @@ def test_control_behind_other_entries_is_found(tmp_path: Path, form: int) -> Non
 
 
 def test_bombs_stop_at_the_bound(tmp_path: Path) -> None:
-    zeros = lzma.compress(tar(("./md5sums", bytes(archive.MOST_UNPACKED + 1)), ("./control", CONTROL)))
+    zeros = lzma.compress(tar(("./md5sums", bytes(ar_reader.MOST_UNPACKED + 1)), ("./control", CONTROL)))
     assert "more than" in refused(tmp_path / "a.deb", deb(zeros, "control.tar.xz"))
-    big = CONTROL + b" x" * archive.MOST_CONTROL
+    big = CONTROL + b" x" * ar_reader.MOST_CONTROL
     assert "control file is" in refused(tmp_path / "b.deb", deb(tar(("control", big))))
     many = ar(("debian-binary", b"2.0\n"), *(("_x", b""),) * 40)
     assert "members" in refused(tmp_path / "c.deb", many)

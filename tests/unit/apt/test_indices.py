@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt import filelist
-from builders.apt.archive import BadArchive
 from builders.apt.indices.chunks import Piece
 from builders.apt.indices.compression import FORMS
+from builders.apt.packages import file_list
+from builders.apt.packages.ar_reader import BadArchive
 from builders.apt.state.chunk_cache import Packer
 from tests.support.repository import files_in
 
@@ -71,13 +71,13 @@ def test_broken_data_archives(tmp_path: Path, data: bytes, name: str, told: str)
 
 
 def test_data_bombs_stop_at_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filelist, "MOST_DATA", 1 << 20)
+    monkeypatch.setattr(file_list, "MOST_DATA", 1 << 20)
     bomb = data_deb(tmp_path / "a.deb", lzma.compress(tar(("./zeros", bytes(9 << 20)))), "data.tar.xz")
     with pytest.raises(BadArchive, match="unpacks to more than"):
         files_in(bomb)
-    monkeypatch.setattr(filelist, "MOST_ENTRIES", 10)
+    monkeypatch.setattr(file_list, "MOST_ENTRIES", 10)
     with pytest.raises(BadArchive, match="entries"):
         files_in(data_deb(tmp_path / "b.deb", tar(*((f"./{n}", b"") for n in range(11)))))
-    monkeypatch.setattr(filelist, "MOST_NAME", 100)
+    monkeypatch.setattr(file_list, "MOST_NAME", 100)
     with pytest.raises(BadArchive, match="a name of"):
         files_in(data_deb(tmp_path / "c.deb", tar(("./" + "x" * 300, b""))))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import zstandard
 
-from builders.apt.archive import TAR_BLOCK, XZ_MEMORY, BadArchive, Member, tar_size
+from builders.apt.packages.ar_reader import TAR_BLOCK, XZ_MEMORY, BadArchive, Member, tar_size
 
 MOST_ENTRIES = 1 << 20
 MOST_NAMES = 64 << 20

@@ -1,9 +1,9 @@
 """Reading one .deb, or one source package, in one pass: what is indexed is what was copied. As a program it reads many:
 
-    python -m builders.apt.reader JOB
+    python -m builders.apt.packages.reader JOB
 
-where JOB is a file written by `builders.apt.intake`: numbered lists of .debs. The result of each list is a file beside
-it, ``JOB.<number>``; a line with the number says that it is there.
+where JOB is a file written by `builders.apt.packages.intake`: numbered lists of .debs. The result of each list is a
+file beside it, ``JOB.<number>``; a line with the number says that it is there.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from builders.apt import archive, dsc, filelist
 from builders.apt.indices import deb822
+from builders.apt.packages import ar_reader, dsc, file_list
 from builders.apt.repository import layout
 from builders.apt.state import read_cache
 from builders.errors import DiskError, PublishError, ReefError
@@ -66,10 +66,10 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
         if path.endswith(".dsc"):
             return _source(path, facts, digest, copy, component)
         try:
-            control_member, data = archive.members_of(handle)
-            fields = deb822.fields_of(archive.control_bytes(handle, control_member))
-            files = filelist.files_of(handle, data)
-        except (archive.BadArchive, deb822.BadControl) as error:
+            control_member, data = ar_reader.members_of(handle)
+            fields = deb822.fields_of(ar_reader.control_bytes(handle, control_member))
+            files = file_list.files_of(handle, data)
+        except (ar_reader.BadArchive, deb822.BadControl) as error:
             raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
     filename = layout.pool_path(fields, layout.component_of(fields, component), path)
     added = (("Filename", filename), ("Size", str(facts.st_size)), ("SHA256", digest))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from debian.changelog import Changelog, ChangelogParseError
 
-from builders.apt.archive import BadArchive, members_of
-from builders.apt.filelist import REGULAR, entries
 from builders.apt.indices.entry import Entry
+from builders.apt.packages.ar_reader import BadArchive, members_of
+from builders.apt.packages.file_list import REGULAR, entries
 from builders.apt.state import sqlite
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"

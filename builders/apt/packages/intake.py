@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from builders.apt import reader
 from builders.apt.indices.entry import Entry
-from builders.apt.reader import Reading
+from builders.apt.packages import reader
+from builders.apt.packages.reader import Reading
 from builders.apt.repository.files import make_folder
 from builders.apt.state import read_cache
 from builders.apt.state.catalog import Held, held
@@ -123,7 +123,7 @@ def _read_by_processes(wishes: Sequence[Wish], folder: Path, count: int) -> Iter
         try:
             with disk_errors(job):
                 job.write_bytes(marshal.dumps([(number, parts[number]) for number in range(first, len(parts), count)]))
-            process.run([sys.executable, "-m", "builders.apt.reader", str(job)], on_line=line)
+            process.run([sys.executable, "-m", "builders.apt.packages.reader", str(job)], on_line=line)
         except process.ProgramFailed as error:
             raise_if_disk_full(error, folder)
             raise
