@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builders.apt import clients
 from builders.apt.clients import TODAY, Outlook, Trial
-from builders.apt.keys import day_of
+from builders.apt.keys.signing import day_of
 from builders.errors import BuildError, RootError
 from builders.model.jobs import BuildJob
 from builders.project import Project

@@ -12,7 +12,7 @@ from builders.apt.indices.compression import FORMS
 from builders.apt.indices.entry import Entry
 from builders.apt.indices.kinds import Index, files
 from builders.apt.indices.release import Digest
-from builders.apt.keys import SigningKey
+from builders.apt.keys.signing import SigningKey
 from builders.apt.packages.ar_reader import BadArchive, members_of
 from builders.apt.packages.file_list import files_of
 from builders.apt.packages.intake import Taken

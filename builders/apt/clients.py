@@ -16,8 +16,8 @@ import jinja2
 
 from builders.apt.indices.entry import Entry, parse, parse_index
 from builders.apt.indices.kinds import stanzas
-from builders.apt.keyring_package import PACKAGE
-from builders.apt.keys import DAY_S, day_of
+from builders.apt.keys.keyring_package import PACKAGE
+from builders.apt.keys.signing import DAY_S, day_of
 from builders.apt.repository.layout import KEYRING, Repository
 from builders.apt.repository.publication import Live, read_live
 from builders.apt.server import serving

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 import jinja2
 
 from builders.apt.indices.entry import Entry
-from builders.apt.keys import SigningKey, day_of
+from builders.apt.keys.signing import SigningKey, day_of
 from builders.apt.packages.changelogs import Changelogs
 from builders.apt.repository.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.repository.sources_file import sources_name, sources_text

@@ -10,8 +10,8 @@ from pathlib import Path
 from builders.apt import candidate
 from builders.apt.candidate import Candidate
 from builders.apt.indices.entry import Entry
-from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
-from builders.apt.keys import SigningKey
+from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import intake
 from builders.apt.packages.changelogs import Changelogs
 from builders.apt.packages.intake import Taken

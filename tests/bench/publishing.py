@@ -45,7 +45,7 @@ import resource, sys, time
 from pathlib import Path
 from builders import repository
 from builders.apt.promotion import promote
-from builders.apt.keys import signing_key
+from builders.apt.keys.signing import signing_key
 from builders.apt.staging import stage
 from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.apt.keys import SigningKey
+from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import ar_reader, file_list
 from builders.apt.promotion import promote
 from builders.apt.repository.layout import KEYRING, Repository

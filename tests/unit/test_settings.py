@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.gnupg import home_path
+from builders.apt.keys.gnupg import home_path
 from builders.errors import InputError
 from builders.model.settings import Settings, load_settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from builders.apt.keys import SigningKey, signing_key
+from builders.apt.keys.signing import SigningKey, signing_key
 from builders.host.log import Log
 from builders.model.settings import Settings
 from tests.support.repository import Publisher

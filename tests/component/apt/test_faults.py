@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.keys import SigningKey
+from builders.apt.keys.signing import SigningKey
 from builders.apt.promotion import promote
 from builders.apt.repository.journal import recover
 from builders.apt.verification import verify

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.keys import SigningKey, signing_key
+from builders.apt.keys.signing import SigningKey, signing_key
 from builders.apt.promotion import promote
 from builders.errors import DiskError
 from builders.host.log import Log

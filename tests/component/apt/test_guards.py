@@ -7,8 +7,8 @@ import pytest
 
 from builders import repository
 from builders.apt import api as apt
-from builders.apt import rotation
-from builders.apt.keys import signing_key
+from builders.apt.keys import rotation
+from builders.apt.keys.signing import signing_key
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import read_deb

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from builders.apt import keys, rotation
-from builders.apt.gnupg import AGENT_MARK, home_path, opened
-from builders.apt.keys import signing_key
+from builders.apt.keys import rotation, signing
+from builders.apt.keys.gnupg import AGENT_MARK, home_path, opened
+from builders.apt.keys.signing import signing_key
 from builders.cli.repository import given_key
 from builders.errors import BusyError, InputError, PublishError
 from builders.host import process
@@ -97,10 +97,10 @@ def test_the_home_s_place(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_key_that_could_not_be_recorded_is_adopted(home: Path, log: Log, said: io.StringIO) -> None:
     first = signing_key(Settings(), log)
-    (home / keys.RECORD).unlink()
+    (home / signing.RECORD).unlink()
     (home / AGENT_MARK).touch()
     assert signing_key(Settings(), log).fingerprint == first.fingerprint
-    assert (home / keys.RECORD).read_text().strip() == first.fingerprint
+    assert (home / signing.RECORD).read_text().strip() == first.fingerprint
     assert no_agents(home)
 
 
@@ -238,7 +238,7 @@ def test_home_with_too_long_a_path(tmp_path: Path, log: Log, monkeypatch: pytest
 
 
 def test_home_in_use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builders.apt.gnupg.WAIT_S", 0.05)
+    monkeypatch.setattr("builders.apt.keys.gnupg.WAIT_S", 0.05)
     context = multiprocessing.get_context("fork")
     held, done = context.Event(), context.Event()
     child = context.Process(target=hold, args=(home, held, done))
@@ -324,8 +324,8 @@ def exported(home: Path, *fingerprints: str, kind: str = "--export-secret-keys")
 def test_a_key_that_is_given_as_text_signs(home: Path, log: Log, tmp_path: Path) -> None:
     other = tmp_path / "o"
     name = make_key(other)
-    assert keys.load(Settings(), exported(other, name), log) == name
-    assert keys.load(Settings(), exported(other, name), log) == name
+    assert signing.load(Settings(), exported(other, name), log) == name
+    assert signing.load(Settings(), exported(other, name), log) == name
     assert signing_key(Settings(), log).fingerprint == name
     assert no_agents(home)
 
@@ -340,13 +340,13 @@ def test_what_is_no_single_secret_key_is_refused(home: Path, log: Log, tmp_path:
         (both, "which key shall sign"),
     ):
         with pytest.raises(PublishError, match=told) as caught:
-            keys.load(Settings(), text, log)
+            signing.load(Settings(), text, log)
         assert "PRIVATE" not in str(caught.value)
-    assert not (home / keys.RECORD).exists()
-    assert keys.load(Settings(signing=Signing(key=two)), both, log) == two
-    assert keys.load(Settings(), exported(other, one), log) == one
+    assert not (home / signing.RECORD).exists()
+    assert signing.load(Settings(signing=Signing(key=two)), both, log) == two
+    assert signing.load(Settings(), exported(other, one), log) == one
     with pytest.raises(PublishError, match="which key shall sign") as caught:
-        keys.load(Settings(), exported(other, two), log)
+        signing.load(Settings(), exported(other, two), log)
     assert one in caught.value.detail
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders import checks, trial
-from builders.apt.keys import signing_key
+from builders.apt.keys.signing import signing_key
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
 from builders.model.packages import Report, Verdict

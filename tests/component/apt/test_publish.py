@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builders.apt.keys import SigningKey
+from builders.apt.keys.signing import SigningKey
 from builders.apt.promotion import promote
 from builders.apt.repository.publication import published
 from builders.apt.state import read_cache as seen_record

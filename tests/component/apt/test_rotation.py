@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from builders import repository
-from builders.apt import keyring_package, rotation
-from builders.apt.keyring_package import PACKAGE as KEYRING_PACKAGE
-from builders.apt.keys import signing_key
+from builders.apt.keys import keyring_package, rotation
+from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keys.signing import signing_key
 from builders.apt.repository.layout import KEYRING
 from builders.apt.verification import verify
 from builders.errors import InputError, PublishError

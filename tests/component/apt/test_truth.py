@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from builders import repository
-from builders.apt import clients, rotation
+from builders.apt import clients
 from builders.apt.clients import TODAY, Trial
-from builders.apt.keys import day_of, signing_key
+from builders.apt.keys import rotation
+from builders.apt.keys.signing import day_of, signing_key
 from builders.apt.repository.publication import digest_of
 from builders.cli import repository as cli_repository
 from builders.engines.select import Engines

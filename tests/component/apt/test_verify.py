@@ -11,7 +11,7 @@ import pytest
 
 from builders.apt import verification
 from builders.apt.indices.compression import OPEN
-from builders.apt.keys import signing_key
+from builders.apt.keys.signing import signing_key
 from builders.apt.repository.layout import KEYRING
 from builders.apt.repository.publication import digest_of
 from builders.apt.state.verify_cache import Proof

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.gnupg import Home, home_path, opened
+from builders.apt.keys.gnupg import Home, home_path, opened
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_error, disk_errors, write_whole

@@ -8,8 +8,8 @@ import re
 import time
 from dataclasses import dataclass
 
-from builders.apt import keys
-from builders.apt.gnupg import Home, home_path, opened
+from builders.apt.keys import signing
+from builders.apt.keys.gnupg import Home, home_path, opened
 from builders.errors import InputError, PublishError, nearest
 from builders.host import process
 from builders.host.log import Log
@@ -29,13 +29,13 @@ class KeyFacts:
 
     @property
     def days_left(self) -> float | None:
-        return None if self.expires is None else (self.expires - time.time()) / keys.DAY_S
+        return None if self.expires is None else (self.expires - time.time()) / signing.DAY_S
 
 
 def list_keys(settings: Settings) -> list[KeyFacts]:
     """Return every key of the home whose secret half is there; raises PublishError."""
     with opened(home_path(settings)) as home:
-        names = keys.chosen(home, settings)
+        names = signing.chosen(home, settings)
         return [_facts(*pair, names) for pair in _secrets(home)]
 
 
@@ -53,7 +53,7 @@ def _facts(one: list[str], fingerprint: str, names: tuple[str, ...]) -> KeyFacts
     role = "not used"
     if fingerprint in names:
         role = "signs" if fingerprint == names[0] else "signs too, until it is retired"
-    role = {keys.REVOKED: "revoked", keys.EXPIRED: "expired"}.get(one[1], role)
+    role = {signing.REVOKED: "revoked", signing.EXPIRED: "expired"}.get(one[1], role)
     return KeyFacts(fingerprint, role, int(one[5]), int(one[6]) if one[6] else None)
 
 
@@ -90,7 +90,7 @@ def rotate(settings: Settings, log: Log) -> str:
                 f"retire it when every board has the new keyring: ./inv keys --retire {names[-1]}",
             )  # fmt: skip
         try:
-            return keys.made(home, settings, log, older=names)
+            return signing.made(home, settings, log, older=names)
         except process.ProgramFailed as error:
             raise PublishError("gpg cannot make a key", error.detail) from error
 
@@ -114,11 +114,11 @@ def retire(settings: Settings, fingerprint: str) -> None:
                 f"{wanted} is no older key that signs", f"signing: {', '.join(names)}",
                 nearest(wanted, older) if older else "there is none to retire",
             )  # fmt: skip
-        keys.record(home, [name for name in names if name != wanted])
+        signing.record(home, [name for name in names if name != wanted])
 
 
 def _some(home: Home, settings: Settings) -> tuple[str, ...]:
-    names = keys.chosen(home, settings)
+    names = signing.chosen(home, settings)
     if not names:
         raise PublishError("there is no signing key yet", f"in {home.path}", "the first publish-apt makes one")
     return names

@@ -20,7 +20,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 from builders.apt.indices.entry import Entry
-from builders.apt.keys import SigningKey
+from builders.apt.keys.signing import SigningKey
 from builders.apt.repository.layout import INSTALLED_KEYRING
 from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.errors import PublishError
