@@ -9,12 +9,12 @@ from pathlib import Path
 
 from builders import truth
 from builders.apt import api as apt
-from builders.apt import clients
 from builders.apt.indices.entry import Entry, ordered
 from builders.apt.repository.layout import Repository
 from builders.apt.repository.publication import read_live
 from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
+from builders.apt.verify import clients
 from builders.errors import InputError, PublishError, ReefError, RootError, nearest
 from builders.model.deb_file import read_deb
 from builders.model.packages import SOURCE, DebFile, Publication

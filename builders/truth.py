@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt import clients
-from builders.apt.clients import TODAY, Outlook, Trial
 from builders.apt.keys.signing import day_of
+from builders.apt.verify import clients
+from builders.apt.verify.clients import TODAY, Outlook, Trial
 from builders.errors import BuildError, RootError
 from builders.model.jobs import BuildJob
 from builders.project import Project

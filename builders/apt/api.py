@@ -21,7 +21,7 @@ from builders.apt.repository.retention import Rubbish, remove, rubbish
 from builders.apt.repository.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
 from builders.apt.staging import Staged, StagedSuite, stage
 from builders.apt.state.verify_cache import Proof
-from builders.apt.verification import Verified, glance, verify
+from builders.apt.verify.verify import Verified, glance, verify
 
 __all__ = [
     "KEYRING",

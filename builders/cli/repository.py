@@ -10,8 +10,8 @@ from pathlib import Path
 from builders import pipeline, repository
 from builders.apt import api as apt
 from builders.apt.repository.retention import Rubbish
-from builders.apt.server import serving
 from builders.apt.upload import Uploaded
+from builders.apt.verify.server import serving
 from builders.cli.app import open_project
 from builders.cli.build import about, steps_told
 from builders.cli.command_line import to_publish

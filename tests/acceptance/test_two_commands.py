@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from builders.host.files import remove_tree
 from builders.model.deb_file import control_of
 from tests.support.checkout import CHECKOUT, project_like

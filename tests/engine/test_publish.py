@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.repository.publication import published
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from tests.engine.conftest import Place, gone, kill
 
 NATIVE = ("--target", "trixie/amd64")

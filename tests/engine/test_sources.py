@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.server import serving
-from builders.apt.verification import verify
+from builders.apt.verify.server import serving
+from builders.apt.verify.verify import verify
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.files import sha256_of
 from builders.host.log import Log

@@ -14,7 +14,7 @@ from builders.apt.packages import ar_reader, file_list
 from builders.apt.promotion import promote
 from builders.apt.repository.layout import KEYRING, Repository
 from builders.apt.staging import Staged, stage
-from builders.apt.verification import Verified, verify
+from builders.apt.verify.verify import Verified, verify
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import ARCHITECTURES

@@ -22,7 +22,7 @@ from builders.apt.indices.compression import UNPACK
 from builders.apt.indices.entry import parse
 from builders.apt.indices.release import parse_release
 from builders.apt.upload.before import by_hash
-from builders.apt.verification import CLEARSIGNED
+from builders.apt.verify.verify import CLEARSIGNED
 
 BUCKET = "boards"
 

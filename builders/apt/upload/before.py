@@ -11,7 +11,7 @@ from builders.apt.indices.release import Release, parse_release
 from builders.apt.repository.layout import KEYRING, STAMP, SUITE, Repository, stamp_of
 from builders.apt.upload.content import kept_stamps
 from builders.apt.upload.store import Held, Store
-from builders.apt.verification import CLEARSIGNED
+from builders.apt.verify.verify import CLEARSIGNED
 from builders.errors import PublishError
 
 OURS = re.compile(r"(pool|dists|snapshots)/.+")

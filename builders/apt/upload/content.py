@@ -24,8 +24,8 @@ from pathlib import Path
 
 from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
 from builders.apt.repository.publication import read_publication
-from builders.apt.server import BY_HASH
 from builders.apt.upload.store import File
+from builders.apt.verify.server import BY_HASH
 from builders.host.files import disk_errors
 
 SIGNED = ("Release.gpg", "Release", "InRelease")

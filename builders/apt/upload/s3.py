@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.apt.server import BY_HASH, type_of
 from builders.apt.upload.store import File, Held
+from builders.apt.verify.server import BY_HASH, type_of
 from builders.errors import PublishError
 from builders.host.files import sha256_of, write_whole
 from builders.host.log import Step

@@ -10,7 +10,7 @@ import pytest
 from builders.apt.keys.signing import SigningKey
 from builders.apt.promotion import promote
 from builders.apt.repository.journal import recover
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from builders.errors import DiskError
 from tests.support.killing import killed, killed_at
 from tests.support.repository import DATE, Publisher, facts_of, tree_of

@@ -8,10 +8,11 @@ import pytest
 
 from builders import repository
 from builders.apt import api as apt
-from builders.apt import page, staging, verification
+from builders.apt import page, staging
 from builders.apt.promotion import promote
 from builders.apt.repository.layout import PAGE
 from builders.apt.state.verify_cache import Proof
+from builders.apt.verify import verify
 from builders.errors import DiskError, PublishError
 from builders.host.files import sha256_of
 from builders.model.deb_file import read_deb
@@ -35,7 +36,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         found.append(path)
         return sha256_of(path)
 
-    monkeypatch.setattr(verification, "sha256_of", hashed)
+    monkeypatch.setattr(verify, "sha256_of", hashed)
     return found
 
 

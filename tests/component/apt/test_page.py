@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 
 from builders.apt.packages import changelogs
 from builders.apt.repository.layout import KEYRING
-from builders.apt.server import serving
+from builders.apt.verify.server import serving
 from builders.model.settings import Repository, Settings
 from tests.support.browser import chromium, look
 from tests.support.repository import DATE, Publisher, facts_of

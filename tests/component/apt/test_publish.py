@@ -12,7 +12,7 @@ from builders.apt.keys.signing import SigningKey
 from builders.apt.promotion import promote
 from builders.apt.repository.publication import published
 from builders.apt.state import read_cache as seen_record
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import read_deb

@@ -11,7 +11,7 @@ from builders.apt.keys import keyring_package, rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import signing_key
 from builders.apt.repository.layout import KEYRING
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import members, read_deb

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.server import serving
+from builders.apt.verify.server import serving
 from builders.cli import repository as cli_repository
 from builders.errors import HostError, InputError, PublishError
 from builders.model.deb_file import read_deb

@@ -12,13 +12,13 @@ import pytest
 from debian.deb822 import Deb822
 
 from builders import repository
-from builders.apt import clients
 from builders.apt.indices.entry import parse_sources
 from builders.apt.packages import reader
 from builders.apt.promotion import promote
 from builders.apt.repository.retention import remove, rubbish
-from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
+from builders.apt.verify import clients
+from builders.apt.verify.server import serving
 from builders.errors import PublishError
 from builders.host.files import sha256_of
 from builders.model.deb_file import members

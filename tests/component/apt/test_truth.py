@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from builders import repository
-from builders.apt import clients
-from builders.apt.clients import TODAY, Trial
 from builders.apt.keys import rotation
 from builders.apt.keys.signing import day_of, signing_key
 from builders.apt.repository.publication import digest_of
+from builders.apt.verify import clients
+from builders.apt.verify.clients import TODAY, Trial
 from builders.cli import repository as cli_repository
 from builders.engines.select import Engines
 from builders.errors import HostError, PublishError, RootError

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from tests.support.repository import DATE, PLACES, Publisher, facts_of
 
 SETTINGS = """

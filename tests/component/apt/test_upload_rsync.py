@@ -16,10 +16,10 @@ import pytest
 import requests
 
 from builders.apt.repository.retention import remove, rubbish
-from builders.apt.server import serving
 from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.rsync import PARTIAL, RsyncStore
-from builders.apt.verification import verify
+from builders.apt.verify.server import serving
+from builders.apt.verify.verify import verify
 from builders.errors import PublishError
 from builders.model.settings import Folder, Repository, Rsync, Settings
 from tests.support.killing import killed

@@ -9,13 +9,12 @@ from typing import BinaryIO
 
 import pytest
 
-from builders.apt import verification
 from builders.apt.indices.compression import OPEN
 from builders.apt.keys.signing import signing_key
 from builders.apt.repository.layout import KEYRING
 from builders.apt.repository.publication import digest_of
 from builders.apt.state.verify_cache import Proof
-from builders.apt.verification import verify
+from builders.apt.verify.verify import verify
 from builders.errors import PublishError
 from builders.host.files import sha256_of
 from builders.host.log import Log
@@ -157,7 +156,7 @@ def test_what_was_proven_is_not_read_again_and_what_changed_is(
         read.append(path)
         return sha256_of(path)
 
-    monkeypatch.setattr(verification, "sha256_of", hashed)
+    monkeypatch.setattr("builders.apt.verify.verify.sha256_of", hashed)
 
     def counting(suffix: str, unpack: Callable[[Path], BinaryIO]) -> Callable[[Path], BinaryIO]:
         def counted(path: Path) -> BinaryIO:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from builders.apt import clients
-from builders.apt.clients import TODAY, Outlook, Trial
+from builders.apt.verify import clients
+from builders.apt.verify.clients import TODAY, Outlook, Trial
 from builders.errors import PublishError
 
 DAY = 86400

@@ -20,7 +20,7 @@ from builders.apt.keys.keyring_package import PACKAGE
 from builders.apt.keys.signing import DAY_S, day_of
 from builders.apt.repository.layout import KEYRING, Repository
 from builders.apt.repository.publication import Live, read_live
-from builders.apt.server import serving
+from builders.apt.verify.server import serving
 from builders.errors import HostError, PublishError
 from builders.host import process, templates
 from builders.model.arch import Architecture
