@@ -12,14 +12,14 @@ from builders.apt.keys.keyring_package import keyring_deb
 from builders.apt.keys.rotation import KeyFacts, extend, list_keys, retire, rotate
 from builders.apt.keys.signing import SigningKey, day_of, signing_key
 from builders.apt.keys.signing import load as load_key
-from builders.apt.promotion import promote, told_only
+from builders.apt.publish.stage import Staged, StagedSuite, stage
+from builders.apt.publish.switch import promote, told_only
 from builders.apt.repository.journal import recover
 from builders.apt.repository.layout import KEYRING
 from builders.apt.repository.previous import copy_from_pool, earlier
 from builders.apt.repository.publication import published
 from builders.apt.repository.retention import Rubbish, remove, rubbish
 from builders.apt.repository.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
-from builders.apt.staging import Staged, StagedSuite, stage
 from builders.apt.state.verify_cache import Proof
 from builders.apt.verify.verify import Verified, glance, verify
 

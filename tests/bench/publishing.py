@@ -44,9 +44,9 @@ REEF = """
 import resource, sys, time
 from pathlib import Path
 from builders import repository
-from builders.apt.promotion import promote
+from builders.apt.publish.switch import promote
 from builders.apt.keys.signing import signing_key
-from builders.apt.staging import stage
+from builders.apt.publish.stage import stage
 from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.host.log import Log

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import ar_reader, file_list
-from builders.apt.promotion import promote
+from builders.apt.publish.stage import Staged, stage
+from builders.apt.publish.switch import promote
 from builders.apt.repository.layout import KEYRING, Repository
-from builders.apt.staging import Staged, stage
 from builders.apt.verify.verify import Verified, verify
 from builders.host.log import Log
 from builders.host.workspace import Workspace

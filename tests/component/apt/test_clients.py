@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.indices.release import parse_release
-from builders.apt.promotion import promote
+from builders.apt.publish.switch import promote
 from builders.model.deb_file import read_deb
 from builders.model.settings import Repository, Settings
 from tests.support.repository import DATE, TAMPERED, AptClient, Publisher

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.keys.signing import SigningKey
-from builders.apt.promotion import promote
+from builders.apt.publish.switch import promote
 from builders.apt.repository.journal import recover
 from builders.apt.verify.verify import verify
 from builders.errors import DiskError

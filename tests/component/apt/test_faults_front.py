@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.keys.signing import SigningKey, signing_key
-from builders.apt.promotion import promote
+from builders.apt.publish.switch import promote
 from builders.errors import DiskError
 from builders.host.log import Log
 from builders.model.settings import Settings

@@ -170,7 +170,7 @@ def test_file_lists_are_read_once(publisher: Publisher, monkeypatch: pytest.Monk
         read.append(data)
         return real(handle, data)
 
-    for place in ("builders.apt.candidate.files_of", "builders.apt.packages.file_list.files_of"):
+    for place in ("builders.apt.publish.write.files_of", "builders.apt.packages.file_list.files_of"):
         monkeypatch.setattr(place, counted)
     publisher.publish(publisher.deb("reef-more"), date=DATE + 1)
     assert len(read) == 1

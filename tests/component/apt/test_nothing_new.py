@@ -8,8 +8,8 @@ import pytest
 
 from builders import repository
 from builders.apt import api as apt
-from builders.apt import page, staging
-from builders.apt.promotion import promote
+from builders.apt.publish import stage, web_page
+from builders.apt.publish.switch import promote
 from builders.apt.repository.layout import PAGE
 from builders.apt.state.verify_cache import Proof
 from builders.apt.verify import verify
@@ -78,10 +78,10 @@ def test_the_page_is_remade_where_its_rules_changed(publisher: Publisher, monkey
     debs = {"trixie": [read_deb(publisher.deb())]}
     repository.change(publisher.project(), debs)
     before = (publisher.repository / PAGE).read_bytes()
-    monkeypatch.setattr(page, "MOST_SHOWN", 0)
+    monkeypatch.setattr(web_page, "MOST_SHOWN", 0)
     repository.change(publisher.project(), debs)
     assert (publisher.repository / PAGE).read_bytes() == before
-    monkeypatch.setattr(staging, "RULES", page.RULES + 1)
+    monkeypatch.setattr(stage, "RULES", web_page.RULES + 1)
     repository.change(publisher.project(), debs)
     assert (publisher.repository / PAGE).read_bytes() != before
 

@@ -147,7 +147,7 @@ def test_strange_changelogs_are_no_news(
 
 
 def test_thousands_are_not_a_page(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builders.apt.page.MOST_SHOWN", 2)
+    monkeypatch.setattr("builders.apt.publish.web_page.MOST_SHOWN", 2)
     publisher.publish(*(publisher.deb(f"reef-{number}") for number in range(5)))
     text, links = read(publisher)
     assert "5 packages" in text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builders.apt.keys.signing import SigningKey
-from builders.apt.promotion import promote
+from builders.apt.publish.switch import promote
 from builders.apt.repository.publication import published
 from builders.apt.state import read_cache as seen_record
 from builders.apt.verify.verify import verify

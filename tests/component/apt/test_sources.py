@@ -14,7 +14,7 @@ from debian.deb822 import Deb822
 from builders import repository
 from builders.apt.indices.entry import parse_sources
 from builders.apt.packages import reader
-from builders.apt.promotion import promote
+from builders.apt.publish.switch import promote
 from builders.apt.repository.retention import remove, rubbish
 from builders.apt.upload import Uploaded, upload
 from builders.apt.verify import clients

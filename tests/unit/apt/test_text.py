@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from builders.apt import suite
 from builders.apt.indices import release
 from builders.apt.indices.entry import Entry, ordered, parse
 from builders.apt.indices.kinds import Packages
+from builders.apt.publish import suite
 from builders.apt.repository import layout, sources_file
 from builders.apt.repository.publication import digest_of
 from builders.errors import PublishError

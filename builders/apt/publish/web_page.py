@@ -18,9 +18,9 @@ import jinja2
 from builders.apt.indices.entry import Entry
 from builders.apt.keys.signing import SigningKey, day_of
 from builders.apt.packages.changelogs import Changelogs
+from builders.apt.publish.suite import NextSuite
 from builders.apt.repository.layout import ARMORED_KEYRING, INSTALLED_KEYRING, KEYRING
 from builders.apt.repository.sources_file import sources_name, sources_text
-from builders.apt.suite import NextSuite
 from builders.host import templates
 from builders.host.log import size
 from builders.model.settings import Settings
@@ -114,4 +114,4 @@ def _build(entry: Entry, repository: Path, arrival: int) -> dict[str, object]:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    return templates.environment(Path(__file__).parent, html=True).get_template("page.html.j2")
+    return templates.environment(Path(__file__).parent, html=True).get_template("web_page.html.j2")

@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from builders.apt.publish.stage import Staged, StagedSuite
 from builders.apt.repository.files import flush, move, point
 from builders.apt.repository.journal import journal_file, recover
 from builders.apt.repository.layout import Repository, link_target
 from builders.apt.repository.publication import digest_of
-from builders.apt.staging import Staged, StagedSuite
 from builders.apt.state import catalog, read_cache
 from builders.errors import BusyError, DiskError
 from builders.host.files import disk_errors, write_whole

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.apt import candidate
-from builders.apt.candidate import Candidate
 from builders.apt.indices.entry import Entry
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import intake
 from builders.apt.packages.changelogs import Changelogs
 from builders.apt.packages.intake import Taken
-from builders.apt.page import RULES, page
+from builders.apt.publish import write
+from builders.apt.publish.suite import NextSuite, next_suite, suite_of
+from builders.apt.publish.web_page import RULES, page
+from builders.apt.publish.write import Candidate
 from builders.apt.repository import layout
 from builders.apt.repository.journal import recover
 from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
@@ -24,7 +25,6 @@ from builders.apt.repository.retention import let_go, publications_naming
 from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.apt.state import catalog, read_cache
 from builders.apt.state.catalog import Held, News, held
-from builders.apt.suite import NextSuite, next_suite, suite_of
 from builders.errors import PublishError
 from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
 from builders.host.log import Log
@@ -134,7 +134,7 @@ def stage(
     news: list[News] = []
     if changed or root:
         work = Candidate(place, Repository(staging), suites, changed, root, state)
-        news = candidate.write(work, everything, key)
+        news = write.write(work, everything, key)
         _tell_dates(changed, date, log)
     remove_tree(_incoming(staging))
     news += [_rediscovered(live) for live in lives.values() if live.outlines is None and live.suite not in _named(news)]

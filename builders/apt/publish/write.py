@@ -16,6 +16,7 @@ from builders.apt.keys.signing import SigningKey
 from builders.apt.packages.ar_reader import BadArchive, members_of
 from builders.apt.packages.file_list import files_of
 from builders.apt.packages.intake import Taken
+from builders.apt.publish.suite import NextSuite
 from builders.apt.repository import layout
 from builders.apt.repository.files import link, make_folder, point, settle, write_file
 from builders.apt.repository.layout import Repository
@@ -23,7 +24,6 @@ from builders.apt.repository.publication import MEND, Live, digest_of, read_rele
 from builders.apt.state import catalog, read_cache
 from builders.apt.state.catalog import News, held
 from builders.apt.state.chunk_cache import Packer
-from builders.apt.suite import NextSuite
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors, raise_if_disk_full
