@@ -176,17 +176,17 @@ def prune(_: Context, plan: bool = False) -> None:
 @task("build")
 def list_(_: Context) -> None:
     """Show what is built, stale and published."""
-    from builders.cli import build
+    from builders.cli import status
 
-    build.list_all()
+    status.list_all()
 
 
 @task("build", recipe="recipe to explain", target=TARGET)
 def explain(_: Context, recipe: str, target: list[str]) -> None:
     """Show why a recipe would be built again."""
-    from builders.cli import build
+    from builders.cli import status
 
-    build.explain(recipe, target)
+    status.explain(recipe, target)
 
 
 @task(

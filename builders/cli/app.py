@@ -214,6 +214,7 @@ def program() -> Reef:
 
 def main() -> None:
     """Run the command line of this process."""
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it would read the metadata of every package to find some
     try:
         program().run()
         sys.stdout.flush()

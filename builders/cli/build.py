@@ -1,22 +1,19 @@
 """The front: Invoke's tasks call these functions; errors become messages and exit codes, results become tables."""
 
-import json
 import os
 from collections.abc import Sequence
 
 from builders import pipeline, reproduce
-from builders.apt import api as apt
 from builders.cli.app import open_project
 from builders.cli.command_line import remember
 from builders.errors import InputError
 from builders.host.log import size
 from builders.host.time_limit import parse_duration, time_box
-from builders.maintenance.debian_updates import drift
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
-from builders.model.recipe import Recipe, StrategyName
+from builders.model.recipe import StrategyName
 from builders.pipeline import Built
-from builders.plan import differences, plan
+from builders.plan import plan
 from builders.project import Project
 from builders.selection import select
 
@@ -101,50 +98,3 @@ def _verdicts(report: Report, package: str) -> str:
     mine = about(package, report.recipe, report.verdicts)
     failed = [verdict.check for verdict in mine if not verdict.passed]
     return f"FAILED: {', '.join(failed)}" if failed else f"{len(mine)} passed"
-
-
-def explain(recipe: str, target: list[str]) -> None:
-    """Show, value by value, how the wanted fingerprint differs from the recorded one, and what else became old."""
-    project = open_project()
-    for one in select(project, [recipe], target):
-        if one.recipe.name != recipe:
-            continue
-        record = one.record
-        project.log.note(f"{recipe} for {one.target}:")
-        if record is None:
-            project.log.note("  never built; the fingerprint that a build would have:")
-            project.log.note(json.dumps(one.fingerprint, indent=2))
-            continue
-        changes = differences(record.fingerprint, one.fingerprint)
-        for change in changes:
-            project.log.note(f"  {change.path}\n    built from: {change.before}\n    wanted now: {change.after}")
-        if not changes:
-            project.log.note("  up to date: nothing differs")
-        for line in drift(project, one, record):
-            project.log.note(f"  {line}")
-
-
-def list_all() -> None:
-    """Show recipes, the targets they serve, and what is built, stale and published."""
-    project = open_project()
-    rows = []
-    for recipe in project.recipes.values():
-        for suite in recipe.targets.suites:
-            for architecture in recipe.targets.architectures:
-                rows.append(_listed(project, recipe, f"{suite}/{architecture}"))
-    columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
-    project.log.table("recipes", columns, rows)
-
-
-def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
-    one = next(each for each in select(project, [recipe.name], [target]) if each.recipe is recipe)
-    record = one.record
-    built = "no" if record is None else "yes" if record.fingerprint == one.fingerprint else "stale"
-    published = apt.published(project.workspace.apt, one.target.suite.name)
-    there = {deb.sha256 for deb in published}
-    live = record is not None and all(file.sha256 in there for file in record.published)
-    names = {package.name for package in recipe.packages}
-    older = any(deb.package in names and deb.architecture == one.target.architecture.debian for deb in published)
-    shown = "yes" if live else "older" if older else "no"
-    version = recipe.debian_version(one.target)
-    return recipe.name, version, target, one.job.strategy, built, shown, recipe.summary

@@ -10,7 +10,6 @@ from builders.deb.source_package import copy_recipe
 from builders.deb.template import render
 from builders.errors import PackageError
 from builders.model.arch import Architecture
-from builders.model.deb_file import read_deb
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root, Storage
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe, StrategyName
@@ -144,6 +143,8 @@ def _place(recipe: Recipe) -> str:
 
 def collect(output: Path) -> tuple[DebFile, ...]:
     """Return the .debs that a build job left, sorted by name; raises PackageError where it left none."""
+    from builders.model.deb_file import read_deb  # slow to import, and only a real build leaves any
+
     found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
     if not found:
         raise PackageError(

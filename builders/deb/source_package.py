@@ -7,7 +7,6 @@ from pathlib import Path
 
 from builders.deb.template import extended
 from builders.errors import PackageError
-from builders.model.deb_file import read_dsc
 from builders.model.packages import SourcePackage
 from builders.model.recipe import Recipe
 
@@ -45,6 +44,8 @@ def patch_header(recipe: Recipe) -> str:
 
 def collect_source(output: Path) -> SourcePackage:
     """Return the source package that a build job left; raises PackageError where it is not there or not whole."""
+    from builders.model.deb_file import read_dsc  # slow to import, and only a real build leaves one
+
     found = sorted(output.glob("*.dsc"))
     if len(found) != 1:
         raise PackageError(f"the build left {len(found)} source packages in {output}, one is wanted")

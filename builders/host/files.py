@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +36,8 @@ def raise_if_disk_full(error: process.ProgramFailed, folder: Path) -> None:
 def disk_error(error: OSError, path: Path) -> DiskError:
     """Return the DiskError that tells a user of ``error``, which was met at or below ``path``."""
     where = error.filename or path
+    import sqlite3  # slow to import, and few runs fail
+
     in_database = getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or in_database:
         return DiskError(

@@ -7,24 +7,24 @@ to a file.
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from typing import IO, TYPE_CHECKING
 
 from builders.host.measure import Measure, measured
+
+if TYPE_CHECKING:  # slow to import, and a run with nothing to do shows no progress
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 SIGN_OF_LIFE_S = 30.0
 LARGEST_FILE = 5_000_000
 """Bytes of the steps' file after which a new one is begun; the one before stays beside it."""
-WIDEST = 400
-"""Columns that a table may take."""
+YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
 """ninja's way to say how far it is, and our Bazel driver's."""
 TIME_LEFT = re.compile(r"^\[[^]]*\] ([\w ]+ left):")
@@ -79,10 +79,11 @@ class Step:
 class Log:
     """The run's display. ``live`` is chosen from the terminal unless given; ``quiet`` shows warnings only."""
 
-    def __init__(self, *, live: bool | None = None, quiet: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+    def __init__(self, *, live: bool | None = None, quiet: bool = False, console: "Console | None" = None) -> None:
+        self._console = console
+        self._on_terminal = self.file.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
         in_ci = bool(os.environ.get("CI"))
-        self.live = (self.console.is_terminal and not in_ci if live is None else live) and not quiet
+        self.live = (self._on_terminal and not in_ci if live is None else live) and not quiet
         self.quiet = quiet
         self._folds = _fold_style()
         self._progress: Progress | None = None
@@ -90,6 +91,11 @@ class Log:
         self._running = 0
         self._file: Path | None = None
         self._steps: list[Step] = []
+
+    @property
+    def file(self) -> IO[str]:
+        """Where it writes."""
+        return self._console.file if self._console else sys.stdout
 
     def keep(self, path: Path) -> None:
         """Append every step, with its time and memory, and every warning to the file ``path`` from now on."""
@@ -101,11 +107,12 @@ class Log:
     def note(self, text: str) -> None:
         """Print one line."""
         if not self.quiet:
-            self.console.print(escape(text))
+            self._print(text)
 
     def warn(self, text: str) -> None:
         """Print one line that asks for attention."""
-        self.console.print(f"[yellow]warning:[/] {escape(text)}")
+        colours = self._on_terminal and not os.environ.get("NO_COLOR")
+        self._print(f"{YELLOW}warning:{PLAIN} {text}" if colours else f"warning: {text}")
         self._append(f"warning: {text}")
 
     def current(self) -> str:
@@ -153,13 +160,11 @@ class Log:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, aligned, without a cut in any cell."""
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for column in columns:
-            table.add_column(column, no_wrap=True)
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
-        # A wide console of its own: a table cut to the terminal's width would hide what was asked for.
-        Console(file=self.console.file, width=WIDEST, color_system=None).print(table, soft_wrap=True)
+        lines = [columns, *rows]
+        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+        self._print(title)
+        for line in lines:
+            self._print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
     def _begin(self, step: Step) -> None:
         with self._lock:
@@ -167,15 +172,11 @@ class Log:
             self._running += 1
             if self.live:
                 if self._progress is None:
-                    self._progress = Progress(
-                        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
-                        TextColumn("{task.fields[said]}", markup=False), TimeElapsedColumn(),
-                        console=self.console, transient=True,
-                    )  # fmt: skip
+                    self._progress = _bars(self._console)
                     self._progress.start()
-                step.task = self._progress.add_task(escape(step.title), total=None, said="")
+                step.task = self._progress.add_task(step.title, total=None, said="")
             elif not self.quiet and self._running == 1:
-                self._print_raw(self._folds.opening(step.title))
+                self._fold(self._folds.opening(step.title))
                 self.note(f"▸ {step.title}")
             else:
                 self.note(f"  ▸ {step.title}")
@@ -195,7 +196,7 @@ class Log:
             indent = "  " if self._running else ""
             self.note(f"{indent}{mark} {step.title}{tail} ({step.seconds:.1f} s)")
             if not self.live and not self.quiet and not self._running:
-                self._print_raw(self._folds.closing(step.title))
+                self._fold(self._folds.closing(step.title))
 
     def _update(self, step: Step, text: str, done: int | None, total: int | None) -> None:
         with self._lock:
@@ -217,10 +218,28 @@ class Log:
             with self._file.open("a") as file:
                 file.write(line)
 
-    def _print_raw(self, text: str) -> None:
-        if text:
-            self.console.file.write(text + "\n")
-            self.console.file.flush()
+    def _fold(self, mark: str) -> None:
+        if mark:
+            self._print(mark)
+
+    def _print(self, text: str) -> None:
+        if self._progress is None:
+            print(text, file=self.file, flush=True)
+        else:
+            from rich.text import Text
+
+            self._progress.console.print(Text.from_ansi(text), soft_wrap=True)  # above the live lines
+
+
+def _bars(console: "Console | None") -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
+        TextColumn("{task.fields[said]}", markup=False), TimeElapsedColumn(),
+        console=console or Console(highlight=False), transient=True,
+    )  # fmt: skip
 
 
 class _Folds:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
-
 from builders.host.process import SAMPLE_S, tree_memory_bytes
 
 
@@ -23,6 +21,8 @@ class Measure:
 @contextmanager
 def measured() -> Iterator[Measure]:
     """Measure what is done inside; memory is sampled every `SAMPLE_S` seconds, and this process's own at the end."""
+    import psutil  # slow to import, and a run with nothing to do measures nothing
+
     result, started, ended = Measure(), time.monotonic(), threading.Event()
 
     def watch() -> None:

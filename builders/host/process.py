@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from builders.errors import HostError
 
 PASSED_ON = (
@@ -185,6 +183,8 @@ class _Watch:
 
 def tree_memory_bytes(pid: int) -> int:
     """Return the resident bytes of process ``pid`` and all that descend from it, 0 where it is gone."""
+    import psutil  # slow to import, and a run with nothing to do starts no process
+
     total = 0
     try:
         processes = [root := psutil.Process(pid), *root.children(recursive=True)]

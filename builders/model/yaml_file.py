@@ -25,7 +25,8 @@ RelativePath = Annotated[str, pydantic.AfterValidator(_stays_inside)]
 class Model(pydantic.BaseModel):
     """The base of everything read from YAML: frozen, and an unknown key is an error."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    # Built at their first use: of most models a run uses none, and the inner ones are parts of the outer one.
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelType:
@@ -40,8 +41,7 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}", str(error)) from error
     try:
-        node = yaml.compose(text, Loader=LOADER)
-        data = yaml.load(text, Loader=LOADER)  # noqa: S506 - either of the two is a safe one
+        node, data = _parse(text)
         twice = _twice(node)
     except ValueError as error:
         raise InputError(f"{path} is not valid", str(error), "mend the date") from error
@@ -67,6 +67,16 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
             "\n".join(_told(path, node, model, fault) for fault in error.errors()),
             "the legal keys: ./inv schema",
         ) from error
+
+
+def _parse(text: str) -> tuple[yaml.Node | None, Any]:
+    """Return a YAML document as nodes, which know their lines, and as plain values."""
+    loader = LOADER(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _told(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -> str:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from builders import state
-from builders.cli import build
+from builders.cli import status
 from builders.engines.roots import manifest
 from builders.host.log import Log
 from builders.maintenance.debian_updates import SHOWN, drift
@@ -78,8 +78,8 @@ def test_an_old_build_is_told(
     [line] = drift(project, *built)
     assert "built 75 days ago" in line
     assert "clean --what roots" in line
-    monkeypatch.setattr(build, "open_project", lambda: replace(project, log=Log()))
-    build.explain("reef-hello", ["trixie/arm64"])
+    monkeypatch.setattr(status, "open_project", lambda: replace(project, log=Log()))
+    status.explain("reef-hello", ["trixie/arm64"])
     said = capsys.readouterr().out
     assert "up to date: nothing differs" in said
     assert "built 75 days ago" in said

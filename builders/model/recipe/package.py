@@ -58,5 +58,5 @@ class Package(Model):
     conffiles: dict[str, str] = {}
     """Files of the recipe's folder to install as conffiles: path on the board (under etc/) -> file."""
     manpages: list[str] = []
-    scripts: MaintainerScript = MaintainerScript()
+    scripts: MaintainerScript = MaintainerScript.model_construct()
     lintian_overrides: list[Override] = []

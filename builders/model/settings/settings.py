@@ -71,7 +71,7 @@ class Repository(Model):
     clients: list[str] = []
     """Board releases whose own apt is asked before each publication, in a clean root for each, beside this machine's
     apt: ``[bullseye, bookworm, trixie]``. A root is made on first use, which takes a minute; asking takes seconds."""
-    keep: Keep = Keep()
+    keep: Keep = Keep.model_construct()
     upload: list[Destination] = []
     """Where `invoke publish-apt` uploads the repository to when it is published."""
 
@@ -212,12 +212,12 @@ class Settings(Model):
     jobs: Annotated[int, pydantic.Field(ge=1)] | None = None
     ccache_size: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?[kMGT]i?$")] = "5G"
     ccache_storage: CcacheStorage | None = None
-    bazel: BazelServices = BazelServices()
+    bazel: BazelServices = BazelServices.model_construct()
     variants: dict[str, str] = {}
     """Recipe -> the variant of it to build, as in ``tensorflow-serving: cortex-a72``; by default each one's first."""
-    repository: Repository = Repository()
-    signing: Signing = Signing()
-    buildx: Buildx = Buildx()
+    repository: Repository = Repository.model_construct()
+    signing: Signing = Signing.model_construct()
+    buildx: Buildx = Buildx.model_construct()
 
     @pydantic.field_validator("artifacts", "cache", "recipes")
     @classmethod
