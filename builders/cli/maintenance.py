@@ -16,6 +16,7 @@ from builders.maintenance.clean import clean as remove
 from builders.maintenance.upstream_check import Rechecked, recheck
 from builders.model.recipe import Recipe
 from builders.model.recipe.upstream import Upstream
+from builders.model.schema import json_schema
 from builders.model.settings import Settings
 from builders.model.yaml_file import Model
 
@@ -81,7 +82,7 @@ def write_schema() -> None:
     project = open_project(without_recipes=True)
     for name, model in SCHEMAS.items():
         path = project.folder / project.settings.recipes / f"{name}.schema.json"
-        write_whole(path, json.dumps(model.model_json_schema(), indent=1) + "\n")
+        write_whole(path, json.dumps(json_schema(model), indent=1) + "\n")
         print(os.path.relpath(path))
 
 

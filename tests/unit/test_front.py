@@ -12,6 +12,8 @@ from builders.errors import HostError
 from builders.host.log import size
 from builders.maintenance import doctor
 from builders.model.arch import ARM64, ARMHF
+from builders.model.schema import json_schema, key_texts
+from builders.model.settings import Folder
 from builders.model.yaml_file import Model
 
 CHECKOUT = Path(__file__).parents[2]
@@ -21,7 +23,14 @@ AARCH64 = "7f454c460201010000000000000000000200b700"
 @pytest.mark.parametrize(("name", "model"), list(maintenance.SCHEMAS.items()))
 def test_the_committed_schemas_are_current(name: str, model: type[Model]) -> None:
     committed = json.loads((CHECKOUT / "recipes" / f"{name}.schema.json").read_text())
-    assert committed == model.model_json_schema(), "run: ./inv schema"
+    assert committed == json_schema(model), "run: ./inv schema"
+
+
+def test_editors_show_the_docstrings_of_keys() -> None:
+    assert key_texts(Folder)["path"] == "Absolute, or relative to reef.yml; made where it is missing."
+    folder = json_schema(maintenance.SCHEMAS["reef"])["$defs"]["Folder"]["properties"]
+    assert folder["path"]["description"] == key_texts(Folder)["path"]
+    assert folder["name"]["description"] == key_texts(Folder)["name"], "docstrings of a base are the model's too"
 
 
 def test_files_name_their_schema_to_editors() -> None:

@@ -1,0 +1,64 @@
+"""The documentation: generated pages are current, links lead somewhere, and the README is an overview."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools import reference
+
+CHECKOUT = Path(__file__).parents[2]
+PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
+
+
+def text_of(page: Path) -> str:
+    """Return a page without its blocks of code, in which a hash begins a comment and brackets are no links."""
+    return re.sub(r"^```[\s\S]*?^```$|^ {4}.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {reference.slug(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)) for heading in headings}
+
+
+def broken_links(page: Path) -> list[str]:
+    """Return the relative links of a page that lead to no file, or to no heading of it."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        path, _, anchor = link.partition("#")
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    other.write_text("# A heading, with `code`\n")
+    page.write_text(
+        "[good](other.md#a-heading-with-code) [gone](gone.md) [no heading](other.md#b) [none here](#c)\n"
+        "    # c\n[web](https://example.org/#d)\n"
+    )
+    assert broken_links(page) == ["gone.md", "other.md#b", "#c"]
+
+
+@pytest.mark.parametrize(("name", "text"), reference.pages().items(), ids=list(reference.pages()))
+def test_generated_pages_are_current(name: str, text: str) -> None:
+    page = reference.FOLDER / name
+    assert page.read_text(encoding="utf-8") == text, "run: .venv/bin/python -m tools.reference"
+
+
+def test_every_command_is_in_the_reference() -> None:
+    page = (reference.FOLDER / "commands.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^### ([a-z-]+)$", page, re.MULTILINE)
+    assert {"build-arm", "publish-apt", "test", "list"} <= set(commands)
+    assert "| `--time-box` |" in page
+    assert "inspect" not in page
