@@ -27,7 +27,7 @@ import builders
 from builders.errors import InputError, ReefError, TimeError
 
 if TYPE_CHECKING:
-    from builders.project import Project
+    from builders.pipeline.project import Project
 
 CHECKOUT = Path(__file__).parents[2]
 INTERRUPTED = 130
@@ -138,7 +138,7 @@ def open_project(*, without_recipes: bool = False) -> "Project":
     Prints which it is where it is not Reef's own.
     """
     from builders.host.log import Log
-    from builders.project import Project
+    from builders.pipeline.project import Project
 
     folder = find_project()
     if folder.is_dir() and folder != CHECKOUT:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 
-from builders import pipeline, reproduce
 from builders.cli.app import open_project
 from builders.cli.command_line import remember
 from builders.errors import InputError
@@ -12,10 +11,11 @@ from builders.host.time_limit import parse_duration, time_box
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import StrategyName
-from builders.pipeline import Built
-from builders.plan import plan
-from builders.project import Project
-from builders.selection import select
+from builders.pipeline import build, reproduce
+from builders.pipeline.build import Built
+from builders.pipeline.planning.plan import plan
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 
 STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "emulate": "emulate"}
 
@@ -51,14 +51,14 @@ def build_arm(
             for job in [action.build_target.job]
         ]
         project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
-        pipeline.warn_of_strategies(project, planned)
+        build.warn_of_strategies(project, planned)
         if doubt := project.engines.get(name).doubt():
             project.log.warn(doubt)
         return
     with time_box(seconds, project.log):
-        built = pipeline.build(project, planned, engine=engine, offline=offline)
+        built = build.build(project, planned, engine=engine, offline=offline)
         _build_table(project, built)
-        pipeline.require_passed([one.report for one in built])
+        build.require_passed([one.report for one in built])
         if verify:
             reproduce.verify(project, build_targets, engine=engine)
 

@@ -10,7 +10,7 @@ from builders.engines import Engine
 from builders.errors import InputError
 from builders.host.log import size
 from builders.maintenance import cache_archive, ci, engine_caches
-from builders.project import Project
+from builders.pipeline.project import Project
 
 
 def cache(*, export: str | None, bring: str | None, engine: str | None = None) -> None:

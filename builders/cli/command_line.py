@@ -6,9 +6,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builders.plan import BuildTarget
-from builders.project import Project
-from builders.selection import select
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 
 
 @dataclass(frozen=True)

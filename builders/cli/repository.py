@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from builders import pipeline, repository
 from builders.apt import api as apt
 from builders.apt.repository.retention import Rubbish
 from builders.apt.upload import Uploaded
@@ -18,9 +17,10 @@ from builders.cli.command_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
 from builders.model.packages import Publication
-from builders.pipeline import Checked
-from builders.project import Project
-from builders.truth import until
+from builders.pipeline import build, repository
+from builders.pipeline.build import Checked
+from builders.pipeline.client_report import until
+from builders.pipeline.project import Project
 
 KEY_VARIABLE = "REEF_SIGNING_KEY"
 LONGEST_PATH = 4096
@@ -37,7 +37,7 @@ def publish_apt(
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
     wanted, engine = to_publish(project, recipe, target, engine)
-    publications, checked = pipeline.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
+    publications, checked = build.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
     _tell(project, publications, checked, uploading=upload)
     for one in checked:
         took = steps_told(one.installed.steps) if one.fresh else "known from an earlier run"

@@ -7,9 +7,9 @@ from builders.cli.app import open_project
 from builders.maintenance.debian_updates import drift
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
-from builders.plan import differences
-from builders.project import Project
-from builders.selection import select
+from builders.pipeline.planning.plan import differences
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 
 
 def explain(recipe: str, target: list[str]) -> None:

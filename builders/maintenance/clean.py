@@ -8,7 +8,7 @@ from builders.errors import InputError
 from builders.host.files import disk_errors, remove_tree
 from builders.host.log import size
 from builders.host.workspace import Workspace
-from builders.project import Project
+from builders.pipeline.project import Project
 
 CLEANABLE = {
     "scratch": "half-made things of runs that died",

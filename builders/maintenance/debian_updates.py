@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from builders.engines import AGED_DAYS
 from builders.model.arch import ARCHITECTURES
 from builders.model.jobs import Root
-from builders.plan import BuildTarget
-from builders.project import Project
-from builders.state import RECORD, Fingerprint, Record
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import RECORD, Fingerprint, Record
+from builders.pipeline.project import Project
 
 SHOWN = 20
 """So many packages are named; that others changed too is told by their number."""

@@ -11,7 +11,7 @@ from builders.host.needs import Need
 from builders.host.workspace import ELSEWHERE
 from builders.model.arch import ARCHITECTURES
 from builders.model.settings import Folder, Rsync
-from builders.project import Project
+from builders.pipeline.project import Project
 
 HOST_PACKAGES = Path(host.__file__).with_name("packages.txt")
 

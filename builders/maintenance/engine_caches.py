@@ -6,7 +6,7 @@ from pathlib import Path
 from builders.deb import compiler_caches
 from builders.engines import Engine
 from builders.model.jobs import BuildJob, Input, Root
-from builders.project import Project
+from builders.pipeline.project import Project
 
 CARRIED = compiler_caches()
 """Caches that move from one machine to another; what else jobs keep comes as fast from where it came from."""

@@ -9,7 +9,7 @@ from builders import sources
 from builders.errors import InputError, SourceError
 from builders.model.recipe import Edit, Recipe
 from builders.model.recipe.upstream import Flag, Sight, Text, load_upstream
-from builders.project import Project
+from builders.pipeline.project import Project
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.model.jobs import Root
 from builders.model.target import parse_target
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.bench.budget import Budget, exit_code, tell
 from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
 from tests.engine import dockers

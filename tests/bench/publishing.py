@@ -50,7 +50,7 @@ from builders.apt.publish.stage import stage
 from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.host.log import Log
-from builders.project import Project
+from builders.pipeline.project import Project
 from builders.model.settings import Keep, Repository, Settings
 from builders.host.workspace import Workspace
 place, mode, keep, debs = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]).read_text().split()

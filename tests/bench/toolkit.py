@@ -34,7 +34,7 @@ from builders.model.jobs import BuildJob, Input, Root
 from builders.model.recipe import Recipe
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target, parse_target
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.bench.budget import Budget, exit_code, tell
 from tests.support.checkout import CHECKOUT, settings_like
 

@@ -17,7 +17,7 @@ from builders.maintenance import doctor
 from builders.model.arch import AMD64
 from builders.model.jobs import Root
 from builders.model.settings import Settings
-from builders.project import Project
+from builders.pipeline.project import Project
 
 ROOT = Root("trixie", AMD64, AMD64, ())
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

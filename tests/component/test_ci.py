@@ -9,7 +9,7 @@ import pytest
 from builders.cli.ci import files
 from builders.host.log import Log
 from builders.maintenance import ci
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.support.pipelines import committed, run, shells, three_recipes
 
 CHECKOUT = Path(__file__).parents[2]

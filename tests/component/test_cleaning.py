@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from builders import sources, state
+from builders import sources
 from builders.engines.roots import manifest
 from builders.host import process
 from builders.host.log import Log
 from builders.maintenance import clean
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
-from builders.project import Project
+from builders.pipeline.planning import records
+from builders.pipeline.project import Project
 from builders.sources.context import Run
 from builders.sources.kinds import git
 from tests.unit.test_cleaning import a_failed_job
@@ -40,8 +41,8 @@ def a_root(project: Project) -> Callable[[], object]:
 def a_build(project: Project) -> Callable[[], object]:
     folder = project.workspace.build("reef-hello", "trixie-arm64")
     folder.mkdir(parents=True)
-    state.write_record(folder, record(folder, {}))
-    return lambda: state.read_record(folder)
+    records.write_record(folder, record(folder, {}))
+    return lambda: records.read_record(folder)
 
 
 def a_tree(project: Project) -> Callable[[], object]:

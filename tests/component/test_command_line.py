@@ -14,7 +14,7 @@ from builders.errors import InputError
 from builders.host.log import Log
 from builders.model.packages import Report, Verdict
 from builders.model.target import parse_target
-from builders.project import Project
+from builders.pipeline.project import Project
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"

@@ -22,7 +22,7 @@ from builders.host import debian_mirror, needs
 from builders.host.log import Log
 from builders.host.needs import Need
 from builders.maintenance import doctor
-from builders.project import Project
+from builders.pipeline.project import Project
 
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"

@@ -9,8 +9,8 @@ import yaml
 
 from builders.cli import app
 from builders.host.log import Log
-from builders.project import Project
-from builders.selection import select
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT, NOWHERE, project_like
 
 INVOKE = Path(sys.executable).with_name("invoke")

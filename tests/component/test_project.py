@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from builders import pipeline, state
 from builders.host.log import Log
 from builders.model.arch import AMD64
-from builders.plan import plan
-from builders.project import Project
-from builders.selection import select
-from builders.state import write_record
+from builders.pipeline import build
+from builders.pipeline.planning import records
+from builders.pipeline.planning.plan import plan
+from builders.pipeline.planning.records import write_record
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 from tests.support.killing import killed_at
 from tests.unit.test_project import built_on
 
@@ -39,14 +40,14 @@ def test_killed_at_every_point_of_putting_a_build_in_place(project: Project) -> 
             shutil.copytree(template, scratch / "out")
             deb = replace(old.debs[0], path=scratch / "out" / old.debs[0].path.name, version="2")
             write_record(scratch / "out", replace(old, debs=(deb,)))
-            pipeline._replace(scratch / "out", folder, scratch)
+            build._replace(scratch / "out", folder, scratch)
 
     there: list[str | None] = []
     for number in range(1, 100):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(template, folder)
         alive = not killed_at(put, number)
-        found = state.read_record(folder)
+        found = records.read_record(folder)
         there.append(found.debs[0].version if found else None)
         actions = [action.action for action in plan(select(project, [], [TARGET]))]
         assert actions == ["keep" if found else "build"]

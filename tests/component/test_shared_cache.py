@@ -16,7 +16,7 @@ from builders.host.log import Log
 from builders.maintenance import clean
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
-from builders.project import Project
+from builders.pipeline.project import Project
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)
@@ -29,7 +29,7 @@ from builders.model.arch import AMD64, ARM64
 from builders.engines.roots import bootstrap
 from builders.host.log import Log
 from builders.model.jobs import Root, StepRecord
-from builders.project import Project
+from builders.pipeline.project import Project
 
 def made_quickly(_root, folder, *_):
     (folder / "usr").mkdir(parents=True)

@@ -13,7 +13,7 @@ from builders.host.log import Log
 from builders.maintenance.upstream_check import recheck
 from builders.model.recipe import Archive, DebianPool, Git, Recipe, load_recipe, load_recipes
 from builders.model.recipe.upstream import load_upstream, unlisted
-from builders.project import Project
+from builders.pipeline.project import Project
 
 CHECKOUT = Path(__file__).parents[2]
 RECIPES = load_recipes(CHECKOUT / "recipes")

@@ -21,7 +21,7 @@ import pytest
 from builders.host.files import remove_tree
 from builders.model.arch import ARM64
 from builders.model.jobs import BuildJob, Root
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.engine import dockers
 from tests.engine.dockers import Dockerd, There
 from tests.support import checkout

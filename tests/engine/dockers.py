@@ -21,7 +21,7 @@ from builders.errors import ReefError
 from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.model.jobs import Root
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.support import checkout
 
 if TYPE_CHECKING:

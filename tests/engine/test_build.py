@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 
 from builders.host.log import Log
 from builders.model.deb_file import control_of, members
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.engine.conftest import Place, emulated_cpu
 
 BUILT = "builds/reef-hello/trixie-arm64"

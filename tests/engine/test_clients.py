@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from builders import repository
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
-from builders.project import Project
+from builders.pipeline import repository
+from builders.pipeline.project import Project
 from tests.engine.conftest import Place, gone
 from tests.support.repository import make_deb
 

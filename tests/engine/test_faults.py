@@ -18,7 +18,7 @@ from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import BuildJob, Input, JobLimits, Root
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill
 
 BUILT = "builds/reef-hello/trixie-arm64"

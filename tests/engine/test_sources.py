@@ -16,7 +16,7 @@ from builders.model.arch import AMD64
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, Input, Root
 from builders.model.settings import load_settings
-from builders.reproduce import compare
+from builders.pipeline.reproduce import compare
 from tests.engine.conftest import Place
 from tests.support.repository import AptClient
 

@@ -8,11 +8,11 @@ import pytest
 from builders.deb import debian_files, plan_job
 from builders.deb.template import extended
 from builders.errors import PackageError
-from builders.fingerprint import fingerprint
 from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
+from builders.pipeline.planning.fingerprint import fingerprint
 from tests.support.checkout import HELLO
 from tests.support.golden import RECORD, compare_with_golden
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from builders.host.log import Log
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT, HELLO
 
 

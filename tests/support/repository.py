@@ -20,7 +20,7 @@ from builders.host.workspace import Workspace
 from builders.model.arch import ARCHITECTURES
 from builders.model.packages import DebFile, Publication
 from builders.model.settings import Settings
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT
 
 INVOKE = Path(sys.executable).with_name("invoke")

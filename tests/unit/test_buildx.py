@@ -28,7 +28,7 @@ from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, JobLimits, Root
 from builders.model.settings import BuildxNode, Settings
-from builders.project import Project
+from builders.pipeline.project import Project
 from tests.support.docker import no_docker, plugin
 
 ROOT = Root("trixie", AMD64, ARM64, ())

@@ -19,7 +19,7 @@ from builders.maintenance import cache_archive, engine_caches
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import BuildJob, Input, JobResult, Root
 from builders.model.settings import Settings
-from builders.project import Project
+from builders.pipeline.project import Project
 
 QUIET = Log(quiet=True)
 COMMIT = "a" * 40

@@ -13,9 +13,9 @@ from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.time_limit import parse_duration
 from builders.maintenance import ci
-from builders.project import Project
-from builders.selection import select
-from builders.state import Record, write_record
+from builders.pipeline.planning.records import Record, write_record
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 from tests.support.pipelines import committed, shells, three_recipes
 
 CHECKOUT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 
 from builders.engines.chroot import failed
 from builders.host.log import Log
-from builders.project import Project
+from builders.pipeline.project import Project
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)

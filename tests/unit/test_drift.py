@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders import state
 from builders.cli import status
 from builders.engines.roots import manifest
 from builders.host.log import Log
 from builders.maintenance.debian_updates import SHOWN, drift
 from builders.model.arch import AMD64
-from builders.plan import BuildTarget
-from builders.project import Project
-from builders.selection import select
-from builders.state import RECORD, Record
+from builders.pipeline.planning import records
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import RECORD, Record
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 BUILT_WITH = ("gcc:amd64=14.2.0-1", "libc6:arm64=2.41-12", "old:amd64=1")
@@ -35,8 +35,8 @@ def built(project: Project) -> tuple[BuildTarget, Record]:
     [one] = select(project, [], ["trixie/arm64"])
     folder = project.workspace.build(*one.key)
     folder.mkdir(parents=True)
-    state.write_record(folder, Record(one.fingerprint, (), (), (), (0, 0), "chroot", BUILT_WITH))
-    record = state.read_record(folder)
+    records.write_record(folder, Record(one.fingerprint, (), (), (), (0, 0), "chroot", BUILT_WITH))
+    record = records.read_record(folder)
     assert record
     return one, record
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from builders.deb import debian_files, plan_job
-from builders.fingerprint import fingerprint, short_digest
 from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
-from builders.plan import differences
+from builders.pipeline.planning.fingerprint import fingerprint, short_digest
+from builders.pipeline.planning.plan import differences
 
 KEPT = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
 HELLO = KEPT.model_copy(update={"keep_source": False})

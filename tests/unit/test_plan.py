@@ -14,9 +14,9 @@ from builders.model.packages import SOURCE, DebFile, SourcePackage
 from builders.model.recipe import load_recipe
 from builders.model.source_tree import FetchedSource
 from builders.model.target import parse_target
-from builders.plan import BuildTarget, Difference, differences, plan
-from builders.reproduce import compare_sources
-from builders.state import RECORD, Record, read_record, write_record
+from builders.pipeline.planning.plan import BuildTarget, Difference, differences, plan
+from builders.pipeline.planning.records import RECORD, Record, read_record, write_record
+from builders.pipeline.reproduce import compare_sources
 
 HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
 DOCUMENT: dict[str, Any] = {

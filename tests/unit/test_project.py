@@ -9,11 +9,10 @@ from typing import Any
 import jinja2
 import pytest
 
-from builders import deb, pipeline, repository, reproduce, sources, trial
+from builders import deb, sources
 from builders.checks import write_report
 from builders.engines.select import Engines
 from builders.errors import BuildError, BusyError, HostError, InputError, RootError, SourceError
-from builders.fingerprint import short_digest
 from builders.host.files import sha256_of
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -23,10 +22,12 @@ from builders.model.packages import DebFile, Report
 from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
 from builders.model.target import parse_target
-from builders.plan import plan
-from builders.project import Project
-from builders.selection import select
-from builders.state import RECORD, Record, write_record
+from builders.pipeline import build, gate, repository, reproduce
+from builders.pipeline.planning.fingerprint import short_digest
+from builders.pipeline.planning.plan import plan
+from builders.pipeline.planning.records import RECORD, Record, write_record
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 TARGET = "trixie/arm64"
@@ -115,15 +116,15 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.build(project, plan(wanted))
+        build.build(project, plan(wanted))
     built_on(AMD64, project)
     with pytest.raises(BuildError, match="enough"):
         reproduce.verify(project, wanted)
-    build, verify = engine.jobs
-    assert build.storage is not None
-    assert (build.storage.host, verify.storage) == ("lab", None)
-    assert build.environment == verify.environment
-    assert "hush" not in repr(build)
+    first, second = engine.jobs
+    assert first.storage is not None
+    assert (first.storage.host, second.storage) == ("lab", None)
+    assert first.environment == second.environment
+    assert "hush" not in repr(first)
 
 
 def test_offline_nothing_is_begun_that_would_use_the_network(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,17 +132,17 @@ def test_offline_nothing_is_begun_that_would_use_the_network(project: Project, m
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.build(project, plan(select(project, [], [TARGET])), offline=True)
+        build.build(project, plan(select(project, [], [TARGET])), offline=True)
     assert [job.storage for job in engine.jobs] == [None]
     engine.has_roots = False
     with pytest.raises(RootError, match=f"the build root of reef-hello for {TARGET} is not made yet"):
-        pipeline.build(project, plan(select(project, [], [TARGET])), offline=True)
+        build.build(project, plan(select(project, [], [TARGET])), offline=True)
     engine.has_roots = True
     recipe = project.recipes["reef-hello"]
-    build = recipe.build.model_copy(update={"fetch": "wget https://example.org/"})
-    project.recipes["reef-hello"] = recipe.model_copy(update={"build": build})
+    fetching = recipe.build.model_copy(update={"fetch": "wget https://example.org/"})
+    project.recipes["reef-hello"] = recipe.model_copy(update={"build": fetching})
     with pytest.raises(SourceError, match="cannot be built with --offline"):
-        pipeline.build(project, plan(select(project, [], [TARGET])), offline=True)
+        build.build(project, plan(select(project, [], [TARGET])), offline=True)
     assert len(engine.jobs) == 1
 
 
@@ -174,7 +175,7 @@ def test_what_changes_while_it_is_built_is_never_recorded(
     engine = Meddler(lambda: (project.folder / "recipes/reef-hello" / file).write_text("changed\n"))
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="was changed while this run was at work") as caught:
-        pipeline.build(project, plan(wanted))
+        build.build(project, plan(wanted))
     assert told in caught.value.detail
     assert len(engine.jobs) == 1
     assert not project.workspace.build(*wanted[0].key).exists()
@@ -188,7 +189,7 @@ def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkey
     before = source.read_text()
     source.write_text("int greet;\n")
     with pytest.raises(BuildError, match="was changed while this run was at work"):
-        pipeline.build(project, plan(wanted))
+        build.build(project, plan(wanted))
 
     fetch = sources.fetch
 
@@ -201,7 +202,7 @@ def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkey
     monkeypatch.setattr(sources, "fetch", fetched_of_a_moment)
     source.write_text(before)
     with pytest.raises(BuildError, match="was changed while this run was at work"):
-        pipeline.build(project, plan(wanted))
+        build.build(project, plan(wanted))
     assert engine.jobs == []
 
 
@@ -211,11 +212,11 @@ def test_only_the_build_that_was_planned_is_built_against(project: Project, tmp_
     caller = project.recipes["reef-hello"].model_copy(update={"name": "reef-caller"})
     job = replace(hello.job, recipe=caller)
     against = {"against": {"reef-hello": short_digest(record.fingerprint)}}
-    pipeline._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=against), tmp_path)
+    build._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=against), tmp_path)
     assert (tmp_path / "x_1_arm64.deb").exists()
     other = {"against": {"reef-hello": "0" * 16}}
     with pytest.raises(BuildError, match="reef-hello is no longer built as reef-caller needs it"):
-        pipeline._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=other), tmp_path)
+        build._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=other), tmp_path)
 
 
 class Builder(Recorder):
@@ -235,7 +236,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     monkeypatch.setattr(deb, "collect", lambda output: (built_deb(output / "x_1_arm64.deb"),))
     monkeypatch.setattr(deb, "collect_source", lambda _: None)
-    monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", parse_target(TARGET), ()))
+    monkeypatch.setattr(build, "static_report", lambda *_: Report("reef-hello", parse_target(TARGET), ()))
     return engine
 
 
@@ -250,12 +251,12 @@ def test_each_template_is_rendered_once_for_a_build_and_once_for_a_plan(
         return render(template, *words, **values)
 
     monkeypatch.setattr(jinja2.Template, "render", noted)
-    [built] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    [built] = build.build(project, plan(select(project, [], [TARGET])))
     assert built.fresh
     [job] = builder.jobs
     assert (job.inputs[1].path.name, rendered.count("control.j2"), rendered.count("build.sh.j2")) == ("rendered", 1, 1)
     rendered.clear()
-    [again] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    [again] = build.build(project, plan(select(project, [], [TARGET])))
     assert not again.fresh
     assert (rendered.count("control.j2"), rendered.count("build.sh.j2")) == (1, 1)
 
@@ -272,10 +273,10 @@ def test_a_record_is_read_once_for_the_plan_and_once_under_the_lock(
         return read(path, *words, **options)
 
     monkeypatch.setattr(Path, "read_text", noted)
-    [first] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    [first] = build.build(project, plan(select(project, [], [TARGET])))
     assert len(reads) == 2
     reads.clear()
-    [second] = pipeline.build(project, plan(select(project, [], [TARGET])))
+    [second] = build.build(project, plan(select(project, [], [TARGET])))
     assert len(reads) == 2
     assert (first.fresh, second.fresh, len(builder.jobs)) == (True, False, 1)
     assert first.record == second.record
@@ -286,10 +287,10 @@ def test_another_run_s_build_of_meanwhile_is_taken(project: Project, builder: Bu
     planned = plan(select(project, [], [TARGET]))
     assert planned[0].reasons == ("never built",)
     record = built_on(AMD64, project)
-    [kept] = pipeline.build(project, planned)
+    [kept] = build.build(project, planned)
     assert (kept.fresh, kept.record.debs, builder.jobs) == (False, record.debs, [])
     forced = plan(select(project, [], [TARGET]), force=True)
-    [anew] = pipeline.build(project, forced)
+    [anew] = build.build(project, forced)
     assert (anew.fresh, len(builder.jobs)) == (True, 1)
 
 
@@ -307,7 +308,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
     engine = WithoutEmulation()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        pipeline.build(project, plan(select(project, [], [TARGET, "trixie/amd64"])))
+        build.build(project, plan(select(project, [], [TARGET, "trixie/amd64"])))
     said = capsys.readouterr().out
     assert said.count("publish-apt tries packages for") == 1
     assert "trixie/arm64" in said
@@ -319,7 +320,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
 ) -> None:
     record = built_on(AMD64, project)
     [one] = select(project, [], [TARGET])
-    monkeypatch.setattr(pipeline, "static_report", lambda *_: Report("reef-hello", one.target, ()))
+    monkeypatch.setattr(build, "static_report", lambda *_: Report("reef-hello", one.target, ()))
     monkeypatch.setattr(Engines, "get", lambda *_: WithoutEmulation())
 
     def stage(*_: object, **__: object) -> None:
@@ -327,11 +328,11 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
 
     monkeypatch.setattr(repository, "staged", stage)
     with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
-        pipeline.publish(project, [one])
+        build.publish(project, [one])
     # What was tried elsewhere needs no board here.
-    write_report(Report("reef-hello", one.target, ()), record.debs, trial._report_path(project, one, ()))
+    write_report(Report("reef-hello", one.target, ()), record.debs, gate._report_path(project, one, ()))
     with pytest.raises(AssertionError, match="staged"):
-        pipeline.publish(project, [one])
+        build.publish(project, [one])
 
 
 def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from builders.errors import DiskError, InputError
 from builders.host.log import Log
 from builders.host.workspace import CACHE_NAMES, Workspace
-from builders.project import Project
+from builders.pipeline.project import Project
 
 HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)

@@ -14,8 +14,8 @@ from builders.host.files import disk_errors, write_whole
 from builders.model.arch import AMD64, ARCHITECTURES, Architecture
 from builders.model.recipe import Recipe, StrategyName
 from builders.model.target import Target
-from builders.project import Project
-from builders.selection import served
+from builders.pipeline.planning.selection import served
+from builders.pipeline.project import Project
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
 MARK = "# Written by ./inv ci-files"

@@ -15,9 +15,9 @@ from builders.model.arch import ARM64, Architecture
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.target import parse_target
-from builders.plan import BuildTarget
-from builders.state import Record
-from builders.trial import trial
+from builders.pipeline.gate import trial
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import Record
 from tests.support.debs import recipe_of
 from tests.support.repository import Publisher
 

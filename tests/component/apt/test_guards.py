@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from builders import repository
 from builders.apt import api as apt
 from builders.apt.keys import rotation
 from builders.apt.keys.signing import signing_key
@@ -13,6 +12,7 @@ from builders.errors import InputError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
 from builders.model.settings import Keep, Repository, Settings
+from builders.pipeline import repository
 from tests.support.repository import DATE, Publisher
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from builders import checks, trial
+from builders import checks
 from builders.apt.keys.signing import signing_key
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
 from builders.model.packages import Report, Verdict
 from builders.model.settings import Settings
-from builders.project import Project
-from builders.selection import select
-from builders.state import Record, write_record
+from builders.pipeline import gate
+from builders.pipeline.planning.records import Record, write_record
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
 from tests.support.repository import Publisher, make_deb
 
 CHECKOUT = Path(__file__).parents[3]
@@ -43,7 +44,7 @@ def project(tmp_path: Path, home: Path, log: Log) -> Publisher:
     debs = (read_deb(make_deb(folder, "reef-hello", "1.2-2~deb13", "amd64")),)
     write_record(folder, Record(wanted.fingerprint, debs, (), (), (0, 0), "chroot", ()))
     report = Report("reef-hello", wanted.target, (Verdict("install", "reef-hello", True),))
-    for name in ("static-report.json", f"install-report-{trial._checks_digest(wanted)}.json"):
+    for name in ("static-report.json", f"install-report-{gate._checks_digest(wanted)}.json"):
         checks.write_report(report, debs, folder / name)
     return made
 

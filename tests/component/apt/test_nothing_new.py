@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from builders import repository
 from builders.apt import api as apt
 from builders.apt.publish import stage, web_page
 from builders.apt.publish.switch import promote
@@ -16,6 +15,7 @@ from builders.apt.verify import verify
 from builders.errors import DiskError, PublishError
 from builders.host.files import sha256_of
 from builders.model.deb_file import read_deb
+from builders.pipeline import repository
 from tests.support.repository import DATE, Publisher, facts_of
 
 INDEX = "dists/trixie/main/binary-arm64/Packages.xz"

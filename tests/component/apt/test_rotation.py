@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from builders import repository
 from builders.apt.keys import keyring_package, rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import signing_key
@@ -17,6 +16,7 @@ from builders.host.log import Log
 from builders.model.deb_file import members, read_deb
 from builders.model.settings import Repository, Settings, Signing
 from builders.model.target import SUITES
+from builders.pipeline import repository
 from tests.support.repository import DATE, UNKNOWN_KEY, AptClient, Publisher, tree_of
 
 from .test_keys import make_key

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from debian.deb822 import Deb822
 
-from builders import repository
 from builders.apt.indices.entry import parse_sources
 from builders.apt.packages import reader
 from builders.apt.publish.switch import promote
@@ -24,6 +23,7 @@ from builders.host.files import sha256_of
 from builders.model.deb_file import members
 from builders.model.packages import SOURCE, DebFile
 from builders.model.settings import Folder, Keep, Repository, Settings
+from builders.pipeline import repository
 from tests.support.killing import killed_at
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 

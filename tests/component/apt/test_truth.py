@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from builders import repository
 from builders.apt.keys import rotation
 from builders.apt.keys.signing import day_of, signing_key
 from builders.apt.repository.publication import digest_of
@@ -22,6 +21,7 @@ from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.settings import Repository, Settings, Signing
+from builders.pipeline import repository
 from tests.support.repository import VERIFIER, Publisher, tree_of
 from tests.support.upload_hosts import free_port
 
@@ -132,7 +132,7 @@ def test_what_is_wrong_or_apt_refuses_is_not_published(
 
     monkeypatch.setattr(type(place.key), "sign", sign)
     if blind:
-        monkeypatch.setattr("builders.repository.apt.verify", lambda *_words, **_more: None)
+        monkeypatch.setattr("builders.pipeline.repository.apt.verify", lambda *_words, **_more: None)
     with pytest.raises(PublishError) as caught:
         repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
     assert told in str(caught.value)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from builders import repository
 from builders.apt import api as apt
 from builders.apt.repository.retention import LEAVING
 from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
 from builders.model.deb_file import read_deb
 from builders.model.settings import Keep, Repository, Settings
+from builders.pipeline import repository
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 
 

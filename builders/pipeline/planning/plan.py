@@ -7,7 +7,7 @@ from typing import Any, Literal
 from builders.deb import PlannedJob
 from builders.model.recipe import Recipe
 from builders.model.target import Target
-from builders.state import Fingerprint, Record
+from builders.pipeline.planning.records import Fingerprint, Record
 
 REASONS = {
     "sources": "source digest changed",

@@ -10,7 +10,7 @@ from builders.apt.verify import clients
 from builders.apt.verify.clients import TODAY, Outlook, Trial
 from builders.errors import BuildError, RootError
 from builders.model.jobs import BuildJob
-from builders.project import Project
+from builders.pipeline.project import Project
 
 
 @dataclass(frozen=True)

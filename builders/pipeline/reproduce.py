@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from builders import deb, sources, state
+from builders import deb, sources
 from builders.engines import Engine
 from builders.errors import BuildError
 from builders.host.files import remove_tree
@@ -13,9 +13,10 @@ from builders.model.deb_file import members
 from builders.model.jobs import JobResult
 from builders.model.packages import DebFile, SourcePackage
 from builders.model.source_tree import SourceTree
-from builders.pipeline import build_held, kept_source, require_unchanged, run_build
-from builders.plan import BuildTarget
-from builders.project import Project
+from builders.pipeline.build import build_held, kept_source, require_unchanged, run_build
+from builders.pipeline.planning import records
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.project import Project
 
 
 def verify(project: Project, build_targets: Sequence[BuildTarget], *, engine: str | None = None) -> None:
@@ -35,7 +36,7 @@ def verify(project: Project, build_targets: Sequence[BuildTarget], *, engine: st
 
 def _verify_one(project: Project, build_target: BuildTarget, engine: Engine, fresh: Workspace) -> None:
     with build_held(project, *build_target.key):  # what is compared must not be swapped meanwhile
-        record = state.read_record(project.workspace.build(*build_target.key))
+        record = records.read_record(project.workspace.build(*build_target.key))
         if record is None:
             raise BuildError(
                 f"{build_target.recipe.name} is not built for {build_target.target}", fix="run build-arm first"

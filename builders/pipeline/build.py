@@ -6,19 +6,21 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders import checks, deb, repository, sources, state
+from builders import checks, deb, sources
 from builders.engines import Engine
 from builders.errors import BuildError, CheckError, HostError, InputError, RootError, SourceError
-from builders.fingerprint import fingerprint, short_digest
 from builders.host.files import disk_errors, sha256_of
 from builders.host.measure import measured
 from builders.model.jobs import JobResult, StepRecord, Storage
 from builders.model.packages import DebFile, Publication, Report, SourcePackage, Verdict
 from builders.model.source_tree import SourceTree
-from builders.plan import REASONS, BuildTarget, PlannedAction, decide, differences, reasons
-from builders.project import Project
-from builders.state import Record
-from builders.trial import trial, tried
+from builders.pipeline import repository
+from builders.pipeline.gate import trial, tried
+from builders.pipeline.planning import records
+from builders.pipeline.planning.fingerprint import fingerprint, short_digest
+from builders.pipeline.planning.plan import REASONS, BuildTarget, PlannedAction, decide, differences, reasons
+from builders.pipeline.planning.records import Record
+from builders.pipeline.project import Project
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _build_one(project: Project, planned: PlannedAction, engine: Engine, *, offl
     folder = project.workspace.build(*planned.build_target.key)
     with build_held(project, *planned.build_target.key):
         # Another run may have built it while this one waited.
-        build_target = replace(planned.build_target, record=state.read_record(folder))
+        build_target = replace(planned.build_target, record=records.read_record(folder))
         action = decide(build_target, force=planned.forced)
         if action.action == "keep" and build_target.record:
             record = build_target.record
@@ -148,7 +150,7 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
             root_packages=result.root_packages,
             source=kept_source(build_target, result),
         )
-        state.write_record(result.output, record)
+        records.write_record(result.output, record)
         _replace(result.output, folder, scratch)
     return record.moved(folder)
 
@@ -196,7 +198,7 @@ def run_build(
 def _copy_debs(project: Project, recipe: str, build_target: BuildTarget, packages: Path) -> None:
     """Copy another recipe's finished .debs: whole, and of the very build that the fingerprint names."""
     with build_held(project, recipe, build_target.target.slug):
-        record = state.read_record(project.workspace.build(recipe, build_target.target.slug))
+        record = records.read_record(project.workspace.build(recipe, build_target.target.slug))
         if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
             raise BuildError(
                 f"{recipe} is no longer built as {build_target.recipe.name} needs it", fix="run the same command again"
@@ -307,7 +309,7 @@ def build_held(project: Project, recipe: str, slug: str) -> AbstractContextManag
 
 def _ready(project: Project, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
     """Return what is built, its bytes and its static verdicts sound."""
-    found = [(each, state.read_record(project.workspace.build(*each.key))) for each in build_targets]
+    found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
     ready = [(build_target, record) for build_target, record in found if record]
     if not ready:
         raise InputError("nothing to publish: none of these is built", _names(build_targets), "run build-arm first")

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from builders import checks, repository
+from builders import checks
 from builders.apt import api as apt
 from builders.engines import Engine
 from builders.host.files import document_digest, sha256_of
 from builders.model.packages import DebFile, Report
-from builders.plan import BuildTarget
-from builders.project import Project
-from builders.state import Record
+from builders.pipeline import repository
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import Record
+from builders.pipeline.project import Project
 
 
 def trial(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from builders import deb, sources
 from builders.deb import PlannedJob
 from builders.host.files import document_digest
-from builders.state import Fingerprint
+from builders.pipeline.planning.records import Fingerprint
 
 
 def fingerprint(job: PlannedJob, against: Mapping[str, str]) -> Fingerprint:

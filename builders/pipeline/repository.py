@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders import truth
 from builders.apt import api as apt
 from builders.apt.indices.entry import Entry, ordered
 from builders.apt.repository.layout import Repository
@@ -20,7 +19,8 @@ from builders.model.deb_file import read_deb
 from builders.model.packages import SOURCE, DebFile, Publication
 from builders.model.settings import Folder
 from builders.model.target import SUITES
-from builders.project import Project
+from builders.pipeline import client_report
+from builders.pipeline.project import Project
 
 
 def codename(suite: str) -> str:
@@ -83,7 +83,7 @@ def staged(
         yield candidate
 
 
-def ask_clients(project: Project, candidate: Candidate) -> list[truth.Asked]:
+def ask_clients(project: Project, candidate: Candidate) -> list[client_report.Asked]:
     """Let real apt use what is new in a candidate as boards will; return what it says of each suite that changed.
 
     Raises PublishError where it refuses, RootError where the apt of a release that ``repository.clients`` names
@@ -99,7 +99,7 @@ def ask_clients(project: Project, candidate: Candidate) -> list[truth.Asked]:
         tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
     ):
         asked = [
-            truth.ask(
+            client_report.ask(
                 project, made.path, suite.suite, Path(plain), keyring=keyring,
                 releases=project.settings.repository.clients,
             )
@@ -111,7 +111,7 @@ def ask_clients(project: Project, candidate: Candidate) -> list[truth.Asked]:
     return asked
 
 
-def switch(project: Project, candidate: Candidate, asked: Iterable[truth.Asked] = ()) -> list[Publication]:
+def switch(project: Project, candidate: Candidate, asked: Iterable[client_report.Asked] = ()) -> list[Publication]:
     """Publish a candidate, verify it where readers see it, and tell what clients said of it.
 
     Raises BusyError, PublishError, DiskError; before readers see it nothing is published then.
@@ -140,13 +140,13 @@ def change(
         return switch(project, candidate, ask_clients(project, candidate))
 
 
-def _tell(project: Project, asked: truth.Asked) -> None:
+def _tell(project: Project, asked: client_report.Asked) -> None:
     """Say in one line what clients think of a suite, and in further ones whom it locks out before the others."""
     now = time.time()
-    project.log.note(truth.summary(asked))
-    for outlook in truth.locked_out(asked):
+    project.log.note(client_report.summary(asked))
+    for outlook in client_report.locked_out(asked):
         say = project.log.warn if (outlook.until or 0) <= now else project.log.note
-        say(f"boards with the keyring of {outlook.keyring}: {truth.until(outlook, now)}")
+        say(f"boards with the keyring of {outlook.keyring}: {client_report.until(outlook, now)}")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Truth:
     """What is true of one published suite: rehashed, and what clients say of it."""
 
     verified: apt.Verified
-    asked: truth.Asked
+    asked: client_report.Asked
 
 
 def verify_all(project: Project, suite: str | None = None, *, roots: bool = False) -> list[Truth]:
@@ -170,7 +170,7 @@ def verify_all(project: Project, suite: str | None = None, *, roots: bool = Fals
         scratch = Path(plain)
         for name in [apt.known(place, suite)] if suite else place.suites():
             verified = apt.verify(folder, name)
-            asked = truth.ask(project, folder, name, scratch, releases=SUITES if roots else ())
+            asked = client_report.ask(project, folder, name, scratch, releases=SUITES if roots else ())
             result.append(Truth(verified, asked))
     return result
 

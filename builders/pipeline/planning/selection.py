@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from builders import deb
 from builders.errors import InputError
-from builders.fingerprint import fingerprint, short_digest
 from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe import Recipe, StrategyName, choose
 from builders.model.target import Target
-from builders.plan import BuildTarget
-from builders.project import Project
-from builders.state import Record, Records
+from builders.pipeline.planning.fingerprint import fingerprint, short_digest
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import Record, Records
+from builders.pipeline.project import Project
 
 
 def select(
