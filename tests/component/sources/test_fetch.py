@@ -1,7 +1,6 @@
 """Whole runs: trees that were damaged, runs that are killed, two at once, an interrupt."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from builders.sources import manifest_path
-from tests.support.sources import Bench, Handler, Site, archive, pack_tar, ranged, sha256, write_recipe
-from tests.unit.sources.test_fetch import recipe_of, whole_tree
+from tests.support.sources import Bench, Handler, Site, archive, ranged, sha256, write_recipe
+from tests.unit.sources.test_fetch import DATA, recipe_of, whole_tree
 
-DATA = pack_tar({"f.txt": b"one two", "big": os.urandom(400_000)})
-MORE = pack_tar({"more.txt": b"more"})
 RUN = """
 import sys, time
 from pathlib import Path
