@@ -1,16 +1,22 @@
 """Engines run build jobs. An engine is anything with the members of `Engine`; `select` makes the engines of a project.
 
-These two modules are all that others may import of this folder.
+Other rooms import nothing of this folder but these two modules. Programs inside a root's namespaces start through this
+file, so it imports nothing at run time.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
-from typing import Literal, Protocol
+from __future__ import annotations
 
-from builders.host.log import Log
-from builders.host.needs import Need
-from builders.model.arch import Architecture
-from builders.model.jobs import BuildJob, JobResult, Root
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from builders.host.log import Log
+    from builders.host.needs import Need
+    from builders.model.arch import Architecture
+    from builders.model.jobs import BuildJob, JobResult, Root
+
 
 EngineName = Literal["chroot", "buildx"]
 
@@ -19,27 +25,27 @@ AGED_DAYS = 60
 
 
 class Engine(Protocol):
-    """Runs declarative jobs in Debian roots; roots, mounts and caches are its own affair."""
+    """Runs declarative jobs in Debian roots; nobody else sees its roots, mounts and caches."""
 
     name: EngineName
 
     caches_hidden: bool
-    """Whether only jobs see the caches; else they are folders of the workspace."""
+    """Whether only jobs see the caches; otherwise they are folders of the workspace."""
 
     def check(self, root: Root) -> None:
-        """Raise HostError where this machine lacks what a job in ``root`` needs; changes nothing but binfmt."""
+        """Raise HostError if this machine lacks what a job in ``root`` needs; may register QEMU."""
 
     def doubt(self) -> str:
-        """Return why no job can run, as far as a few milliseconds tell; empty if nothing speaks against it."""
+        """Return why no job can run, from a look of a few milliseconds; empty if it finds no reason."""
 
     def needs(self, foreign: Collection[Architecture], *, fix: bool) -> Iterator[Need]:
-        """Yield what the machine must have for jobs, also for those that run programs of the ``foreign`` CPUs.
+        """Yield the machine's needs for jobs, including jobs that run programs of the ``foreign`` CPUs.
 
-        With ``fix``, QEMU is first registered with the kernel where it is not (as root).
+        With ``fix`` (as root), QEMU is registered with the kernel first.
         """
 
     def has(self, root: Root) -> bool:
-        """Tell whether ``root`` is made: a job in it then downloads nothing of Debian's."""
+        """Return whether ``root`` is made, so that a job in it downloads no Debian packages."""
 
     def installed(self, root: Root) -> tuple[str, ...] | None:
         """Return the packages in ``root`` (``name:architecture=version``), None if it is not made or cannot be read."""
@@ -48,23 +54,23 @@ class Engine(Protocol):
         """Return how many processors a job in ``root`` has to itself."""
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
-        """Run ``job`` and put what it left in its output folder into ``output`` (made, must not exist).
+        """Run ``job``; the content of its output folder becomes ``output``, which must not exist yet.
 
-        A failed job's root is kept for ``invoke shell``. Raises RootError where the root cannot be made or entered,
-        BuildError where a script fails (last lines, the log's place, how to enter the root).
+        A failed job's root is kept until the job's next run. Raises RootError if the root cannot be made or entered,
+        BuildError if a script fails (with its last lines, its log file and the command that enters the root).
         """
 
     def kept_roots(self) -> list[str]:
-        """Return the names of the failed jobs whose roots this engine keeps, with ``-`` for ``/``."""
+        """Return the names of the failed jobs whose roots this engine keeps, with ``-`` in place of ``/``."""
 
     def enter(self, job: str) -> int:
         """Enter the kept root of a failed job with an interactive shell and return its status; raises RootError."""
 
     def forget(self, job: str) -> None:
-        """Remove the kept root of a failed job, if there is one."""
+        """Remove the kept root of a failed job, if any."""
 
     def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
-        """Yield each place that has hidden caches, and their names and sizes as the place reports them."""
+        """Yield each place with hidden caches, and the caches' names and sizes as the place reports them."""
 
     def clean(self) -> list[str]:
-        """Remove what the project left outside the workspace and return a description of each thing."""
+        """Remove the project's traces outside the workspace and return a description of each."""

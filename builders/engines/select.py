@@ -1,4 +1,4 @@
-"""The one place where an engine is chosen."""
+"""Chooses the engine that runs a project's jobs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,9 @@ class Engines:
     log: Log
 
     def name(self, asked: str | None = None) -> EngineName:
-        """Return the engine that ``asked`` (by default the one in reef.yml) means on this machine.
+        """Return the name of the engine that ``asked`` (by default the setting in reef.yml) means on this machine.
 
-        ``auto`` is buildx where reef.yml names nodes, or a Docker engine with buildx answers; else chroot. Raises
+        ``auto`` is buildx if reef.yml names nodes or a Docker engine with buildx answers, otherwise chroot. Raises
         InputError for an unknown name.
         """
         text = asked or self.settings.engine
@@ -41,12 +41,16 @@ class Engines:
         for name in ENGINES:
             if text == name:
                 return name
-        raise InputError(f"unknown engine: {text!r}", f"known: {', '.join(('auto', *ENGINES))}")
+        raise InputError(
+            f"unknown engine: {text!r}",
+            f"known: {', '.join(('auto', *ENGINES))}",
+            "choose one with --engine, or engine: in reef.yml",
+        )
 
     def get(self, asked: str | None = None, workspace: Workspace | None = None) -> Engine:
         """Return the engine that ``asked`` means; raises InputError for an unknown name.
 
-        With another ``workspace`` it uses no root and no cache that was made before.
+        With another ``workspace``, each job runs in a root made for it, with empty caches.
         """
         name = self.name(asked)
         match name:
@@ -60,7 +64,7 @@ class Engines:
                 assert_never(name)
 
     def buildx(self, workspace: Workspace | None = None) -> "BuildxEngine":
-        """Return the engine that has nodes and base images to manage."""
+        """Return the buildx engine, which also manages nodes and base images."""
         from builders.engines.buildx.engine import BuildxEngine
 
         return BuildxEngine(
@@ -68,20 +72,20 @@ class Engines:
         )
 
     def all(self) -> list[Engine]:
-        """Return every engine, whichever builds: another one may have built before.
+        """Return every engine: earlier runs may have used another than this one.
 
-        Buildx comes first: the chroot engine forgets a failed job with the folder where buildx noted its image.
+        Buildx comes first, because it finds a failed job's image by a file that the chroot engine removes.
         """
         return [self.get("buildx"), self.get("chroot")]
 
     def machine_for(self, target: Architecture, asked: str | None) -> Architecture:
-        """Return the CPU of the machine that builds for ``target``: the target's own where a node has it."""
+        """Return the CPU of the machine that builds for ``target``: the same CPU if a node has it."""
         nodes = self.settings.buildx.nodes if self.name(asked) == "buildx" else []
         native = any(target is ARCHITECTURES[name] for node in nodes for name in node.architectures)
         return target if native else self.machine
 
     def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
-        """Run ``job`` as `Engine.run` does, after every engine has forgotten the root of its last failure."""
-        for any_engine in self.all():
-            any_engine.forget(job.name)
+        """Run ``job`` as `Engine.run` does, after every engine has removed the root of the job's last failure."""
+        for other in self.all():
+            other.forget(job.name)
         return engine.run(job, output, self.log)

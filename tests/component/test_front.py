@@ -30,4 +30,4 @@ def test_a_registry_that_cannot_be_mounted_is_told_with_the_way_out(
     with pytest.raises(HostError, match="QEMU for arm64 cannot be registered with the kernel") as caught:
         binfmt.ensure(ARM64)
     assert "mount failed with status" in caught.value.detail
-    assert "in a container start it with --privileged" in caught.value.fix
+    assert "in a container, start the container with --privileged" in caught.value.fix

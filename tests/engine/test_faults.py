@@ -112,8 +112,9 @@ def test_a_disk_that_cannot_hold_what_jobs_change_is_told_before_anything_is_mad
         env=lonely_place.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 5, done.stdout + done.stderr
-    assert f"the disk of {lonely_place.artifacts}/scratch (overlayfs) cannot hold what build jobs change" in done.stderr
-    assert "artifacts: /a/folder/there in reef.yml" in done.stderr
+    disk = f"the disk of {lonely_place.artifacts}/scratch (overlayfs)"
+    assert f"{disk} cannot hold the changes of build jobs" in done.stderr
+    assert "artifacts: /path/on/that/disk in reef.yml" in done.stderr
     assert "▸" not in done.stdout
 
 

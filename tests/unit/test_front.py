@@ -85,7 +85,7 @@ def test_registering_needs_root_and_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(binfmt, "MISC", tmp_path)
     monkeypatch.setattr("builders.host.process.find", lambda _name: "/usr/bin/qemu-aarch64-static")
-    with pytest.raises(HostError, match="does not know how to run arm64") as caught:
+    with pytest.raises(HostError, match="the kernel does not run arm64 programs") as caught:
         binfmt.ensure(ARM64)
     assert "sudo ./inv doctor --fix" in caught.value.fix
     monkeypatch.setattr("builders.host.process.find", lambda _name: None)

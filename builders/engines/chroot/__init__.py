@@ -1,4 +1,4 @@
 """The chroot engine: jobs in Debian roots of this machine, without a container engine.
 
-This file stays empty of imports: what runs inside a root's namespaces starts through it, and starts fast.
+Programs inside a root's namespaces start through this file, so it imports nothing: they must start fast.
 """

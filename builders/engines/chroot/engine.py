@@ -1,7 +1,7 @@
-"""The chroot engine proper.
+"""The chroot engine.
 
-A root is made once and never written again: each job sees it through an overlay of its own, in mount, process and
-network namespaces that vanish with the job.
+A root is made once and never written again. Each job sees it through its own overlay, in mount, process and network
+namespaces that vanish with the job.
 """
 
 import os
@@ -35,7 +35,7 @@ TOOLS = {
     "setpriv": ("ends programs together with Reef", "util-linux"),
     "mount": ("puts a job's root together", "mount"),
 }
-"""Programs that the engine starts: why, and the Debian package that has it."""
+"""Programs that the engine starts, each with its purpose and its Debian package."""
 
 
 class ChrootEngine:
@@ -51,14 +51,15 @@ class ChrootEngine:
         self._overlays_tried = False
 
     def check(self, root: Root) -> None:
-        """Raise HostError where a tool, a namespace or the emulation of the root's CPU is missing, or the disk does not
-        do; DiskError where it is full or not ours."""
+        """Raise HostError if a tool, a namespace or the emulation of the root's CPU is missing, or the disk holds no
+        overlays; DiskError if it is full or not writable."""
         if sys.platform != "linux":
-            raise HostError("the chroot engine needs Linux", f"this is {sys.platform}")
+            raise HostError("the chroot engine needs Linux", f"this is {sys.platform}", "build with --engine buildx")
         for program, (reason, package) in TOOLS.items():
             if not process.find(program):
                 raise HostError(
-                    f"{program} is not installed; it {reason}", fix=f"sudo apt-get install {package}, or ./inv doctor"
+                    f"{program} is not installed; it {reason}",
+                    fix=f"sudo apt-get install {package}, or see ./inv doctor",
                 )
         namespaces.check()
         if not self._overlays_tried:
@@ -69,28 +70,28 @@ class ChrootEngine:
             binfmt.ensure(root.build)
 
     def doubt(self) -> str:
-        """Return nothing: `check` is as fast as a look can be."""
+        """Return nothing: `check` is fast enough."""
         return ""
 
     def needs(self, foreign: Collection[Architecture], *, fix: bool) -> Iterator[Need]:
-        """Yield namespaces, the emulation of ``foreign`` CPUs, and overlays on the workspace's disk."""
+        """Yield the needs of namespaces, of emulators for ``foreign`` CPUs, and of overlays on the workspace's disk."""
         yield namespaces.need()
         for architecture in foreign:
             yield binfmt.need(architecture, fix=fix)
-        yield needs.checked("overlays", "give each job a root of its own to change", self._check_overlays)
+        yield needs.checked("overlays", "give each job its own changeable root", self._check_overlays)
 
     def _check_overlays(self) -> None:
         namespaces.check()
         place = next(folder for folder in (self._workspace.path, *self._workspace.path.parents) if folder.exists())
         try:
-            # Not in scratch/: doctor may run as root, and must leave no folder there that the user cannot write.
+            # Not in scratch/: doctor may run as root, and must not leave a folder that the user cannot write.
             with tempfile.TemporaryDirectory(dir=place, prefix=".overlay.") as folder:
                 overlay.check(Path(folder))
         except OSError as error:
-            raise HostError(f"{place} cannot be written: {error.strerror}", fix="make it yours") from error
+            raise HostError(f"{place} cannot be written: {error.strerror}", fix=f"sudo chown $USER {place}") from error
 
     def has(self, root: Root) -> bool:
-        """Tell whether ``root`` is in the cache."""
+        """Return whether ``root`` is in the cache."""
         return manifest.made(root, self._workspace) is not None
 
     def installed(self, root: Root) -> tuple[str, ...] | None:
@@ -102,7 +103,7 @@ class ChrootEngine:
         return len(os.sched_getaffinity(0))
 
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
-        """Run ``job``; what it left in its output folder becomes ``output``, which must not exist yet.
+        """Run ``job``; the content of its output folder becomes ``output``, which must not exist yet.
 
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
@@ -142,7 +143,7 @@ class ChrootEngine:
         return []
 
     def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
-        """Return what watches over apt's archives while a job may use them: where it fetches."""
+        """Return the guard of apt's cached packages, if the job can use them."""
         return apt_cache.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
@@ -183,7 +184,7 @@ class ChrootEngine:
         return StepRecord(name, done.seconds, done.peak_memory_bytes)
 
     def _failed(self, job: BuildJob, name: str, done: Completed, scratch: Path, log_file: Path) -> ReefError:
-        """Return the error for a script that failed, its root kept, or for a root that could not be entered."""
+        """Return the error of a failed script, its root kept, or of a root that cannot be entered."""
         detail = f"{done.tail}\nfull log: {log_file}"
         if done.returncode == CANNOT_ENTER and UNENTERED in done.tail:  # a script may end with any status
             return RootError(f"the root of {job.name} cannot be entered", detail, UNENTERED_FIX)
@@ -203,6 +204,6 @@ def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
 
 def _by_destination(inputs: Iterable[Input]) -> dict[str, list[Input]]:
     grouped: dict[str, list[Input]] = {}
-    for one in inputs:
-        grouped.setdefault(one.destination, []).append(one)
+    for layer in inputs:
+        grouped.setdefault(layer.destination, []).append(layer)
     return grouped

@@ -1,7 +1,7 @@
-"""Runs inside the namespaces of a job: puts its root together, enters it and becomes the job's script.
+"""Runs inside the namespaces of a job: assembles its root, enters it and becomes the job's script.
 
 Started as ``python -m builders.engines.chroot.enter SPEC.json``; the file holds an `Entry`. All mounts are made in this
-process's own mount namespace, so nobody has to take them down.
+process's own mount namespace, so they need no unmounting.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 def main(argv: list[str]) -> None:
     """Enter the root that the JSON file ``argv[1]`` describes and run its script; further words replace the script.
 
-    Where that cannot be, it says why and ends with the status `CANNOT_ENTER`.
+    If the root cannot be entered, print `UNENTERED` with the reason and exit with the status `CANNOT_ENTER`.
     """
     try:
         _become(Entry.read(Path(argv[1])), argv[2:])
@@ -42,8 +42,8 @@ def _become(entry: Entry, command: list[str]) -> NoReturn:
     if entry.relay is not None:
         hand_over(entry.relay)
     root = Path(entry.mountpoint)
-    for one in entry.overlays:
-        _mount_overlay(root, one)
+    for overlaid in entry.overlays:
+        _mount_overlay(root, overlaid)
     for destination, source in entry.binds.items():
         _mount("--bind", source, _inside(root, destination))
     _system_folders(root)
@@ -59,7 +59,7 @@ def _become(entry: Entry, command: list[str]) -> NoReturn:
 
 
 def _mount(*words: str | Path, about: str = "") -> None:
-    """Call mount(8); raises RootError, which tells ``about`` instead of the command where that says more."""
+    """Call mount(8). Raises RootError with ``about``, if given, instead of the command line."""
     try:
         process.run(["mount", *map(str, words)])
     except process.ProgramFailed as error:
@@ -69,26 +69,26 @@ def _mount(*words: str | Path, about: str = "") -> None:
 
 
 def _inside(root: Path, destination: str) -> Path:
-    """Return ``destination`` below ``root``, made where it is missing."""
+    """Return the folder ``destination`` below ``root``, made if it is missing."""
     path = root / destination.lstrip("/")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def _mount_overlay(root: Path, one: Overlay) -> None:
-    upper, work = Path(one.scratch, "upper"), Path(one.scratch, "work")
+def _mount_overlay(root: Path, overlaid: Overlay) -> None:
+    upper, work = Path(overlaid.scratch, "upper"), Path(overlaid.scratch, "work")
     upper.mkdir(parents=True, exist_ok=True)
-    # A volatile overlay (no syncing of what is thrown away) marks its work folder against a second use.
+    # A volatile overlay (never synced) marks its work folder against a second use.
     process.run(["rm", "-rf", "--", str(work)])
     work.mkdir()
-    options = overlay.options(one.layers, str(upper), str(work), as_user=namespaces.of_a_user())
-    about = f"it lays {upper} over {', '.join(reversed(one.layers))}"
-    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, one.destination), about=about)
+    options = overlay.options(overlaid.layers, str(upper), str(work), as_user=namespaces.of_a_user())
+    about = f"overlay of {upper} on {', '.join(reversed(overlaid.layers))}"
+    _mount("-t", "overlay", "-o", options, "overlay", _inside(root, overlaid.destination), about=about)
 
 
 def _system_folders(root: Path) -> None:
     _mount("-t", "proc", "proc", _inside(root, "proc"))
-    # The machine's own settings lie behind these two; a job may read them, as libcpuinfo does, and no more.
+    # These two hold settings of the machine; jobs may read them, as libcpuinfo does, but never write them.
     _mount("--bind", root / "proc" / "sys", root / "proc" / "sys")
     _mount("-o", "remount,bind,ro,nosuid,nodev,noexec", root / "proc" / "sys")
     _mount("--rbind", "/sys", _inside(root, "sys"))
@@ -107,7 +107,7 @@ def _system_folders(root: Path) -> None:
 
 
 def _network_files(root: Path, network: bool) -> None:
-    """Give the root the machine's resolver where it has a network, and a hosts file always."""
+    """Write the root's hosts file, and its resolver configuration: the machine's with a network, else an empty file."""
     etc = _inside(root, "etc")
     resolver = etc / "resolv.conf"
     if resolver.is_symlink():

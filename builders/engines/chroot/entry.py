@@ -1,4 +1,4 @@
-"""What it takes to enter a job's root, as plain data that can be written down and entered again."""
+"""The description of a job's root as plain data, which can be written to a file and entered again."""
 
 import json
 import sys
@@ -10,14 +10,14 @@ from builders.engines.chroot import overlay
 from builders.engines.relay.handover import VARIABLE
 
 CANNOT_ENTER = 119
-"""The status that entering a root ends with where it fails, after it said `UNENTERED` and why."""
+"""The exit status of `enter` if a root cannot be entered; `UNENTERED` and the reason are printed before."""
 UNENTERED = "reef: the root cannot be entered: "
 UNENTERED_FIX = f"see ./inv doctor; if the disk of artifacts/ is the cause, {overlay.ELSEWHERE}"
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """Folders lying over each other (``layers``, the lowest first), changes going to ``scratch``.
+    """An overlay of the folders ``layers`` (the lowest first); changes go to ``scratch``.
 
     ``destination`` is absolute inside the root, ``/`` for the root itself.
     """
@@ -29,27 +29,27 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Entry:
-    """Everything needed to enter a job's root; plain data, so that it can be written down and entered again."""
+    """Everything needed to enter a job's root."""
 
     mountpoint: str
     overlays: list[Overlay]
     binds: dict[str, str]
-    """Destination inside the root -> folder of the machine."""
+    """Folders of the machine, by destination inside the root."""
     network: bool
     environment: dict[str, str]
     workdir: str
     script: str
     relay: int | None = None
-    """The open file through which the relay to a ccache storage is handed its socket; ends with the run."""
+    """The open file through which the relay to a ccache storage receives its socket; closed with the run."""
 
     def write(self, path: Path) -> None:
         """Write the entry as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1))
 
     def elsewhere(self, moved: Mapping[str, str]) -> "Entry":
-        """Return the entry with the folders that are keys of ``moved`` at the places that are their values.
+        """Return the entry with folders replaced as ``moved`` maps old paths to new ones.
 
-        It is entered when the run is over, so nothing of the relay to a ccache storage is left in it.
+        It is entered after the run, so it keeps nothing of the relay to a ccache storage.
         """
 
         def new(path: str) -> str:
@@ -71,7 +71,7 @@ class Entry:
 
     @staticmethod
     def read(path: Path) -> "Entry":
-        """Read what `write` wrote."""
+        """Read an entry that `write` wrote."""
         data = json.loads(path.read_text())
         data["overlays"] = [Overlay(**overlay) for overlay in data["overlays"]]
         return Entry(**data)

@@ -1,4 +1,4 @@
-"""Failed jobs' roots: their changes are kept, and can be entered until the job's next run."""
+"""Failed jobs' roots: their changes are kept and can be entered until the job's next run."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ def folder(workspace: Workspace, job: str) -> Path:
 
 
 def keep(workspace: Workspace, job: BuildJob, scratch: Path) -> None:
-    """Move a failed job's changes aside, with copies of those layers below them that end with this run."""
+    """Move a failed job's changes aside, together with copies of those lower layers that end with this run."""
     target = folder(workspace, job.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     moved = {str(scratch): str(target)}
@@ -32,7 +32,7 @@ def keep(workspace: Workspace, job: BuildJob, scratch: Path) -> None:
     (scratch / FILE).unlink()
     shutil.move(scratch, target)
     entry.write(target / "entry.part")
-    (target / "entry.part").rename(target / FILE)  # last: with it the root counts as kept
+    (target / "entry.part").rename(target / FILE)  # last: only with it a root counts as kept
 
 
 def names(workspace: Workspace) -> list[str]:
@@ -53,12 +53,12 @@ def enter(workspace: Workspace, job: str) -> int:
         raise RootError(f"the root of {job!r} was removed", "\n".join(missing), again)
     status = process.interactive([*namespaces.prefix(network=True), *enter_words(path), "/bin/bash"])
     if status == CANNOT_ENTER:
-        raise RootError(f"the root of {job!r} cannot be entered", "the lines above say why", UNENTERED_FIX)
+        raise RootError(f"the root of {job!r} cannot be entered", "the reason is in the lines above", UNENTERED_FIX)
     return status
 
 
 def forget(workspace: Workspace, job: str) -> None:
-    """Remove what is kept of a failed job; `FILE` goes first, so that half a root is never entered."""
+    """Remove a failed job's root; `FILE` is removed first, so that half a root is never entered."""
     path = folder(workspace, job)
     (path / FILE).unlink(missing_ok=True)
     remove_tree(path)

@@ -1,4 +1,4 @@
-"""Overlays: how a job's own changes lie over a root, and whether kernel and disk can do it."""
+"""Overlays: a job's changes over a root, and a test whether kernel and disk support them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,18 +7,18 @@ from builders.engines.roots import namespaces
 from builders.errors import HostError
 from builders.host import process
 
-ELSEWHERE = "put artifacts/ on another disk (ext4, xfs, btrfs or tmpfs): artifacts: /a/folder/there in reef.yml"
-"""What to do where a disk cannot hold the changes of a job."""
+ELSEWHERE = "put artifacts/ on another disk (ext4, xfs, btrfs or tmpfs): artifacts: /path/on/that/disk in reef.yml"
+"""What to do if a disk cannot hold the changes of a job."""
 MOUNT = 'mkdir -p lower/folder upper work merged\nmount -t overlay -o "$1" overlay merged\n'
 CHANGE = "rmdir merged/folder\nmkdir merged/folder\n"
-"""A folder that covers one below it needs an extended attribute: some disks only fail here."""
+"""A folder that hides a lower folder needs an extended attribute: some disks fail only here."""
 IN_MEMORY = 'mount -t tmpfs tmpfs .\ncd "$PWD"\n'
 
 
 def options(layers: Sequence[str], upper: str, work: str, *, as_user: bool) -> str:
-    """Return mount(8)'s options for ``layers`` (the lowest first) with ``upper`` over them, which takes the changes.
+    """Return mount(8)'s options for ``layers`` (the lowest first) and ``upper`` for the changes.
 
-    ``as_user`` is for mounts in a user namespace. Nothing is synced (volatile): what changes is thrown away.
+    ``as_user`` is for mounts in a user namespace. Nothing is synced (volatile), because the changes are temporary.
     """
     lower = ":".join(_escaped(layer) for layer in reversed(layers))
     # Only these extended attributes may be written in a user namespace.
@@ -27,9 +27,9 @@ def options(layers: Sequence[str], upper: str, work: str, *, as_user: bool) -> s
 
 
 def check(folder: Path) -> None:
-    """Raise HostError where a job could not change a root with ``folder``, which is empty, holding its changes.
+    """Raise HostError unless a job could keep its changes in ``folder``, which is empty.
 
-    It is tried as jobs do it: in namespaces of its own.
+    The test mounts an overlay as jobs do, in its own namespaces.
     """
     try:
         _try(folder, MOUNT + CHANGE)
@@ -44,7 +44,7 @@ def check(folder: Path) -> None:
             ) from error
         kind = process.capture(["stat", "--file-system", "--format=%T", str(folder)]).strip()
         raise HostError(
-            f"the disk of {folder.parent} ({kind}) cannot hold what build jobs change in their roots",
+            f"the disk of {folder.parent} ({kind}) cannot hold the changes of build jobs",
             error.completed.tail.strip(),
             ELSEWHERE,
         ) from error
@@ -56,5 +56,5 @@ def _try(folder: Path, script: str) -> None:
 
 
 def _escaped(path: str) -> str:
-    """Escape what mount(8) and overlayfs take for separators in an option."""
+    """Escape the characters that mount(8) and overlayfs take for separators in an option."""
     return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")

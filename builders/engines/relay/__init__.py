@@ -1,4 +1,4 @@
 """The way from a job's script, which has no network, to a server that shares compiled files.
 
-This file stays empty of imports: what runs inside a root's namespaces starts through it, and starts fast.
+Programs inside a root's namespaces start through this file, so it imports nothing: they must start fast.
 """

@@ -1,4 +1,4 @@
-"""Debian roots: made by mmdebstrap, cached by their manifest, and what the kernel must do to run programs in them.
+"""Debian roots: made by mmdebstrap, cached by their manifest, entered through namespaces and emulators.
 
-This file stays empty of imports: what runs inside a root's namespaces starts through it, and starts fast.
+Programs inside a root's namespaces start through this file, so it imports nothing: they must start fast.
 """

@@ -1,7 +1,7 @@
-"""Packages that apt downloaded, kept for every root and job: each is still what was downloaded, or goes.
+"""Packages that apt downloaded, kept for every root and job; damaged ones are removed.
 
-apt compares what it downloads with its signed indices, but what lies in its archives already it takes by the size
-alone. So the digest of whatever a use brought is noted at its end, and compared before the next use.
+apt compares its downloads with its signed indices, but cached packages by their size alone. So each use begins with
+comparing all digests, and ends with noting those of new packages.
 """
 
 import json
@@ -18,35 +18,35 @@ from builders.model.jobs import APT_CACHE
 
 @dataclass(frozen=True)
 class _Noted:
-    """A package as it was when it was noted; ``size`` in bytes."""
+    """A package at the time of noting; ``size`` in bytes."""
 
     size: int
     mtime_ns: int
     sha256: str
 
     def fits(self, path: Path) -> bool:
-        """Tell whether the file seems to be the noted one, by what costs nothing to see."""
+        """Return whether the file has the noted size and time, which is quicker than its digest."""
         stat = path.stat()
         return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
 
 
 @contextmanager
 def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
-    """Give the folder of the packages, for apt to take from and to add to; a damaged one is told of and removed.
+    """Give the folder of packages, from which apt reads and to which it adds; warn of damaged packages and remove them.
 
-    One that no use noted (the run was killed) is taken as it is. Raises DiskError.
+    A package without a note (its run was killed) is accepted as it is. Raises DiskError.
     """
     folder = workspace.cache.mounts / APT_CACHE.name
     with _notes(workspace, folder) as notes:
         for path in sorted(folder.glob("*.deb")):
             found = _noted(path)
             if found.sha256 != notes.setdefault(path.name, found).sha256:
-                log.warn(f"the cached package {path} is damaged (its sha256 is {found.sha256}); it is removed")
+                log.warn(f"the cached package {path} is damaged (its sha256 is {found.sha256}) and is removed")
                 del notes[path.name]
                 path.unlink()
     try:
         yield folder
-    finally:  # a script that fails has fetched nevertheless
+    finally:  # a failed script may have fetched packages too
         with _notes(workspace, folder) as notes:
             for path in folder.glob("*.deb"):
                 if path.name not in notes or not notes[path.name].fits(path):
@@ -55,7 +55,7 @@ def kept(workspace: Workspace, log: Log) -> Iterator[Path]:
 
 @contextmanager
 def _notes(workspace: Workspace, folder: Path) -> Iterator[dict[str, _Noted]]:
-    """Give what is noted of each package, and write down what became of it; jobs do not see the file."""
+    """Give the notes by package, and write them if they change; jobs do not see the file."""
     file = workspace.cache.mounts / f"{APT_CACHE.name}.json"
     with disk_errors(folder), workspace.locked(APT_CACHE.name, beside=workspace.cache.mounts):
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def _read(file: Path) -> dict[str, _Noted]:
     try:
         return {name: _Noted(**fields) for name, fields in json.loads(file.read_text()).items()}
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
-        return {}  # none yet, or not as it was written: every package is noted again
+        return {}  # missing or damaged: every package is noted again
 
 
 def _noted(path: Path) -> _Noted:

@@ -1,4 +1,4 @@
-"""Running another CPU's programs: QEMU's user emulators, registered with the kernel's binfmt_misc."""
+"""QEMU's user emulators run programs of other CPUs; the kernel knows them by binfmt_misc."""
 
 import os
 from pathlib import Path
@@ -13,9 +13,9 @@ INSTALL = "sudo apt-get install qemu-user-static binfmt-support"
 
 
 def ensure(architecture: Architecture) -> None:
-    """Make sure that programs of ``architecture`` run here, also inside roots; registers QEMU where root.
+    """Make programs of ``architecture`` run on this machine and inside roots; root registers QEMU if needed.
 
-    Raises HostError with the command to run where it cannot.
+    Raises HostError with the command to run if it cannot.
     """
     if registered(architecture):
         return
@@ -24,8 +24,8 @@ def ensure(architecture: Architecture) -> None:
         raise HostError(f"no QEMU user emulator for {architecture} on this machine", fix=INSTALL)
     if os.geteuid() != 0:
         raise HostError(
-            f"the kernel does not know how to run {architecture} programs",
-            f"nothing fitting is registered in {MISC}",
+            f"the kernel does not run {architecture} programs",
+            f"no emulator is registered for them in {MISC}",
             "run once: sudo ./inv doctor --fix",
         )
     try:
@@ -38,31 +38,30 @@ def ensure(architecture: Architecture) -> None:
         raise HostError(
             f"QEMU for {architecture} cannot be registered with the kernel",
             str(error),
-            "in a container start it with --privileged, or register on the machine outside: " + INSTALL,
+            "in a container, start the container with --privileged, or install on the machine outside: " + INSTALL,
         ) from error
 
 
 def registered(architecture: Architecture) -> str | None:
-    """Return the name under which the kernel runs ``architecture``'s programs, None where it does not.
+    """Return the name of the kernel's entry for programs of ``architecture``, None if it has none.
 
-    Only an enabled entry with the F flag counts: the emulator is then opened at registration, so that it
-    works inside roots that do not hold it (kernel: Documentation/admin-guide/binfmt-misc.rst).
+    Only an enabled entry with the F flag counts: its emulator was opened at registration, so that it works inside roots
+    that do not contain it (kernel: Documentation/admin-guide/binfmt-misc.rst).
     """
     if not MISC.is_dir():
         return None
-    wanted = _magic(architecture)
+    magic = _magic(architecture)
     for entry in sorted(MISC.iterdir()):
         if entry.name in ("register", "status"):
             continue
         fields = dict(line.partition(" ")[::2] for line in entry.read_text().splitlines())
-        fits = bytes.fromhex(fields.get("magic", "")).startswith(wanted[:5]) and fields["magic"] == wanted.hex()
-        if fits and "enabled" in fields and "F" in fields.get("flags:", ""):
+        if fields.get("magic") == magic.hex() and "enabled" in fields and "F" in fields.get("flags:", ""):
             return entry.name
     return None
 
 
 def need(architecture: Architecture, *, fix: bool) -> Need:
-    """Return the need that programs of ``architecture`` run here; with ``fix`` QEMU is registered first."""
+    """Return the need of running programs of ``architecture``; with ``fix``, QEMU is registered first."""
     name, reason = f"QEMU {architecture}", f"runs {architecture} programs for the checks"
     if fix:
         return checked(name, reason, lambda: ensure(architecture))
@@ -80,7 +79,7 @@ def _magic(architecture: Architecture) -> bytes:
 
 
 def _registration(architecture: Architecture, emulator: str) -> bytes:
-    # The mask lets the OS ABI byte pass, and type DYN (3) beside EXEC (2): position-independent programs.
+    # The mask ignores the OS ABI byte, and accepts type DYN (3, position-independent programs) beside EXEC (2).
     mask = b"\xff" * 7 + b"\x00" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
 
     def escaped(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Build roots made by mmdebstrap and cached by their manifest."""
+"""Makes build roots with mmdebstrap."""
 
 import errno
 import shlex
@@ -19,13 +19,13 @@ from builders.model.jobs import APT_CACHE, Root, StepRecord
 from builders.model.settings import Settings
 
 LEAST_FREE_BYTES = 300_000_000
-"""Less than the smallest root takes. Asked first, as apt 2.6 waits for ever where its indices fill the disk."""
+"""Less than the smallest root takes. Checked first, because apt 2.6 hangs if its indices fill the disk."""
 
 
 def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tuple[Path, tuple[StepRecord, ...]]:
-    """Return the root's folder, made first where it is missing, and the step that made it; raises RootError.
+    """Return the root's folder, made first if it is missing, and the step that made it. Raises RootError.
 
-    It is made in scratch and renamed when whole: a folder under its final name is a finished root.
+    The root is made in scratch and renamed when it is complete.
     """
     if found := manifest.made(root, workspace):
         manifest.warn_if_root_aged(root, found, log)
@@ -41,11 +41,11 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
             document = manifest.document(root) | {"installed": _installed(scratch / "rootfs")}
             workspace.cache.roots.mkdir(parents=True, exist_ok=True)
             final = workspace.cache.roots / manifest.key(root)
-            # The manifest comes last: without it the folder is not taken for a root, but for a killed run's rubbish.
+            # The manifest comes last: a folder without one is the rest of a killed run.
             remove_tree(final)
             final.mkdir()
             (scratch / "rootfs").rename(final / "rootfs")
-            process.run(["sync", "--file-system", str(final)])  # what it tells of is on the disk before it is
+            process.run(["sync", "--file-system", str(final)])  # before the manifest says so
             write_whole(final / manifest.FILE, yaml.safe_dump(document, sort_keys=False))
     return final / "rootfs", (step,)
 
@@ -85,8 +85,8 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
             raise RootError(
                 f"the root {manifest.key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",
-                f"see whether {site} is reachable and has the suite; debian_mirror: in reef.yml names another. Where a "
-                "package is told to be damaged: ./inv clean --what caches",
+                f"check that {site} is reachable and has the suite; debian_mirror: in reef.yml names another. "
+                "If a package is damaged: ./inv clean --what caches",
             ) from error
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
@@ -94,12 +94,12 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
 def _require_room(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        told = f"a build root takes more than the {size(free)} that are free"
-        raise disk_error(OSError(errno.ENOSPC, told, str(folder)), folder)
+        reason = f"a build root takes more than the {size(free)} that are free"
+        raise disk_error(OSError(errno.ENOSPC, reason, str(folder)), folder)
 
 
 def _shared_archives(cache: Path) -> list[str]:
-    """Return mmdebstrap's options for one cache of .debs for all roots, by hard links (no copying)."""
+    """Return mmdebstrap's options that share one cache of .debs between all roots, by hard links."""
     place = shlex.quote(str(cache))
     inside = '"$1/var/cache/apt/archives"'
     link_in = f'mkdir -p {inside}; find {place} -maxdepth 1 -name "*.deb" -exec cp -l -t {inside} {{}} +'
@@ -112,7 +112,7 @@ def _shared_archives(cache: Path) -> list[str]:
 
 
 def _secret_options(lines: Sequence[str], file: Path) -> list[str]:
-    """Return mmdebstrap's options that give apt ``lines`` from ``file``, which is written, for as long as it works."""
+    """Return mmdebstrap's options that give apt ``lines`` while it runs; they are written to ``file``."""
     if not lines:
         return []
     file.touch(mode=0o600)
@@ -125,7 +125,7 @@ def _secret_options(lines: Sequence[str], file: Path) -> list[str]:
 
 
 def _installed(rootfs: Path) -> list[str]:
-    """Return ``package:architecture=version`` of all that is installed in a root, sorted."""
+    """Return all packages installed in a root as ``package:architecture=version``, sorted."""
     text = process.capture(
         ["dpkg-query", f"--admindir={rootfs}/var/lib/dpkg", "--show", "--showformat=${binary:Package}=${Version}\n"]
     )

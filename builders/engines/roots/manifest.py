@@ -1,4 +1,4 @@
-"""What decides a root's content, and what its manifest says of it: by the manifest a folder is a finished root."""
+"""Manifests of roots: the facts that decide a root's content, and its packages. Only a finished root has one."""
 
 import time
 from pathlib import Path
@@ -14,11 +14,11 @@ from builders.model.jobs import Root
 
 FILE = "manifest.yml"
 FORMAT = 1
-"""Raised when roots are made another way, so that older ones are not used again."""
+"""Raised when roots are made in another way, so that older roots are not used again."""
 
 
 def document(root: Root) -> dict[str, object]:
-    """Return what decides a root's content; its digest names the cached root."""
+    """Return the facts that decide a root's content; their digest names the cached root."""
     return {
         "format": FORMAT,
         "suite": root.suite,
@@ -34,13 +34,13 @@ def key(root: Root) -> str:
 
 
 def made(root: Root, workspace: Workspace) -> Path | None:
-    """Return the folder that holds the finished root's files, None where it is not made."""
+    """Return the folder with the finished root's files, None if the root is not made."""
     rootfs = workspace.cache.roots / key(root) / "rootfs"
     return None if _installed(rootfs) is None else rootfs
 
 
 def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
-    """Return what is installed in a finished root: ``name:architecture=version``, sorted. Raises RootError."""
+    """Return the packages in a finished root as ``name:architecture=version``, sorted. Raises RootError."""
     packages = _installed(workspace.cache.roots / key(root) / "rootfs")
     if packages is None:
         raise RootError(f"the root {key(root)} was removed or damaged meanwhile", fix="run the same command again")
@@ -48,7 +48,7 @@ def installed(root: Root, workspace: Workspace) -> tuple[str, ...]:
 
 
 def _installed(rootfs: Path) -> tuple[str, ...] | None:
-    """Return what a root's manifest says is installed in it, None where there is none that can be read."""
+    """Return the packages in a root's manifest, None if it is missing or damaged."""
     try:
         found = yaml.safe_load(rootfs.with_name(FILE).read_text(encoding="utf-8"))
         return tuple(str(package) for package in found["installed"])
@@ -62,7 +62,7 @@ def warn_if_root_aged(root: Root, rootfs: Path, log: Log) -> None:
 
 
 def warn_if_aged(name: str, made_at: float, remedy: str, log: Log) -> None:
-    """Warn of a root or image made (in seconds since 1970) so long ago that Debian has moved on since."""
+    """Warn of a root or image older than `AGED_DAYS`; ``made_at`` is in seconds since 1970."""
     days = (time.time() - made_at) / 86400
     if days > AGED_DAYS:
-        log.warn(f"{name} is {days:.0f} days old; ./inv {remedy} lets the next run make it of today's Debian packages")
+        log.warn(f"{name} is {days:.0f} days old; after ./inv {remedy} the next run uses current Debian packages")

@@ -1,4 +1,4 @@
-"""The namespaces that roots are made and entered in: as root, or as an ordinary user in a user namespace."""
+"""Namespaces for making and entering roots: as root, or as an ordinary user in a user namespace."""
 
 import os
 import pwd
@@ -10,11 +10,11 @@ from builders.host.needs import Need, checked
 
 
 def prefix(*, network: bool) -> list[str]:
-    """Return the argv words that put a command in namespaces of its own.
+    """Return the argv words that start a command in its own namespaces.
 
-    Mounts and processes made inside vanish with the command, whatever ends it. As an ordinary user a user
-    namespace goes around it, in which the user is root and the ids of /etc/subuid are the others;
-    ``--pdeathsig`` is set again inside, because the kernel clears it when credentials change (prctl(2)).
+    Mounts and processes made inside vanish with the command, however it ends. An ordinary user gets an outer user
+    namespace, with this user as root and the ids of /etc/subuid as other users. ``--pdeathsig`` is set again inside,
+    because the kernel clears it when credentials change (prctl(2)).
     """
     words = []
     if os.geteuid() != 0:
@@ -25,12 +25,12 @@ def prefix(*, network: bool) -> list[str]:
 
 
 def of_a_user() -> bool:
-    """Tell whether jobs run in a user namespace: one of their own, or the one that this process is in already."""
+    """Return whether jobs run in a user namespace, either their own or the one of this process."""
     return os.geteuid() != 0 or Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]
 
 
 def check() -> None:
-    """Raise HostError where this user cannot have the namespaces, naming what is missing."""
+    """Raise HostError with the missing part if this user cannot make the namespaces."""
     if os.geteuid() != 0:
         _check_ids()
     try:
@@ -40,8 +40,8 @@ def check() -> None:
             "namespaces cannot be made on this machine",
             error.detail,
             "as root: sudo ./inv ...; as an ordinary user: sudo sysctl kernel.unprivileged_userns_clone=1 and, "
-            "on Ubuntu, sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container start it "
-            "with --privileged",
+            "on Ubuntu, sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container: start the "
+            "container with --privileged",
         ) from error
 
 
@@ -56,7 +56,7 @@ def _check_ids() -> None:
     except KeyError as error:
         raise HostError(
             f"user id {os.geteuid()} has no name in /etc/passwd, needed to build as an ordinary user",
-            fix="run as a user that has one, or as root",
+            fix="run as a user with a name, or as root",
         ) from error
     for file, tool in (("/etc/subuid", "newuidmap"), ("/etc/subgid", "newgidmap")):
         if not process.find(tool):
