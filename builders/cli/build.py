@@ -11,7 +11,7 @@ from builders.host.time_limit import parse_duration, time_box
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import StrategyName
-from builders.pipeline import build, reproduce
+from builders.pipeline import build, gate, reproduce
 from builders.pipeline.build import Built
 from builders.pipeline.planning.plan import plan
 from builders.pipeline.planning.selection import select
@@ -58,7 +58,7 @@ def build_arm(
     with time_box(seconds, project.log):
         built = build.build(project, planned, engine=engine, offline=offline)
         _build_table(project, built)
-        build.require_passed([one.report for one in built])
+        gate.require_passed([one.report for one in built])
         if verify:
             reproduce.verify(project, build_targets, engine=engine)
 

@@ -17,10 +17,10 @@ from builders.cli.command_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
 from builders.model.packages import Publication
-from builders.pipeline import build, repository
-from builders.pipeline.build import Checked
+from builders.pipeline import publish, repository
 from builders.pipeline.client_report import until
 from builders.pipeline.project import Project
+from builders.pipeline.publish import Checked
 
 KEY_VARIABLE = "REEF_SIGNING_KEY"
 LONGEST_PATH = 4096
@@ -37,7 +37,7 @@ def publish_apt(
         raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
     project = open_project()
     wanted, engine = to_publish(project, recipe, target, engine)
-    publications, checked = build.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
+    publications, checked = publish.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
     _tell(project, publications, checked, uploading=upload)
     for one in checked:
         took = steps_told(one.installed.steps) if one.fresh else "known from an earlier run"

@@ -1,21 +1,20 @@
-"""The flat list of verbs; the only module that knows all stages."""
+"""Building: what is not up to date, in order, each build whole or not at all."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders import checks, deb, sources
 from builders.engines import Engine
-from builders.errors import BuildError, CheckError, HostError, InputError, RootError, SourceError
-from builders.host.files import disk_errors, sha256_of
+from builders.errors import BuildError, HostError, RootError, SourceError
+from builders.host.files import disk_errors
 from builders.host.measure import measured
 from builders.model.jobs import JobResult, StepRecord, Storage
-from builders.model.packages import DebFile, Publication, Report, SourcePackage, Verdict
+from builders.model.packages import Report, SourcePackage
 from builders.model.source_tree import SourceTree
-from builders.pipeline import repository
-from builders.pipeline.gate import trial, tried
+from builders.pipeline.build_locks import build_locked
+from builders.pipeline.gate import require_sound, static_report
 from builders.pipeline.planning import records
 from builders.pipeline.planning.fingerprint import fingerprint, short_digest
 from builders.pipeline.planning.plan import REASONS, BuildTarget, PlannedAction, decide, differences, reasons
@@ -31,21 +30,6 @@ class Built:
     record: Record
     report: Report
     fresh: bool
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A published build: both its reports, and whether this run tried it on the target CPU."""
-
-    build_target: BuildTarget
-    record: Record
-    static: Report
-    installed: Report
-    fresh: bool
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        return self.static.verdicts + self.installed.verdicts
 
 
 def build(
@@ -112,7 +96,7 @@ def _warn_of_boards(project: Project, runner: Engine, due: Sequence[BuildTarget]
 
 def _build_one(project: Project, planned: PlannedAction, engine: Engine, *, offline: bool) -> Built:
     folder = project.workspace.build(*planned.build_target.key)
-    with build_held(project, *planned.build_target.key):
+    with build_locked(project, *planned.build_target.key):
         # Another run may have built it while this one waited.
         build_target = replace(planned.build_target, record=records.read_record(folder))
         action = decide(build_target, force=planned.forced)
@@ -197,7 +181,7 @@ def run_build(
 
 def _copy_debs(project: Project, recipe: str, build_target: BuildTarget, packages: Path) -> None:
     """Copy another recipe's finished .debs: whole, and of the very build that the fingerprint names."""
-    with build_held(project, recipe, build_target.target.slug):
+    with build_locked(project, recipe, build_target.target.slug):
         record = records.read_record(project.workspace.build(recipe, build_target.target.slug))
         if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
             raise BuildError(
@@ -215,132 +199,3 @@ def _replace(new: Path, folder: Path, scratch: Path) -> None:
         if folder.exists():
             folder.rename(scratch / "old")
         new.rename(folder)
-
-
-def static_report(build_target: BuildTarget, record: Record, folder: Path) -> Report:
-    """Return the verdicts on a build's .debs that need no board, judged once and kept beside them."""
-    path = folder / "static-report.json"
-    known = checks.read_report(path, build_target.recipe.name, build_target.target, record.debs)
-    if known:
-        return known
-    lintian = folder / "lintian.log"
-    output = lintian.read_text(errors="replace") if lintian.exists() else ""
-    recipe, target = build_target.recipe, build_target.target
-    report = Report(recipe.name, target, checks.inspect(recipe, target, record.debs, output))
-    checks.write_report(report, record.debs, path)
-    return report
-
-
-def require_passed(reports: Sequence[Report]) -> None:
-    """Raise CheckError with every failed verdict, if there is one."""
-    failed = [report for report in reports if not report.passed]
-    if failed:
-        raise CheckError(
-            "checks failed; nothing is published",
-            "\n".join(checks.failures(report) for report in failed),
-            "mend the recipe and run build-arm again",
-        )
-
-
-def publish(
-    project: Project,
-    build_targets: Sequence[BuildTarget],
-    *,
-    engine: str | None = None,
-    suffix: str = "",
-    phase: int = 100,
-) -> tuple[list[Publication], list[Checked]]:
-    """Publish those of ``build_targets`` that are built: stage, install and run them on the target CPU, then switch.
-
-    With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``; ``phase`` of a hundred boards get what is
-    new when they upgrade, until `repository.phase` raises it. Raises InputError where nothing is built, CheckError for
-    a failed verdict, PublishError from the repository.
-    """
-    runner = project.engines.get(engine)  # an unknown name is told before anything is done
-    with repository.held(project), _builds_held(project, build_targets):
-        ready = _ready(project, build_targets)
-        for build_target, record, _ in ready:  # before the first long act
-            if not tried(project, build_target, record, suffix=suffix):
-                runner.check(checks.board_root(build_target.target))
-        debs: dict[str, list[DebFile]] = {}
-        for build_target, record, _ in ready:
-            debs.setdefault(repository.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
-        with repository.staged(project, debs, phase=phase) as candidate:
-            checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
-            asked = repository.ask_clients(project, candidate)
-            return repository.switch(project, candidate, asked), checked
-
-
-def _install_tested(
-    project: Project, ready: Sequence[tuple[BuildTarget, Record, Report]], candidate: repository.Candidate, *,
-    suffix: str, engine: Engine,
-) -> list[Checked]:  # fmt: skip
-    """Install and run each build from the candidate on its target's CPU; raises CheckError for a failed verdict."""
-    project.log.note(f"engine: {engine.name}")
-    checked = []
-    for build_target, record, static in ready:
-        report, fresh = trial(
-            project, build_target, record, candidate=candidate.path, suffix=suffix, engine=engine,
-            scratch=candidate.scratch,
-        )  # fmt: skip
-        checked.append(Checked(build_target, record, static, report, fresh))
-    require_passed([each.installed for each in checked])
-    return checked
-
-
-@contextmanager
-def _builds_held(project: Project, build_targets: Sequence[BuildTarget]) -> Iterator[None]:
-    """Keep what is published from being built anew meanwhile.
-
-    A build holds its own lock while it waits for those that it builds against: here the last in build order is taken
-    first as well, so that the two never wait for each other.
-    """
-    with ExitStack() as stack:
-        for build_target in reversed(build_targets):
-            stack.enter_context(build_held(project, *build_target.key))
-        yield
-
-
-def build_held(project: Project, recipe: str, slug: str) -> AbstractContextManager[None]:
-    """Keep a finished build from being built anew, and from being built twice at once."""
-    folder = project.workspace.build(recipe, slug)
-    return project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {folder}", say=project.log.note)
-
-
-def _ready(project: Project, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
-    """Return what is built, its bytes and its static verdicts sound."""
-    found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
-    ready = [(build_target, record) for build_target, record in found if record]
-    if not ready:
-        raise InputError("nothing to publish: none of these is built", _names(build_targets), "run build-arm first")
-    for build_target, known in found:
-        if known is None:
-            project.log.warn(f"not published, because not built: {build_target}")
-        elif known.fingerprint != build_target.fingerprint:
-            project.log.warn(f"publishing an older build of {build_target}: build-arm is due")
-    for build_target, record in ready:
-        for file in (*record.debs, *(record.source.files if record.source else ())):
-            require_sound(file, build_target.recipe.name)
-        if given := record.fingerprint.get("substituted"):
-            project.log.warn(
-                f"{build_target} was built from folders given with --source ({', '.join(given)}), "
-                "not from the recipe's pinned sources"
-            )
-    reports = [static_report(each, record, project.workspace.build(*each.key)) for each, record in ready]
-    require_passed(reports)
-    return [(build_target, record, report) for (build_target, record), report in zip(ready, reports, strict=True)]
-
-
-def require_sound(file: DebFile, recipe: str) -> None:
-    """Raise CheckError where a file of a package is no longer the bytes that were built."""
-    found = sha256_of(file.path)
-    if found != file.sha256:
-        raise CheckError(
-            f"{file.path} is not the file that was built",
-            f"recorded sha256 {file.sha256}, found {found}",
-            f"build it again: ./inv build-arm --force --recipe {recipe}",
-        )
-
-
-def _names(build_targets: Sequence[BuildTarget]) -> str:
-    return ", ".join(map(str, build_targets))

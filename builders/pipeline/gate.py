@@ -1,10 +1,15 @@
-"""Trying a build on its target's CPU before it is published, once for equal bytes, checks and revision before it."""
+"""The gate to publication: verdicts on the files of a build, and on installing them on the target's CPU.
 
+Both are made once for equal bytes, checks and rules; the second also for each revision that boards may have.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 from builders import checks
 from builders.apt import api as apt
 from builders.engines import Engine
+from builders.errors import CheckError
 from builders.host.files import document_digest, sha256_of
 from builders.model.packages import DebFile, Report
 from builders.pipeline import repository
@@ -13,7 +18,43 @@ from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
 
 
-def trial(
+def static_report(build_target: BuildTarget, record: Record, folder: Path) -> Report:
+    """Return the verdicts on a build's .debs that need no board, judged once and kept beside them."""
+    path = folder / "static-report.json"
+    known = checks.read_report(path, build_target.recipe.name, build_target.target, record.debs)
+    if known:
+        return known
+    lintian = folder / "lintian.log"
+    output = lintian.read_text(errors="replace") if lintian.exists() else ""
+    recipe, target = build_target.recipe, build_target.target
+    report = Report(recipe.name, target, checks.inspect(recipe, target, record.debs, output))
+    checks.write_report(report, record.debs, path)
+    return report
+
+
+def require_passed(reports: Sequence[Report]) -> None:
+    """Raise CheckError with every failed verdict, if there is one."""
+    failed = [report for report in reports if not report.passed]
+    if failed:
+        raise CheckError(
+            "checks failed; nothing is published",
+            "\n".join(checks.failures(report) for report in failed),
+            "mend the recipe and run build-arm again",
+        )
+
+
+def require_sound(file: DebFile, recipe: str) -> None:
+    """Raise CheckError where a file of a package is no longer the bytes that were built."""
+    found = sha256_of(file.path)
+    if found != file.sha256:
+        raise CheckError(
+            f"{file.path} is not the file that was built",
+            f"recorded sha256 {file.sha256}, found {found}",
+            f"build it again: ./inv build-arm --force --recipe {recipe}",
+        )
+
+
+def install_test(
     project: Project,
     build_target: BuildTarget,
     record: Record,
@@ -44,8 +85,8 @@ def trial(
     return report, True
 
 
-def tried(project: Project, build_target: BuildTarget, record: Record, *, suffix: str) -> bool:
-    """Tell whether `trial` would only repeat what an earlier run found."""
+def already_passed(project: Project, build_target: BuildTarget, record: Record, *, suffix: str) -> bool:
+    """Tell whether `install_test` would only repeat what an earlier run found."""
     before = _before(project, build_target, record, suffix)
     return _known(_report_path(project, build_target, before), build_target, record, real=bool(before)) is not None
 

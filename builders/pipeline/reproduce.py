@@ -13,7 +13,8 @@ from builders.model.deb_file import members
 from builders.model.jobs import JobResult
 from builders.model.packages import DebFile, SourcePackage
 from builders.model.source_tree import SourceTree
-from builders.pipeline.build import build_held, kept_source, require_unchanged, run_build
+from builders.pipeline.build import kept_source, require_unchanged, run_build
+from builders.pipeline.build_locks import build_locked
 from builders.pipeline.planning import records
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.project import Project
@@ -35,7 +36,7 @@ def verify(project: Project, build_targets: Sequence[BuildTarget], *, engine: st
 
 
 def _verify_one(project: Project, build_target: BuildTarget, engine: Engine, fresh: Workspace) -> None:
-    with build_held(project, *build_target.key):  # what is compared must not be swapped meanwhile
+    with build_locked(project, *build_target.key):  # what is compared must not be swapped meanwhile
         record = records.read_record(project.workspace.build(*build_target.key))
         if record is None:
             raise BuildError(

@@ -22,7 +22,7 @@ from builders.model.packages import DebFile, Report
 from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
 from builders.model.target import parse_target
-from builders.pipeline import build, gate, repository, reproduce
+from builders.pipeline import build, gate, publish, repository, reproduce
 from builders.pipeline.planning.fingerprint import short_digest
 from builders.pipeline.planning.plan import plan
 from builders.pipeline.planning.records import RECORD, Record, write_record
@@ -320,7 +320,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
 ) -> None:
     record = built_on(AMD64, project)
     [one] = select(project, [], [TARGET])
-    monkeypatch.setattr(build, "static_report", lambda *_: Report("reef-hello", one.target, ()))
+    monkeypatch.setattr(publish, "static_report", lambda *_: Report("reef-hello", one.target, ()))
     monkeypatch.setattr(Engines, "get", lambda *_: WithoutEmulation())
 
     def stage(*_: object, **__: object) -> None:
@@ -328,11 +328,11 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
 
     monkeypatch.setattr(repository, "staged", stage)
     with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
-        build.publish(project, [one])
+        publish.publish(project, [one])
     # What was tried elsewhere needs no board here.
     write_report(Report("reef-hello", one.target, ()), record.debs, gate._report_path(project, one, ()))
     with pytest.raises(AssertionError, match="staged"):
-        build.publish(project, [one])
+        publish.publish(project, [one])
 
 
 def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

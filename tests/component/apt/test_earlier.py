@@ -15,7 +15,7 @@ from builders.model.arch import ARM64, Architecture
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.target import parse_target
-from builders.pipeline.gate import trial
+from builders.pipeline.gate import install_test
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from tests.support.debs import recipe_of
@@ -100,7 +100,7 @@ class Trials:
     def __call__(self) -> str:
         """Return the upgrade's detail; the last of ``board.given`` is what it was upgraded from."""
         self.scratch += 1
-        judged, _ = trial(
+        judged, _ = install_test(
             self.publisher.project(), BuildTarget(self.job, {}), self.record, candidate=Path("/staged"),
             suffix="", engine=self.board, scratch=self.publisher.folder / f"scratch{self.scratch}",
         )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Publishing: what is built is staged, tried on its target's CPU and by real apt, then switched to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builders import checks
+from builders.engines import Engine
+from builders.errors import InputError
+from builders.model.packages import DebFile, Publication, Report, Verdict
+from builders.pipeline import repository
+from builders.pipeline.build_locks import builds_locked
+from builders.pipeline.gate import already_passed, install_test, require_passed, require_sound, static_report
+from builders.pipeline.planning import records
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import Record
+from builders.pipeline.project import Project
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A published build: both its reports, and whether this run tried it on the target CPU."""
+
+    build_target: BuildTarget
+    record: Record
+    static: Report
+    installed: Report
+    fresh: bool
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return self.static.verdicts + self.installed.verdicts
+
+
+def publish(
+    project: Project,
+    build_targets: Sequence[BuildTarget],
+    *,
+    engine: str | None = None,
+    suffix: str = "",
+    phase: int = 100,
+) -> tuple[list[Publication], list[Checked]]:
+    """Publish those of ``build_targets`` that are built: stage, install and run them on the target CPU, then switch.
+
+    With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``; ``phase`` of a hundred boards get what is
+    new when they upgrade, until `repository.phase` raises it. Raises InputError where nothing is built, CheckError for
+    a failed verdict, PublishError from the repository.
+    """
+    runner = project.engines.get(engine)  # an unknown name is told before anything is done
+    with repository.held(project), builds_locked(project, build_targets):
+        ready = _ready(project, build_targets)
+        for build_target, record, _ in ready:  # before the first long act
+            if not already_passed(project, build_target, record, suffix=suffix):
+                runner.check(checks.board_root(build_target.target))
+        debs: dict[str, list[DebFile]] = {}
+        for build_target, record, _ in ready:
+            debs.setdefault(repository.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
+        with repository.staged(project, debs, phase=phase) as candidate:
+            checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
+            asked = repository.ask_clients(project, candidate)
+            return repository.switch(project, candidate, asked), checked
+
+
+def _install_tested(
+    project: Project, ready: Sequence[tuple[BuildTarget, Record, Report]], candidate: repository.Candidate, *,
+    suffix: str, engine: Engine,
+) -> list[Checked]:  # fmt: skip
+    """Install and run each build from the candidate on its target's CPU; raises CheckError for a failed verdict."""
+    project.log.note(f"engine: {engine.name}")
+    checked = []
+    for build_target, record, static in ready:
+        report, fresh = install_test(
+            project, build_target, record, candidate=candidate.path, suffix=suffix, engine=engine,
+            scratch=candidate.scratch,
+        )  # fmt: skip
+        checked.append(Checked(build_target, record, static, report, fresh))
+    require_passed([each.installed for each in checked])
+    return checked
+
+
+def _ready(project: Project, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
+    """Return what is built, its bytes and its static verdicts sound."""
+    found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
+    ready = [(build_target, record) for build_target, record in found if record]
+    if not ready:
+        raise InputError("nothing to publish: none of these is built", _names(build_targets), "run build-arm first")
+    for build_target, known in found:
+        if known is None:
+            project.log.warn(f"not published, because not built: {build_target}")
+        elif known.fingerprint != build_target.fingerprint:
+            project.log.warn(f"publishing an older build of {build_target}: build-arm is due")
+    for build_target, record in ready:
+        for file in (*record.debs, *(record.source.files if record.source else ())):
+            require_sound(file, build_target.recipe.name)
+        if given := record.fingerprint.get("substituted"):
+            project.log.warn(
+                f"{build_target} was built from folders given with --source ({', '.join(given)}), "
+                "not from the recipe's pinned sources"
+            )
+    reports = [static_report(each, record, project.workspace.build(*each.key)) for each, record in ready]
+    require_passed(reports)
+    return [(build_target, record, report) for (build_target, record), report in zip(ready, reports, strict=True)]
+
+
+def _names(build_targets: Sequence[BuildTarget]) -> str:
+    return ", ".join(map(str, build_targets))
