@@ -1,8 +1,9 @@
 """The packaging stage: a recipe as a ``debian/`` folder, and the job that builds its .debs from it."""
 
 from builders.deb.build_systems import build_system, compiler_caches
-from builders.deb.job import PlannedJob, cache_hits, collect, plan_job
-from builders.deb.render import debian_files, write
+from builders.deb.debian_folder import debian_files, write
+from builders.deb.job import PlannedJob, plan_job
+from builders.deb.results import cache_hits, collect, write_sbom
 from builders.deb.source_package import built_from, collect_source, copy_recipe
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "debian_files",
     "plan_job",
     "write",
+    "write_sbom",
 ]

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.deb.build_systems import BuildSystem, build_system
-from builders.deb.render import RECIPE_FOLDER, write
+from builders.deb.debian_folder import RECIPE_FOLDER, write
 from builders.deb.source_package import copy_recipe
-from builders.deb.template import render
+from builders.deb.templates import render
 from builders.errors import PackageError
 from builders.model.arch import Architecture
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root, Storage
-from builders.model.packages import DebFile
 from builders.model.recipe import Recipe, StrategyName
 from builders.model.settings import Settings
 from builders.model.source_tree import SourceTree
@@ -139,22 +138,3 @@ def _fetch(recipe: Recipe, target: Target, system: BuildSystem) -> str | None:
 def _place(recipe: Recipe) -> str:
     """Return the path of the tree inside the root: fixed, because it reaches the bytes."""
     return f"/build/{recipe.name}-{recipe.version}"
-
-
-def collect(output: Path) -> tuple[DebFile, ...]:
-    """Return the .debs that a build job left, sorted by name; raises PackageError where it left none."""
-    from builders.model.deb_file import read_deb  # slow to import, and only a real build leaves any
-
-    found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
-    if not found:
-        raise PackageError(
-            f"the build left no .deb in {output}", fix="look at the recipe's packages and at the end of its log"
-        )
-    return found
-
-
-def cache_hits(output: Path) -> tuple[int, int]:
-    """Return ccache's hits and its hits plus misses during a build (counters as in ``ccache --print-stats``)."""
-    counts = dict(line.split("\t")[:2] for line in (output / "ccache.tsv").read_text().splitlines() if "\t" in line)
-    hits = int(counts.get("direct_cache_hit", 0)) + int(counts.get("preprocessed_cache_hit", 0))
-    return hits, hits + int(counts.get("cache_miss", 0))

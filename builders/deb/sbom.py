@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom
@@ -12,23 +11,21 @@ from cyclonedx.model.contact import OrganizationalContact
 from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
-from builders.host.files import write_whole
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
 from builders.model.source_tree import FetchedSource
 from builders.model.target import Target
 
 
-def write_sbom(
-    path: Path,
+def sbom(
     recipe: Recipe,
     target: Target,
     *,
     debs: Sequence[DebFile],
     sources: Sequence[FetchedSource],
     root_packages: Sequence[str],
-) -> None:
-    """Write the SBOM of one recipe's build: what came out, the sources, and what the build root held.
+) -> str:
+    """Return the bill of materials of one recipe's build: its .debs, its sources, and the packages of its root.
 
     Time and serial number follow from the recipe, so that equal builds give equal files.
     """
@@ -43,7 +40,7 @@ def write_sbom(
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(built, parts)
-    write_whole(path, JsonV1Dot5(bom).output_as_string(indent=1))
+    return JsonV1Dot5(bom).output_as_string(indent=1)
 
 
 def _deb(deb: DebFile) -> Component:

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from builders.deb.template import extended
+from builders.deb.templates import extended
 from builders.errors import PackageError
 from builders.model.packages import SourcePackage
 from builders.model.recipe import Recipe

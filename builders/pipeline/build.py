@@ -109,8 +109,6 @@ def _build_one(project: Project, planned: PlannedAction, engine: Engine, *, offl
 
 
 def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: Path, *, offline: bool) -> Record:
-    from builders.deb.sbom import write_sbom  # slow to import, and only a real build needs it
-
     with measured() as fetching:
         tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
@@ -120,9 +118,9 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
         result = run_build(project, build_target, engine, tree, scratch, storage=storage)
         require_unchanged(build_target, tree)  # the job saw the recipe's folder as it was at each moment
         debs = deb.collect(result.output)
-        write_sbom(
-            result.output / f"{build_target.recipe.name}.cdx.json", build_target.recipe, build_target.target,
-            debs=debs, sources=tree.sources, root_packages=result.root_packages,
+        deb.write_sbom(
+            result.output, build_target.recipe, build_target.target, debs=debs, sources=tree.sources,
+            root_packages=result.root_packages,
         )  # fmt: skip
         record = Record(
             build_target.fingerprint,

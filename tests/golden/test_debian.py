@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builders.deb import debian_files, plan_job
-from builders.deb.template import extended
+from builders.deb.templates import extended
 from builders.errors import PackageError
 from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.deb.build_systems.shell import ShellSteps
-from builders.deb.template import render
+from builders.deb.templates import render
 from builders.model.arch import Architecture
 from builders.model.jobs import CacheMount, Storage
 from builders.model.recipe import Bazel, Git, Recipe, StrategyName

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from builders.deb.build_systems import build_system, executables
 from builders.deb.source_package import KEPT_RECIPE, patch_header
-from builders.deb.template import expand, render
+from builders.deb.templates import expand, render
 from builders.errors import InputError
 from builders.model.recipe import Package, Recipe
 from builders.model.settings import Settings

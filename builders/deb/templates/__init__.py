@@ -13,7 +13,7 @@ from builders.host import templates
 @functools.cache
 def _templates() -> jinja2.Environment:
     # The usual comment marks stand in shell's ${#variable}.
-    folder = Path(__file__).with_name("templates")
+    folder = Path(__file__).parent
     return templates.environment(folder, comment_start_string="{%#", comment_end_string="#%}")
 
 

@@ -1,0 +1,46 @@
+"""What a build job leaves: .debs, ccache's counters, and the material for a bill of materials."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from builders.errors import PackageError
+from builders.host.files import write_whole
+from builders.model.packages import DebFile
+from builders.model.recipe import Recipe
+from builders.model.source_tree import FetchedSource
+from builders.model.target import Target
+
+
+def collect(output: Path) -> tuple[DebFile, ...]:
+    """Return the .debs that a build job left, sorted by name; raises PackageError where it left none."""
+    from builders.model.deb_file import read_deb  # slow to import, and only a real build leaves any
+
+    found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
+    if not found:
+        raise PackageError(
+            f"the build left no .deb in {output}", fix="look at the recipe's packages and at the end of its log"
+        )
+    return found
+
+
+def cache_hits(output: Path) -> tuple[int, int]:
+    """Return ccache's hits and its hits plus misses during a build (counters as in ``ccache --print-stats``)."""
+    counts = dict(line.split("\t")[:2] for line in (output / "ccache.tsv").read_text().splitlines() if "\t" in line)
+    hits = int(counts.get("direct_cache_hit", 0)) + int(counts.get("preprocessed_cache_hit", 0))
+    return hits, hits + int(counts.get("cache_miss", 0))
+
+
+def write_sbom(
+    folder: Path,
+    recipe: Recipe,
+    target: Target,
+    *,
+    debs: Sequence[DebFile],
+    sources: Sequence[FetchedSource],
+    root_packages: Sequence[str],
+) -> None:
+    """Write the bill of materials of one recipe's build as ``folder/<recipe>.cdx.json``; raises DiskError."""
+    from builders.deb.sbom import sbom  # slow to import, and only a real build needs it
+
+    path = folder / f"{recipe.name}.cdx.json"
+    write_whole(path, sbom(recipe, target, debs=debs, sources=sources, root_packages=root_packages))
