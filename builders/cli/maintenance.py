@@ -5,8 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-from invoke.exceptions import Exit
-
 from builders.cli.app import CHECKOUT, open_project
 from builders.errors import CheckError, HostError, InputError, SourceError, nearest
 from builders.host import process
@@ -103,7 +101,7 @@ def enter_shell(job: str | None) -> None:
     with project.workspace.in_use():
         status = kept[name].enter(job)
     if status:
-        raise Exit(code=status)
+        sys.exit(status)
 
 
 def pin(suite: list[str]) -> None:
