@@ -1,60 +1,32 @@
-"""The apt repository: index, sign, publish, verify.
+"""The apt repository as the rest of Reef uses it: the only face of this stage.
 
-with workspace.locked("apt"):
-    staged = stage(repository, debs, staging, settings, signing_key(settings, log), log, date=..., state=...)
-    ... check what lies in staged.path ...
-    publications = promote(staged, repository)
-verify(repository, suite, repository / KEYRING)
+with locked(project):
+    with staged(project, debs) as candidate:
+        ... install what lies in candidate.path ...
+        publications = switch(project, candidate, ask_clients(project, candidate))
 """
 
-from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
-from builders.apt.keys.keyring_package import keyring_deb
-from builders.apt.keys.rotation import KeyFacts, extend, list_keys, retire, rotate
-from builders.apt.keys.signing import SigningKey, day_of, signing_key
+from builders.apt.keys.rotation import list_keys
+from builders.apt.keys.signing import day_of
 from builders.apt.keys.signing import load as load_key
-from builders.apt.publish.stage import Staged, StagedSuite, stage
-from builders.apt.publish.switch import promote, told_only
-from builders.apt.repository.journal import recover
-from builders.apt.repository.layout import KEYRING
+from builders.apt.operations import extend_keys, phase, promote, prune, retire_key, rollback, rotate_keys, upload
+from builders.apt.publish.change import Candidate, ask_clients, change, staged, switch
+from builders.apt.repository.context import state_folder
+from builders.apt.repository.layout import suffixed
+from builders.apt.repository.lock import locked
 from builders.apt.repository.previous import copy_from_pool, earlier
 from builders.apt.repository.publication import published
-from builders.apt.repository.retention import Rubbish, remove, rubbish
-from builders.apt.repository.snapshots import Snapshot, known, missing_debs, returned_to, snapshots
-from builders.apt.state.verify_cache import Proof
-from builders.apt.verify.verify import Verified, glance, verify
+from builders.apt.repository.retention import Rubbish
+from builders.apt.repository.snapshots import Snapshot, snapshots
+from builders.apt.upload import Uploaded
+from builders.apt.verify.client_report import ClientReport, until
+from builders.apt.verify.server import serving
+from builders.apt.verify.verify import Verified, verify
+from builders.apt.verify.verify_all import VerifiedSuite, verify_all
 
 __all__ = [
-    "KEYRING",
-    "KEYRING_PACKAGE",
-    "KeyFacts",
-    "Proof",
-    "Rubbish",
-    "SigningKey",
-    "Snapshot",
-    "Staged",
-    "StagedSuite",
-    "Verified",
-    "copy_from_pool",
-    "day_of",
-    "earlier",
-    "extend",
-    "glance",
-    "keyring_deb",
-    "known",
-    "list_keys",
-    "load_key",
-    "missing_debs",
-    "promote",
-    "published",
-    "recover",
-    "remove",
-    "retire",
-    "returned_to",
-    "rotate",
-    "rubbish",
-    "signing_key",
-    "snapshots",
-    "stage",
-    "told_only",
-    "verify",
-]
+    "Candidate", "ClientReport", "Rubbish", "Snapshot", "Uploaded", "Verified", "VerifiedSuite", "ask_clients",
+    "change", "copy_from_pool", "day_of", "earlier", "extend_keys", "list_keys", "load_key", "locked", "phase",
+    "promote", "prune", "published", "retire_key", "rollback", "rotate_keys", "serving", "snapshots", "staged",
+    "state_folder", "suffixed", "switch", "until", "upload", "verify", "verify_all",
+]  # fmt: skip

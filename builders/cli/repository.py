@@ -8,17 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from builders.apt import api as apt
-from builders.apt.repository.retention import Rubbish
-from builders.apt.upload import Uploaded
-from builders.apt.verify.server import serving
 from builders.cli.app import open_project
 from builders.cli.build import about, steps_told
 from builders.cli.command_line import to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
 from builders.model.packages import Publication
-from builders.pipeline import publish, repository
-from builders.pipeline.client_report import until
+from builders.pipeline import publish
 from builders.pipeline.project import Project
 from builders.pipeline.publish import Checked
 
@@ -58,7 +54,7 @@ def upload_apt(to: list[str], *, plan: bool) -> None:
 
 def _upload(project: Project, names: Sequence[str], *, show_only: bool = False) -> None:
     """Upload, tell the result in a table, and raise the first failure where there is one."""
-    done, failed = repository.upload(project, names, show_only=show_only)
+    done, failed = apt.upload(project, names, show_only=show_only)
     rows = [
         (one.name, _uploaded(one, show_only=show_only), str(one.forecast.new_files), size(one.forecast.new_size),
          str(one.forecast.going_files), str(one.forecast.files), size(one.forecast.size))
@@ -72,7 +68,7 @@ def _upload(project: Project, names: Sequence[str], *, show_only: bool = False) 
         raise failed[0][1]
 
 
-def _uploaded(one: Uploaded, *, show_only: bool) -> str:
+def _uploaded(one: apt.Uploaded, *, show_only: bool) -> str:
     if show_only:
         return "would be uploaded" if one.forecast.new_files or one.forecast.going_files else "up to date"
     return "uploaded" if one.changed else "unchanged"
@@ -95,7 +91,7 @@ def snapshots(suite: str | None) -> None:
 def rollback(suite: str, stamp: str | None) -> None:
     """Publish an earlier publication's content again."""
     project = open_project()
-    publication, old = repository.rollback(project, suite, stamp)
+    publication, old = apt.rollback(project, suite, stamp)
     _tell(project, [publication])
     project.log.note(f"{suite} holds again what {old} held; boards that have newer versions keep them until told "
                      "otherwise: apt install PACKAGE=VERSION --allow-downgrades")  # fmt: skip
@@ -104,7 +100,7 @@ def rollback(suite: str, stamp: str | None) -> None:
 def promote(source: str, target: str, package: list[str]) -> None:
     """Bring one suite's packages into another, the same bytes."""
     project = open_project()
-    publication, new = repository.promote(project, source, target, package)
+    publication, new = apt.promote(project, source, target, package)
     _tell(project, [publication])
     project.log.note(f"promoted from {source} to {target}: {_named([str(entry) for entry in new]) or 'nothing new'}")
 
@@ -112,7 +108,7 @@ def promote(source: str, target: str, package: list[str]) -> None:
 def phase(suite: str, package: str, percentage: int) -> None:
     """Let a package's newest version reach more boards."""
     project = open_project()
-    publication, version = repository.phase(project, suite, package, percentage)
+    publication, version = apt.phase(project, suite, package, percentage)
     _tell(project, [publication])
     project.log.note(f"{package} {version} in {suite}: {percentage} of 100 boards take it when they upgrade")
 
@@ -120,7 +116,7 @@ def phase(suite: str, package: str, percentage: int) -> None:
 def prune(*, plan: bool) -> None:
     """Let go of what the settings do not keep."""
     project = open_project()
-    publications, going = repository.prune(project, show_only=plan)
+    publications, going = apt.prune(project, show_only=plan)
     _tell(project, publications)
     for name in going.debs:
         project.log.note(f"  {name}")
@@ -135,19 +131,19 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
     if load:
         apt.load_key(project.settings, given_key(), project.log)
     if extend:
-        _tell(project, repository.extend_keys(project, extend))
+        _tell(project, apt.extend_keys(project, extend))
     if rotate:
-        _tell(project, repository.rotate_keys(project))
+        _tell(project, apt.rotate_keys(project))
         project.log.note("both keys sign now. Boards get the new one with the package reef-archive-keyring; when each "
                          "has it, end the overlap: ./inv keys --retire FINGERPRINT of the older")  # fmt: skip
     if retire:
-        _tell(project, repository.retire_key(project, retire))
+        _tell(project, apt.retire_key(project, retire))
         project.log.note("boards that have not installed the reef-archive-keyring published in the overlap are locked "
                          "out now: give them the keyring file by hand")  # fmt: skip
     rows = [
         (one.fingerprint, one.role, apt.day_of(one.created), apt.day_of(one.expires) if one.expires else "never",
          "" if one.days_left is None else f"{one.days_left:.0f}")
-        for one in repository.list_keys(project)
+        for one in apt.list_keys(project.settings)
     ]  # fmt: skip
     if not rows:
         project.log.note("there is no signing key yet: the first ./inv publish-apt makes one")
@@ -173,21 +169,22 @@ def given_key() -> str:
 def verify_apt(suite: str | None, *, roots: bool) -> None:
     """Verify what is published and tell how long boards go on to accept it."""
     project = open_project(without_recipes=True)
-    truths = repository.verify_all(project, suite, roots=roots)
+    suites = apt.verify_all(project, suite, roots=roots)
     now = int(time.time())
-    for truth in truths:
-        name, found = truth.verified.suite, truth.verified
+    for suite_found in suites:
+        found, clients = suite_found.verified, suite_found.clients
+        name = found.suite
         more = f" and {found.sources} source packages" if found.sources else ""
         project.log.note(f"{name}: {found.indices} indices and {found.debs} .debs{more} rehashed, "
                          f"signed by {', '.join(found.fingerprints)}")  # fmt: skip
         rows = [
             (one.client, one.keyring, apt.day_of(now + one.seconds), "accepts" if one.accepted else "refuses")
-            for one in truth.asked.trials
+            for one in clients.trials
         ]
         project.log.table(f"clients of {name}", ("client", "keyring", "day", "verdict"), rows)
-        for outlook in truth.asked.outlooks:
-            project.log.note(f"  boards with the keyring of {outlook.keyring}: {until(outlook, now)}")
-    for untried in (error for truth in truths for error in truth.asked.untried):
+        for outlook in clients.outlooks:
+            project.log.note(f"  boards with the keyring of {outlook.keyring}: {apt.until(outlook, now)}")
+    for untried in (error for one in suites for error in one.clients.untried):
         raise untried
 
 
@@ -205,7 +202,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
     try:
         with (
             suppress(KeyboardInterrupt),  # the way to end it, as SIGTERM is: no failure
-            serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url,
+            apt.serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url,
         ):
             project.log.note(f"serving {os.path.relpath(folder)} at {url} (Ctrl-C ends it)")
             threading.Event().wait()
@@ -215,7 +212,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
         raise HostError(f"cannot serve on {host}:{port}", str(error), fix) from error
 
 
-def _pruned(going: Rubbish, *, plan: bool) -> str:
+def _pruned(going: apt.Rubbish, *, plan: bool) -> str:
     verb = "would go" if plan else "removed"
     return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} files of packages, {size(going.size)}"
 

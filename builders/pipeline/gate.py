@@ -12,7 +12,6 @@ from builders.engines import Engine
 from builders.errors import CheckError
 from builders.host.files import document_digest, sha256_of
 from builders.model.packages import DebFile, Report
-from builders.pipeline import repository
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
@@ -77,7 +76,7 @@ def install_test(
     older = _older(_ours(record), before, scratch / "older" / target.slug / recipe.name)
     job = checks.install_job(
         recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
-        published_suite=repository.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
+        published_suite=apt.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
     result = project.engines.run(engine, job, scratch / "checked" / target.slug / recipe.name)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output, older), result.steps)
@@ -100,9 +99,9 @@ def _before(project: Project, build_target: BuildTarget, record: Record, suffix:
     release = build_target.target.suite.name
     # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
     return apt.earlier(
-        project.workspace.apt, dict.fromkeys((repository.suffixed(release, suffix), release)),
+        project.workspace.apt, dict.fromkeys((apt.suffixed(release, suffix), release)),
         {deb.package for deb in _ours(record)}, architecture=build_target.target.architecture.debian,
-        below=record.debs[0].version, state=repository.state_folder(project),
+        below=record.debs[0].version, state=apt.state_folder(project),
     )  # fmt: skip
 
 

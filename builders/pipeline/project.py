@@ -13,7 +13,7 @@ from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model import arch
 from builders.model.arch import Architecture
-from builders.model.jobs import Root
+from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.recipe import Recipe, load_recipes
 from builders.model.settings import Settings, load_settings, shared_cache
 from builders.model.target import Target, parse_target
@@ -82,6 +82,12 @@ class Project:
     def engines(self) -> Engines:
         """The engines that run this project's jobs."""
         return Engines(self.workspace, self.settings, self.folder, self.machine, self.log)
+
+    def run_in_root(self, job: BuildJob, output: Path) -> JobResult:
+        """Run a job on the engine of reef.yml once that can use its root; raises RootError, BuildError, HostError."""
+        engine = self.engines.get()
+        engine.check(job.root)
+        return self.engines.run(engine, job, output)
 
     def with_base(self, base: str | None) -> "Project":
         """Return this project with the buildx engine's base images coming from ``base``, where that is given."""

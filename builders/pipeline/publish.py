@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builders import checks
+from builders.apt import api as apt
 from builders.engines import Engine
 from builders.errors import InputError
 from builders.model.packages import DebFile, Publication, Report, Verdict
-from builders.pipeline import repository
 from builders.pipeline.build_locks import builds_locked
 from builders.pipeline.gate import already_passed, install_test, require_passed, require_sound, static_report
 from builders.pipeline.planning import records
@@ -42,26 +42,26 @@ def publish(
     """Publish those of ``build_targets`` that are built: stage, install and run them on the target CPU, then switch.
 
     With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``; ``phase`` of a hundred boards get what is
-    new when they upgrade, until `repository.phase` raises it. Raises InputError where nothing is built, CheckError for
+    new when they upgrade, until `apt.phase` raises it. Raises InputError where nothing is built, CheckError for
     a failed verdict, PublishError from the repository.
     """
     runner = project.engines.get(engine)  # an unknown name is told before anything is done
-    with repository.held(project), builds_locked(project, build_targets):
+    with apt.locked(project), builds_locked(project, build_targets):
         ready = _ready(project, build_targets)
         for build_target, record, _ in ready:  # before the first long act
             if not already_passed(project, build_target, record, suffix=suffix):
                 runner.check(checks.board_root(build_target.target))
         debs: dict[str, list[DebFile]] = {}
         for build_target, record, _ in ready:
-            debs.setdefault(repository.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
-        with repository.staged(project, debs, phase=phase) as candidate:
+            debs.setdefault(apt.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
+        with apt.staged(project, debs, phase=phase) as candidate:
             checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
-            asked = repository.ask_clients(project, candidate)
-            return repository.switch(project, candidate, asked), checked
+            asked = apt.ask_clients(project, candidate)
+            return apt.switch(project, candidate, asked), checked
 
 
 def _install_tested(
-    project: Project, ready: Sequence[tuple[BuildTarget, Record, Report]], candidate: repository.Candidate, *,
+    project: Project, ready: Sequence[tuple[BuildTarget, Record, Report]], candidate: apt.Candidate, *,
     suffix: str, engine: Engine,
 ) -> list[Checked]:  # fmt: skip
     """Install and run each build from the candidate on its target's CPU; raises CheckError for a failed verdict."""

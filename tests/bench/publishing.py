@@ -43,8 +43,8 @@ MOST_MB = 300
 REEF = """
 import resource, sys, time
 from pathlib import Path
-from builders import repository
-from builders.apt.publish.switch import promote
+from builders.apt import api as apt
+from builders.apt.publish.switch import make_live
 from builders.apt.keys.signing import signing_key
 from builders.apt.publish.stage import stage
 from builders.model.arch import ARCHITECTURES
@@ -62,13 +62,13 @@ key = signing_key(settings, log)
 started = time.perf_counter()
 if mode == "whole":
     project = Project(place, settings, {}, space, ARCHITECTURES["amd64"], log)
-    with repository.held(project):
-        repository.change(project, {"trixie": given})
+    with apt.locked(project):
+        apt.change(project, {"trixie": given})
 else:
     with space.scratch_folder("staging") as scratch:
         staged = stage(space.apt, {"trixie": given}, scratch / "apt", settings=settings, key=key, log=log,
                        date=int(time.time()), state=place / "state" / "apt")
-        promote(staged, space.apt)
+        make_live(staged, space.apt)
         seconds = time.perf_counter() - started
 if mode == "whole":
     seconds = time.perf_counter() - started

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from builders.apt import api as apt
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
-from builders.pipeline import repository
 from builders.pipeline.project import Project
 from tests.engine.conftest import Place, gone
 from tests.support.repository import make_deb
@@ -19,7 +19,7 @@ from tests.support.repository import make_deb
 def published(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("REEF_GNUPGHOME", str(place.gnupg))
     project = Project.open(place.folder, Log(quiet=True))
-    repository.change(project, {"trixie": [read_deb(make_deb(place.folder))]})
+    apt.change(project, {"trixie": [read_deb(make_deb(place.folder))]})
     return place
 
 
@@ -49,7 +49,7 @@ def test_publishing_asks_the_apt_of_releases_that_are_named(published: Place, mo
         file.write("repository: {clients: [bookworm, trixie]}\nengine: chroot\n")
     said = io.StringIO()
     project = Project.open(published.folder, Log(live=False, console=Console(file=said, width=400, highlight=False)))
-    repository.change(project, {"trixie": [read_deb(make_deb(published.folder, "reef-more"))]})
+    apt.change(project, {"trixie": [read_deb(make_deb(published.folder, "reef-more"))]})
     (line,) = (line for line in said.getvalue().splitlines() if line.startswith("trixie: tried with "))
     assert set(re.findall(r"apt (\d+\.\d+)\S* (\(\w+\))", line)) >= {("2.6", "(gpgv)"), ("3.0", "(sqv)")}, line
     assert gone(published) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import ar_reader, file_list
 from builders.apt.publish.stage import Staged, stage
-from builders.apt.publish.switch import promote
+from builders.apt.publish.switch import make_live
 from builders.apt.repository.layout import KEYRING, Repository
 from builders.apt.verify.verify import Verified, verify
 from builders.host.log import Log
@@ -161,7 +161,7 @@ class Publisher:
         )  # fmt: skip
 
     def publish(self, *debs: Path | DebFile, suite: str = "trixie", date: int = DATE) -> Publication:
-        (result,) = promote(self.stage({suite: debs}, date), self.repository)
+        (result,) = make_live(self.stage({suite: debs}, date), self.repository)
         return result
 
     def project(self, *, without_recipes: bool = True) -> Project:  # noqa: ARG002 - as `cli.open_project` takes it

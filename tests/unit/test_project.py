@@ -22,7 +22,7 @@ from builders.model.packages import DebFile, Report
 from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
 from builders.model.target import parse_target
-from builders.pipeline import build, gate, publish, repository, reproduce
+from builders.pipeline import build, gate, publish, reproduce
 from builders.pipeline.planning.fingerprint import short_digest
 from builders.pipeline.planning.plan import plan
 from builders.pipeline.planning.records import RECORD, Record, write_record
@@ -326,7 +326,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
     def stage(*_: object, **__: object) -> None:
         raise AssertionError("staged")
 
-    monkeypatch.setattr(repository, "staged", stage)
+    monkeypatch.setattr("builders.apt.api.staged", stage)
     with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
         publish.publish(project, [one])
     # What was tried elsewhere needs no board here.

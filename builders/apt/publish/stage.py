@@ -58,7 +58,7 @@ class Staged:
     """A candidate repository at ``path``, whole for its suites; the published folder itself where nothing is new.
 
     ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``; ``state``, ``seen``,
-    ``news`` and ``made`` are what `promote` records for the next run.
+    ``news`` and ``made`` are what `make_live` records for the next run.
     """
 
     path: Path
@@ -101,7 +101,7 @@ def stage(
     (what is published there is linked), ``state`` a folder for Reef's own record outside the published tree. ``date``
     in seconds since 1970 becomes the Release date, or one second after the published one where that is not
     earlier: clients keep what they have when a Release is dated back. The caller holds the repository's lock from
-    here to the end of `promote`.
+    here to the end of `make_live`.
 
     What a killed run left is discarded first; where nothing is new, nothing is written. Raises PublishError for a
     .deb, name or date that must not be published and for a published repository that is not sound; DiskError.

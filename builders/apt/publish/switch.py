@@ -21,7 +21,9 @@ from builders.host.files import disk_errors, write_whole
 from builders.model.packages import Publication
 
 
-def promote(staged: Staged, repository: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Publication, ...]:
+def make_live(
+    staged: Staged, repository: Path, warn: Callable[[str], None] = lambda _: None
+) -> tuple[Publication, ...]:
     """Publish a candidate and return one record per suite, in the order given to `stage`.
 
     Where nothing is new the repository is not touched. Raises BusyError where another run published since `stage`,
@@ -33,11 +35,11 @@ def promote(staged: Staged, repository: Path, warn: Callable[[str], None] = lamb
     if staged.changed:
         _check_unmoved(staged, place)
         _publish(staged, place)
-    told_only(lambda: _remember(staged), warn)
+    warn_only(lambda: _remember(staged), warn)
     return tuple(_publication(staged, suite, place) for suite in staged.suites)
 
 
-def told_only(keep: Callable[[], None], warn: Callable[[str], None]) -> None:
+def warn_only(keep: Callable[[], None], warn: Callable[[str], None]) -> None:
     """Let ``keep`` write down what only saves the next run time; where the disk refuses, ``warn`` is told."""
     try:
         keep()

@@ -19,7 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.errors import PublishError
+from builders.errors import InputError, PublishError, nearest
+from builders.model.target import SUITES
 
 KEYRING = "reef-archive-keyring.gpg"
 ARMORED_KEYRING = "reef-archive-keyring.asc"
@@ -156,3 +157,19 @@ def _placed(source: str, name: str, component: str, where: str) -> str:
 def component_of(control: Mapping[str, str], main: str) -> str:
     """Return the component of a package: debug symbols (deb-control(5), Auto-Built-Package) apart from the rest."""
     return DEBUG_COMPONENT if control.get("Auto-Built-Package") == "debug-symbols" else main
+
+
+def codename(suite: str) -> str:
+    """Return the board release that a suite serves: ``trixie`` of ``trixie-testing``; raises InputError."""
+    name = suite.partition("-")[0]
+    if name not in SUITES:
+        raise InputError(f"unknown suite: {suite!r}", "a suite is a release's codename, alone or as in trixie-testing",
+                         nearest(name, SUITES))  # fmt: skip
+    return name
+
+
+def suffixed(suite: str, suffix: str) -> str:
+    """Return the suite to publish into: ``trixie-testing`` of ``trixie`` and ``testing``; raises InputError."""
+    if suffix and not suffix.isalnum():
+        raise InputError(f"not a suite's suffix: {suffix!r}", "letters and digits are wanted, as in testing")
+    return f"{suite}-{suffix.lower()}" if suffix else suite

@@ -1,6 +1,6 @@
 """Which versions stay in a suite, and what no kept publication names any more.
 
-A .deb's age counts from its first publication, which is its file's time in the pool: `promote` sets it there.
+A .deb's age counts from its first publication, which is its file's time in the pool: publishing sets it there.
 """
 
 import os

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.indices.release import parse_release
-from builders.apt.publish.switch import promote
+from builders.apt.publish.switch import make_live
 from builders.model.deb_file import read_deb
 from builders.model.settings import Repository, Settings
 from tests.support.repository import DATE, TAMPERED, AptClient, Publisher
@@ -90,7 +90,7 @@ def test_candidate_and_snapshots_serve_apt_too(publisher: Publisher, tmp_path: P
     )
     apt.update()
     assert apt.download("reef-demo") == read_deb(new).sha256
-    promote(staged, publisher.repository)
+    make_live(staged, publisher.repository)
     first = sorted((publisher.repository / "snapshots/trixie").iterdir())[0]
     apt = AptClient(
         tmp_path / "two", sources(publisher).replace(publisher.repository.as_uri(), first.as_uri()), publisher.keyring

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.keys.signing import SigningKey
-from builders.apt.publish.switch import promote
+from builders.apt.publish.switch import make_live
 from builders.apt.repository.journal import recover
 from builders.apt.verify.verify import verify
 from builders.errors import DiskError
@@ -44,7 +44,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
     template = publisher.folder / "template"
     shutil.copytree(publisher.repository, template / "apt", symlinks=True)
     shutil.copytree(publisher.folder / "state", template / "state")
-    promote(publisher.stage(new, DATE + 60), publisher.repository)
+    make_live(publisher.stage(new, DATE + 60), publisher.repository)
     wanted = tree_of(publisher.repository)
 
     outcomes = []
@@ -53,11 +53,11 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
             shutil.rmtree(publisher.folder / name)
             shutil.copytree(template / name, publisher.folder / name, symlinks=True)
         staged = publisher.stage(new, DATE + 60)
-        alive = not killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        alive = not killed_at(lambda staged=staged: make_live(staged, publisher.repository), number)  # type: ignore[misc]
         outcomes.append((verify(publisher.repository, "trixie").debs, verify(publisher.repository, "bookworm").debs))
         if alive:
             break
-        promote(publisher.stage(new, DATE + 60), publisher.repository)
+        make_live(publisher.stage(new, DATE + 60), publisher.repository)
         assert tree_of(publisher.repository) == wanted, number
         assert not (publisher.state / "publishing.json").exists()
     assert outcomes == sorted(outcomes), "once new, always new"
@@ -71,7 +71,7 @@ def test_killed_and_then_something_else_published(publisher: Publisher, signed_o
     doomed, other = publisher.deb(version="2"), publisher.deb("reef-other")
     for number in range(1, 40):
         staged = publisher.stage({"trixie": [doomed]}, DATE + 60)
-        assert killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        assert killed_at(lambda staged=staged: make_live(staged, publisher.repository), number)  # type: ignore[misc]
         if list(publisher.repository.glob("pool/**/reef-demo_2_*")):
             break
     publisher.publish(other, date=DATE + 90)
@@ -133,7 +133,7 @@ def test_refused_while_publishing(publisher: Publisher, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refused)
         with pytest.raises(DiskError) as caught:
-            promote(staged, publisher.repository)
+            make_live(staged, publisher.repository)
     assert ("no space left" if fault == errno.ENOSPC else "no permission") in caught.value.what
     assert caught.value.fix
     assert publisher.verify().debs == 1
@@ -154,7 +154,7 @@ def test_no_permission_to_write(publisher: Publisher, mode: int) -> None:
     def refused() -> None:
         os.setuid(65534)
         with pytest.raises(DiskError, match="no permission to use"):
-            promote(staged, publisher.repository)
+            make_live(staged, publisher.repository)
 
     assert not killed(refused)
     assert publisher.verify().debs == 1

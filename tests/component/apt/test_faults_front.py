@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt.keys.signing import SigningKey, signing_key
-from builders.apt.publish.switch import promote
+from builders.apt.publish.switch import make_live
 from builders.errors import DiskError
 from builders.host.log import Log
 from builders.model.settings import Settings
@@ -162,7 +162,7 @@ def test_a_disk_that_gets_full_at_any_point_of_publishing(
         staged, warnings = publisher.stage(news, DATE + 60), list[str]()
         ballast = fill(small_disk, room)
         try:
-            promote(staged, publisher.repository, warnings.append)
+            make_live(staged, publisher.repository, warnings.append)
         except DiskError as error:
             outcomes.append(f"refused: {error.what.partition(' on ')[0]}")
         else:

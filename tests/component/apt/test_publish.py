@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builders.apt.keys.signing import SigningKey
-from builders.apt.publish.switch import promote
+from builders.apt.publish.switch import make_live
 from builders.apt.repository.publication import published
 from builders.apt.state import read_cache as seen_record
 from builders.apt.verify.verify import verify
@@ -56,7 +56,7 @@ def test_nothing_new_writes_nothing(publisher: Publisher) -> None:
     staged = publisher.stage({"trixie": debs}, DATE + 500)
     assert not staged.changed
     assert staged.path == publisher.repository
-    (again,) = promote(staged, publisher.repository)
+    (again,) = make_live(staged, publisher.repository)
     assert (facts_of(publisher.repository), facts_of(publisher.state)) == before
     assert (again.changed, again.release_sha256) == (False, first.release_sha256)
     # The same without what Reef remembers, and for equal bytes in another place.
@@ -132,7 +132,7 @@ def test_old_indices_stay_reachable_by_hash(publisher: Publisher) -> None:
 def test_suites_share_the_pool(publisher: Publisher) -> None:
     data, tool = publisher.deb("reef-data", "1", "all"), publisher.deb()
     staged = publisher.stage({"trixie": [data, tool], "bookworm": [data]})
-    assert [p.suite for p in promote(staged, publisher.repository)] == ["trixie", "bookworm"]
+    assert [p.suite for p in make_live(staged, publisher.repository)] == ["trixie", "bookworm"]
     assert (publisher.verify("trixie").debs, publisher.verify("bookworm").debs) == (2, 1)
     publisher.publish(tool, suite="bookworm", date=DATE + 1)
     assert names_in(publisher.index(suite="bookworm")) == ["reef-data", "1", "reef-demo", "1.0-1"]
@@ -141,13 +141,13 @@ def test_suites_share_the_pool(publisher: Publisher) -> None:
 
 def test_candidate_is_a_whole_repository(publisher: Publisher) -> None:
     data, old = publisher.deb("reef-data", "1", "all"), publisher.deb()
-    promote(publisher.stage({"trixie": [old], "bookworm": [data]}), publisher.repository)
+    make_live(publisher.stage({"trixie": [old], "bookworm": [data]}), publisher.repository)
     before = facts_of(publisher.repository / "dists")
     staged = publisher.stage({"trixie": [publisher.deb(version="2")], "bookworm": [data]}, DATE + 9)
     assert verify(staged.path, "trixie").debs == 2, "by the keyring at its own root"
     assert verify(staged.path, "bookworm").debs == 1
     assert facts_of(publisher.repository / "dists") == before
-    assert [p.changed for p in promote(staged, publisher.repository)] == [True, False]
+    assert [p.changed for p in make_live(staged, publisher.repository)] == [True, False]
     publisher.verify("trixie")
     publisher.verify("bookworm")
 
@@ -321,5 +321,5 @@ def test_overtaken_by_another_run(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(version="3"), date=DATE + 2)
     before = facts_of(publisher.repository)
     with pytest.raises(BusyError, match="another run published"):
-        promote(slow, publisher.repository)
+        make_live(slow, publisher.repository)
     assert facts_of(publisher.repository) == before

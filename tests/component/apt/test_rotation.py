@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.apt import api as apt
 from builders.apt.keys import keyring_package, rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import signing_key
@@ -16,7 +17,6 @@ from builders.host.log import Log
 from builders.model.deb_file import members, read_deb
 from builders.model.settings import Repository, Settings, Signing
 from builders.model.target import SUITES
-from builders.pipeline import repository
 from tests.support.repository import DATE, UNKNOWN_KEY, AptClient, Publisher, tree_of
 
 from .test_keys import make_key
@@ -27,7 +27,7 @@ URL = "http://apt.lab/reef"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trials on later days have a file of their own (test_truth.py)."""
-    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
+    monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])
 
 
 @pytest.fixture
@@ -48,12 +48,12 @@ def client(place: Publisher, name: str) -> AptClient:
 
 def test_rotation_with_an_overlap(place: Publisher) -> None:
     project = place.project()
-    repository.change(project, {"trixie": [read_deb(place.deb())], "bookworm": []})
+    apt.change(project, {"trixie": [read_deb(place.deb())], "bookworm": []})
     first = client(place, "first")
     first.update()
     (old_keyring,) = keyrings(place)
     old = place.key.fingerprint
-    repository.rotate_keys(project)
+    apt.rotate_keys(project)
     new = signing_key(Settings(), place.log)
     assert new.older == (old,)
     for suite in ("trixie", "bookworm"):
@@ -67,11 +67,11 @@ def test_rotation_with_an_overlap(place: Publisher) -> None:
     newcomer.update()
     assert newcomer.download(KEYRING_PACKAGE) == first.download(KEYRING_PACKAGE)
     with pytest.raises(PublishError, match="an older key is still signing"):
-        repository.rotate_keys(project)
+        apt.rotate_keys(project)
     with pytest.raises(InputError, match="no older key"):
-        repository.retire_key(project, new.fingerprint)
+        apt.retire_key(project, new.fingerprint)
     # Retired: who took the new keyring goes on, who did not is locked out.
-    repository.retire_key(project, old)
+    apt.retire_key(project, old)
     assert verify(place.repository, "bookworm").fingerprints == (new.fingerprint,)
     newcomer.update()
     assert UNKNOWN_KEY in first.update(check=False)
@@ -80,8 +80,8 @@ def test_rotation_with_an_overlap(place: Publisher) -> None:
 
 def test_both_signatures_count(place: Publisher) -> None:
     """A broken second signature is no second signature."""
-    repository.change(place.project(), {"trixie": []})
-    repository.rotate_keys(place.project())
+    apt.change(place.project(), {"trixie": []})
+    apt.rotate_keys(place.project())
     for name in ("InRelease", "Release.gpg"):
         text = (place.repository / "dists/trixie" / name).read_text()
         assert text.count("BEGIN PGP SIGNATURE") == 1
@@ -99,15 +99,15 @@ def test_both_signatures_count(place: Publisher) -> None:
 
 def test_extension_reaches_boards_with_the_keyring(place: Publisher) -> None:
     project = place.project()
-    repository.change(project, {"trixie": []})
+    apt.change(project, {"trixie": []})
     before = (place.repository / KEYRING).read_bytes()
-    publications = repository.extend_keys(project, 2000)
+    publications = apt.extend_keys(project, 2000)
     assert (place.repository / KEYRING).read_bytes() != before
     assert len(keyrings(place)) == 2
     expires = publications[0].key_expires
     assert expires is not None
     assert round((expires - place.key.created) / 86400) == 2000
-    assert not any(one.changed for one in repository.change(project, {"trixie": []}))
+    assert not any(one.changed for one in apt.change(project, {"trixie": []}))
     assert len(keyrings(place)) == 2
 
 
@@ -135,10 +135,10 @@ def test_no_key_yet(home: Path, log: Log) -> None:
 
 def test_every_suite_follows_another_key(place: Publisher, home: Path) -> None:
     """Also suites that a publication does not name: their signatures and the keyring at the root belong together."""
-    repository.change(place.project(), {"trixie": [], "bookworm": []})
+    apt.change(place.project(), {"trixie": [], "bookworm": []})
     fingerprint = make_key(home)
     place.settings = Settings(signing=Signing(key=fingerprint))
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     assert verify(place.repository, "bookworm").fingerprints == (fingerprint,)
     assert len(keyrings(place, "bookworm")) == 2
 
@@ -181,8 +181,8 @@ def test_keyring_package_without_a_url_names_no_place(place: Publisher, tmp_path
 def test_keyring_installs_and_upgrades(place: Publisher) -> None:
     """dpkg itself unpacks both versions into a folder, over the .sources file that the README had a board fetch."""
     place.settings = Settings(repository=Repository(url=URL))
-    repository.change(place.project(), {"trixie": []})
-    repository.rotate_keys(place.project())
+    apt.change(place.project(), {"trixie": []})
+    apt.rotate_keys(place.project())
     root = place.folder / "root"
     (root / "var/lib/dpkg/updates").mkdir(parents=True)
     (root / "var/lib/dpkg/info").mkdir()
@@ -202,9 +202,9 @@ def test_keyring_installs_and_upgrades(place: Publisher) -> None:
 
 
 def test_a_killed_rotation_is_finished_by_the_next_publication(place: Publisher) -> None:
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     before = tree_of(place.repository)
     rotation.rotate(Settings(), place.log)  # killed here: the key is there, nothing is published
     assert tree_of(place.repository) == before
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     assert len(verify(place.repository, "trixie").fingerprints) == 2

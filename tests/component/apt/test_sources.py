@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from debian.deb822 import Deb822
 
+from builders.apt import api as apt
 from builders.apt.indices.entry import parse_sources
 from builders.apt.packages import reader
-from builders.apt.publish.switch import promote
+from builders.apt.publish.switch import make_live
 from builders.apt.repository.retention import remove, rubbish
 from builders.apt.upload import Uploaded, upload
 from builders.apt.verify import clients
@@ -23,7 +24,6 @@ from builders.host.files import sha256_of
 from builders.model.deb_file import members
 from builders.model.packages import SOURCE, DebFile
 from builders.model.settings import Folder, Keep, Repository, Settings
-from builders.pipeline import repository
 from tests.support.killing import killed_at
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 
@@ -37,7 +37,7 @@ ORIG = "reef-demo_1.0.orig.tar.gz"
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
-    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
+    monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])
 
 
 def stanzas(publisher: Publisher, suite: str = "trixie") -> list[Deb822]:
@@ -153,9 +153,9 @@ def test_the_keyring_package_brings_deb_src(publisher: Publisher) -> None:
         text = next(content for entry, content in members(newest) if entry.name.endswith(".sources"))
         return [line for line in (text or b"").decode().splitlines() if line.startswith("Types:")]
 
-    repository.change(publisher.project(), {"trixie": [given(publisher.deb())]})
+    apt.change(publisher.project(), {"trixie": [given(publisher.deb())]})
     assert types() == ["Types: deb"]
-    repository.change(publisher.project(), {"trixie": [given(publisher.source())]})
+    apt.change(publisher.project(), {"trixie": [given(publisher.source())]})
     assert types() == ["Types: deb deb-src"]
     assert "deb deb-src" in (publisher.repository / "reef-trixie.sources").read_text()
 
@@ -219,7 +219,7 @@ def test_one_name_with_other_bytes_is_refused_with_both_digests(publisher: Publi
 def test_bytes_that_only_an_earlier_publication_names_are_kept_too(publisher: Publisher) -> None:
     publisher.publish(publisher.deb())
     publisher.publish(publisher.source(), date=DATE + 1)
-    repository.rollback(publisher.project(), "trixie")
+    apt.rollback(publisher.project(), "trixie")
     assert stanzas(publisher) == [], "the index stays, for machines that ask for it"
     assert "deb deb-src" in (publisher.repository / "reef-trixie.sources").read_text()
     before = tree_of(publisher.repository)
@@ -398,13 +398,13 @@ def test_promotion_takes_the_source_along(publisher: Publisher) -> None:
     others = [publisher.source(version="1.0-2"), publisher.deb("reef-other"), publisher.source("reef-other")]
     publisher.publish(publisher.deb("reef-base"))
     publisher.publish(tool, newer, publisher.source(), *others, suite="trixie-testing", date=DATE + 1)
-    _, new = repository.promote(publisher.project(), "trixie-testing", "trixie", ["reef-tool"])
+    _, new = apt.promote(publisher.project(), "trixie-testing", "trixie", ["reef-tool"])
     assert sorted(map(str, new)) == [
         "reef-demo 1.0-1 (source)", "reef-tool 1.0-1 (arm64)", "reef-tool 1.0-1+b1 (arm64)",
     ]  # fmt: skip
     assert [(one["Package"], one["Version"]) for one in stanzas(publisher)] == [("reef-demo", "1.0-1")]
     assert publisher.verify().sources == 1
-    _, new = repository.promote(publisher.project(), "trixie-testing", "trixie")
+    _, new = apt.promote(publisher.project(), "trixie-testing", "trixie")
     assert sorted(map(str, new)) == ["reef-other 1.0-1 (arm64)", "reef-other 1.0-1 (source)"]
 
 
@@ -412,16 +412,16 @@ def test_phases_and_rollbacks_leave_sources_alone(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(), publisher.source())
     publisher.publish(publisher.source("reef-demo", "0.9-1"), publisher.source(version="1.0-9"), date=DATE + 1)
     before = stanzas(publisher)
-    _, version = repository.phase(publisher.project(), "trixie", "reef-demo", 10)
+    _, version = apt.phase(publisher.project(), "trixie", "reef-demo", 10)
     assert version == "1.0-1"
     assert "Phased-Update-Percentage: 10" in publisher.index()
     assert stanzas(publisher) == before
     publisher.publish(publisher.source(version="1.0-2"), date=DATE + 10**7)
-    repository.rollback(publisher.project(), "trixie")
+    apt.rollback(publisher.project(), "trixie")
     assert stanzas(publisher) == before
     (publisher.repository / POOL / ORIG).unlink()
     with pytest.raises(PublishError, match="the pool lacks") as caught:
-        repository.rollback(publisher.project(), "trixie")
+        apt.rollback(publisher.project(), "trixie")
     assert ORIG in caught.value.detail
 
 
@@ -432,7 +432,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
     template = publisher.folder / "template"
     shutil.copytree(publisher.repository, template / "apt", symlinks=True)
     shutil.copytree(publisher.folder / "state", template / "state")
-    promote(publisher.stage({"trixie": new}, DATE + 60), publisher.repository)
+    make_live(publisher.stage({"trixie": new}, DATE + 60), publisher.repository)
     wanted = tree_of(publisher.repository)
     outcomes = []
     for number in range(1, 400):
@@ -440,7 +440,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
             shutil.rmtree(publisher.folder / name)
             shutil.copytree(template / name, publisher.folder / name, symlinks=True)
         staged = publisher.stage({"trixie": new}, DATE + 60)
-        alive = not killed_at(lambda staged=staged: promote(staged, publisher.repository), number)  # type: ignore[misc]
+        alive = not killed_at(lambda staged=staged: make_live(staged, publisher.repository), number)  # type: ignore[misc]
         outcomes.append(publisher.verify().sources)
         if alive:
             break
@@ -451,7 +451,7 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
                 [ORIG, *files_of("1.0-1"), *(files_of("1.0-2") if publisher.verify().sources == 3 else [])]
             ), number
             continue
-        promote(publisher.stage({"trixie": new}, DATE + 60), publisher.repository)
+        make_live(publisher.stage({"trixie": new}, DATE + 60), publisher.repository)
         assert tree_of(publisher.repository) == wanted, number
     assert outcomes == sorted(outcomes)
     assert set(outcomes) == {1, 3}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.apt import api as apt
 from builders.apt.keys import rotation
 from builders.apt.keys.signing import day_of, signing_key
 from builders.apt.repository.publication import digest_of
@@ -21,7 +22,6 @@ from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.settings import Repository, Settings, Signing
-from builders.pipeline import repository
 from tests.support.repository import VERIFIER, Publisher, tree_of
 from tests.support.upload_hosts import free_port
 
@@ -68,7 +68,7 @@ def trials(place: Publisher, name: str = "trials") -> list[Trial]:
 
 
 def test_apt_today_and_up_to_the_key_s_end(place: Publisher, said: io.StringIO) -> None:
-    repository.change(place.project(), {"trixie": [read_deb(place.deb()), read_deb(place.deb(architecture="armhf"))]})
+    apt.change(place.project(), {"trixie": [read_deb(place.deb()), read_deb(place.deb(architecture="armhf"))]})
     found = trials(place)
     assert {re.sub(" .* ", " ", one.client) for one in found} == {f"apt ({VERIFIER})"}
     verdicts = {(one.keyring, one.seconds // DAY): one.accepted for one in found}
@@ -84,7 +84,7 @@ def test_apt_today_and_up_to_the_key_s_end(place: Publisher, said: io.StringIO) 
 
 def test_valid_until_locks_out_first(place: Publisher) -> None:
     place.settings = Settings(repository=Repository(valid_days=30))
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     found = trials(place)
     assert [(one.seconds // DAY, one.accepted) for one in found if one.keyring == TODAY] == [
         (0, True), (14, True), (28, True), (30, False)]  # fmt: skip
@@ -94,12 +94,12 @@ def test_valid_until_locks_out_first(place: Publisher) -> None:
 
 def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
     project = place.project()
-    repository.change(project, {"trixie": []})
-    repository.rotate_keys(project)
+    apt.change(project, {"trixie": []})
+    apt.rotate_keys(project)
     both = clients.outlooks(place.repository, "trixie")
     assert [one.until is not None and one.until > time.time() for one in both] == [True, True]
     assert "LOCKED OUT" not in said.getvalue()
-    repository.retire_key(project, place.key.fingerprint)
+    apt.retire_key(project, place.key.fingerprint)
     published = said.getvalue()
     assert "; boards with today's keyring are not locked out before " in published
     assert f"warning: boards with the keyring of {both[1].keyring}: LOCKED OUT NOW" in published
@@ -119,7 +119,7 @@ def test_what_is_wrong_or_apt_refuses_is_not_published(
     place: Publisher, monkeypatch: pytest.MonkeyPatch, blind: bool, told: str
 ) -> None:
     """Our own verification comes first; where it sees nothing (``blind``), apt still does."""
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     before = tree_of(place.repository)
     real = type(place.key).sign
 
@@ -132,9 +132,9 @@ def test_what_is_wrong_or_apt_refuses_is_not_published(
 
     monkeypatch.setattr(type(place.key), "sign", sign)
     if blind:
-        monkeypatch.setattr("builders.pipeline.repository.apt.verify", lambda *_words, **_more: None)
+        monkeypatch.setattr("builders.apt.publish.change.verify", lambda *_words, **_more: None)
     with pytest.raises(PublishError) as caught:
-        repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
+        apt.change(place.project(), {"trixie": [read_deb(place.deb())]})
     assert told in str(caught.value)
     assert caught.value.detail
     assert tree_of(place.repository) == before
@@ -145,7 +145,7 @@ def test_missing_faketime_is_told_before_anything_is_published(
 ) -> None:
     monkeypatch.setattr("builders.host.process.find", lambda name: None if name == "faketime" else f"/usr/bin/{name}")
     with pytest.raises(HostError, match="faketime is not installed"):
-        repository.change(place.project(), {"trixie": []})
+        apt.change(place.project(), {"trixie": []})
     assert not place.repository.exists()
 
 
@@ -153,16 +153,16 @@ def test_keys_without_an_end(place: Publisher, home: Path) -> None:
     from .test_keys import make_key
 
     place.settings = Settings(signing=Signing(key=make_key(home)))
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     (outlook,) = clients.outlooks(place.repository, "trixie")
     assert outlook.until is None
     assert all(one.accepted for one in trials(place))
 
 
 def test_the_job_for_clean_roots(place: Publisher, tmp_path: Path) -> None:
-    repository.change(place.project(), {"trixie": [read_deb(place.deb())]})
+    apt.change(place.project(), {"trixie": [read_deb(place.deb())]})
     rotation.rotate(Settings(), place.log)
-    repository.change(place.project(), {"trixie": []})
+    apt.change(place.project(), {"trixie": []})
     job = clients.job(
         place.repository, "trixie", "bullseye", "main", machine=ARCHITECTURES["amd64"], scratch=tmp_path / "rings"
     )
@@ -190,10 +190,10 @@ def test_the_apt_of_other_releases_is_asked_before_anything_is_shown(
     """A candidate is tried in the roots that are named; its pool links to the published one, which goes along."""
     engine, project = HereEngine(), place.project()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
-    repository.change(project, {"trixie": [read_deb(place.deb())]})
+    apt.change(project, {"trixie": [read_deb(place.deb())]})
     assert engine.jobs == [], "by default this machine's apt alone is asked"
     place.settings = Settings(repository=Repository(clients=["bullseye", "trixie"]))
-    repository.change(place.project(), {"trixie": [read_deb(place.deb("reef-other"))]})
+    apt.change(place.project(), {"trixie": [read_deb(place.deb("reef-other"))]})
     assert [job.root.suite for job in engine.jobs] == ["bullseye", "trixie"]
     pool = place.repository / "pool"
     for job in engine.jobs:
@@ -202,6 +202,6 @@ def test_the_apt_of_other_releases_is_asked_before_anything_is_shown(
     before = tree_of(place.repository)
     monkeypatch.setattr(Engines, "get", lambda *_: NoRoots())
     with pytest.raises(RootError, match="the apt of bullseye was not tried") as caught:
-        repository.change(place.project(), {"trixie": [read_deb(place.deb(version="3"))]})
+        apt.change(place.project(), {"trixie": [read_deb(place.deb(version="3"))]})
     assert "repository.clients in reef.yml" in caught.value.fix
     assert tree_of(place.repository) == before

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from builders.apt import api as apt
-from builders.apt.repository.retention import LEAVING
+from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.repository.retention import LEAVING, remove, rubbish
 from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
 from builders.model.deb_file import read_deb
 from builders.model.settings import Keep, Repository, Settings
-from builders.pipeline import repository
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 
 
@@ -22,7 +22,7 @@ from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
     # Real apt has a file of its own (test_truth.py); here it would only cost seconds.
-    monkeypatch.setattr(repository, "ask_clients", lambda *_: [])
+    monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])
 
 
 def keep(publisher: Publisher, generations: int = 1, **words: int) -> None:
@@ -41,7 +41,7 @@ def aged(publisher: Publisher, name: str, days: float) -> None:
 
 def pool(publisher: Publisher) -> list[str]:
     names = (path.name for path in publisher.repository.glob("pool/**/*.deb"))
-    return sorted(name for name in names if not name.startswith(apt.KEYRING_PACKAGE))
+    return sorted(name for name in names if not name.startswith(KEYRING_PACKAGE))
 
 
 def test_testing_stands_beside_and_is_promoted(publisher: Publisher) -> None:
@@ -52,15 +52,15 @@ def test_testing_stands_beside_and_is_promoted(publisher: Publisher) -> None:
     text = (publisher.repository / "dists/trixie-testing/Release").read_text()
     assert "\nSuite: trixie-testing\nCodename: trixie-testing\n" in text
     before = pool(publisher)
-    publication, entries = repository.promote(publisher.project(), "trixie-testing", "trixie", ["reef-demo"])
+    publication, entries = apt.promote(publisher.project(), "trixie-testing", "trixie", ["reef-demo"])
     assert (publication.changed, [entry.version for entry in entries]) == (True, ["2"])
     assert versions(publisher) == ["1.0-1", "2"]
     assert pool(publisher) == before
     assert publication.packages[0].sha256 == read_deb(new).sha256
-    publication, entries = repository.promote(publisher.project(), "trixie-testing", "trixie")
+    publication, entries = apt.promote(publisher.project(), "trixie-testing", "trixie")
     assert [entry.package for entry in entries] == ["reef-other"], "its keyring package stays its own"
     facts = facts_of(publisher.repository)
-    publication, entries = repository.promote(publisher.project(), "trixie-testing", "trixie")
+    publication, entries = apt.promote(publisher.project(), "trixie-testing", "trixie")
     assert (publication.changed, entries) == (False, [])
     assert facts_of(publisher.repository) == facts
 
@@ -81,14 +81,14 @@ def test_promotions_that_make_no_sense(
     publisher.publish(publisher.deb(), suite="trixie-testing")
     before = tree_of(publisher.repository)
     with pytest.raises(ReefError, match=told):
-        repository.promote(publisher.project(), source, target, packages)
+        apt.promote(publisher.project(), source, target, packages)
     assert tree_of(publisher.repository) == before
 
 
 def test_a_candidate_that_fails_its_test_is_not_published(publisher: Publisher) -> None:
     publisher.publish(publisher.deb())
     before, project = tree_of(publisher.repository), publisher.project()
-    staging = repository.staged(project, {"trixie": [read_deb(publisher.deb(version="2"))]})
+    staging = apt.staged(project, {"trixie": [read_deb(publisher.deb(version="2"))]})
 
     def install_test() -> None:
         with staging as candidate:
@@ -102,21 +102,21 @@ def test_a_candidate_that_fails_its_test_is_not_published(publisher: Publisher) 
 
 
 def test_suffix() -> None:
-    assert repository.suffixed("trixie", "") == "trixie"
-    assert repository.suffixed("trixie", "testing") == "trixie-testing"
+    assert apt.suffixed("trixie", "") == "trixie"
+    assert apt.suffixed("trixie", "testing") == "trixie-testing"
     with pytest.raises(InputError, match="not a suite's suffix"):
-        repository.suffixed("trixie", "../x")
+        apt.suffixed("trixie", "../x")
 
 
 def test_rollback_publishes_the_old_content_anew(publisher: Publisher) -> None:
     for number in range(3):
         publisher.publish(publisher.deb(version=f"1.{number}"), date=DATE + number)
     first = publisher.stamps()[0]
-    publication, old = repository.rollback(publisher.project(), "trixie")
+    publication, old = apt.rollback(publisher.project(), "trixie")
     assert (publication.changed, old) == (True, publisher.stamps()[1])
     assert versions(publisher) == ["1.0", "1.1"]
     assert publisher.stamps()[-1] > publisher.stamps()[2]
-    repository.rollback(publisher.project(), "trixie", first)
+    apt.rollback(publisher.project(), "trixie", first)
     assert versions(publisher) == ["1.0"]
     assert len(pool(publisher)) == 3
     told = apt.snapshots(publisher.repository)
@@ -139,7 +139,7 @@ def test_rollback_publishes_the_old_content_anew(publisher: Publisher) -> None:
 def test_rollbacks_that_cannot_be(publisher: Publisher, suite: str, stamp: str | None, told: str) -> None:
     publisher.publish(publisher.deb())
     with pytest.raises(PublishError, match=told):
-        repository.rollback(publisher.project(), suite, stamp)
+        apt.rollback(publisher.project(), suite, stamp)
 
 
 def test_rollback_needs_the_debs(publisher: Publisher) -> None:
@@ -147,7 +147,7 @@ def test_rollback_needs_the_debs(publisher: Publisher) -> None:
     publisher.publish(publisher.deb("reef-more"), date=DATE + 1)
     next(publisher.repository.glob("pool/**/reef-demo_*")).unlink()
     with pytest.raises(PublishError, match="pool lacks"):
-        repository.rollback(publisher.project(), "trixie")
+        apt.rollback(publisher.project(), "trixie")
 
 
 def test_retention_by_count(publisher: Publisher) -> None:
@@ -168,10 +168,10 @@ def test_retention_by_age(publisher: Publisher) -> None:
     for version in ("1.1", "1.2", "1.3"):
         aged(publisher, f"reef-demo_{version}_arm64.deb", 3)
     keep(publisher, versions=2, days=30)
-    repository.prune(publisher.project())
+    apt.prune(publisher.project())
     assert versions(publisher) == ["1.1", "1.2", "1.3"]
     keep(publisher, days=1)
-    repository.prune(publisher.project())
+    apt.prune(publisher.project())
     assert versions(publisher) == ["1.3"]
 
 
@@ -189,20 +189,20 @@ def test_prune_spares_what_kept_publications_name(publisher: Publisher) -> None:
     publisher.publish(publisher.deb("reef-book"), suite="bookworm")
     keep(publisher, versions=1, snapshots=3)
     before = tree_of(publisher.repository)
-    assert repository.prune(publisher.project(), show_only=True)[1].debs == ()
+    assert apt.prune(publisher.project(), show_only=True)[1].debs == ()
     assert tree_of(publisher.repository) == before
-    publications, going = repository.prune(publisher.project())
+    publications, going = apt.prune(publisher.project())
     assert [one.suite for one in publications] == ["bookworm", "trixie"], "both got the keyring package"
     assert (len(going.snapshots), len(going.debs)) == (3, 0)
     assert len(publisher.stamps()) == 3
     keep(publisher, versions=1, snapshots=1)
-    _, going = repository.prune(publisher.project())
+    _, going = apt.prune(publisher.project())
     assert [Path(name).name for name in going.debs] == [f"reef-demo_1.{n}_arm64.deb" for n in range(4)]
     assert going.size > 0
     assert pool(publisher) == ["reef-book_1.0-1_arm64.deb", "reef-demo_1.4_arm64.deb"]
     assert (publisher.verify().debs, publisher.verify("bookworm").debs) == (2, 2)
     facts = facts_of(publisher.repository)
-    assert repository.prune(publisher.project())[1] == apt.Rubbish((), (), 0)
+    assert apt.prune(publisher.project())[1] == apt.Rubbish((), (), 0)
     assert facts_of(publisher.repository) == facts
 
 
@@ -211,7 +211,7 @@ def test_prune_keeps_what_old_readers_may_ask_for(publisher: Publisher) -> None:
     for number in range(5):
         publisher.publish(publisher.deb(version=f"1.{number}"), date=DATE + number)
     keep(publisher, generations=3, versions=1, snapshots=1)
-    repository.prune(publisher.project())
+    apt.prune(publisher.project())
     assert len(publisher.stamps()) == 3
     by_hash = list((publisher.repository / "dists/trixie/main/binary-arm64/by-hash/SHA256").iterdir())
     indices = [path.read_text() for path in by_hash if path.read_bytes().startswith(b"Package:")]
@@ -227,12 +227,12 @@ def test_prune_killed_is_gone_on_with(publisher: Publisher, number: int) -> None
     for count in range(4):
         publisher.publish(publisher.deb(version=f"1.{count}"), date=DATE + count)
     keep(publisher, versions=1, snapshots=1)
-    repository.change(publisher.project(), {"trixie": []})
-    going = apt.rubbish(publisher.repository, publisher.settings)
-    assert killed_at(lambda: apt.remove(publisher.repository, going), number)
+    apt.change(publisher.project(), {"trixie": []})
+    going = rubbish(publisher.repository, publisher.settings)
+    assert killed_at(lambda: remove(publisher.repository, going), number)
     publisher.verify()
     apt.snapshots(publisher.repository)
-    repository.prune(publisher.project())
+    apt.prune(publisher.project())
     assert (pool(publisher), len(publisher.stamps())) == (["reef-demo_1.3_arm64.deb"], 1)
     assert not list(publisher.repository.glob(f"snapshots/*/*{LEAVING}"))
 
@@ -254,7 +254,7 @@ def test_two_publishers_at_once(publisher: Publisher, monkeypatch: pytest.Monkey
     project = publisher.project()
     child = os.fork()
     if not child:
-        with repository.held(project):
+        with apt.locked(project):
             (publisher.folder / "held").touch()
             time.sleep(60)
         os._exit(0)
@@ -267,7 +267,7 @@ def test_two_publishers_at_once(publisher: Publisher, monkeypatch: pytest.Monkey
         pass
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    with repository.held(project):
+    with apt.locked(project):
         pass
 
 
@@ -307,12 +307,12 @@ def test_a_killed_run_s_deb_does_no_harm_to_the_next(publisher: Publisher) -> No
 def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     """New versions carry the percentage as apt expects it, per suite, until it is raised; apt is the judge."""
     project = publisher.project()
-    repository.change(project, {"trixie": [read_deb(publisher.deb())]})
+    apt.change(project, {"trixie": [read_deb(publisher.deb())]})
     new, other = publisher.deb(version="2"), publisher.deb("reef-other")
-    repository.change(project, {"trixie": [read_deb(new)]}, phase=0)
+    apt.change(project, {"trixie": [read_deb(new)]}, phase=0)
     text = publisher.index()
     assert text.count("Phased-Update-Percentage: 0\n") == 1, "not the older version, not the keyring"
-    repository.change(project, {"trixie": [read_deb(other), read_deb(new)]})
+    apt.change(project, {"trixie": [read_deb(other), read_deb(new)]})
     assert publisher.index().count("Phased-Update-Percentage: 0\n") == 1, "what is there keeps its own"
     apt_client = AptClient(publisher.folder / "c", (publisher.repository / "reef-trixie.sources").read_text(),
                            publisher.keyring)  # fmt: skip
@@ -321,20 +321,20 @@ def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -
     machine = ["-o", "APT::Machine-ID=912e43bd1c1d4ba481f9f8ccab25f9ee"]
     apt_client.update()
     assert "Inst reef-demo" not in apt_client.run(*machine, "-s", "upgrade")
-    publication, version = repository.phase(project, "trixie", "reef-demo", 100)
+    publication, version = apt.phase(project, "trixie", "reef-demo", 100)
     assert (publication.changed, version) == (True, "2")
     assert "Phased" not in publisher.index()
     apt_client.update()
     assert "Inst reef-demo" in apt_client.run(*machine, "-s", "upgrade")
     # A phase is the suite's own: promotion begins anew.
-    repository.change(project, {"trixie-testing": [read_deb(publisher.deb(version="3"))]}, phase=20)
-    repository.promote(project, "trixie-testing", "trixie")
+    apt.change(project, {"trixie-testing": [read_deb(publisher.deb(version="3"))]}, phase=20)
+    apt.promote(project, "trixie-testing", "trixie")
     assert "Phased" not in publisher.index()
     assert "Phased-Update-Percentage: 20" in publisher.index(suite="trixie-testing")
     with pytest.raises(InputError, match="not a percentage"):
-        repository.phase(project, "trixie", "reef-demo", 101)
+        apt.phase(project, "trixie", "reef-demo", 101)
     with pytest.raises(InputError, match="did you mean 'reef-demo'"):
-        repository.phase(project, "trixie", "reef-dmo", 50)
+        apt.phase(project, "trixie", "reef-dmo", 50)
 
 
 def test_contents_alone_make_a_publication(publisher: Publisher) -> None:
@@ -365,6 +365,6 @@ def test_an_empty_repository_is_told(
 def test_wrong_words_about_keys_are_input(publisher: Publisher) -> None:
     for wrong in ("ABC", "A" * 40):
         with pytest.raises(InputError, match=f"{wrong}.*"):
-            repository.retire_key(publisher.project(), wrong)
+            apt.retire_key(publisher.project(), wrong)
     with pytest.raises(InputError, match="-3 days are too few"):
-        repository.extend_keys(publisher.project(), -3)
+        apt.extend_keys(publisher.project(), -3)

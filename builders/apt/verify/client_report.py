@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt.keys.signing import day_of
+from builders.apt.repository.context import Context
 from builders.apt.verify import clients
 from builders.apt.verify.clients import TODAY, Outlook, Trial
 from builders.errors import BuildError, RootError
-from builders.model.jobs import BuildJob
-from builders.pipeline.project import Project
 
 
 @dataclass(frozen=True)
-class Asked:
+class ClientReport:
     """What clients say of one suite, and how long each keyring lasts.
 
     ``untried`` tells why the apt of some board releases could not be asked.
@@ -27,9 +26,9 @@ class Asked:
 
 
 def ask(
-    project: Project, repository: Path, suite: str, scratch: Path, *,
+    context: Context, repository: Path, suite: str, scratch: Path, *,
     keyring: Path | None = None, releases: Iterable[str] = (),
-) -> Asked:  # fmt: skip
+) -> ClientReport:  # fmt: skip
     """Let this machine's apt, and that of board ``releases`` in clean roots, use a suite today and on later days.
 
     ``repository`` is the published folder or a candidate for it, ``scratch`` a folder with a plain name to work in,
@@ -37,27 +36,21 @@ def ask(
     PublishError where a client refuses what it should accept, HostError.
     """
     outlooks = clients.outlooks(repository, suite, keyring)
-    component = project.settings.repository.component
+    component = context.settings.repository.component
     trials = clients.try_here(repository, suite, component, scratch, keyring=keyring, seen=outlooks)
     untried = []
     for release in releases:
         try:
             place = scratch / f"{suite}-{release}"
             job = clients.job(
-                repository, suite, release, component, machine=project.machine, scratch=place / "keyrings",
-                keyring=keyring, pool=project.workspace.apt.absolute() / "pool", seen=outlooks,
+                repository, suite, release, component, machine=context.machine, scratch=place / "keyrings",
+                keyring=keyring, pool=context.workspace.apt.absolute() / "pool", seen=outlooks,
             )  # fmt: skip
-            trials += _in_root(project, job, place / "out")
+            trials += clients.read_trials(context.run_in_root(job, place / "out").output)
         except (RootError, BuildError) as error:
             untried.append(_untried(release, error))
     clients.require_accepted(trials, outlooks, suite, time.time())
-    return Asked(suite, tuple(trials), tuple(outlooks), tuple(untried))
-
-
-def _in_root(project: Project, job: BuildJob, output: Path) -> list[Trial]:
-    engine = project.engines.get()
-    engine.check(job.root)
-    return clients.read_trials(project.engines.run(engine, job, output).output)
+    return ClientReport(suite, tuple(trials), tuple(outlooks), tuple(untried))
 
 
 def _untried(release: str, error: RootError | BuildError) -> RootError:
@@ -68,13 +61,13 @@ def _untried(release: str, error: RootError | BuildError) -> RootError:
     )
 
 
-def locked_out(asked: Asked) -> list[Outlook]:
+def locked_out(asked: ClientReport) -> list[Outlook]:
     """Return the keyrings that end before today's does."""
     today = _today(asked)
     return [one for one in asked.outlooks if one.until is not None and (today is None or one.until < today)]
 
 
-def summary(asked: Asked) -> str:
+def summary(asked: ClientReport) -> str:
     """Return one line: which clients were asked, and until when they go on with today's keyring."""
     names = ", ".join(dict.fromkeys(one.client for one in asked.trials))
     today = _today(asked)
@@ -93,5 +86,5 @@ def until(outlook: Outlook, now: float) -> str:
     return f"locked out from {day_of(outlook.until)} on: {outlook.why}{patient}"
 
 
-def _today(asked: Asked) -> int | None:
+def _today(asked: ClientReport) -> int | None:
     return next(one.until for one in asked.outlooks if one.keyring == TODAY)

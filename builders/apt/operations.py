@@ -1,0 +1,181 @@
+"""The repository's verbs: return to a publication, promote, phase, prune, upload, and what happens to keys."""
+
+from collections.abc import Sequence
+
+from builders.apt.indices.entry import Entry, ordered
+from builders.apt.keys import rotation
+from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.publish.change import change
+from builders.apt.repository.context import Context, state_folder
+from builders.apt.repository.journal import recover
+from builders.apt.repository.layout import Repository, codename
+from builders.apt.repository.lock import locked
+from builders.apt.repository.publication import read_live
+from builders.apt.repository.retention import Rubbish, remove, rubbish
+from builders.apt.repository.snapshots import known, missing_debs, returned_to
+from builders.apt.upload import Uploaded, require_apart
+from builders.apt.upload import upload as upload_to
+from builders.apt.verify.verify import verify
+from builders.apt.verify.verify_all import require_some
+from builders.errors import InputError, PublishError, ReefError, nearest
+from builders.model.packages import DebFile, Publication
+from builders.model.settings import Folder
+
+
+def rollback(context: Context, suite: str, stamp: str | None = None) -> tuple[Publication, str]:
+    """Publish again what an earlier publication of ``suite`` held, and return that one's stamp too.
+
+    It gets a new date: clients pass over a Release that is dated back. Raises PublishError.
+    """
+    with locked(context):
+        recover(context.workspace.apt, state_folder(context))
+        old = returned_to(context.workspace.apt, suite, stamp)
+        _require_debs(context, old.entries)
+        (publication,) = change(context, {suite: []}, instead={suite: old.entries})
+    return publication, old.stamp
+
+
+def promote(
+    context: Context, source: str, target: str, packages: Sequence[str] = ()
+) -> tuple[Publication, list[Entry]]:
+    """Add to ``target`` what ``source`` holds and it does not, the same bytes; only ``packages`` where any are named.
+
+    The source packages that they were built from come along where they are kept. Return the publication and what is
+    new in it. Raises InputError for suites of two board releases, PublishError.
+    """
+    if codename(source) != codename(target):
+        raise InputError(f"{source} and {target} serve different board releases", "packages are built for one of them")
+    if source == target:
+        raise InputError(f"{source} cannot be promoted into itself")
+    with locked(context):
+        recover(context.workspace.apt, state_folder(context))
+        place = Repository(context.workspace.apt)
+        there = read_live(place, known(place, source))
+        live = read_live(place, target)
+        entries = there.entries if there else ()
+        _require_known(packages, entries, source)
+        present = {entry.filename for entry in live.entries} if live else set()
+        names = set(packages) or {entry.package for entry in entries} - {KEYRING_PACKAGE}  # each suite has its own
+        binary = [entry for entry in entries if entry.package in names and not entry.is_source]
+        built_from = {entry.built_from for entry in binary}
+        wanted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
+        new = [entry for entry in wanted if entry.filename not in present]
+        _require_debs(context, new)
+        (publication,) = change(context, {target: [_deb(context, entry) for entry in new]})
+    return publication, new
+
+
+def _deb(context: Context, entry: Entry) -> DebFile:
+    path = context.workspace.apt / entry.filename
+    return DebFile(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, path)
+
+
+def _require_known(packages: Sequence[str], entries: Sequence[Entry], suite: str) -> None:
+    names = {entry.package for entry in entries if not entry.is_source}
+    for package in packages:
+        if package not in names:
+            raise InputError(f"{suite} holds no package {package!r}", nearest(package, names) if names else "")
+
+
+def _require_debs(context: Context, entries: Sequence[Entry]) -> None:
+    missing = missing_debs(context.workspace.apt, entries)
+    if missing:
+        raise PublishError("the pool lacks .debs of this publication", "\n".join(missing), "restore them from a copy")
+
+
+def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[Publication, str]:
+    """Let the newest version of a package reach ``percentage`` of a hundred boards, and return that version too.
+
+    Boards draw their own lot per version (apt.conf(5), APT::Get::Phase-Policy): who had it keeps it. Raises InputError,
+    PublishError.
+    """
+    if not 0 <= percentage <= 100:
+        raise InputError(f"not a percentage: {percentage}", "0 to 100 are wanted")
+    with locked(context):
+        recover(context.workspace.apt, state_folder(context))
+        place = Repository(context.workspace.apt)
+        live = read_live(place, known(place, suite))
+        entries = live.entries if live else ()
+        _require_known([package], entries, suite)
+        newest = ordered(e for e in entries if e.package == package and not e.is_source)[-1].version
+        chosen = [
+            entry.phased(percentage) if (entry.package, entry.version) == (package, newest) else entry
+            for entry in entries
+        ]
+        (publication,) = change(context, {suite: []}, instead={suite: chosen})
+    return publication, newest
+
+
+def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publication], Rubbish]:
+    """Apply ``repository.keep`` to every suite, then remove what no live or kept publication names.
+
+    Return each suite's publication and what went; with ``show_only`` nothing is done and only what lies unnamed now
+    is told. Raises PublishError, DiskError.
+    """
+    folder = context.workspace.apt
+    with locked(context):
+        suites = Repository(folder).suites()
+        if show_only or not suites:
+            return [], rubbish(folder, context.settings)
+        publications = change(context, {name: [] for name in suites})
+        going = rubbish(folder, context.settings)
+        remove(folder, going)
+        for name in suites:
+            verify(folder, name)
+    return publications, going
+
+
+def upload(
+    context: Context, names: Sequence[str] = (), *, show_only: bool = False
+) -> tuple[list[Uploaded], list[tuple[str, ReefError]]]:
+    """Bring the published repository to every destination of ``repository.upload``, or to those that are named.
+
+    One that fails does not hold the others up: return what was done, and what failed by name. With ``show_only``
+    nothing is sent. Raises InputError for an unknown name or where there is no destination.
+    """
+    known = {one.name: one for one in context.settings.repository.upload}
+    if not known:
+        raise InputError("no destination to upload to", "repository.upload in reef.yml is empty",
+                         'see README.md, "Uploading"')  # fmt: skip
+    for name in names:
+        if name not in known:
+            raise InputError(f"no destination {name!r} in reef.yml", nearest(name, known))
+    done, failed = [], []
+    require_some(Repository(context.workspace.apt))
+    for one in (known[name] for name in names or known):
+        if isinstance(one, Folder):
+            require_apart(one, context.workspace.apt, context.folder)
+    with locked(context):
+        recover(context.workspace.apt, state_folder(context))
+        for name in dict.fromkeys(names or known):
+            try:
+                done.append(
+                    upload_to(
+                        context.workspace.apt, known[name], context.settings, context.log,
+                        base=context.folder, state=state_folder(context), show_only=show_only,
+                    )
+                )  # fmt: skip
+            except ReefError as error:
+                failed.append((name, error))
+    return done, failed
+
+
+def extend_keys(context: Context, days: int) -> list[Publication]:
+    """Let the keys that sign end ``days`` days from now, and publish the keyring that says so in every suite."""
+    with locked(context):
+        rotation.extend(context.settings, days)
+        return change(context, {name: [] for name in Repository(context.workspace.apt).suites()})
+
+
+def rotate_keys(context: Context) -> list[Publication]:
+    """Make the key that takes over; every suite is signed by both from now on and gets the keyring that holds both."""
+    with locked(context):
+        rotation.rotate(context.settings, context.log)
+        return change(context, {name: [] for name in Repository(context.workspace.apt).suites()})
+
+
+def retire_key(context: Context, fingerprint: str) -> list[Publication]:
+    """End the overlap: every suite is signed by the new key alone from now on."""
+    with locked(context):
+        rotation.retire(context.settings, fingerprint)
+        return change(context, {name: [] for name in Repository(context.workspace.apt).suites()})

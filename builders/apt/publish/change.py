@@ -1,0 +1,163 @@
+"""Changing what is published: stage the next publication, let it be tried, ask clients, and switch to it."""
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt.indices.entry import Entry
+from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keys.keyring_package import keyring_deb
+from builders.apt.keys.signing import SigningKey, signing_key
+from builders.apt.publish.stage import Staged, stage
+from builders.apt.publish.switch import make_live, warn_only
+from builders.apt.repository.context import Context, state_folder
+from builders.apt.repository.layout import KEYRING, Repository, codename
+from builders.apt.repository.publication import read_live
+from builders.apt.state.verify_cache import Proof
+from builders.apt.verify import client_report
+from builders.apt.verify.client_report import ClientReport, ask
+from builders.apt.verify.clients import require_tools
+from builders.apt.verify.verify import glance, verify
+from builders.errors import RootError
+from builders.model.deb_file import read_deb
+from builders.model.packages import SOURCE, DebFile, Publication
+from builders.model.target import SUITES
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The next publication, verified and not yet published; ``scratch`` is a folder for those who try it."""
+
+    staged: Staged
+    scratch: Path
+    proof: Proof
+
+    @property
+    def path(self) -> Path:
+        """The folder that holds it: an apt repository by itself."""
+        return self.staged.path
+
+
+@contextmanager
+def staged(
+    context: Context, debs: Mapping[str, Sequence[DebFile]], *, instead: Mapping[str, Sequence[Entry]] | None = None,
+    phase: int = 100,
+) -> Iterator[Candidate]:  # fmt: skip
+    """Stage and verify what the suites are to hold; remove it after the block, which may `switch` to it.
+
+    ``debs`` are added by suite, what is new for ``phase`` of a hundred boards, after ``instead`` took the place of
+    what is there. The caller holds `locked`. Raises PublishError, DiskError.
+    """
+    require_tools()
+    key = signing_key(context.settings, context.log)
+    date = int(time.time())
+    with context.workspace.scratch_folder("staging") as scratch:
+        debs = _with_keyring(context, debs, instead or {}, key=key, date=date, scratch=scratch)
+        with context.log.step("stage the repository"):
+            made = stage(
+                context.workspace.apt, debs, scratch / "apt",
+                settings=context.settings, key=key, log=context.log, date=date,
+                state=state_folder(context), instead=instead, phase=phase,
+            )  # fmt: skip
+        candidate = Candidate(made, scratch, Proof.recall(state_folder(context)) if made.changed else Proof())
+        for suite in made.suites:
+            if made.changed:
+                verify(made.path, suite.suite, proof=candidate.proof)
+            else:
+                glance(made.path, suite.suite)
+        yield candidate
+
+
+def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
+    """Let real apt use what is new in a candidate as boards will; return what it says of each suite that changed.
+
+    Raises PublishError where it refuses, RootError where the apt of a release that ``repository.clients`` names
+    cannot be asked.
+    """
+    made = candidate.staged
+    if not made.changed:
+        return []
+    keyring = next(p for p in (made.path / KEYRING, context.workspace.apt / KEYRING) if p.exists())
+    # apt's own files do not take every path that a project may have: a folder with a plain name.
+    with (
+        context.log.step("try it with apt, today and on later days"),
+        tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
+    ):
+        asked = [
+            ask(
+                context, made.path, suite.suite, Path(plain), keyring=keyring,
+                releases=context.settings.repository.clients,
+            )
+            for suite in made.suites
+            if suite.changed
+        ]  # fmt: skip
+        for error in (error for one in asked for error in one.untried):
+            raise RootError(error.what, error.detail, f"{error.fix}; or take it out of repository.clients in reef.yml")
+    return asked
+
+
+def switch(context: Context, candidate: Candidate, asked: Iterable[ClientReport] = ()) -> list[Publication]:
+    """Publish a candidate, verify it where readers see it, and tell what clients said of it.
+
+    Raises BusyError, PublishError, DiskError; before readers see it nothing is published then.
+    """
+    if candidate.staged.changed:
+        with context.log.step("publish and verify"):
+            publications = make_live(candidate.staged, context.workspace.apt, context.log.warn)
+            for publication in publications:
+                verify(context.workspace.apt, publication.suite, proof=candidate.proof)
+            warn_only(candidate.proof.save, context.log.warn)
+    else:
+        publications = make_live(candidate.staged, context.workspace.apt, context.log.warn)
+    for one in asked:
+        _tell(context, one)
+    if candidate.staged.root_files:
+        context.log.note(f"written at the repository's root: {', '.join(sorted(candidate.staged.root_files))}")
+    return list(publications)
+
+
+def change(
+    context: Context, debs: Mapping[str, Sequence[DebFile]], *, instead: Mapping[str, Sequence[Entry]] | None = None,
+    phase: int = 100,
+) -> list[Publication]:  # fmt: skip
+    """Publish what the suites are to hold once real apt accepts it; arguments and errors as for `staged`."""
+    with staged(context, debs, instead=instead, phase=phase) as candidate:
+        return switch(context, candidate, ask_clients(context, candidate))
+
+
+def _tell(context: Context, asked: ClientReport) -> None:
+    """Say in one line what clients think of a suite, and in further ones whom it locks out before the others."""
+    now = time.time()
+    context.log.note(client_report.summary(asked))
+    for outlook in client_report.locked_out(asked):
+        say = context.log.warn if (outlook.until or 0) <= now else context.log.note
+        say(f"boards with the keyring of {outlook.keyring}: {client_report.until(outlook, now)}")
+
+
+def _with_keyring(
+    context: Context, debs: Mapping[str, Sequence[DebFile]], instead: Mapping[str, Sequence[Entry]], *,
+    key: SigningKey, date: int, scratch: Path,
+) -> dict[str, list[DebFile]]:  # fmt: skip
+    """Return ``debs`` with the keyring package in each suite whose own does not hold today's keys and settings.
+
+    Where the keys changed it goes into every suite, also those that ``debs`` does not name.
+    """
+    place, result = Repository(context.workspace.apt), {name: list(some) for name, some in debs.items()}
+    keyring = place.path / KEYRING
+    if not keyring.exists() or keyring.read_bytes() != key.public:
+        result |= {name: [] for name in place.suites() if name not in debs}
+    for suite, some in result.items():
+        live = read_live(place, suite, state_folder(context))
+        moment = max(date, live.release.date + 1) if live else date
+        there = instead.get(suite, live.entries_of({KEYRING_PACKAGE}) if live else ())
+        source = bool(live and live.keeps_sources) or any(file.architecture == SOURCE for file in some)
+        path = keyring_deb(
+            context.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}",
+            source=source,
+        )  # fmt: skip
+        if path:
+            some.append(read_deb(path))
+    return result

@@ -1,0 +1,37 @@
+"""What the repository's verbs work with."""
+
+from pathlib import Path
+from typing import Protocol
+
+from builders.host.log import Log
+from builders.host.workspace import Workspace
+from builders.model.arch import Architecture
+from builders.model.jobs import BuildJob, JobResult
+from builders.model.settings import Settings
+
+
+class Context(Protocol):
+    """A project as this stage sees it: ``folder`` holds reef.yml, ``machine`` is this machine's CPU."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def machine(self) -> Architecture: ...
+
+    def run_in_root(self, job: BuildJob, output: Path) -> JobResult:
+        """Run a job in a clean root; raises RootError, BuildError, HostError."""
+
+
+def state_folder(context: Context) -> Path:
+    """Return the folder of what publishing remembers between runs; losing it only costs time."""
+    return context.workspace.path / "state" / "apt"

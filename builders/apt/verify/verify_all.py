@@ -1,0 +1,45 @@
+"""Verifying every published suite: as a stranger would, and with real apt."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.apt.repository.context import Context
+from builders.apt.repository.layout import Repository
+from builders.apt.repository.lock import locked
+from builders.apt.repository.snapshots import known
+from builders.apt.verify.client_report import ClientReport, ask
+from builders.apt.verify.verify import Verified, verify
+from builders.errors import PublishError
+from builders.model.target import SUITES
+
+
+@dataclass(frozen=True)
+class VerifiedSuite:
+    """What is true of one published suite: rehashed, and what clients say of it."""
+
+    verified: Verified
+    clients: ClientReport
+
+
+def verify_all(context: Context, suite: str | None = None, *, roots: bool = False) -> list[VerifiedSuite]:
+    """Verify one published suite or all as a stranger would, then with real apt today and on later days.
+
+    With ``roots`` also in clean roots of every board release, with the apt of each; one that cannot be made stops no
+    other. Raises PublishError.
+    """
+    folder, result = context.workspace.apt, []
+    place = Repository(folder)
+    require_some(place)
+    with locked(context), tempfile.TemporaryDirectory(prefix="reef-apt-") as plain:
+        scratch = Path(plain)
+        for name in [known(place, suite)] if suite else place.suites():
+            verified = verify(folder, name)
+            report = ask(context, folder, name, scratch, releases=SUITES if roots else ())
+            result.append(VerifiedSuite(verified, report))
+    return result
+
+
+def require_some(place: Repository) -> None:
+    if not place.suites():
+        raise PublishError("nothing is published yet", f"in {place.path}", "run ./inv publish-apt first")
