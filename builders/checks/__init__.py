@@ -4,11 +4,11 @@
 run, and `read_install` reads what it found. Nothing here repairs anything.
 """
 
-from builders.checks.install import board_root, install_job
-from builders.checks.older import older_revision
-from builders.checks.outcome import read_install
+from builders.checks.install.job import board_root, install_job
+from builders.checks.install.results import read_install
+from builders.checks.install.upgrade_from import older_revision
 from builders.checks.report import failures, read_report, write_report
-from builders.checks.static import inspect
+from builders.checks.static.inspect import inspect
 
 __all__ = [
     "board_root",

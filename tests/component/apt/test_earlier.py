@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from builders.apt.repository.previous import copy_from_pool, earlier
-from builders.checks import outcome, report
+from builders.checks import report
+from builders.checks.install import results
 from builders.deb import plan_job
 from builders.engines.chroot.engine import ChrootEngine
 from builders.errors import PublishError
@@ -83,7 +84,7 @@ class Board(ChrootEngine):
         output.mkdir(parents=True)
         rows = [("install", "one", "1.0-5"), ("upgrade", "one", "1.0-5"), ("purge", "installed-1", ""), ("end", "", "")]
         lines = [f"{check}\t{subject}\tok\t\t{text}\n" for check, subject, text in rows]
-        (output / outcome.TABLE).write_text("".join(lines))
+        (output / results.TABLE).write_text("".join(lines))
         return JobResult(job.name, output, ())
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from builders.checks.contents import Contents, read_contents
-from builders.checks.cpu import check_cpu
-from builders.checks.elf import RELOCATABLE, Elf, read_elves
-from builders.checks.floor import GCC_OF_SUITE, check_floor
+from builders.checks.static.contents import Contents, read_contents
+from builders.checks.static.cpu import check_cpu
+from builders.checks.static.elf import RELOCATABLE, Elf, read_elves
+from builders.checks.static.symbols import GCC_OF_SUITE, check_floor
 from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.target import SUITES, Target
 from tests.support.debs import AMD64_BOOKWORM, make_deb

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.checks import install_job, older_revision, read_install
-from builders.checks.install import KEYRING
+from builders.checks.install.job import KEYRING
 from builders.errors import CheckError
 from builders.model.arch import AMD64
 from builders.model.deb_file import read_deb

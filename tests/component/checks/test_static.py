@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from builders.checks import inspect
-from builders.checks.contents import read_contents
-from builders.checks.policy import check_files
-from builders.checks.relations import check_depends
-from builders.checks.version import check_versions
+from builders.checks.static.contents import read_contents
+from builders.checks.static.file_policy import check_files
+from builders.checks.static.relations import check_depends
+from builders.checks.static.version import check_versions
 from builders.errors import PackageError
 from builders.model.arch import AMD64
 from builders.model.packages import Verdict

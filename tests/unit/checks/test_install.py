@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builders.checks import read_install
-from builders.checks.rounds import arrange
+from builders.checks.install.rounds import arrange
 from builders.model.recipe import Recipe
 from tests.support.debs import AMD64_BOOKWORM, VERSION, only, recipe_of
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from builders.checks.lintian import check_lintian
-from builders.checks.relations import conflict
+from builders.checks.static.lintian import check_lintian
+from builders.checks.static.relations import conflict
 from tests.support.debs import recipe_of
 
 LINTIAN = """\

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from builders.checks.relations import conflict, relations
+from builders.checks.static.relations import conflict, relations
 from builders.model.recipe import Check, Recipe
 
 Controls = Mapping[str, Mapping[str, str]]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from debian.debfile import DebFile as DebianDebFile
 
-from builders.checks.elf import Elf, read_elves
+from builders.checks.static.elf import Elf, read_elves
 from builders.errors import PackageError
 from builders.host.files import sha256_of
 from builders.model.deb_file import READ_ERRORS, control_of, members

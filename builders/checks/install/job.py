@@ -7,9 +7,9 @@ from typing import Any
 
 from debian.debian_support import Version
 
-from builders.checks.contents import DEBUG_SUFFIX
-from builders.checks.relations import conflict
-from builders.checks.rounds import Round, arrange, closure
+from builders.checks.install.rounds import Round, arrange, closure
+from builders.checks.static.contents import DEBUG_SUFFIX
+from builders.checks.static.relations import conflict
 from builders.errors import CheckError
 from builders.host import templates
 from builders.model.deb_file import control_of, read_deb
@@ -75,7 +75,7 @@ def install_job(
     return BuildJob(
         name=f"check/{recipe.name}/{target.slug}",
         root=board_root(target),
-        fetch=_rendered("install_fetch.sh.j2", facts),
+        fetch=_rendered("fetch.sh.j2", facts),
         script=_rendered("install.sh.j2", facts),
         inputs=(*inputs, Input(older, OLDER)) if older else tuple(inputs),
         environment=recipe.emulation,

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.checks.faults import SHOWN, judged
-from builders.checks.older import older_versions
+from builders.checks.install.upgrade_from import older_versions
+from builders.checks.verdict import SHOWN, judged
 from builders.model.packages import Verdict
 from builders.model.recipe import Check, Recipe
 from builders.model.target import Target

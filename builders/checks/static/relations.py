@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from debian.debian_support import Version
 
-from builders.checks.contents import Contents
-from builders.checks.faults import judged
+from builders.checks.static.contents import Contents
+from builders.checks.verdict import judged
 from builders.model.arch import Architecture
 from builders.model.packages import Verdict
 from builders.model.target import Target

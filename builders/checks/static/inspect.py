@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from builders.checks.contents import read_contents
-from builders.checks.cpu import check_cpu
-from builders.checks.floor import check_floor
-from builders.checks.lintian import check_lintian
-from builders.checks.policy import check_files
-from builders.checks.relations import check_depends
-from builders.checks.version import check_versions
+from builders.checks.static.contents import read_contents
+from builders.checks.static.cpu import check_cpu
+from builders.checks.static.file_policy import check_files
+from builders.checks.static.lintian import check_lintian
+from builders.checks.static.relations import check_depends
+from builders.checks.static.symbols import check_floor
+from builders.checks.static.version import check_versions
 from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe
 from builders.model.target import Target

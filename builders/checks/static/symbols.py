@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from builders.checks.contents import Contents
-from builders.checks.faults import judged
+from builders.checks.static.contents import Contents
+from builders.checks.verdict import judged
 from builders.model.packages import Verdict
 from builders.model.target import Suite, Target
 

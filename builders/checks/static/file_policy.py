@@ -3,8 +3,8 @@
 import posixpath
 from collections.abc import Iterator
 
-from builders.checks.contents import Contents, Entry
-from builders.checks.faults import judged
+from builders.checks.static.contents import Contents, Entry
+from builders.checks.verdict import judged
 from builders.model.packages import Verdict
 from builders.model.target import Target
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from builders.checks.contents import Contents
-from builders.checks.elf import RELOCATABLE, Elf
-from builders.checks.faults import judged
+from builders.checks.static.contents import Contents
+from builders.checks.static.elf import RELOCATABLE, Elf
+from builders.checks.verdict import judged
 from builders.model.arch import ARCHITECTURES, ARMHF, Architecture
 from builders.model.packages import Verdict
 from builders.model.target import Target

@@ -2,7 +2,7 @@
 
 import re
 
-from builders.checks.faults import SHOWN, judged
+from builders.checks.verdict import SHOWN, judged
 from builders.model.packages import Verdict
 from builders.model.recipe import Recipe
 

@@ -1,0 +1,1 @@
+"""Checks of a .deb's bytes, without running anything."""
