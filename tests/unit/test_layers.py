@@ -80,6 +80,18 @@ def rooms() -> dict[str, set[str]]:
     return edges
 
 
+def rooms_of(stage: str) -> dict[str, set[str]]:
+    """Return the entries of a stage's folder that each entry imports."""
+    inside = f"builders.{stage}."
+    edges: dict[str, set[str]] = {}
+    for name, others in graph().items():
+        if name.startswith(inside):
+            entry = name.split(".")[2]
+            found = {other.split(".")[2] for other in others if other.startswith(inside)}
+            edges.setdefault(entry, set()).update(found - {entry})
+    return edges
+
+
 def floors(edges: dict[str, set[str]]) -> dict[str, int]:
     """Return the length of the longest chain of imports below each entry, itself included."""
     found: dict[str, int] = {}
@@ -125,6 +137,13 @@ def test_no_import_circles() -> None:
 
 def test_rooms_import_each_other_one_way() -> None:
     assert circles(rooms()) == []
+
+
+@pytest.mark.parametrize("stage", LAYERS["rooms"])
+def test_rooms_of_a_stage_import_what_the_table_says(stage: str) -> None:
+    found = rooms_of(stage)
+    assert {name: sorted(others) for name, others in found.items()} == LAYERS["rooms"][stage]
+    assert circles(found) == []
 
 
 def test_the_house_has_few_floors() -> None:
