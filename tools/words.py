@@ -17,11 +17,11 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 TODO = Path(__file__).with_name("words-todo.txt")
 SCANNED = (
-    "*.md", "*.yml", "inv", "tasks.py", "docs/**/*.md", "builders/**/*", "dockerfiles/*", "tools/*.py",
-    "recipes/*/*.yml", "recipes/*/files/README.Debian", ".ci/run",
+    "*.md", "*.yml", "inv", "tasks.py", "docs/*.md", "docs/recipes/*.md", "builders/**/*", "dockerfiles/*",
+    "tools/*.py", "recipes/*/*.yml", ".ci/run",
 )  # fmt: skip
 EXCEPT = ("tools/words.py",)
-TEXT_SUFFIXES = (".md", ".j2", ".sh", ".pl", ".txt", ".toml", ".Dockerfile", ".Debian", "")
+TEXT_SUFFIXES = (".md", ".j2", ".sh", ".pl", ".txt", ".toml", ".Dockerfile", "")
 """Files that are read as a whole: their commands use none of the words."""
 
 

@@ -136,7 +136,7 @@ def upload(
     known = {one.name: one for one in context.settings.repository.upload}
     if not known:
         raise InputError("no destination to upload to", "repository.upload in reef.yml is empty",
-                         'see README.md, "Uploading"')  # fmt: skip
+                         "see docs/uploading.md")  # fmt: skip
     for name in names:
         if name not in known:
             raise InputError(f"no destination {name!r} in reef.yml", nearest(name, known))

@@ -1,4 +1,4 @@
-"""recipes/tensorflow-serving as text: the ways that its comments and the README tell are ones that Reef takes."""
+"""recipes/tensorflow-serving as text: Reef accepts the ways that its comments and its documentation describe."""
 
 import re
 import shutil
@@ -45,8 +45,12 @@ def test_the_hermetic_toolchain_of_later_versions_is_one_that_a_recipe_can_name(
     ]
 
 
-def test_the_readmes_command_makes_it_another_version(tmp_path: Path) -> None:
-    [command] = re.findall(r"^    (sed -i .*) \\\n *(.*)$", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+def test_the_documented_command_makes_it_another_version(tmp_path: Path) -> None:
+    [command] = re.findall(
+        r"^    (sed -i .*) \\\n *(.*)$",
+        (CHECKOUT / "docs" / "recipes" / "tensorflow-serving.md").read_text(),
+        re.MULTILINE,
+    )
     shutil.copytree(RECIPE, tmp_path / "recipes" / RECIPE.name)
     subprocess.run(["sh", "-eu", "-c", " ".join(command)], cwd=tmp_path, check=True)
     text = (tmp_path / "recipes" / RECIPE.name / "recipe.yml").read_text()

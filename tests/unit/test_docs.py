@@ -1,10 +1,13 @@
 """The documentation: generated pages are current, links lead somewhere, and the README is an overview."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from builders.model.recipe import load_recipe
+from builders.model.settings import load_settings
 from tools import reference
 
 CHECKOUT = Path(__file__).parents[2]
@@ -62,3 +65,39 @@ def test_every_command_is_in_the_reference() -> None:
     assert {"build-arm", "publish-apt", "test", "list"} <= set(commands)
     assert "| `--time-box` |" in page
     assert "inspect" not in page
+
+
+def test_the_readme_is_an_overview() -> None:
+    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_architecture_shows_who_may_import_whom() -> None:
+    layers = tomllib.loads((CHECKOUT / "builders" / "layers.toml").read_text(encoding="utf-8"))["may_import"]
+    page = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \| ([\w, ]+) \|", page.split("## Other folders")[0], re.MULTILINE)
+    assert {name: [] if imports == "nothing" else imports.split(", ") for name, imports in rows} == layers
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_recipes_of_the_documentation_are_valid(tmp_path: Path, page: str) -> None:
+    blocks = re.findall(
+        r"^```(\w+)\n(.*?)^```", (CHECKOUT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    [text] = [text for kind, text in blocks if kind == "yaml" and text.startswith("name:")]
+    folder = tmp_path / re.findall(r"^name: (.*)$", text, re.MULTILINE)[0]
+    (folder / "checks").mkdir(parents=True)
+    (folder / "recipe.yml").write_text(text)
+    (folder / "checks" / "name.sh").touch()
+    recipe = load_recipe(folder)
+    assert [package.name for package in recipe.packages] == [recipe.name]
+
+
+def test_the_settings_of_the_documentation_are_valid(tmp_path: Path) -> None:
+    found = 0
+    for page in PAGES:
+        for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            if not text.startswith(("name:", "changelog:")):
+                (tmp_path / "reef.yml").write_text(text)
+                load_settings(tmp_path)
+                found += 1
+    assert found > 5
