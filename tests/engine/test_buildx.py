@@ -302,12 +302,7 @@ def test_where_no_registry_answers_the_base_is_made_here(inside: There, capsys: 
 
 def test_the_documented_command_makes_a_root_by_hand(inside: There, docker_engine: Dockerd) -> None:
     page = (CHECKOUT / "docs" / "docker.md").read_text()
-    found = re.search(
-        r"^    (docker buildx build (?:.*\
-)*.*)$",
-        page,
-        re.MULTILINE,
-    )
+    found = re.search(r"^    (docker buildx build (?:.*\\\n)*.*)$", page, re.MULTILINE)
     assert found
     words = shlex.split(found[1].replace("\\\n", ""))
     more = ["--network", "host", "--build-arg", f"BASE={_own_base(inside)}"]
