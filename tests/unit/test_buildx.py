@@ -465,7 +465,7 @@ def test_base_images_differ_by_mirror_and_tell_their_age(tmp_path: Path, capsys:
 
     assert name("http://a") == name("http://a") != name("http://b")
     assert name("http://a", "-x") == name("http://a") + "-x"
-    assert "61 days old; ./inv clean --what images --what roots" in " ".join(capsys.readouterr().out.split())
+    assert "61 days old; after ./inv clean --what images --what roots" in " ".join(capsys.readouterr().out.split())
 
 
 def test_clean_spares_other_projects_and_roots_in_use() -> None:
