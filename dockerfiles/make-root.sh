@@ -1,13 +1,13 @@
-# Turns a Debian base image into a build root; runs in the container, told what by SUITE, MIRROR, APT_OPTIONS, HOST,
-# PACKAGES (see the Dockerfiles). Whatever the base brought, the root then holds the essential packages, apt and what
-# was asked for with its dependencies, each in the version of SUITE: what mmdebstrap --variant=apt would have made.
+# Turns a Debian base image into a build root. It runs in the container and reads SUITE, MIRROR, APT_OPTIONS, HOST and
+# PACKAGES (see the Dockerfiles). With any base, the root has the essential packages, apt and PACKAGES with their
+# dependencies, each in the version of SUITE: the same packages as made by mmdebstrap --variant=apt.
 
-# Lines of apt.conf that hold a password: apt reads them from where they are mounted, and no image keeps them.
+# Lines of apt.conf with a password: apt reads them from the mounted file, and no image keeps them.
 [ ! -s /reef/apt-secret.conf ] || export APT_CONFIG=/reef/apt-secret.conf
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
-# What images say about apt and dpkg (no documentation, another mirror) does not hold here.
+# The base image's settings for apt and dpkg (no documentation, another mirror) do not apply.
 rm -f /etc/apt/apt.conf.d/docker-* /etc/dpkg/dpkg.cfg.d/docker*
 if [ -n "${MIRROR:-}" ]; then
     rm -rf /etc/apt/sources.list.d/*
@@ -19,7 +19,7 @@ APT::Install-Recommends "false";
 $APT_OPTIONS
 END
 
-# For the time of the installation: no service starts, and the suite's version goes before a newer one of the base.
+# During the installation no service starts, and the suite's version of a package replaces a newer version of the base.
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 cat >/etc/apt/apt.conf.d/zz-install <<END
@@ -38,7 +38,7 @@ printf 'Package: *\nPin: release *\nPin-Priority: 1001\n' >/etc/apt/preferences.
 apt-get update
 apt-get dist-upgrade
 apt-mark showmanual | xargs apt-mark auto >/dev/null
-# shellcheck disable=SC2086 # one name a word
+# shellcheck disable=SC2086 # each word is a package
 apt-get install apt $PACKAGES
 apt-get autoremove --purge
 

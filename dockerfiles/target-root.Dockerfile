@@ -1,22 +1,22 @@
-# A root of the target's own CPU: to build natively on such a machine, to compile under QEMU, and to try packages in.
+# A root of the target's own CPU: for native builds, for builds under QEMU, and for tests of packages.
 # Reef builds it with --platform of the target. By hand, with the folder dockerfiles/ as the context:
 #
 #   docker buildx build --platform linux/arm64 --file dockerfiles/target-root.Dockerfile --tag target-root dockerfiles
 
-# Debian's own image, or one that mmdebstrap made: both end as the same root, see make-root.sh.
+# Debian's own image, or an image made by mmdebstrap: both become the same root, see make-root.sh.
 ARG BASE=debian:trixie-slim
 FROM ${BASE} AS root
 
-# The suite, and the mirror that everything comes from; without one, where the base image itself installs from.
+# The suite, and the mirror of all packages (by default the base image's own mirror).
 ARG SUITE=trixie
 ARG MIRROR=
-# Lines of apt.conf: how the mirror is reached (a proxy, ...). Those with a password in them: --secret id=reef-apt,src=FILE
+# Lines of apt.conf for reaching the mirror (a proxy, ...). Lines with a password: --secret id=reef-apt,src=FILE
 ARG APT_OPTIONS=
-# What to install beside the essential packages and apt.
+# The packages to install beside the essential packages and apt.
 ARG PACKAGES=
-# The CPU that QEMU is to be where this is emulated (cortex-a53, say): left to itself it is many times slower.
+# The CPU that QEMU emulates (such as cortex-a53), if it does: its default is many times slower.
 ARG QEMU_CPU
-# Another word here makes the root anew, whatever the builder has of an equal one.
+# Another word here makes the root again, even if the builder has cached an equal root.
 ARG FRESH=
 
 RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \

@@ -13,5 +13,5 @@ BASE_ENVIRONMENT = {
 
 
 def environment(job: BuildJob) -> dict[str, str]:
-    """Return all variables of a job: the common ones, QEMU's choice of a CPU, and the job's own, which go first."""
+    """Return all variables of a job: the common ones, QEMU's CPU, and the job's own, which take precedence."""
     return BASE_ENVIRONMENT | job.root.build.emulation | dict(job.environment)

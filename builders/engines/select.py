@@ -72,7 +72,7 @@ class Engines:
         )
 
     def all(self) -> list[Engine]:
-        """Return every engine: earlier runs may have used another than this one.
+        """Return every engine: an earlier run may have used another engine.
 
         Buildx comes first, because it finds a failed job's image by a file that the chroot engine removes.
         """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builders.engines.buildx.builder import client
-from builders.engines.buildx.builder.client import Build
+from builders.engines.buildx.builder.client import BuildxBuild
 from builders.engines.buildx.builder.progress import Progress
 from builders.engines.buildx.docker import daemon, endpoint
 from builders.engines.buildx.images import DOCKERFILES, Images, secrets
@@ -66,7 +66,7 @@ def test_a_proxys_password_stands_in_no_words(alone: Path, tmp_path: Path, monke
     made = Images(Workspace(tmp_path / "a"), Settings(debian_mirror="http://m"), tmp_path, Log(quiet=True))
     arguments = made._arguments(ROOT)
     assert arguments["APT_OPTIONS"] == 'Acquire::Retries "3";'
-    call = Build(tmp_path / "D", tmp_path, AMD64, arguments=arguments, secrets=secrets())
+    call = BuildxBuild(tmp_path / "D", tmp_path, AMD64, arguments=arguments, secrets=secrets())
     client.build(call, builder="b", environment={}, progress=Progress(tmp_path / "log"))
     words, mode = note.read_text().splitlines()
     assert "hush" not in words

@@ -225,7 +225,7 @@ def test_the_relay_filters_what_comes_out_of_a_tunnel() -> None:
                 assert answer.readline() == b"+OK\r\n"
                 stream.sendall(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\n$8\r\nFLUSHALL\r\n")
                 assert answer.read(200011) == b"$200000\r\n" + b"x" * 200000 + b"\r\n"
-                assert answer.readline() == b"-ERR not passed on\r\n"
+                assert answer.readline() == b"-ERR not forwarded\r\n"
             assert (relay.found, relay.stored, relay.failures) == (1, 1, 0)
 
 

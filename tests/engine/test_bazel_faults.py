@@ -68,7 +68,7 @@ def test_little_memory_and_a_dead_cache_do_not_stop_it(place: Place, hosts: Upst
     assert ran
     assert int(ran[1]) <= 5, "of a dozen, which had been done but for the one that was killed"
     assert f"warning: the Bazel server {NOWHERE} cannot be used" in output
-    assert "the build goes on without it" in output
+    assert "the build continues without it" in output
 
 
 def test_a_cache_server_has_what_another_machine_built(machines: Callable[[], Place], hosts: Upstream) -> None:

@@ -296,7 +296,7 @@ def test_where_no_registry_answers_the_base_is_made_here(inside: There, capsys: 
     images = Images(project.workspace, project.settings, project.folder, Log(live=False))
     name, [step] = images.root(Root("trixie", AMD64, AMD64, ("ed",)), here(), daemon.connect(current()))
     assert step.name == "root"
-    assert "127.0.0.1:9/debian:trixie cannot be had from its registry: making the base" in capsys.readouterr().out
+    assert "127.0.0.1:9/debian:trixie cannot be fetched from its registry: making the base" in capsys.readouterr().out
     assert daemon.connect(current()).has_image(name)
 
 
@@ -339,7 +339,7 @@ def test_a_second_build_in_a_fresh_root_gives_the_same_bytes_and_leaves_no_image
 def test_a_registry_that_is_not_there(there: There) -> None:
     there.settings("buildx: {network: host, image: '127.0.0.1:9/debian:{suite}'}\n")
     output = there.run(*BUILDX, "--base", "registry", status=6)
-    assert "the base image cannot be had from its registry" in output
+    assert "the base image cannot be fetched from its registry" in output
     assert "127.0.0.1:9/debian:trixie" in output
     assert "--base bootstrap" in output
 
@@ -510,7 +510,7 @@ def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes
 ) -> None:
     output = inside.run(*BUILDX)
     assert f"{JOB}: on the builder reef-kit" in output
-    assert "127.0.0.1:9/debian:trixie cannot be had from its registry: making the base with mmdebstrap" in output
+    assert "127.0.0.1:9/debian:trixie cannot be fetched from its registry: making the base with mmdebstrap" in output
     assert inside.debs() == hello_in_docker[0].debs()
     assert CCACHE.search(inside.run("cache"))
 

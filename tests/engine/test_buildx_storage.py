@@ -116,7 +116,7 @@ def test_a_server_that_is_not_there_or_dies_is_told_and_the_build_goes_on(there:
     there.place.edit("  compile: |\n", '  compile: |\n    echo "storage is [${CCACHE_REMOTE_STORAGE:-}]"\n')
     output = build(there, url)
     assert "cannot be used" in output
-    assert "the build goes on without it" in output
+    assert "the build continues without it" in output
     assert "storage is []" in there.place.log_text()
     alone = there.debs()
     forgetful(docker_engine)
@@ -129,7 +129,7 @@ def test_a_server_that_is_not_there_or_dies_is_told_and_the_build_goes_on(there:
         assert running.wait(timeout=300) == 0
     output = (there.place.folder / "output").read_text()
     assert f"the ccache storage redis://127.0.0.1:{port} failed" in output
-    assert "the build went on without it" in output
+    assert "the build continued without it" in output
     assert there.debs() == alone
     assert record(there)["ccache"] == [0, 1]
     assert_no_secret(there, docker_engine, output)
@@ -160,5 +160,5 @@ def test_a_buildx_that_forwards_no_socket_builds_without(there: There, docker_co
     there.place.edit("  compile: |\n", '  compile: |\n    echo "storage is [${CCACHE_REMOTE_STORAGE:-}]"; exit 9\n')
     with server("redis") as (url, port):
         output = build(there, url, status=7, DOCKER_CONFIG=str(tmp_path / "config"))
-    assert f"gave the script no way to the ccache storage redis://127.0.0.1:{port}" in output
+    assert f"did not reach the ccache storage redis://127.0.0.1:{port}" in output
     assert "storage is []" in output

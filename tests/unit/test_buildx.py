@@ -371,7 +371,7 @@ SAID = {
         "use of closed network connection", "no builder \"reef-farm\" found", "failed to find driver \"x\"",
         "permission denied while trying to connect to the Docker daemon socket",
     ],
-    (RootError, "the base image cannot be had from its registry"): [
+    (RootError, "the base image cannot be fetched from its registry"): [
         "debian:x: failed to resolve source metadata for registry.example/library/debian:x: i/o timeout",
         "failed to load metadata for debian:x: connection refused", "failed to do request: Head x: no such host",
         "failed to authorize: failed to fetch oauth token", "failed to fetch anonymous token: EOF",
@@ -537,7 +537,7 @@ def test_a_builder_on_its_own_makes_its_base_where_no_registry_answers(
     assert arguments["BASE"] == "debian:trixie-slim"
     text, arguments = staged("-word")
     assert text.startswith("FROM scratch AS base\nADD base.tar /\n")
-    assert "debian:trixie-slim cannot be had from its registry" in capsys.readouterr().out
+    assert "debian:trixie-slim cannot be fetched from its registry" in capsys.readouterr().out
     # A root made anew is told apart from an equal one by this word, before the instruction that makes it.
     assert arguments["FRESH"] == "-word"
     assert 0 < text.index("ARG FRESH") < text.index("RUN ")
@@ -591,7 +591,7 @@ def test_the_caches_that_builders_keep_for_jobs_are_known_by_place_and_command(m
         for n, text in enumerate(descriptions)
     )
     monkeypatch.setattr(client, "call", lambda *_: f"{said}\n\nReclaimable:\t9MB\nTotal:\t\t9MB\n")
-    assert mounts.held(nodes.here()) == [("bazel-actions", "1.5MB"), ("ccache", "0.5MB")]
+    assert mounts.usage(nodes.here()) == [("bazel-actions", "1.5MB"), ("ccache", "0.5MB")]
     calls: list[list[str]] = []
 
     def call(words: list[str], _: object) -> str:

@@ -58,7 +58,7 @@ def test_a_server_that_is_not_there_is_told_at_once(told: Told) -> None:
     with relayed(parse_storage(f"redis://127.0.0.1:{free_port()}"), told.log) as relay:
         assert relay is None
     assert "Connection refused" in str(told)
-    assert "the build goes on without it" in str(told)
+    assert "the build continues without it" in str(told)
 
 
 def test_the_script_is_told_of_the_relay_alone() -> None:

@@ -1,1 +1,1 @@
-"""The buildx engine: the same jobs as the chroot engine's, in containers of a Docker engine near or far."""
+"""The buildx engine: jobs run in containers of a Docker engine, on this machine or another."""

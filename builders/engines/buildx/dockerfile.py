@@ -1,7 +1,7 @@
-"""What a job's build sees: one folder with its inputs laid over each other, its scripts, and the Dockerfile over them.
+"""The build of a job: a folder with its merged inputs and its scripts, and a Dockerfile.
 
-One folder and plain instructions, because the BuildKit inside Docker Engine 20.10 (Debian 12) knows neither named
-contexts nor ``RUN --network``.
+It is one folder with plain instructions, because the BuildKit inside Docker Engine 20.10 (Debian 12) knows neither
+named contexts nor ``RUN --network``.
 """
 
 import json
@@ -15,13 +15,13 @@ from builders.engines.relay import tunnel
 from builders.model.jobs import BuildJob
 
 PROGRAMS = (Path(__file__).with_name("runner.pl"), tunnel.PROGRAM)
-"""Programs that run beside a job's scripts."""
+"""Programs that accompany a job's scripts in the container."""
 
 
 def assemble(job: BuildJob, folder: Path) -> list[str]:
-    """Fill ``folder`` with a job's inputs and scripts; return the destinations, that of ``inputs/N`` at place N.
+    """Fill ``folder`` with a job's inputs and scripts; return the destinations: that of ``inputs/N`` has index N.
 
-    Files are hard links where the file system allows: what is sent to the engine is a copy anyway.
+    Files are hard links if the file system allows, because the engine receives a copy.
     """
     (folder / "job").mkdir(parents=True)
     for program in PROGRAMS:
@@ -30,28 +30,28 @@ def assemble(job: BuildJob, folder: Path) -> list[str]:
         if script:
             (folder / "job" / f"{name}.sh").write_text(script)
     (folder / "job" / "prepare.sh").write_text(_PREPARE)
-    destinations = list(dict.fromkeys(one.destination for one in job.inputs))
-    for one in job.inputs:
-        _lay_over(one.path.resolve(), folder / "inputs" / str(destinations.index(one.destination)))
+    destinations = list(dict.fromkeys(layer.destination for layer in job.inputs))
+    for layer in job.inputs:
+        _merge(layer.path.resolve(), folder / "inputs" / str(destinations.index(layer.destination)))
     return destinations
 
 
 _PREPARE = """\
-# Makes the folders that a job expects, given as arguments, and notes what is installed before it begins.
+# Makes the folders that a job expects (the arguments), and records the installed packages before it begins.
 mkdir -p "$@"
 dpkg-query --show --showformat='${binary:Package}=${Version}\\n' >/reef/records/packages
 """
 
 
-def _lay_over(source: Path, target: Path) -> None:
-    """Put the tree ``source`` over ``target``: what has the same path is replaced, folders are merged."""
+def _merge(source: Path, target: Path) -> None:
+    """Merge the tree ``source`` into ``target``: its files replace those of the same path."""
     target.mkdir(parents=True, exist_ok=True)
     for entry in os.scandir(source):
         place = target / entry.name
         if entry.is_dir(follow_symlinks=False):
             if place.is_symlink() or (place.exists() and not place.is_dir()):
                 place.unlink()
-            _lay_over(Path(entry.path), place)
+            _merge(Path(entry.path), place)
             continue
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
@@ -64,7 +64,7 @@ def _lay_over(source: Path, target: Path) -> None:
 def _link(source: Path, place: Path) -> None:
     try:
         os.link(source, place, follow_symlinks=False)
-    except OSError:  # another file system, or a file of another user's (fs.protected_hardlinks)
+    except OSError:  # another file system, or another user's file (fs.protected_hardlinks)
         shutil.copy2(source, place, follow_symlinks=False)
 
 
@@ -74,10 +74,10 @@ def job_dockerfile(
 ) -> str:  # fmt: skip
     """Return the Dockerfile of a job: stages ``start``, ``fetch``, ``run`` and ``output``.
 
-    ``root`` is the text that ends in the root as stage ``start``; ``nonce`` makes BuildKit run the scripts though it
-    ran equal ones before. With ``run_network`` the script is cut off by its own instruction, else the whole build has
-    to be. ``fetched`` names the image that a build before left of the stage ``fetch``: then only the rest is in here.
-    With ``storage``, the variables that lead to one, the script gets them and the socket of its tunnel.
+    ``root`` is the text whose last stage, ``start``, is the root. ``nonce`` makes BuildKit run the scripts even
+    if it ran equal scripts before. With ``run_network``, the script's instruction has no network; otherwise the caller
+    denies it to the whole build. ``fetched`` names the image of an earlier build's stage ``fetch``; then the text has
+    only the later stages. ``storage`` has the variables that lead to a storage; with it the script gets its tunnel.
     """
     lines = [] if fetched else [root, *_start(job, destinations)]
     if not fetched:
@@ -103,17 +103,17 @@ def _start(job: BuildJob, destinations: Sequence[str]) -> list[str]:
 
 
 def _run(job: BuildJob, name: str, nonce: str, network: str, storage: Mapping[str, str] | None = None) -> str:
-    """Return the instruction that runs a script of the job, in its environment alone."""
+    """Return the instruction that runs a script of the job with exactly the job's environment."""
     variables = environment(job) | dict(storage or {})
     limit = str(job.limits.time_s or 0)
     words = ["/usr/bin/env", "-i", f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in variables.items())]
     words += ["/usr/bin/perl", "/reef/runner.pl", name, limit, nonce]
     mounts = [f"--mount=type=cache,id=reef-{cache.name},target={cache.destination} " for cache in job.caches]
-    # Not required: a build that finds the script done, to keep its root, has no tunnel.
+    # Not required: the build that keeps a root runs no script and has no tunnel.
     mounts += [f"--mount=type=ssh,id={tunnel.NAME},target={tunnel.SOCKET} "] if storage else []
     return f"RUN {network}{''.join(mounts)}{json.dumps(words, ensure_ascii=False)}"
 
 
 def _words(*paths: str) -> str:
-    """Return paths as a JSON list, their ``$`` and backslashes kept from the Dockerfile's own substitution."""
+    """Return paths as a JSON list, with ``$`` and backslashes escaped against the Dockerfile's substitution."""
     return json.dumps([path.replace("\\", "\\\\").replace("$", "\\$") for path in paths], ensure_ascii=False)

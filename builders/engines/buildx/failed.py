@@ -19,14 +19,16 @@ FILE = "image.json"
 
 
 def image_name(kind: str, workspace: Workspace, job: str) -> str:
-    """Return the name of an image of a job's root: its own for each project."""
+    """Return the name of an image of a job's root, different for each project."""
     digest = hashlib.sha256(f"{workspace.path.absolute()}\n{job}".encode()).hexdigest()[:8]
     return f"{kind}:{re.sub(r'[^A-Za-z0-9_.-]+', '-', job).strip('-.')[:100]}-{digest}"
 
 
 def note(workspace: Workspace, job: BuildJob, place: Endpoint | None, image: str) -> None:
-    """Write down that ``image`` on the engine at ``place`` keeps a failed job's root; a builder on its own (None) has
-    no images: buildx brings its to the engine that Docker's own tools use."""
+    """Record that ``image`` on the engine at ``place`` keeps a failed job's root.
+
+    A builder without an engine (None) has no images: buildx loads them into the engine that Docker's own tools use.
+    """
     place = place or endpoint.current()
     document = {
         "job": job.name, "image": image, "platform": job.root.build.oci, "workdir": job.workdir,
@@ -41,16 +43,19 @@ def names(workspace: Workspace) -> list[str]:
 
 
 def enter(workspace: Workspace, job: str) -> int:
-    """Enter a failed job's root with an interactive shell and return its status."""
+    """Enter a failed job's root with an interactive shell and return its status; raises RootError, HostError."""
     again = "build again, then enter its new root"
     try:
         document = json.loads(_file(workspace, job).read_text())
         place, image = _place(document), document["image"]
     except (ValueError, KeyError, TypeError) as error:
-        told = f"{_file(workspace, job)} is damaged: {error}"
-        raise RootError(f"the root of {job!r} cannot be entered", told, again) from error
+        detail = f"{_file(workspace, job)} is damaged: {error}"
+        raise RootError(f"the root of {job!r} cannot be entered", detail, again) from error
     if not process.find("docker"):
-        raise HostError("Docker's command line is not installed; it enters kept roots", fix="install docker-cli")
+        raise HostError(
+            "Docker's command line is not installed; it enters kept roots",
+            fix="sudo apt-get install docker-cli (Debian 12: docker.io)",
+        )
     if not daemon.connect(place).has_image(image):
         raise RootError(f"the root of {job!r} was removed", image, again)
     words = ["docker", *_options(place)]
@@ -61,14 +66,14 @@ def enter(workspace: Workspace, job: str) -> int:
 
 
 def forget(workspace: Workspace, job: str) -> None:
-    """Remove what is kept of a failed job, its image too where its engine answers."""
+    """Remove a failed job's record, and its image if the image's engine answers."""
     path = _file(workspace, job)
     if path.exists():
-        # Its engine is gone for now, or the note is damaged: clean --what images finds the image by its label.
+        # The engine is gone or the record is damaged: clean --what images finds the image by its label.
         with suppress(ReefError, ValueError, KeyError, TypeError):
             document = json.loads(path.read_text())
             daemon.connect(_place(document)).remove_image(document["image"])
-    # First what a root of the chroot engine is entered by, which lies in the same place: half a root is none.
+    # The chroot engine's file in the same folder goes first, so that half a root is never entered.
     (path.parent / "entry.json").unlink(missing_ok=True)
     remove_tree(path.parent)
 
@@ -78,7 +83,7 @@ def _file(workspace: Workspace, job: str) -> Path:
 
 
 def _place(document: dict[str, str]) -> Endpoint:
-    if not document["host"]:  # as written before the place was
+    if not document["host"]:  # as older versions wrote it
         return endpoint.current()
     return Endpoint(document["host"], tls=Path(document["tls"]) if document["tls"] else None)
 

@@ -1,4 +1,4 @@
-"""Base images and roots: from a registry, by digest where pinned, or from mmdebstrap; the same packages either way."""
+"""Base images and roots, from a registry (by digest if pinned) or from mmdebstrap, with the same packages."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from builders.engines.buildx.builder import client, failures
-from builders.engines.buildx.builder.client import Build, BuildFailed
+from builders.engines.buildx.builder.client import BuildFailed, BuildxBuild
 from builders.engines.buildx.builder.nodes import Node
 from builders.engines.buildx.builder.progress import Progress
 from builders.engines.buildx.docker.daemon import Daemon, owner
@@ -26,14 +26,14 @@ from builders.model.settings import Settings
 
 DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
 PINS = "base-images.yml"
-"""The file beside reef.yml that holds the digests of base images."""
+"""The file beside reef.yml with the digests of base images."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """What it takes to make images for roots: the project's settings, and ``folder``, where reef.yml lies.
+    """Makes images for roots; ``folder`` holds reef.yml.
 
-    ``fresh`` is empty, or a word that names roots which are made anew for one job, from no cache.
+    ``fresh`` is empty, or a word in the names of roots that are made for a single job, without any cache.
     """
 
     workspace: Workspace
@@ -43,10 +43,10 @@ class Images:
     fresh: str = ""
 
     def root(self, root: Root, node: Node, daemon: Daemon) -> tuple[str, tuple[StepRecord, ...]]:
-        """Return the name of the image that holds ``root`` on the engine, made first where it is missing, and the step
-        that made it."""
+        """Return the name of the image of ``root`` on the engine, made first if it is missing, and the step that made
+        it."""
         if name := self.made(root, daemon):
-            self._tell_age(name, daemon)
+            self._warn_if_aged(name, daemon)
             return name, ()
         with self.workspace.locked(
             f"image-{manifest.key(root)}", what=f"the image of the root {manifest.key(root)}", say=self.log.note
@@ -57,29 +57,29 @@ class Images:
                 started = time.monotonic()
                 try:
                     self._make(root, node, daemon, name, base)
-                    # The memory is the engine's affair: who makes an image cannot see it.
+                    # The memory is used by the engine and cannot be measured here.
                     return name, (StepRecord("root", time.monotonic() - started, 0),)
                 except BuildFailed as failure:
                     if base is None or not failures.registry_failed(failure):
                         raise self._failed(root, node, failure) from failure
                     if self.settings.buildx.base == "registry":
                         raise failures.no_registry(f"{base}\n{failure.words}") from failure
-                    self._tell_fallback(base)
+                    self._note_fallback(base)
         raise AssertionError("each choice of a base returns or raises")
 
     def made(self, root: Root, daemon: Daemon) -> str | None:
-        """Return the name of the image on the engine that holds ``root``, None where there is none."""
+        """Return the name of the image of ``root`` on the engine, None if there is no image."""
         return next((name for name in self._choices(root) if daemon.has_image(name)), None)
 
     def _choices(self, root: Root) -> dict[str, str | None]:
-        """Return the image's name by what it may be made of: the registry's base image, or None for one of our own."""
+        """Return the possible names of the image, each with its base in the registry, or None for a base made here."""
         bases: list[str | None] = [self._reference(root.suite), None]
         bases = {"registry": bases[:1], "bootstrap": bases[1:]}.get(self.settings.buildx.base, bases)
         return {f"reef-root:{manifest.key(root)}-{self._digest(root, base)}{self.fresh}": base for base in bases}
 
     def stage(self, root: Root, node: Node, context: Path) -> tuple[str, dict[str, str]]:
         """Return the Dockerfile text of a root as stage ``start``, and its build arguments, for builders that share no
-        images with an engine; what it reads is put into ``context``."""
+        images with an engine. The files that it reads are put into ``context``."""
         shutil.copy(DOCKERFILES / "make-root.sh", context)
         text = _dockerfile(root).read_text()
         arguments = self._arguments(root) | {"FRESH": self.fresh}
@@ -92,23 +92,23 @@ class Images:
         return f"{text}\nFROM root AS start", arguments
 
     def _offered(self, root: Root, node: Node) -> bool:
-        """Tell whether the node gets a root's base image from its registry, by a build that only asks for it."""
+        """Return whether the node can fetch a root's base image from its registry; a build of that image finds out."""
         base = self._reference(root.suite)
         with self.workspace.scratch_folder("base") as scratch:
             (scratch / "Dockerfile").write_text(f"FROM {base}\n")
-            call = Build(scratch / "Dockerfile", scratch, root.build, kind="probe")
+            call = BuildxBuild(scratch / "Dockerfile", scratch, root.build, kind="probe")
             progress = Progress(self.workspace.log_file(f"roots/registry-{node.name}"))
             try:
                 client.build(call, builder=node.builder, environment=node.environment, progress=progress)
             except BuildFailed as failure:
                 if not failures.registry_failed(failure):
                     raise self._failed(root, node, failure) from failure
-                self._tell_fallback(base)
+                self._note_fallback(base)
                 return False
         return True
 
-    def _tell_fallback(self, base: str) -> None:
-        self.log.note(f"{base} cannot be had from its registry: making the base with mmdebstrap instead")
+    def _note_fallback(self, base: str) -> None:
+        self.log.note(f"{base} cannot be fetched from its registry: making the base with mmdebstrap instead")
 
     def reference(self, suite: str) -> str:
         """Return the registry's base image for a suite, without a digest."""
@@ -118,11 +118,11 @@ class Images:
             raise InputError(
                 f"buildx: image: is not a pattern: {self.settings.buildx.image}",
                 str(error),
-                "only {suite} stands in it",
+                "write {suite} in place of the suite, and no other braces",
             ) from error
 
     def pin(self, suites: list[str], node: Node) -> dict[str, str]:
-        """Ask the registry for each suite's base image, note the digests in `PINS` and return them by image."""
+        """Ask the registry for each suite's base image, record the digests in `PINS` and return them by image."""
         found = {}
         for name in map(self.reference, suites):
             words = ["imagetools", "inspect", f"--builder={node.builder}", name, "--format={{json .Manifest}}"]
@@ -140,11 +140,11 @@ class Images:
         return f"{name}@{digest}" if digest else name
 
     def _digest(self, root: Root, base: str | None) -> str:
-        document = [base, self._site(), _dockerfile(root).read_text(), (DOCKERFILES / "make-root.sh").read_text()]
+        document = [base, self._site(), _instructions(_dockerfile(root)), _instructions(DOCKERFILES / "make-root.sh")]
         return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]
 
     def _site(self) -> str:
-        """Return the mirror for roots; empty where this machine's apt names none: then the base image's own."""
+        """Return the mirror for roots; empty for the base image's own mirror, on a machine without apt."""
         if self.settings.debian_mirror or not _apt_here():
             return self.settings.debian_mirror or ""
         return debian_mirror.host_mirror().url
@@ -165,11 +165,11 @@ class Images:
         network = self.settings.buildx.network
         try:
             self._build(
-            Build(
+            BuildxBuild(
                 _dockerfile(root), DOCKERFILES, root.build, target="root", tag=name, kind="root",
                 network=network if network != "default" else None,
                 arguments=self._arguments(root) | {"BASE": base or own_base or ""},
-                # There is no such image: what a builder still has of one was removed to be made anew.
+                # The image does not exist, so the builder's layers of a removed one must not be used again.
                 no_cache=True, owner=self._owner(), secrets=secrets(),
             ),
             f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}"),
@@ -180,41 +180,41 @@ class Images:
                 daemon.remove_image(own_base)
 
     def _bootstrapped(self, root: Root, node: Node, daemon: Daemon) -> str:
-        """Return the name of the base image that mmdebstrap made, loaded first where it is missing.
+        """Return the name of the base image that mmdebstrap made, loaded first if it is missing.
 
-        Its name tells what it was made of and from which mirror. A fresh root has one of its own: an image that is
-        there already could have given both builds that are compared the same fault.
+        Its name is a digest of its content and mirror. A fresh root has its own base image: a shared
+        image could give both builds that are compared the same fault.
         """
         minimal = Root(root.suite, root.build, root.build, ())
-        made_of = [manifest.document(minimal), self._site(), (DOCKERFILES / "base.Dockerfile").read_text()]
+        made_of = [manifest.document(minimal), self._site(), _instructions(DOCKERFILES / "base.Dockerfile")]
         digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
         name = f"reef-base:{root.suite}-{root.build}-{digest}{self.fresh}"
         if daemon.has_image(name):
-            self._tell_age(name, daemon)
+            self._warn_if_aged(name, daemon)
         else:
             with self.workspace.scratch_folder("base") as scratch:
                 self._tar(root.suite, root.build, scratch / "base.tar")
-                call = Build(
+                call = BuildxBuild(
                     DOCKERFILES / "base.Dockerfile", scratch, root.build, tag=name, kind="base", owner=self._owner()
                 )
                 self._build(call, f"load base image {name}", f"roots/base-{root.suite}-{root.build}", node)
         return name
 
     def _owner(self) -> str | None:
-        """Return whose the images are that are made: only a fresh root is one project's."""
+        """Return the project that owns the images: None for roots, which all share, unless they are fresh."""
         return owner(self.workspace) if self.fresh else None
 
-    def _tell_age(self, name: str, daemon: Daemon) -> None:
+    def _warn_if_aged(self, name: str, daemon: Daemon) -> None:
         manifest.warn_if_aged(f"the image {name}", daemon.made_at(name), "clean --what images --what roots", self.log)
 
     def _tar(self, suite: str, architecture: Architecture, tar: Path) -> None:
-        """Pack a minimal root of the chroot engine's: made once, and for both engines the same."""
+        """Pack a minimal root, which is made once for both engines."""
         minimal = Root(suite, architecture, architecture, ())
         rootfs, _ = bootstrap.make(minimal, self.workspace, self.settings, self.log)
         words = ["tar", "--create", "--numeric-owner", f"--file={tar}", f"--directory={rootfs}", "."]
         process.run([*namespaces.prefix(network=False), *words])
 
-    def _build(self, call: Build, title: str, log_name: str, node: Node) -> None:
+    def _build(self, call: BuildxBuild, title: str, log_name: str, node: Node) -> None:
         log_file = self.workspace.log_file(log_name)
         with self.log.step(title) as step:
             client.build(call, builder=node.builder, environment=node.environment, progress=Progress(log_file, step))
@@ -223,8 +223,8 @@ class Images:
         return failures.general(failure, str(node), root.build) or RootError(
             f"the root {manifest.key(root)} cannot be made in {node}",
             f"{failure.tail}\n{failure.words}\nfull log: {self.workspace.logs / 'roots'}",
-            f"see whether {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} lets "
-            "them use the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
+            f"check that {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} gives "
+            "them the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
         )
 
 
@@ -234,14 +234,14 @@ def pins(folder: Path) -> dict[str, str]:
     try:
         found = yaml.safe_load(path.read_text()) if path.exists() else {}
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML", str(error), "./inv pin writes it anew once it is gone") from error
+        raise InputError(f"{path} is not YAML", str(error), "remove it; ./inv pin writes it again") from error
     if not isinstance(found, dict) or not all(str(digest).startswith("sha256:") for digest in found.values()):
-        raise InputError(f"{path} does not hold digests by image", fix="./inv pin writes it anew once it is gone")
+        raise InputError(f"{path} does not hold digests by image", fix="remove it; ./inv pin writes it again")
     return {str(name): str(digest) for name, digest in found.items()}
 
 
 def secrets() -> dict[str, str]:
-    """Return what `Build.secrets` must give to a Dockerfile of a root: lines of apt.conf that hold a password."""
+    """Return the secrets of a build of a root: lines of apt.conf with a password."""
     lines = _apt_options()[1]
     return {"reef-apt": "\n".join([*lines, ""])} if lines else {}
 
@@ -254,6 +254,11 @@ def _dockerfile(root: Root) -> Path:
     return DOCKERFILES / ("target-root.Dockerfile" if root.host == root.build else "cross-root.Dockerfile")
 
 
+def _instructions(path: Path) -> list[str]:
+    """Return the lines of a file without comments, which change no image."""
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+
+
 def _apt_here() -> bool:
-    """Tell whether this machine has apt: Docker runs on others too."""
+    """Return whether this machine has apt; Docker also runs on machines without it."""
     return process.find("apt-get") is not None

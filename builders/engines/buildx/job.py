@@ -1,4 +1,4 @@
-"""One job on its way through one builder."""
+"""One job in one builder."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders.engines.buildx import dockerfile, failed
 from builders.engines.buildx.builder import client, failures
-from builders.engines.buildx.builder.client import Build, BuildFailed
+from builders.engines.buildx.builder.client import BuildFailed, BuildxBuild
 from builders.engines.buildx.builder.nodes import Node
 from builders.engines.buildx.builder.progress import JobProgress, Progress
 from builders.engines.buildx.docker import daemon
@@ -27,7 +27,7 @@ TAIL_LINES = 40
 
 @dataclass(frozen=True)
 class Found:
-    """What a job left: ``output`` is its folder in scratch."""
+    """A finished job's output folder in scratch, its steps and the packages in its root."""
 
     output: Path
     steps: tuple[StepRecord, ...]
@@ -35,9 +35,9 @@ class Found:
 
 
 class JobBuild:
-    """Lays one job out in ``scratch``, builds it on ``node`` and brings back what it left.
+    """Writes one job's build into ``scratch``, builds it on ``node`` and brings back its output.
 
-    ``engine`` is the Docker engine that builds; None for a BuildKit on its own, which shares no images with one.
+    ``engine`` is the Docker engine that builds; None for a BuildKit without an engine, which shares no images.
     """
 
     def __init__(self, job: BuildJob, node: Node, engine: Daemon | None, images: Images, scratch: Path) -> None:
@@ -48,13 +48,13 @@ class JobBuild:
         self._workspace = images.workspace
         self._log = images.log
         self._result = scratch / "result"
-        # A BuildKit on its own is newer than those in Docker engines that cannot cut off a single instruction.
+        # BuildKit without an engine always knows RUN --network; in old Docker engines it does not.
         self._run_network = engine.run_network if engine else True
-        # The word of a fresh job stands in its commands, by which its caches are found again.
+        # The word of a fresh job is part of its commands, which identify its caches later.
         self._nonce = images.fresh.removeprefix("-") + os.urandom(8).hex()
         self._logs = {name: self._workspace.logs / f"{job.name}-{name}.log" for name in ("fetch", "run")}
         network = images.settings.buildx.network
-        self._call = Build(
+        self._call = BuildxBuild(
             scratch / "Dockerfile", scratch / "context", job.root.build,
             network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},
             owner=daemon.owner(self._workspace),
@@ -65,11 +65,11 @@ class JobBuild:
         self._destinations: list[str] = []
 
     def run(self) -> Found:
-        """Run the job; raises RootError, BuildError, and HostError or DiskError for what is the engine's fault."""
+        """Run the job; raises RootError, BuildError, and HostError or DiskError for failures of the engine."""
         try:
             return self._run()
         finally:
-            # Where the engine is gone, the label lets `clean --what images` find them.
+            # If the engine is gone, `clean --what images` finds them later by their label.
             with suppress(HostError):
                 if self._engine:
                     for image in self._passing:
@@ -85,7 +85,7 @@ class JobBuild:
             try:
                 self._build_all(progress)
             except BuildFailed as failure:
-                raise self._told(failure) from failure
+                raise self._error(failure) from failure
             self._keep_logs()
             steps = self._steps()
         packages = (self._result / "records" / "packages").read_text().split()
@@ -108,7 +108,7 @@ class JobBuild:
     def _build_all(self, progress: JobProgress) -> None:
         fetched = None
         if self._job.fetch and not self._run_network:
-            # Only whole builds can be cut off here: what is to have a network is one of its own, and leaves an image.
+            # Only whole builds can be denied the network here, so `fetch` is a build of its own and leaves an image.
             fetched = failed.image_name("reef-fetched", self._workspace, self._job.name)
             self._passing.append(fetched)
             self._write_dockerfile(None)
@@ -128,7 +128,7 @@ class JobBuild:
 
     @contextmanager
     def _way_to_storage(self) -> Iterator[tuple[Mapping[str, str], Mapping[str, Path]]]:
-        """Give the script's variables and the build's sockets that lead to the job's storage, while it runs."""
+        """Give the script's variables and the build's sockets that lead to the job's storage while it runs."""
         with relayed(self._job.storage, self._log) as relay:
             if relay is None:
                 yield {}, {}
@@ -137,8 +137,8 @@ class JobBuild:
                 yield variables(relay.storage), {tunnel.NAME: way.path}
             if not way.reached:
                 self._log.warn(
-                    f"{self._node} gave the script no way to the {relay.storage.what} {relay.storage}; "
-                    "the build went on without it"
+                    f"the script on {self._node} did not reach the {relay.storage.what} {relay.storage}; "
+                    "the build continued without it"
                 )
 
     def _write_dockerfile(self, fetched: str | None, storage: Mapping[str, str] | None = None) -> None:
@@ -149,22 +149,22 @@ class JobBuild:
         self._call.dockerfile.write_text(text)
 
     def _without_caches(self) -> BuildJob:
-        """Return the job with caches that nobody filled."""
-        caches = [CacheMount(f"{one.name}-{self._nonce}", one.destination) for one in self._job.caches]
+        """Return the job with empty caches."""
+        caches = [CacheMount(f"{cache.name}-{self._nonce}", cache.destination) for cache in self._job.caches]
         return replace(self._job, caches=tuple(caches))
 
-    def _build(self, call: Build, progress: Progress) -> None:
+    def _build(self, call: BuildxBuild, progress: Progress) -> None:
         client.build(call, builder=self._node.builder, environment=self._node.environment, progress=progress)
 
     def _keep_logs(self) -> None:
-        """Put each script's whole output in the place of what the builder passed on of it."""
+        """Replace each script's log, which the builder may have shortened, by its whole output."""
         for name, log_file in self._logs.items():
             whole = self._result / "records" / f"{name}.log"
             if whole.exists():
                 shutil.copyfile(whole, log_file)
 
     def _steps(self) -> tuple[StepRecord, ...]:
-        """Return the records of the scripts; raises BuildError for one that failed, DiskError for want of space."""
+        """Return the records of the scripts; raises BuildError for a failed script, DiskError for a full disk."""
         steps = list(self._making)
         for name in ("fetch", "run"):
             record = self._result / "records" / name
@@ -179,17 +179,17 @@ class JobBuild:
     def _script_failed(self, name: str, status: str) -> ReefError:
         job, log_file = self._job, self._logs[name]
         tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
-        if failures.NO_SPACE.search(tail):  # its root stays where it is: an image of it might not fit either
+        if failures.NO_SPACE.search(tail):  # an image of its root might not fit either
             return failures.full_disk(str(self._node), f"{tail}\nfull log: {log_file}")
         how = f"with status {status}"
         if status == "timeout":
             how = f"after its time limit of {job.limits.time_s:.0f} s"
-        # What a second build in fresh roots leaves is forgotten with its workspace: nobody would find its image.
+        # The record of a fresh root would vanish with its workspace, so its image is not kept.
         way_in = "" if self._images.fresh else self._keep_root()
         return BuildError(f"{name} of {job.name} failed {how}", f"{tail}\nfull log: {log_file}", way_in)
 
     def _keep_root(self) -> str:
-        """Keep the failed job's root as an image, which costs little: it is the builder's newest layer."""
+        """Keep the failed job's root as an image, which is cheap because it is the builder's newest layer."""
         image = failed.image_name("reef-failed", self._workspace, self._job.name)
         progress = Progress(self._workspace.log_file(f"{self._job.name}-keep"))
         network = self._call.network if self._run_network else "none"
@@ -200,7 +200,7 @@ class JobBuild:
         failed.note(self._workspace, self._job, self._engine.endpoint if self._engine else None, image)
         return f"enter its root: ./inv shell --job {self._job.name}"
 
-    def _told(self, failure: BuildFailed) -> ReefError:
+    def _error(self, failure: BuildFailed) -> ReefError:
         words = f"{failure.tail}\n{failure.words}\nfull log: {self._logs['run']}".lstrip()
         return failures.general(failure, str(self._node), self._job.root.build) or BuildError(
             f"{self._job.name} failed in {self._node}", words

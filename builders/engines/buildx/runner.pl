@@ -1,9 +1,9 @@
 # Runs one script of a job inside the container, started as: perl runner.pl NAME LIMIT_S.
 #
-# BuildKit throws a failed step away and keeps two megabytes of a log, so this always ends with status 0 and leaves the
-# truth in /reef/records: NAME.log is the whole output, NAME the status, the wall time and the most memory (resident
-# bytes) that all processes held together. Where there is a way to a storage outside (tunnel.pl), it is open for as long
-# as the script runs, and no part of what is measured. It needs no more than Debian's perl-base.
+# BuildKit discards failed steps and all but two megabytes of a log. So this program always exits with status 0 and writes
+# the result to /reef/records: NAME.log is the whole output, NAME has the status, the wall time and the peak memory
+# (resident bytes, summed over all processes). A tunnel to a storage outside (tunnel.pl), if any, is open while the script
+# runs and is not measured. The program needs no more than Debian's perl-base.
 use strict;
 use warnings;
 use POSIX ();
@@ -24,7 +24,7 @@ sub sample {
     for my $statm (glob '/proc/[0-9]*/statm') {
         my ($pid) = $statm =~ /(\d+)/;
         next if $pid == $$ || ($tunnel && (getpgrp($pid) // 0) == $tunnel);
-        open my $file, '<', $statm or next;    # it has ended
+        open my $file, '<', $statm or next;    # the process has ended
         my @pages = split ' ', <$file> // next;
         $sum += $pages[1] * $page;
     }
@@ -38,7 +38,7 @@ sub record {
     close $file or die "$records/$name: $!";
 }
 
-sub dig {    # returns once the way is open, or cannot be; a group of its own tells its processes from the script's
+sub dig {    # returns once the tunnel is open or has failed; its own process group separates it from the script
     pipe my $reader, my $writer or die "pipe: $!";
     $tunnel = fork // die "fork: $!";
     if (!$tunnel) {
@@ -74,7 +74,7 @@ my ($next, $killed) = ($started, undef);
 while (1) {
     my $ready = '';
     vec($ready, fileno $reader, 1) = 1;
-    # After the script's end only what is in the pipe already counts: a process it left may hold the other side.
+    # After the script's end only the content of the pipe counts: a process that it left may keep the pipe open.
     if (select($ready, undef, undef, $ended ? 0 : $sample_s) > 0) {
         my $got = sysread $reader, my $chunk, 65536;
         if ($got) { print $chunk; print {$log} $chunk; }

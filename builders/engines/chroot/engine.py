@@ -14,7 +14,7 @@ from pathlib import Path
 
 from builders.engines import EngineName
 from builders.engines.chroot import failed, overlay
-from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, UNENTERED_FIX, Entry, Overlay, enter_words
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, UNENTERED_FIX, ChrootEntry, Overlay, enter_words
 from builders.engines.environment import environment
 from builders.engines.relay.relay import Relay, relayed, variables
 from builders.engines.roots import apt_cache, binfmt, bootstrap, manifest, namespaces
@@ -146,7 +146,7 @@ class ChrootEngine:
         """Return the guard of apt's cached packages, if the job can use them."""
         return apt_cache.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
-    def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> Entry:
+    def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> ChrootEntry:
         mounts = self._workspace.cache.mounts
         binds = {job.output: scratch / "out"} | {cache.destination: mounts / cache.name for cache in job.caches}
         for folder in [scratch / "mnt", *binds.values()]:
@@ -156,7 +156,7 @@ class ChrootEngine:
             Overlay(destination, [str(i.path.resolve()) for i in inputs], str(scratch / f"input{number}"))
             for number, (destination, inputs) in enumerate(_by_destination(job.inputs).items())
         ]
-        return Entry(
+        return ChrootEntry(
             mountpoint=str(scratch / "mnt"),
             overlays=overlays,
             binds={destination: str(folder) for destination, folder in binds.items()},
@@ -166,7 +166,7 @@ class ChrootEngine:
             script=script,
         )
 
-    def _step(self, job: BuildJob, name: str, entry: Entry, scratch: Path, log: Log) -> StepRecord:
+    def _step(self, job: BuildJob, name: str, entry: ChrootEntry, scratch: Path, log: Log) -> StepRecord:
         log_file = self._workspace.log_file(f"{job.name}-{name}")
         entry.write(scratch / "entry.json")
         with log.step(f"{name} {job.name}") as step:
@@ -195,7 +195,7 @@ class ChrootEngine:
         return BuildError(f"{name} of {job.name} failed {how}", detail, f"enter its root: ./inv shell --job {job.name}")
 
 
-def _with_relay(entry: Entry, relay: Relay | None) -> Entry:
+def _with_relay(entry: ChrootEntry, relay: Relay | None) -> ChrootEntry:
     if relay is None:
         return entry
     environment = {**entry.environment, **variables(relay.storage)}

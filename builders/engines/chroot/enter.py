@@ -1,7 +1,7 @@
 """Runs inside the namespaces of a job: assembles its root, enters it and becomes the job's script.
 
-Started as ``python -m builders.engines.chroot.enter SPEC.json``; the file holds an `Entry`. All mounts are made in this
-process's own mount namespace, so they need no unmounting.
+Started as ``python -m builders.engines.chroot.enter SPEC.json``; the file has a `ChrootEntry`. All mounts are made in
+this process's own mount namespace, so they need no unmounting.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from builders.engines.chroot import overlay
-from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, Entry, Overlay
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, ChrootEntry, Overlay
 from builders.engines.relay.handover import hand_over
 from builders.engines.roots import namespaces
 from builders.errors import ReefError, RootError
@@ -29,13 +29,13 @@ def main(argv: list[str]) -> None:
     If the root cannot be entered, print `UNENTERED` with the reason and exit with the status `CANNOT_ENTER`.
     """
     try:
-        _become(Entry.read(Path(argv[1])), argv[2:])
+        _become(ChrootEntry.read(Path(argv[1])), argv[2:])
     except (ReefError, OSError) as error:
         print(f"{UNENTERED}{error}", file=sys.stderr)
         sys.exit(CANNOT_ENTER)
 
 
-def _become(entry: Entry, command: list[str]) -> NoReturn:
+def _become(entry: ChrootEntry, command: list[str]) -> NoReturn:
     socket.sethostname("reef")
     if not entry.network:
         _loopback_up()

@@ -28,7 +28,7 @@ class Overlay:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ChrootEntry:
     """Everything needed to enter a job's root."""
 
     mountpoint: str
@@ -46,7 +46,7 @@ class Entry:
         """Write the entry as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1))
 
-    def elsewhere(self, moved: Mapping[str, str]) -> "Entry":
+    def elsewhere(self, moved: Mapping[str, str]) -> "ChrootEntry":
         """Return the entry with folders replaced as ``moved`` maps old paths to new ones.
 
         It is entered after the run, so it keeps nothing of the relay to a ccache storage.
@@ -70,11 +70,11 @@ class Entry:
         )
 
     @staticmethod
-    def read(path: Path) -> "Entry":
+    def read(path: Path) -> "ChrootEntry":
         """Read an entry that `write` wrote."""
         data = json.loads(path.read_text())
         data["overlays"] = [Overlay(**overlay) for overlay in data["overlays"]]
-        return Entry(**data)
+        return ChrootEntry(**data)
 
 
 def enter_words(entry: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED_FIX, Entry, enter_words
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED_FIX, ChrootEntry, enter_words
 from builders.engines.roots import namespaces
 from builders.errors import RootError
 from builders.host import process
@@ -28,7 +28,7 @@ def keep(workspace: Workspace, job: BuildJob, scratch: Path) -> None:
     for number, path in enumerate(passing):
         shutil.copytree(path, scratch / f"layer{number}", symlinks=True)
         moved[str(path)] = str(target / f"layer{number}")
-    entry = Entry.read(scratch / FILE).elsewhere(moved)
+    entry = ChrootEntry.read(scratch / FILE).elsewhere(moved)
     (scratch / FILE).unlink()
     shutil.move(scratch, target)
     entry.write(target / "entry.part")
@@ -45,7 +45,7 @@ def enter(workspace: Workspace, job: str) -> int:
     path = folder(workspace, job) / FILE
     again = "build again, then enter its new root"
     try:
-        overlays = Entry.read(path).overlays
+        overlays = ChrootEntry.read(path).overlays
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RootError(f"the root of {job!r} cannot be entered", f"{path} is damaged: {error}", again) from error
     missing = [layer for overlay in overlays for layer in overlay.layers if not Path(layer).exists()]

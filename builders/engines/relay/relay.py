@@ -1,10 +1,9 @@
 """Lets a build script reach a ccache storage, and nothing else.
 
-A script runs in a network namespace with loopback alone. A relay outside speaks for it: it takes a socket that already
-listens on that loopback (a socket stays in the namespace where it was made, whoever holds it), or what comes out of a
-container (`tunnel`), and passes on what ccache asks for, request by request. It knows the protocols, so that the
-server's other commands and other paths stay out of reach, and it adds TLS, user and password itself, so that no script
-ever holds them.
+A script runs in a network namespace with loopback alone. A relay outside forwards ccache's requests. It accepts
+connections either through a socket that listens on the script's loopback (a socket stays in the namespace where it was
+made, whichever process holds it), or out of a container (`tunnel`). It knows the protocols, so that the server's other
+commands and paths are out of reach. It adds TLS, user and password itself, so that no script has them.
 """
 
 import http.client
@@ -25,33 +24,33 @@ from builders.model.jobs import Storage
 
 PATIENCE_S = 5.0
 MOST_FAILURES = 3
-"""After so many in a row the server is asked no more: each would hold a compiler for up to `PATIENCE_S`."""
+"""After so many in a row the relay stops asking the server: each failure delays a compiler by up to `PATIENCE_S`."""
 LARGEST = 1 << 30
-"""Bytes of one compiled file."""
+"""The largest compiled file, in bytes."""
 READING, WRITING = frozenset((b"EXISTS", b"GET", b"PING")), frozenset((b"SET", b"DEL"))
 NAME = re.compile(r"/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 CODE = re.compile(r"[A-Z]+( |$)")
-"""The first word of what redis says when it refuses."""
-TROUBLE = (OSError, http.client.HTTPException, ValueError, IndexError)
+"""The first word of an error reply of redis."""
+FAILURES = (OSError, http.client.HTTPException, ValueError, IndexError)
 
 
 class Refused(ValueError):
-    """The server does not let us in, or answers what its protocol does not know."""
+    """The server denies access, or its answer is not of the protocol."""
 
 
 def variables(storage: Storage) -> dict[str, str]:
-    """Return what tells a script's ccache where its storage is: the relay, never the server itself."""
+    """Return the variables that lead a script's ccache to the relay, never to the server itself."""
     attributes = (f"|layout={storage.layout}" if storage.scheme == "http" else "") + "|read-only" * storage.read_only
     return {VARIABLE: f"{storage.scheme}://127.0.0.1:{PORT}{attributes}"}
 
 
 class Relay:
-    """Passes on what comes in at a listening socket, and counts what was found and stored."""
+    """Forwards requests to a storage, and counts files found, missed and stored."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.found = self.missed = self.stored = self.failures = 0
-        self.trouble = ""
+        self.last_failure = ""
         self._in_a_row = 0
         self._lock = threading.Lock()
         self.ours, self.theirs = socket.socketpair()
@@ -64,7 +63,7 @@ class Relay:
         return self._in_a_row >= MOST_FAILURES
 
     def start(self) -> None:
-        """Wait, in a thread, for the listening socket that comes through `theirs`, and serve it."""
+        """Start a thread that receives a listening socket through `theirs`, and serves its connections."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -79,28 +78,28 @@ class Relay:
         self.theirs.close()
 
     def take(self, client: socket.socket) -> None:
-        """Serve one connection of the script's, in a thread, to its end."""
+        """Serve one connection of the script in a thread."""
         threading.Thread(target=self._speak, args=(client,), daemon=True).start()
 
-    def count(self, what: str) -> None:
-        """Count one answer (``found``, ``missed``, ``stored`` or none): the server works."""
+    def count(self, kind: str) -> None:
+        """Count one answer of the server (``found``, ``missed``, ``stored`` or empty), which ends a row of failures."""
         with self._lock:
             self._in_a_row = 0
-            if what:
-                setattr(self, what, getattr(self, what) + 1)
+            if kind:
+                setattr(self, kind, getattr(self, kind) + 1)
 
     def failed(self, error: BaseException) -> None:
-        """Count one failure of the server's."""
+        """Count one failure of the server."""
         with self._lock:
             self.failures += 1
             self._in_a_row += 1
-            self.trouble = reason(error, self.storage)
+            self.last_failure = reason(error, self.storage)
 
     def _serve(self) -> None:
         with suppress(OSError):
             _, handles, _, _ = socket.recv_fds(self.ours, 1, 1)
             if not handles:
-                return  # the script never came to life
+                return  # the script did not start
             with socket.socket(fileno=handles[0]) as listener:
                 self._listener = listener
                 while True:
@@ -108,17 +107,17 @@ class Relay:
 
     def _speak(self, client: socket.socket) -> None:
         speak = {"redis": _speak_redis, "http": _speak_http, "tcp": _speak_tcp}[self.storage.scheme]
-        # A client that goes away in the middle is a compiler that was ended; the server has nothing to do with it.
+        # A client that disconnects early is a compiler that was ended, not a failure of the server.
         with client, suppress(OSError, ValueError, IndexError):
             speak(self, client)
 
 
 @contextmanager
 def relayed(storage: Storage | None, log: Log) -> Iterator[Relay | None]:
-    """Give a relay to the storage while a script runs, None where there is none or it does not answer (told).
+    """Give a relay to the storage while a script runs; None without a storage, or if it does not answer.
 
-    It gets a listening socket through ``theirs`` (`handover.hand_over`), or single connections by `Relay.take`. At the
-    end what it did is told.
+    The relay gets a listening socket through ``theirs`` (`handover.hand_over`), or single connections by `Relay.take`.
+    Its counts are logged at the end.
     """
     if storage is None or not _answers(storage, log):
         yield None
@@ -130,14 +129,14 @@ def relayed(storage: Storage | None, log: Log) -> Iterator[Relay | None]:
     finally:
         relay.stop()
     if relay.failures:
-        log.warn(f"the {storage.what} {storage} failed {relay.failures} times ({relay.trouble}); "
-                 "the build went on without it")  # fmt: skip
-    if storage.scheme != "tcp":  # nothing is known of what went through there
+        log.warn(f"the {storage.what} {storage} failed {relay.failures} times ({relay.last_failure}); "
+                 "the build continued without it")  # fmt: skip
+    if storage.scheme != "tcp":  # whose content the relay does not know
         log.note(f"{storage.what} {storage}: {relay.found} found, {relay.missed} not, {relay.stored} stored")
 
 
 def reason(error: BaseException, storage: Storage) -> str:
-    """Return a failure in a few words, without user and password: a server's answer may repeat what it was told."""
+    """Return a failure in a few words, without user and password, which a server's answer may repeat."""
     text = str(error) or type(error).__name__
     for secret in filter(None, (storage.password, _basic(storage), storage.user)):
         for form in (secret, quote(secret, safe=""), repr(secret)[1:-1]):
@@ -146,7 +145,7 @@ def reason(error: BaseException, storage: Storage) -> str:
 
 
 def _basic(storage: Storage) -> str:
-    """Return user and password as HTTP wants them, empty where there are none."""
+    """Return user and password in HTTP's form, empty without them."""
     pair = f"{storage.user}:{storage.password}"
     return b64encode(pair.encode()).decode() if pair != ":" else ""
 
@@ -158,9 +157,9 @@ def _answers(storage: Storage, log: Log) -> bool:
         else:
             with _connected(storage):
                 pass
-    except TROUBLE as error:
+    except FAILURES as error:
         log.warn(
-            f"the {storage.what} {storage} cannot be used ({reason(error, storage)}); the build goes on without it"
+            f"the {storage.what} {storage} cannot be used ({reason(error, storage)}); the build continues without it"
         )
         return False
     return True
@@ -181,7 +180,7 @@ def _connected(storage: Storage) -> socket.socket:
 
 
 def connect_redis(storage: Storage) -> tuple[socket.socket, IO[bytes]]:
-    """Return a connection that the server has let in, and its reader; raises Refused, OSError."""
+    """Return an authenticated connection and its reader; raises Refused, OSError."""
     server = _connected(storage)
     try:
         reader = server.makefile("rb")
@@ -202,8 +201,10 @@ def _demand(server: socket.socket, reader: IO[bytes], *words: bytes) -> None:
     answer = _reply(reader)
     if not answer.startswith((b"+OK", b"+PONG")):
         text = answer.decode(errors="replace").strip("-\r\n")
-        if words[0] == b"AUTH":  # the rest may be what it was told, cut or quoted in a way of the server's own
-            text = f"AUTH was answered with {text.split(' ')[0]}" if CODE.match(text) else "AUTH was not understood"
+        if words[0] == b"AUTH":  # the rest may repeat the password in another form
+            text = (
+                f"the answer to AUTH is {text.split(' ')[0]}" if CODE.match(text) else "the answer to AUTH is unknown"
+            )
         raise Refused(text)
 
 
@@ -215,15 +216,15 @@ def _speak_redis(relay: Relay, client: socket.socket) -> None:
         while (command := _command(requests)) is not None:
             name, raw = command
             if name not in allowed or relay.given_up:
-                client.sendall(b"-ERR not passed on\r\n")
+                client.sendall(b"-ERR not forwarded\r\n")
                 continue
             try:
                 server = server or connect_redis(relay.storage)
                 server[0].sendall(raw)
                 answer = _reply(server[1])
-            except TROUBLE as error:
+            except FAILURES as error:
                 relay.failed(error)
-                return  # the end of the connection tells ccache
+                return  # ccache notices the end of the connection
             relay.count({b"GET": "missed" if answer.startswith(b"$-1") else "found", b"SET": "stored"}.get(name, ""))
             client.sendall(answer)
     finally:
@@ -232,7 +233,7 @@ def _speak_redis(relay: Relay, client: socket.socket) -> None:
 
 
 def _command(reader: IO[bytes]) -> tuple[bytes, bytes] | None:
-    """Read one command of the protocol (an array of strings): its name, and all its bytes; None at an end."""
+    """Return the name and all bytes of one command (an array of strings), None at the end of the connection."""
     first = reader.readline(32)
     if not first:
         return None
@@ -252,7 +253,7 @@ def _command(reader: IO[bytes]) -> tuple[bytes, bytes] | None:
 
 
 def _reply(reader: IO[bytes]) -> bytes:
-    """Read one answer of the protocol: a line, or a string with its length before it."""
+    """Return one answer of the protocol: a line, or a string after its length."""
     line = reader.readline(1 << 16)
     if not line.endswith(b"\r\n"):
         raise Refused("the server ended the connection")
@@ -267,10 +268,10 @@ def _reply(reader: IO[bytes]) -> bytes:
 
 
 def _speak_tcp(relay: Relay, client: socket.socket) -> None:
-    """Pass on bytes both ways; only the server's address and TLS are ours."""
+    """Forward bytes both ways; the relay adds only the server's address and TLS."""
     try:
         server = _connected(relay.storage)
-    except TROUBLE as error:
+    except FAILURES as error:
         relay.failed(error)
         return
     relay.count("")
@@ -283,7 +284,7 @@ def _speak_tcp(relay: Relay, client: socket.socket) -> None:
 
 
 def pump(origin: socket.socket, destination: socket.socket) -> None:
-    """Copy bytes until the origin ends or either breaks, then end the destination's reading side too."""
+    """Copy bytes until the origin ends or either side breaks, then end the destination's input."""
     with suppress(OSError):
         while piece := origin.recv(1 << 16):
             destination.sendall(piece)
@@ -299,25 +300,25 @@ def _speak_http(relay: Relay, client: socket.socket) -> None:
         timeout = None
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing: the relay counts."""
+            """Log nothing: the relay counts."""
 
         def _pass(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             if not 0 <= length < LARGEST or "Transfer-Encoding" in self.headers:
-                self.close_connection = True  # what follows is a body that nobody reads
+                self.close_connection = True  # the body that follows is not read
                 return self._answer(413, b"")
             body = self.rfile.read(length)
             if len(body) < length:
-                raise ConnectionResetError  # a compiler that was ended: half a file is none
+                raise ConnectionResetError  # a compiler that was ended: half a file is useless
             writes = self.command in ("PUT", "DELETE")
             if relay.given_up or not NAME.fullmatch(self.path) or (writes and relay.storage.read_only):
                 return self._answer(503 if relay.given_up else 403, b"")
             try:
                 status, content = _ask(relay.storage, connection, self.command, self.path, body)
-            except TROUBLE as error:
+            except FAILURES as error:
                 relay.failed(error)
                 return self._answer(502, b"")
-            _judge(relay, self.command, status)
+            _count_status(relay, self.command, status)
             return self._answer(status, content)
 
         def _answer(self, status: int, content: bytes) -> None:
@@ -330,42 +331,42 @@ def _speak_http(relay: Relay, client: socket.socket) -> None:
         do_GET = do_HEAD = do_PUT = do_DELETE = _pass
 
     try:
-        Handler(client, ("", 0), None)  # type: ignore[arg-type]  # it never asks its server for anything
+        Handler(client, ("", 0), None)  # type: ignore[arg-type]  # the handler needs nothing of its server
     finally:
-        for one in connection:
-            one.close()
+        for idle in connection:
+            idle.close()
 
 
-def _judge(relay: Relay, method: str, status: int) -> None:
-    """Count an answer; what is neither yes nor "not there" is the server's failure."""
+def _count_status(relay: Relay, method: str, status: int) -> None:
+    """Count an answer by its status; all but 2xx and 404 are failures of the server."""
     if status // 100 == 2:
         relay.count({"GET": "found", "PUT": "stored"}.get(method, ""))
     elif status == 404:
         relay.count("missed" if method == "GET" else "")
     else:
-        relay.failed(Refused(f"{method} was answered with status {status}"))
+        relay.failed(Refused(f"the answer to {method} has status {status}"))
 
 
 def _ask(
-    storage: Storage, kept: list[http.client.HTTPConnection], method: str, path: str, body: bytes
+    storage: Storage, idle: list[http.client.HTTPConnection], method: str, path: str, body: bytes
 ) -> tuple[int, bytes]:
-    """Ask the server over the kept connection, or over a new one where it has ended that meanwhile."""
+    """Send a request over the idle connection, or over a new one if the server has ended it."""
     headers = {"Content-Type": "application/octet-stream"}
     if pair := _basic(storage):
         headers["Authorization"] = f"Basic {pair}"
     full = f"/{storage.path}{path}" if storage.path else path
-    reused = bool(kept)
-    one = kept.pop() if reused else _http(storage)
+    reused = bool(idle)
+    connection = idle.pop() if reused else _http(storage)
     try:
-        one.request(method, full, body or None, headers)
-        answer = one.getresponse()
+        connection.request(method, full, body or None, headers)
+        answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException):
-        one.close()
+        connection.close()
         if reused:
-            return _ask(storage, kept, method, path, body)
+            return _ask(storage, idle, method, path, body)
         raise
-    kept.append(one)
+    idle.append(connection)
     return answer.status, content
 
 

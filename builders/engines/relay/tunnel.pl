@@ -1,7 +1,7 @@
 # Carries connections to 127.0.0.1:PORT through the unix socket SOCKET, started as: perl tunnel.pl SOCKET PORT.
 #
-# tunnel.py answers at the other end and tells what the messages mean. "listening" on standard output says that it
-# works; where nobody answers it ends at once. It needs no more than Debian's perl-base.
+# tunnel.py answers at the other end and describes the messages. When the way is open, it prints "listening"; without an
+# answer it exits at once. It needs no more than Debian's perl-base.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -14,7 +14,7 @@ $SIG{PIPE} = 'IGNORE';
 sub put {
     my ($to, $bytes) = @_;
     while (length $bytes) {
-        my $written = syswrite $to, $bytes or exit 0;    # the other side is gone
+        my $written = syswrite $to, $bytes or exit 0;    # the other side has disconnected
         substr($bytes, 0, $written) = '';
     }
 }
@@ -32,13 +32,13 @@ sub agent {
     return IO::Socket::UNIX->new(Peer => $socket) || die "$socket: $!\n";
 }
 
-sub ask {    # sends one message of the ssh-agents' protocol and returns the answer
+sub ask {    # sends one message of the ssh-agent protocol and returns the answer
     my ($agent, $message) = @_;
     put($agent, pack 'N/a*', $message);
     return get($agent, unpack 'N', get($agent, 4));
 }
 
-sub carry {    # what is signed is a request, and the signature is what it gives; nobody looks at the key
+sub carry {    # the data to sign is a request, the signature is its answer; the key is not checked
     my ($agent, $request) = @_;
     my $answer = ask($agent, pack 'C N/a* N/a* N', $sign, pack('N/a*', 'reef'), $request, 0);
     my ($type, $signature) = unpack 'C N/a*', $answer;
@@ -60,7 +60,7 @@ sub down {
     shutdown $client, 1;
 }
 
-alarm 10;    # a build must not wait for who does not answer
+alarm 10;    # a build must not wait for a missing answer
 ask(agent(), chr $names);
 alarm 0;
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 128, ReuseAddr => 1)

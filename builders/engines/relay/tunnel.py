@@ -1,15 +1,15 @@
-"""A way from a script in a container to this process, wherever the builder is: BuildKit forwards sockets of ssh-agents.
+"""Carries connections from a script in a container to this process, through BuildKit's forwarding of ssh-agent sockets.
 
-``RUN --mount=type=ssh`` gives the script a socket, and what it says there reaches the client of the build through the
-session that both have anyway. All clients but the newest pass on nothing but the agents' protocol
-(draft-ietf-sshm-ssh-agent), yet they look neither at what is to be signed nor at the signature. So a request "sign
-this" carries bytes from the script, and its answer carries bytes back. `tunnel.pl` speaks it in the container. What is
-signed begins with one letter and the four bytes that number one connection of the script's:
+``RUN --mount=type=ssh`` gives the script a socket whose bytes reach the client of the build through their session, also
+on a distant builder. All clients but the newest forward only the agents' protocol (draft-ietf-sshm-ssh-agent), but they
+check neither the data to sign nor the signature. So a request to sign carries bytes from the script, and its answer
+carries bytes back. `tunnel.pl` is the script's side. The data to sign begins with one letter and four bytes that number
+the script's connection:
 
-- ``W``, and bytes: they go to the server; none say that no more will come.
-- ``R``: answered with what came from the server, as soon as there is some; with nothing at its end.
+- ``W``, followed by bytes for the server; no bytes mean that no more will follow.
+- ``R``: the answer has the server's next bytes, as soon as any arrive; it is empty at their end.
 
-One connection to the agent for each of the two makes them independent of each other.
+Each direction has its own connection to the agent, so that neither waits for the other.
 """
 
 import socket
@@ -22,22 +22,22 @@ from pathlib import Path
 from typing import IO
 
 PROGRAM = Path(__file__).with_name("tunnel.pl")
-"""The script's side; it runs in the container."""
+"""The script's side, which runs in the container."""
 NAME = "reef-storage"
-"""What BuildKit calls the forwarded socket."""
+"""BuildKit's name for the forwarded socket."""
 SOCKET = "/reef/tunnel.sock"
-"""Where the script's side finds it."""
+"""The path of the socket in the container."""
 PIECE = 1 << 16
 LONGEST = 2 * PIECE
-"""Bytes of one message; `tunnel.pl` sends no longer ones."""
-# Numbers of messages: a list of keys is asked for, and given; something is to be signed, and was; a refusal.
+"""The longest message, in bytes; `tunnel.pl` sends none longer."""
+# Numbers of messages: a request for keys and its answer, a request to sign and its answer, a refusal.
 NAMES, NAMED, SIGN, SIGNED, REFUSED = b"\x0b", b"\x0c", b"\x0d", b"\x0e", b"\x05"
 
 
 class Tunnel:
-    """Listens at ``path``; each connection of the script's goes to ``take`` as a socket.
+    """Listens at ``path``; each connection of the script goes to ``take`` as a socket.
 
-    ``reached`` tells whether the script's side was ever heard of.
+    ``reached`` is True after the first message from the script's side.
     """
 
     def __init__(self, path: Path, take: Callable[[socket.socket], None]) -> None:
@@ -59,12 +59,12 @@ class Tunnel:
         with self._lock:
             self._open = False
         with suppress(OSError), socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(self.path))  # wakes the thread; ending a listener does not, outside of Linux
+            last.connect(str(self.path))  # wakes the thread, which ending the listener does only on Linux
         self._thread.join()
         self._listener.close()
         with self._lock:
-            for one in [*self._agents, *filter(None, self._streams.values())]:
-                _end(one)
+            for connection in [*self._agents, *filter(None, self._streams.values())]:
+                _end(connection)
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -78,9 +78,9 @@ class Tunnel:
                 threading.Thread(target=self._answer_all, args=(agent,), daemon=True).start()
 
     def _answer_all(self, agent: socket.socket) -> None:
-        """Answer as an agent does until the other side has enough; what it read from has nobody else to read it."""
+        """Answer as an agent does until the other side disconnects; then the stream that it read from ends too."""
         reading = b""
-        # Anything in a container may speak to this socket: what is no message of ours ends the connection.
+        # Any program in the container may use this socket: a message of another kind ends the connection.
         with agent, agent.makefile("rb") as messages, suppress(OSError, ValueError, struct.error):
             while message := _message(messages):
                 self.reached = True
@@ -99,10 +99,10 @@ class Tunnel:
             self._ended(reading)
 
     def _carried(self, request: bytes) -> bytes:
-        """Do what a request says and return its answer."""
+        """Carry out a request and return its answer."""
         way, number, data = request[:1], request[1:5], request[5:]
         stream = self._stream(number)
-        with suppress(OSError):  # the server's side has ended: reading tells
+        with suppress(OSError):  # the server's side has ended, which the next read finds
             if way == b"R":
                 found = stream.recv(PIECE) if stream else b""
                 if not found:
@@ -115,7 +115,7 @@ class Tunnel:
         return b""
 
     def _stream(self, number: bytes) -> socket.socket | None:
-        """Return our end of a connection, made at its first mention; None once it has ended."""
+        """Return this side of a connection, made on first use; None after its end."""
         with self._lock:
             if number not in self._streams and self._open:
                 self._streams[number], theirs = socket.socketpair()
@@ -127,13 +127,13 @@ class Tunnel:
             stream = self._streams.get(number)
             self._streams[number] = None
         if stream:
-            _end(stream)  # who still writes there must not wait
+            _end(stream)  # so that the other side's writes fail at once
             stream.close()
 
 
 @contextmanager
 def opened(take: Callable[[socket.socket], None]) -> Iterator[Tunnel]:
-    """Give a tunnel for the time of a build; its socket lies where nobody else may look."""
+    """Give a tunnel for the time of a build; its socket is in a private folder."""
     with tempfile.TemporaryDirectory(prefix="reef-") as folder:
         tunnel = Tunnel(Path(folder) / "agent", take)
         try:
@@ -142,28 +142,28 @@ def opened(take: Callable[[socket.socket], None]) -> Iterator[Tunnel]:
             tunnel.close()
 
 
-def _end(one: socket.socket) -> None:
+def _end(connection: socket.socket) -> None:
     with suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _message(reader: IO[bytes]) -> bytes:
-    """Read one message of the agents' protocol, empty at an end; raises ValueError for one that is none of ours."""
+    """Return one message of the agents' protocol, empty at the end; raises ValueError beyond `LONGEST`."""
     head = reader.read(4)
     if len(head) < 4:
         return b""
     [length] = struct.unpack(">I", head)
     if length > LONGEST:
-        raise ValueError("a message of more than what is sent here")
+        raise ValueError(f"a message of {length} bytes")
     return reader.read(length)
 
 
 def _request(message: bytes) -> bytes:
-    """Return what is to be signed, after the message's number and the key; raises ValueError where it says nothing."""
+    """Return the data to sign, after the message's number and the key; raises ValueError if it is no request."""
     _, rest = _cut(message[1:])
     request, _ = _cut(rest)
     if request[:1] not in (b"W", b"R") or len(request) < 5:
-        raise ValueError("neither writes nor reads")
+        raise ValueError("neither a write nor a read")
     return request
 
 

@@ -1,4 +1,4 @@
-"""Calls of buildx, through the one door to other programs."""
+"""Calls of buildx."""
 
 import functools
 import re
@@ -16,17 +16,17 @@ from builders.host import process
 from builders.model.arch import Architecture
 
 OLDEST = (0, 13)
-"""The first buildx with ``--progress rawjson``; Debian 13's."""
+"""The first buildx with ``--progress rawjson``; Debian 13 has it."""
 INSTALL = "on Debian 13: sudo apt-get install docker-buildx; elsewhere Docker's package docker-buildx-plugin"
 
 
 @dataclass(frozen=True)
-class Build:
-    """One call of ``buildx build``: ``output`` is a folder to fill with the result, ``tag`` an image to make of it.
+class BuildxBuild:
+    """One call of ``buildx build``: ``output`` is a folder for the result, ``tag`` the name of an image of it.
 
-    ``owner`` is the project whose image it is (`daemon.owner`), None for one that all share. ``secrets`` are texts by
-    name that instructions may mount: they stand neither in the words of the call nor in the image. ``sockets`` are
-    paths by name that instructions may mount as an ssh-agent's.
+    ``owner`` is the project that owns the image (`daemon.owner`), None if all projects share it. ``secrets`` are texts
+    by name that instructions may mount; they appear neither in the call's arguments nor in the image. ``sockets`` are
+    paths by name that instructions may mount as an ssh-agent's socket.
     """
 
     dockerfile: Path
@@ -45,7 +45,7 @@ class Build:
 
 
 class BuildFailed(Exception):
-    """buildx ended with a failure; ``words`` are its own, ``tail`` the last output of the build's instructions."""
+    """buildx failed; ``words`` are its messages, ``tail`` the last output of the build's instructions."""
 
     def __init__(self, words: str, tail: str) -> None:
         super().__init__(words)
@@ -54,7 +54,7 @@ class BuildFailed(Exception):
 
 
 def program() -> str:
-    """Return the path of buildx; raises HostError where it is missing or too old."""
+    """Return the path of buildx; raises HostError if it is missing or too old."""
     found = endpoint.buildx()
     if found is None:
         raise HostError("buildx is not installed, needed by --engine buildx", fix=INSTALL)
@@ -62,7 +62,7 @@ def program() -> str:
     if version < OLDEST:
         raise HostError(
             f"buildx is too old: {'.'.join(map(str, version))}",
-            f"{found}; wanted: {'.'.join(map(str, OLDEST))} or later",
+            f"{found}; needed: {'.'.join(map(str, OLDEST))} or later",
             INSTALL,
         )
     return found
@@ -71,17 +71,17 @@ def program() -> str:
 @functools.cache
 def _version(path: str) -> tuple[int, ...]:
     try:
-        said = process.capture([path, "version"], timeout_s=20)
+        output = process.capture([path, "version"], timeout_s=20)
     except process.ProgramFailed as error:
         raise HostError(f"buildx does not run: {path}", error.detail, INSTALL) from error
-    numbers = re.search(r"\bv?(\d+)\.(\d+)(?:\.(\d+))?", said)
+    numbers = re.search(r"\bv?(\d+)\.(\d+)(?:\.(\d+))?", output)
     if numbers is None:
-        raise HostError(f"buildx tells no version: {path}", said, INSTALL)
+        raise HostError(f"buildx prints no version: {path}", output, INSTALL)
     return tuple(int(number) for number in numbers.groups(default="0"))
 
 
 def build(
-    call: Build,
+    call: BuildxBuild,
     *,
     builder: str,
     environment: Mapping[str, str],
@@ -105,7 +105,7 @@ def build(
         with _secret_files(call.secrets) as secrets:
             process.run(
                 [*words, *secrets, str(call.context)],
-                # Attestations would make an index of what is one image; hosts see "reef" as their name as elsewhere.
+                # With attestations the result would be an index instead of an image.
                 extra_environment={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", **environment},
                 on_line=progress.take,
                 timeout_s=timeout_s,
@@ -116,8 +116,8 @@ def build(
 
 @contextmanager
 def _secret_files(secrets: Mapping[str, str]) -> Iterator[list[str]]:
-    """Give buildx's words for files with ``secrets``, which are there for as long as the call takes."""
-    with tempfile.TemporaryDirectory(prefix="reef-") as folder:  # nobody else's to look into
+    """Give buildx's options for ``secrets``, in files that exist for the time of the call."""
+    with tempfile.TemporaryDirectory(prefix="reef-") as folder:  # only this user may read it
         words = []
         for name, text in secrets.items():
             path = Path(folder) / name
@@ -128,9 +128,9 @@ def _secret_files(secrets: Mapping[str, str]) -> Iterator[list[str]]:
 
 
 def call(words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """Run a short command of buildx and return what it printed; raises HostError where buildx is not usable."""
+    """Run a short command of buildx and return its output; raises HostError if buildx is not usable."""
     return process.capture([program(), *words], extra_environment=environment, timeout_s=120)
 
 
 def _csv(*fields: str) -> str:
-    return ",".join('"' + one.replace('"', '""') + '"' if set(one) & set(',"') else one for one in fields)
+    return ",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text for text in fields)

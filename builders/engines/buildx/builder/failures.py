@@ -1,4 +1,4 @@
-"""What a failed build says, turned into errors that tell what to do."""
+"""Turns the messages of a failed build into errors with advice."""
 
 import re
 
@@ -30,17 +30,17 @@ REGISTRY = re.compile(
 
 
 def registry_failed(failure: BuildFailed) -> bool:
-    """Tell whether a build failed because its base image could not be had."""
+    """Return whether a build failed because its base image could not be fetched."""
     return bool(REGISTRY.search(failure.words)) and not failure.tail and not NO_SPACE.search(failure.words)
 
 
 def forwards_no_sockets(failure: BuildFailed) -> bool:
-    """Tell whether a build failed because its builder knows no ``--mount=type=ssh``, or its buildx no ``--ssh``."""
+    """Return whether a build failed because its builder knows no ``--mount=type=ssh``, or its buildx no ``--ssh``."""
     return bool(NO_SOCKETS.search(failure.words)) and not failure.tail
 
 
 def general(failure: BuildFailed, node: str, architecture: Architecture) -> ReefError | None:
-    """Return the error for what can go wrong with any build on ``node``; None where the build itself is to blame."""
+    """Return the error of a failure that can happen to any build on ``node``, None if the build itself failed."""
     words = f"{failure.tail}\n{failure.words}".strip()
     if NO_SPACE.search(words):
         return full_disk(node, failure.words)
@@ -52,36 +52,36 @@ def general(failure: BuildFailed, node: str, architecture: Architecture) -> Reef
         return HostError(
             f"{node} no longer answers",
             failure.words,
-            "see whether it runs (its own log tells why it ended), then run the same command again",
+            "check that it runs (its log says why it ended), then run the same command again",
         )
     return None
 
 
 def full_disk(node: str, words: str) -> DiskError:
-    """Return the error that a builder's disk is full."""
+    """Return the error of a full disk on a builder."""
     return DiskError(
         f"no space left on the disk of {node}",
         words,
-        "free some (docker system df shows what takes it, docker builder prune and ./inv clean --what images free "
-        "it), then run the same command again",
+        "free some space (docker system df shows its use; docker builder prune and ./inv clean --what images free it), "
+        "then run the same command again",
     )
 
 
 def no_registry(words: str) -> RootError:
-    """Return the error that a base image cannot be had."""
+    """Return the error of a base image that cannot be fetched."""
     return RootError(
-        "the base image cannot be had from its registry",
+        "the base image cannot be fetched from its registry",
         words,
-        "see whether the registry is reachable, or make the base on this machine: --base bootstrap, or "
+        "check that the registry is reachable, or make the base on this machine: --base bootstrap, or "
         "buildx: {base: bootstrap} in reef.yml",
     )
 
 
 def foreign(node: str, architecture: Architecture, words: str) -> HostError:
-    """Return the error that a builder does not run a CPU's programs."""
+    """Return the error of a builder that does not run a CPU's programs."""
     return HostError(
         f"{node} does not run {architecture} programs",
         words,
-        "register QEMU with that machine's kernel, once: sudo ./inv doctor --fix there, or its packages "
+        "register QEMU with that machine's kernel once: run sudo ./inv doctor --fix on it, or install its packages "
         "qemu-user-static and binfmt-support; or name a node of that CPU under buildx: in reef.yml",
     )

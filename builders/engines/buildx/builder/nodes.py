@@ -1,4 +1,4 @@
-"""The places that build: this machine's Docker engine, and those that reef.yml names."""
+"""Nodes, the places that build: this machine's Docker engine, or the nodes in reef.yml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from builders.model.arch import Architecture
 from builders.model.settings import BuildxNode, Settings
 
 PREFIX = "reef-"
-"""Before a node's name in the name of the builder that Reef creates for it."""
+"""The prefix of the names of builders that Reef creates."""
 HERE = "here"
-"""What the engine that Docker's own tools use is called, where reef.yml names no nodes."""
+"""The name of the node with the engine that Docker's own tools use."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One place that builds: ``endpoint`` is the Docker engine whose own BuildKit it is; None where BuildKit runs on
-    its own (drivers docker-container, kubernetes, remote) and buildx has a builder for it. ``architectures`` are those
-    that reef.yml says it runs natively."""
+    """One place that builds: ``endpoint`` is a Docker engine with its own BuildKit; None for a BuildKit without an
+    engine (drivers docker-container, kubernetes, remote), for which buildx has a builder. ``architectures`` are the
+    CPUs that it runs natively according to reef.yml."""
 
     name: str
     endpoint: Endpoint | None
@@ -36,14 +36,14 @@ class Node:
 
     @property
     def builder(self) -> str:
-        """What buildx calls the node: its own builder, or the one that every docker context has."""
+        """The name of the node's builder in buildx; every docker context has a builder of the same name."""
         if self.endpoint is None:
             return PREFIX + self.name
         return endpoint.as_context(self.endpoint) if self.endpoint.tls else "default"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What buildx needs in its environment to reach the node."""
+        """The environment variables with which buildx reaches the node."""
         if self.endpoint is None:
             return {}
         if self.endpoint.tls:
@@ -52,86 +52,88 @@ class Node:
 
 
 def named(settings: Settings, folder: Path) -> list[Node]:
-    """Return the nodes that reef.yml names; ``folder`` is where it lies. Raises HostError for an unknown context."""
-    return [_node(one, folder) for one in settings.buildx.nodes]
+    """Return the nodes in reef.yml, which is in ``folder``. Raises HostError for an unknown context."""
+    return [_node(described, folder) for described in settings.buildx.nodes]
 
 
-def _node(one: BuildxNode, folder: Path) -> Node:
-    architectures = tuple(arch.ARCHITECTURES[name] for name in one.architectures)
-    if one.driver != "docker":
-        return Node(one.name, None, architectures)
-    if "://" not in one.endpoint:
-        return Node(one.name, endpoint.of_context(one.endpoint), architectures)
-    tls = (folder / one.certificates).absolute() if one.certificates else None
+def _node(described: BuildxNode, folder: Path) -> Node:
+    architectures = tuple(arch.ARCHITECTURES[name] for name in described.architectures)
+    if described.driver != "docker":
+        return Node(described.name, None, architectures)
+    if "://" not in described.endpoint:
+        return Node(described.name, endpoint.of_context(described.endpoint), architectures)
+    tls = (folder / described.certificates).absolute() if described.certificates else None
     if tls and (missing := [name for name in endpoint.TLS_FILES if not (tls / name).is_file()]):
         raise InputError(
-            f"node {one.name}: no {', '.join(missing)} in {tls}",
-            f"wanted: {', '.join(endpoint.TLS_FILES)}",
-            "mend buildx: in reef.yml",
+            f"node {described.name}: no {', '.join(missing)} in {tls}",
+            f"needed: {', '.join(endpoint.TLS_FILES)}",
+            "put them there, or correct certificates: under buildx: in reef.yml",
         )
-    return Node(one.name, Endpoint(one.endpoint, tls=tls), architectures)
+    return Node(described.name, Endpoint(described.endpoint, tls=tls), architectures)
 
 
 def here() -> Node:
-    """Return the engine that Docker's own tools would use."""
+    """Return the node with the engine that Docker's own tools use."""
     return Node(HERE, endpoint.current())
 
 
-def choose(nodes: list[Node], wanted: Architecture) -> Node:
-    """Return the node to run ``wanted``'s programs: the first that says it does natively, else the first that says
-    nothing, else the first (which then has to emulate)."""
-    return next(
-        (n for n in nodes if wanted in n.architectures), next((n for n in nodes if not n.architectures), nodes[0])
-    )
+def choose(nodes: list[Node], architecture: Architecture) -> Node:
+    """Return the node to run programs of ``architecture``.
+
+    It is the first node that names the CPU, else the first that names none, else the first, which has to emulate.
+    """
+    naming = (node for node in nodes if architecture in node.architectures)
+    naming_none = (node for node in nodes if not node.architectures)
+    return next(naming, None) or next(naming_none, nodes[0])
 
 
-def creation(one: BuildxNode) -> list[str] | None:
-    """Return the words after ``buildx`` that create the builder for a node; None where none is needed."""
-    if one.driver == "docker":
+def creation(described: BuildxNode) -> list[str] | None:
+    """Return the arguments of ``buildx`` that create the builder of a node, None if the node needs no builder."""
+    if described.driver == "docker":
         return None
-    words = ["create", f"--name={PREFIX}{one.name}", f"--driver={one.driver}"]
-    if one.architectures:
-        words += ["--platform=" + ",".join(arch.ARCHITECTURES[name].oci for name in one.architectures)]
-    words += [f"--driver-opt={name}={value}" for name, value in one.options.items()]
-    return [*words, one.endpoint] if one.endpoint else words
+    words = ["create", f"--name={PREFIX}{described.name}", f"--driver={described.driver}"]
+    if described.architectures:
+        words += ["--platform=" + ",".join(arch.ARCHITECTURES[name].oci for name in described.architectures)]
+    words += [f"--driver-opt={name}={value}" for name, value in described.options.items()]
+    return [*words, described.endpoint] if described.endpoint else words
 
 
-def create(one: BuildxNode) -> bool:
-    """Create the builder for a node unless it is there; tell whether it was created."""
-    words = creation(one)
-    if words is None or PREFIX + one.name in _known():
+def create(described: BuildxNode) -> bool:
+    """Create the builder of a node unless it exists; return whether it was created."""
+    words = creation(described)
+    if words is None or PREFIX + described.name in _known():
         return False
     client.call(words)
     return True
 
 
-def remove(one: BuildxNode) -> bool:
-    """Remove the builder that `create` made for a node, with what it keeps; tell whether it was there."""
-    if creation(one) is None or PREFIX + one.name not in _known():
+def remove(described: BuildxNode) -> bool:
+    """Remove the builder that `create` made for a node, with its caches; return whether it existed."""
+    if creation(described) is None or PREFIX + described.name not in _known():
         return False
-    client.call(["rm", PREFIX + one.name])
+    client.call(["rm", PREFIX + described.name])
     return True
 
 
-def everywhere(settings: Settings, folder: Path) -> list[Node]:
-    """Return the nodes that reef.yml names, else the engine that Docker's own tools would use."""
+def all_nodes(settings: Settings, folder: Path) -> list[Node]:
+    """Return the nodes in reef.yml, or without any, the node with the engine that Docker's own tools use."""
     return named(settings, folder) or [here()]
 
 
 def remove_images(settings: Settings, folder: Path, workspace: Workspace) -> list[str]:
-    """Remove what the project of ``workspace`` made in the Docker engines that it uses, and roots that nobody uses;
-    return the images' names."""
+    """Remove the images and containers of the project of ``workspace``, and roots that no container uses, from the
+    project's Docker engines; return the images' names."""
     owner = daemon.owner(workspace)
-    used = everywhere(settings, folder)
+    used = all_nodes(settings, folder)
     places = [node.endpoint for node in used if node.endpoint]
     if any(node.endpoint is None for node in used) and ping.answers():
-        places.append(endpoint.current())  # where buildx brings the kept roots of builders on their own
+        places.append(endpoint.current())  # into which buildx loads the kept roots of builders without an engine
     return [name for place in places for name in daemon.connect(place).remove_ours(owner)]
 
 
 @dataclass(frozen=True)
 class NodeState:
-    """A node as `states` found it: ``trouble`` is why it cannot build now, empty where nothing is known against it."""
+    """The state of a node; ``trouble`` is the reason why it cannot build now, empty if none is known."""
 
     name: str
     driver: str
@@ -142,18 +144,18 @@ class NodeState:
 
 
 def states(settings: Settings, folder: Path) -> list[NodeState]:
-    """Return the state of each node, of those too that cannot be reached."""
+    """Return the state of each node, reachable or not."""
     if settings.buildx.nodes:
-        return [_state(one.name, one, folder) for one in settings.buildx.nodes]
+        return [_state(described.name, described, folder) for described in settings.buildx.nodes]
     return [_state(HERE, None, folder)]
 
 
-def _state(name: str, one: BuildxNode | None, folder: Path) -> NodeState:
-    driver = one.driver if one else "docker"
-    native = ", ".join(one.architectures if one else ()) or "its own CPU"
-    where = one.endpoint if one else ""
+def _state(name: str, described: BuildxNode | None, folder: Path) -> NodeState:
+    driver = described.driver if described else "docker"
+    native = ", ".join(described.architectures if described else ()) or "its own CPU"
+    where = described.endpoint if described else ""
     try:
-        node = _node(one, folder) if one else here()
+        node = _node(described, folder) if described else here()
         if node.endpoint is None:
             made = node.builder in _known()
             trouble = "" if made else "not created: ./inv builders --create"

@@ -1,4 +1,4 @@
-"""Whether a builder really runs a CPU's programs, shown by running one: a program of a few instructions."""
+"""A test whether a builder runs a CPU's programs: it runs a program of a few instructions."""
 
 import os
 import struct
@@ -17,7 +17,7 @@ BASE = 0x10000
 
 
 def program(architecture: Architecture) -> bytes:
-    """Return a whole ELF program for ``architecture`` that ends with status 0 (elf(5))."""
+    """Return an ELF program for ``architecture`` that exits with status 0 (elf(5))."""
     code = EXIT[architecture.debian]
     wide = architecture.elf_class == 64
     header_size, segment_size = (64, 56) if wide else (52, 32)
@@ -50,9 +50,9 @@ def program(architecture: Architecture) -> bytes:
 
 
 def write(architecture: Architecture, folder: Path) -> Path:
-    """Write into ``folder`` the context and the Dockerfile of a build that runs such a program; return the Dockerfile.
+    """Write the context and the Dockerfile of a build that runs the program into ``folder``; return the Dockerfile.
 
-    Random bytes after the program let no engine answer from what it ran before, maybe with another kernel.
+    Random bytes after the program keep the engine from using the result of an earlier run.
     """
     context = folder / "context"
     context.mkdir()

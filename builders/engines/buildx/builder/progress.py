@@ -2,7 +2,7 @@
 
 It is a stream of JSON objects of BuildKit's client package (SolveStatus), each on one line or, from older buildx,
 indented over many: ``vertexes`` are instructions that begin and end, ``logs`` their output in base64, ``statuses`` the
-counters within them. Other lines are buildx's own words.
+counters within them. Other lines are buildx's own messages.
 """
 
 import base64
@@ -24,8 +24,8 @@ TAIL_LINES = 40
 
 
 class Progress:
-    """Takes buildx's output line by line; ``errors`` are its own words and failed instructions, ``tail`` the last
-    output of instructions. Everything readable goes to the file ``log_file`` and the running ``step``."""
+    """Reads buildx's output line by line; ``errors`` has its messages and failed instructions, ``tail`` the last
+    output of instructions. All text goes to the file ``log_file`` and the running ``step``."""
 
     def __init__(self, log_file: Path, step: Step | None = None) -> None:
         self.errors: list[str] = []
@@ -38,7 +38,7 @@ class Progress:
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
 
     def take(self, line: str) -> None:
-        """Take one line of buildx's output."""
+        """Read one line of buildx's output."""
         if self._object or line == "{":
             self._object.append(line)
             if line == "}":
@@ -53,9 +53,9 @@ class Progress:
     def _status(self, status: dict[str, Any]) -> None:
         for vertex in status.get("vertexes") or ():
             self._vertex(vertex)
-        for one in status.get("statuses") or ():
-            if self.step and one.get("total"):
-                self.step.amount(one.get("current", 0), one["total"], one.get("id", ""))
+        for counter in status.get("statuses") or ():
+            if self.step and counter.get("total"):
+                self.step.amount(counter.get("current", 0), counter["total"], counter.get("id", ""))
         for entry in status.get("logs") or ():
             self._text(entry["vertex"], base64.b64decode(entry.get("data", "")))
 
@@ -80,15 +80,15 @@ class Progress:
             self.line(self._names.get(digest, ""), line)
 
     def begun(self, name: str) -> None:
-        """An instruction begins."""
+        """Show that an instruction began."""
         if self.step and name:
             self.step.line(name)
 
     def ended(self, name: str) -> None:
-        """An instruction ended well."""
+        """Take note that an instruction succeeded."""
 
-    def line(self, name: str, line: str) -> None:  # noqa: ARG002 - a job tells its scripts apart by the name
-        """One line of an instruction's output."""
+    def line(self, name: str, line: str) -> None:  # noqa: ARG002 - jobs know their scripts by the name
+        """Log one line of an instruction's output."""
         self.tail.append(line)
         self._write(line)
         if self.step:
@@ -110,7 +110,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 class JobProgress(Progress):
-    """A job's build: sending its inputs, then each script, as steps of the display, each with a log of its own."""
+    """The progress of a job's build: the transfer of its inputs and each script are steps, each with its own log."""
 
     def __init__(self, job: str, logs: dict[str, Path], log: Log) -> None:
         super().__init__(logs["run"])
@@ -123,7 +123,7 @@ class JobProgress(Progress):
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show the steps while the build runs; the one that is open when an error passes is marked as failed."""
+        """Show the steps while the build runs; an exception marks the open step as failed."""
         with ExitStack() as self._open:
             self.step = self._open.enter_context(self._log.step(f"hand over {self._job}"))
             yield

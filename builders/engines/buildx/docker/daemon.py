@@ -1,4 +1,4 @@
-"""Docker engines through Docker's own SDK: reached, understood, and told what is wrong with them."""
+"""Docker engines through Docker's SDK; its errors become HostErrors with advice."""
 
 import contextlib
 import hashlib
@@ -23,19 +23,19 @@ if TYPE_CHECKING:  # Docker's SDK is slow to import, and a run with nothing to d
     from docker.tls import TLSConfig
 
 OLDEST = (20, 10)
-"""Debian 12's engine; its BuildKit knows cache mounts, which jobs need."""
+"""Debian 12 has this version; its BuildKit is the first with cache mounts, which jobs need."""
 OWN_NETWORK = (23, 0)
-"""The first engine whose own Dockerfile frontend (1.4) knows ``RUN --network`` (1.3)."""
+"""The first engine whose Dockerfile frontend (1.4) knows ``RUN --network`` (since 1.3)."""
 LABEL = "reef.kind"
-"""The label on every image and container that Reef makes: what it is for."""
+"""The label on every image and container of Reef; its value is their purpose."""
 OWNER = "reef.workspace"
-"""The label on those that only one project has a use for: which; roots and base images are everybody's."""
+"""The label on images and containers of a single project; all projects share roots and base images."""
 ANSWER_S = 30.0
 
 
 @dataclass(frozen=True)
 class Daemon:
-    """A Docker engine that answered: its version, CPU, cores, and where its data lies if that is on this machine."""
+    """A Docker engine that answered; ``data`` is the folder of its data, None on another machine."""
 
     client: "docker.DockerClient"
     endpoint: Endpoint
@@ -46,15 +46,15 @@ class Daemon:
 
     @property
     def run_network(self) -> bool:
-        """Whether one instruction of a build can be cut off the network; else only whole builds can."""
+        """Whether a single instruction of a build can be denied the network; otherwise only a whole build can."""
         return self.version >= OWN_NETWORK
 
     def free_bytes(self) -> int | None:
-        """Return the free space where the engine keeps its data, None where that is on another machine."""
+        """Return the free space on the disk of the engine's data, None on another machine."""
         return shutil.disk_usage(self.data).free if self.data and self.data.is_dir() else None
 
     def has_image(self, name: str) -> bool:
-        """Tell whether the engine has the image called ``name``."""
+        """Return whether the engine has the image ``name``."""
         from docker.errors import ImageNotFound
 
         with talking(self.endpoint):
@@ -65,14 +65,14 @@ class Daemon:
             return True
 
     def made_at(self, name: str) -> float:
-        """Return when an image was made, in seconds since 1970."""
+        """Return the time when an image was made, in seconds since 1970."""
         with talking(self.endpoint):
             created = str(self.client.images.get(name).attrs["Created"])
-        # With nanoseconds, or without a fraction; whole seconds do.
+        # The fraction may have nanoseconds or be missing; whole seconds suffice.
         return datetime.fromisoformat(created[:19] + "+00:00").timestamp()
 
     def remove_image(self, name: str) -> bool:
-        """Remove an image and what runs from it; tell whether it was there."""
+        """Remove an image and its containers; return whether it existed."""
         from docker.errors import ImageNotFound
 
         with talking(self.endpoint):
@@ -84,7 +84,7 @@ class Daemon:
 
     def remove_ours(self, owner: str) -> list[str]:
         """Remove the containers and images of the project ``owner``, and those roots and base images that no container
-        uses; return the images' names. Nothing of other projects goes, nor what is not Reef's."""
+        uses; return the images' names. Other projects keep their images, and so does everything but Reef."""
         with talking(self.endpoint):
             for container in self.client.containers.list(all=True, filters={"label": f"{OWNER}={owner}"}):
                 container.remove(force=True)
@@ -97,7 +97,7 @@ class Daemon:
         return sorted(removed)
 
     def _removed(self, name: str, *, used_too: bool) -> bool:
-        """Remove an image; tell whether it went: unless ``used_too``, one that a container uses stays."""
+        """Remove an image and return whether it was removed; unless ``used_too``, an image with a container stays."""
         from docker.errors import APIError
 
         if used_too:
@@ -113,12 +113,12 @@ class Daemon:
 
 
 def owner(workspace: Workspace) -> str:
-    """Return the value of the label `OWNER` for what is made for ``workspace``."""
+    """Return the value of the label `OWNER` for the project of ``workspace``."""
     return hashlib.sha256(str((workspace.project or workspace.path).absolute()).encode()).hexdigest()[:12]
 
 
 def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:
-    """Reach an engine and read what it is; raises HostError saying why it cannot be used."""
+    """Connect to an engine and read its properties; raises HostError with the reason if it cannot be used."""
     import docker
 
     with talking(endpoint), _own_authority(endpoint):
@@ -129,33 +129,35 @@ def connect(endpoint: Endpoint, timeout_s: float = ANSWER_S) -> Daemon:
             use_ssh_client=endpoint.host.startswith("ssh://"),
         )
         client.api.trust_env = endpoint.tls is None
-        told = client.info()
-    version = _numbers(told["ServerVersion"])
+        info = client.info()
+    version = _numbers(info["ServerVersion"])
     if version < OLDEST:
         raise HostError(
-            f"the Docker engine at {endpoint} is too old: {told['ServerVersion']}",
-            f"wanted: {'.'.join(map(str, OLDEST))} or later",
+            f"the Docker engine at {endpoint} is too old: {info['ServerVersion']}",
+            f"needed: {'.'.join(map(str, OLDEST))} or later",
             "upgrade it, or build with --engine chroot",
         )
-    data = Path(told["DockerRootDir"]) if endpoint.socket else None
-    return Daemon(client, endpoint, version, machine_of(told["Architecture"], endpoint), int(told["NCPU"]), data)
+    data = Path(info["DockerRootDir"]) if endpoint.socket else None
+    return Daemon(client, endpoint, version, machine_of(info["Architecture"], endpoint), int(info["NCPU"]), data)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return a version's leading numbers: of ``20.10.24+dfsg1`` 20, 10, 24."""
+    """Return a version's leading numbers: 20, 10 and 24 of ``20.10.24+dfsg1``."""
     found = re.match(r"[0-9.]+", version)
     return tuple(int(part) for part in found[0].split(".") if part) if found else ()
 
 
 def machine_of(name: str, endpoint: Endpoint) -> Architecture:
-    """Return the architecture that an engine calls ``name``: the kernel's word, or the one of OCI."""
+    """Return the architecture that an engine names ``name``, by the kernel's name or OCI's."""
     for architecture in arch.ARCHITECTURES.values():
         if name in (architecture.machine, architecture.oci.removeprefix("linux/")):
             return architecture
     try:
         return arch.by_machine(name)
     except InputError as error:
-        raise HostError(f"the CPU of the Docker engine at {endpoint} is not known: {name}", error.detail) from error
+        raise HostError(
+            f"the CPU of the Docker engine at {endpoint} is unknown: {name}", error.detail, "build with --engine chroot"
+        ) from error
 
 
 def _tls(endpoint: Endpoint) -> "TLSConfig | bool":
@@ -169,8 +171,8 @@ def _tls(endpoint: Endpoint) -> "TLSConfig | bool":
 
 @contextlib.contextmanager
 def _own_authority(endpoint: Endpoint) -> Iterator[None]:
-    """Let an endpoint's own ca.pem count: requests takes the authorities that these variables name instead of those
-    that a session was given (psf/requests issue 4726)."""
+    """Make requests use the endpoint's ca.pem: these variables would override a session's own authorities (psf/requests
+    issue 4726)."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if endpoint.tls else ()
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
@@ -181,7 +183,7 @@ def _own_authority(endpoint: Endpoint) -> Iterator[None]:
 
 @contextlib.contextmanager
 def talking(endpoint: Endpoint) -> Iterator[None]:
-    """Turn what goes wrong between the SDK and an engine into a HostError that says what to do."""
+    """Turn errors of the SDK into HostErrors with advice."""
     import requests
     from docker.errors import DockerException
 
@@ -192,7 +194,7 @@ def talking(endpoint: Endpoint) -> Iterator[None]:
 
 
 def unreachable(endpoint: Endpoint, words: str) -> HostError:
-    """Return the error that tells why an engine does not answer, from the ``words`` of who tried."""
+    """Return the error of an engine that does not answer; ``words`` is the reason from the SDK."""
     if "PermissionError" in words or "ermission denied" in words:
         return HostError(
             f"no permission to talk to the Docker engine at {endpoint}",
@@ -203,5 +205,5 @@ def unreachable(endpoint: Endpoint, words: str) -> HostError:
     if endpoint.socket is not None:
         fix = "start Docker (sudo systemctl start docker), or build with --engine chroot"
     else:
-        fix = "docker context ls and DOCKER_HOST say which engine is meant; see whether that machine and its engine run"
+        fix = "check that the machine and its engine run; docker context ls and DOCKER_HOST show which engine is used"
     return HostError(f"no Docker engine answers at {endpoint}", words, fix)

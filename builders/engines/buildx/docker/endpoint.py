@@ -1,7 +1,7 @@
-"""Where Docker engines are, found as Docker's own tools find them, without asking any: cheap enough for every run.
+"""Addresses of Docker engines, found as Docker's own tools find them, without connecting: fast enough for every run.
 
 The order is Docker's: ``DOCKER_HOST``, ``DOCKER_CONTEXT``, the current context of ``config.json``, the default socket.
-Contexts lie in ``$DOCKER_CONFIG/contexts`` (docker/cli: cli/context/store).
+Contexts are stored in ``$DOCKER_CONFIG/contexts`` (docker/cli: cli/context/store).
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from builders.host.files import remove_tree, write_whole
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
-"""What a folder with certificates holds."""
+"""The files of a folder with certificates."""
 MADE = "made by Reef"
 """The description of the docker contexts that `as_context` writes."""
 PLUGINS = (
@@ -26,13 +26,13 @@ PLUGINS = (
     "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
     "/Applications/Docker.app/Contents/Resources/cli-plugins",
 )  # fmt: skip
-"""Where Docker's command line looks for its plugins (docker/cli: cli-plugins/manager)."""
+"""The folders of plugins of Docker's command line (docker/cli: cli-plugins/manager)."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A Docker engine's address: ``host`` as in DOCKER_HOST, ``context`` the docker context that names it (None: the
-    default one), ``tls`` the folder with its ca.pem, cert.pem and key.pem."""
+    """A Docker engine's address: ``host`` as in DOCKER_HOST, ``context`` its docker context (None: the default),
+    ``tls`` the folder with its ca.pem, cert.pem and key.pem."""
 
     host: str
     context: str | None = None
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def socket(self) -> Path | None:
-        """The unix socket's path where the engine is on this machine."""
+        """The path of the unix socket of an engine on this machine, otherwise None."""
         return Path(self.host.removeprefix("unix://")) if self.host.startswith("unix://") else None
 
     def __str__(self) -> str:
@@ -53,9 +53,9 @@ def configuration() -> Path:
 
 
 def current() -> Endpoint:
-    """Return the engine that Docker's own command line would talk to.
+    """Return the engine that Docker's own command line uses.
 
-    Raises HostError for an unknown context, and where TLS is asked for without its files.
+    Raises HostError for an unknown context, and for TLS without its files.
     """
     if host := os.environ.get("DOCKER_HOST"):
         verify = os.environ.get("DOCKER_TLS_VERIFY") or os.environ.get("DOCKER_TLS")
@@ -70,13 +70,13 @@ def _certificates(host: str) -> Path:
         raise HostError(
             f"no certificates for the Docker engine at {host}",
             f"DOCKER_TLS_VERIFY is set, and there is no {', '.join(missing)} in {folder}",
-            "DOCKER_CERT_PATH names their folder; without TLS unset DOCKER_TLS_VERIFY and DOCKER_TLS",
+            "set DOCKER_CERT_PATH to their folder; without TLS, unset DOCKER_TLS_VERIFY and DOCKER_TLS",
         )
     return folder
 
 
 def of_context(name: str) -> Endpoint:
-    """Return the engine that the docker context ``name`` leads to; raises HostError where there is none."""
+    """Return the engine of the docker context ``name``; raises HostError for an unknown context."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     meta = configuration() / "contexts" / "meta" / digest / "meta.json"
     host = _document(meta).get("Endpoints", {}).get("docker", {}).get("Host")
@@ -91,8 +91,10 @@ def of_context(name: str) -> Endpoint:
 
 
 def as_context(place: Endpoint) -> str:
-    """Return the name of a docker context for an engine that speaks TLS, written where it is missing or has changed:
-    buildx on its own takes certificates from contexts only, not from ``DOCKER_CERT_PATH``."""
+    """Return the name of a docker context of an engine with TLS; it is written if it is missing or differs.
+
+    buildx reads certificates only from contexts, not from ``DOCKER_CERT_PATH``.
+    """
     if place.context or place.tls is None:
         return place.context or "default"
     files = {name: (place.tls / name).read_bytes() for name in TLS_FILES}
@@ -101,7 +103,7 @@ def as_context(place: Endpoint) -> str:
     digest = hashlib.sha256(name.encode()).hexdigest()
     tls = configuration() / "contexts" / "tls" / digest / "docker"
     tls.mkdir(parents=True, exist_ok=True)
-    tls.chmod(0o700)  # before a key lies in it
+    tls.chmod(0o700)  # before it has a key
     for file, data in files.items():
         write_whole(tls / file, data)
         (tls / file).chmod(0o600)
@@ -114,14 +116,14 @@ def as_context(place: Endpoint) -> str:
 def remove_contexts() -> list[str]:
     """Remove the docker contexts that `as_context` wrote, with their copies of keys; return their names.
 
-    A run that still wants one writes it anew.
+    A run that needs a context writes it again.
     """
     removed = []
     for meta in sorted((configuration() / "contexts" / "meta").glob("*/meta.json")):
         document = _document(meta)
         name = str(document.get("Name"))
         if name.startswith("reef-") and document.get("Metadata", {}).get("Description") == MADE:
-            remove_tree(configuration() / "contexts" / "tls" / meta.parent.name)  # first: it is what must not stay
+            remove_tree(configuration() / "contexts" / "tls" / meta.parent.name)  # first: it has the keys
             remove_tree(meta.parent)
             removed.append(name)
     return removed
@@ -136,7 +138,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def buildx() -> str | None:
-    """Return the path of the buildx program, which works without Docker's command line; None where there is none."""
+    """Return the path of the buildx program, which works without Docker's command line; None if it is missing."""
     return next(_buildx_places(), None)
 
 

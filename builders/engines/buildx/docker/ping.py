@@ -14,15 +14,17 @@ PING_S = 2.0
 
 @functools.cache
 def answers() -> bool:
-    """Tell whether a Docker engine answers where Docker's tools would look and buildx is there: for choosing an
-    engine. Takes a few milliseconds, but for engines that are reached over a network."""
+    """Return whether buildx is installed and the engine of Docker's own tools answers.
+
+    It takes a few milliseconds, and longer for an engine on another machine.
+    """
     try:
         place = endpoint.current()
     except HostError:
         return False
     if place.socket is not None and not place.socket.exists():
         return False
-    return endpoint.buildx() is not None and (_pings(place.socket) if place.socket else _far_one_answers(place))
+    return endpoint.buildx() is not None and (_pings(place.socket) if place.socket else _distant_answers(place))
 
 
 class _Local(http.client.HTTPConnection):
@@ -37,7 +39,7 @@ class _Local(http.client.HTTPConnection):
 
 
 def _pings(path: Path) -> bool:
-    """Ask an engine of this machine for a sign of life (Docker Engine API, /_ping)."""
+    """Return whether an engine on this machine answers (Docker Engine API, /_ping)."""
     connection = _Local(path)
     try:
         connection.request("GET", "/_ping")
@@ -48,7 +50,7 @@ def _pings(path: Path) -> bool:
         connection.close()
 
 
-def _far_one_answers(place: Endpoint) -> bool:
+def _distant_answers(place: Endpoint) -> bool:
     try:
         daemon.connect(place, timeout_s=5)
     except HostError:
