@@ -1,7 +1,7 @@
-"""The packaging stage: a recipe as a ``debian/`` folder, and the job that builds its .debs from it."""
+"""The packaging stage renders a recipe as a ``debian/`` folder and plans the job that builds its .debs."""
 
 from builders.deb.build_systems import build_system, compiler_caches
-from builders.deb.debian_folder import debian_files, write
+from builders.deb.debian_folder import debian_files, write_debian
 from builders.deb.job import PlannedJob, plan_job
 from builders.deb.results import cache_hits, collect, write_sbom
 from builders.deb.source_package import built_from, collect_source, copy_recipe
@@ -17,6 +17,6 @@ __all__ = [
     "copy_recipe",
     "debian_files",
     "plan_job",
-    "write",
+    "write_debian",
     "write_sbom",
 ]

@@ -13,25 +13,25 @@ from builders.model.settings import Settings
 from builders.model.target import Target
 
 RECIPE_FOLDER = "/build/recipe"
-"""Where the build finds the recipe's folder inside its root."""
+"""The recipe's folder inside the root of a build."""
 
 PLAIN = ("control", "changelog", "copyright", "rules", "source/patch-header")
-"""Files of ``debian/`` in which nothing is expanded."""
-CPU_HINT = "; keep_source: one source serves all CPUs, its scripts ask $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH"
+"""Files of ``debian/`` that may hold ``{{``: no variable is expanded in them."""
+CPU_HINT = "; with keep_source: use $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH, as one source serves all CPUs"
 DEBHELPER = "debhelper-compat (= 13)"
 COMMON_LICENSES = {
     "Apache-2.0": "Apache-2.0", "GPL-2": "GPL-2", "GPL-2+": "GPL-2", "GPL-3": "GPL-3", "GPL-3+": "GPL-3",
     "LGPL-2.1": "LGPL-2.1", "LGPL-2.1+": "LGPL-2.1", "MPL-2.0": "MPL-2.0", "CC0-1.0": "CC0-1.0",
 }  # fmt: skip
-"""Licences whose text every Debian system has (Policy 12.5) -> its file's name."""
+"""Licences whose text every Debian system has (Policy 12.5) -> the name of its file."""
 
 
 def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str, str]:
     """Return every file of ``debian/`` for a recipe and target: path inside ``debian/`` -> text.
 
     Recipe texts may use ``{{ version }}``, ``{{ upstream_version }}``, ``{{ suite }}``, ``{{ architecture }}``,
-    ``{{ triplet }}`` and ``{{ tensorflow }}``. Raises PackageError for an undefined variable; those that differ between
-    CPUs are where the source package is kept, which is one for all.
+    ``{{ triplet }}`` and ``{{ tensorflow }}``. With ``keep_source`` one source serves all CPUs, and the variables that
+    differ between CPUs are undefined. Raises PackageError for an undefined variable.
     """
     values: dict[str, object] = {
         "version": recipe.debian_version(target),
@@ -71,7 +71,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
 
 
 def _build_depends(recipe: Recipe) -> list[str]:
-    # A source that is kept must say by itself what it is built against; here the job installs it.
+    # A kept source must name the packages that it builds against; elsewhere the job installs them.
     against = [name for names in recipe.build.recipes.values() for name in names] if recipe.keep_source else []
     return [DEBHELPER, *recipe.build.tools, *recipe.build.libraries, *against]
 
@@ -81,11 +81,10 @@ def _recipe_folder(recipe: Recipe) -> str:
 
 
 def _relations(package: Package) -> list[tuple[str, list[str]]]:
-    own = "${shlibs:Depends}" if package.architecture == "any" else ""
-    depends = [one for one in (own, "${misc:Depends}", *package.depends) if one]
+    shared = ["${shlibs:Depends}"] if package.architecture == "any" else []
     fields = [
         ("Pre-Depends", [*(["${misc:Pre-Depends}"] if package.systemd else []), *package.pre_depends]),
-        ("Depends", depends),
+        ("Depends", [*shared, "${misc:Depends}", *package.depends]),
         ("Recommends", package.recommends),
         ("Suggests", package.suggests),
         ("Provides", package.provides),
@@ -122,10 +121,10 @@ def _copyright(recipe: Recipe, settings: Settings) -> str:
         "files": ["debian/*"], "copyright": [f"{year} {settings.maintainer}"], "short": recipe.license, "text": "",
     }  # fmt: skip
     paragraphs.append(packaging)
-    wanted = dict.fromkeys(p["short"] for p in paragraphs if not p["text"])
+    without_text = dict.fromkeys(paragraph["short"] for paragraph in paragraphs if not paragraph["text"])
     licenses = [
         (name, f"On Debian systems the full text is in\n/usr/share/common-licenses/{COMMON_LICENSES[str(name)]}.")
-        for name in wanted
+        for name in without_text
         if str(name) in COMMON_LICENSES
     ]
     return render("copyright.j2", recipe=recipe, paragraphs=paragraphs, licenses=licenses)
@@ -144,7 +143,9 @@ def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
         "links": [f"{target} {link}" for link, target in package.links.items()],
         "manpages": [f"debian/reef/man/{page}" for page in package.manpages],
         "lintian-overrides": [
-            line for o in package.lintian_overrides for line in (f"# {o.reason}", f"{name}: {o.tag}")
+            line
+            for override in package.lintian_overrides
+            for line in (f"# {override.reason}", f"{name}: {override.tag}")
         ],
     }
     files |= {f"{name}.{kind}": "\n".join(lines) + "\n" for kind, lines in lists.items() if lines}
@@ -161,11 +162,11 @@ def _text(recipe: Recipe, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text", str(error)) from error
+        raise InputError(f"cannot read {path}", str(error), "the file must be readable and hold UTF-8 text") from error
 
 
-def write(files: Mapping[str, str], folder: Path) -> None:
-    """Write what `debian_files` returned as ``folder/debian``; rules and scripts become executable."""
+def write_debian(files: Mapping[str, str], folder: Path) -> None:
+    """Write the files of `debian_files` to ``folder/debian``; rules and programs become executable."""
     programs = {"rules", *executables()}
     for name, text in files.items():
         path = folder / "debian" / name

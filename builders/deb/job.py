@@ -1,14 +1,13 @@
-"""The job that turns a source tree and its ``debian/`` folder into .debs."""
+"""The job that builds a source tree and its ``debian/`` folder into .debs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.deb.build_systems import BuildSystem, build_system
-from builders.deb.debian_folder import RECIPE_FOLDER, write
+from builders.deb.debian_folder import RECIPE_FOLDER, write_debian
 from builders.deb.source_package import copy_recipe
 from builders.deb.templates import render
-from builders.errors import PackageError
 from builders.model.arch import Architecture
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root, Storage
 from builders.model.recipe import Recipe, StrategyName
@@ -18,16 +17,17 @@ from builders.model.target import Target
 
 OUTPUT = "/build/out"
 ORIGINAL, SOURCE_PACKAGE = "/build/original", "/build/source"
-"""Folders of upstream's own tree, and of the source package that is made of both trees."""
+"""Folders of upstream's unchanged tree, and of the source package, which is made from both trees."""
 UPSTREAM_TIME_S = 946_684_800
-"""The time of everything in an upstream tarball: 2000-01-01 UTC, whatever revision makes it."""
+"""The modification time of all files in an upstream tarball: 2000-01-01 UTC, the same for all revisions."""
 PACKAGES = "/reef/packages"
 ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
+"""Debian packages in the root of every build."""
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """The job that builds a recipe's .debs for a target, before its inputs lie there.
+    """The job that builds a recipe's .debs for a target, before its inputs exist.
 
     It is made once for each build: the fingerprint describes it, and `with_inputs` makes what an engine runs.
     ``debian`` is the rendered folder: path inside ``debian/`` -> text.
@@ -43,8 +43,8 @@ class PlannedJob:
     debian: Mapping[str, str]
 
     def write_debian(self, folder: Path) -> None:
-        """Write ``folder/debian``, with the recipe's own files where the source package is kept."""
-        write(self.debian, folder)
+        """Write ``folder/debian``; a recipe with ``keep_source`` also gets its own files there."""
+        write_debian(self.debian, folder)
         if self.recipe.keep_source:
             copy_recipe(self.recipe, folder)
 
@@ -89,7 +89,7 @@ class PlannedJob:
             inputs.append(Input(self.recipe.folder, RECIPE_FOLDER))
         if self.recipe.build.recipes:
             if packages is None:
-                raise PackageError(f"{self.recipe.name} builds against packages that were not given")
+                raise AssertionError(f"{self.recipe.name} builds against packages that were not given")
             inputs.append(Input(packages, PACKAGES))
         return tuple(inputs)
 
@@ -97,7 +97,7 @@ class PlannedJob:
 def plan_job(
     recipe: Recipe, target: Target, *, strategy: StrategyName, machine: Architecture, debian: Mapping[str, str]
 ) -> PlannedJob:
-    """Return the job that builds ``recipe`` on a machine with CPU ``machine``; ``debian`` is from `debian_files`."""
+    """Return the job that builds ``recipe`` on a machine with CPU ``machine``; `debian_files` gives ``debian``."""
     system = build_system(recipe)
     return PlannedJob(
         recipe, target, strategy, system, _root(recipe, target, strategy, machine, system),
@@ -106,12 +106,12 @@ def plan_job(
 
 
 def _root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture, system: BuildSystem) -> Root:
-    """Return the root that a recipe is built in: this machine's CPU for cross, the target's otherwise."""
+    """Return the build's root: of this machine's CPU for ``cross``, else of the target's."""
     host = target.architecture
     suite = recipe.build.root or target.suite.name
     tools = [*ALWAYS, *system.packages, *recipe.build.tools]
     if strategy == "cross":
-        # The compilers' own runtime, from which dpkg-shlibdeps takes the dependencies.
+        # dpkg-shlibdeps takes the dependencies from the compilers' own runtime.
         libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]
         return Root(suite, machine, host, (*tools, f"crossbuild-essential-{host}", *libraries))
     return Root(suite, host, host, (*tools, *recipe.build.libraries))
@@ -127,7 +127,7 @@ def _script(recipe: Recipe, target: Target, strategy: StrategyName) -> str:
 
 
 def _fetch(recipe: Recipe, target: Target, system: BuildSystem) -> str | None:
-    """Return the script that needs the network, None where the build needs none."""
+    """Return the script that needs the network, None for a build that needs none."""
     packages = [f"{name}:{target.architecture}" for names in recipe.build.recipes.values() for name in names]
     fetch = "\n".join(step.rstrip() for step in system.fetch())
     if not packages and not fetch:
@@ -136,5 +136,5 @@ def _fetch(recipe: Recipe, target: Target, system: BuildSystem) -> str | None:
 
 
 def _place(recipe: Recipe) -> str:
-    """Return the path of the tree inside the root: fixed, because it reaches the bytes."""
+    """Return the path of the tree inside the root; it is fixed because compilers write it into their output."""
     return f"/build/{recipe.name}-{recipe.version}"

@@ -1,4 +1,4 @@
-"""What a build job leaves: .debs, ccache's counters, and the material for a bill of materials."""
+"""The output of a build job: .debs, ccache's counters, and the bill of materials that is made from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,14 @@ from builders.model.target import Target
 
 
 def collect(output: Path) -> tuple[DebFile, ...]:
-    """Return the .debs that a build job left, sorted by name; raises PackageError where it left none."""
+    """Return the .debs that a build job left, sorted by name; raises PackageError if there is none."""
     from builders.model.deb_file import read_deb  # slow to import, and only a real build leaves any
 
     found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
     if not found:
         raise PackageError(
-            f"the build left no .deb in {output}", fix="look at the recipe's packages and at the end of its log"
+            f"the build left no .deb in {output}",
+            fix="read the end of the build's log; the recipe's packages: must name its files",
         )
     return found
 

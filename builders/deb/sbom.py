@@ -69,7 +69,7 @@ def _source(source: FetchedSource) -> Component:
 
 
 def _tool(line: str) -> Component:
-    """Return the component of a package of the build root: used, but not part of what came out."""
+    """Return the component of a package of the build root: the build used it, but the .debs do not contain it."""
     name, _, version = line.partition("=")
     package, _, architecture = name.partition(":")
     return Component(

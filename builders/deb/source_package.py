@@ -1,4 +1,4 @@
-"""The Debian source package of a recipe that keeps it: what goes into it beside the tree, and what a build left."""
+"""The Debian source package of a recipe with ``keep_source``: its inputs beside the tree, and its files."""
 
 import shutil
 import textwrap
@@ -11,9 +11,9 @@ from builders.model.packages import SourcePackage
 from builders.model.recipe import Recipe
 
 NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks")
-"""Parts of a recipe's folder that do not reach the build; the recipe itself does by its meaning, in ``debian/``."""
+"""Parts of a recipe's folder that the build does not see; recipe.yml reaches it as the files of ``debian/``."""
 KEPT_RECIPE = "reef/recipe"
-"""Where a kept source has the recipe's files, below ``debian/``: elsewhere there is no folder of the recipe."""
+"""The recipe's files in a kept source, below ``debian/``: whoever builds it elsewhere has no recipe's folder."""
 
 
 def built_from(folder: Path) -> Iterator[Path]:
@@ -25,7 +25,7 @@ def built_from(folder: Path) -> Iterator[Path]:
 
 
 def copy_recipe(recipe: Recipe, folder: Path) -> None:
-    """Copy what `built_from` yields into ``folder/debian``; modes are 0644 and 0755 whatever they were."""
+    """Copy each file of `built_from` into ``folder/debian``, as mode 0755 if its owner may execute it, else 0644."""
     for path in built_from(recipe.folder):
         copy = folder / "debian" / KEPT_RECIPE / path.relative_to(recipe.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def copy_recipe(recipe: Recipe, folder: Path) -> None:
 
 
 def patch_header(recipe: Recipe) -> str:
-    """Return what stands above the patch that holds the recipe's edits (DEP 3)."""
+    """Return the header of the patch that holds the recipe's edits (DEP 3)."""
     reasons = [
         textwrap.fill(f"{edit.file}: {' '.join(edit.reason.split())}", 78, break_long_words=False)
         for edit in recipe.edits
@@ -43,10 +43,13 @@ def patch_header(recipe: Recipe) -> str:
 
 
 def collect_source(output: Path) -> SourcePackage:
-    """Return the source package that a build job left; raises PackageError where it is not there or not whole."""
+    """Return the source package that a build job left; raises PackageError if it is missing or incomplete."""
     from builders.model.deb_file import read_dsc  # slow to import, and only a real build leaves one
 
     found = sorted(output.glob("*.dsc"))
     if len(found) != 1:
-        raise PackageError(f"the build left {len(found)} source packages in {output}, one is wanted")
+        raise PackageError(
+            f"the build left {len(found)} source packages in {output}, expected 1",
+            fix="read the build's log: dpkg-source makes the package at its start",
+        )
     return read_dsc(found[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.deb import debian_files, write
+from builders.deb import debian_files, write_debian
 from builders.deb.build_systems import bazel_driver as driver
 from builders.deb.build_systems.bazel import STATUS
 from builders.model.settings import Settings
@@ -74,12 +74,12 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
         (
             "4.1.0",
             {"https://a.example/": "http://b.example/"},
-            "Bazel 4.1.0 cannot be told of mirrors for https://a.ex",
+            "Bazel 4.1.0 does not support mirrors for https://a.ex",
         ),
         (
             "6.5.0",
             {"https://a.example/": "file:///srv/a/"},
-            "Bazel 6.5.0 cannot be told of mirrors for https://a.example/;",
+            "Bazel 6.5.0 does not support mirrors for https://a.example/;",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_server_that_fails_in_the_middle_is_done_without(
     )
     assert driver.build(one.bazel) == 0
     assert ["--remote_cache=http://127.0.0.1:7070" in call for call in one.calls] == [True, False]
-    assert "warning: the Bazel server failed during the build; it goes on without" in capsys.readouterr().out
+    assert "warning: the Bazel server failed during the build, which continues without it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_jobs_are_halved_until_the_memory_reaches(
     assert driver.build(one.bazel) == status
     assert [int(number) for call in one.calls for number in re.findall(r"--jobs=(\d+)", call)] == jobs
     output = capsys.readouterr().out
-    assert "warning: out of memory; the build goes on with 1 job\n" in output
+    assert "warning: out of memory; the build continues with 1 job\n" in output
     assert ("out of memory with one job: add swap" in output) is (status != 0)
 
 
@@ -152,11 +152,16 @@ def test_what_would_bring_a_file_that_was_not_had_is_told(
     )
     assert driver.fetch(scripted(f"1 {line}").bazel) == 1
     output = capsys.readouterr().out
-    assert "cannot be had: https://a.example/b.zip (Unknown host: a.example)" in output
-    for word in ("in vain: a.example", "mirrors: in reef.yml", "--source NAME=FOLDER", "./inv cache --export"):
+    assert "cannot fetch https://a.example/b.zip: Unknown host: a.example" in output
+    for word in (
+        "gave Bazel nothing: a.example",
+        "mirrors: in reef.yml",
+        "--source NAME=FOLDER",
+        "./inv cache --export",
+    ):
         assert word in output
-    assert driver.fetch(scripted(f"0 {line}").bazel) == 0  # had elsewhere
-    assert "cannot be had" not in capsys.readouterr().out
+    assert driver.fetch(scripted(f"0 {line}").bazel) == 0  # from another place
+    assert "cannot fetch" not in capsys.readouterr().out
 
 
 def test_the_pinned_version_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,13 +173,13 @@ def test_the_pinned_version_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as caught:
         bazel.check_version()
     assert caught.value.code == 3
-    assert "the recipe wants 6.5.0" in capsys.readouterr().out
+    assert "the recipe needs 6.5.0" in capsys.readouterr().out
     program.write_text("#!/bin/sh\necho 'bazel 6.5.0- (@non-git)'\n")
     bazel.check_version()
 
 
 def test_a_stamped_program_tells_the_commit_of_its_tree(tmp_path: Path) -> None:
     for recipe, revision in ((serving(), "0e62613"), (serving().with_source("serving", tmp_path), "no_git")):
-        write(debian_files(recipe, TARGET, Settings()), tmp_path)
+        write_debian(debian_files(recipe, TARGET, Settings()), tmp_path)
         done = subprocess.run([tmp_path / "debian" / STATUS], capture_output=True, text=True, check=True)
         assert done.stdout == f"BUILD_SCM_REVISION {revision}\n"

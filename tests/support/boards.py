@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builders.deb import debian_files, write
+from builders.deb import debian_files, write_debian
 from builders.model.recipe import Recipe
 from builders.model.settings import Settings
 from builders.model.target import Target
@@ -15,7 +15,7 @@ from builders.model.target import Target
 def packages_of(recipe: Recipe, target: Target, folder: Path) -> Path:
     """Build the recipe's packages without content, their control made by dpkg-gencontrol, and return their folder."""
     source = folder / f"{recipe.name}-{target.slug}"
-    write(debian_files(recipe, target, Settings()), source)
+    write_debian(debian_files(recipe, target, Settings()), source)
     for package in recipe.packages:
         made = source / "made" / package.name
         (made / "DEBIAN").mkdir(parents=True)

@@ -11,7 +11,15 @@ from builders.checks import install_job
 from builders.deb import build_system, debian_files, plan_job
 from builders.deb.build_systems import bazel_driver as driver
 from builders.deb.build_systems.bazel import STATUS
-from builders.deb.build_systems.bazel_driver import Ended, Pace, jobs_for, left, memory_bytes, progress, rewritten
+from builders.deb.build_systems.bazel_driver import (
+    Outcome,
+    Pace,
+    jobs_for,
+    memory_bytes,
+    progress,
+    rewritten,
+    time_left,
+)
 from builders.engines.environment import environment as variables
 from builders.errors import InputError
 from builders.model.arch import AMD64
@@ -61,7 +69,7 @@ def test_counts_become_progress_with_the_time_left() -> None:
 
 
 def test_time_left_is_for_people() -> None:
-    assert [left(s) for s in (5, 60, 3600, 8000)] == [
+    assert [time_left(s) for s in (5, 60, 3600, 8000)] == [
         "less than a minute left",
         "1 min left",
         "1 h 00 min left",
@@ -81,29 +89,29 @@ def test_time_left_is_for_people() -> None:
     ],
 )
 def test_want_of_memory_is_recognised(line: str) -> None:
-    ended = Ended()
-    ended.take(line)
-    assert ended.out_of_memory
+    outcome = Outcome()
+    outcome.take(line)
+    assert outcome.out_of_memory
 
 
 def test_other_failures_are_not_taken_for_it() -> None:
-    ended = Ended()
+    outcome = Outcome()
     for line in (
         "x.cc:1:1: error: expected ';'",
         "ERROR: Compiling x.cc failed: (Exit 1): gcc failed",
         "Killed instance",
     ):
-        ended.take(line)
-    assert not ended.out_of_memory
+        outcome.take(line)
+    assert not outcome.out_of_memory
 
 
 def test_files_that_were_not_had_are_kept_with_their_reason() -> None:
-    ended = Ended()
-    ended.take(
+    outcome = Outcome()
+    outcome.take(
         "WARNING: Download from https://github.com/a/b.zip failed: class com.google.devtools.build.lib.bazel."
         "repository.downloader.UnrecoverableHttpException Unknown host: github.com"
     )
-    assert ended.not_had == {"https://github.com/a/b.zip": "Unknown host: github.com"}
+    assert outcome.failed_downloads == {"https://github.com/a/b.zip": "Unknown host: github.com"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,7 @@ def test_files_that_were_not_had_are_kept_with_their_reason() -> None:
 )
 def test_the_servers_door_is_the_engines(monkeypatch: pytest.MonkeyPatch, variable: str, place: str) -> None:
     monkeypatch.setenv("CCACHE_REMOTE_STORAGE", variable)
-    assert driver.door() == place
+    assert driver.server_address() == place
 
 
 @pytest.mark.parametrize(

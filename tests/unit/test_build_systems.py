@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from builders.deb import build_system, compiler_caches, debian_files, plan_job, write
+from builders.deb import build_system, compiler_caches, debian_files, plan_job, write_debian
 from builders.deb.build_systems import KINDS, registry
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.arch import AMD64, Architecture
@@ -67,7 +67,7 @@ def test_what_a_new_kind_brings_reaches_the_job(toy: Recipe, tmp_path: Path) -> 
     files = debian_files(toy, TARGET, Settings())
     assert files["reef/compile.sh"].startswith(f"toy build -3\n{HELLO.build.compile}")
     assert files["reef/toy.sh"] == "#!/bin/sh\necho arm64\n"
-    write(files, tmp_path)
+    write_debian(files, tmp_path)
     assert (tmp_path / "debian/reef/toy.sh").stat().st_mode & 0o111 == 0o111
     planned = plan_job(toy, TARGET, strategy="cross", machine=AMD64, debian=files)
     tree = SourceTree("t", tmp_path, "", ())

@@ -15,7 +15,7 @@ from builders.model.target import Target
 DRIVER = Path(__file__).with_name("bazel_driver.py")
 RUN = "python3 debian/reef/bazel_driver.py"
 STATUS = "reef/workspace-status.sh"
-"""What Bazel runs to learn of the sources that it builds, in ``debian/``."""
+"""The program in ``debian/`` that Bazel runs to get the revision of the sources."""
 DOWNLOADS, ACTIONS = "/cache/bazel-downloads", "/cache/bazel-actions"
 
 
@@ -75,6 +75,6 @@ class BazelBuild(ShellSteps):
 
 
 def _revision(recipe: Recipe) -> str:
-    """Return the first 7 digits of the commit of the tree itself; without one TensorFlow's own word, "no_git"."""
+    """Return the first 7 digits of the tree's commit, or "no_git", TensorFlow's own word, for a tree without one."""
     ways = [source.way for source in recipe.sources if source.unpack == "."]
     return next((way.commit[:7] for way in ways if isinstance(way, Git)), "no_git")

@@ -9,7 +9,7 @@ from builders.model.jobs import CacheMount
 from builders.model.recipe import Bazel, BuildSystemModel, Recipe
 
 BuildSystem = ShellSteps
-"""What every kind is."""
+"""The type of all kinds."""
 
 KINDS: Mapping[type[BuildSystemModel], Any] = {Bazel: BazelBuild}
 

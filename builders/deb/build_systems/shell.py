@@ -12,7 +12,7 @@ from builders.model.target import Target
 
 @dataclass(frozen=True)
 class ShellSteps:
-    """What a build system adds to Debian's packaging; other kinds derive from this one and change what differs."""
+    """The additions of a build system to Debian's packaging; other kinds derive from it."""
 
     recipe: Recipe
 
@@ -21,7 +21,7 @@ class ShellSteps:
     packages: ClassVar[tuple[str, ...]] = ()
     """Debian packages that must be in the root, for the build machine."""
     executables: ClassVar[tuple[str, ...]] = ()
-    """Those of `files` that are programs."""
+    """Paths of those `files` that are programs."""
 
     def fetch(self) -> tuple[str, ...]:
         """Return the shell steps that need the network; they run in the source tree, before everything else."""
@@ -49,9 +49,9 @@ class ShellSteps:
         return {
             "CCACHE_DIR": CCACHE.destination,
             "CCACHE_MAXSIZE": settings.ccache_size,
-            # Roots are made anew with equal compilers whose file times differ.
+            # A root that is made again has equal compilers with other file times.
             "CCACHE_COMPILERCHECK": "content",
-            # What a file includes is taken from the compiler's own dependency file: no preprocessing at a miss.
+            # Included files come from the compiler's own dependency file, which saves preprocessing at a miss.
             "CCACHE_DEPEND": "true",
             "CCACHE_STATSLOG": "/build/ccache-stats.log",
         }

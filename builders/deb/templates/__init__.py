@@ -12,7 +12,7 @@ from builders.host import templates
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    # The usual comment marks stand in shell's ${#variable}.
+    # Shell writes ${#variable}, which holds Jinja2's usual comment mark.
     folder = Path(__file__).parent
     return templates.environment(folder, comment_start_string="{%#", comment_end_string="#%}")
 
@@ -22,22 +22,24 @@ def render(template: str, **values: object) -> str:
     try:
         return _templates().get_template(template).render(extended=extended, **values)
     except jinja2.TemplateError as error:
-        raise PackageError(f"cannot render {template}", str(error), "mend the recipe or the template") from error
+        raise PackageError(
+            f"cannot render {template}", str(error), "correct the recipe; if it is right, report a bug in the template"
+        ) from error
 
 
 def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") -> str:
-    """Expand ``{{ variable }}`` in a recipe's own text; raises PackageError naming ``where`` and what is wrong in it.
+    """Expand ``{{ variable }}`` in a recipe's text; raises PackageError with the place ``where`` and the mistake.
 
-    ``hint`` goes to the error's remedy.
+    ``hint`` ends the error's advice.
     """
     if "{" not in text and "\r" not in text:  # as most texts are; Jinja2 would compile each of them
         return text
     try:
         return _templates().from_string(text).render(**values)
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        # Beside Jinja2's own: what Python raises where a text computes, as in {{ version + 1 }}.
+        # Python's own errors come from texts that compute, as in {{ version + 1 }}.
         known = ", ".join(sorted(values))
-        raise PackageError(f"cannot render {where}", str(error), f"variables there are: {known}{hint}") from error
+        raise PackageError(f"cannot render {where}", str(error), f"use these variables: {known}{hint}") from error
 
 
 def extended(text: str) -> str:
