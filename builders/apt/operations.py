@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from builders.apt.indices.entry import Entry, ordered
+from builders.apt.indices.entry import IndexEntry, ordered
 from builders.apt.keys import rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.publish.change import change
 from builders.apt.repository.context import Context, state_folder
 from builders.apt.repository.journal import recover
-from builders.apt.repository.layout import Repository, codename
+from builders.apt.repository.layout import RepositoryLayout, codename
 from builders.apt.repository.lock import locked
 from builders.apt.repository.publication import read_live
-from builders.apt.repository.retention import Rubbish, remove, rubbish
-from builders.apt.repository.snapshots import known, missing_debs, returned_to
+from builders.apt.repository.retention import Unreferenced, remove, unreferenced
+from builders.apt.repository.snapshots import earlier_publication, missing_debs, require_published
 from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
 from builders.apt.verify.verify import verify
@@ -29,15 +29,15 @@ def rollback(context: Context, suite: str, stamp: str | None = None) -> tuple[Pu
     """
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
-        old = returned_to(context.workspace.apt, suite, stamp)
+        old = earlier_publication(context.workspace.apt, suite, stamp)
         _require_debs(context, old.entries)
-        (publication,) = change(context, {suite: []}, instead={suite: old.entries})
+        (publication,) = change(context, {suite: []}, replacement={suite: old.entries})
     return publication, old.stamp
 
 
 def promote(
     context: Context, source: str, target: str, packages: Sequence[str] = ()
-) -> tuple[Publication, list[Entry]]:
+) -> tuple[Publication, list[IndexEntry]]:
     """Add to ``target`` what ``source`` holds and it does not, the same bytes; only ``packages`` where any are named.
 
     The source packages that they were built from come along where they are kept. Return the publication and what is
@@ -49,8 +49,8 @@ def promote(
         raise InputError(f"{source} cannot be promoted into itself")
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
-        place = Repository(context.workspace.apt)
-        there = read_live(place, known(place, source))
+        place = RepositoryLayout(context.workspace.apt)
+        there = read_live(place, require_published(place, source))
         live = read_live(place, target)
         entries = there.entries if there else ()
         _require_known(packages, entries, source)
@@ -65,19 +65,19 @@ def promote(
     return publication, new
 
 
-def _deb(context: Context, entry: Entry) -> DebFile:
+def _deb(context: Context, entry: IndexEntry) -> DebFile:
     path = context.workspace.apt / entry.filename
     return DebFile(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, path)
 
 
-def _require_known(packages: Sequence[str], entries: Sequence[Entry], suite: str) -> None:
+def _require_known(packages: Sequence[str], entries: Sequence[IndexEntry], suite: str) -> None:
     names = {entry.package for entry in entries if not entry.is_source}
     for package in packages:
         if package not in names:
             raise InputError(f"{suite} holds no package {package!r}", nearest(package, names) if names else "")
 
 
-def _require_debs(context: Context, entries: Sequence[Entry]) -> None:
+def _require_debs(context: Context, entries: Sequence[IndexEntry]) -> None:
     missing = missing_debs(context.workspace.apt, entries)
     if missing:
         raise PublishError("the pool lacks .debs of this publication", "\n".join(missing), "restore them from a copy")
@@ -93,8 +93,8 @@ def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[
         raise InputError(f"not a percentage: {percentage}", "0 to 100 are wanted")
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
-        place = Repository(context.workspace.apt)
-        live = read_live(place, known(place, suite))
+        place = RepositoryLayout(context.workspace.apt)
+        live = read_live(place, require_published(place, suite))
         entries = live.entries if live else ()
         _require_known([package], entries, suite)
         newest = ordered(e for e in entries if e.package == package and not e.is_source)[-1].version
@@ -102,11 +102,11 @@ def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[
             entry.phased(percentage) if (entry.package, entry.version) == (package, newest) else entry
             for entry in entries
         ]
-        (publication,) = change(context, {suite: []}, instead={suite: chosen})
+        (publication,) = change(context, {suite: []}, replacement={suite: chosen})
     return publication, newest
 
 
-def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publication], Rubbish]:
+def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publication], Unreferenced]:
     """Apply ``repository.keep`` to every suite, then remove what no live or kept publication names.
 
     Return each suite's publication and what went; with ``show_only`` nothing is done and only what lies unnamed now
@@ -114,11 +114,11 @@ def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publicatio
     """
     folder = context.workspace.apt
     with locked(context):
-        suites = Repository(folder).suites()
+        suites = RepositoryLayout(folder).suites()
         if show_only or not suites:
-            return [], rubbish(folder, context.settings)
+            return [], unreferenced(folder, context.settings)
         publications = change(context, {name: [] for name in suites})
-        going = rubbish(folder, context.settings)
+        going = unreferenced(folder, context.settings)
         remove(folder, going)
         for name in suites:
             verify(folder, name)
@@ -141,7 +141,7 @@ def upload(
         if name not in known:
             raise InputError(f"no destination {name!r} in reef.yml", nearest(name, known))
     done, failed = [], []
-    require_some(Repository(context.workspace.apt))
+    require_some(RepositoryLayout(context.workspace.apt))
     for one in (known[name] for name in names or known):
         if isinstance(one, Folder):
             require_apart(one, context.workspace.apt, context.folder)
@@ -164,18 +164,18 @@ def extend_keys(context: Context, days: int) -> list[Publication]:
     """Let the keys that sign end ``days`` days from now, and publish the keyring that says so in every suite."""
     with locked(context):
         rotation.extend(context.settings, days)
-        return change(context, {name: [] for name in Repository(context.workspace.apt).suites()})
+        return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
 
 
 def rotate_keys(context: Context) -> list[Publication]:
     """Make the key that takes over; every suite is signed by both from now on and gets the keyring that holds both."""
     with locked(context):
         rotation.rotate(context.settings, context.log)
-        return change(context, {name: [] for name in Repository(context.workspace.apt).suites()})
+        return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
 
 
 def retire_key(context: Context, fingerprint: str) -> list[Publication]:
     """End the overlap: every suite is signed by the new key alone from now on."""
     with locked(context):
         rotation.retire(context.settings, fingerprint)
-        return change(context, {name: [] for name in Repository(context.workspace.apt).suites()})
+        return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})

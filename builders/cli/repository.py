@@ -212,7 +212,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
         raise HostError(f"cannot serve on {host}:{port}", str(error), fix) from error
 
 
-def _pruned(going: apt.Rubbish, *, plan: bool) -> str:
+def _pruned(going: apt.Unreferenced, *, plan: bool) -> str:
     verb = "would go" if plan else "removed"
     return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} files of packages, {size(going.size)}"
 

@@ -98,7 +98,7 @@ def _before(project: Project, build_target: BuildTarget, record: Record, suffix:
     """Return the newest published revision before this one."""
     release = build_target.target.suite.name
     # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
-    return apt.earlier(
+    return apt.previous_revision(
         project.workspace.apt, dict.fromkeys((apt.suffixed(release, suffix), release)),
         {deb.package for deb in _ours(record)}, architecture=build_target.target.architecture.debian,
         below=record.debs[0].version, state=apt.state_folder(project),

@@ -56,8 +56,8 @@ def publish(
             debs.setdefault(apt.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
         with apt.staged(project, debs, phase=phase) as candidate:
             checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
-            asked = apt.ask_clients(project, candidate)
-            return apt.switch(project, candidate, asked), checked
+            reports = apt.ask_clients(project, candidate)
+            return apt.switch(project, candidate, reports), checked
 
 
 def _install_tested(

@@ -13,7 +13,7 @@ from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import ar_reader, file_list
 from builders.apt.publish.stage import Staged, stage
 from builders.apt.publish.switch import make_live
-from builders.apt.repository.layout import KEYRING, Repository
+from builders.apt.repository.layout import KEYRING, RepositoryLayout
 from builders.apt.verify.verify import Verified, verify
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -179,7 +179,7 @@ class Publisher:
         )  # fmt: skip
 
     def stamps(self, suite: str = "trixie") -> list[str]:
-        return Repository(self.repository).stamps(suite)
+        return RepositoryLayout(self.repository).stamps(suite)
 
     def verify(self, suite: str = "trixie") -> Verified:
         return verify(self.repository, suite)

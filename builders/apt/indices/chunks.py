@@ -17,7 +17,7 @@ Named = Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """One piece: the name that it begins with, its size in bytes, its digest, and how its text is read."""
 
     first: bytes
@@ -27,7 +27,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Chunking:
     """How an index is cut: every how many names on average, and how its text is taken apart into named texts."""
 
     names: int
@@ -38,36 +38,36 @@ class Cut:
         return not zlib.crc32(name) % self.names
 
 
-def cut(named: Named, how: Cut) -> Iterator[Piece]:
+def cut(named: Named, chunking: Chunking) -> Iterator[Chunk]:
     """Yield ``named`` in pieces: one at least. Each has its text in memory, which so need not hold the whole."""
     texts: list[bytes] = []
     first, last, yielded = b"", None, False
     for name, text in named:
         if name != last:
             last = name
-            if texts and how.begins(name):
-                yield _piece(first, texts)
+            if texts and chunking.begins(name):
+                yield _chunk(first, texts)
                 texts, yielded = [], True
             if not texts:
                 first = name
         texts.append(text)
     if texts or not yielded:
-        yield _piece(first, texts)
+        yield _chunk(first, texts)
 
 
-def spliced(old: Sequence[Piece], edits: Mapping[bytes, Edit], how: Cut) -> list[Piece]:
+def spliced(old: Sequence[Chunk], edits: Mapping[bytes, Edit], chunking: Chunking) -> list[Chunk]:
     """Return what `cut` would make of the changed text, reading only the pieces that change."""
-    firsts = [piece.first for piece in old]
+    firsts = [chunk.first for chunk in old]
     places: dict[int, dict[bytes, Edit]] = {}
     for name, edit in edits.items():
         places.setdefault(place_of(firsts, name), {})[name] = edit
     growing = _Growing()
-    for number, piece in enumerate(old):
+    for number, chunk in enumerate(old):
         if number not in places:
-            growing.take(piece)
+            growing.take(chunk)
             continue
-        for name, text in _edited(piece.load(), places[number], how):
-            growing.begin(name, how)
+        for name, text in _edited(chunk.load(), places[number], chunking):
+            growing.begin(name, chunking)
             growing.texts.append(text)
     return growing.finished()
 
@@ -77,9 +77,9 @@ def place_of(firsts: Sequence[bytes], name: bytes) -> int:
     return max(bisect_right(firsts, name) - 1, 0)
 
 
-def _edited(text: bytes, edits: Mapping[bytes, Edit], how: Cut) -> Iterator[tuple[bytes, bytes]]:
+def _edited(text: bytes, edits: Mapping[bytes, Edit], chunking: Chunking) -> Iterator[tuple[bytes, bytes]]:
     found: dict[bytes, bytes] = {}
-    for name, part in how.split(text):
+    for name, part in chunking.split(text):
         found[name] = found.get(name, b"") + part
     for name, edit in edits.items():
         found[name] = edit(found.get(name, b""))
@@ -91,38 +91,38 @@ class _Growing:
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
-        self._pieces: list[Piece] = []
+        self._chunks: list[Chunk] = []
         self._first = b""
 
-    def begin(self, name: bytes, how: Cut) -> None:
+    def begin(self, name: bytes, chunking: Chunking) -> None:
         """Let the text of ``name`` follow: in a new piece, or in the one before."""
         if self.texts:
-            if how.begins(name):
+            if chunking.begins(name):
                 self._finish()
                 self._first = name
-        elif self._pieces and not how.begins(name):
-            before = self._pieces.pop()
+        elif self._chunks and not chunking.begins(name):
+            before = self._chunks.pop()
             self._first, self.texts = before.first, [before.load()]
         else:
             self._first = name
 
-    def take(self, piece: Piece) -> None:
+    def take(self, chunk: Chunk) -> None:
         """Take over a whole piece as it is: it begins where one begins, or is the first of all."""
         self._finish()
-        self._pieces.append(piece)
+        self._chunks.append(chunk)
 
-    def finished(self) -> list[Piece]:
+    def finished(self) -> list[Chunk]:
         """Return all pieces."""
-        if self.texts or not self._pieces:
-            self._finish(empty=not self._pieces)
-        return self._pieces
+        if self.texts or not self._chunks:
+            self._finish(empty=not self._chunks)
+        return self._chunks
 
     def _finish(self, *, empty: bool = False) -> None:
         if self.texts or empty:
-            self._pieces.append(_piece(self._first, self.texts))
+            self._chunks.append(_chunk(self._first, self.texts))
             self.texts = []
 
 
-def _piece(first: bytes, texts: Sequence[bytes]) -> Piece:
+def _chunk(first: bytes, texts: Sequence[bytes]) -> Chunk:
     text = b"".join(texts)
-    return Piece(first, len(text), hashlib.sha256(text).hexdigest(), lambda: text)
+    return Chunk(first, len(text), hashlib.sha256(text).hexdigest(), lambda: text)

@@ -28,7 +28,7 @@ SAFE_SOURCE = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.(dsc|tar\.(gz|b
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """One .deb in the index: ``filename`` below the repository, ``size`` in bytes, ``stanza`` its text in Packages.
 
     ``description`` is the whole description where the stanza holds only its first line. A source package's
@@ -86,7 +86,7 @@ class Entry:
         match = PHASED.search(self.stanza)
         return int(match[1]) if match else 100
 
-    def phased(self, percentage: int) -> "Entry":
+    def phased(self, percentage: int) -> "IndexEntry":
         """Return the entry with another phase; a source package, which no board upgrades to, has none."""
         if self.is_source:
             return self
@@ -109,7 +109,7 @@ class Entry:
         return f"{self.package} {self.version} ({self.architecture})"
 
 
-def parse(content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None = None) -> Iterator[Entry]:
+def parse(content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None = None) -> Iterator[IndexEntry]:
     """Yield the entries of a Packages file, with their ``descriptions`` by digest.
 
     Raises PublishError naming ``where`` for an entry that is not whole.
@@ -126,12 +126,12 @@ def names_files(path: str) -> bool:
 
 def parse_index(
     path: str, content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None = None
-) -> Iterator[Entry]:
+) -> Iterator[IndexEntry]:
     """Yield the entries of the Packages or Sources file called ``path``; raises PublishError as `parse` does."""
     return parse_sources(content, where) if path.endswith(SOURCES) else parse(content, where, descriptions)
 
 
-def parse_sources(content: bytes, where: str) -> Iterator[Entry]:
+def parse_sources(content: bytes, where: str) -> Iterator[IndexEntry]:
     """Yield the entries of a Sources file; raises PublishError naming ``where`` for one that is not whole."""
     for text in content.split(b"\n\n"):
         if text.strip():
@@ -143,10 +143,10 @@ def parse_translation(content: bytes) -> dict[bytes, bytes]:
     return {match[1]: match[2] for match in TRANSLATED.finditer(content)}
 
 
-def ordered(entries: Iterable[Entry]) -> list[Entry]:
+def ordered(entries: Iterable[IndexEntry]) -> list[IndexEntry]:
     """Return entries by name, then version as dpkg compares them, oldest first."""
     by_name = sorted(entries, key=lambda entry: (entry.package, entry.architecture, entry.version))
-    result: list[Entry] = []
+    result: list[IndexEntry] = []
     for _, group in groupby(by_name, key=lambda entry: entry.package):
         versions = list(group)
         # Versions are costly to compare, and most packages have one.
@@ -154,11 +154,11 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
     return result
 
 
-def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> Entry:
+def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> IndexEntry:
     stanza = text.strip(b"\n") + b"\n"
     try:
         package, version, architecture, filename, size, sha256 = (_field(stanza, name) for name in WANTED)
-        entry = Entry(
+        entry = IndexEntry(
             package, version, architecture, filename, int(size), sha256, stanza,
             descriptions.get(_digest(stanza), b"") if descriptions else b"",
         )  # fmt: skip
@@ -169,7 +169,7 @@ def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> Entr
     return entry
 
 
-def _source(text: bytes, where: str) -> Entry:
+def _source(text: bytes, where: str) -> IndexEntry:
     stanza = text.strip(b"\n") + b"\n"
     try:
         package, version, folder = (_field(stanza, name) for name in ("Package", "Version", "Directory"))
@@ -181,7 +181,7 @@ def _source(text: bytes, where: str) -> Entry:
         if not SAFE_SOURCE.fullmatch(name):
             raise PublishError(f"{where}: not a safe path: {name!r}")
     parts = tuple(file for file in files if file[0] != path)
-    return Entry(package, version, SOURCE, path, size, sha256, stanza, parts=parts)
+    return IndexEntry(package, version, SOURCE, path, size, sha256, stanza, parts=parts)
 
 
 def _listed(stanza: bytes) -> list[tuple[str, int, str]]:

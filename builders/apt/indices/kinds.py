@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from builders.apt.indices.chunks import Cut, Edit, Named
+from builders.apt.indices.chunks import Chunking, Edit, Named
 from builders.apt.indices.deb822 import description_md5
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.model.packages import SOURCE
 
-PACKAGES_A_PIECE = 256
-PATHS_A_PIECE = 8192
+PACKAGES_PER_CHUNK = 256
+PATHS_PER_CHUNK = 8192
 """How many names a piece holds on average: small enough to pack in a moment, large enough to pack well."""
 
 
-class Lists(Protocol):
+class FileLists(Protocol):
     """What installed files are known by."""
 
-    def of(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+    def of(self, entries: Sequence[IndexEntry]) -> Iterator[bytes]:
         """Yield the files of .debs (`filelist`), in their order."""
 
     def ordered(self, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -26,15 +26,15 @@ class Lists(Protocol):
 
 
 @dataclass(frozen=True)
-class Change:
+class IndexChange:
     """What happens to a suite: the ``packages`` (names) that it touches, all their entries ``before`` and ``after``.
 
     The entries are in index order.
     """
 
     packages: frozenset[str]
-    before: tuple[Entry, ...]
-    after: tuple[Entry, ...]
+    before: tuple[IndexEntry, ...]
+    after: tuple[IndexEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class Packages:
         return f"{self.component}/binary-{self.architecture}/Packages"
 
     @property
-    def how(self) -> Cut:
+    def chunking(self) -> Chunking:
         """How it is cut into pieces."""
-        return Cut(PACKAGES_A_PIECE, stanzas)
+        return Chunking(PACKAGES_PER_CHUNK, stanzas)
 
-    def holds(self, entry: Entry) -> bool:
+    def holds(self, entry: IndexEntry) -> bool:
         """Tell whether ``entry`` stands in it."""
         return entry.component == self.component and entry.architecture in (self.architecture, "all")
 
-    def whole(self, entries: Iterable[Entry], _lists: Lists) -> Named:
+    def whole(self, entries: Iterable[IndexEntry], _lists: FileLists) -> Named:
         """Yield its text from all entries of the suite in index order."""
         return ((entry.package.encode(), entry.stanza + b"\n") for entry in entries if self.holds(entry))
 
-    def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
+    def edits(self, change: IndexChange, lists: FileLists) -> Mapping[bytes, Edit]:
         """Return what ``change`` does to it, nothing where it stays as it is."""
         return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
 
@@ -80,7 +80,7 @@ class Sources(Packages):
         """Where it lies below ``dists/<suite>``."""
         return f"{self.component}/source/Sources"
 
-    def holds(self, entry: Entry) -> bool:
+    def holds(self, entry: IndexEntry) -> bool:
         """Tell whether ``entry`` stands in it."""
         return entry.component == self.component and entry.is_source
 
@@ -99,11 +99,11 @@ class Translation:
         return f"{self.component}/i18n/Translation-en"
 
     @property
-    def how(self) -> Cut:
+    def chunking(self) -> Chunking:
         """How it is cut into pieces."""
-        return Cut(PACKAGES_A_PIECE, stanzas)
+        return Chunking(PACKAGES_PER_CHUNK, stanzas)
 
-    def whole(self, entries: Iterable[Entry], _lists: Lists) -> Named:
+    def whole(self, entries: Iterable[IndexEntry], _lists: FileLists) -> Named:
         """Yield its text from all entries of the suite in index order."""
         mine = (entry for entry in entries if entry.component == self.component)
         for package, versions in groupby(mine, key=lambda entry: entry.package):
@@ -112,7 +112,7 @@ class Translation:
                 text = b"Package: %s\nDescription-md5: %s\nDescription-en: %s\n\n"
                 yield name, text % (name, description_md5(description), description)
 
-    def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
+    def edits(self, change: IndexChange, lists: FileLists) -> Mapping[bytes, Edit]:
         """Return what ``change`` does to it, nothing where it stays as it is."""
         return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
 
@@ -132,11 +132,11 @@ class Contents:
         return f"{self.component}/Contents-{self.architecture}"
 
     @property
-    def how(self) -> Cut:
+    def chunking(self) -> Chunking:
         """How it is cut into pieces."""
-        return Cut(PATHS_A_PIECE, lines)
+        return Chunking(PATHS_PER_CHUNK, lines)
 
-    def whole(self, entries: Iterable[Entry], lists: Lists) -> Named:
+    def whole(self, entries: Iterable[IndexEntry], lists: FileLists) -> Named:
         """Yield its text from all entries of the suite."""
         # A zero byte, which no path can hold, sorts before all that one can.
         pairs = (b"%s\0%s" % (path, owner) for owner, paths in self._files(entries, lists) for path in paths)
@@ -151,7 +151,7 @@ class Contents:
         if owners:
             yield path, _line(path, owners)
 
-    def edits(self, change: Change, lists: Lists) -> Mapping[bytes, Edit]:
+    def edits(self, change: IndexChange, lists: FileLists) -> Mapping[bytes, Edit]:
         """Return what ``change`` does to it, nothing where it stays as it is."""
         before, after = (_owners(self._files(some, lists)) for some in (change.before, change.after))
         if before == after:
@@ -168,7 +168,7 @@ class Contents:
 
         return {path: edit(path) for path in before.keys() | after.keys()}
 
-    def _files(self, entries: Iterable[Entry], lists: Lists) -> Iterator[tuple[bytes, list[bytes]]]:
+    def _files(self, entries: Iterable[IndexEntry], lists: FileLists) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield each package with its section, and the files of one version of it."""
         mine = [e for e in entries if e.component == self.component and e.architecture in (self.architecture, "all")]
         for entry, names in zip(mine, lists.of(mine), strict=True):

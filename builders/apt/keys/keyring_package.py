@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.keys.signing import SigningKey
 from builders.apt.repository.layout import INSTALLED_KEYRING
 from builders.apt.repository.sources_file import sources_name, sources_text
@@ -34,7 +34,7 @@ CONTENT = re.compile(rb"^Reef-Content: (.+)$", re.MULTILINE)
 """The package's own field: a digest of what it holds, by which an unchanged one is known."""
 
 
-def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterable[Entry], *, date: int,
+def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterable[IndexEntry], *, date: int,
                 folder: Path, source: bool = False) -> Path | None:  # fmt: skip
     """Make the keyring package for a board release in the new folder ``folder`` and return it.
 

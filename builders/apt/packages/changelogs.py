@@ -14,7 +14,7 @@ from pathlib import Path
 
 from debian.changelog import Changelog, ChangelogParseError
 
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.packages.ar_reader import BadArchive, members_of
 from builders.apt.packages.file_list import REGULAR, entries
 from builders.apt.state import sqlite
@@ -28,7 +28,7 @@ MOST_ENTRIES, MOST_TEXT = 5, 4000
 
 
 @dataclass(frozen=True)
-class News:
+class ChangelogEntry:
     """One entry of a changelog: the version, its day as ``2026-12-31`` or as it stands there, and what changed."""
 
     version: str
@@ -43,7 +43,7 @@ class Changelogs:
         self._file = state / "changelogs.sqlite"
         self._arriving = arriving
 
-    def of(self, entries: Iterable[Entry], repository: Path) -> dict[str, list[News]]:
+    def of(self, entries: Iterable[IndexEntry], repository: Path) -> dict[str, list[ChangelogEntry]]:
         """Return the news of each .deb by SHA-256, newest first; remembers what had to be read. Raises DiskError."""
         wanted = {entry.sha256: entry for entry in entries}
         query = "SELECT sha256, news FROM changelogs WHERE sha256 IN (SELECT value FROM json_each(?))"
@@ -55,7 +55,7 @@ class Changelogs:
         }
         if fresh:
             self._remember(fresh)
-        return {sha256: [News(*one) for one in json.loads(text)] for sha256, text in (known | fresh).items()}
+        return {sha256: [ChangelogEntry(*one) for one in json.loads(text)] for sha256, text in (known | fresh).items()}
 
     def _remember(self, fresh: Mapping[str, str]) -> None:
         def write(record: sqlite3.Connection) -> None:
@@ -64,11 +64,11 @@ class Changelogs:
         sqlite.change(self._file, [SCHEMA], write)
 
 
-def _written(news: Iterable[News]) -> str:
+def _written(news: Iterable[ChangelogEntry]) -> str:
     return json.dumps([(one.version, one.day, one.text) for one in news])
 
 
-def _read(deb: Path, package: str) -> list[News]:
+def _read(deb: Path, package: str) -> list[ChangelogEntry]:
     try:
         handle = os.open(deb, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -100,11 +100,11 @@ def _plain(content: bytes) -> str:
     return content[:MOST_PLAIN].decode(errors="replace")
 
 
-def _news(text: str) -> Iterator[News]:
+def _news(text: str) -> Iterator[ChangelogEntry]:
     for block in Changelog(text, max_blocks=MOST_ENTRIES, strict=True) if text else ():
         changes = "\n".join(line.removeprefix("  ") for line in block.changes()).strip("\n")
         cut = f"{changes[:MOST_TEXT]} …" if len(changes) > MOST_TEXT else changes
-        yield News(str(block.version), _day(block.date or ""), cut)
+        yield ChangelogEntry(str(block.version), _day(block.date or ""), cut)
 
 
 def _day(date: str) -> str:

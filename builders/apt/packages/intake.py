@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.packages import reader
 from builders.apt.packages.reader import Reading
 from builders.apt.repository.files import make_folder
 from builders.apt.state import read_cache
-from builders.apt.state.catalog import Held, held
+from builders.apt.state.catalog import PoolPackage, pool_package
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors, raise_if_disk_full
@@ -31,12 +31,12 @@ MANY = 1000
 PART = 250
 """So many are read and handed over together: what is said of them is in memory twice for a moment."""
 
-Wish = tuple[str, str, str, str]
+ReadRequest = tuple[str, str, str, str]
 """What `reader.read` is given."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IncomingPackage:
     """One .deb or .dsc given to this publication; ``copy`` is its private copy, None where it is published already.
 
     ``stamp`` is the original's identity on disk when it was read; ``entry`` is None where it was not read now.
@@ -45,20 +45,22 @@ class Taken:
 
     source: str
     stamp: str
-    held: Held
-    entry: Entry | None = None
+    pool_package: PoolPackage
+    entry: IndexEntry | None = None
     copy: str | None = None
     parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def arriving(self) -> tuple[tuple[str, str], ...]:
         """What is to go into the pool: path there and private copy."""
-        return ((self.held.filename, self.copy), *self.parts) if self.copy else self.parts
+        return ((self.pool_package.filename, self.copy), *self.parts) if self.copy else self.parts
 
 
 def unchanged(
-    debs: Sequence[Path | DebFile], memories: dict[str, read_cache.Seen], find: Callable[[list[str]], dict[str, Held]]
-) -> list[Taken | None]:
+    debs: Sequence[Path | DebFile],
+    memories: dict[str, read_cache.KnownFile],
+    find: Callable[[list[str]], dict[str, PoolPackage]],
+) -> list[IncomingPackage | None]:
     """Return for each given .deb what is published of it, judged by its facts on disk; None where it must be read.
 
     ``memories`` are what earlier runs saw, by absolute path; ``find`` gives what is published by path in the pool.
@@ -68,7 +70,9 @@ def unchanged(
     return [_unchanged(deb, path, memories.get(path), there) for deb, path in zip(debs, paths, strict=True)]
 
 
-def _unchanged(deb: Path | DebFile, path: str, memory: read_cache.Seen | None, there: dict[str, Held]) -> Taken | None:
+def _unchanged(
+    deb: Path | DebFile, path: str, memory: read_cache.KnownFile | None, there: dict[str, PoolPackage]
+) -> IncomingPackage | None:
     published = there.get(memory.filename) if memory else None
     if memory is None or published is None or published.sha256 != memory.sha256:
         return None
@@ -78,10 +82,12 @@ def _unchanged(deb: Path | DebFile, path: str, memory: read_cache.Seen | None, t
         current = read_cache.stamp(os.stat(path))
     except OSError:
         return None  # reading it tells why
-    return Taken(path, current, published) if current == memory.stamp else None
+    return IncomingPackage(path, current, published) if current == memory.stamp else None
 
 
-def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterator[tuple[Taken, bytes | None]]:
+def take(
+    debs: Sequence[Path | DebFile], folder: Path, component: str
+) -> Iterator[tuple[IncomingPackage, bytes | None]]:
     """Read .debs, leaving a copy of each in ``folder`` (made if needed); yield them in the given order, each with the
     files that it installs, packed.
 
@@ -89,16 +95,16 @@ def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterat
     """
     if debs:
         make_folder(folder)
-    wishes: list[Wish] = [
+    requests: list[ReadRequest] = [
         (os.path.abspath(path_of(deb)), deb.sha256 if isinstance(deb, DebFile) else "", f"{folder}/{number}", component)
         for number, deb in enumerate(debs)
     ]
     count = os.cpu_count() or 1
-    if len(wishes) < MANY:
+    if len(requests) < MANY:
         with ThreadPoolExecutor(count) as pool:
-            yield from map(_taken, wishes, pool.map(lambda wish: reader.read(*wish), wishes))
+            yield from map(_taken, requests, pool.map(lambda request: reader.read(*request), requests))
     else:
-        yield from _read_by_processes(wishes, folder, count)
+        yield from _read_by_processes(requests, folder, count)
 
 
 def path_of(deb: Path | DebFile) -> Path:
@@ -106,9 +112,11 @@ def path_of(deb: Path | DebFile) -> Path:
     return deb.path if isinstance(deb, DebFile) else deb
 
 
-def _read_by_processes(wishes: Sequence[Wish], folder: Path, count: int) -> Iterator[tuple[Taken, bytes | None]]:
+def _read_by_processes(
+    requests: Sequence[ReadRequest], folder: Path, count: int
+) -> Iterator[tuple[IncomingPackage, bytes | None]]:
     """Yield in order what ``count`` processes read by turns; raises what they raised, and then ends them."""
-    parts = [wishes[start : start + PART] for start in range(0, len(wishes), PART)]
+    parts = [requests[start : start + PART] for start in range(0, len(requests), PART)]
     said: list[SimpleQueue[str]] = [SimpleQueue() for _ in range(count)]
     stopped = threading.Event()
 
@@ -142,40 +150,40 @@ def _read_by_processes(wishes: Sequence[Wish], folder: Path, count: int) -> Iter
             stopped.set()
 
 
-def _handed_over(wishes: Sequence[Wish], file: Path) -> Iterator[tuple[Taken, bytes | None]]:
+def _handed_over(requests: Sequence[ReadRequest], file: Path) -> Iterator[tuple[IncomingPackage, bytes | None]]:
     """Return what a process read; raises what it raised."""
     found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - a file of our own
     file.unlink()
     if refusal:
         kind, *texts = refusal
         raise reader.KINDS[kind](*texts)
-    return map(_taken, wishes, found)
+    return map(_taken, requests, found)
 
 
-def _taken(wish: Wish, reading: Reading) -> tuple[Taken, bytes | None]:
+def _taken(request: ReadRequest, reading: Reading) -> tuple[IncomingPackage, bytes | None]:
     stamp, package, version, architecture, filename, size, sha256, stanza, description, files, parts = reading
-    entry = Entry(
+    entry = IndexEntry(
         package, sys.intern(version), sys.intern(architecture), filename, size, sha256, stanza, description, parts
     )
-    copies = tuple((path, reader.part_copy(wish[2], number)) for number, (path, _, _) in enumerate(parts))
-    return Taken(wish[0], stamp, held(entry), entry, wish[2], copies), files
+    copies = tuple((path, reader.part_copy(request[2], number)) for number, (path, _, _) in enumerate(parts))
+    return IncomingPackage(request[0], stamp, pool_package(entry), entry, request[2], copies), files
 
 
-def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
+def without_duplicates(incoming: Sequence[IncomingPackage], published: Iterable[IndexEntry]) -> list[IncomingPackage]:
     """Return ``taken`` with each content once: what is published, or given twice, stays where it is first.
 
     ``published`` are at least all entries of the packages that were read. Raises PublishError where one name, version
     and architecture, or one pool path, would have two contents.
     """
-    firsts: dict[tuple[str, str, str] | str, Entry] = {}
-    parts: dict[str, tuple[str, Entry]] = {}
+    firsts: dict[tuple[str, str, str] | str, IndexEntry] = {}
+    parts: dict[str, tuple[str, IndexEntry]] = {}
     for entry in published:
         firsts.setdefault(entry.identity, entry)
         firsts.setdefault(entry.filename, entry)
         for path, _, sha256 in entry.parts:
             parts.setdefault(path, (sha256, entry))
     result = []
-    for item in taken:
+    for item in incoming:
         if item.entry is None:
             result.append(item)
             continue
@@ -185,13 +193,13 @@ def settled(taken: Sequence[Taken], published: Iterable[Entry]) -> list[Taken]:
             _require_shared(item, item.entry, parts)
             result.append(item)
         elif other.sha256 == item.entry.sha256:
-            result.append(replace(item, held=held(other), entry=other, copy=None, parts=()))
+            result.append(replace(item, pool_package=pool_package(other), entry=other, copy=None, parts=()))
         else:
             raise _other_bytes(item, item.entry, other)
     return result
 
 
-def _require_shared(item: Taken, given: Entry, known: dict[str, tuple[str, Entry]]) -> None:
+def _require_shared(item: IncomingPackage, given: IndexEntry, known: dict[str, tuple[str, IndexEntry]]) -> None:
     """Raise PublishError where a part of ``given`` is ``known`` with other bytes; else make its parts known, too."""
     for path, _, sha256 in given.parts:
         first, other = known.setdefault(path, (sha256, given))
@@ -203,7 +211,7 @@ def _require_shared(item: Taken, given: Entry, known: dict[str, tuple[str, Entry
             )
 
 
-def _other_bytes(item: Taken, given: Entry, other: Entry) -> PublishError:
+def _other_bytes(item: IncomingPackage, given: IndexEntry, other: IndexEntry) -> PublishError:
     return PublishError(
         f"{given} exists already with other bytes",
         f"published sha256 {other.sha256} {other.filename} ({other})\ngiven sha256     {given.sha256} {item.source}",

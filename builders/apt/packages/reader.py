@@ -178,12 +178,12 @@ def main() -> None:
     (job,) = sys.argv[1:]
     with open(job, "rb") as file:
         parts = marshal.load(file)  # noqa: S302 - a file of our own
-    for number, wishes in parts:
+    for number, requests in parts:
         found: list[tuple[object, ...]] = []
         refusal: tuple[str, str, str, str] | None = None
         try:
-            for wish in wishes:
-                found.append(tuple(read(*wish)))
+            for request in requests:
+                found.append(tuple(read(*request)))
         except ReefError as error:
             refusal = (type(error).__name__, error.what, error.detail, error.fix)
         with open(f"{job}.{number}", "wb") as file:

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.keyring_package import keyring_deb
 from builders.apt.keys.signing import SigningKey, signing_key
 from builders.apt.publish.stage import Staged, stage
 from builders.apt.publish.switch import make_live, warn_only
 from builders.apt.repository.context import Context, state_folder
-from builders.apt.repository.layout import KEYRING, Repository, codename
+from builders.apt.repository.layout import KEYRING, RepositoryLayout, codename
 from builders.apt.repository.publication import read_live
-from builders.apt.state.verify_cache import Proof
+from builders.apt.state.verify_cache import VerifyCache
 from builders.apt.verify import client_report
 from builders.apt.verify.client_report import ClientReport, ask
 from builders.apt.verify.clients import require_tools
@@ -33,7 +33,7 @@ class Candidate:
 
     staged: Staged
     scratch: Path
-    proof: Proof
+    verify_cache: VerifyCache
 
     @property
     def path(self) -> Path:
@@ -43,8 +43,8 @@ class Candidate:
 
 @contextmanager
 def staged(
-    context: Context, debs: Mapping[str, Sequence[DebFile]], *, instead: Mapping[str, Sequence[Entry]] | None = None,
-    phase: int = 100,
+    context: Context, debs: Mapping[str, Sequence[DebFile]], *,
+    replacement: Mapping[str, Sequence[IndexEntry]] | None = None, phase: int = 100,
 ) -> Iterator[Candidate]:  # fmt: skip
     """Stage and verify what the suites are to hold; remove it after the block, which may `switch` to it.
 
@@ -55,17 +55,19 @@ def staged(
     key = signing_key(context.settings, context.log)
     date = int(time.time())
     with context.workspace.scratch_folder("staging") as scratch:
-        debs = _with_keyring(context, debs, instead or {}, key=key, date=date, scratch=scratch)
+        debs = _with_keyring(context, debs, replacement or {}, key=key, date=date, scratch=scratch)
         with context.log.step("stage the repository"):
             made = stage(
                 context.workspace.apt, debs, scratch / "apt",
                 settings=context.settings, key=key, log=context.log, date=date,
-                state=state_folder(context), instead=instead, phase=phase,
+                state=state_folder(context), replacement=replacement, phase=phase,
             )  # fmt: skip
-        candidate = Candidate(made, scratch, Proof.recall(state_folder(context)) if made.changed else Proof())
+        candidate = Candidate(
+            made, scratch, VerifyCache.recall(state_folder(context)) if made.changed else VerifyCache()
+        )
         for suite in made.suites:
             if made.changed:
-                verify(made.path, suite.suite, proof=candidate.proof)
+                verify(made.path, suite.suite, verify_cache=candidate.verify_cache)
             else:
                 glance(made.path, suite.suite)
         yield candidate
@@ -86,7 +88,7 @@ def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
         context.log.step("try it with apt, today and on later days"),
         tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
     ):
-        asked = [
+        reports = [
             ask(
                 context, made.path, suite.suite, Path(plain), keyring=keyring,
                 releases=context.settings.repository.clients,
@@ -94,12 +96,12 @@ def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
             for suite in made.suites
             if suite.changed
         ]  # fmt: skip
-        for error in (error for one in asked for error in one.untried):
+        for error in (error for one in reports for error in one.untried):
             raise RootError(error.what, error.detail, f"{error.fix}; or take it out of repository.clients in reef.yml")
-    return asked
+    return reports
 
 
-def switch(context: Context, candidate: Candidate, asked: Iterable[ClientReport] = ()) -> list[Publication]:
+def switch(context: Context, candidate: Candidate, reports: Iterable[ClientReport] = ()) -> list[Publication]:
     """Publish a candidate, verify it where readers see it, and tell what clients said of it.
 
     Raises BusyError, PublishError, DiskError; before readers see it nothing is published then.
@@ -108,11 +110,11 @@ def switch(context: Context, candidate: Candidate, asked: Iterable[ClientReport]
         with context.log.step("publish and verify"):
             publications = make_live(candidate.staged, context.workspace.apt, context.log.warn)
             for publication in publications:
-                verify(context.workspace.apt, publication.suite, proof=candidate.proof)
-            warn_only(candidate.proof.save, context.log.warn)
+                verify(context.workspace.apt, publication.suite, verify_cache=candidate.verify_cache)
+            warn_only(candidate.verify_cache.save, context.log.warn)
     else:
         publications = make_live(candidate.staged, context.workspace.apt, context.log.warn)
-    for one in asked:
+    for one in reports:
         _tell(context, one)
     if candidate.staged.root_files:
         context.log.note(f"written at the repository's root: {', '.join(sorted(candidate.staged.root_files))}")
@@ -120,39 +122,39 @@ def switch(context: Context, candidate: Candidate, asked: Iterable[ClientReport]
 
 
 def change(
-    context: Context, debs: Mapping[str, Sequence[DebFile]], *, instead: Mapping[str, Sequence[Entry]] | None = None,
-    phase: int = 100,
+    context: Context, debs: Mapping[str, Sequence[DebFile]], *,
+    replacement: Mapping[str, Sequence[IndexEntry]] | None = None, phase: int = 100,
 ) -> list[Publication]:  # fmt: skip
     """Publish what the suites are to hold once real apt accepts it; arguments and errors as for `staged`."""
-    with staged(context, debs, instead=instead, phase=phase) as candidate:
+    with staged(context, debs, replacement=replacement, phase=phase) as candidate:
         return switch(context, candidate, ask_clients(context, candidate))
 
 
-def _tell(context: Context, asked: ClientReport) -> None:
+def _tell(context: Context, reports: ClientReport) -> None:
     """Say in one line what clients think of a suite, and in further ones whom it locks out before the others."""
     now = time.time()
-    context.log.note(client_report.summary(asked))
-    for outlook in client_report.locked_out(asked):
+    context.log.note(client_report.summary(reports))
+    for outlook in client_report.locked_out(reports):
         say = context.log.warn if (outlook.until or 0) <= now else context.log.note
         say(f"boards with the keyring of {outlook.keyring}: {client_report.until(outlook, now)}")
 
 
 def _with_keyring(
-    context: Context, debs: Mapping[str, Sequence[DebFile]], instead: Mapping[str, Sequence[Entry]], *,
+    context: Context, debs: Mapping[str, Sequence[DebFile]], replacement: Mapping[str, Sequence[IndexEntry]], *,
     key: SigningKey, date: int, scratch: Path,
 ) -> dict[str, list[DebFile]]:  # fmt: skip
     """Return ``debs`` with the keyring package in each suite whose own does not hold today's keys and settings.
 
     Where the keys changed it goes into every suite, also those that ``debs`` does not name.
     """
-    place, result = Repository(context.workspace.apt), {name: list(some) for name, some in debs.items()}
+    place, result = RepositoryLayout(context.workspace.apt), {name: list(some) for name, some in debs.items()}
     keyring = place.path / KEYRING
     if not keyring.exists() or keyring.read_bytes() != key.public:
         result |= {name: [] for name in place.suites() if name not in debs}
     for suite, some in result.items():
         live = read_live(place, suite, state_folder(context))
         moment = max(date, live.release.date + 1) if live else date
-        there = instead.get(suite, live.entries_of({KEYRING_PACKAGE}) if live else ())
+        there = replacement.get(suite, live.entries_of({KEYRING_PACKAGE}) if live else ())
         source = bool(live and live.keeps_sources) or any(file.architecture == SOURCE for file in some)
         path = keyring_deb(
             context.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}",

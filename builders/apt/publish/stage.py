@@ -7,24 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import intake
 from builders.apt.packages.changelogs import Changelogs
-from builders.apt.packages.intake import Taken
+from builders.apt.packages.intake import IncomingPackage
 from builders.apt.publish import write
 from builders.apt.publish.suite import NextSuite, next_suite, suite_of
 from builders.apt.publish.web_page import RULES, page
-from builders.apt.publish.write import Candidate
+from builders.apt.publish.write import Draft
 from builders.apt.repository import layout
 from builders.apt.repository.journal import recover
-from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
-from builders.apt.repository.publication import Live, read_live
-from builders.apt.repository.retention import let_go, publications_naming
+from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, RepositoryLayout
+from builders.apt.repository.publication import PublishedSuite, read_live
+from builders.apt.repository.retention import publications_naming, surplus
 from builders.apt.repository.sources_file import sources_name, sources_text
 from builders.apt.state import catalog, read_cache
-from builders.apt.state.catalog import Held, News, held
+from builders.apt.state.catalog import PoolPackage, SuiteChanges, pool_package
 from builders.errors import PublishError
 from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
 from builders.host.log import Log
@@ -68,8 +68,8 @@ class Staged:
     key_fingerprint: str
     key_expires: int | None
     state: Path
-    seen: tuple[tuple[str, read_cache.Seen], ...]
-    news: tuple[News, ...]
+    seen: tuple[tuple[str, read_cache.KnownFile], ...]
+    changes: tuple[SuiteChanges, ...]
     made: Mapping[str, str]
 
     @property
@@ -87,7 +87,7 @@ def stage(
     log: Log,
     date: int,
     state: Path,
-    instead: Mapping[str, Sequence[Entry]] | None = None,
+    replacement: Mapping[str, Sequence[IndexEntry]] | None = None,
     phase: int = 100,
 ) -> Staged:
     """Build in ``staging`` the repository as it would be with ``debs`` (by suite name) added; publish nothing.
@@ -106,100 +106,117 @@ def stage(
     What a killed run left is discarded first; where nothing is new, nothing is written. Raises PublishError for a
     .deb, name or date that must not be published and for a published repository that is not sound; DiskError.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     _check(debs, settings, date)
     recover(place.path, state)
     lives = {name: live for name in place.suites() if (live := read_live(place, name, state))}
-    taken = _take(place, debs, lives, staging=staging, settings=settings, state=state)
-    root = _root_files(place, _with_sources(taken, lives), settings, key)
+    incoming = _take(place, debs, lives, staging=staging, settings=settings, state=state)
+    root = _root_files(place, _with_sources(incoming, lives), settings, key)
     if KEYRING in root:
         # Another key, or a longer-lived one: every suite is signed again, also those that nobody named.
         debs = {**debs, **{name: () for name in lives if name not in debs}}
-        taken = {name: taken.get(name, []) for name in debs}
+        incoming = {name: incoming.get(name, []) for name in debs}
     suites = []
     for name in debs:
-        new = _phased(_entries(taken[name], name, lives), phase)
-        given = [item.held for item in taken[name]]
-        if instead and name in instead:
-            come, gone = _replaced(lives.get(name), instead[name], given, new)
+        new = _phased(_entries(incoming[name], name, lives), phase)
+        given = [item.pool_package for item in incoming[name]]
+        if replacement and name in replacement:
+            arriving, leaving = _replaced(lives.get(name), replacement[name], given, new)
         else:
-            come, gone = new, _gone(place, lives.get(name), given, new, settings.repository.keep)
-        suites.append(next_suite(settings, name, lives.get(name), come, gone=gone, date=date, signers=key.fingerprints))
+            arriving, leaving = new, _gone(place, lives.get(name), given, new, settings.repository.keep)
+        suites.append(
+            next_suite(settings, name, lives.get(name), arriving, leaving=leaving, date=date, signers=key.fingerprints)
+        )
     rest = [suite_of(settings, live, key.fingerprints) for name, live in lives.items() if name not in debs]
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
-    everything = [item for items in taken.values() for item in items]
-    changelogs = Changelogs(state, {item.held.sha256: item.copy for item in everything if item.copy})
+    everything = [item for items in incoming.values() for item in items]
+    changelogs = Changelogs(state, {item.pool_package.sha256: item.copy for item in everything if item.copy})
     text = _page(place, [*suites, *rest], settings, key, state=state, changelogs=changelogs, changed=bool(changed))
     root |= _other_root({PAGE: text} if text else {}, place)
-    news: list[News] = []
+    changes: list[SuiteChanges] = []
     if changed or root:
-        work = Candidate(place, Repository(staging), suites, changed, root, state)
-        news = write.write(work, everything, key)
+        work = Draft(place, RepositoryLayout(staging), suites, changed, root, state)
+        changes = write.write(work, everything, key)
         _tell_dates(changed, date, log)
     remove_tree(_incoming(staging))
-    news += [_rediscovered(live) for live in lives.values() if live.outlines is None and live.suite not in _named(news)]
+    changes += [
+        _rediscovered(live) for live in lives.values() if live.chunk_lists is None and live.suite not in _named(changes)
+    ]
     return Staged(
         path=staging if changed or root else place.path,
-        suites=tuple(_staged(place, suite, taken[suite.name], suite in changed) for suite in suites),
+        suites=tuple(_staged(place, suite, incoming[suite.name], suite in changed) for suite in suites),
         pool=tuple(sorted({path for item in everything for path, _ in item.arriving})),
         root_files=tuple(root),
         key_fingerprint=key.fingerprint,
         key_expires=key.expires,
         state=state,
         seen=tuple(
-            (item.source, read_cache.Seen(item.stamp, item.held.sha256, item.held.filename))
+            (item.source, read_cache.KnownFile(item.stamp, item.pool_package.sha256, item.pool_package.filename))
             for item in everything
             if item.entry is not None  # of the others the record knows it already
         ),
-        news=tuple(news),
-        made={PAGE: _recipe(_releases([*suites, *rest], news), hashlib.sha256(text).hexdigest(), settings, key)}
+        changes=tuple(changes),
+        made={
+            PAGE: _inputs_digest(_releases([*suites, *rest], changes), hashlib.sha256(text).hexdigest(), settings, key)
+        }
         if text
         else {},
     )
 
 
-def _named(news: Iterable[News]) -> set[str]:
-    return {one.suite for one in news}
+def _named(changes: Iterable[SuiteChanges]) -> set[str]:
+    return {one.suite for one in changes}
 
 
-def _rediscovered(live: Live) -> News:
+def _rediscovered(live: PublishedSuite) -> SuiteChanges:
     """Return what is to be remembered of a publication of which the record says nothing."""
-    return News(live.suite, live.release_sha256, {}, (), tuple(live.held()), whole=True)
+    return SuiteChanges(live.suite, live.release_sha256, {}, (), tuple(live.packages()), whole=True)
 
 
-def _entries(taken: Sequence[Taken], name: str, lives: Mapping[str, Live]) -> list[Entry]:
+def _entries(incoming: Sequence[IncomingPackage], name: str, lives: Mapping[str, PublishedSuite]) -> list[IndexEntry]:
     """Return the entries of what was given and the suite ``name`` does not hold yet."""
     live = lives.get(name)
-    present = {deb.filename for deb in live.held({item.held.filename for item in taken})} if live else set()
-    new = {item.held.filename: item for item in taken if item.held.filename not in present}
-    elsewhere = {item.held.package for item in new.values() if item.entry is None}
+    present = (
+        {deb.filename for deb in live.packages({item.pool_package.filename for item in incoming})} if live else set()
+    )
+    new = {item.pool_package.filename: item for item in incoming if item.pool_package.filename not in present}
+    elsewhere = {item.pool_package.package for item in new.values() if item.entry is None}
     known = {e.filename: e for other in lives.values() for e in other.entries_of(elsewhere)} if elsewhere else {}
     return [item.entry or known[path] for path, item in new.items()]
 
 
-def _phased(entries: Iterable[Entry], phase: int) -> list[Entry]:
+def _phased(entries: Iterable[IndexEntry], phase: int) -> list[IndexEntry]:
     """Return what is new in a suite with its phase; the keyring reaches every board at once."""
     return [entry.phased(100 if entry.package == KEYRING_PACKAGE else phase) for entry in entries]
 
 
 def _replaced(
-    live: Live | None, instead: Sequence[Entry], given: Sequence[Held], new: Sequence[Entry]
-) -> tuple[list[Entry], list[Held]]:
+    live: PublishedSuite | None,
+    replacement: Sequence[IndexEntry],
+    given: Sequence[PoolPackage],
+    new: Sequence[IndexEntry],
+) -> tuple[list[IndexEntry], list[PoolPackage]]:
     """Return the entries that come and the .debs that go where a suite is to hold ``instead`` and what was given."""
     there = {entry.filename: entry for entry in (live.entries if live else ())}
-    wanted = {entry.filename: entry for entry in (*new, *instead)}
+    wanted = {entry.filename: entry for entry in (*new, *replacement)}
     wanted |= {deb.filename: there[deb.filename] for deb in given if deb.filename not in wanted}
-    gone = [held(entry) for path, entry in there.items() if path not in wanted]
-    return [entry for path, entry in wanted.items() if there.get(path) != entry], gone
+    leaving = [pool_package(entry) for path, entry in there.items() if path not in wanted]
+    return [entry for path, entry in wanted.items() if there.get(path) != entry], leaving
 
 
-def _gone(place: Repository, live: Live | None, given: Sequence[Held], new: Sequence[Entry], keep: Keep) -> list[Held]:
+def _gone(
+    place: RepositoryLayout,
+    live: PublishedSuite | None,
+    given: Sequence[PoolPackage],
+    new: Sequence[IndexEntry],
+    keep: Keep,
+) -> list[PoolPackage]:
     """Return what ``keep`` lets go; raises PublishError where that is something given."""
     if not keep.limits:
         return []
-    there = live.crowded(keep.versions or 1, {deb.package for deb in given}) if live else []
-    arriving = [held(entry) for entry in new]
-    result = _without_sources_in_use(let_go(there, arriving, keep, place.path), live, arriving)
+    there = live.over_limit(keep.versions or 1, {deb.package for deb in given}) if live else []
+    arriving = [pool_package(entry) for entry in new]
+    result = _without_sources_in_use(surplus(there, arriving, keep, place.path), live, arriving)
     paths = {deb.filename for deb in given}
     for lost in result:
         if lost.filename in paths:
@@ -211,12 +228,14 @@ def _gone(place: Repository, live: Live | None, given: Sequence[Held], new: Sequ
     return result
 
 
-def _without_sources_in_use(going: list[Held], live: Live | None, arriving: Sequence[Held]) -> list[Held]:
+def _without_sources_in_use(
+    going: list[PoolPackage], live: PublishedSuite | None, arriving: Sequence[PoolPackage]
+) -> list[PoolPackage]:
     """Return what goes but for source packages of a version that a .deb which stays has: one CPU may lag behind."""
     if not any(one.architecture == SOURCE for one in going):
         return going
     paths = {one.filename for one in going}
-    everything = (*(live.held() if live else ()), *arriving)
+    everything = (*(live.packages() if live else ()), *arriving)
     staying = {one.version for one in everything if one.architecture != SOURCE and one.filename not in paths}
     return [one for one in going if one.architecture != SOURCE or one.version not in staying]
 
@@ -236,55 +255,55 @@ def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
 
 
 def _take(
-    place: Repository,
+    place: RepositoryLayout,
     debs: Mapping[str, Sequence[Path | DebFile]],
-    lives: Mapping[str, Live],
+    lives: Mapping[str, PublishedSuite],
     *,
     staging: Path,
     settings: Settings,
     state: Path,
-) -> dict[str, list[Taken]]:
+) -> dict[str, list[IncomingPackage]]:
     given = [(name, deb) for name, items in debs.items() for deb in items]
 
-    def find(filenames: list[str]) -> dict[str, Held]:
-        return {deb.filename: deb for live in lives.values() for deb in live.held(filenames)} if filenames else {}
+    def find(filenames: list[str]) -> dict[str, PoolPackage]:
+        return {deb.filename: deb for live in lives.values() for deb in live.packages(filenames)} if filenames else {}
 
     paths = [str(intake.path_of(deb).absolute()) for _, deb in given]
     found = intake.unchanged([deb for _, deb in given], read_cache.recall(state, paths), find)
     fresh = [deb for (_, deb), item in zip(given, found, strict=True) if item is None]
-    read: list[Taken] = []
+    read: list[IncomingPackage] = []
     lists: dict[str, bytes] = {}
     for item, files in intake.take(fresh, _incoming(staging), settings.repository.component):
         read.append(item)
         if files is not None:
-            lists[item.held.sha256] = files
+            lists[item.pool_package.sha256] = files
         if len(lists) == LISTS_AT_ONCE:
             # Kept already, though nothing may come of it: together they would fill the memory.
             read_cache.remember_lists(state, lists)
             lists.clear()
     read_cache.remember_lists(state, lists)
-    packages = {item.held.package for item in read}
+    packages = {item.pool_package.package for item in read}
     published = [entry for live in lives.values() for entry in live.entries_of(packages)] if packages else []
-    settled = iter([_pooled(place, item) for item in intake.settled(read, published)])
-    result: dict[str, list[Taken]] = {name: [] for name in debs}
+    without_duplicates = iter([_pooled(place, item) for item in intake.without_duplicates(read, published)])
+    result: dict[str, list[IncomingPackage]] = {name: [] for name in debs}
     for (name, _), known in zip(given, found, strict=True):
-        result[name].append(known or next(settled))
+        result[name].append(known or next(without_duplicates))
     return result
 
 
-def _pooled(place: Repository, item: Taken) -> Taken:
+def _pooled(place: RepositoryLayout, item: IncomingPackage) -> IncomingPackage:
     """Return ``item`` as what lies in the pool already for earlier publications, where something does.
 
     Raises PublishError where that has other bytes and a publication names it.
     """
-    if item.copy and not _arrives(place, item, item.held.filename, item.held.sha256):
+    if item.copy and not _arrives(place, item, item.pool_package.filename, item.pool_package.sha256):
         item = replace(item, copy=None)
     digests = {path: sha256 for path, _, sha256 in item.entry.parts} if item.entry and item.parts else {}
     parts = tuple(part for part in item.parts if _arrives(place, item, part[0], digests[part[0]]))
     return replace(item, parts=parts) if len(parts) < len(item.parts) else item
 
 
-def _arrives(place: Repository, item: Taken, filename: str, sha256: str) -> bool:
+def _arrives(place: RepositoryLayout, item: IncomingPackage, filename: str, sha256: str) -> bool:
     """Tell whether a file of ``item`` is to go into the pool, because it is not there yet; raises PublishError."""
     if not os.path.isfile(f"{place.path}/{filename}"):
         return True
@@ -295,9 +314,9 @@ def _arrives(place: Repository, item: Taken, filename: str, sha256: str) -> bool
     names = publications_naming(place, filename)
     if not names:
         return True  # a killed run left it, and nobody ever saw it
-    own = filename == item.held.filename
+    own = filename == item.pool_package.filename
     raise PublishError(
-        f"{item.held if own else path.name} was published before with other bytes",
+        f"{item.pool_package if own else path.name} was published before with other bytes",
         f"published sha256 {digest} in {', '.join(names)}\ngiven sha256     {sha256} {item.source}",
         "raise the recipe's revision: a published version never changes"
         if own
@@ -309,21 +328,26 @@ def _incoming(staging: Path) -> Path:
     return staging / ".incoming"
 
 
-def _other_root(wanted: Mapping[str, bytes], place: Repository) -> dict[str, bytes]:
+def _other_root(wanted: Mapping[str, bytes], place: RepositoryLayout) -> dict[str, bytes]:
     """Return those of the ``wanted`` files at the root that are not there yet as they should be."""
     with disk_errors(place.path):
         return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
 
 
-def _with_sources(taken: Mapping[str, Sequence[Taken]], lives: Mapping[str, Live]) -> dict[str, bool]:
+def _with_sources(
+    incoming: Mapping[str, Sequence[IncomingPackage]], lives: Mapping[str, PublishedSuite]
+) -> dict[str, bool]:
     """Return by suite whether it keeps source packages."""
     return {
-        name: (name in lives and lives[name].keeps_sources) or any(item.held.architecture == SOURCE for item in items)
-        for name, items in taken.items()
+        name: (name in lives and lives[name].keeps_sources)
+        or any(item.pool_package.architecture == SOURCE for item in items)
+        for name, items in incoming.items()
     }
 
 
-def _root_files(place: Repository, suites: Mapping[str, bool], settings: Settings, key: SigningKey) -> dict[str, bytes]:
+def _root_files(
+    place: RepositoryLayout, suites: Mapping[str, bool], settings: Settings, key: SigningKey
+) -> dict[str, bytes]:
     """Return the files at the repository's root that are not there yet as they should be.
 
     ``suites`` tells of each whether it keeps source packages.
@@ -349,32 +373,34 @@ def _tell_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
 
 
 def _page(
-    place: Repository, suites: Sequence[NextSuite], settings: Settings, key: SigningKey, *,
+    place: RepositoryLayout, suites: Sequence[NextSuite], settings: Settings, key: SigningKey, *,
     state: Path, changelogs: Changelogs, changed: bool,
 ) -> bytes:  # fmt: skip
     """Return the page for people; nothing where the one that is there was made of the same."""
     if not changed:
         path = place.path / PAGE
-        known = catalog.recipe(state, PAGE)
-        if path.is_file() and known == _recipe(_releases(suites), sha256_of(path), settings, key):
+        known = catalog.inputs_digest(state, PAGE)
+        if path.is_file() and known == _inputs_digest(_releases(suites), sha256_of(path), settings, key):
             return b""
     return page(settings, place.path, suites, key, changelogs)
 
 
-def _releases(suites: Sequence[NextSuite], news: Iterable[News] = ()) -> dict[str, str]:
+def _releases(suites: Sequence[NextSuite], changes: Iterable[SuiteChanges] = ()) -> dict[str, str]:
     """Return the digest of every suite's Release, as it will be where ``news`` tells."""
     live = {suite.name: suite.live.release_sha256 for suite in suites if suite.live}
-    return live | {one.suite: one.release for one in news}
+    return live | {one.suite: one.release for one in changes}
 
 
-def _recipe(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:
+def _inputs_digest(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:
     facts = [sorted(releases.items()), page_sha256, settings.model_dump_json(), key.fingerprints, key.expires, RULES]
     return document_digest(facts)
 
 
-def _staged(place: Repository, suite: NextSuite, taken: Iterable[Taken], changed: bool) -> StagedSuite:
+def _staged(
+    place: RepositoryLayout, suite: NextSuite, incoming: Iterable[IncomingPackage], changed: bool
+) -> StagedSuite:
     before = suite.live.stamp if suite.live else None
-    found = (item.held for item in taken)
+    found = (item.pool_package for item in incoming)
     debs = tuple(
         DebFile(d.package, d.version, d.architecture, d.size, d.sha256, place.path / d.filename) for d in found
     )

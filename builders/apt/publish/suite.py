@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from builders.apt.indices.chunks import Piece, cut, spliced
-from builders.apt.indices.entry import Entry, ordered
-from builders.apt.indices.kinds import Change, Index, Lists, files, indices
+from builders.apt.indices.chunks import Chunk, cut, spliced
+from builders.apt.indices.entry import IndexEntry, ordered
+from builders.apt.indices.kinds import FileLists, Index, IndexChange, files, indices
 from builders.apt.indices.release import Digest, Release, release_fields
 from builders.apt.repository.layout import DEBUG_COMPONENT, link_target, stamp_of
-from builders.apt.repository.publication import Live
-from builders.apt.state.catalog import Held
-from builders.apt.state.chunk_cache import Packer
+from builders.apt.repository.publication import PublishedSuite
+from builders.apt.state.catalog import PoolPackage
+from builders.apt.state.chunk_cache import ChunkCache
 from builders.model.arch import ARCHITECTURES
 from builders.model.packages import SOURCE
 from builders.model.settings import Settings
@@ -26,30 +26,30 @@ class NextSuite:
     """
 
     name: str
-    live: Live | None
+    live: PublishedSuite | None
     date: int
     architectures: tuple[str, ...]
     components: tuple[str, ...]
-    come: tuple[Entry, ...]
-    gone: tuple[Held, ...]
+    arriving: tuple[IndexEntry, ...]
+    leaving: tuple[PoolPackage, ...]
     settings: Settings
     signers: tuple[str, ...] = ()
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[IndexEntry, ...]:
         """Every entry in index order; reads the whole live publication."""
         return tuple(self._changed(self.live.entries if self.live else ()))
 
     @cached_property
-    def change(self) -> Change:
+    def change(self) -> IndexChange:
         """What happens to the packages that come and go."""
-        packages = frozenset({deb.package for deb in self.come} | {deb.package for deb in self.gone})
+        packages = frozenset({deb.package for deb in self.arriving} | {deb.package for deb in self.leaving})
         before = self.live.entries_of(packages) if self.live else []
-        return Change(packages, tuple(ordered(before)), tuple(self._changed(before)))
+        return IndexChange(packages, tuple(ordered(before)), tuple(self._changed(before)))
 
-    def _changed(self, before: Iterable[Entry]) -> list[Entry]:
-        lost = {deb.filename for deb in self.come} | {deb.filename for deb in self.gone}
-        return ordered([*(entry for entry in before if entry.filename not in lost), *self.come])
+    def _changed(self, before: Iterable[IndexEntry]) -> list[IndexEntry]:
+        lost = {deb.filename for deb in self.arriving} | {deb.filename for deb in self.leaving}
+        return ordered([*(entry for entry in before if entry.filename not in lost), *self.arriving])
 
     @property
     def stamp(self) -> str:
@@ -93,7 +93,7 @@ class NextSuite:
             {**fields, "Date": "", "Valid-Until": str("Valid-Until" in fields)}
             for fields in (self.fields(), self.live.release.fields)
         ]
-        return dateless[0] != dateless[1] or bool(self.come or self.gone)
+        return dateless[0] != dateless[1] or bool(self.arriving or self.leaving)
 
     def indices(self) -> Iterator[Index]:
         """Yield every index of the suite."""
@@ -103,18 +103,18 @@ class NextSuite:
     @property
     def keeps_sources(self) -> bool:
         """Tell whether it has indices of source packages; one that had goes on, for machines that ask for them."""
-        return bool(self.live and self.live.keeps_sources) or any(entry.is_source for entry in self.come)
+        return bool(self.live and self.live.keeps_sources) or any(entry.is_source for entry in self.arriving)
 
-    def pieces(self, index: Index, packer: Packer, lists: Lists) -> Iterable[Piece] | None:
+    def chunks(self, index: Index, chunk_cache: ChunkCache, lists: FileLists) -> Iterable[Chunk] | None:
         """Return the text of an index, of which only what changes is made anew; None where it stays as it is."""
-        known = self.live is not None and index.path in (self.live.outlines or {})
+        known = self.live is not None and index.path in (self.live.chunk_lists or {})
         edits = index.edits(self.change, lists) if known else {}
         if known and not edits and self._files_there(index):
             return None
-        old = self.live.pieces(index.path, packer) if self.live and known else None
+        old = self.live.chunks(index.path, chunk_cache) if self.live and known else None
         if old is None:
-            return cut(index.whole(self.entries, lists), index.how)
-        return spliced(old, edits, index.how)
+            return cut(index.whole(self.entries, lists), index.chunking)
+        return spliced(old, edits, index.chunking)
 
     def _files_there(self, index: Index) -> bool:
         return self.live is not None and set(files(index)) <= set(self.live.release.files)
@@ -125,12 +125,12 @@ class NextSuite:
 
 
 def next_suite(
-    settings: Settings, name: str, live: Live | None, come: Iterable[Entry], *,
-    gone: Iterable[Held] = (), date: int, signers: Iterable[str] = (),
+    settings: Settings, name: str, live: PublishedSuite | None, arriving: Iterable[IndexEntry], *,
+    leaving: Iterable[PoolPackage] = (), date: int, signers: Iterable[str] = (),
 ) -> NextSuite:  # fmt: skip
     """Return the publication that follows ``live``, dated after it (``date`` in seconds since 1970)."""
-    new = {entry.filename: entry for entry in come}
-    old = tuple(gone)
+    new = {entry.filename: entry for entry in arriving}
+    old = tuple(leaving)
     return NextSuite(
         name,
         live,
@@ -144,21 +144,25 @@ def next_suite(
     )
 
 
-def suite_of(settings: Settings, live: Live, signers: Iterable[str]) -> NextSuite:
+def suite_of(settings: Settings, live: PublishedSuite, signers: Iterable[str]) -> NextSuite:
     """Return a published suite as it stays."""
     return next_suite(settings, live.suite, live, (), date=live.release.date, signers=signers)
 
 
-def _components(settings: Settings, live: Live | None, come: Iterable[Entry], gone: Iterable[Held]) -> tuple[str, ...]:
+def _components(
+    settings: Settings, live: PublishedSuite | None, arriving: Iterable[IndexEntry], leaving: Iterable[PoolPackage]
+) -> tuple[str, ...]:
     """Return the components to write indices for: the settings' own, and those that hold something."""
     there = live.components() if live else Counter[str]()
-    there.subtract(Counter(deb.component for deb in gone))
-    found = {settings.repository.component} | {entry.component for entry in come}
+    there.subtract(Counter(deb.component for deb in leaving))
+    found = {settings.repository.component} | {entry.component for entry in arriving}
     found |= {component for component, count in there.items() if count > 0}
     return tuple(sorted(found, key=lambda component: (component == DEBUG_COMPONENT, component)))
 
 
-def _architectures(settings: Settings, name: str, live: Live | None, entries: Iterable[Entry]) -> tuple[str, ...]:
+def _architectures(
+    settings: Settings, name: str, live: PublishedSuite | None, entries: Iterable[IndexEntry]
+) -> tuple[str, ...]:
     """Return the CPUs to write an index for: published, packaged or targeted; all of Reef's where none is known."""
     found = {entry.architecture for entry in entries} | set(live.release.architectures if live else ())
     found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}

@@ -13,7 +13,7 @@ from pathlib import Path
 from builders.apt.publish.stage import Staged, StagedSuite
 from builders.apt.repository.files import flush, move, point
 from builders.apt.repository.journal import journal_file, recover
-from builders.apt.repository.layout import Repository, link_target
+from builders.apt.repository.layout import RepositoryLayout, link_target
 from builders.apt.repository.publication import digest_of
 from builders.apt.state import catalog, read_cache
 from builders.errors import BusyError, DiskError
@@ -30,7 +30,7 @@ def make_live(
     DiskError; the published repository is then still the old one, suite by suite. What goes wrong once readers see the
     new one costs time only: ``warn`` is told of it.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     recover(repository, staged.state)
     if staged.changed:
         _check_unmoved(staged, place)
@@ -54,10 +54,10 @@ def _remember(staged: Staged) -> None:
         journal.unlink(missing_ok=True)
     known = read_cache.recall(staged.state, [path for path, _ in staged.seen])
     read_cache.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
-    catalog.remember(staged.state, staged.news, staged.made)
+    catalog.remember(staged.state, staged.changes, staged.made)
 
 
-def _check_unmoved(staged: Staged, place: Repository) -> None:
+def _check_unmoved(staged: Staged, place: RepositoryLayout) -> None:
     for suite in staged.suites:
         if place.live_stamp(suite.suite) != suite.before:
             raise BusyError(
@@ -67,7 +67,7 @@ def _check_unmoved(staged: Staged, place: Repository) -> None:
             )
 
 
-def _publish(staged: Staged, place: Repository) -> None:
+def _publish(staged: Staged, place: RepositoryLayout) -> None:
     changed = [suite for suite in staged.suites if suite.changed]
     snapshots = [str(Path("snapshots", suite.suite, suite.stamp)) for suite in changed]
     arriving = [*_arriving(staged.pool, place), *snapshots]
@@ -80,7 +80,7 @@ def _publish(staged: Staged, place: Repository) -> None:
         point(place.live(suite.suite), link_target(suite.suite, suite.stamp))
 
 
-def _arriving(pool: Iterable[str], place: Repository) -> list[str]:
+def _arriving(pool: Iterable[str], place: RepositoryLayout) -> list[str]:
     """Return what to move so that ``pool`` is there: a folder that is new goes whole, by one rename."""
     result: dict[str, None] = {}
     there: dict[str, bool] = {}
@@ -98,7 +98,7 @@ def _arriving(pool: Iterable[str], place: Repository) -> list[str]:
     return list(result)
 
 
-def _publication(staged: Staged, suite: StagedSuite, place: Repository) -> Publication:
+def _publication(staged: Staged, suite: StagedSuite, place: RepositoryLayout) -> Publication:
     signed = place.indices(suite.suite, suite.stamp) / "InRelease"
     with disk_errors(signed):
         digest = digest_of(signed.read_bytes()).sha256

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
 
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.keys.signing import SigningKey, day_of
 from builders.apt.packages.changelogs import Changelogs
 from builders.apt.publish.suite import NextSuite
@@ -90,14 +90,14 @@ def _suite(
     }
 
 
-def _newest(versions: Sequence[Entry]) -> list[Entry]:
+def _newest(versions: Sequence[IndexEntry]) -> list[IndexEntry]:
     """Return the newest version for each CPU, the newest of all first; ``versions`` stand oldest first."""
     last = {entry.architecture: entry for entry in versions}
     best = versions[-1].version
     return sorted(last.values(), key=lambda entry: (entry.version != best, entry.architecture))
 
 
-def _build(entry: Entry, repository: Path, arrival: int) -> dict[str, object]:
+def _build(entry: IndexEntry, repository: Path, arrival: int) -> dict[str, object]:
     try:
         published = int((repository / entry.filename).stat().st_mtime)
     except OSError:

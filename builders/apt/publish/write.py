@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builders.apt.indices.chunks import Piece
+from builders.apt.indices.chunks import Chunk
 from builders.apt.indices.compression import FORMS
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.indices.kinds import Index, files
 from builders.apt.indices.release import Digest
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages.ar_reader import BadArchive, members_of
 from builders.apt.packages.file_list import files_of
-from builders.apt.packages.intake import Taken
+from builders.apt.packages.intake import IncomingPackage
 from builders.apt.publish.suite import NextSuite
 from builders.apt.repository import layout
 from builders.apt.repository.files import link, make_folder, point, settle, write_file
-from builders.apt.repository.layout import Repository
-from builders.apt.repository.publication import MEND, Live, digest_of, read_release
+from builders.apt.repository.layout import RepositoryLayout
+from builders.apt.repository.publication import RESTORE, PublishedSuite, digest_of, read_release
 from builders.apt.state import catalog, read_cache
-from builders.apt.state.catalog import News, held
-from builders.apt.state.chunk_cache import Packer
+from builders.apt.state.catalog import SuiteChanges, pool_package
+from builders.apt.state.chunk_cache import ChunkCache
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import disk_errors, raise_if_disk_full
@@ -34,36 +34,36 @@ LISTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Draft:
     """What is to be written: ``suites`` whole, of them ``changed`` anew, and the files ``root`` by name."""
 
-    published: Repository
-    staging: Repository
+    published: RepositoryLayout
+    staging: RepositoryLayout
     suites: Sequence[NextSuite]
     changed: Sequence[NextSuite]
     root: Mapping[str, bytes]
     state: Path
 
 
-def write(work: Candidate, taken: Iterable[Taken], key: SigningKey) -> list[News]:
+def write(work: Draft, incoming: Iterable[IncomingPackage], key: SigningKey) -> list[SuiteChanges]:
     """Write the candidate and return what is to be remembered of it once it is published; raises DiskError."""
     date = max(suite.date for suite in work.suites)
-    _write_pool(work, taken, date)
-    packer, news = Packer(work.state), []
+    _write_pool(work, incoming, date)
+    chunk_cache, changes = ChunkCache(work.state), []
     for suite in work.suites:
         if suite in work.changed:
-            news.append(_write_suite(work, suite, key, packer))
+            changes.append(_write_suite(work, suite, key, chunk_cache))
         elif suite.live:
             _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
     _write_root(work, date)
-    packer.save()
-    return news
+    chunk_cache.save()
+    return changes
 
 
-def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
+def _write_pool(work: Draft, incoming: Iterable[IncomingPackage], date: int) -> None:
     made: set[str] = set()
     with disk_errors(work.staging.path):
-        for item in taken:
+        for item in incoming:
             for filename, copy in item.arriving:
                 target = f"{work.staging.path}/{filename}"
                 folder = target.rpartition("/")[0]
@@ -77,7 +77,7 @@ def _write_pool(work: Candidate, taken: Iterable[Taken], date: int) -> None:
         _link_pool(work.published.pool, work.staging.pool)
 
 
-def _write_root(work: Candidate, date: int) -> None:
+def _write_root(work: Draft, date: int) -> None:
     """Put the files at the root in place: the new ones, and those that stay."""
     for name, content in work.root.items():
         write_file(work.staging.path / name, content, date)
@@ -103,19 +103,19 @@ def _link_pool(published: Path, staged: Path) -> None:
                 target.symlink_to(item.path)
 
 
-def _write_suite(work: Candidate, suite: NextSuite, key: SigningKey, packer: Packer) -> News:
+def _write_suite(work: Draft, suite: NextSuite, key: SigningKey, chunk_cache: ChunkCache) -> SuiteChanges:
     candidate = work.staging
     folder = candidate.indices(suite.name, suite.stamp)
     digests: dict[str, Digest] = {}
-    outlines: dict[str, Sequence[tuple[str, int, str]]] = {}
-    lists = _FileLists(work.published, candidate, work.state)
+    chunk_lists: dict[str, Sequence[tuple[str, int, str]]] = {}
+    lists = _CachedLists(work.published, candidate, work.state)
     for index in suite.indices():
-        pieces = suite.pieces(index, packer, lists)
-        if pieces is None and suite.live:
+        chunks = suite.chunks(index, chunk_cache, lists)
+        if chunks is None and suite.live:
             digests |= _link_index(suite.live, index, folder)
-            outlines |= suite.live.outline(index.path)
-        elif pieces is not None:
-            written, outlines[index.path] = _write_index(index, pieces, folder, suite.date, packer)
+            chunk_lists |= suite.live.chunk_list(index.path)
+        elif chunks is not None:
+            written, chunk_lists[index.path] = _write_index(index, chunks, folder, suite.date, chunk_cache)
             digests |= written
     release = folder / "Release"
     content = suite.release(digests)
@@ -127,17 +127,19 @@ def _write_suite(work: Candidate, suite: NextSuite, key: SigningKey, packer: Pac
     _keep_generations(work.published, candidate, suite)
     point(candidate.snapshot(suite.name, suite.stamp) / "pool", "../../../pool")
     point(candidate.live(suite.name), suite.link)
-    return _news(suite, digest_of(content).sha256, outlines)
+    return _news(suite, digest_of(content).sha256, chunk_lists)
 
 
-def _news(suite: NextSuite, release: str, outlines: catalog.Outlines) -> News:
-    whole = suite.live is None or suite.live.outlines is None
-    come = suite.entries if whole else suite.come
-    gone = () if whole else tuple(deb.filename for deb in suite.gone)
-    return News(suite.name, release, outlines, gone, tuple(held(entry) for entry in come), whole)
+def _news(suite: NextSuite, release: str, chunk_lists: catalog.ChunkLists) -> SuiteChanges:
+    whole = suite.live is None or suite.live.chunk_lists is None
+    arriving = suite.entries if whole else suite.arriving
+    leaving = () if whole else tuple(deb.filename for deb in suite.leaving)
+    return SuiteChanges(
+        suite.name, release, chunk_lists, leaving, tuple(pool_package(entry) for entry in arriving), whole
+    )
 
 
-def _link_index(live: Live, index: Index, folder: Path) -> dict[str, Digest]:
+def _link_index(live: PublishedSuite, index: Index, folder: Path) -> dict[str, Digest]:
     """Take an index over as it is published."""
     result = {}
     for name in files(index):
@@ -149,19 +151,19 @@ def _link_index(live: Live, index: Index, folder: Path) -> dict[str, Digest]:
 
 
 def _write_index(
-    index: Index, pieces: Iterable[Piece], folder: Path, date: int, packer: Packer
+    index: Index, chunks: Iterable[Chunk], folder: Path, date: int, chunk_cache: ChunkCache
 ) -> tuple[dict[str, Digest], list[tuple[str, int, str]]]:
     """Write every file of an index; return their digests by path, and what the catalog keeps of its pieces."""
     packed: dict[str, list[bytes]] = {form: [] for form in index.forms}
-    marks: list[tuple[str, int, str]] = []
+    chunk_refs: list[tuple[str, int, str]] = []
 
     def plain() -> Iterator[bytes]:
-        for piece, contents in packer.pack(index.forms, pieces):
-            marks.append(catalog.mark(piece))
+        for chunk, contents in chunk_cache.pack(index.forms, chunks):
+            chunk_refs.append(catalog.chunk_ref(chunk))
             for form, content in contents.items():
                 packed[form].append(content)
             if index.plain:
-                yield piece.load()
+                yield chunk.load()
 
     text = plain()
     result = {index.path: _write_parts(folder / index.path, text, date)} if index.plain else {}
@@ -172,7 +174,7 @@ def _write_index(
         result[name] = _write_parts(folder / name, FORMS[form].join(packed[form]), date)
     for name, digest in result.items():
         _link_by_hash(folder / name, folder / name, digest.sha256)
-    return result, marks
+    return result, chunk_refs
 
 
 def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
@@ -189,14 +191,14 @@ def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
 
 
 @dataclass(frozen=True)
-class _FileLists:
+class _CachedLists:
     """Gives the files of .debs: from the record, or read now where it lacks them, and then remembered."""
 
-    published: Repository
-    candidate: Repository
+    published: RepositoryLayout
+    candidate: RepositoryLayout
     state: Path
 
-    def of(self, entries: Sequence[Entry]) -> Iterator[bytes]:
+    def of(self, entries: Sequence[IndexEntry]) -> Iterator[bytes]:
         for start in range(0, len(entries), LISTS_AT_ONCE):
             some = entries[start : start + LISTS_AT_ONCE]
             known = read_cache.recall_lists(self.state, [entry.sha256 for entry in some])
@@ -224,14 +226,14 @@ class _FileLists:
                     yield line[:-1]
 
 
-def _read_list(published: Repository, candidate: Repository, entry: Entry) -> bytes:
+def _read_list(published: RepositoryLayout, candidate: RepositoryLayout, entry: IndexEntry) -> bytes:
     new = candidate.path / entry.filename
     path = new if new.exists() else published.path / entry.filename
     try:
         with path.open("rb") as file:
             return files_of(file.fileno(), members_of(file.fileno())[1])
     except (OSError, BadArchive) as error:
-        raise PublishError(f"cannot read the published {path}", str(error), MEND) from error
+        raise PublishError(f"cannot read the published {path}", str(error), RESTORE) from error
 
 
 def _link_by_hash(source: Path, beside: Path, sha256: str) -> None:
@@ -240,7 +242,7 @@ def _link_by_hash(source: Path, beside: Path, sha256: str) -> None:
     link(source, folder / sha256)
 
 
-def _keep_generations(place: Repository, candidate: Repository, suite: NextSuite) -> None:
+def _keep_generations(place: RepositoryLayout, candidate: RepositoryLayout, suite: NextSuite) -> None:
     """Link the index files of earlier publications by hash (Debian RepositoryFormat, Acquire-By-Hash)."""
     if suite.live is None:
         return
@@ -253,7 +255,7 @@ def _keep_generations(place: Repository, candidate: Repository, suite: NextSuite
             _link_by_hash(old / name, folder / name, digest.sha256)
 
 
-def _link_snapshot(place: Repository, candidate: Repository, suite: str, stamp: str) -> None:
+def _link_snapshot(place: RepositoryLayout, candidate: RepositoryLayout, suite: str, stamp: str) -> None:
     source = place.snapshot(suite, stamp)
     for path in sorted(source.rglob("*")):
         target = candidate.snapshot(suite, stamp) / path.relative_to(source)

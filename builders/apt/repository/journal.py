@@ -4,14 +4,14 @@ import json
 import os
 from pathlib import Path
 
-from builders.apt.repository.layout import Repository
+from builders.apt.repository.layout import RepositoryLayout
 from builders.apt.repository.publication import read_live
 from builders.host.files import disk_errors, remove_tree
 
 
 def recover(repository: Path, state: Path) -> None:
     """Discard what a killed run brought into the repository without publishing it; raises DiskError."""
-    journal, place = journal_file(state), Repository(repository.absolute())
+    journal, place = journal_file(state), RepositoryLayout(repository.absolute())
     with disk_errors(journal):
         if not journal.exists():
             return
@@ -28,7 +28,7 @@ def recover(repository: Path, state: Path) -> None:
         journal.unlink()
 
 
-def _discard(place: Repository, name: str, published: set[str]) -> None:
+def _discard(place: RepositoryLayout, name: str, published: set[str]) -> None:
     """Remove a file of the pool, or what lies in a folder of it and was not published before the run was killed."""
     for folder, folders, files in os.walk(place.path / name, topdown=False):
         beside = os.path.relpath(folder, place.path)

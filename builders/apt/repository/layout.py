@@ -45,7 +45,7 @@ STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @dataclass(frozen=True)
-class Repository:
+class RepositoryLayout:
     """The fixed places of the repository in the folder ``path``."""
 
     path: Path

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from debian.debian_support import Version
 
-from builders.apt.indices.entry import Entry
-from builders.apt.repository.layout import Repository
-from builders.apt.repository.publication import MEND, read_live
+from builders.apt.indices.entry import IndexEntry
+from builders.apt.repository.layout import RepositoryLayout
+from builders.apt.repository.publication import RESTORE, read_live
 from builders.errors import PublishError
 from builders.host.files import disk_errors, sha256_of
 from builders.model.packages import DebFile
 
 
-def earlier(
+def previous_revision(
     repository: Path, suites: Iterable[str], packages: Collection[str], *, architecture: str, below: str, state: Path
 ) -> tuple[DebFile, ...]:
     """Return the .debs, among ``packages``, of the newest revision lower than ``below`` that boards may have.
@@ -24,7 +24,7 @@ def earlier(
     into the recipe since is on no board. ``architecture`` is the board's, as Debian names it. Raises PublishError
     where an index is not what its Release says.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     for suite in suites:
         live = read_live(place, suite, state)
         entries = live.entries_of(packages) if live else []
@@ -45,9 +45,9 @@ def copy_from_pool(debs: Sequence[DebFile], folder: Path) -> None:
         with disk_errors(deb.path):
             copy = Path(shutil.copy(deb.path, folder))
         if sha256_of(copy) != deb.sha256:
-            raise PublishError(f"{deb.path} was changed after its publication", f"published: {deb.sha256}", MEND)
+            raise PublishError(f"{deb.path} was changed after its publication", f"published: {deb.sha256}", RESTORE)
 
 
-def _deb(place: Repository, entry: Entry) -> DebFile:
+def _deb(place: RepositoryLayout, entry: IndexEntry) -> DebFile:
     path = place.path / entry.filename
     return DebFile(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, path)

@@ -8,23 +8,23 @@ from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 
-from builders.apt.indices.chunks import Piece, place_of
+from builders.apt.indices.chunks import Chunk, place_of
 from builders.apt.indices.compression import UNPACK
-from builders.apt.indices.entry import SOURCES, Entry, names_files, parse_index, parse_translation
+from builders.apt.indices.entry import SOURCES, IndexEntry, names_files, parse_index, parse_translation
 from builders.apt.indices.kinds import stanzas
 from builders.apt.indices.release import Digest, Release, parse_release
-from builders.apt.repository.layout import Repository
-from builders.apt.state.catalog import Catalog, Held, Outlines, held
-from builders.apt.state.chunk_cache import Packer
+from builders.apt.repository.layout import RepositoryLayout
+from builders.apt.state.catalog import Catalog, ChunkLists, PoolPackage, pool_package
+from builders.apt.state.chunk_cache import ChunkCache
 from builders.errors import PublishError
 from builders.host.files import disk_errors
 from builders.model.packages import DebFile
 
-MEND = "restore the repository from a copy, or move it away and publish again"
+RESTORE = "restore the repository from a copy, or move it away and publish again"
 
 
 @dataclass(frozen=True)
-class Live:
+class PublishedSuite:
     """One publication of one suite, in ``folder``; each entry once, whatever indices list it.
 
     Nothing but the Release is read before it is asked for. Reading an index raises PublishError where it is not what
@@ -40,12 +40,12 @@ class Live:
     _contents: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[IndexEntry, ...]:
         """Every entry, from the indices themselves."""
         descriptions: dict[bytes, bytes] = {}
         for name in self._named("/Translation-en"):
             descriptions |= parse_translation(self.content(name))
-        entries: dict[str, Entry] = {}
+        entries: dict[str, IndexEntry] = {}
         for name in filter(names_files, self.release.files):
             found = parse_index(name, self.content(name), str(self.folder / name), descriptions)
             entries |= {entry.filename: entry for entry in found}
@@ -57,62 +57,64 @@ class Live:
         return bool(self._named(SOURCES))
 
     @property
-    def outlines(self) -> Mapping[str, Sequence[tuple[bytes, int, str]]] | None:
+    def chunk_lists(self) -> Mapping[str, Sequence[tuple[bytes, int, str]]] | None:
         """The pieces of each index as they are remembered; None where they are not."""
-        return self.catalog.outlines if self.catalog else None
+        return self.catalog.chunk_lists if self.catalog else None
 
-    def held(self, filenames: Collection[str] | None = None) -> list[Held]:
+    def packages(self, filenames: Collection[str] | None = None) -> list[PoolPackage]:
         """Return the .debs of the suite, or those of them that lie at ``filenames``."""
-        if self.catalog and self.outlines is not None:
-            return self.catalog.held(None if filenames is None else list(filenames))
-        return [held(entry) for entry in self.entries if filenames is None or entry.filename in filenames]
+        if self.catalog and self.chunk_lists is not None:
+            return self.catalog.packages(None if filenames is None else list(filenames))
+        return [pool_package(entry) for entry in self.entries if filenames is None or entry.filename in filenames]
 
-    def crowded(self, most: int, packages: Collection[str]) -> list[Held]:
+    def over_limit(self, most: int, packages: Collection[str]) -> list[PoolPackage]:
         """Return the .debs of which the suite has more than ``most`` versions (`Held.kind`), and those of packages."""
-        if self.catalog and self.outlines is not None:
-            return self.catalog.crowded(most, packages)
-        return [held(entry) for entry in self.entries]
+        if self.catalog and self.chunk_lists is not None:
+            return self.catalog.over_limit(most, packages)
+        return [pool_package(entry) for entry in self.entries]
 
     def components(self) -> Counter[str]:
         """Return how many .debs each component has."""
-        if self.catalog and self.outlines is not None:
+        if self.catalog and self.chunk_lists is not None:
             return self.catalog.components()
         return Counter(entry.component for entry in self.entries)
 
-    def entries_of(self, packages: Collection[str]) -> list[Entry]:
+    def entries_of(self, packages: Collection[str]) -> list[IndexEntry]:
         """Return the entries of some packages; reads no more of the indices than it must."""
-        if self.outlines is None or len(packages) > sum(map(len, self.outlines.values())):
+        if self.chunk_lists is None or len(packages) > sum(map(len, self.chunk_lists.values())):
             return [entry for entry in self.entries if entry.package in packages]
         names = [name.encode() for name in packages]
         descriptions: dict[bytes, bytes] = {}
         for name in self._named("/Translation-en"):
             descriptions |= parse_translation(self._of(name, names))
-        entries: dict[str, Entry] = {}
+        entries: dict[str, IndexEntry] = {}
         for name in filter(names_files, self.release.files):
             found = parse_index(name, self._of(name, names), str(self.folder / name), descriptions)
             entries |= {entry.filename: entry for entry in found}
         return list(entries.values())
 
-    def pieces(self, index: str, packer: Packer) -> list[Piece] | None:
+    def chunks(self, index: str, chunk_cache: ChunkCache) -> list[Chunk] | None:
         """Return the pieces of an index, None where they are not known; those of Contents are kept packed."""
-        marks = (self.outlines or {}).get(index)
-        if marks is None:
+        chunk_refs = (self.chunk_lists or {}).get(index)
+        if chunk_refs is None:
             return None
         if index not in self.release.files:
-            packed = packer.kept(".gz", [sha256 for _, _, sha256 in marks])
-            if len(packed) < len({sha256 for _, _, sha256 in marks}):
+            packed = chunk_cache.kept(".gz", [sha256 for _, _, sha256 in chunk_refs])
+            if len(packed) < len({sha256 for _, _, sha256 in chunk_refs}):
                 return None
-            return [Piece(first, size, sha256, partial(UNPACK[".gz"], packed[sha256])) for first, size, sha256 in marks]
+            return [
+                Chunk(first, size, sha256, partial(UNPACK[".gz"], packed[sha256])) for first, size, sha256 in chunk_refs
+            ]
         result, start, content = [], 0, self.content(index)
-        for first, size, sha256 in marks:
-            result.append(Piece(first, size, sha256, partial(_part, content, start, start + size)))
+        for first, size, sha256 in chunk_refs:
+            result.append(Chunk(first, size, sha256, partial(_part, content, start, start + size)))
             start += size
         return result if start == len(content) else None
 
-    def outline(self, index: str) -> Outlines:
+    def chunk_list(self, index: str) -> ChunkLists:
         """Return what is remembered of an index, for the record of the publication that takes it over."""
-        marks = (self.outlines or {}).get(index, ())
-        return {index: [(first.decode(errors="surrogateescape"), size, sha256) for first, size, sha256 in marks]}
+        chunk_refs = (self.chunk_lists or {}).get(index, ())
+        return {index: [(first.decode(errors="surrogateescape"), size, sha256) for first, size, sha256 in chunk_refs]}
 
     def content(self, name: str) -> bytes:
         """Return the bytes of an index, found sound."""
@@ -126,16 +128,16 @@ class Live:
     def _of(self, index: str, names: Sequence[bytes]) -> bytes:
         """Return the texts of some packages in a plain index."""
         content, wanted, texts = self.content(index), set(names), []
-        if marks := (self.outlines or {}).get(index):
-            starts = [0, *accumulate(size for _, size, _ in marks)]
-            places = {place_of([first for first, _, _ in marks], name) for name in names}
+        if chunk_refs := (self.chunk_lists or {}).get(index):
+            starts = [0, *accumulate(size for _, size, _ in chunk_refs)]
+            places = {place_of([first for first, _, _ in chunk_refs], name) for name in names}
             texts = [content[starts[place] : starts[place + 1]] for place in sorted(places)]
         else:
             texts = [content]
         return b"".join(part for text in texts for name, part in stanzas(text) if name in wanted)
 
 
-def read_live(repository: Repository, suite: str, state: Path | None = None) -> Live | None:
+def read_live(repository: RepositoryLayout, suite: str, state: Path | None = None) -> PublishedSuite | None:
     """Return a suite's live publication, None where there is none; with what is remembered of it in ``state``.
 
     Raises PublishError where its Release is broken.
@@ -144,14 +146,14 @@ def read_live(repository: Repository, suite: str, state: Path | None = None) -> 
     return None if stamp is None else read_publication(repository, suite, stamp, state)
 
 
-def read_publication(repository: Repository, suite: str, stamp: str, state: Path | None = None) -> Live:
+def read_publication(repository: RepositoryLayout, suite: str, stamp: str, state: Path | None = None) -> PublishedSuite:
     """Return one of a suite's publications, live or not; raises PublishError as `read_live` does."""
     path = repository.indices(suite, stamp) / "Release"
     with disk_errors(path):
         content = path.read_bytes()
     sha256 = digest_of(content).sha256
     catalog = Catalog(state, suite, sha256) if state else None
-    return Live(suite, stamp, parse_release(content, str(path)), sha256, path.parent, catalog)
+    return PublishedSuite(suite, stamp, parse_release(content, str(path)), sha256, path.parent, catalog)
 
 
 def _part(content: bytes, start: int, end: int) -> bytes:
@@ -165,7 +167,7 @@ def _sound(path: Path, digest: Digest) -> bytes:
         raise PublishError(
             f"{path} was changed after its publication",
             f"its Release says sha256 {digest.sha256}\nfound            {digest_of(content).sha256}",
-            MEND,
+            RESTORE,
         )
     return content
 
@@ -175,7 +177,7 @@ def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
 
     Raises PublishError where an index is not what its Release says.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     live = read_live(place, suite)
     entries = live.entries if live else ()
     return tuple(
@@ -183,7 +185,7 @@ def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
     )
 
 
-def read_release(repository: Repository, suite: str, stamp: str) -> Release:
+def read_release(repository: RepositoryLayout, suite: str, stamp: str) -> Release:
     """Return one publication's Release; raises PublishError where it is broken, DiskError from reading."""
     path = repository.indices(suite, stamp) / "Release"
     with disk_errors(path):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from debian.debian_support import Version
 
-from builders.apt.repository.layout import STAMP, Repository
+from builders.apt.repository.layout import STAMP, RepositoryLayout
 from builders.apt.repository.publication import read_publication
-from builders.apt.state.catalog import Held
+from builders.apt.state.catalog import PoolPackage
 from builders.host.files import disk_errors, remove_tree
 from builders.model.settings import Keep, Settings
 
@@ -23,7 +23,7 @@ LEAVING = ".leaving"
 
 
 @dataclass(frozen=True)
-class Rubbish:
+class Unreferenced:
     """What `remove` would take away: publications as ``suite/stamp``, paths in the pool and their bytes.
 
     ``debs`` are files of source packages, too.
@@ -34,7 +34,9 @@ class Rubbish:
     size: int
 
 
-def let_go(there: Iterable[Held], arriving: Iterable[Held], keep: Keep, repository: Path) -> list[Held]:
+def surplus(
+    there: Iterable[PoolPackage], arriving: Iterable[PoolPackage], keep: Keep, repository: Path
+) -> list[PoolPackage]:
     """Return what ``keep`` takes out of a suite that holds ``there`` and gets ``arriving``.
 
     Versions are counted per component, package and CPU.
@@ -42,7 +44,7 @@ def let_go(there: Iterable[Held], arriving: Iterable[Held], keep: Keep, reposito
     if not keep.limits:
         return []
     newest = keep.versions or 1
-    groups: dict[tuple[str, str, str], dict[str, Held]] = {}
+    groups: dict[tuple[str, str, str], dict[str, PoolPackage]] = {}
     for deb in (*there, *arriving):
         groups.setdefault(deb.kind, {})[deb.filename] = deb
     older = [
@@ -62,13 +64,13 @@ def _age_days(repository: Path, filename: str) -> float:
         return 0.0
 
 
-def rubbish(repository: Path, settings: Settings) -> Rubbish:
+def unreferenced(repository: Path, settings: Settings) -> Unreferenced:
     """Return what nothing needs any more: never what a live or a kept publication names.
 
     As many publications stay as ``keep.snapshots`` says, and no fewer than are reachable by hash. Raises
     PublishError for a publication that is not sound.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     kept = max(settings.repository.keep.snapshots, settings.repository.generations)
     named: set[str] = set()
     going: list[str] = []
@@ -83,10 +85,10 @@ def rubbish(repository: Path, settings: Settings) -> Rubbish:
         for stamp in staying:
             named |= {path for entry in read_publication(place, suite, stamp).entries for path in entry.paths}
     debs = [name for name in _pool_files(place) if name not in named]
-    return Rubbish(tuple(going), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
+    return Unreferenced(tuple(going), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
 
 
-def publications_naming(place: Repository, filename: str) -> list[str]:
+def publications_naming(place: RepositoryLayout, filename: str) -> list[str]:
     """Return the publications, as ``suite/stamp``, that name a path of the pool."""
     folder, _, name = filename.rpartition("/")
     line, directory = (text.encode() for text in (f"\nFilename: {filename}\n", f"\nDirectory: {folder}\n"))
@@ -104,7 +106,7 @@ def publications_naming(place: Repository, filename: str) -> list[str]:
     return sorted(name for name in found if STAMP.fullmatch(name.rpartition("/")[2]))
 
 
-def _pool_files(place: Repository) -> list[str]:
+def _pool_files(place: RepositoryLayout) -> list[str]:
     found = []
     for folder, _, names in os.walk(place.pool):
         beside = os.path.relpath(folder, place.path)
@@ -112,12 +114,12 @@ def _pool_files(place: Repository) -> list[str]:
     return sorted(found)
 
 
-def remove(repository: Path, going: Rubbish) -> None:
+def remove(repository: Path, going: Unreferenced) -> None:
     """Take rubbish away: publications first, then what only they named; a killed run is gone on with by the next.
 
     Raises DiskError.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     for name in going.snapshots:
         path = place.path / "snapshots" / name
         with disk_errors(path):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.indices.entry import Entry
-from builders.apt.repository.layout import STAMP, SUITE, Repository, checked
-from builders.apt.repository.publication import Live, read_publication
+from builders.apt.indices.entry import IndexEntry
+from builders.apt.repository.layout import STAMP, SUITE, RepositoryLayout, checked
+from builders.apt.repository.publication import PublishedSuite, read_publication
 from builders.errors import PublishError, nearest
 
 
@@ -25,10 +25,10 @@ class Snapshot:
 
 def snapshots(repository: Path, suite: str | None = None) -> list[Snapshot]:
     """Return the publications of one suite or of all, oldest first; raises PublishError for an unknown suite."""
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     result: list[Snapshot] = []
-    for name in [known(place, suite)] if suite else place.suites():
-        before: dict[str, Entry] = {}
+    for name in [require_published(place, suite)] if suite else place.suites():
+        before: dict[str, IndexEntry] = {}
         for stamp in _published(place, name):
             now = {entry.filename: entry for entry in read_publication(place, name, stamp).entries}
             added = tuple(sorted(str(now[path]) for path in now.keys() - before.keys()))
@@ -40,7 +40,7 @@ def snapshots(repository: Path, suite: str | None = None) -> list[Snapshot]:
     return result
 
 
-def known(place: Repository, suite: str) -> str:
+def require_published(place: RepositoryLayout, suite: str) -> str:
     """Return ``suite`` where it is published; raises PublishError naming the nearest that is."""
     checked("suite name", suite, SUITE)
     if suite not in place.suites():
@@ -49,10 +49,10 @@ def known(place: Repository, suite: str) -> str:
     return suite
 
 
-def returned_to(repository: Path, suite: str, stamp: str | None) -> Live:
+def earlier_publication(repository: Path, suite: str, stamp: str | None) -> PublishedSuite:
     """Return the publication called ``stamp``, by default the one before the live one; raises PublishError."""
-    place = Repository(repository.absolute())
-    stamps = _published(place, known(place, suite))
+    place = RepositoryLayout(repository.absolute())
+    stamps = _published(place, require_published(place, suite))
     if stamp is None:
         if len(stamps) < 2:
             raise PublishError(f"{suite} has no earlier publication", f"kept: {', '.join(stamps)}")
@@ -66,11 +66,11 @@ def returned_to(repository: Path, suite: str, stamp: str | None) -> Live:
     return read_publication(place, suite, stamp)
 
 
-def missing_debs(repository: Path, entries: Sequence[Entry]) -> list[str]:
+def missing_debs(repository: Path, entries: Sequence[IndexEntry]) -> list[str]:
     """Return the paths of ``entries`` that are not in the pool."""
     return [path for entry in entries for path in entry.paths if not (repository / path).is_file()]
 
 
-def _published(place: Repository, suite: str) -> list[str]:
+def _published(place: RepositoryLayout, suite: str) -> list[str]:
     live = place.live_stamp(suite) or ""
     return [stamp for stamp in place.stamps(suite) if stamp <= live]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builders.apt.indices.chunks import Piece
-from builders.apt.indices.entry import Entry
+from builders.apt.indices.chunks import Chunk
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.state import sqlite
 from builders.model.packages import PackageFile
 
@@ -28,12 +28,12 @@ FEW = 64
 """Up to so many .debs are looked up one by one."""
 COLUMNS = "package, version, architecture, size, sha256, filename, component"
 
-Outlines = Mapping[str, Sequence[tuple[str, int, str]]]
+ChunkLists = Mapping[str, Sequence[tuple[str, int, str]]]
 """By an index's path: of each of its pieces the first name, the size in bytes and the SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held(PackageFile):
+class PoolPackage(PackageFile):
     """One .deb of a suite, as `Entry` has it but for the text."""
 
     filename: str
@@ -49,7 +49,7 @@ class Held(PackageFile):
 
 
 @dataclass(frozen=True)
-class News:
+class SuiteChanges:
     """What becomes of a suite's part: another Release, other outlines, and .debs that ``gone`` or ``come``.
 
     ``whole`` says that what came is all there is.
@@ -57,9 +57,9 @@ class News:
 
     suite: str
     release: str
-    outlines: Outlines
-    gone: tuple[str, ...]
-    come: tuple[Held, ...]
+    chunk_lists: ChunkLists
+    leaving: tuple[str, ...]
+    arriving: tuple[PoolPackage, ...]
     whole: bool
 
 
@@ -70,45 +70,45 @@ class Catalog:
         self._file, self._suite, self._release = _file(state), suite, release
 
     @cached_property
-    def outlines(self) -> dict[str, list[tuple[bytes, int, str]]] | None:
+    def chunk_lists(self) -> dict[str, list[tuple[bytes, int, str]]] | None:
         """The pieces of each index; None where nothing is known of this publication."""
         query = "SELECT outlines FROM suites WHERE suite = ? AND release = ?"
         found = sqlite.rows(self._file, query, (self._suite, self._release))
         if not found:
             return None
-        outlines = json.loads(found[0][0])
+        chunk_lists = json.loads(found[0][0])
         return {
-            path: [(first.encode(errors="surrogateescape"), size, sha256) for first, size, sha256 in pieces]
-            for path, pieces in outlines.items()
+            path: [(first.encode(errors="surrogateescape"), size, sha256) for first, size, sha256 in chunks]
+            for path, chunks in chunk_lists.items()
         }
 
     @cached_property
-    def _all(self) -> dict[str, Held]:
+    def _all(self) -> dict[str, PoolPackage]:
         """Every .deb of the suite by its path."""
         query = f"SELECT {COLUMNS} FROM held WHERE suite = ?"  # noqa: S608 - constants only
-        found = (Held(*row) for row in sqlite.rows(self._file, query, (self._suite,)))
+        found = (PoolPackage(*row) for row in sqlite.rows(self._file, query, (self._suite,)))
         return {deb.filename: deb for deb in found}
 
-    def held(self, filenames: Sequence[str] | None = None) -> list[Held]:
+    def packages(self, filenames: Sequence[str] | None = None) -> list[PoolPackage]:
         """Return the .debs of the suite, or those of them that lie at ``filenames``."""
         if filenames is None:
             return list(self._all.values())
         if len(filenames) > FEW:
             return [self._all[name] for name in dict.fromkeys(filenames) if name in self._all]
         query = f"SELECT {COLUMNS} FROM held WHERE suite = ? AND filename = ?"  # noqa: S608 - constants only
-        return [Held(*row) for name in filenames for row in sqlite.rows(self._file, query, (self._suite, name))]
+        return [PoolPackage(*row) for name in filenames for row in sqlite.rows(self._file, query, (self._suite, name))]
 
-    def crowded(self, most: int, packages: Collection[str]) -> list[Held]:
+    def over_limit(self, most: int, packages: Collection[str]) -> list[PoolPackage]:
         """Return the .debs of which there are more than ``most`` versions, and those of ``packages``."""
         if len(packages) > FEW:
-            return self.held()
-        marks = ",".join("?" * len(packages))
+            return self.packages()
+        placeholders = ",".join("?" * len(packages))
         query = (
             f"SELECT {COLUMNS} FROM held WHERE suite = ?1 AND ((component, package, architecture) IN "  # noqa: S608
             "(SELECT component, package, architecture FROM held WHERE suite = ?1 "
-            f"GROUP BY component, package, architecture HAVING count(*) > ?2) OR package IN ({marks}))"
+            f"GROUP BY component, package, architecture HAVING count(*) > ?2) OR package IN ({placeholders}))"
         )
-        return [Held(*row) for row in sqlite.rows(self._file, query, (self._suite, most, *packages))]
+        return [PoolPackage(*row) for row in sqlite.rows(self._file, query, (self._suite, most, *packages))]
 
     def components(self) -> Counter[str]:
         """Return how many .debs each component has."""
@@ -116,26 +116,28 @@ class Catalog:
         return Counter(dict(sqlite.rows(self._file, query, (self._suite,))))
 
 
-def held(entry: Entry) -> Held:
+def pool_package(entry: IndexEntry) -> PoolPackage:
     """Return what the catalog keeps of an entry."""
     component = sys.intern(entry.component)  # one text for tens of thousands
-    return Held(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, entry.filename, component)
+    return PoolPackage(
+        entry.package, entry.version, entry.architecture, entry.size, entry.sha256, entry.filename, component
+    )
 
 
-def mark(piece: Piece) -> tuple[str, int, str]:
+def chunk_ref(chunk: Chunk) -> tuple[str, int, str]:
     """Return what the catalog keeps of a piece of an index."""
-    return piece.first.decode(errors="surrogateescape"), piece.size, piece.sha256
+    return chunk.first.decode(errors="surrogateescape"), chunk.size, chunk.sha256
 
 
-def recipe(state: Path, name: str) -> str:
+def inputs_digest(state: Path, name: str) -> str:
     """Return what the file ``name`` was last made of, as `remember` was told; an empty text where it was not."""
     found = sqlite.rows(_file(state), "SELECT recipe FROM made WHERE name = ?", (name,))
     return str(found[0][0]) if found else ""
 
 
-def remember(state: Path, news: Iterable[News], made: Mapping[str, str]) -> None:
+def remember(state: Path, changes: Iterable[SuiteChanges], made: Mapping[str, str]) -> None:
     """Record what became of the suites, and of what files at the root were ``made``; raises DiskError."""
-    todo = list(news)
+    todo = list(changes)
 
     def work(database: sqlite3.Connection) -> None:
         for one in todo:
@@ -146,16 +148,19 @@ def remember(state: Path, news: Iterable[News], made: Mapping[str, str]) -> None
         sqlite.change(_file(state), SCHEMA, work)
 
 
-def _update(database: sqlite3.Connection, one: News) -> None:
+def _update(database: sqlite3.Connection, one: SuiteChanges) -> None:
     if one.whole:
         database.execute("DELETE FROM held WHERE suite = ?", (one.suite,))
-    database.executemany("DELETE FROM held WHERE suite = ? AND filename = ?", ((one.suite, gone) for gone in one.gone))
+    database.executemany(
+        "DELETE FROM held WHERE suite = ? AND filename = ?", ((one.suite, leaving) for leaving in one.leaving)
+    )
     rows = (
-        (one.suite, d.filename, d.package, d.version, d.architecture, d.component, d.size, d.sha256) for d in one.come
+        (one.suite, d.filename, d.package, d.version, d.architecture, d.component, d.size, d.sha256)
+        for d in one.arriving
     )
     database.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    outlines = json.dumps(one.outlines)
-    database.execute("INSERT OR REPLACE INTO suites VALUES (?, ?, ?)", (one.suite, one.release, outlines))
+    chunk_lists = json.dumps(one.chunk_lists)
+    database.execute("INSERT OR REPLACE INTO suites VALUES (?, ?, ?)", (one.suite, one.release, chunk_lists))
 
 
 def _file(state: Path) -> Path:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from builders.apt.indices.chunks import Piece
+from builders.apt.indices.chunks import Chunk
 from builders.apt.indices.compression import FORMS
 from builders.apt.state import sqlite
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS pieces (form TEXT, sha256 TEXT, packed BLOB, PRIMARY KEY (form, sha256))",)
 ROOM = 4
 """Pieces of earlier publications stay until there are so many times more than this one used."""
-MOST_HELD = 4 << 20
+MOST_WAITING = 4 << 20
 """Bytes of packed pieces that wait in memory to be remembered together."""
 AT_ONCE = 2 << 20
 """Bytes of pieces that are looked up and packed together."""
@@ -22,7 +22,7 @@ QUERY = 500
 """Pieces asked for at once: SQLite bounds the parameters of a query."""
 
 
-class Packer:
+class ChunkCache:
     """Makes compressed files of pieces; `save` remembers what it packed."""
 
     def __init__(self, state: Path) -> None:
@@ -31,34 +31,34 @@ class Packer:
         self._new: dict[tuple[str, str], bytes] = {}
         self._any_new = False
 
-    def pack(self, forms: Sequence[str], pieces: Iterable[Piece]) -> Iterator[tuple[Piece, dict[str, bytes]]]:
+    def pack(self, forms: Sequence[str], chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, dict[str, bytes]]]:
         """Yield each piece with what it is packed, by form; the next are packed meanwhile."""
-        ahead: deque[tuple[Piece, dict[str, bytes | Future[bytes]]]] = deque()
+        ahead: deque[tuple[Chunk, dict[str, bytes | Future[bytes]]]] = deque()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for some in _some(pieces):
+            for some in _some(chunks):
                 while len(ahead) > len(some):
                     yield self._finished(*ahead.popleft())
-                known = {form: self._known(form, list({piece.sha256 for piece in some})) for form in forms}
-                for piece in some:
+                known = {form: self._known(form, list({chunk.sha256 for chunk in some})) for form in forms}
+                for chunk in some:
                     packed = {
-                        form: known[form].get(piece.sha256) or pool.submit(_packed, form, piece) for form in forms
+                        form: known[form].get(chunk.sha256) or pool.submit(_packed, form, chunk) for form in forms
                     }
-                    ahead.append((piece, packed))
+                    ahead.append((chunk, packed))
             while ahead:
                 yield self._finished(*ahead.popleft())
 
-    def _finished(self, piece: Piece, packed: Mapping[str, bytes | Future[bytes]]) -> tuple[Piece, dict[str, bytes]]:
+    def _finished(self, chunk: Chunk, packed: Mapping[str, bytes | Future[bytes]]) -> tuple[Chunk, dict[str, bytes]]:
         result = {}
         for form, content in packed.items():
-            self._used[form, piece.sha256] = None
+            self._used[form, chunk.sha256] = None
             if isinstance(content, Future):
-                self._new[form, piece.sha256] = content.result()
+                self._new[form, chunk.sha256] = content.result()
                 self._any_new = True
             result[form] = content.result() if isinstance(content, Future) else content
-        if sum(map(len, self._new.values())) > MOST_HELD:
+        if sum(map(len, self._new.values())) > MOST_WAITING:
             sqlite.change(self._file, SCHEMA, self._add)
             self._new.clear()
-        return piece, result
+        return chunk, result
 
     def kept(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
         """Return packed pieces by the SHA-256 of their text: those that are remembered."""
@@ -74,8 +74,8 @@ class Packer:
         rest = [sha256 for sha256 in wanted if sha256 not in found]
         for start in range(0, len(rest), QUERY):
             some = rest[start : start + QUERY]
-            marks = ",".join("?" * len(some))
-            query = f"SELECT sha256, packed FROM pieces WHERE form = ? AND sha256 IN ({marks})"  # noqa: S608 - marks only
+            placeholders = ",".join("?" * len(some))
+            query = f"SELECT sha256, packed FROM pieces WHERE form = ? AND sha256 IN ({placeholders})"  # noqa: S608 - placeholders only
             found |= {sha256: bytes(packed) for sha256, packed in sqlite.rows(self._file, query, [suffix, *some])}
         return found
 
@@ -92,17 +92,17 @@ class Packer:
             database.execute("DELETE FROM pieces WHERE (form, sha256) NOT IN (SELECT form, sha256 FROM used)")
 
 
-def _packed(form: str, piece: Piece) -> bytes:
-    return FORMS[form].pack(piece.load())
+def _packed(form: str, chunk: Chunk) -> bytes:
+    return FORMS[form].pack(chunk.load())
 
 
-def _some(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+def _some(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     """Yield pieces some at a time: few enough for memory, enough to ask the record for them together."""
-    some: list[Piece] = []
+    some: list[Chunk] = []
     total = 0
-    for piece in pieces:
-        some.append(piece)
-        total += piece.size
+    for chunk in chunks:
+        some.append(chunk)
+        total += chunk.size
         if total > AT_ONCE:
             yield some
             some, total = [], 0

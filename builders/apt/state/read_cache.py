@@ -25,7 +25,7 @@ QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class KnownFile:
     """A .deb as it was read: its identity on disk (`stamp`), its digest, and its path in the repository."""
 
     stamp: str
@@ -38,14 +38,14 @@ def stamp(facts: os.stat_result) -> str:
     return f"{facts.st_dev}:{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
 
 
-def recall(state: Path, paths: Sequence[str] | None = None) -> dict[str, Seen]:
+def recall(state: Path, paths: Sequence[str] | None = None) -> dict[str, KnownFile]:
     """Return what was seen, by absolute path, of ``paths`` or all; nothing where the record is missing or broken."""
     query, file = "SELECT path, stamp, sha256, filename FROM seen", _file(state)
     if paths is None or len(paths) > FEW:
         rows = sqlite.rows(file, query)
     else:
         rows = [row for path in paths for row in sqlite.rows(file, f"{query} WHERE path = ?", (path,))]
-    return {row[0]: Seen(*row[1:]) for row in rows}
+    return {row[0]: KnownFile(*row[1:]) for row in rows}
 
 
 def recall_lists(state: Path, wanted: Sequence[str]) -> dict[str, bytes]:
@@ -53,8 +53,8 @@ def recall_lists(state: Path, wanted: Sequence[str]) -> dict[str, bytes]:
     result: dict[str, bytes] = {}
     for start in range(0, len(wanted), QUERY):
         some = wanted[start : start + QUERY]
-        marks = ",".join("?" * len(some))
-        query = f"SELECT sha256, names FROM lists WHERE sha256 IN ({marks})"  # noqa: S608 - marks only
+        placeholders = ",".join("?" * len(some))
+        query = f"SELECT sha256, names FROM lists WHERE sha256 IN ({placeholders})"  # noqa: S608 - placeholders only
         for sha256, names in sqlite.rows(_file(state), query, some):
             with suppress(zlib.error):
                 result[sha256] = zlib.decompress(names)
@@ -74,7 +74,7 @@ def remember_lists(state: Path, lists: Mapping[str, bytes]) -> None:
         sqlite.change(_file(state), SCHEMA, lambda database: _insert(database, "lists VALUES (?, ?)", lists.items()))
 
 
-def remember(state: Path, news: Iterable[tuple[str, Seen]]) -> None:
+def remember(state: Path, news: Iterable[tuple[str, KnownFile]]) -> None:
     """Add to the record, all or nothing; a broken record is begun anew. Raises DiskError."""
     rows = [(path, seen.stamp, seen.sha256, seen.filename) for path, seen in news]
     if rows:

@@ -20,7 +20,7 @@ SCHEMA = (
 
 
 @dataclass
-class Proof:
+class VerifyCache:
     """What is known, and what was found in this run; `save` keeps it. An empty one knows nothing and keeps nothing.
 
     ``hashed`` are the index files that this run read, by their identity on disk: it looks at them under several names,
@@ -35,10 +35,10 @@ class Proof:
     hashed: dict[str, Digest] = field(default_factory=dict)
 
     @staticmethod
-    def recall(state: Path) -> "Proof":
+    def recall(state: Path) -> "VerifyCache":
         """Return what earlier verifications found."""
         files = {path: (stamp, sha256) for path, stamp, sha256 in sqlite.rows(_file(state), "SELECT * FROM files")}
-        return Proof(state, files, dict(sqlite.rows(_file(state), "SELECT * FROM texts")))
+        return VerifyCache(state, files, dict(sqlite.rows(_file(state), "SELECT * FROM texts")))
 
     def knows_file(self, name: str, stamp: str, sha256: str) -> bool:
         """Tell whether the file of the pool called ``name`` was found to have ``sha256`` and is still the same."""

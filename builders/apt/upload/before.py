@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from builders.apt.indices.compression import UNPACK, UNPACK_ERRORS
 from builders.apt.indices.entry import names_files, parse_index
 from builders.apt.indices.release import Release, parse_release
-from builders.apt.repository.layout import KEYRING, STAMP, SUITE, Repository, stamp_of
+from builders.apt.repository.layout import KEYRING, STAMP, SUITE, RepositoryLayout, stamp_of
 from builders.apt.upload.content import kept_stamps
-from builders.apt.upload.store import Held, Store
+from builders.apt.upload.store import RemoteFile, Store
 from builders.apt.verify.verify import CLEARSIGNED
 from builders.errors import PublishError
 
@@ -20,7 +20,7 @@ LINK = re.compile(r"-> \.\./snapshots/([^/]+)/([^/]+)/dists/\1")
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownSuite:
     """One suite as the destination shows it: its InRelease, the stamp where it is a link into snapshots."""
 
     suite: str
@@ -34,7 +34,7 @@ class Shown:
         return {by_hash(self.suite, name, digest.sha256): name for name, digest in self.release.files.items()}
 
 
-def shown_suites(store: Store, held: Mapping[str, Held], where: str) -> dict[str, Shown]:
+def shown_suites(store: Store, held: Mapping[str, RemoteFile], where: str) -> dict[str, ShownSuite]:
     """Return the suites that the destination shows now, by name.
 
     Raises PublishError where files lie there that no upload of Reef's put, or an InRelease that is none.
@@ -54,7 +54,7 @@ def shown_suites(store: Store, held: Mapping[str, Held], where: str) -> dict[str
             continue  # a link that leads nowhere, or not shown yet
         link = LINK.fullmatch(held[f"dists/{name}"].tag) if f"dists/{name}" in held else None
         stamp = link[2] if link and STAMP.fullmatch(link[2]) else None
-        result[name] = Shown(name, text, _release(text, f"{where}: dists/{name}/InRelease"), stamp)
+        result[name] = ShownSuite(name, text, _release(text, f"{where}: dists/{name}/InRelease"), stamp)
     return result
 
 
@@ -65,7 +65,7 @@ def _release(text: bytes, where: str) -> Release:
     return parse_release(re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE), where)
 
 
-def require_not_newer(shown: Mapping[str, Shown], place: Repository, where: str) -> None:
+def require_not_newer(shown: Mapping[str, ShownSuite], place: RepositoryLayout, where: str) -> None:
     """Raise PublishError where the destination shows a later publication than this repository holds."""
     for name in place.suites():
         if name in shown and stamp_of(shown[name].release.date) > (ours := place.live_stamp(name) or ""):
@@ -76,7 +76,7 @@ def require_not_newer(shown: Mapping[str, Shown], place: Repository, where: str)
             )
 
 
-def forgotten(shown: Shown, place: Repository, generations: int) -> bool:
+def forgotten(shown: ShownSuite, place: RepositoryLayout, generations: int) -> bool:
     """Tell whether what the destination shows is no longer reachable by hash from what is live here."""
     stamp = stamp_of(shown.release.date)
     if shown.suite not in place.suites() or stamp not in kept_stamps(place, shown.suite, generations):
@@ -85,7 +85,7 @@ def forgotten(shown: Shown, place: Repository, generations: int) -> bool:
     return not path.is_file() or path.read_bytes() != shown.inrelease
 
 
-def named_by(shown: Shown, store: Store, where: str) -> set[str]:
+def named_by(shown: ShownSuite, store: Store, where: str) -> set[str]:
     """Return the keys that a reader of ``shown`` may still ask for: its indices by hash and its packages' files."""
     packed = {key: name[:-3] for key, name in shown.named.items() if name.endswith(".xz") and names_files(name[:-3])}
     plain = {key: name for key, name in shown.named.items() if names_files(name)}

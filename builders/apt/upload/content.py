@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, Repository
+from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, RepositoryLayout
 from builders.apt.repository.publication import read_publication
 from builders.apt.upload.store import File
 from builders.apt.verify.server import BY_HASH
@@ -40,7 +40,7 @@ class Phase:
     shows: bool = False
 
 
-def linked(place: Repository) -> list[Phase]:
+def linked(place: RepositoryLayout) -> list[Phase]:
     """Return the whole repository with its kept publications; raises DiskError."""
     pool = _below(place, "pool")
     snapshots: list[File] = []
@@ -55,7 +55,7 @@ def linked(place: Repository) -> list[Phase]:
     ]
 
 
-def flat(place: Repository, generations: int) -> list[Phase]:
+def flat(place: RepositoryLayout, generations: int) -> list[Phase]:
     """Return each suite's live publication, and what the last ``generations`` name, as files alone.
 
     Raises PublishError for a publication that is not sound, DiskError.
@@ -80,19 +80,19 @@ def flat(place: Repository, generations: int) -> list[Phase]:
     ]
 
 
-def kept_stamps(place: Repository, suite: str, generations: int) -> list[str]:
+def kept_stamps(place: RepositoryLayout, suite: str, generations: int) -> list[str]:
     """Return the newest publications of a suite up to the live one, oldest first: those reachable by hash."""
     live = place.live_stamp(suite) or ""
     return [stamp for stamp in place.stamps(suite) if stamp <= live][-generations:]
 
 
-def _published(place: Repository) -> Iterator[tuple[str, str]]:
+def _published(place: RepositoryLayout) -> Iterator[tuple[str, str]]:
     for suite in place.suites():
         live = place.live_stamp(suite) or ""
         yield from ((suite, stamp) for stamp in place.stamps(suite) if stamp <= live)
 
 
-def _root(place: Repository) -> tuple[tuple[File, ...], ...]:
+def _root(place: RepositoryLayout) -> tuple[tuple[File, ...], ...]:
     """Return the root's files: the keyring, others, the page."""
     with disk_errors(place.path):
         names = sorted(path.name for path in place.path.iterdir() if path.is_file() and path.name[0] != ".")
@@ -105,7 +105,7 @@ def _root(place: Repository) -> tuple[tuple[File, ...], ...]:
     return tuple(tuple(_file(place, name) for name in group) for group in groups)
 
 
-def _below(place: Repository, name: str) -> list[File]:
+def _below(place: RepositoryLayout, name: str) -> list[File]:
     found: list[File] = []
     with disk_errors(place.path):
         for folder, folders, names in os.walk(place.path / name):
@@ -115,7 +115,7 @@ def _below(place: Repository, name: str) -> list[File]:
     return found
 
 
-def _file(place: Repository, key: str) -> File:
+def _file(place: RepositoryLayout, key: str) -> File:
     path = place.path / key
     with disk_errors(path):
         if path.is_symlink():

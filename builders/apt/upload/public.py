@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import requests
 
-from builders.apt.repository.layout import KEYRING, Repository
+from builders.apt.repository.layout import KEYRING, RepositoryLayout
 from builders.apt.repository.publication import read_release
 from builders.apt.upload.before import by_hash
 from builders.apt.upload.store import File
@@ -18,7 +18,7 @@ PATIENCE_S = 60
 FIX = "make it readable for everyone and correct url: in reef.yml; a cache in front must honour Cache-Control"
 
 
-def require_public(place: Repository, url: str, sent: Sequence[File], name: str) -> None:
+def require_public(place: RepositoryLayout, url: str, sent: Sequence[File], name: str) -> None:
     """Raise PublishError where the keyring, a suite's InRelease, one of its indices by hash, or a sent .deb is not
     what ``url`` gives; .debs are asked for their size alone."""
     wanted = {KEYRING: _sha256((place.path / KEYRING).read_bytes())}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from builders.apt.upload.store import File, Held
+from builders.apt.upload.store import File, RemoteFile
 from builders.errors import HostError, InputError, PublishError
 from builders.host import process
 from builders.host.files import disk_errors
@@ -66,7 +66,7 @@ class RsyncStore:
     local: Path | None = None
     """The folder where it lies on this machine, to make where it is missing."""
 
-    def listing(self) -> dict[str, Held]:
+    def listing(self) -> dict[str, RemoteFile]:
         """Return what lies there: for a file its time in seconds since 1970, for a link what it says."""
         argv = self._argv("--recursive", "--links", "--list-only", "--no-human-readable", self.target)
         try:
@@ -77,7 +77,7 @@ class RsyncStore:
             raise self._told(error) from error
         return {name: held for name, held in map(_listed, text.splitlines()) if held}
 
-    def differing(self, files: Sequence[File], held: Mapping[str, Held]) -> list[File]:
+    def differing(self, files: Sequence[File], held: Mapping[str, RemoteFile]) -> list[File]:
         """Return the files whose size or time, or whose link, is another there."""
         return [file for file in files if not _same(file, held.get(file.key))]
 
@@ -175,22 +175,22 @@ class RsyncStore:
         return PublishError(f"{self.name}: the upload failed", error.completed.tail or error.detail, LATER)
 
 
-def _listed(line: str) -> tuple[str, Held | None]:
+def _listed(line: str) -> tuple[str, RemoteFile | None]:
     match = LISTED.fullmatch(line)
     if match is None or match[1].startswith("d"):
         return "", None
     name, _, link = match[4].partition(" -> ")
     if match[1].startswith("l"):
-        return name, Held(0, f"-> {link}")
-    return name, Held(int(match[2]), match[3])
+        return name, RemoteFile(0, f"-> {link}")
+    return name, RemoteFile(int(match[2]), match[3])
 
 
-def _same(file: File, held: Held | None) -> bool:
+def _same(file: File, held: RemoteFile | None) -> bool:
     if held is None:
         return False
     if file.link:
         return held.tag == f"-> {file.link}"
-    return held == Held(file.size, _time(file.mtime))
+    return held == RemoteFile(file.size, _time(file.mtime))
 
 
 def _time(moment: int) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.repository.layout import Repository
+from builders.apt.repository.layout import RepositoryLayout
 from builders.apt.upload import before, content
 from builders.apt.upload.content import Phase
-from builders.apt.upload.store import File, Held, Store
+from builders.apt.upload.store import File, RemoteFile, Store
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log, size
 from builders.model.settings import MB, S3, Destination, Settings
@@ -51,7 +51,7 @@ class _Plan:
 
     sending: tuple[Phase, ...]
     going: tuple[str, ...]
-    shown: Mapping[str, before.Shown]
+    shown: Mapping[str, before.ShownSuite]
     carrying: Mapping[str, str]
     forecast: Forecast
     largest: File | None
@@ -68,7 +68,7 @@ def upload(
     reached, cannot take files of this size, holds something else or something later; BusyError where another upload
     was at work there; HostError; DiskError.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     if not place.suites():
         raise PublishError("nothing is published yet", f"in {place.path}", "run ./inv publish-apt first")
     store = _store(destination, place.path, base, state)
@@ -101,7 +101,7 @@ def _store(destination: Destination, root: Path, base: Path, state: Path) -> Sto
     return rsync_store(destination, root, base)
 
 
-def _planned(place: Repository, destination: Destination, store: Store, generations: int) -> _Plan:
+def _planned(place: RepositoryLayout, destination: Destination, store: Store, generations: int) -> _Plan:
     phases = content.linked(place) if destination.links else content.flat(place, generations)
     held = store.listing()
     shown = before.shown_suites(store, held, destination.name)
@@ -127,7 +127,7 @@ def _planned(place: Repository, destination: Destination, store: Store, generati
 
 
 def _going(
-    place: Repository, held: Mapping[str, Held], staying: Collection[str], carrying: Mapping[str, str]
+    place: RepositoryLayout, held: Mapping[str, RemoteFile], staying: Collection[str], carrying: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the keys that nothing needs: below the pool and the suites that this repository holds, nowhere else."""
     ours = ["pool/"]
@@ -157,7 +157,7 @@ def _require_room(destination: Destination, plan: _Plan) -> None:
         )
 
 
-def _send(place: Repository, destination: Destination, store: Store, plan: _Plan, log: Log) -> None:
+def _send(place: RepositoryLayout, destination: Destination, store: Store, plan: _Plan, log: Log) -> None:
     checked = False
     if hindrance := store.discard_unfinished([file for phase in plan.sending for file in phase.files]):
         log.note(f"{destination.name}: what earlier runs left unfinished stays there: {hindrance}")

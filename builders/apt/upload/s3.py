@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.apt.upload.store import File, Held
+from builders.apt.upload.store import File, RemoteFile
 from builders.apt.verify.server import BY_HASH, type_of
 from builders.errors import PublishError
 from builders.host.files import sha256_of, write_whole
@@ -67,17 +67,17 @@ class S3Store:
     memory: Path
     known: dict[str, list[str | int]] = field(default_factory=dict)
 
-    def listing(self) -> dict[str, Held]:
+    def listing(self) -> dict[str, RemoteFile]:
         """Return every object, with its ETag."""
-        result: dict[str, Held] = {}
+        result: dict[str, RemoteFile] = {}
         with self._told():
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
             for page in pages:
                 for item in page.get("Contents", []):
-                    result[item["Key"].removeprefix(self.prefix)] = Held(item["Size"], item["ETag"])
+                    result[item["Key"].removeprefix(self.prefix)] = RemoteFile(item["Size"], item["ETag"])
         return result
 
-    def differing(self, files: Sequence[File], held: Mapping[str, Held]) -> list[File]:
+    def differing(self, files: Sequence[File], held: Mapping[str, RemoteFile]) -> list[File]:
         """Return the files of other size, and those whose object neither memory nor metadata knows."""
         here = [file for file in files if file.key in held and held[file.key].size == file.size]
         strange = [file for file in here if self.known.get(file.key) != _memory(file, held[file.key])]
@@ -150,7 +150,7 @@ class S3Store:
         """Return the keys of objects that are not the files: indices are read back, packages asked for."""
         with self._told(), ThreadPoolExecutor(AT_ONCE) as pool:
             tags = dict(zip(files, pool.map(self._sound_tag, files), strict=True))
-        self.known.update({f.key: _memory(f, Held(f.size, tag)) for f, tag in tags.items() if tag})
+        self.known.update({f.key: _memory(f, RemoteFile(f.size, tag)) for f, tag in tags.items() if tag})
         self.save()
         return [file.key for file, tag in tags.items() if not tag]
 
@@ -228,7 +228,7 @@ def _code(error: Exception) -> str:
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
 
 
-def _memory(file: File, held: Held) -> list[str | int]:
+def _memory(file: File, held: RemoteFile) -> list[str | int]:
     return [held.tag, held.size, file.mtime]
 
 

@@ -21,7 +21,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Held:
+class RemoteFile:
     """What a destination says of a file: its size in bytes and a word that changes when its bytes do."""
 
     size: int
@@ -31,10 +31,10 @@ class Held:
 class Store(Protocol):
     """A destination; every method raises PublishError where it refuses or cannot be reached."""
 
-    def listing(self) -> dict[str, Held]:
+    def listing(self) -> dict[str, RemoteFile]:
         """Return everything that lies there, by key; nothing where the place is not there yet."""
 
-    def differing(self, files: Sequence[File], held: Mapping[str, Held]) -> list[File]:
+    def differing(self, files: Sequence[File], held: Mapping[str, RemoteFile]) -> list[File]:
         """Return those of ``files`` that are not there with the same bytes."""
 
     def discard_unfinished(self, files: Sequence[File]) -> str:

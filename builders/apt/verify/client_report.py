@@ -61,19 +61,19 @@ def _untried(release: str, error: RootError | BuildError) -> RootError:
     )
 
 
-def locked_out(asked: ClientReport) -> list[Outlook]:
+def locked_out(report: ClientReport) -> list[Outlook]:
     """Return the keyrings that end before today's does."""
-    today = _today(asked)
-    return [one for one in asked.outlooks if one.until is not None and (today is None or one.until < today)]
+    today = _today(report)
+    return [one for one in report.outlooks if one.until is not None and (today is None or one.until < today)]
 
 
-def summary(asked: ClientReport) -> str:
+def summary(report: ClientReport) -> str:
     """Return one line: which clients were asked, and until when they go on with today's keyring."""
-    names = ", ".join(dict.fromkeys(one.client for one in asked.trials))
-    today = _today(asked)
-    who = "boards with today's keyring" if locked_out(asked) else "boards with any keyring that was published"
+    names = ", ".join(dict.fromkeys(one.client for one in report.trials))
+    today = _today(report)
+    who = "boards with today's keyring" if locked_out(report) else "boards with any keyring that was published"
     until = "are never locked out" if today is None else f"are not locked out before {day_of(today)}"
-    return f"{asked.suite}: tried with {names}, today and on later days; {who} {until}"
+    return f"{report.suite}: tried with {names}, today and on later days; {who} {until}"
 
 
 def until(outlook: Outlook, now: float) -> str:
@@ -86,5 +86,5 @@ def until(outlook: Outlook, now: float) -> str:
     return f"locked out from {day_of(outlook.until)} on: {outlook.why}{patient}"
 
 
-def _today(asked: ClientReport) -> int | None:
-    return next(one.until for one in asked.outlooks if one.keyring == TODAY)
+def _today(report: ClientReport) -> int | None:
+    return next(one.until for one in report.outlooks if one.keyring == TODAY)

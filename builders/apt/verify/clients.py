@@ -14,12 +14,12 @@ from pathlib import Path
 
 import jinja2
 
-from builders.apt.indices.entry import Entry, parse, parse_index
+from builders.apt.indices.entry import IndexEntry, parse, parse_index
 from builders.apt.indices.kinds import stanzas
 from builders.apt.keys.keyring_package import PACKAGE
 from builders.apt.keys.signing import DAY_S, day_of
-from builders.apt.repository.layout import KEYRING, Repository
-from builders.apt.repository.publication import Live, read_live
+from builders.apt.repository.layout import KEYRING, RepositoryLayout
+from builders.apt.repository.publication import PublishedSuite, read_live
 from builders.apt.verify.server import serving
 from builders.errors import HostError, PublishError
 from builders.host import process, templates
@@ -64,7 +64,7 @@ def outlooks(repository: Path, suite: str, keyring: Path | None = None) -> list[
 
     ``keyring`` is today's, by default the one at the root.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     live = _live(place, suite)
     valid_until = live.release.valid_until
     signers = live.release.fields.get("Signed-By", "").split(",")
@@ -94,7 +94,9 @@ def key_ends(keyring: Path) -> dict[str, int | None]:
     return found
 
 
-def keyrings(place: Repository, live: Live, folder: Path, keyring: Path | None = None) -> list[tuple[str, Path]]:
+def keyrings(
+    place: RepositoryLayout, live: PublishedSuite, folder: Path, keyring: Path | None = None
+) -> list[tuple[str, Path]]:
     """Return today's keyring and those of every keyring package that is still published, as name and file."""
     today = keyring or place.path / KEYRING
     found, known = [(TODAY, today)], {today.read_bytes()}
@@ -108,9 +110,9 @@ def keyrings(place: Repository, live: Live, folder: Path, keyring: Path | None =
     return found
 
 
-def _keyring_packages(live: Live) -> list[Entry]:
+def _keyring_packages(live: PublishedSuite) -> list[IndexEntry]:
     """Return the entries of the keyring packages; others are not taken apart, which would take time and memory."""
-    found: dict[str, Entry] = {}
+    found: dict[str, IndexEntry] = {}
     for index in (name for name in live.release.files if name.endswith("/Packages")):
         texts = [text for name, text in stanzas(live.content(index)) if name == PACKAGE.encode()]
         found |= {entry.filename: entry for entry in parse(b"".join(texts), str(live.folder / index))}
@@ -146,7 +148,7 @@ def try_here(
     gave, where that is known.
     """
     require_tools()
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     live, work = _live(place, suite), scratch / f"client-{suite}"
     rings = keyrings(place, live, scratch, keyring)
     with serving(place.path) as url:
@@ -166,7 +168,7 @@ def job(
     ``pool`` is the published pool, which that of a candidate links to by its path on this machine; ``seen`` as for
     `try_here`. The job's result is for `read_trials`.
     """
-    place = Repository(repository.absolute())
+    place = RepositoryLayout(repository.absolute())
     live = _live(place, suite)
     scratch.mkdir(parents=True, exist_ok=True)
     rings = []
@@ -216,7 +218,7 @@ def require_accepted(trials: Sequence[Trial], seen: Sequence[Outlook], suite: st
             raise PublishError(f"{trial.client} {verb}: {suite} on {day}", trial.said, "roll back: ./inv rollback")
 
 
-def _live(place: Repository, suite: str) -> Live:
+def _live(place: RepositoryLayout, suite: str) -> PublishedSuite:
     live = read_live(place, suite)
     if live is None:
         raise PublishError(f"the suite {suite} is not published", f"in {place.path}", "run ./inv publish-apt first")
@@ -224,7 +226,7 @@ def _live(place: Repository, suite: str) -> Live:
 
 
 def _facts(
-    live: Live, component: str, *, rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str,
+    live: PublishedSuite, component: str, *, rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str,
     seen: Sequence[Outlook],
 ) -> dict[str, object]:  # fmt: skip
     return {
@@ -237,7 +239,7 @@ def _facts(
     }  # fmt: skip
 
 
-def _smallest(live: Live, architecture: str, component: str) -> str:
+def _smallest(live: PublishedSuite, architecture: str, component: str) -> str:
     """Return the package that costs least to download, with its version; nothing where there is none."""
     index = f"{component}/source/Sources" if architecture == SOURCE else f"{component}/binary-{architecture}/Packages"
     there = parse_index(index, live.content(index), str(live.folder / index)) if index in live.release.files else ()

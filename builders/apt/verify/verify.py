@@ -13,7 +13,7 @@ from builders.apt.indices.entry import names_files, parse_index
 from builders.apt.indices.release import Digest, Release, parse_release
 from builders.apt.repository.layout import KEYRING, SUITE, checked
 from builders.apt.state import read_cache
-from builders.apt.state.verify_cache import Proof
+from builders.apt.state.verify_cache import VerifyCache
 from builders.errors import PublishError
 from builders.host import process
 from builders.host.files import sha256_of
@@ -27,7 +27,7 @@ CLEARSIGNED = re.compile(
 BLOCK = 1 << 20
 AT_ONCE = 1000
 """Files that are handed to a pool of threads together."""
-MEND = "publish again; if that does not mend it, restore the repository from a copy"
+REPUBLISH = "publish again; if that does not mend it, restore the repository from a copy"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Verified:
     sources: int = 0
 
 
-def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Proof | None = None) -> Verified:
+def verify(
+    repository: Path, suite: str, keyring: Path | None = None, verify_cache: VerifyCache | None = None
+) -> Verified:
     """Check a suite of a repository folder against ``keyring`` (binary form), by default the one at its root.
 
     Both signatures, Release against InRelease, the size and SHA-256 of each file that Release names, the set of
@@ -52,7 +54,7 @@ def verify(repository: Path, suite: str, keyring: Path | None = None, proof: Pro
     With a ``proof`` what it knows is not hashed or unpacked again, and what is found goes there, for the caller to
     save. Raises PublishError naming the first thing that is wrong.
     """
-    known = proof or Proof()
+    known = verify_cache or VerifyCache()
     folder = repository / "dists" / checked("suite name", suite, SUITE)
     release, fingerprints = _signed(folder, suite, keyring or repository / KEYRING)
     with ThreadPoolExecutor() as pool:
@@ -143,12 +145,12 @@ def _file_set(folder: Path, release: Release) -> list[Path]:
     return [folder / name for name in sorted(lying - named - set(SIGNED))]
 
 
-def _by_hash(path: Path, known: Proof) -> None:
+def _by_hash(path: Path, known: VerifyCache) -> None:
     if _digest(path, known).sha256 != path.name:
         raise _wrong(path, "its bytes are not those of its name")
 
 
-def _digest(path: Path, known: Proof) -> Digest:
+def _digest(path: Path, known: VerifyCache) -> Digest:
     """Return the digest of an index file; generations and names share files by links, each is read once."""
     facts = _facts(path)
     stamp = read_cache.stamp(facts)
@@ -157,7 +159,7 @@ def _digest(path: Path, known: Proof) -> Digest:
     return known.hashed[stamp]
 
 
-def _index(folder: Path, name: str, release: Release, known: Proof) -> None:
+def _index(folder: Path, name: str, release: Release, known: VerifyCache) -> None:
     """Check an index file, its by-hash twin and its plain form."""
     path, digest = folder / name, release.files[name]
     found = _digest(path, known)
@@ -202,7 +204,7 @@ def _named(folder: Path, release: Release) -> tuple[dict[str, bool], set[tuple[s
     return entries, files
 
 
-def _proven(repository: Path, name: str, wanted: Digest, known: Proof) -> bool:
+def _proven(repository: Path, name: str, wanted: Digest, known: VerifyCache) -> bool:
     """Tell whether a file is the one that was found sound before; raises PublishError where it is not there."""
     path = f"{repository}/{name}"
     try:
@@ -212,7 +214,7 @@ def _proven(repository: Path, name: str, wanted: Digest, known: Proof) -> bool:
     return facts.st_size == wanted.size and known.knows_file(name, read_cache.stamp(facts), wanted.sha256)
 
 
-def _file(repository: Path, name: str, wanted: Digest, known: Proof) -> None:
+def _file(repository: Path, name: str, wanted: Digest, known: VerifyCache) -> None:
     path = repository / name
     facts = _facts(path)
     found = Digest(facts.st_size, sha256_of(path))
@@ -237,4 +239,4 @@ def _read(path: Path) -> bytes:
 
 
 def _wrong(path: Path, why: str) -> PublishError:
-    return PublishError(f"{path} is wrong", why, MEND)
+    return PublishError(f"{path} is wrong", why, REPUBLISH)

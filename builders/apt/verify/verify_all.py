@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt.repository.context import Context
-from builders.apt.repository.layout import Repository
+from builders.apt.repository.layout import RepositoryLayout
 from builders.apt.repository.lock import locked
-from builders.apt.repository.snapshots import known
+from builders.apt.repository.snapshots import require_published
 from builders.apt.verify.client_report import ClientReport, ask
 from builders.apt.verify.verify import Verified, verify
 from builders.errors import PublishError
@@ -29,17 +29,17 @@ def verify_all(context: Context, suite: str | None = None, *, roots: bool = Fals
     other. Raises PublishError.
     """
     folder, result = context.workspace.apt, []
-    place = Repository(folder)
+    place = RepositoryLayout(folder)
     require_some(place)
     with locked(context), tempfile.TemporaryDirectory(prefix="reef-apt-") as plain:
         scratch = Path(plain)
-        for name in [known(place, suite)] if suite else place.suites():
+        for name in [require_published(place, suite)] if suite else place.suites():
             verified = verify(folder, name)
             report = ask(context, folder, name, scratch, releases=SUITES if roots else ())
             result.append(VerifiedSuite(verified, report))
     return result
 
 
-def require_some(place: Repository) -> None:
+def require_some(place: RepositoryLayout) -> None:
     if not place.suites():
         raise PublishError("nothing is published yet", f"in {place.path}", "run ./inv publish-apt first")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.repository.previous import copy_from_pool, earlier
+from builders.apt.repository.previous import copy_from_pool, previous_revision
 from builders.checks import report
 from builders.checks.install import results
 from builders.deb import plan_job
@@ -26,7 +26,7 @@ TRIXIE = parse_target("trixie/arm64")
 
 
 def found(publisher: Publisher, *suites: str, below: str = "1.0-9", architecture: str = "arm64") -> list[str]:
-    debs = earlier(
+    debs = previous_revision(
         publisher.repository, suites or ["trixie"], {"one", "two"},
         architecture=architecture, below=below, state=publisher.state,
     )  # fmt: skip
@@ -53,7 +53,7 @@ def test_a_suite_of_its_own_comes_first(publisher: Publisher) -> None:
 
 def test_a_published_deb_that_was_changed_or_removed_is_told(publisher: Publisher, tmp_path: Path) -> None:
     publisher.publish(publisher.deb("one", "1.0-1"))
-    debs = earlier(
+    debs = previous_revision(
         publisher.repository, ["trixie"], ["one"], architecture="arm64", below="1.0-2", state=publisher.state
     )
     copy_from_pool(debs, tmp_path / "sound")

@@ -10,7 +10,7 @@ from builders.apt.keys import rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import signing_key
 from builders.apt.publish.switch import make_live
-from builders.apt.repository.snapshots import returned_to
+from builders.apt.repository.snapshots import earlier_publication
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
@@ -62,7 +62,7 @@ def test_what_a_killed_run_left_is_no_publication(publisher: Publisher) -> None:
     )
     assert [one.stamp for one in apt.snapshots(publisher.repository)] == publisher.stamps()[:1]
     with pytest.raises(PublishError, match="has no earlier publication"):
-        returned_to(publisher.repository, "trixie", None)
+        earlier_publication(publisher.repository, "trixie", None)
 
 
 def test_versions_are_counted_for_each_cpu(publisher: Publisher) -> None:

@@ -18,13 +18,13 @@ import pytest
 import zstandard
 
 from builders.apt.indices import kinds
-from builders.apt.indices.chunks import Cut, cut
+from builders.apt.indices.chunks import Chunking, cut
 from builders.apt.indices.compression import FORMS, UNPACK
 from builders.apt.indices.entry import parse_translation
 from builders.apt.indices.kinds import stanzas
 from builders.apt.packages import file_list
 from builders.apt.packages.ar_reader import BadArchive, Member
-from builders.apt.state.chunk_cache import Packer
+from builders.apt.state.chunk_cache import ChunkCache
 from builders.apt.upload import upload
 from builders.errors import PublishError
 from builders.model.deb_file import read_deb
@@ -39,8 +39,8 @@ MAIN = "dists/trixie/main"
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut at every other name, so that a handful of packages makes several pieces."""
-    monkeypatch.setattr(kinds, "PACKAGES_A_PIECE", 2)
-    monkeypatch.setattr(kinds, "PATHS_A_PIECE", 2)
+    monkeypatch.setattr(kinds, "PACKAGES_PER_CHUNK", 2)
+    monkeypatch.setattr(kinds, "PATHS_PER_CHUNK", 2)
 
 
 def client(publisher: Publisher, kind: str) -> AptClient:
@@ -81,23 +81,23 @@ def test_apt_reads_every_compression_in_pieces(publisher: Publisher, small_piece
 @pytest.mark.parametrize("count", [1, 2, 7, 300])
 def test_joined_pieces_are_one_file(suffix: str, judge: str, count: int) -> None:
     chance = random.Random(count)
-    pieces = [chance.randbytes(chance.randrange(3000)) + b"text\n" * chance.randrange(2000) for _ in range(count)]
-    whole = b"".join(FORMS[suffix].join([FORMS[suffix].pack(piece) for piece in pieces]))
-    assert UNPACK[suffix](whole) == b"".join(pieces)
+    chunks = [chance.randbytes(chance.randrange(3000)) + b"text\n" * chance.randrange(2000) for _ in range(count)]
+    whole = b"".join(FORMS[suffix].join([FORMS[suffix].pack(chunk) for chunk in chunks]))
+    assert UNPACK[suffix](whole) == b"".join(chunks)
     subprocess.run([judge, "--test"], input=whole, check=True, capture_output=True)
-    assert subprocess.run([judge, "-dc"], input=whole, check=True, capture_output=True).stdout == b"".join(pieces)
+    assert subprocess.run([judge, "-dc"], input=whole, check=True, capture_output=True).stdout == b"".join(chunks)
 
 
 def test_a_new_package_changes_one_piece(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "PACKAGES_A_PIECE", 4)
+    monkeypatch.setattr(kinds, "PACKAGES_PER_CHUNK", 4)
     publisher.settings = Settings(repository=Repository(contents=False))
     publisher.publish(*(publisher.deb(f"reef-{number:03}") for number in range(40)))
     packed: list[bytes] = []
     real = FORMS[".xz"]
 
-    def pack(piece: bytes) -> bytes:
-        packed.append(piece)
-        return real.pack(piece)
+    def pack(chunk: bytes) -> bytes:
+        packed.append(chunk)
+        return real.pack(chunk)
 
     monkeypatch.setitem(FORMS, ".xz", replace(real, pack=pack))
     publisher.publish(publisher.deb("reef-017x"), date=DATE + 1)
@@ -106,9 +106,9 @@ def test_a_new_package_changes_one_piece(publisher: Publisher, monkeypatch: pyte
     publisher.verify()
     # The bytes are those of a publication that begins from nothing.
     before = (publisher.repository / MAIN / "binary-arm64/Packages.xz").read_bytes()
-    pieces = cut(stanzas(publisher.index().encode()), Cut(4, stanzas))
-    packer = Packer(publisher.folder / "nothing")
-    assert before == b"".join(real.join([packed[".xz"] for _, packed in packer.pack([".xz"], pieces)]))
+    chunks = cut(stanzas(publisher.index().encode()), Chunking(4, stanzas))
+    chunk_cache = ChunkCache(publisher.folder / "nothing")
+    assert before == b"".join(real.join([packed[".xz"] for _, packed in chunk_cache.pack([".xz"], chunks)]))
 
 
 def test_descriptions_are_those_of_the_debs(publisher: Publisher) -> None:

@@ -10,7 +10,7 @@ from builders.apt import api as apt
 from builders.apt.publish import stage, web_page
 from builders.apt.publish.switch import make_live
 from builders.apt.repository.layout import PAGE
-from builders.apt.state.verify_cache import Proof
+from builders.apt.state.verify_cache import VerifyCache
 from builders.apt.verify import verify
 from builders.errors import DiskError, PublishError
 from builders.host.files import sha256_of
@@ -141,7 +141,7 @@ def test_a_journal_that_stays_after_all_was_published_does_no_harm(
 def test_a_proof_that_cannot_be_kept_is_told(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO
 ) -> None:
-    monkeypatch.setattr(Proof, "save", full)
+    monkeypatch.setattr(VerifyCache, "save", full)
     publications = apt.change(publisher.project(), {"trixie": [read_deb(publisher.deb())]})
     assert [one.changed for one in publications] == [True]
     assert "warning: published, but the next run will take longer" in said.getvalue()

@@ -14,8 +14,8 @@ def test_the_same_content_has_the_same_indices_whatever_came_before(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Versions come and go over many publications; a repository made of what is left at once has the same bytes."""
-    monkeypatch.setattr(kinds, "PACKAGES_A_PIECE", 3)
-    monkeypatch.setattr(kinds, "PATHS_A_PIECE", 3)
+    monkeypatch.setattr(kinds, "PACKAGES_PER_CHUNK", 3)
+    monkeypatch.setattr(kinds, "PATHS_PER_CHUNK", 3)
     publisher.settings = Settings(repository=Repository(keep=Keep(versions=1), url="http://apt.lab"))
     chance, version, newest = random.Random(5), 0, {}
     names = [f"reef-{letter}" for letter in "abcdefgh"]

@@ -15,7 +15,7 @@ from builders.apt import api as apt
 from builders.apt.indices.entry import parse_sources
 from builders.apt.packages import reader
 from builders.apt.publish.switch import make_live
-from builders.apt.repository.retention import remove, rubbish
+from builders.apt.repository.retention import remove, unreferenced
 from builders.apt.upload import Uploaded, upload
 from builders.apt.verify import clients
 from builders.apt.verify.server import serving
@@ -370,11 +370,11 @@ def test_prune_keeps_a_shared_tarball(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(), publisher.source())
     publisher.publish(publisher.deb(version="1.0-2"), publisher.source(version="1.0-2"), date=DATE + 1)
     assert [one["Version"] for one in stanzas(publisher)] == ["1.0-2"]
-    remove(publisher.repository, rubbish(publisher.repository, publisher.settings))
+    remove(publisher.repository, unreferenced(publisher.repository, publisher.settings))
     assert pool(publisher) == sorted([ORIG, *files_of("1.0-2")])
     publisher.verify()
     publisher.publish(publisher.deb(version="1.1-1"), publisher.source(version="1.1-1"), date=DATE + 2)
-    remove(publisher.repository, rubbish(publisher.repository, publisher.settings))
+    remove(publisher.repository, unreferenced(publisher.repository, publisher.settings))
     assert pool(publisher) == sorted(["reef-demo_1.1.orig.tar.gz", *files_of("1.1-1")])
     assert (publisher.verify().debs, publisher.verify().sources) == (1, 1)
 
@@ -474,7 +474,7 @@ def test_uploads_carry_all_files(publisher: Publisher, tmp_path: Path, links: bo
     send(publisher, to)
     for number, version in enumerate(("1.0-2", "1.1-1", "1.2-1"), 1):
         publisher.publish(publisher.deb(version=version), publisher.source(version=version), date=DATE + number)
-        remove(publisher.repository, rubbish(publisher.repository, publisher.settings))
+        remove(publisher.repository, unreferenced(publisher.repository, publisher.settings))
         shown = {path.name for path in there.iterdir()}
         send(publisher, to)
         after = {path.name for path in there.iterdir()}

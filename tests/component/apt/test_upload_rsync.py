@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from builders.apt.repository.retention import remove, rubbish
+from builders.apt.repository.retention import remove, unreferenced
 from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.rsync import PARTIAL, RsyncStore
 from builders.apt.verify.server import serving
@@ -149,7 +149,7 @@ def test_killed_at_any_step_and_resumed(publisher: Publisher, there: Path, links
     assert len(set(seen)) == 2
     assert seen == sorted(seen, key=seen.index), "once new, always new"
     assert len(seen) > 5
-    remove(publisher.repository, rubbish(publisher.repository, publisher.settings))
+    remove(publisher.repository, unreferenced(publisher.repository, publisher.settings))
     send(publisher, to)
     assert not send(publisher, to).changed
     if links:

@@ -11,7 +11,7 @@ import pytest
 
 from builders.apt import api as apt
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
-from builders.apt.repository.retention import LEAVING, remove, rubbish
+from builders.apt.repository.retention import LEAVING, remove, unreferenced
 from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
 from builders.model.deb_file import read_deb
 from builders.model.settings import Keep, Repository, Settings
@@ -202,7 +202,7 @@ def test_prune_spares_what_kept_publications_name(publisher: Publisher) -> None:
     assert pool(publisher) == ["reef-book_1.0-1_arm64.deb", "reef-demo_1.4_arm64.deb"]
     assert (publisher.verify().debs, publisher.verify("bookworm").debs) == (2, 2)
     facts = facts_of(publisher.repository)
-    assert apt.prune(publisher.project())[1] == apt.Rubbish((), (), 0)
+    assert apt.prune(publisher.project())[1] == apt.Unreferenced((), (), 0)
     assert facts_of(publisher.repository) == facts
 
 
@@ -228,7 +228,7 @@ def test_prune_killed_is_gone_on_with(publisher: Publisher, number: int) -> None
         publisher.publish(publisher.deb(version=f"1.{count}"), date=DATE + count)
     keep(publisher, versions=1, snapshots=1)
     apt.change(publisher.project(), {"trixie": []})
-    going = rubbish(publisher.repository, publisher.settings)
+    going = unreferenced(publisher.repository, publisher.settings)
     assert killed_at(lambda: remove(publisher.repository, going), number)
     publisher.verify()
     apt.snapshots(publisher.repository)

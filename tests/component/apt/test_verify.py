@@ -13,7 +13,7 @@ from builders.apt.indices.compression import OPEN
 from builders.apt.keys.signing import signing_key
 from builders.apt.repository.layout import KEYRING
 from builders.apt.repository.publication import digest_of
-from builders.apt.state.verify_cache import Proof
+from builders.apt.state.verify_cache import VerifyCache
 from builders.apt.verify.verify import verify
 from builders.errors import PublishError
 from builders.host.files import sha256_of
@@ -47,9 +47,9 @@ def wrong(publisher: Publisher, told: str, keyring: Path | None = None) -> Publi
 
 def proven(publisher: Publisher) -> None:
     """Verify with what was proven before, and keep what is proven now."""
-    proof = Proof.recall(publisher.state)
-    verify(publisher.repository, "trixie", proof=proof)
-    proof.save()
+    verify_cache = VerifyCache.recall(publisher.state)
+    verify(publisher.repository, "trixie", verify_cache=verify_cache)
+    verify_cache.save()
 
 
 def test_deb_tampered_with(sound: Publisher) -> None:
@@ -177,12 +177,12 @@ def test_what_was_proven_is_not_read_again_and_what_changed_is(
     debs[0].write_bytes(debs[0].read_bytes()[:-1] + b"?")
     os.utime(debs[0], ns=(facts.st_atime_ns, facts.st_mtime_ns))
     with pytest.raises(PublishError, match="is wrong"):
-        verify(sound.repository, "trixie", proof=Proof.recall(sound.state))
+        verify(sound.repository, "trixie", verify_cache=VerifyCache.recall(sound.state))
 
 
 def test_a_broken_proof_proves_nothing(sound: Publisher) -> None:
     proven(sound)
     (sound.state / "proof.sqlite").write_bytes(b"no database" * 99)
-    assert Proof.recall(sound.state) == Proof(sound.state)
+    assert VerifyCache.recall(sound.state) == VerifyCache(sound.state)
     proven(sound)
-    assert Proof.recall(sound.state).files
+    assert VerifyCache.recall(sound.state).files

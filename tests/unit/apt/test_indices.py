@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from builders.apt.indices.chunks import Piece
+from builders.apt.indices.chunks import Chunk
 from builders.apt.indices.compression import FORMS
 from builders.apt.packages import file_list
 from builders.apt.packages.ar_reader import BadArchive
-from builders.apt.state.chunk_cache import Packer
+from builders.apt.state.chunk_cache import ChunkCache
 from tests.support.repository import files_in
 
 from .test_archive import ar, tar
@@ -20,32 +20,32 @@ from .test_archive import ar, tar
 
 def test_joined_xz_is_a_single_stream() -> None:
     """apt's own unpacker stops at the end of the first stream."""
-    whole = b"".join(FORMS[".xz"].join([FORMS[".xz"].pack(piece) for piece in (b"one\n", b"", b"two\n" * 999)]))
+    whole = b"".join(FORMS[".xz"].join([FORMS[".xz"].pack(chunk) for chunk in (b"one\n", b"", b"two\n" * 999)]))
     engine = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     assert engine.decompress(whole) == b"one\n" + b"two\n" * 999
     assert (engine.eof, engine.unused_data) == (True, b"")
 
 
-def pieces_of(*texts: bytes) -> list[Piece]:
-    return [Piece(b"", len(text), hashlib.sha256(text).hexdigest(), partial(bytes, text)) for text in texts]
+def pieces_of(*texts: bytes) -> list[Chunk]:
+    return [Chunk(b"", len(text), hashlib.sha256(text).hexdigest(), partial(bytes, text)) for text in texts]
 
 
 def test_packer_forgets_and_mends(tmp_path: Path) -> None:
     wanted = pieces_of(b"a", b"b")
-    packer = Packer(tmp_path)
-    first = list(packer.pack([".gz"], wanted))
-    packer.save()
-    assert list(Packer(tmp_path).pack([".gz"], wanted)) == first
+    chunk_cache = ChunkCache(tmp_path)
+    first = list(chunk_cache.pack([".gz"], wanted))
+    chunk_cache.save()
+    assert list(ChunkCache(tmp_path).pack([".gz"], wanted)) == first
     for number in range(8):
-        later = Packer(tmp_path)
+        later = ChunkCache(tmp_path)
         list(later.pack([".gz"], pieces_of(str(number).encode())))
         later.save()
-    assert Packer(tmp_path).kept(".gz", [wanted[0].sha256]) == {}
+    assert ChunkCache(tmp_path).kept(".gz", [wanted[0].sha256]) == {}
     (tmp_path / "packed.sqlite").write_bytes(b"no database" * 99)
-    again = Packer(tmp_path)
+    again = ChunkCache(tmp_path)
     assert list(again.pack([".gz"], wanted)) == first
     again.save()
-    assert Packer(tmp_path).kept(".gz", [wanted[0].sha256]) == {wanted[0].sha256: first[0][1][".gz"]}
+    assert ChunkCache(tmp_path).kept(".gz", [wanted[0].sha256]) == {wanted[0].sha256: first[0][1][".gz"]}
 
 
 def data_deb(path: Path, data: bytes, name: str = "data.tar") -> Path:

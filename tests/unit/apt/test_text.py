@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from builders.apt.indices import release
-from builders.apt.indices.entry import Entry, ordered, parse
+from builders.apt.indices.entry import IndexEntry, ordered, parse
 from builders.apt.indices.kinds import Packages
 from builders.apt.publish import suite
 from builders.apt.repository import layout, sources_file
@@ -21,7 +21,7 @@ from tests.support.repository import DATE
 class NoFiles:
     """Stands for the files of .debs, which no index of packages asks for."""
 
-    def of(self, entries: Sequence[Entry]) -> Iterator[bytes]:  # noqa: ARG002 - the protocol has it
+    def of(self, entries: Sequence[IndexEntry]) -> Iterator[bytes]:  # noqa: ARG002 - the protocol has it
         raise AssertionError("it asked for files")
 
     def ordered(self, lines: Iterable[bytes]) -> Iterator[bytes]:  # noqa: ARG002 - the protocol has it
@@ -31,7 +31,7 @@ class NoFiles:
 def test_release_text() -> None:
     settings = Settings(repository=Repository(origin="Lab", label="Lab boards"))
     entries = [
-        Entry(name, "1", "arm64", f"pool/{component}/r/reef/{name}_1_arm64.deb", 1, "0" * 64, f"{name}\n".encode())
+        IndexEntry(name, "1", "arm64", f"pool/{component}/r/reef/{name}_1_arm64.deb", 1, "0" * 64, f"{name}\n".encode())
         for name, component in (("reef-tool", "main"), ("reef-tool-dbgsym", "debug"))
     ]
     new = suite.next_suite(settings, "trixie", None, entries, date=DATE)
@@ -95,7 +95,7 @@ def test_unsafe_names_are_refused(wrong: dict[str, str]) -> None:
 def test_index_is_read_as_it_was_written() -> None:
     names = ["1:1.0", "1.10-1", "1.9-1", "1.9~rc1-1"]
     entries = [
-        Entry("reef-demo", v, "all", f"pool/main/r/reef/reef-demo_{i}_all.deb", 5, "a" * 64,
+        IndexEntry("reef-demo", v, "all", f"pool/main/r/reef/reef-demo_{i}_all.deb", 5, "a" * 64,
               f"Package: reef-demo\nVersion: {v}\nArchitecture: all\nFilename: pool/main/r/reef/reef-demo_{i}_all.deb\n"
               f"Size: 5\nSHA256: {'a' * 64}\n".encode())
         for i, v in enumerate(names)
