@@ -115,15 +115,26 @@ def in_python(code: str) -> Iterator[tuple[int, str, str]]:
         yield from ((line + below, word, better) for below, word, better in in_text(text))
 
 
+def comments_in_yaml(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line (from 1) and the text of each comment; texts and scripts of recipes are parts of packages."""
+    block = None  # the indentation of the key whose block of text the lines belong to
+    for number, line in enumerate(text.splitlines(), 1):
+        indentation = len(line) - len(line.lstrip())
+        if block is not None and (not line.strip() or indentation > block):
+            continue
+        block = indentation if re.search(r"[|>][-+0-9]*$", line) else None
+        if comment := re.search(r"(?:^|\s)#(.*)", line):
+            yield number, comment[1]
+
+
 def in_file(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield the line (from 1), the word and the better words of each finding in a file."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         yield from in_python(text)
-    elif path.suffix in (".yml", ".yaml"):  # recipes' texts are part of packages: comments alone
-        for number, line in enumerate(text.splitlines(), 1):
-            if comment := re.search(r"(?:^|\s)#(.*)", line):
-                yield from ((number, word, better) for _, word, better in in_text(comment[1]))
+    elif path.suffix in (".yml", ".yaml"):
+        for number, comment in comments_in_yaml(text):
+            yield from ((number, word, better) for _, word, better in in_text(comment))
     elif path.suffix in TEXT_SUFFIXES:
         yield from ((below + 1, word, better) for below, word, better in in_text(text))
 

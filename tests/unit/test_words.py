@@ -64,8 +64,12 @@ def test_comments_strings_and_names_of_python_are_read() -> None:
 
 
 def test_texts_of_recipes_are_packages_and_their_comments_are_ours(tmp_path: Path) -> None:
-    (tmp_path / "recipe.yml").write_text("summary: lets go of models\n# lets go of models\n")
-    assert list(words.in_file(tmp_path / "recipe.yml")) == [(2, "lets go of", "removes, deletes, drops")]
+    script = "    postinst: |\n      true\n      # it lies here\n\n      # and is told\n"
+    text = f"summary: lets go of models\n# lets go of models\nscripts:\n{script}    # mend it\n"
+    (tmp_path / "recipe.yml").write_text(text)
+    assert [(line, word) for line, word, _ in words.in_file(tmp_path / "recipe.yml")] == [
+        (2, "lets go of"), (9, "mend"),
+    ]  # fmt: skip
 
 
 def test_a_file_that_is_to_do_passes_until_it_is_done(
