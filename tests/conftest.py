@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 pytest.register_assert_rewrite("tests.support")
 
+from builders.host.files import remove_tree  # noqa: E402
 from tests.support import checkout  # noqa: E402 - after its assertions are rewritten
 
 TESTS = Path(__file__).parent
@@ -17,6 +19,9 @@ TIERS = ("unit", "component", "engine", "acceptance", "golden")
 os.environ["REEF_FOLDER"] = checkout.NOWHERE
 os.environ["REEF_TEST_CACHE"] = str(checkout.CACHE)
 os.environ.pop("REEF_CACHE", None)
+
+TOGETHER = "tests/engine/buildx"
+"""A folder whose tests share a Docker engine, and so a process."""
 
 _ran = dict.fromkeys(TIERS, 0)
 """Tests of each tier that passed or failed. With xdist the process that the user started counts them."""
@@ -28,6 +33,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
 
 
+class ByFile(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """Gives whole files to the processes of a run, as a file's tests share builds; of `TOGETHER` the whole folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(f"{TOGETHER}/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     tier = report.nodeid.removeprefix("tests/").partition("/")[0]
     if report.when == "call" and tier in _ran and not report.skipped:
@@ -36,8 +52,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run of whole tiers in which a tier ran no test. A selection by name (-k) may well miss one."""
-    if hasattr(session.config, "workerinput") or session.config.option.keyword or session.config.option.collectonly:
+    """Remove what the run's processes shared; fail a run of whole tiers in which one ran no test.
+
+    A selection by name (-k) may well miss a tier.
+    """
+    if hasattr(session.config, "workerinput"):
+        return
+    remove_tree(checkout.RUN)
+    if session.config.option.keyword or session.config.option.collectonly:
         return
     asked = {Path(word).name for word in session.config.args if Path(word).resolve().parent == TESTS}
     empty = [tier for tier in TIERS if tier in asked and not _ran[tier]]

@@ -30,9 +30,9 @@ from builders.model.target import parse_target
 from builders.pipeline.project import Project
 from tests.bench.budget import Budget, exit_code, tell
 from tests.bench.toolkit import AWAY, RECIPE, TARGET, _command
-from tests.engine import dockers
-from tests.engine.dockers import Dockerd
+from tests.support import dockers
 from tests.support.checkout import CHECKOUT
+from tests.support.dockers import Dockerd
 
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 SETTINGS = "maintainer: Reef <reef@example.org>\nbuildx: {base: bootstrap, network: host}\n"

@@ -12,7 +12,7 @@ from builders.host.workspace import Workspace
 from builders.model.arch import AMD64
 from builders.model.jobs import APT_CACHE, BuildJob, Root
 from builders.model.settings import Settings
-from tests.engine.conftest import Place
+from tests.support.place import Place
 
 FETCH = """
 apt-get update

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from tests.engine.conftest import Place, gone, kill
-from tests.engine.serving import RECIPE, Upstream, rehearsed, tree, upstream, words
 from tests.support.cache_servers import PASSWORD, USER, nginx
+from tests.support.place import Place, gone, kill
+from tests.support.serving import RECIPE, Upstream, rehearsed, tree, upstream, words
 
 SERVER = "//tensorflow_serving/model_servers:tensorflow_model_server"
 NOWHERE = "http://127.0.0.1:9"

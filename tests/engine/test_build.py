@@ -13,14 +13,14 @@ from elftools.elf.elffile import ELFFile
 from builders.host.log import Log
 from builders.model.deb_file import control_of, members
 from builders.pipeline.project import Project
-from tests.engine.conftest import Place, emulated_cpu
+from tests.support.place import Place, emulated_cpu, give_build
 
 BUILT = "builds/reef-hello/trixie-arm64"
 
 
 @pytest.fixture(scope="module")
 def built(module_place: Place) -> Place:
-    module_place.run("build-arm")
+    give_build(module_place)
     return module_place
 
 
@@ -96,7 +96,7 @@ def test_nothing_changed_builds_nothing(built: Place) -> None:
 
 
 def test_packaging_alone_changes_without_compiling(place: Place) -> None:
-    place.run("build-arm")
+    give_build(place)
     place.edit("greeting for boards - program", "greeting for boards - the program")
     assert "packaging changed (control)" in place.run("build-arm", "--plan")
     assert "debian.control" in place.run("explain", "reef-hello")
@@ -108,7 +108,7 @@ def test_packaging_alone_changes_without_compiling(place: Place) -> None:
 
 
 def test_a_changed_source_is_compiled_again(place: Place) -> None:
-    place.run("build-arm")
+    give_build(place)
     place.edit("hello, %s", "good morning, %s", "source/greet.c")
     assert "source digest changed" in place.run("build-arm", "--plan")
     place.run("build-arm")
@@ -118,7 +118,7 @@ def test_a_changed_source_is_compiled_again(place: Place) -> None:
 
 
 def test_a_file_changed_in_artifacts_is_built_again(place: Place) -> None:
-    place.run("build-arm")
+    give_build(place)
     [deb] = (place.artifacts / BUILT).glob("reef-hello_*.deb")
     deb.write_bytes(b"rubbish")
     assert "never built" in place.run("build-arm", "--plan")

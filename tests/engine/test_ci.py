@@ -15,8 +15,9 @@ import yaml
 
 from builders.apt.repository.publication import published
 from builders.host.files import sha256_of
-from tests.engine.conftest import CHECKOUT, Place, kill
+from tests.support.checkout import CHECKOUT
 from tests.support.pipelines import shells
+from tests.support.place import Place, kill
 
 BUILT = "builds/reef-hello/trixie-amd64"
 

@@ -11,7 +11,7 @@ from builders.apt import api as apt
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
 from builders.pipeline.project import Project
-from tests.engine.conftest import Place, gone
+from tests.support.place import Place, gone
 from tests.support.repository import make_deb
 
 

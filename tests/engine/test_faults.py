@@ -19,7 +19,8 @@ from builders.host.log import Log
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import BuildJob, Input, JobLimits, Root
 from builders.pipeline.project import Project
-from tests.engine.conftest import CHECKOUT, INVOKE, Place, gone, kill
+from tests.support.checkout import CHECKOUT
+from tests.support.place import INVOKE, Place, give_build, gone, kill
 
 BUILT = "builds/reef-hello/trixie-arm64"
 SLEEPY = "  compile: |\n    echo compiling; sleep 600\n"
@@ -136,7 +137,9 @@ def test_only_fetch_has_a_network(place: Place) -> None:
     place.run("build-arm")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)]
+)
 def test_ended_in_a_build_script(place: Place, number: int) -> None:
     place.edit("  compile: |\n", SLEEPY)
     child = place.start("build-arm")
@@ -152,7 +155,7 @@ def test_ended_in_a_build_script(place: Place, number: int) -> None:
     assert list((place.artifacts / "scratch").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_ended_while_it_fetches(place: Place, number: int) -> None:
     place.fetches("echo fetching; sleep 600")
     child = place.start("build-arm")
@@ -301,7 +304,7 @@ def on_a_small_disk(
 
 
 def test_a_full_disk_is_told_as_one(place: Place) -> None:
-    place.run("build-arm")
+    give_build(place)
     facts = json.loads((place.artifacts / BUILT / "record.json").read_text())["fingerprint"]["root"]
     key = manifest.key(Root(facts["suite"], AMD64, ARM64, tuple(facts["packages"])))
     root = place.artifacts / "cache" / "roots" / key
@@ -328,9 +331,9 @@ def test_a_disk_that_gets_full_while_a_root_is_made_is_told_as_one(lonely_place:
     assert gone(lonely_place) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_ended_while_it_verifies(place: Place, number: int) -> None:
-    place.run("build-arm")
+    give_build(place)
     built = {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()}
     child = place.start("build-arm", "--verify")
     rootfs = "verify.*/artifacts/cache/scratch/root.*/rootfs/usr/bin"

@@ -17,7 +17,8 @@ from elftools.elf.elffile import ELFFile
 
 from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import control_of, members
-from tests.engine.conftest import CHECKOUT, Place
+from tests.support.checkout import CHECKOUT
+from tests.support.place import Place
 
 RECIPE = CHECKOUT / "recipes" / "libedgetpu"
 MINIATURE = CHECKOUT / "tests" / "fixtures" / "upstream" / "libedgetpu"
@@ -78,7 +79,7 @@ def libraries(place: Place, architecture: str) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("architecture", [ARM64, ARM32])
+@pytest.mark.parametrize("architecture", [ARM64, pytest.param(ARM32, marks=pytest.mark.nightly)])
 def test_both_variants_are_cross_built(rehearsal: Place, architecture: str) -> None:
     rehearsal.run("build-arm", "--recipe", "libedgetpu", "--target", f"trixie/{architecture}")
     for content in libraries(rehearsal, architecture).values():
@@ -92,6 +93,7 @@ def test_both_variants_are_cross_built(rehearsal: Place, architecture: str) -> N
     assert lintian.startswith("0 warnings"), (folder / "lintian.log").read_text()
 
 
+@pytest.mark.nightly
 def test_they_are_installed_swapped_and_purged(rehearsal: Place) -> None:
     chosen = ("--recipe", "libedgetpu", "--target", f"trixie/{ARM64}")
     rehearsal.run("build-arm", *chosen)

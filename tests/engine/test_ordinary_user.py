@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import kill
+from tests.support.place import kill
 
 CHECKOUT = Path(__file__).parents[2]
 USER, UID = "reef-tester", 54321
@@ -104,7 +104,7 @@ def test_an_ordinary_user_builds_from_a_fresh_clone(built: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="as an ordinary user test_faults.py shows it")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_ended_in_a_build_script_nothing_runs_on_and_the_next_run_builds(built: Path, number: int) -> None:
     recipe = built / "tests/fixtures/recipes/reef-hello/recipe.yml"
     whole, before = recipe.read_text(), {path.name: path.read_bytes() for path in (built / BUILT).iterdir()}

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from builders.model.deb_file import control_of
-from tests.engine.conftest import Place
+from tests.support.place import Place
 
 CALLER = "builds/reef-caller/trixie-arm64"
 

@@ -13,8 +13,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
 from builders.model.deb_file import control_of, members
-from tests.engine.conftest import Place
-from tests.engine.serving import Upstream, rehearsed, tree, upstream, words
+from tests.support.place import Place
+from tests.support.serving import Upstream, rehearsed, tree, upstream, words
 
 BUILT = "builds/tensorflow-serving/trixie-arm64"
 OLDEST = "builds/tensorflow-serving/bullseye-arm64"
@@ -138,7 +138,9 @@ def test_the_service_is_sound(unpacked: Path) -> None:
     assert "on-failre" in subprocess.run(verify, capture_output=True, text=True, check=False).stderr
 
 
-@pytest.mark.parametrize(("target", "place"), [("trixie/arm64", BUILT), ("bullseye/arm64", OLDEST)])
+@pytest.mark.parametrize(
+    ("target", "place"), [("trixie/arm64", BUILT), pytest.param("bullseye/arm64", OLDEST, marks=pytest.mark.nightly)]
+)
 def test_it_is_installed_and_answers_on_an_emulated_board(
     built: str, module_place: Place, target: str, place: str
 ) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from builders.model.deb_file import control_of
-from tests.engine.conftest import Place
-from tests.engine.serving import rehearsed, tree, upstream, words
+from tests.support.place import Place
+from tests.support.serving import rehearsed, tree, upstream, words
 
 UNREACHED = "https://upstream.invalid"
 

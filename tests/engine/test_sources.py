@@ -17,7 +17,7 @@ from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, Input, Root
 from builders.model.settings import load_settings
 from builders.pipeline.reproduce import compare
-from tests.engine.conftest import Place
+from tests.support.place import Place, give_build
 from tests.support.repository import AptClient
 
 NATIVE = ("--target", "trixie/amd64")
@@ -37,13 +37,13 @@ def sources(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def built(place: Place) -> Place:
-    place.run("build-arm", *NATIVE)
+    give_build(place, "trixie/amd64")
     return place
 
 
 def test_every_cpu_gives_equal_bytes(built: Place) -> None:
     """That fresh roots do is seen with `--verify` (test_build.py), another engine in test_buildx.py."""
-    built.run("build-arm", "--target", "trixie/arm64")
+    give_build(built, "trixie/arm64")
     builds = built.artifacts / "builds/reef-hello"
     assert sources(builds / "trixie-amd64") == sources(builds / "trixie-arm64")
 

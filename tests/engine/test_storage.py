@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.engine.conftest import Place
 from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
+from tests.support.place import Place
 
 NATIVE = ("--target", "trixie/amd64")
 BUILT = "builds/reef-hello/trixie-amd64"
@@ -36,7 +36,7 @@ def record(place: Place) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["redis", "http"])
+@pytest.mark.parametrize("scheme", ["redis", pytest.param("http", marks=pytest.mark.nightly)])
 def test_what_one_machine_compiled_the_other_takes(machines: Callable[[], Place], scheme: str) -> None:
     first, second = machines(), machines()
     flat = "ccache_storage: {url: 'http://localhost/', layout: flat}\n"

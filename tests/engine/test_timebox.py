@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import yaml
 
-from tests.engine.conftest import Place, gone, kill
-from tests.engine.serving import packed, upstream
+from tests.support.place import Place, gone, kill
+from tests.support.serving import packed, upstream
 
 BOXED = ("build-arm", "--target", "trixie/amd64", "--time-box", "5h")
 

@@ -16,6 +16,8 @@ CACHE = Path(os.environ.get("REEF_TEST_CACHE") or os.environ.get("REEF_CACHE") o
 
 Under another name in the environment, as projects of the tests have caches of their own.
 """
+RUN = CHECKOUT / "artifacts" / "tests" / f"run-{os.environ.setdefault('REEF_TEST_RUN', os.urandom(3).hex())}"
+"""What the processes of one run of the tests share; the process that the user started removes it."""
 NOWHERE = "/nonexistent/no project of a test"
 """The project of a command line that a test runs without naming one."""
 SHARED = ("builds", "locks")

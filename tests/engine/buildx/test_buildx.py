@@ -28,10 +28,11 @@ from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import BuildJob, JobLimits, Root
-from tests.engine import dockers
-from tests.engine.buildkit import BuildKit
-from tests.engine.conftest import CHECKOUT, INVOKE, Place, emulated_cpu, kill
-from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
+from tests.support import dockers
+from tests.support.buildkit import BuildKit
+from tests.support.checkout import CHECKOUT
+from tests.support.dockers import BUILDX, BUILT, JOB, Dockerd, There
+from tests.support.place import INVOKE, Place, emulated_cpu, kill
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
 
@@ -156,7 +157,7 @@ def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
     assert not failed.names(project.workspace)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, number: int) -> None:
     there.place.fetches("true")
     # Other runs on this machine may be at the same test: each sleeps for a time of its own.

@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-from tests.engine.conftest import CHECKOUT, Place
+from tests.support.checkout import CHECKOUT
+from tests.support.place import Place
 
 RECIPE = CHECKOUT / "recipes" / "tensorflow-serving"
 MINIATURE = CHECKOUT / "tests" / "fixtures" / "serving"

@@ -25,7 +25,7 @@ from builders.pipeline.project import Project
 from tests.support import checkout
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Place
+    from tests.support.place import Place
 
 CHECKOUT = Path(__file__).parents[2]
 BUILT = "builds/reef-hello/trixie-arm64"

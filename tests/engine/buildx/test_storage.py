@@ -12,10 +12,10 @@ from urllib.parse import quote
 import pytest
 
 from builders.engines.buildx import failed
-from tests.engine import dockers
-from tests.engine.conftest import Place
-from tests.engine.dockers import BUILDX, BUILT, JOB, Dockerd, There
+from tests.support import dockers
 from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
+from tests.support.dockers import BUILDX, BUILT, JOB, Dockerd, There
+from tests.support.place import Place
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
 
@@ -84,7 +84,7 @@ def server(scheme: str) -> Iterator[tuple[str, int]]:
         yield f"{scheme}://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{port}{path}", port
 
 
-@pytest.mark.parametrize("scheme", ["redis", "http"])
+@pytest.mark.parametrize("scheme", [pytest.param("redis", marks=pytest.mark.nightly), "http"])
 def test_what_one_engine_compiled_the_other_takes(
     there: There, away: There, docker_engine: Dockerd, far: Dockerd, scheme: str
 ) -> None:
