@@ -162,20 +162,31 @@ def test_who_may_not_install_is_told_the_one_command(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
+@contextmanager
+def changed(*files: Path, text: str) -> Iterator[None]:
+    """Let the files hold ``text`` until the end of the block."""
+    before = {path: path.read_text() for path in files}
+    for path in files:
+        path.write_text(text)
+    yield
+    for path, content in before.items():
+        path.write_text(content)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
-def test_a_user_without_ids_is_told_what_to_run(clone: Path) -> None:
-    for name in ("subuid", "subgid"):
-        (clone.parent / "etc" / name).write_text("")
-    done = as_user(clone, "./inv", "build-arm", "--recipe", "reef-hello")
+def test_a_user_without_ids_is_told_what_to_run(built: Path) -> None:
+    with changed(*(built.parent / "etc" / name for name in ("subuid", "subgid")), text=""):
+        done = as_user(built, *BUILD, "--force")
     assert done.returncode == 5, done.stdout + done.stderr
     assert f"user {USER} has no range of ids in /etc/subuid" in done.stderr
     assert "usermod --add-subuids" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
-def test_artifacts_of_another_user_are_told(clone: Path) -> None:
-    (clone / "artifacts").mkdir()
-    done = as_user(clone, "./inv", "build-arm", "--recipe", "reef-hello")
+def test_artifacts_of_another_user_are_told(built: Path) -> None:
+    (built / "others").mkdir()
+    with changed(built / "reef.yml", text="recipes: tests/fixtures/recipes\nartifacts: others\n"):
+        done = as_user(built, *BUILD)
     assert done.returncode == 11, done.stdout + done.stderr
     assert "no permission to use" in done.stderr
     assert "chown" in done.stderr

@@ -3,7 +3,6 @@
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -189,7 +188,6 @@ def test_bytes_are_taken_as_they_lie_on_the_server(bench: Bench, site: Site) -> 
 
 
 def test_every_unreachable_url_is_named_with_its_reason(bench: Bench, site: Site) -> None:
-    started = time.monotonic()
     error = failed(
         bench,
         site.put("/gone.tar.gz", DATA, status(410)),
@@ -198,7 +196,7 @@ def test_every_unreachable_url_is_named_with_its_reason(bench: Bench, site: Site
         "file:///nowhere/a.tar.gz",
         "gopher://127.0.0.1/a.tar.gz",
     )
-    assert time.monotonic() - started < 5
+    assert len(site.requests) == 1, "none is asked twice"
     lines = error.detail.splitlines()
     assert lines[0] == "main:"
     assert lines[1] == f"  {site.url}/gone.tar.gz: status 410 Gone"
