@@ -14,9 +14,10 @@ from builders.deb.build_systems import bazel_driver as driver
 from builders.deb.build_systems.bazel import STATUS
 from builders.model.settings import Settings
 from builders.model.target import parse_target
+from tests.support.checkout import CHECKOUT
 from tests.unit.test_bazel import serving
 
-SERVING = Path(__file__).parents[2] / "recipes" / "tensorflow-serving"
+SERVING = CHECKOUT / "recipes" / "tensorflow-serving"
 TARGET = parse_target("trixie/arm64")
 GB = 10**9
 

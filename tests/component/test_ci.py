@@ -10,10 +10,9 @@ from builders.cli.ci import files
 from builders.host.log import Log
 from builders.maintenance import ci
 from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT
 from tests.support.pipelines import committed, run, shells, three_recipes
 
-CHECKOUT = Path(__file__).parents[2]
-HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 TOOLS = Path(sys.executable).parent
 STYLE = (
     "{extends: default, rules: {line-length: {max: 120}, document-start: disable, truthy: {check-keys: false}, "

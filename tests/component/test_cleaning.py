@@ -17,10 +17,10 @@ from builders.pipeline.planning import records
 from builders.pipeline.project import Project
 from builders.sources.context import Run
 from builders.sources.kinds import git
+from tests.support.checkout import HELLO
 from tests.unit.test_cleaning import a_failed_job
 from tests.unit.test_plan import record
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)
 ROOT = Root("trixie", AMD64, ARM64, ("gcc",))
 

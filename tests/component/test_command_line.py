@@ -15,9 +15,8 @@ from builders.host.log import Log
 from builders.model.packages import Report, Verdict
 from builders.model.target import parse_target
 from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT, HELLO
 
-CHECKOUT = Path(__file__).parents[2]
-HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 INVOKE = Path(sys.executable).with_name("invoke")
 
 

@@ -23,9 +23,8 @@ from builders.host.log import Log
 from builders.host.needs import Need
 from builders.maintenance import doctor
 from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT, HELLO
 
-CHECKOUT = Path(__file__).parents[2]
-HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 INVOKE = Path(sys.executable).with_name("invoke")
 INSTALLED = "Package: {}\nStatus: {}\nArchitecture: all\nVersion: 1\nMaintainer: x\nDescription: x\n\n"
 ARM = "7f454c4601010100000000000000000002002800"

@@ -10,8 +10,9 @@ from builders.deb import debian_files
 from builders.model.recipe import Package, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
+from tests.support.checkout import CHECKOUT
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = CHECKOUT / "recipes"
 LIBEDGETPU, GASKET = (load_recipe(RECIPES / name) for name in ("libedgetpu", "gasket-dkms"))
 SETTINGS = Settings(maintainer="Reef <reef@example.org>")
 

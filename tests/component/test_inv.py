@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.support.checkout import CHECKOUT
+
 PYTHON = """#!/bin/sh
 # Stands for Python: `-m venv --clear FOLDER`, `-m pip install ...`, and `-c` with what is to be imported.
 printf '%s %s\\n' "$1" "$2" >>"{calls}"

@@ -15,10 +15,10 @@ from builders.pipeline.planning.plan import plan
 from builders.pipeline.planning.records import write_record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
+from tests.support.checkout import HELLO
 from tests.support.killing import killed_at
 from tests.unit.test_project import built_on
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 TARGET = "trixie/arm64"
 
 

@@ -12,8 +12,9 @@ import pytest
 from builders.model.recipe import load_recipe
 from builders.model.target import parse_target
 from tests.support.boards import Board, package, packages_of
+from tests.support.checkout import CHECKOUT
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = CHECKOUT / "recipes"
 OURS = "1:2.16.1-1~deb13"
 GOOGLES = "2.19.1"
 """Newer than ours, and for "all" CPUs."""

@@ -12,8 +12,8 @@ from builders.model.recipe import load_recipe
 from builders.model.recipe.upstream import load_upstream, unlisted
 from builders.model.settings import Settings
 from builders.model.target import parse_target
+from tests.support.checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 RECIPE = CHECKOUT / "recipes" / "tensorflow-serving"
 TARGET = parse_target("trixie/arm64")
 

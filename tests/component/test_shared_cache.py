@@ -17,8 +17,8 @@ from builders.maintenance import clean
 from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
 from builders.pipeline.project import Project
+from tests.support.checkout import HELLO
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)
 ROOT = Root("trixie", AMD64, ARM64, ("gcc",))
 MAKE = """

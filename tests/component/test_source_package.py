@@ -18,8 +18,8 @@ from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
 from builders.sources import fetch
+from tests.support.checkout import HELLO
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 SETTINGS = Settings(maintainer="Reef <reef@example.org>")
 NAMES = ["reef-hello_1.2-2~deb13.debian.tar.gz", "reef-hello_1.2-2~deb13.dsc", "reef-hello_1.2.orig.tar.gz"]
 

@@ -10,8 +10,9 @@ import yaml
 from builders.model.recipe import Recipe, load_recipe, load_recipes
 from builders.model.target import parse_target
 from tests.support.boards import Board, package, packages_of
+from tests.support.checkout import CHECKOUT
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = CHECKOUT / "recipes"
 TARGET = parse_target("trixie/arm64")
 LATER = "2.99"
 LITE, TPU = "tensorflow-lite", "libedgetpu"

@@ -14,8 +14,8 @@ from builders.maintenance.upstream_check import recheck
 from builders.model.recipe import Archive, DebianPool, Git, Recipe, load_recipe, load_recipes
 from builders.model.recipe.upstream import load_upstream, unlisted
 from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 RECIPES = load_recipes(CHECKOUT / "recipes")
 AT = f"git:{'0' * 40}"
 

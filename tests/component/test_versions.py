@@ -2,14 +2,14 @@
 
 import itertools
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from builders.model.recipe import Recipe, load_recipes
 from builders.model.target import SUITES, parse_target
+from tests.support.checkout import CHECKOUT
 
-RECIPES = load_recipes(Path(__file__).parents[2] / "recipes")
+RECIPES = load_recipes(CHECKOUT / "recipes")
 SUITES_BY_AGE = sorted(SUITES, key=lambda name: SUITES[name].release)
 
 

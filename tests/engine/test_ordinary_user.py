@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import CHECKOUT
 from tests.support.place import kill
 
-CHECKOUT = Path(__file__).parents[2]
 USER, UID = "reef-tester", 54321
 IDS = range(2_000_000, 2_065_536)
 """The user's range of ids: what runs as anybody but root inside the user's namespaces has one of them."""

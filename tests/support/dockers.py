@@ -23,11 +23,11 @@ from builders.host.log import Log
 from builders.model.jobs import Root
 from builders.pipeline.project import Project
 from tests.support import checkout
+from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
     from tests.support.place import Place
 
-CHECKOUT = Path(__file__).parents[2]
 BUILT = "builds/reef-hello/trixie-arm64"
 JOB = "reef-hello/trixie/arm64/build"
 BUILDX = ("build-arm", "--engine", "buildx")

@@ -26,8 +26,9 @@ from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import BazelServices, Settings, bazel_storage
 from builders.model.target import parse_target
+from tests.support.checkout import CHECKOUT
 
-SERVING = Path(__file__).parents[2] / "recipes" / "tensorflow-serving"
+SERVING = CHECKOUT / "recipes" / "tensorflow-serving"
 TARGET = parse_target("trixie/arm64")
 GB = 10**9
 

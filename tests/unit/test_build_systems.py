@@ -16,8 +16,9 @@ from builders.model.recipe import BuildSpec, BuildSystemModel, Recipe, StrategyN
 from builders.model.settings import Settings
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target, parse_target
+from tests.support.checkout import HELLO
 
-HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+MINIATURE = load_recipe(HELLO)
 TARGET = parse_target("trixie/arm64")
 
 
@@ -57,15 +58,15 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     kinds: dict[type[BuildSystemModel], type[ShellSteps]] = {**KINDS, Toy: ToyBuild}
     monkeypatch.setattr(registry, "KINDS", kinds)
     monkeypatch.setattr(BuildSpec, "system", property(lambda _: Toy()))
-    build = HELLO.build.model_copy(update={"fetch": "get\n"})
-    recipe = HELLO.model_copy(update={"build": build, "keep_source": False})
-    recipe._folder = HELLO.folder
+    build = MINIATURE.build.model_copy(update={"fetch": "get\n"})
+    recipe = MINIATURE.model_copy(update={"build": build, "keep_source": False})
+    recipe._folder = MINIATURE.folder
     return recipe
 
 
 def test_what_a_new_kind_brings_reaches_the_job(toy: Recipe, tmp_path: Path) -> None:
     files = debian_files(toy, TARGET, Settings())
-    assert files["reef/compile.sh"].startswith(f"toy build -3\n{HELLO.build.compile}")
+    assert files["reef/compile.sh"].startswith(f"toy build -3\n{MINIATURE.build.compile}")
     assert files["reef/toy.sh"] == "#!/bin/sh\necho arm64\n"
     write_debian(files, tmp_path)
     assert (tmp_path / "debian/reef/toy.sh").stat().st_mode & 0o111 == 0o111
@@ -90,6 +91,6 @@ def test_every_kind_that_a_recipe_can_name_is_registered() -> None:
 
 
 def test_a_recipe_without_a_build_system_runs_its_shell_steps() -> None:
-    system = build_system(HELLO)
+    system = build_system(MINIATURE)
     assert type(system) is ShellSteps
-    assert (system.fetch(), system.compile(), system.files(TARGET)) == ((), HELLO.build.compile, {})
+    assert (system.fetch(), system.compile(), system.files(TARGET)) == ((), MINIATURE.build.compile, {})

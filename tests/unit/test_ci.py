@@ -16,10 +16,8 @@ from builders.maintenance import ci
 from builders.pipeline.planning.records import Record, write_record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT
 from tests.support.pipelines import committed, shells, three_recipes
-
-CHECKOUT = Path(__file__).parents[2]
-HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from builders.engines.chroot import failed
 from builders.host.log import Log
 from builders.pipeline.project import Project
+from tests.support.checkout import HELLO
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)
 
 

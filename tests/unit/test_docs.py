@@ -8,9 +8,9 @@ import pytest
 
 from builders.model.recipe import load_recipe
 from builders.model.settings import load_settings
+from tests.support.checkout import CHECKOUT
 from tools import reference
 
-CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 
 

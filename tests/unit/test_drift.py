@@ -19,8 +19,8 @@ from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import RECORD, Record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
+from tests.support.checkout import HELLO
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 BUILT_WITH = ("gcc:amd64=14.2.0-1", "libc6:arm64=2.41-12", "old:amd64=1")
 
 

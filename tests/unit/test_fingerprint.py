@@ -1,6 +1,5 @@
 """The fingerprint holds everything that decides a build's bytes, and nothing else."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,13 @@ from builders.model.settings import Settings
 from builders.model.target import parse_target
 from builders.pipeline.planning.fingerprint import fingerprint, short_digest
 from builders.pipeline.planning.plan import differences
+from tests.support.checkout import HELLO
 
-KEPT = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
-HELLO = KEPT.model_copy(update={"keep_source": False})
+KEPT = load_recipe(HELLO)
+MINIATURE = KEPT.model_copy(update={"keep_source": False})
 
 
-def document(recipe: Recipe = HELLO, target: str = "trixie/arm64", **settings: Any) -> Any:
+def document(recipe: Recipe = MINIATURE, target: str = "trixie/arm64", **settings: Any) -> Any:
     to = parse_target(target)
     debian = debian_files(recipe, to, Settings(**settings))
     job = plan_job(recipe, to, strategy="cross", machine=AMD64, debian=debian)
@@ -25,8 +25,8 @@ def document(recipe: Recipe = HELLO, target: str = "trixie/arm64", **settings: A
 
 
 def with_build(**changes: Any) -> Recipe:
-    recipe = HELLO.model_copy(update={"build": HELLO.build.model_copy(update=changes)})
-    recipe._folder = HELLO.folder
+    recipe = MINIATURE.model_copy(update={"build": MINIATURE.build.model_copy(update=changes)})
+    recipe._folder = MINIATURE.folder
     return recipe
 
 
@@ -59,8 +59,8 @@ def test_which_packages_of_another_recipe_are_taken_is_in_it() -> None:
 
 
 def test_settings_count_only_where_they_reach_the_packages() -> None:
-    assert changed(HELLO, jobs=7, ccache_size="1G", debian_mirror="http://127.0.0.1/") == set()
-    assert changed(HELLO, maintainer="Me <me@example.org>") == {
+    assert changed(MINIATURE, jobs=7, ccache_size="1G", debian_mirror="http://127.0.0.1/") == set()
+    assert changed(MINIATURE, maintainer="Me <me@example.org>") == {
         "debian.control",
         "debian.changelog",
         "debian.copyright",

@@ -15,8 +15,8 @@ from builders.model.arch import ARM64, ARMHF
 from builders.model.schema import json_schema, key_texts
 from builders.model.settings import Folder
 from builders.model.yaml_file import Model
+from tests.support.checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 AARCH64 = "7f454c460201010000000000000000000200b700"
 
 

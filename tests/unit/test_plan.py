@@ -17,8 +17,9 @@ from builders.model.target import parse_target
 from builders.pipeline.planning.plan import BuildTarget, Difference, differences, plan
 from builders.pipeline.planning.records import RECORD, Record, read_record, write_record
 from builders.pipeline.reproduce import compare_sources
+from tests.support.checkout import HELLO
 
-HELLO = load_recipe(Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello")
+MINIATURE = load_recipe(HELLO)
 DOCUMENT: dict[str, Any] = {
     "sources": {"tensorflow": {"sha256": "aa"}},
     "debian": {"rules": "1", "control": "2"},
@@ -27,7 +28,7 @@ DOCUMENT: dict[str, Any] = {
 
 
 def build_target(document: dict[str, Any], record: Record | None = None) -> BuildTarget:
-    job = plan_job(HELLO, parse_target("trixie/arm64"), strategy="cross", machine=AMD64, debian={})
+    job = plan_job(MINIATURE, parse_target("trixie/arm64"), strategy="cross", machine=AMD64, debian={})
     return BuildTarget(job, document, record)
 
 

@@ -28,8 +28,8 @@ from builders.pipeline.planning.plan import plan
 from builders.pipeline.planning.records import RECORD, Record, write_record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
+from tests.support.checkout import HELLO
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 TARGET = "trixie/arm64"
 
 

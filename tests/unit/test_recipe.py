@@ -9,8 +9,7 @@ from builders.errors import InputError
 from builders.model.arch import AMD64, ARM64
 from builders.model.recipe import Recipe, choose, load_recipe, load_recipes
 from builders.model.target import parse_target
-
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
+from tests.support.checkout import HELLO
 
 
 def written(folder: Path, change: str = "", by: str = "", name: str = "reef-hello") -> Path:

@@ -12,7 +12,6 @@ from builders.host.log import Log
 from builders.host.workspace import CACHE_NAMES, Workspace
 from builders.pipeline.project import Project
 
-HELLO = Path(__file__).parents[1] / "fixtures" / "recipes" / "reef-hello"
 QUIET = Log(quiet=True)
 
 

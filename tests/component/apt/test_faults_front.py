@@ -14,9 +14,9 @@ from builders.apt.publish.switch import make_live
 from builders.errors import DiskError
 from builders.host.log import Log
 from builders.model.settings import Settings
+from tests.support.checkout import CHECKOUT
 from tests.support.repository import DATE, Publisher, tree_of
 
-CHECKOUT = Path(__file__).parents[3]
 INVOKE = Path(sys.executable).with_name("invoke")
 PHASE = ("phase", "trixie", "reef-demo", "--percentage", "20")
 

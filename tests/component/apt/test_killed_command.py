@@ -18,9 +18,9 @@ from builders.pipeline import gate
 from builders.pipeline.planning.records import Record, write_record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT
 from tests.support.repository import Publisher, make_deb
 
-CHECKOUT = Path(__file__).parents[3]
 INVOKE = Path(sys.executable).with_name("invoke")
 PUBLISH = ("publish-apt", "--recipe", "reef-hello", "--target", "trixie/amd64", "--engine", "chroot")
 GPGV = """#!/bin/sh

@@ -14,6 +14,7 @@ import pytest
 from builders.engines.buildx import failed
 from tests.support import dockers
 from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
+from tests.support.checkout import HELLO
 from tests.support.dockers import BUILDX, BUILT, JOB, Dockerd, There
 from tests.support.place import Place
 
@@ -91,9 +92,7 @@ def test_what_one_engine_compiled_the_other_takes(
     with server(scheme) as (url, port):
         for one, engine in ((there, docker_engine), (away, far)):
             forgetful(engine)
-            shutil.copytree(
-                dockers.CHECKOUT / "tests/fixtures/recipes/reef-hello", one.place.recipe, dirs_exist_ok=True
-            )
+            shutil.copytree(HELLO, one.place.recipe, dirs_exist_ok=True)
             one.place.edit("  compile: |\n", "  compile: |" + ALONE.replace("SERVER", str(port)))
             one.place.fetches('test -z "${CCACHE_REMOTE_STORAGE:-}"')
             one.settings(dockers.SETTINGS + "ccache_storage: {url: 'http://localhost/', layout: flat}\n")
