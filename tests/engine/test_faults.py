@@ -23,6 +23,9 @@ from tests.support.checkout import CHECKOUT
 from tests.support.place import INVOKE, Place, give_build, gone, kill
 
 BUILT = "builds/reef-hello/trixie-arm64"
+BUILT_NATIVELY = "builds/reef-hello/trixie-amd64"
+NATIVE = ("--target", "trixie/amd64")
+"""For tests that make roots: those of this machine's CPU take half as long."""
 SLEEPY = "  compile: |\n    echo compiling; sleep 600\n"
 
 
@@ -171,7 +174,7 @@ def test_ended_while_it_fetches(place: Place, number: int) -> None:
 def test_ended_while_a_root_is_made_and_a_half_made_one_is_never_used(lonely_place: Place) -> None:
     made = lonely_place.artifacts / "cache" / "roots"
     for number in (signal.SIGINT, signal.SIGKILL):
-        child = lonely_place.start("build-arm")
+        child = lonely_place.start("build-arm", *NATIVE)
         lonely_place.when(child, lambda: bool(list((made.parent / "scratch").glob("root.*/rootfs/usr/bin"))))
         kill(child, number)
         assert gone(lonely_place) == []
@@ -181,10 +184,10 @@ def test_ended_while_a_root_is_made_and_a_half_made_one_is_never_used(lonely_pla
     half = lock.with_suffix("") / "rootfs" / "half"
     half.mkdir(parents=True)
     (half.parents[1] / "manifest.yml").write_bytes(bytes(4096))
-    assert "▸ make root" in lonely_place.run("build-arm")
+    assert "▸ make root" in lonely_place.run("build-arm", *NATIVE)
     assert len(list(made.glob("*/manifest.yml"))) == 1
     assert not half.exists()
-    assert "▸ make root" not in lonely_place.run("build-arm", "--force")
+    assert "▸ make root" not in lonely_place.run("build-arm", *NATIVE, "--force")
     assert [*(made.parent / "scratch").iterdir(), *(lonely_place.artifacts / "scratch").iterdir()] == []
 
 
@@ -333,18 +336,18 @@ def test_a_disk_that_gets_full_while_a_root_is_made_is_told_as_one(lonely_place:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_ended_while_it_verifies(place: Place, number: int) -> None:
-    give_build(place)
-    built = {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()}
-    child = place.start("build-arm", "--verify")
+    give_build(place, "trixie/amd64")
+    built = {path.name: path.read_bytes() for path in (place.artifacts / BUILT_NATIVELY).iterdir()}
+    child = place.start("build-arm", *NATIVE, "--verify")
     rootfs = "verify.*/artifacts/cache/scratch/root.*/rootfs/usr/bin"
     place.when(child, lambda: bool(list((place.artifacts / "scratch").glob(rootfs))))
     assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert gone(place) == []
-    assert {path.name: path.read_bytes() for path in (place.artifacts / BUILT).iterdir()} == built
+    assert {path.name: path.read_bytes() for path in (place.artifacts / BUILT_NATIVELY).iterdir()} == built
     if number == signal.SIGKILL:
         place.run("clean", "--what", "logs")  # whatever runs next and removes anything
     assert list((place.artifacts / "scratch").iterdir()) == []
-    assert "up to date" in place.run("build-arm")
+    assert "up to date" in place.run("build-arm", *NATIVE)
 
 
 def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: Path) -> None:
