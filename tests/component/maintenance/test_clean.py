@@ -18,8 +18,8 @@ from builders.pipeline.project import Project
 from builders.sources.context import Run
 from builders.sources.kinds import git
 from tests.support.checkout import HELLO
-from tests.unit.test_cleaning import a_failed_job
-from tests.unit.test_plan import record
+from tests.unit.maintenance.test_clean import a_failed_job
+from tests.unit.pipeline.planning.test_plan import record
 
 QUIET = Log(quiet=True)
 ROOT = Root("trixie", AMD64, ARM64, ("gcc",))

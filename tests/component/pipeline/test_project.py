@@ -17,7 +17,7 @@ from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 from tests.support.checkout import HELLO
 from tests.support.killing import killed_at
-from tests.unit.test_project import built_on
+from tests.unit.pipeline.test_project import built_on
 
 TARGET = "trixie/arm64"
 

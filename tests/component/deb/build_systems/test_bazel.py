@@ -15,7 +15,7 @@ from builders.deb.build_systems.bazel import STATUS
 from builders.model.settings import Settings
 from builders.model.target import parse_target
 from tests.support.checkout import CHECKOUT
-from tests.unit.test_bazel import serving
+from tests.unit.deb.build_systems.test_bazel import serving
 
 SERVING = CHECKOUT / "recipes" / "tensorflow-serving"
 TARGET = parse_target("trixie/arm64")

@@ -9,7 +9,7 @@ import pytest
 from builders.engines.relay.relay import MOST_FAILURES, relayed
 from builders.model.settings import parse_storage
 from tests.support.cache_servers import USER, apache, redis
-from tests.unit.test_storage import Told, script_side, url
+from tests.unit.engines.relay.test_relay import Told, script_side, url
 
 SECRET = re.compile(r"p@ss|w.rd|p%40ss")
 
