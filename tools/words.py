@@ -63,6 +63,7 @@ RULES = (
     _rule(rf"(?<!there\s)(?:is|are|was|were|as) ones?{PRONOUN}", "repeat the noun"),
     _rule(rf"(?:this|that) one(?:'s|{PRONOUN})", "repeat the noun"),
     _rule(r"(?<!there\s)(?:is|are|was|were) none", "is not a ..., does not exist"),
+    Rule(re.compile(r"\A\W*What\b(?! to do)"), "begin with the noun"),
 )  # fmt: skip
 NAMES = {"told": "reported", "mend": "fix", "wanted": "the noun: target, expected, requested"}
 """Parts of identifiers, and the better words; the name ``one`` is refused as a whole."""

@@ -26,6 +26,7 @@ from tools import words
         ("raises BadControl for a field that is none", "is none"),
         ("move this one away", "this one"),
         ("The packages lie\n# in the pool.", "lie"),
+        ('"""What stays when newer versions arrive."""', '"""What'),
     ],
 )
 def test_a_bad_sentence_is_refused(text: str, word: str) -> None:
@@ -42,6 +43,7 @@ def test_a_bad_sentence_is_refused(text: str, word: str) -> None:
         "Nobody can tell apart the two, and nobody had a card.",
         "unwanted recommendations, a whole tellurium layer",
         "The keyring goes first, then the index that one reads.",
+        '"""What to do about a full disk; what follows is an example."""',
     ],
 )
 def test_plain_english_passes(text: str) -> None:
