@@ -1,4 +1,4 @@
-"""The one table of CPU names: Debian's, OCI's, the GNU triplet, the kernel's and QEMU's."""
+"""The table of CPU names: Debian's, OCI's, the GNU triplet, the kernel's and QEMU's."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from builders.errors import InputError
 
 @dataclass(frozen=True, order=True)
 class Architecture:
-    """One CPU architecture under each of the names that the tools use for it.
+    """A CPU architecture, with the name that each tool uses for it.
 
     ``machine`` is what ``uname -m`` prints, ``oci`` the platform string of container images,
     ``elf_class`` 32 or 64 (bits), ``elf_machine`` the e_machine number of the ELF header, and ``qemu`` the
     name of QEMU's user emulator without a ``-static`` suffix; ``bazel`` is Bazel's ``--cpu``, ``constraint`` its name
-    in ``@platforms//cpu``. ``emulated`` is the CPU that QEMU is to be, by its own name: that of the oldest boards.
+    in ``@platforms//cpu``. ``emulated`` is QEMU's name of the CPU to emulate: that of the oldest boards.
     """
 
     debian: str
@@ -31,16 +31,15 @@ class Architecture:
         return self.debian
 
     def runs_on(self, other: "Architecture") -> bool:
-        """Tell whether a CPU ``other`` executes this architecture's programs without emulation."""
+        """Return whether a CPU ``other`` executes this architecture's programs without emulation."""
         return self == other
 
     @property
     def emulation(self) -> dict[str, str]:
-        """The variable by which QEMU's user emulator is the CPU ``emulated``; nobody else reads it.
+        """The variable that makes QEMU emulate the CPU ``emulated``; only QEMU reads it.
 
-        Left to itself QEMU is the newest CPU that it knows. That takes instructions which boards lack, and computes
-        the pointer authentication (FEAT_PAuth) of Debian 13's arm64 programs at each call:
-        up to 15 times slower (QEMU 7.2).
+        By default, QEMU emulates the newest CPU. That accepts instructions which boards lack, and computes the pointer
+        authentication (FEAT_PAuth) of Debian 13's arm64 programs at each call: up to 15 times slower (QEMU 7.2).
         """
         return {"QEMU_CPU": self.emulated} if self.emulated else {}
 
@@ -84,18 +83,19 @@ ARMHF = Architecture(
     "cortex-a7",  # of the Raspberry Pi 2
 )
 
-ARCHITECTURES: dict[str, Architecture] = {a.debian: a for a in (AMD64, ARM64, ARMHF)}
+ARCHITECTURES: dict[str, Architecture] = {architecture.debian: architecture for architecture in (AMD64, ARM64, ARMHF)}
 
 
 def by_machine(machine: str) -> Architecture:
-    """Return the architecture that the kernel calls ``machine`` (as ``uname -m`` prints it; macOS says ``arm64``).
+    """Return the architecture whose name in the kernel is ``machine`` (``uname -m``; on macOS ``arm64``).
 
-    Raises InputError where Reef does not know the machine.
+    Raises InputError for an unknown machine.
     """
     for architecture in ARCHITECTURES.values():
         if machine in (architecture.machine, architecture.debian):
             return architecture
     raise InputError(
-        f"this machine's CPU is not known: {machine}",
-        f"known: {', '.join(a.machine for a in ARCHITECTURES.values())}",
+        f"this machine's CPU is unknown: {machine}",
+        f"known: {', '.join(architecture.machine for architecture in ARCHITECTURES.values())}",
+        "run Reef on a machine with one of these CPUs",
     )

@@ -1,4 +1,4 @@
-"""Reading .deb and .dsc files: what they say of themselves, and the files inside."""
+"""Reading .deb and .dsc files: their fields, and the files inside."""
 
 import tarfile
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ def control_of(path: Path) -> dict[str, str]:
             fields = {str(name): str(value) for name, value in deb.debcontrol().items()}
     except READ_ERRORS as error:
         raise PackageError(f"not a readable .deb: {path}", str(error), "build it again") from error
-    for wanted in ("Package", "Version", "Architecture"):
-        if wanted not in fields:
-            raise PackageError(f"{path}: the control file has no field {wanted}")
+    for name in ("Package", "Version", "Architecture"):
+        if name not in fields:
+            raise PackageError(f"{path}: the control file has no field {name}", fix="build it again")
     return fields
 
 
 def read_deb(path: Path) -> DebFile:
-    """Return a .deb's record, its digest taken from the bytes on disk; raises PackageError."""
+    """Return the facts of a .deb, with the digest of its bytes on disk; raises PackageError."""
     fields = control_of(path)
     return DebFile(
         fields["Package"], fields["Version"], fields["Architecture"], path.stat().st_size, sha256_of(path), path
@@ -38,9 +38,9 @@ def read_deb(path: Path) -> DebFile:
 
 
 def read_dsc(path: Path) -> SourcePackage:
-    """Return a source package's record, its digests taken from the bytes on disk; raises PackageError.
+    """Return the facts of a source package, with the digests of its bytes on disk; raises PackageError.
 
-    Whether they are what the .dsc says is for whoever publishes it to see.
+    They are not compared with the .dsc's own list; publishing does that.
     """
     try:
         fields = Dsc(path.read_bytes())

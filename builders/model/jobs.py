@@ -1,4 +1,4 @@
-"""What an engine runs: the root, the job and what it leaves."""
+"""Jobs of engines: the root, the job and its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from builders.model.arch import Architecture
 
 @dataclass(frozen=True)
 class Root:
-    """A Debian root to run a job in: Debian's meaning of build (runs here) and host (results are for it)."""
+    """A Debian root in which jobs run. As in Debian, programs run on ``build`` and results are for ``host``."""
 
     suite: str
     build: Architecture
@@ -21,8 +21,8 @@ class Root:
 class Input:
     """A folder of the machine that the job sees at ``destination`` (absolute, inside the root).
 
-    Several inputs with one destination lie over each other, the last on top. A job may write there; the
-    folder itself stays untouched.
+    Several inputs with the same destination are merged, the last on top. A job may write there; the folder itself
+    never changes.
     """
 
     path: Path
@@ -31,21 +31,19 @@ class Input:
 
 @dataclass(frozen=True)
 class CacheMount:
-    """A folder kept between jobs (ccache, apt archives), seen at ``destination`` and shared by name."""
+    """A folder kept between jobs (ccache, apt archives), mounted at ``destination`` and shared by its name."""
 
     name: str
     destination: str
 
 
 CCACHE = CacheMount("ccache", "/cache/ccache")
-"""Compiled files, by what went into them."""
-
-
+"""Compiled files, by the digest of their inputs."""
 APT_CACHE = CacheMount("apt", "/cache/apt")
-"""Packages that apt downloaded, for the jobs that install some.
+"""Packages that apt downloaded.
 
-apt compares what it downloads with its signed indices, and what lies here already with their sizes alone: that it still
-is what was downloaded is the engine's affair.
+apt compares downloads with its signed indices, but of packages in this cache it compares only the sizes. The engine
+therefore verifies that they are unchanged.
 """
 
 
@@ -58,11 +56,11 @@ class JobLimits:
 
 @dataclass(frozen=True)
 class Storage:
-    """A server that keeps compiled files for many machines (``what``: ccache's remote storage, or a Bazel server).
+    """A server that shares compiled files between machines; ``what`` is its kind in messages.
 
     ``scheme`` is ``http``, ``redis`` or ``tcp`` (bytes as they are, for gRPC), ``path`` a prefix of names (http) or a
-    database's number (redis), ``layout`` how ccache names files over http. ``user`` and ``password`` are the engine's:
-    no job, log or record has them.
+    database's number (redis), ``layout`` ccache's naming of files over http. Only the engine knows ``user`` and
+    ``password``: no job, log or record contains them.
     """
 
     scheme: str
@@ -82,11 +80,11 @@ class Storage:
 
 @dataclass(frozen=True)
 class BuildJob:
-    """All that an engine needs to run one job; the same for every engine.
+    """All that an engine needs to run a job; the same for every engine.
 
     ``fetch`` (optional) runs first and is the only script with a network; ``script`` runs with none but loopback,
     through which it reaches ``storage`` (if any) and nothing else. Both are POSIX shell, run with ``sh -eu`` as the
-    root's user 0 in ``workdir``. ``output`` is an empty folder of the root whose content is handed back.
+    root's user 0 in ``workdir``. ``output`` is an empty folder of the root; its content is the result.
     """
 
     name: str
@@ -104,7 +102,7 @@ class BuildJob:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One timed step: ``seconds`` of wall time, ``peak_memory_bytes`` summed over its processes."""
+    """A timed step: ``seconds`` of wall time, ``peak_memory_bytes`` summed over its processes."""
 
     name: str
     seconds: float
@@ -113,9 +111,8 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A finished job: ``output`` is the folder of the machine that holds what it produced, ``steps`` what it took (with
-    a step ``root`` where that was made first), ``root_packages`` what was installed in its root
-    (``name:architecture=version``)."""
+    """A finished job: ``output`` is the folder of the machine with its result, ``steps`` its steps (``root`` first, if
+    its root was made), ``root_packages`` the packages in its root (``name:architecture=version``)."""
 
     job: str
     output: Path

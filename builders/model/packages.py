@@ -1,4 +1,4 @@
-"""What is built, judged and published: files of packages, verdicts, publications."""
+"""Files of packages, the verdicts on them, and their publication."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,14 @@ from builders.model.jobs import StepRecord
 from builders.model.target import Target
 
 SOURCE = "source"
-"""The architecture of what belongs to a source package."""
+"""The architecture of files of a source package."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """What identifies one file of a package, wherever it is stored: ``size`` in bytes, ``sha256`` in hex.
+    """The identity of a package's file, wherever it is stored: ``size`` in bytes, ``sha256`` in hex.
 
-    The architecture is SOURCE for a .dsc and for the files that it names.
+    The architecture is SOURCE for a .dsc and for the files that it lists.
     """
 
     package: str
@@ -26,14 +26,14 @@ class PackageFile:
 
 @dataclass(frozen=True, slots=True)
 class DebFile(PackageFile):
-    """A .deb, a .dsc or a file that it names, on this machine's disk."""
+    """A .deb, a .dsc or a file listed in a .dsc, on this machine's disk."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class SourcePackage:
-    """One Debian source package: its ``dsc``, and the ``parts`` that this names, which lie beside it."""
+    """A Debian source package: its ``dsc``, and the ``parts`` that the .dsc lists, in the same folder."""
 
     dsc: DebFile
     parts: tuple[DebFile, ...]
@@ -46,7 +46,7 @@ class SourcePackage:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one named check says of one subject (a .deb's package name, or the whole build)."""
+    """The result of a check on a subject (a package's name, or the whole build)."""
 
     check: str
     subject: str
@@ -56,7 +56,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """Every verdict on one recipe's packages for one target; ``steps`` is what judging took, where a job did it."""
+    """All verdicts on a recipe's packages for a target; ``steps`` are those of the job that checked them, if any."""
 
     recipe: str
     target: Target
@@ -70,8 +70,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Publication:
-    """A signed repository as it lies on disk after ``publish``; ``release_sha256`` is InRelease's digest,
-    ``key_expires`` in seconds since 1970 (None: never)."""
+    """A signed repository on disk after ``publish``.
+
+    ``release_sha256`` is InRelease's digest, ``key_expires`` in seconds since 1970 (None: never).
+    """
 
     path: Path
     suite: str

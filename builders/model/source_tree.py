@@ -1,4 +1,4 @@
-"""What the sources stage hands to a build."""
+"""The source tree of a build, and the origin of its sources."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class FetchedSource:
-    """One source as it was really obtained, for the SBOM: ``location`` is the URL or path that answered,
-    ``digest`` is ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>``."""
+    """A source as it was obtained, for the SBOM.
+
+    ``location`` is the URL or path it came from, ``digest`` is ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>``.
+    """
 
     name: str
     kind: str
@@ -17,10 +19,10 @@ class FetchedSource:
 
 @dataclass(frozen=True)
 class SourceTree:
-    """A recipe's sources, unpacked and edited under ``path``; read-only for everyone after.
+    """A recipe's sources, unpacked and edited in ``path``, which must not change afterwards.
 
-    ``digest`` identifies the wanted content (sources, edits, layout), not which mirror served it. ``original`` is the
-    same tree without the edits, where the recipe keeps its source package.
+    ``digest`` identifies the content (sources, edits, layout), not the mirror that served it. ``original`` is the same
+    tree without the edits, if the recipe keeps its source package.
     """
 
     recipe: str

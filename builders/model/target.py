@@ -1,4 +1,4 @@
-"""Targets: a Debian suite and an architecture, written ``suite/architecture``."""
+"""Targets: a Debian suite and an architecture, written ``SUITE/ARCHITECTURE``."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from builders.model.arch import ARCHITECTURES, Architecture
 
 @dataclass(frozen=True, order=True)
 class Suite:
-    """One Debian release that boards run.
+    """A Debian release that boards run.
 
     ``release`` is Debian's release number (``13``); ``glibc``, ``glibcxx`` and ``cxxabi`` are the newest symbol
-    versions that the suite's own libc6 and libstdc++6 define: the floor that a package must not exceed.
+    versions that the suite's own libc6 and libstdc++6 define. A package must not need newer ones.
     """
 
     name: str
@@ -22,8 +22,8 @@ class Suite:
 
 
 SUITES: dict[str, Suite] = {
-    s.name: s
-    for s in (
+    suite.name: suite
+    for suite in (
         Suite("bullseye", 11, (2, 31), (3, 4, 28), (1, 3, 12)),
         Suite("bookworm", 12, (2, 36), (3, 4, 30), (1, 3, 13)),
         Suite("trixie", 13, (2, 41), (3, 4, 33), (1, 3, 15)),
@@ -33,7 +33,7 @@ SUITES: dict[str, Suite] = {
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """What a package is built for; ``str()`` gives ``trixie/arm64``, ``slug`` the same fit for a file name."""
+    """The suite and CPU of a package; ``str()`` returns ``trixie/arm64``, ``slug`` ``trixie-arm64`` for file names."""
 
     suite: Suite
     architecture: Architecture
@@ -47,10 +47,10 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """Read ``suite/architecture``; raises InputError naming the nearest known word."""
+    """Return the target written ``SUITE/ARCHITECTURE``; raises InputError with the nearest known name."""
     suite_name, slash, architecture_name = text.partition("/")
     if not slash:
-        raise InputError(f"not a target: {text!r}", "a target is suite/architecture, as in trixie/arm64")
+        raise InputError(f"not a target: {text!r}", "expected SUITE/ARCHITECTURE, as in trixie/arm64")
     if suite_name not in SUITES:
         raise InputError(f"unknown suite: {suite_name!r}", nearest(suite_name, SUITES))
     if architecture_name not in ARCHITECTURES:

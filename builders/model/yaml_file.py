@@ -1,5 +1,7 @@
-"""Typed YAML files: what is wrong is told with file, line and the nearest legal name."""
+"""Typed YAML files: each fault is reported with file, line and the nearest legal key."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -10,16 +12,22 @@ from builders.errors import InputError, nearest
 
 ModelType = TypeVar("ModelType", bound="Model")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where PyYAML was built with it, as its wheels and Debian's package are: several times faster."""
+"""libyaml's loader if PyYAML was built with it, as its wheels and Debian's package are: several times faster."""
+SCHEMA = "docs/reference lists the legal keys; ./inv schema writes them for editors"
 
 
 def _stays_inside(path: str) -> str:
     if not path or path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("a relative path without '..' is wanted")
+        raise ValueError("expected a relative path without '..'")
     return path
 
 
 RelativePath = Annotated[str, pydantic.AfterValidator(_stays_inside)]
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 class Model(pydantic.BaseModel):
@@ -30,42 +38,46 @@ class Model(pydantic.BaseModel):
 
 
 def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelType:
-    """Read the YAML file at ``path`` as ``model``; a file without any key is one where ``empty``.
+    """Return the YAML file at ``path`` as a ``model``; ``empty`` also accepts a file without any key.
 
     Raises InputError with ``path:line`` for each fault: bad YAML, unknown or missing keys, wrong types.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise InputError(f"no such file: {path}") from error
+        raise InputError(f"no such file: {path}", fix="create it, or correct the path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}", str(error)) from error
+        raise InputError(f"cannot read {path}", str(error), "make it a readable file in UTF-8") from error
     try:
         node, data = _parse(text)
-        twice = _twice(node)
+        duplicate = _duplicate_key(node)
     except ValueError as error:
-        raise InputError(f"{path} is not valid", str(error), "mend the date") from error
+        raise InputError(f"{path} is not valid", str(error), "correct the date") from error
     except RecursionError as error:
         raise InputError(
-            f"{path} is not valid YAML", "it is nested too deep, or an alias is a part of itself"
+            f"{path} is not valid YAML",
+            "its nesting is too deep, or an alias is a part of itself",
+            "write the values without aliases",
         ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise InputError(f"{path}:{line}: not valid YAML", getattr(error, "problem", None) or str(error)) from error
-    if twice:
-        raise InputError(f"{path}:{twice.start_mark.line + 1}: the key {twice.value!r} is there twice")
+        problem = getattr(error, "problem", None) or str(error)
+        raise InputError(f"{path}:{line}: not valid YAML", problem, "correct this line or those before it") from error
+    if duplicate:
+        line = duplicate.start_mark.line + 1
+        raise InputError(f"{path}:{line}: duplicate key {duplicate.value!r}", fix="remove one of the two")
     if data is None and empty:
         data = {}
     if not isinstance(data, dict):
-        raise InputError(f"{path}:1: a mapping of keys to values is wanted here")
+        raise InputError(f"{path}:1: expected a mapping of keys to values", fix=SCHEMA)
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
         raise InputError(
             f"{path} is not valid",
-            "\n".join(_told(path, node, model, fault) for fault in error.errors()),
-            "the legal keys: ./inv schema",
+            "\n".join(_fault(path, node, model, fault) for fault in error.errors()),
+            SCHEMA,
         ) from error
 
 
@@ -79,7 +91,7 @@ def _parse(text: str) -> tuple[yaml.Node | None, Any]:
         loader.dispose()
 
 
-def _told(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -> str:
+def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -> str:
     location: tuple[int | str, ...] = fault["loc"]
     line = _line(node, location)
     dotted = ".".join(str(part) for part in location)
@@ -89,13 +101,14 @@ def _told(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) ->
         return f"{path}:{line}: unknown key {dotted!r}{hint}"
     if fault["type"] == "missing":
         return f"{path}:{line}: missing key {dotted!r}"
-    return f"{path}:{line}: {dotted}: {fault['msg'].removeprefix('Value error, ')}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{path}:{line}: {dotted}: {message}" if dotted else f"{path}: {message}"
 
 
-def _twice(node: yaml.Node | None) -> yaml.Node | None:
-    """Return the first key that a mapping of the tree has a second time: YAML forbids it, PyYAML lets the last win."""
+def _duplicate_key(node: yaml.Node | None) -> yaml.Node | None:
+    """Return the second node of a duplicate key: YAML forbids it, but PyYAML uses the last value."""
     if isinstance(node, yaml.SequenceNode):
-        return next(filter(None, map(_twice, node.value)), None)
+        return next(filter(None, map(_duplicate_key, node.value)), None)
     if not isinstance(node, yaml.MappingNode):
         return None
     seen: set[str] = set()
@@ -103,18 +116,18 @@ def _twice(node: yaml.Node | None) -> yaml.Node | None:
         if key.value in seen:
             return key  # type: ignore[no-any-return]  # PyYAML's stubs leave the pairs untyped
         seen.add(key.value)
-        if found := _twice(value):
+        if found := _duplicate_key(value):
             return found
     return None
 
 
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Return the line (from 1) of the deepest part of ``location`` that the file really has."""
+    """Return the line (from 1) of the deepest part of ``location`` in the file."""
     line = node.start_mark.line + 1 if node else 1
     for part in location:
         found = _child(node, part)
         if found is None:
-            continue  # a step that only the model has, such as the name of a union's member
+            continue  # a part of the model only, such as the name of a union's member
         key, node = found
         line = key.start_mark.line + 1
     return line

@@ -51,10 +51,10 @@ from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.host.log import Log
 from builders.pipeline.project import Project
-from builders.model.settings import Keep, Repository, Settings
+from builders.model.settings import Keep, RepositorySettings, Settings
 from builders.host.workspace import Workspace
 place, mode, keep, debs = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]).read_text().split()
-settings = Settings(repository=Repository(keep=Keep(versions=1) if keep == "1" else Keep()))
+settings = Settings(repository=RepositorySettings(keep=Keep(versions=1) if keep == "1" else Keep()))
 log, paths = Log(quiet=True), [Path(word) for word in debs]
 space = Workspace(place)
 given = [read_deb(path) for path in paths] if mode == "whole" else paths

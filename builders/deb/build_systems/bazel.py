@@ -71,7 +71,7 @@ class BazelBuild(ShellSteps):
         return {**shared, "REEF_BAZEL": json.dumps(facts, sort_keys=True)}
 
     def storage(self, settings: Settings) -> Storage | None:
-        return bazel_storage(settings)
+        return bazel_storage(settings.bazel)
 
 
 def _revision(recipe: Recipe) -> str:

@@ -58,4 +58,4 @@ class ShellSteps:
 
     def storage(self, settings: Settings) -> Storage | None:
         """Return the server that shares finished work between machines, if one is set; raises InputError."""
-        return ccache_storage(settings)
+        return ccache_storage(settings.ccache_storage)

@@ -2,8 +2,9 @@
 
 from builders.model.recipe.bazel import Bazel
 from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.load import choose, load_recipe, load_recipes
 from builders.model.recipe.package import Package
-from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName, choose, load_recipe, load_recipes
+from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName
 from builders.model.recipe.source import Archive, DebianPool, Edit, File, Git, Local, Source, Way
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Bazel as a recipe's build system: what a recipe says of it."""
+"""Bazel as a recipe's build system: the keys below ``build.bazel``."""
 
 from typing import Annotated, Literal
 
@@ -11,29 +11,28 @@ from builders.model.yaml_file import RelativePath
 
 
 class Bazel(BuildSystemModel):
-    """What Bazel builds: a fetch with the network fills its repository cache, then it builds without one.
+    """What Bazel builds. It first fetches with a network, then builds without a network.
 
-    Downloads and finished actions are kept between builds, so that a build which was ended goes on where it stopped.
+    Downloads and finished actions are cached, so that an interrupted build resumes where it stopped.
     """
 
     key = "bazel"
 
     version: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-    """What ``bazel --version`` must tell; another one is refused before anything is built."""
+    """Required version of Bazel; another version is refused before the build."""
     programs: dict[str, RelativePath] = {}
-    """Bazel's own program for each CPU that it runs on: its place in the tree, where a source with a digest put it.
-    Where the machine's CPU is not named the root's ``bazel`` is used, which a package among ``tools`` brings."""
+    """Path of Bazel's program in the tree, by the CPU of the build machine; a source must provide it. For a CPU that is
+    not listed, the root's ``bazel`` is used, from a package of ``tools``."""
     targets: Annotated[
         list[Annotated[str, pydantic.StringConstraints(pattern=r"^(@[\w.~-]*)?//\S*$")]], pydantic.Field(min_length=1)
     ]
+    """Targets that Bazel builds."""
     flags: dict[Literal["all", "native", "cross", "emulate"], Flags] = {}
-    """Flags of ``bazel build``, for every build and for one strategy; they come after those of the tree's .bazelrc.
-
-    ``cross`` also gets Reef's own toolchain for the root's cross compiler, unless the recipe names another."""
+    """Flags of ``bazel build``, for all builds and by strategy, after the flags of the tree's .bazelrc."""
     toolchain: Literal["reef", "own"] = "reef"
-    """What ``cross`` compiles with: ``own`` leaves toolchains and platforms to the recipe's flags."""
+    """Toolchain of ``cross`` builds: Reef's, for the root's cross compiler, or the recipe's ``own``, in its flags."""
     memory_per_job_mb: Annotated[int, pydantic.Field(ge=1)] = 1500
-    """What one compiler may need at its worst, in MB (10^6 bytes): as many run at once as the memory has room for."""
+    """Memory that one compiler needs at most, in MB (1,000,000 bytes). It limits how many run at once."""
 
     @pydantic.field_validator("programs")
     @classmethod

@@ -1,4 +1,4 @@
-"""What a recipe says of the build system that compiles it; each kind has a model of its own."""
+"""Keys that a recipe uses for its build system; each kind of build system has its own model."""
 
 from typing import Annotated, ClassVar
 
@@ -13,9 +13,9 @@ VariantName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0
 
 
 class BuildSystemModel(Model):
-    """Fields that every kind of build system has; ``key`` is the kind's key below ``build:``."""
+    """Keys of every kind of build system; ``key`` is the kind's own key below ``build:``."""
 
     key: ClassVar[str]
 
     variants: dict[VariantName, Flags] = {}
-    """Flags by which builds can differ, as for one CPU; reef.yml's ``variants:`` chooses, else the first is built."""
+    """Flags of each variant, as for one CPU. ``variants`` in reef.yml chooses the variant; the first is the default."""

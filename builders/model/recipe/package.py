@@ -7,56 +7,83 @@ import pydantic
 from builders.model.yaml_file import Model
 
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
-"""Debian Policy 5.6.1: lower case letters, digits and ``+-.``, at least two characters."""
+"""Debian Policy 5.6.1: lower-case letters, digits and ``+-.``, at least two characters."""
 
 
 class MaintainerScript(Model):
-    """Shell added to one maintainer script, before debhelper's own parts (Debian Policy chapter 6)."""
+    """Shell code for the maintainer scripts, before the code that debhelper adds (Debian Policy, chapter 6)."""
 
     preinst: str | None = None
+    """Code that runs before the package is unpacked."""
     postinst: str | None = None
+    """Code that runs after the package is unpacked, to configure it."""
     prerm: str | None = None
+    """Code that runs before the package is removed."""
     postrm: str | None = None
+    """Code that runs after the package is removed."""
 
 
 class Override(Model):
-    """A lintian tag that is accepted, and why."""
+    """An accepted lintian tag."""
 
     tag: str
+    """The tag, with its context if lintian needs it."""
     reason: Annotated[str, pydantic.StringConstraints(pattern=r"^\S[^\n]*$")]
-    """One line: a comment in the file of overrides."""
+    """Why the tag is accepted, on one line; a comment in the file of overrides."""
 
 
 class Package(Model):
-    """One binary package of the recipe; relation fields take Debian's syntax (Policy 7.1)."""
+    """A binary package of the recipe. Relations use Debian's syntax (Policy 7.1)."""
 
     name: PackageName
+    """Name of the package."""
     summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
+    """First line of the package's description."""
     description: str = ""
+    """The further lines of the description. The default is the recipe's description."""
     section: str = "misc"
+    """Section of the Debian archive (Policy 2.4)."""
     priority: str = "optional"
+    """Priority (Policy 2.5)."""
     architecture: Literal["any", "all"] = "any"
+    """``any`` for one package for each CPU, ``all`` for one package for all CPUs."""
     multi_arch: Literal["no", "same", "foreign", "allowed"] | None = None
+    """Multi-Arch field: whether packages of several CPUs can be installed together."""
     files: list[str] = []
-    """Paths under DESTDIR, as dh_install takes them."""
+    """Paths under DESTDIR, in the syntax of dh_install."""
     links: dict[str, str] = {}
-    """Symbolic links: path of the link -> its target."""
+    """Symbolic links: the target, by the path of the link."""
     depends: list[str] = []
+    """Depends field. The shared libraries of the package's programs are added."""
     pre_depends: list[str] = []
+    """Pre-Depends field."""
     recommends: list[str] = []
+    """Recommends field."""
     suggests: list[str] = []
+    """Suggests field."""
     provides: list[str] = []
+    """Provides field."""
     conflicts: list[str] = []
+    """Conflicts field."""
     breaks: list[str] = []
+    """Breaks field."""
     replaces: list[str] = []
+    """Replaces field."""
     symbols: str | None = None
-    """A file of the recipe's folder for dpkg-gensymbols; without one a shlibs file is made."""
+    """File of the recipe's folder with the library's symbols (dpkg-gensymbols). Without it, a shlibs file is
+    generated."""
     udev: str | None = None
+    """File of the recipe's folder with udev rules."""
     systemd: str | None = None
+    """File of the recipe's folder with a systemd unit."""
     dkms: str | None = None
-    """A dkms.conf (dkms(8)); the recipe needs the tool ``dh-sequence-dkms``, and ``files`` the source in usr/src."""
+    """File of the recipe's folder with a dkms.conf (dkms(8)). The recipe needs the tool ``dh-sequence-dkms``, and
+    ``files`` the module's source in usr/src."""
     conffiles: dict[str, str] = {}
-    """Files of the recipe's folder to install as conffiles: path on the board (under etc/) -> file."""
+    """Conffiles: the file of the recipe's folder, by its path on the board (under etc/)."""
     manpages: list[str] = []
+    """Manual pages: files of the recipe's folder."""
     scripts: MaintainerScript = MaintainerScript.model_construct()
+    """Shell code for the maintainer scripts."""
     lintian_overrides: list[Override] = []
+    """Accepted lintian tags."""

@@ -1,4 +1,4 @@
-"""Recipes: what to build, from which pinned sources, into which packages, and how to check them."""
+"""Recipes: the packages, the pinned sources they are built from, and the checks on them."""
 
 from datetime import datetime
 from pathlib import Path
@@ -11,27 +11,22 @@ from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.bazel import Bazel
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.package import Package, PackageName
-from builders.model.recipe.source import (
-    Edit,
-    Local,
-    Source,
-    SourceName,
-)
+from builders.model.recipe.source import Edit, Local, Source, SourceName
 from builders.model.target import SUITES, Target
-from builders.model.yaml_file import Model, load
+from builders.model.yaml_file import Model, duplicates
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
-
-
 StrategyName = Literal["native", "cross", "emulate"]
 
 
 class Serves(Model):
-    """The suites and architectures that a recipe builds for."""
+    """The suites and architectures for which a recipe builds packages."""
 
     suites: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Debian suites, by codename."""
     architectures: Annotated[list[str], pydantic.Field(min_length=1)]
+    """CPUs, by Debian's names."""
 
     @pydantic.field_validator("suites")
     @classmethod
@@ -51,113 +46,140 @@ class Serves(Model):
 
 
 class BuildSpec(Model):
-    """How the tree is compiled: POSIX shell run by debian/rules in the source tree, with ``sh -eu``.
+    """How the tree is compiled: POSIX shell that debian/rules runs in the source tree, with ``sh -eu``.
 
-    The scripts see Debian's ``DEB_*`` variables (dpkg-architecture), dpkg-buildflags' ``CFLAGS`` and kin,
-    ``DESTDIR`` (install only), ``JOBS`` and ``RECIPE`` (the folder with the recipe's ``files/``).
+    The scripts see Debian's ``DEB_*`` variables (dpkg-architecture), the flags of dpkg-buildflags (``CFLAGS``, ...),
+    ``DESTDIR`` (install only), ``JOBS``, and ``RECIPE`` (the folder with the recipe's ``files/``).
     """
 
     tools: list[str] = []
-    """Debian packages that run on the build machine."""
+    """Debian packages for the build machine's CPU."""
     libraries: list[str] = []
-    """Debian packages for the target CPU."""
+    """Debian packages for the target's CPU."""
     recipes: dict[str, list[str]] = {}
-    """Recipes to build against -> which of their packages are installed, for the target CPU, before the build."""
+    """Packages of other recipes that are installed before the build, by the recipe that builds them."""
     root: str | None = None
-    """The suite to build in where it is not the target's: an older one, so that all suites get equal programs."""
+    """Suite of the build root, if not the target's: an older suite, so that all suites get the same programs."""
     bazel: Bazel | None = None
-    """Built by Bazel, after ``configure`` and before ``compile``."""
+    """Bazel's part of the build, after ``configure`` and before ``compile``."""
     fetch: str | None = None
-    """The only step with a network; runs in the source tree before everything else."""
+    """Script that runs before all others in the source tree, the only script with a network."""
     configure: str = ""
+    """Script that configures the build."""
     compile: str = ""
+    """Script that compiles."""
     install: str = ""
+    """Script that installs below ``DESTDIR``."""
     time_limit_s: float | None = None
+    """Time limit of each script, in seconds."""
 
     @property
     def system(self) -> BuildSystemModel | None:
-        """The build system that the recipe names; None where its shell steps compile alone."""
+        """The recipe's build system, None if only its shell scripts compile."""
         return self.bazel
 
     @property
     def variants(self) -> dict[str, list[str]]:
-        """The variants that can be built, each with the flags of its build system."""
+        """The flags of each variant that can be built."""
         return self.system.variants if self.system else {}
 
 
 class Check(Model):
-    """A script that must succeed (and print ``expect``) where the packages are installed."""
+    """A script that must succeed where the packages are installed."""
 
     name: SourceName
+    """Name of the check in reports."""
     on: Literal["target"] = "target"
-    """``target``: a clean root of the target's suite and CPU, from the staged repository."""
+    """Where the script runs. ``target`` is a clean root of the target's suite and CPU."""
     packages: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Packages that are installed from the staged repository."""
     script: str
-    """A file of the recipe's folder."""
+    """The script, a file of the recipe's folder."""
     expect: list[str] = []
-    """Each must stand as a whole line of the script's output."""
+    """Lines that the script must print."""
 
 
 class ChangelogEntry(Model):
-    """One entry of debian/changelog, the newest first; its date is the build's SOURCE_DATE_EPOCH."""
+    """An entry of debian/changelog. The newest is first; its date is the build's SOURCE_DATE_EPOCH."""
 
     revision: Annotated[int, pydantic.Field(ge=1)]
+    """Debian revision of the packages."""
     version: UpstreamVersion | None = None
-    """The upstream version, where it differs from the recipe's."""
+    """Upstream version, if it differs from the recipe's."""
     date: datetime
+    """Date and time with a time zone, as in ``2026-01-31T12:00:00Z``."""
     changes: Annotated[list[str], pydantic.Field(min_length=1)]
+    """The changes, each a line of the changelog."""
 
     @pydantic.field_validator("date")
     @classmethod
     def _has_zone(cls, value: datetime) -> datetime:
         if value.tzinfo is None:
-            raise ValueError("a time zone is wanted, as in 2026-01-31T12:00:00Z")
+            raise ValueError("expected a time zone, as in 2026-01-31T12:00:00Z")
         if value.timestamp() < 0:
-            raise ValueError("SOURCE_DATE_EPOCH counts from 1970")
+            raise ValueError("expected a date from 1970 on, where SOURCE_DATE_EPOCH begins")
         return value
 
 
 class Copyright(Model):
-    """One paragraph of debian/copyright (machine-readable format 1.0)."""
+    """A paragraph of debian/copyright (machine-readable format 1.0)."""
 
     files: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Patterns of the files in the tree."""
     copyright: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Copyright statements."""
     license: str
+    """Short name of the license."""
 
 
 class Recipe(Model):
-    """A recipe as its ``recipe.yml`` gives it."""
+    """A recipe, in ``recipe.yml`` of a folder with the recipe's name."""
 
     name: PackageName
+    """Name of the recipe, its folder and its Debian source package."""
     version: UpstreamVersion
+    """Upstream version."""
     version_epoch: Annotated[int, pydantic.Field(ge=0)] = 0
-    """Put before the version where not 0 (Policy 5.6.12): it then sorts above any version without one."""
+    """Epoch of the version (Policy 5.6.12), if not 0. A version with an epoch is newer than any version without."""
     summary: str
+    """The recipe in one line, shown by ``list``."""
     description: str = ""
+    """Description of packages that have none."""
     homepage: str
+    """Upstream's website."""
     license: str
+    """Short name of the license, as in ``Apache-2.0``; also of the packaging."""
     section: str = "misc"
+    """Section of the source package (Policy 2.4)."""
     tensorflow: str | None = None
-    """The train: TensorFlow's ``major.minor`` whose ABI the packages share."""
+    """Version train: TensorFlow's ``MAJOR.MINOR``, whose ABI the packages share."""
     by_default: bool = True
-    """Whether the recipe is taken where none is named; if not, it is from its first build on."""
+    """Whether commands without ``--recipe`` include the recipe. If not, they include it from its first build on."""
     changelog: Annotated[list[ChangelogEntry], pydantic.Field(min_length=1)]
+    """Entries of debian/changelog, the newest first."""
     copyright: list[Copyright] = []
+    """Paragraphs of debian/copyright."""
     sources: Annotated[list[Source], pydantic.Field(min_length=1)]
+    """Sources of the tree, unpacked in this order."""
     edits: list[Edit] = []
+    """Checked changes to the unpacked sources, applied in this order."""
     targets: Serves
+    """Suites and CPUs for which the packages are built."""
     strategy: Annotated[list[StrategyName], pydantic.Field(min_length=1)] = ["cross", "emulate"]
+    """How to build on a machine with another CPU, in order of preference: ``cross`` or ``emulate``. On the target's
+    own CPU, builds are ``native``."""
     cautions: dict[StrategyName, str] = {}
-    """What to know before a build by a strategy begins: told by the plan, and by the build as a warning."""
+    """Warnings before a build, by strategy."""
     build: BuildSpec
+    """How the tree is compiled."""
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
+    """Binary packages."""
     checks: list[Check] = []
+    """Scripts that must succeed where the packages are installed."""
     keep_source: bool = False
-    """Whether a Debian source package is made too, and published for ``apt-get source``.
-
-    It is one for all CPUs, so that texts of the recipe cannot use ``{{ architecture }}`` and ``{{ triplet }}``, and
-    whole, so that the build fetches nothing. A change in the packaging then wants a new revision.
-    """
+    """Whether a Debian source package is built too and published for ``apt-get source``. It serves all CPUs, so that
+    the recipe cannot use ``{{ architecture }}`` and ``{{ triplet }}``, and the build must not fetch. A change of the
+    packaging then needs a new revision."""
 
     _folder: Path = pydantic.PrivateAttr(default=Path())
     _variant: str = pydantic.PrivateAttr(default="")
@@ -166,9 +188,8 @@ class Recipe(Model):
     @pydantic.field_validator("sources")
     @classmethod
     def _named_once(cls, value: list[Source]) -> list[Source]:
-        names = [source.name for source in value]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two sources have one name: {', '.join(twice)}")
+        if names := duplicates(source.name for source in value):
+            raise ValueError(f"duplicate name of a source: {', '.join(names)}")
         return value
 
     @pydantic.model_validator(mode="after")
@@ -178,7 +199,7 @@ class Recipe(Model):
                 raise ValueError(f"unknown suite {self.build.root!r}; {nearest(self.build.root, SUITES)}")
             older = [name for name in self.targets.suites if SUITES[name].release < SUITES[self.build.root].release]
             if older:
-                raise ValueError(f"build.root {self.build.root} is newer than the suite {older[0]} to be served")
+                raise ValueError(f"build.root {self.build.root} is newer than {older[0]}, a suite in targets")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -186,58 +207,65 @@ class Recipe(Model):
         system = self.build.system
         fetching = f"build.{system.key}" if system else "build.fetch" if self.build.fetch else ""
         if self.keep_source and fetching:
-            raise ValueError(f"keep_source: {fetching} fetches what the source package would not hold; leave one out")
+            raise ValueError(f"keep_source: a source package cannot contain what {fetching} fetches; remove one")
         return self
 
     @property
     def folder(self) -> Path:
-        """The folder that ``recipe.yml`` lies in; file names in the recipe are relative to it."""
+        """The folder of ``recipe.yml``; file names in the recipe are relative to it."""
         return self._folder
 
     @property
     def variant(self) -> str:
-        """The variant that is built, the first of the recipe's unless `as_variant` chose; empty where it has none."""
+        """The variant to build: that of `as_variant`, else the recipe's first; empty if the recipe has no variants."""
         return self._variant or next(iter(self.build.variants), "")
 
     @property
     def substituted(self) -> tuple[str, ...]:
-        """The sources that `with_source` put a folder in the place of."""
+        """The sources that `with_source` replaced by folders."""
         return self._substituted
 
     @property
     def emulation(self) -> dict[str, str]:
-        """The variable that makes QEMU the CPU which the variant is called after: GCC and QEMU call them alike."""
+        """The variable that makes QEMU emulate the variant's CPU; GCC and QEMU use the same names."""
         return {"QEMU_CPU": self.variant} if self.variant.startswith("cortex-") else {}
 
     def as_variant(self, name: str) -> "Recipe":
-        """Return the recipe building the variant ``name``; raises InputError for one that it does not know."""
+        """Return the recipe with the variant ``name`` chosen; raises InputError for an unknown variant."""
         variants = self.build.variants
         if name not in variants:
             hint = nearest(name, variants) if variants else "the recipe has no variants"
-            raise InputError(f"unknown variant of {self.name}: {name!r}", hint, "mend variants: in reef.yml")
+            raise InputError(f"unknown variant of {self.name}: {name!r}", hint, "correct variants: in reef.yml")
         other = self.model_copy()
         other._variant = name
         return other
 
     def with_source(self, name: str, folder: Path) -> "Recipe":
-        """Return the recipe with the folder ``folder`` in the place of its source ``name``; raises InputError."""
+        """Return the recipe with ``folder`` instead of its source ``name``; raises InputError."""
         if name not in (names := [source.name for source in self.sources]):
-            raise InputError(f"{self.name} has no source {name!r}", nearest(name, names), "--source NAME=FOLDER")
+            raise InputError(f"{self.name} has no source {name!r}", nearest(name, names), "use --source NAME=FOLDER")
         if not folder.is_dir():
-            raise InputError(f"no such folder: {folder}", f"given for the source {name} of {self.name}")
+            raise InputError(
+                f"no such folder: {folder}", f"it replaces the source {name} of {self.name}", "correct --source"
+            )
+        local = Local(path=str(folder.absolute()))
         sources = [
-            Source(name=one.name, unpack=one.unpack, local=Local(path=str(folder.absolute())))
-            if one.name == name
-            else one
-            for one in self.sources
+            Source(name=name, unpack=source.unpack, local=local) if source.name == name else source
+            for source in self.sources
         ]
         other = self.model_copy(update={"sources": sources})
         other._substituted = (*self._substituted, name)
         return other
 
     def unedited(self) -> "Recipe":
-        """Return the recipe without its edits, for upstream's own tree."""
+        """Return the recipe without edits, for upstream's unchanged tree."""
         return self.model_copy(update={"edits": [], "keep_source": False})
+
+    def in_folder(self, folder: Path) -> "Recipe":
+        """Return the recipe with ``folder`` as the folder of its files."""
+        other = self.model_copy()
+        other._folder = folder
+        return other
 
     @property
     def revision(self) -> int:
@@ -250,93 +278,33 @@ class Recipe(Model):
         return int(self.changelog[0].date.timestamp())
 
     def debian_version(self, target: Target, entry: ChangelogEntry | None = None) -> str:
-        """Return the packages' version in a suite, as in ``2.14.1-1~deb13``; of an older changelog ``entry`` if given.
+        """Return the packages' version in a suite, as in ``2.14.1-1~deb13``; if given, that of a changelog ``entry``.
 
-        The suite's number makes a board's release upgrade upgrade its packages; ``~`` sorts below a version without
-        it (deb-version(7)).
+        With the suite's number, a board's release upgrade also upgrades its packages. ``~`` sorts before the version
+        without a suffix (deb-version(7)).
         """
         of = entry or self.changelog[0]
         epoch = f"{self.version_epoch}:" if self.version_epoch else ""
-        # A revision holds no hyphen; "+" sorts above the same revision without it.
+        # A revision contains no hyphen; "+" sorts after the same revision without a suffix.
         variant = f"+{self._variant.replace('-', '')}" if self._variant else ""
         return f"{epoch}{of.version or self.version}-{of.revision}{variant}~deb{target.suite.release}"
 
     def older_root(self, target: Target) -> bool:
-        """Tell whether the packages for ``target`` are built in the root of an older suite."""
+        """Return whether the packages for ``target`` are built in the root of an older suite."""
         return self.build.root is not None and self.build.root != target.suite.name
 
     def serves(self, target: Target) -> bool:
-        """Tell whether the recipe builds for ``target``."""
+        """Return whether the recipe builds for ``target``."""
         return target.suite.name in self.targets.suites and target.architecture.debian in self.targets.architectures
 
     def possible(self, strategy: StrategyName, machine: Architecture, target: Target) -> bool:
-        """Tell whether the recipe wants ``strategy`` and a machine with CPU ``machine`` can build so for ``target``."""
+        """Return whether the recipe allows ``strategy`` and a machine with CPU ``machine`` can build this way."""
         if target.architecture.runs_on(machine):
             return strategy == "native"
         return strategy != "native" and strategy in self.strategy
 
     def strategy_for(self, machine: Architecture, target: Target) -> StrategyName:
-        """Choose how to build on a machine with CPU ``machine``: native, else the recipe's first choice."""
+        """Return the strategy on a machine with CPU ``machine``: native, else the recipe's first choice."""
         if target.architecture.runs_on(machine):
             return "native"
         return next((s for s in self.strategy if s != "native"), "emulate")
-
-
-def load_recipe(folder: Path) -> Recipe:
-    """Read ``folder/recipe.yml``; raises InputError with file and line for each fault."""
-    path = folder / "recipe.yml"
-    recipe = load(path, Recipe)
-    if recipe.name != folder.name:
-        raise InputError(
-            f"{path}: the recipe is named {recipe.name!r}, its folder {folder.name!r}", fix="give both one name"
-        )
-    recipe._folder = folder
-    _check_files(recipe, path)
-    return recipe
-
-
-def _check_files(recipe: Recipe, path: Path) -> None:
-    named = [c.script for c in recipe.checks]
-    for package in recipe.packages:
-        named += [n for n in (package.symbols, package.udev, package.systemd, package.dkms) if n]
-        named += list(package.conffiles.values()) + package.manpages
-    missing = [name for name in named if not (recipe.folder / name).is_file()]
-    if missing:
-        raise InputError(f"{path}: files that the recipe names are missing", ", ".join(missing))
-
-
-def load_recipes(folder: Path) -> dict[str, Recipe]:
-    """Read every recipe below ``folder``, by name, sorted; raises InputError where there is none."""
-    found = {f.parent.name: load_recipe(f.parent) for f in sorted(folder.glob("*/recipe.yml"))}
-    if not found:
-        raise InputError(f"no recipes in {folder}", fix="a recipe is a folder with a recipe.yml in it")
-    return found
-
-
-def choose(recipes: dict[str, Recipe], names: list[str]) -> list[Recipe]:
-    """Return the named recipes and those they build against, in build order; all where ``names`` is empty.
-
-    Raises InputError for an unknown name (with the nearest) and for a circle.
-    """
-    order: list[Recipe] = []
-    for name in names or list(recipes):
-        _visit(name, recipes, order, ())
-    return order
-
-
-def _visit(name: str, recipes: dict[str, Recipe], order: list[Recipe], above: tuple[str, ...]) -> None:
-    if name not in recipes:
-        raise InputError(f"unknown recipe: {name!r}", nearest(name, recipes))
-    if name in above:
-        raise InputError("recipes build against each other in a circle", " -> ".join([*above, name]))
-    if recipes[name] in order:
-        return
-    for needed, packages in recipes[name].build.recipes.items():
-        _visit(needed, recipes, order, (*above, name))
-        made = [package.name for package in recipes[needed].packages]
-        for package in packages:
-            if package not in made:
-                raise InputError(
-                    f"{name} builds against {package}, which {needed} does not make", nearest(package, made)
-                )
-    order.append(recipes[name])

@@ -1,4 +1,4 @@
-"""Sources of a recipe: where each is had, the digest that pins it, and checked edits."""
+"""Sources of a recipe: where each comes from, the digest that pins it, and checked edits."""
 
 import re
 from typing import Annotated
@@ -13,60 +13,76 @@ SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-
 
 
 class Archive(Model):
-    """A tar or zip archive: the first of ``urls`` that answers is taken, its digest must be ``sha256``."""
+    """A tar (plain, gz, bz2, xz) or zip archive, fetched from the first URL that answers with the right digest."""
 
     urls: Annotated[list[str], pydantic.Field(min_length=1)]
+    """URLs of the archive, in the order in which they are tried."""
     sha256: Sha256
+    """SHA-256 of the archive, in hex."""
     strip: Annotated[int, pydantic.Field(ge=0)] = 1
-    """Leading path components dropped on unpacking."""
+    """Number of leading path components that are removed when the archive is unpacked."""
 
 
 class File(Model):
-    """One file as it is: the first of ``urls`` that answers is taken, its digest must be ``sha256``."""
+    """A single file that is not unpacked, fetched from the first URL that answers with the right digest."""
 
     urls: Annotated[list[str], pydantic.Field(min_length=1)]
+    """URLs of the file, in the order in which they are tried."""
     sha256: Sha256
+    """SHA-256 of the file, in hex."""
     name: RelativePath
-    """The file's name below the source's ``unpack``."""
+    """Path of the file below the source's ``unpack``."""
     executable: bool = False
+    """Whether the file becomes executable."""
 
 
 class DebianPool(Model):
-    """A file of the Debian archive by its ``pool/...`` path, on the mirror that this machine's apt uses."""
+    """An archive in Debian's pool, fetched from the Debian mirror."""
 
     path: Annotated[str, pydantic.StringConstraints(pattern=r"^pool/.+")]
+    """Path of the archive on the mirror, as in ``pool/main/...``."""
     sha256: Sha256
+    """SHA-256 of the archive, in hex."""
     strip: Annotated[int, pydantic.Field(ge=0)] = 1
+    """Number of leading path components that are removed when the archive is unpacked."""
 
 
 class Git(Model):
-    """A git repository at one commit, given in full."""
+    """A commit of a git repository."""
 
     url: str
+    """URL of the repository."""
     commit: Commit
+    """The commit, with all 40 digits."""
 
 
 class Local(Model):
-    """A folder of this machine, for development; relative to the recipe's folder."""
+    """A folder of this machine, for development; its content at the time of the build is not pinned."""
 
     path: str
+    """The folder, absolute or relative to the recipe's folder."""
 
 
 Way = Archive | File | DebianPool | Git | Local
 
 
 class SourceKinds(Model):
-    """One way to obtain a source; exactly one key."""
+    """One way to obtain a source; exactly one of the keys is set."""
 
     archive: Archive | None = None
+    """An archive from a URL."""
     file: File | None = None
+    """A single file from a URL."""
     debian: DebianPool | None = None
+    """An archive in Debian's pool."""
     git: Git | None = None
+    """A commit of a git repository."""
     local: Local | None = None
+    """A folder of this machine."""
 
     @property
     def way(self) -> Way:
-        """The one way that is set."""
+        """The way that is set."""
         return self._set()[0]
 
     def _set(self) -> list[Way]:
@@ -74,19 +90,21 @@ class SourceKinds(Model):
         return [way for way in ways if way is not None]
 
     @pydantic.model_validator(mode="after")
-    def _one(self) -> "SourceKinds":
+    def _exclusive(self) -> "SourceKinds":
         if len(self._set()) != 1:
-            raise ValueError("exactly one of archive, file, debian, git, local is wanted")
+            raise ValueError("expected exactly one of archive, file, debian, git, local")
         return self
 
 
 class Source(SourceKinds):
-    """A source, where it is unpacked in the tree, and other packings of the same content."""
+    """A source with one of ``archive``, ``file``, ``debian``, ``git`` and ``local``."""
 
     name: SourceName
+    """Name of the source in messages and for ``--source``."""
     unpack: RelativePath = "."
+    """Folder of the tree into which the source is unpacked, over the sources before it."""
     alternatives: list[SourceKinds] = []
-    """Tried in order where the first way cannot be had; each has a digest of its own."""
+    """Other ways to obtain the same content, each with its own digest, tried in order if the first way fails."""
 
 
 def _compiles(value: str) -> str:
@@ -98,14 +116,19 @@ def _compiles(value: str) -> str:
 
 
 Pattern = Annotated[str, pydantic.AfterValidator(_compiles)]
-"""A regular expression for the lines of a file."""
+"""A regular expression, matched line by line."""
 
 
 class Edit(Model):
     """A checked change to a source file: the regular expression must match exactly ``count`` times."""
 
     file: RelativePath
+    """Path of the file in the tree."""
     find: Pattern
+    """Python regular expression; ``^`` and ``$`` match at each line."""
     replace: str
+    """Replacement; it can contain groups (``\\1``)."""
     count: int = 1
+    """Expected number of matches."""
     reason: str
+    """Why the edit is needed; shown if it does not fit."""

@@ -1,4 +1,4 @@
-"""What a recipe relies on in upstream's sources (its ``upstream.yml``), and what its build scripts really use."""
+"""Facts about upstream's sources that a recipe relies on (its ``upstream.yml``), and those its build scripts use."""
 
 import json
 import re
@@ -21,71 +21,86 @@ SETTING = re.compile(
     r"|--(?:no)?(?:@[\w.~-]*)?//[^\s\"']+"
     r"|--(?:host_)?(?:copt|cxxopt|conlyopt)=-D[^\s\"']+"
 )
-"""Bazel flags whose meaning comes from upstream's files, not from Bazel or the compiler."""
+"""Bazel flags that upstream's files define, rather than Bazel or the compiler."""
 SERVER_FLAG = re.compile(r"(?<=\s)--\w+")
 SCRIPT_NAMES = ("CMakeLists.txt", "Kbuild", "Makefile")
 SCRIPT_SUFFIXES = (".sh", ".cmake", ".mk")
 SOURCE_SUFFIXES = (".bin", ".bzl", ".c", ".cc", ".cpp", ".fbs", ".h", ".inc", ".lds", ".proto", ".py")
 NOT_UPSTREAM = ("usr/", "lib/", "etc/", "var/", "debian/", "build")
-"""How words of a script begin that name places of the package, or of the build, rather than upstream's files."""
+"""Beginnings of paths in scripts that are of the package or the build, not upstream's files."""
 
 
 class Text(Model):
-    """A regular expression (matched line by line) that must be found in a file, ``count`` times where given."""
+    """A regular expression that must match in a file."""
 
     file: RelativePath
+    """Path of the file in the source."""
     find: Pattern
+    """Python regular expression, matched line by line."""
     count: int | None = None
+    """Expected number of matches. By default, any number from one on."""
     reason: str
+    """Why the recipe relies on the match."""
 
 
 class Flag(Model):
-    """A flag of a build, or of a program that is built, and the file of upstream's that gives it its meaning.
+    """A flag of the build or of a built program, and upstream's file that defines it.
 
-    ``--config=name`` is defined there; others stand there as they are, or by their name in quotes.
+    A ``--config=NAME`` is defined in the file. Other flags must be in the file literally, or by their name in quotes.
     """
 
     flag: Annotated[str, pydantic.StringConstraints(pattern=r"^-")]
+    """The flag."""
     file: RelativePath = ".bazelrc"
+    """Path of the file in the source."""
 
 
 class Sight(Model):
-    """What was seen at one commit (``git:...``) or in one archive (``sha256:...``)."""
+    """Facts that were checked in one version of a source."""
 
     at: Seen
+    """The version: ``git:COMMIT`` or ``sha256:DIGEST``."""
     seen: Literal["text", "name"] = "text"
-    """``text``: the files were read there; ``name``: no more than their names was known there."""
+    """``text`` if the files were read, ``name`` if only their names were known."""
     note: str = ""
+    """A remark for readers."""
     paths: list[RelativePath] = []
-    """Files and folders that must be there."""
+    """Files and folders that must exist."""
     texts: list[Text] = []
+    """Regular expressions that must match."""
     targets: list[Label] = []
     """Bazel targets that a BUILD file must define."""
     flags: list[Flag] = []
+    """Flags that must be defined."""
 
     @property
     def count(self) -> int:
-        """How many things were seen."""
+        """Number of facts."""
         return len(self.paths) + len(self.texts) + len(self.targets) + len(self.flags)
 
 
 class Ours(Model):
-    """A word of the recipe's that looks like one of upstream's paths or flags, and why it is none."""
+    """A word of the recipe that only looks like a path or flag of upstream."""
 
     word: str
+    """The word."""
     reason: str
+    """Why it is not upstream's."""
 
 
 class Upstream(Model):
-    """A recipe's ``upstream.yml``: for each of its sources, what it relies on and where that was read."""
+    """Facts about its sources that a recipe relies on, in the ``upstream.yml`` of its folder."""
 
     sources: dict[SourceName, list[Sight]]
+    """Facts about each source, by the source's name."""
     fetched: dict[SourceName, list[Sight]] = {}
-    """The same for what Bazel fetches, by the workspace's names; compared with a checkout that is given, else not."""
+    """Facts about what Bazel fetches, by its name in the workspace. They are only compared with a checkout that
+    ``--source`` gives."""
     ours: list[Ours] = []
+    """Words of the recipe that only look like paths or flags of upstream."""
 
     def listed(self, recipe: Recipe) -> set[str]:
-        """Return every path (in the recipe's tree), target and flag that is listed."""
+        """Return every listed path (in the recipe's tree), target and flag."""
         found: set[str] = set()
         for source in recipe.sources:
             for sight in self.sources.get(source.name, []):
@@ -99,7 +114,7 @@ class Upstream(Model):
 
 
 def load_upstream(recipe: Recipe) -> Upstream | None:
-    """Read the recipe's ``upstream.yml``, None where it has none; raises InputError for what is wrong in it."""
+    """Return the recipe's ``upstream.yml``, None if it has no such file; raises InputError for its faults."""
     path = recipe.folder / FILE
     if not path.exists():
         return None
@@ -107,17 +122,18 @@ def load_upstream(recipe: Recipe) -> Upstream | None:
     unknown = sorted(set(upstream.sources) - {source.name for source in recipe.sources})
     if unknown:
         known = ", ".join(source.name for source in recipe.sources)
-        raise InputError(f"{path}: no such source of {recipe.name}: {', '.join(unknown)}", f"its sources: {known}")
+        what = f"{path}: no such source of {recipe.name}: {', '.join(unknown)}"
+        raise InputError(what, f"its sources: {known}", "correct the names below sources:")
     return upstream
 
 
 def unlisted(recipe: Recipe, upstream: Upstream) -> list[str]:
-    """Return what the recipe uses of upstream's and its ``upstream.yml`` does not list, sorted.
+    """Return what the recipe uses of upstream but does not list in its ``upstream.yml``, sorted.
 
-    Used are: the file of each edit; Bazel targets and settings of upstream's (``--config``, ``--define``, build
+    A recipe uses the file of each edit; Bazel targets and upstream's settings (``--config``, ``--define``, build
     settings, variables, macros) anywhere under ``build:``; the flags with which units start the program; and each path
-    in the build scripts (those of the recipe and the scripts in its ``files/``). A path counts as listed where it is a
-    run of parts of a listed one: scripts name files from below a variable.
+    in the build scripts (those of the recipe and the scripts in its ``files/``). A path counts as listed if its parts
+    are consecutive parts of a listed path: scripts name files relative to a variable.
     """
     listed = upstream.listed(recipe)
     paths = {f"/{name}/" for name in listed if not name.startswith(("/", "-", "@"))}
@@ -133,7 +149,7 @@ def unlisted(recipe: Recipe, upstream: Upstream) -> list[str]:
 
 
 def _bazels(code: str) -> set[str]:
-    """Return Bazel's targets, with their repository where that is named, and upstream's settings."""
+    """Return Bazel's targets, with their repository if it is named, and upstream's settings."""
     labels = re.findall(rf"(?<![\w:/@.~-])@[\w.~-]+{LABEL}|(?<![\w:/@-]){LABEL}", code)
     return {*labels, *SETTING.findall(code)}
 
@@ -154,7 +170,7 @@ def _script_files(folder: Path) -> list[Path]:
 
 
 def _code(text: str) -> str:
-    """Return a script without its comments, each variable made one NUL."""
+    """Return a script without its comments, and with a NUL instead of each variable."""
     lines = [re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines()]
     return re.sub(r"\$\{\w+\}|\$\(\w+\)|\$\w+", "\0", "\n".join(lines))
 
@@ -166,7 +182,7 @@ def _paths(code: str) -> set[str]:
 
 
 def _upstreams(word: str, recipe: Recipe, upstream: Upstream) -> bool:
-    """Tell whether a word of a script may name a file of upstream's."""
+    """Return whether a word of a script can be a path of upstream."""
     if word.startswith(NOT_UPSTREAM) or set(word) <= set("./") or word in {our.word for our in upstream.ours}:
         return False
     own = recipe.folder / "files"

@@ -1,19 +1,10 @@
 """Settings as users write them in reef.yml."""
 
-from builders.model.settings.settings import (
-    BazelServices,
-    BuildxNode,
-    Keep,
-    Repository,
-    Settings,
-    Signing,
-    bazel_storage,
-    ccache_storage,
-    load_settings,
-    parse_storage,
-    shared_cache,
-)
-from builders.model.settings.upload import MB, S3, Destination, Folder, Limits, Rsync
+from builders.model.settings.buildx import BuildxNode
+from builders.model.settings.repository import Keep, RepositorySettings, Signing
+from builders.model.settings.services import BazelServices, bazel_storage, ccache_storage, parse_storage
+from builders.model.settings.settings import Settings, load_settings, shared_cache
+from builders.model.settings.upload import MB, S3, Destination, Folder, HostLimits, Rsync
 
 __all__ = [
     "MB",
@@ -22,9 +13,9 @@ __all__ = [
     "BuildxNode",
     "Destination",
     "Folder",
+    "HostLimits",
     "Keep",
-    "Limits",
-    "Repository",
+    "RepositorySettings",
     "Rsync",
     "Settings",
     "Signing",

@@ -1,4 +1,4 @@
-"""Where the published repository is uploaded to: ``repository.upload`` in ``reef.yml``.
+"""Destinations of uploads: ``repository.upload`` in ``reef.yml``.
 
 Secrets are never settings: SSH keys stay in files or the agent, S3 credentials in the environment or a profile.
 """
@@ -17,97 +17,101 @@ REMOTE = r"^([A-Za-z0-9._-]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):[
 
 
 def _for_apt(value: str) -> str:
-    # sources.list(5): an apt method, a colon, a place; a .sources file divides URIs at spaces.
+    # sources.list(5): an apt method, a colon, a path; a .sources file separates URIs by spaces.
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/[!-~]+", value) or (
         value.startswith("http") and not urlsplit(value).hostname
     ):
-        raise ValueError(f"not a URL that apt takes: {value!r}; https://apt.example.org/ is one")
+        raise ValueError(f"not a URL for apt: {value!r}; expected for example https://apt.example.org/")
     return value
 
 
 Url = Annotated[str, pydantic.AfterValidator(_for_apt)]
-"""Where boards find a repository."""
+"""A URL at which boards reach a repository."""
 
 
-class Limits(Model):
-    """What a host takes; an upload that would go beyond is refused before it begins. Unset means unbounded."""
+class HostLimits(Model):
+    """Limits of a host, unlimited where not set. An upload that exceeds them is refused before it begins."""
 
     file_mb: Annotated[float, pydantic.Field(gt=0)] | None = None
-    """Size of the largest file in MB (1,000,000 bytes)."""
+    """Maximum size of one file, in MB (1,000,000 bytes)."""
     total_mb: Annotated[float, pydantic.Field(gt=0)] | None = None
-    """Size of all files together in MB."""
+    """Maximum size of all files together, in MB."""
     files: Annotated[int, pydantic.Field(gt=0)] | None = None
-    """Number of files."""
+    """Maximum number of files."""
 
 
 PRESETS = {
     # docs.github.com, "GitHub Pages limits": 1 GB a site; "About large files on GitHub": 100 MiB a file in Git.
-    "github-pages": Limits(file_mb=100 * 1.048576, total_mb=1000),
+    "github-pages": HostLimits(file_mb=100 * 1.048576, total_mb=1000),
     # docs.gitlab.com, "GitLab.com settings", GitLab Pages: 1 GB a site.
-    "gitlab-pages": Limits(total_mb=1000),
+    "gitlab-pages": HostLimits(total_mb=1000),
     # developers.cloudflare.com, "Pages limits": 25 MiB a file, 20,000 files a site (free plan).
-    "cloudflare-pages": Limits(file_mb=25 * 1.048576, files=20_000),
+    "cloudflare-pages": HostLimits(file_mb=25 * 1.048576, files=20_000),
 }
 """Limits of well-known hosts, as their documentation gives them (2026)."""
 
 
 class _Destination(Model):
     name: Annotated[str, pydantic.StringConstraints(pattern=NAME)]
-    """What `invoke upload-apt --to` and messages call it."""
+    """Name of the destination in messages and for ``upload-apt --to``."""
     url: Url | None = None
-    """Where boards reach this copy; where it is set, an upload ends by reading it from there as they would."""
-    limits: Literal["github-pages", "gitlab-pages", "cloudflare-pages"] | Limits = Limits()
-    """What the host takes: the name of a known one, or numbers."""
+    """URL at which boards reach this copy. If set, an upload ends by reading the repository from there as boards do."""
+    limits: Literal["github-pages", "gitlab-pages", "cloudflare-pages"] | HostLimits = HostLimits()
+    """Limits of the host: the name of a known host, or numbers."""
 
     @property
-    def bounds(self) -> Limits:
+    def bounds(self) -> HostLimits:
         """The limits in numbers."""
         return PRESETS[self.limits] if isinstance(self.limits, str) else self.limits
 
 
 class Folder(_Destination):
-    """Another folder of this machine: a mounted disk, the checkout of a site."""
+    """A folder of this machine, such as a mounted disk or the checkout of a website."""
 
     kind: Literal["folder"]
+    """``folder``."""
     path: str
-    """Absolute, or relative to reef.yml; made where it is missing."""
+    """The folder, absolute or relative to reef.yml; created if missing."""
     links: bool = True
-    """False for hosts that know no symbolic links (GitHub Pages): plain files then, and no older publications."""
+    """Whether symbolic links are uploaded. Without them (GitHub Pages), earlier publications are not available."""
 
 
 class Rsync(_Destination):
-    """A machine that is reached by rsync over ssh."""
+    """A folder of another machine, reached by rsync over SSH."""
 
     kind: Literal["rsync"]
+    """``rsync``."""
     to: Annotated[str, pydantic.StringConstraints(pattern=REMOTE)]
-    """``user@host:/path``; the folder above must exist."""
+    """``USER@HOST:/PATH``; the parent folder must exist."""
     port: Annotated[int, pydantic.Field(ge=1, le=65535)] | None = None
+    """Port of the SSH server. The default is that of the SSH configuration."""
     identity: str | None = None
-    """File of the private SSH key; by default what ssh itself would use (its configuration, the agent).
-    Absolute, or relative to reef.yml."""
+    """File of the private SSH key, absolute or relative to reef.yml. By default, ssh chooses (configuration, agent)."""
     known_hosts: str | None = None
-    """File of the host keys to accept, for CI machines; by default the user's own. Absolute, or relative to
-    reef.yml."""
+    """File of accepted host keys, for CI machines, absolute or relative to reef.yml. The default is the user's file."""
     links: bool = True
-    """As for a folder."""
+    """Whether symbolic links are uploaded. Without them, earlier publications are not available."""
 
 
 class S3(_Destination):
-    """A bucket of an S3-compatible object store. Credentials come from the environment or the profile alone."""
+    """A bucket of an S3-compatible object store. Credentials come only from the environment or the profile."""
 
     kind: Literal["s3"]
+    """``s3``."""
     bucket: Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    """Name of the bucket."""
     prefix: Annotated[str, pydantic.StringConstraints(pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$")] = ""
-    """Folder in the bucket, without slashes around it."""
+    """Folder in the bucket, without a slash at either end."""
     region: str | None = None
+    """Region of the bucket. The default is that of the environment or profile."""
     endpoint: Annotated[str, pydantic.StringConstraints(pattern=r"^https?://\S+$")] | None = None
-    """URL of a store that is not Amazon's."""
+    """URL of a store other than Amazon's."""
     profile: str | None = None
-    """Name of a profile in ``~/.aws``, instead of the environment's credentials."""
+    """Name of a profile in ``~/.aws`` with the credentials, instead of the environment."""
 
     @property
     def links(self) -> bool:
-        """False: an object store knows files alone."""
+        """False: an object store has no links."""
         return False
 
 

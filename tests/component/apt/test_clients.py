@@ -12,7 +12,7 @@ import pytest
 from builders.apt.indices.release import parse_release
 from builders.apt.publish.switch import make_live
 from builders.model.deb_file import read_deb
-from builders.model.settings import Repository, Settings
+from builders.model.settings import RepositorySettings, Settings
 from tests.support.repository import DATE, TAMPERED, AptClient, Publisher
 
 
@@ -51,7 +51,7 @@ def test_over_file(publisher: Publisher, tmp_path: Path) -> None:
 
 def test_over_http(publisher: Publisher, tmp_path: Path, server: tuple[str, list[str]]) -> None:
     url, asked = server
-    publisher.settings = Settings(repository=Repository(url=url))
+    publisher.settings = Settings(repository=RepositorySettings(url=url))
     old, new = publisher.deb(), publisher.deb(version="1.0-2")
     symbols = publisher.deb("reef-demo-dbgsym", fields={"Auto-Built-Package": "debug-symbols"})
     publisher.publish(old, symbols)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from builders.errors import PublishError
-from builders.model.settings import Repository, Settings
+from builders.model.settings import RepositorySettings, Settings
 from tests.support.killing import killed
 from tests.support.repository import DATE, Publisher, tree_of
 from tests.unit.apt.test_archive import ar, tar
@@ -116,7 +116,7 @@ def hostile(chance: random.Random) -> bytes:
 
 def test_hostile_debs(publisher: Publisher, tmp_path: Path) -> None:
     """Taken in by a child, which the kernel ends where one of them holds it up, whatever its threads do."""
-    publisher.settings = Settings(repository=Repository(url="https://apt.lab"))
+    publisher.settings = Settings(repository=RepositorySettings(url="https://apt.lab"))
     publisher.publish(publisher.deb("reef-good"))
     before, outside = tree_of(publisher.repository), sorted(Path("/tmp").glob("reef-escaped*"))
     place = tmp_path.parent / f"{tmp_path.name}-hostile"

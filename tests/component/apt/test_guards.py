@@ -14,7 +14,7 @@ from builders.apt.repository.snapshots import earlier_publication
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
-from builders.model.settings import Keep, Repository, Settings
+from builders.model.settings import Keep, RepositorySettings, Settings
 from tests.support.repository import DATE, Publisher
 
 
@@ -66,7 +66,7 @@ def test_what_a_killed_run_left_is_no_publication(publisher: Publisher) -> None:
 
 
 def test_versions_are_counted_for_each_cpu(publisher: Publisher) -> None:
-    publisher.settings = Settings(repository=Repository(keep=Keep(versions=1)))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(versions=1)))
     publisher.publish(publisher.deb(version="1"), publisher.deb(version="2", architecture="armhf"))
     assert publisher.verify().debs == 2
     publisher.publish(publisher.deb(version="3"), date=DATE + 1)
@@ -76,7 +76,7 @@ def test_versions_are_counted_for_each_cpu(publisher: Publisher) -> None:
 
 def test_what_is_too_much_goes_with_the_next_publication_of_anything(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(version="1"), publisher.deb(version="2"))
-    publisher.settings = Settings(repository=Repository(keep=Keep(versions=1)))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(versions=1)))
     publisher.publish(publisher.deb("reef-other"), date=DATE + 1)
     assert set(phases(publisher)) == {("reef-demo", "2"), ("reef-other", "1.0-1")}
 

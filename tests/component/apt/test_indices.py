@@ -27,7 +27,7 @@ from builders.apt.state.chunk_cache import ChunkCache
 from builders.apt.upload import upload
 from builders.errors import PublishError
 from builders.model.deb_file import read_deb
-from builders.model.settings import Folder, Repository, Settings
+from builders.model.settings import Folder, RepositorySettings, Settings
 from tests.support.hanging import ended_if_hung
 from tests.support.repository import DATE, AptClient, Publisher, control_in, files_in, make_deb
 from tests.unit.apt.test_archive import tar
@@ -90,7 +90,7 @@ def test_joined_pieces_are_one_file(suffix: str, judge: str, count: int) -> None
 
 def test_a_new_package_changes_one_piece(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "PACKAGES_PER_CHUNK", 4)
-    publisher.settings = Settings(repository=Repository(contents=False))
+    publisher.settings = Settings(repository=RepositorySettings(contents=False))
     publisher.publish(*(publisher.deb(f"reef-{number:03}") for number in range(40)))
     packed: list[bytes] = []
     real = FORMS[".xz"]
@@ -233,7 +233,7 @@ def test_debs_with_broken_data_are_refused_at_the_door(publisher: Publisher) -> 
 
 
 def test_validity(publisher: Publisher) -> None:
-    publisher.settings = Settings(repository=Repository(valid_days=10, url="https://apt.lab/r/"))
+    publisher.settings = Settings(repository=RepositorySettings(valid_days=10, url="https://apt.lab/r/"))
     deb = publisher.deb()
     publisher.publish(deb)
     text = (publisher.repository / "dists/trixie/Release").read_text()
@@ -264,7 +264,7 @@ def test_snapshots_are_promised_where_boards_find_them(
 ) -> None:
     """Release names snapshots below ``url`` unless the copy there is known to have none; a linked copy has them."""
     wish = {"url": "https://apt.lab/r/", "upload": [destination]}
-    publisher.settings = Settings(repository=Repository.model_validate(wish))
+    publisher.settings = Settings(repository=RepositorySettings.model_validate(wish))
     publisher.publish(publisher.deb())
     text = (publisher.repository / "dists/trixie/Release").read_text()
     promise = re.search(r"^Snapshots: https://apt.lab/r/(.+)$", text, re.MULTILINE)

@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from builders.apt.packages import changelogs
 from builders.apt.repository.layout import KEYRING
 from builders.apt.verify.server import serving
-from builders.model.settings import Repository, Settings
+from builders.model.settings import RepositorySettings, Settings
 from tests.support.browser import chromium, look
 from tests.support.repository import DATE, Publisher, facts_of
 
@@ -59,7 +59,7 @@ def changelog(name: str, *versions: str, text: str = "Mended.") -> bytes:
 
 
 def test_the_page(publisher: Publisher) -> None:
-    publisher.settings = Settings(repository=Repository(url="https://apt.lab", label="Lab <&> boards"))
+    publisher.settings = Settings(repository=RepositorySettings(url="https://apt.lab", label="Lab <&> boards"))
     strange = publisher.deb("reef-strange", fields={"Description": "<script>alert(1)</script> & more"})
     publisher.publish(publisher.deb(), publisher.deb(version="2~rc1+x"), strange)
     text, links = read(publisher)
@@ -164,7 +164,9 @@ def driver() -> Iterator[Chrome]:
 @pytest.fixture
 def url(publisher: Publisher) -> Iterator[str]:
     """A page with what is hard to show: long words, many versions, two suites."""
-    publisher.settings = Settings(repository=Repository(url="https://apt.example.org/a/rather/long/path/to/boards/"))
+    publisher.settings = Settings(
+        repository=RepositorySettings(url="https://apt.example.org/a/rather/long/path/to/boards/")
+    )
     long = "a-package-with-an-exceedingly-long-name-that-nobody-should-choose"
     version = "1:20261231.0123456789abcdef+really2.14.1~rc1-0ubuntu1.1~bpo12+1"
     news = changelog(long, version, text="Unbroken: " + "x" * 300)

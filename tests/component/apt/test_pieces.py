@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from builders.apt.indices import kinds
-from builders.model.settings import Keep, Repository, Settings
+from builders.model.settings import Keep, RepositorySettings, Settings
 from tests.support.repository import DATE, Publisher
 
 
@@ -16,7 +16,7 @@ def test_the_same_content_has_the_same_indices_whatever_came_before(
     """Versions come and go over many publications; a repository made of what is left at once has the same bytes."""
     monkeypatch.setattr(kinds, "PACKAGES_PER_CHUNK", 3)
     monkeypatch.setattr(kinds, "PATHS_PER_CHUNK", 3)
-    publisher.settings = Settings(repository=Repository(keep=Keep(versions=1), url="http://apt.lab"))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(versions=1), url="http://apt.lab"))
     chance, version, newest = random.Random(5), 0, {}
     names = [f"reef-{letter}" for letter in "abcdefgh"]
     for number in range(7):

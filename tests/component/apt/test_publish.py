@@ -16,7 +16,7 @@ from builders.apt.verify.verify import verify
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import read_deb
-from builders.model.settings import Repository, Settings
+from builders.model.settings import RepositorySettings, Settings
 from tests.support.repository import DATE, Publisher, facts_of, tree_of
 
 
@@ -100,7 +100,7 @@ def test_broken_memory_only_costs_time(publisher: Publisher) -> None:
 
 
 def test_same_input_same_bytes(tmp_path: Path, key: SigningKey, log: Log) -> None:
-    settings = Settings(repository=Repository(url="https://apt.example.org"))
+    settings = Settings(repository=RepositorySettings(url="https://apt.example.org"))
     trees = []
     for name in ("one", "two"):
         publisher = Publisher(tmp_path / name, key, log, settings)
@@ -200,7 +200,7 @@ def test_dates_only_grow(publisher: Publisher, said: io.StringIO) -> None:
 def test_settings_change_what_is_said(publisher: Publisher) -> None:
     deb = publisher.deb()
     publisher.publish(deb)
-    publisher.settings = Settings(repository=Repository(label="Lab", url="http://apt.lab"))
+    publisher.settings = Settings(repository=RepositorySettings(label="Lab", url="http://apt.lab"))
     assert publisher.publish(deb).changed
     assert "\nLabel: Lab\n" in (publisher.repository / "dists/trixie/Release").read_text()
     assert "URIs: http://apt.lab\n" in (publisher.repository / "lab-trixie.sources").read_text()
@@ -293,7 +293,7 @@ def test_unsafe_suite(publisher: Publisher, suite: str) -> None:
 
 
 def test_the_component_of_debugging_symbols_is_refused_for_others(publisher: Publisher) -> None:
-    publisher.settings = Settings(repository=Repository(component="debug"))
+    publisher.settings = Settings(repository=RepositorySettings(component="debug"))
     with pytest.raises(PublishError, match="component"):
         publisher.publish(publisher.deb())
 

@@ -15,7 +15,7 @@ from builders.apt.verify.verify import verify
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
 from builders.model.deb_file import members, read_deb
-from builders.model.settings import Repository, Settings, Signing
+from builders.model.settings import RepositorySettings, Settings, Signing
 from builders.model.target import SUITES
 from tests.support.repository import DATE, UNKNOWN_KEY, AptClient, Publisher, tree_of
 
@@ -144,7 +144,7 @@ def test_every_suite_follows_another_key(place: Publisher, home: Path) -> None:
 
 
 def test_keyring_package(place: Publisher, tmp_path: Path) -> None:
-    settings = Settings(repository=Repository(url=URL, label="Lab"), maintainer="Lab <lab@example.org>")
+    settings = Settings(repository=RepositorySettings(url=URL, label="Lab"), maintainer="Lab <lab@example.org>")
     paths = []
     for name in ("one", "two"):
         path = keyring_package.keyring_deb(settings, place.key, SUITES["trixie"], (), date=DATE, folder=tmp_path / name)
@@ -180,7 +180,7 @@ def test_keyring_package_without_a_url_names_no_place(place: Publisher, tmp_path
 
 def test_keyring_installs_and_upgrades(place: Publisher) -> None:
     """dpkg itself unpacks both versions into a folder, over the .sources file that the README had a board fetch."""
-    place.settings = Settings(repository=Repository(url=URL))
+    place.settings = Settings(repository=RepositorySettings(url=URL))
     apt.change(place.project(), {"trixie": []})
     apt.rotate_keys(place.project())
     root = place.folder / "root"

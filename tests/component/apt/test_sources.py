@@ -23,7 +23,7 @@ from builders.errors import PublishError
 from builders.host.files import sha256_of
 from builders.model.deb_file import members
 from builders.model.packages import SOURCE, DebFile
-from builders.model.settings import Folder, Keep, Repository, Settings
+from builders.model.settings import Folder, Keep, RepositorySettings, Settings
 from tests.support.killing import killed_at
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 
@@ -145,7 +145,7 @@ def test_a_suite_without_sources_says_nothing_of_them(publisher: Publisher) -> N
 
 
 def test_the_keyring_package_brings_deb_src(publisher: Publisher) -> None:
-    publisher.settings = Settings(repository=Repository(url="http://example.org/"))
+    publisher.settings = Settings(repository=RepositorySettings(url="http://example.org/"))
 
     def types() -> list[str]:
         debs = publisher.repository.glob("pool/**/reef-archive-keyring_*.deb")
@@ -366,7 +366,7 @@ def test_an_index_that_is_not_whole_is_refused(before: str, after: str, publishe
 
 def test_prune_keeps_a_shared_tarball(publisher: Publisher) -> None:
     """Versions of sources are counted by themselves; a tarball goes with the last version that names it."""
-    publisher.settings = Settings(repository=Repository(keep=Keep(versions=1, snapshots=1), generations=1))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(versions=1, snapshots=1), generations=1))
     publisher.publish(publisher.deb(), publisher.source())
     publisher.publish(publisher.deb(version="1.0-2"), publisher.source(version="1.0-2"), date=DATE + 1)
     assert [one["Version"] for one in stanzas(publisher)] == ["1.0-2"]
@@ -381,7 +381,7 @@ def test_prune_keeps_a_shared_tarball(publisher: Publisher) -> None:
 
 def test_a_source_stays_while_one_cpu_has_its_version(publisher: Publisher) -> None:
     """A build that failed for one CPU leaves that one's older .deb, whose source nobody must miss."""
-    publisher.settings = Settings(repository=Repository(keep=Keep(versions=1)))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(versions=1)))
     old = (publisher.deb(architecture="armhf"), publisher.source())
     publisher.publish(publisher.deb(), *old)
     publisher.publish(publisher.deb(version="1.0-2"), publisher.source(version="1.0-2"), *old, date=DATE + 1)
@@ -467,7 +467,7 @@ def send(publisher: Publisher, to: Folder) -> Uploaded:
 @pytest.mark.parametrize("links", [True, False])
 def test_uploads_carry_all_files(publisher: Publisher, tmp_path: Path, links: bool) -> None:
     """Also those that only readers of what was shown before may still ask for."""
-    publisher.settings = Settings(repository=Repository(keep=Keep(versions=1, snapshots=1), generations=1))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(versions=1, snapshots=1), generations=1))
     to = Folder(name="disk", kind="folder", path=str(tmp_path / "srv"), links=links)
     there = tmp_path / "srv" / POOL
     publisher.publish(publisher.deb(), publisher.source())

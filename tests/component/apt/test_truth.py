@@ -21,7 +21,7 @@ from builders.host.log import Log
 from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
-from builders.model.settings import Repository, Settings, Signing
+from builders.model.settings import RepositorySettings, Settings, Signing
 from tests.support.repository import VERIFIER, Publisher, tree_of
 from tests.support.upload_hosts import free_port
 
@@ -83,7 +83,7 @@ def test_apt_today_and_up_to_the_key_s_end(place: Publisher, said: io.StringIO) 
 
 
 def test_valid_until_locks_out_first(place: Publisher) -> None:
-    place.settings = Settings(repository=Repository(valid_days=30))
+    place.settings = Settings(repository=RepositorySettings(valid_days=30))
     apt.change(place.project(), {"trixie": []})
     found = trials(place)
     assert [(one.seconds // DAY, one.accepted) for one in found if one.keyring == TODAY] == [
@@ -192,7 +192,7 @@ def test_the_apt_of_other_releases_is_asked_before_anything_is_shown(
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     apt.change(project, {"trixie": [read_deb(place.deb())]})
     assert engine.jobs == [], "by default this machine's apt alone is asked"
-    place.settings = Settings(repository=Repository(clients=["bullseye", "trixie"]))
+    place.settings = Settings(repository=RepositorySettings(clients=["bullseye", "trixie"]))
     apt.change(place.project(), {"trixie": [read_deb(place.deb("reef-other"))]})
     assert [job.root.suite for job in engine.jobs] == ["bullseye", "trixie"]
     pool = place.repository / "pool"

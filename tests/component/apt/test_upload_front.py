@@ -75,7 +75,7 @@ def test_one_that_fails_does_not_hold_up_the_others(project: Publisher) -> None:
         ("repository: {upload: [{name: x, kind: s3, bucket: abc, secret: y}]}", [], "unknown key"),
         ("repository: {upload: [{name: x, kind: rsync, to: '-oProxyCommand=x:/'}]}", [], "upload.0.rsync.to"),
         ("repository: {upload: [{name: x, kind: folder, path: a}, {name: x, kind: folder, path: b}]}", [],
-         "two destinations have the name 'x'"),
+         "duplicate name of a destination: 'x'"),
     ],
 )  # fmt: skip
 def test_wrong_words(project: Publisher, settings: str, words: list[str], told: str) -> None:

@@ -21,7 +21,7 @@ from builders.apt.upload.rsync import PARTIAL, RsyncStore
 from builders.apt.verify.server import serving
 from builders.apt.verify.verify import verify
 from builders.errors import PublishError
-from builders.model.settings import Folder, Repository, Rsync, Settings
+from builders.model.settings import Folder, RepositorySettings, Rsync, Settings
 from tests.support.killing import killed
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 from tests.support.upload_hosts import Reader, Ssh, free_port
@@ -95,7 +95,7 @@ def test_apt_installs_from_the_other_machine(publisher: Publisher, ssh: Ssh, the
 
 def test_a_reader_throughout_uploads(publisher: Publisher, there: Path) -> None:
     to = Folder(name="disk", kind="folder", path=str(there))
-    publisher.settings = Settings(repository=Repository(generations=2, keep={"versions": 1, "snapshots": 1}))
+    publisher.settings = Settings(repository=RepositorySettings(generations=2, keep={"versions": 1, "snapshots": 1}))
     publisher.publish(publisher.deb(version="1"))
     send(publisher, to)
     with serving(there) as url, Reader(url) as reader:
@@ -131,7 +131,7 @@ def killed_at(work: Callable[[], object], number: int) -> bool:
 def test_killed_at_any_step_and_resumed(publisher: Publisher, there: Path, links: bool) -> None:
     """After each kill readers see the old or the new repository; the run that ends leaves what an unkilled one does."""
     to = Folder(name="disk", kind="folder", path=str(there), links=links)
-    publisher.settings = Settings(repository=Repository(generations=1, keep={"versions": 1, "snapshots": 1}))
+    publisher.settings = Settings(repository=RepositorySettings(generations=1, keep={"versions": 1, "snapshots": 1}))
     publisher.publish(publisher.deb())
     send(publisher, to)
     for number in (2, 3):
@@ -160,7 +160,7 @@ def test_killed_at_any_step_and_resumed(publisher: Publisher, there: Path, links
 def test_readers_of_what_was_shown_before_end_well(publisher: Publisher, there: Path) -> None:
     """The indices of the publication that was shown stay by hash, and its .debs, though here both are gone."""
     to = Folder(name="disk", kind="folder", path=str(there))
-    publisher.settings = Settings(repository=Repository(generations=1))
+    publisher.settings = Settings(repository=RepositorySettings(generations=1))
     publisher.publish(publisher.deb())
     send(publisher, to)
     old = {str(path.relative_to(there)) for path in (there / "dists/trixie/main").rglob("by-hash/SHA256/*")}

@@ -19,7 +19,7 @@ from builders.apt.upload import Uploaded, upload
 from builders.apt.upload.s3 import S3Store
 from builders.apt.upload.store import File
 from builders.errors import BusyError, PublishError
-from builders.model.settings import S3, Limits, Repository, Settings
+from builders.model.settings import S3, HostLimits, RepositorySettings, Settings
 from tests.support.killing import killed
 from tests.support.repository import DATE, AptClient, Publisher, facts_of
 from tests.support.upload_hosts import BUCKET, Reader, Wire, free_port, s3_client, s3_server
@@ -78,7 +78,7 @@ def keys(server: str) -> set[str]:
 
 
 def test_apt_installs_from_the_bucket(publisher: Publisher, server: str, bucket: str, tmp_path: Path) -> None:
-    publisher.settings = Settings(repository=Repository(url=f"{bucket}/deep/apt"))
+    publisher.settings = Settings(repository=RepositorySettings(url=f"{bucket}/deep/apt"))
     deb = publisher.deb("reef-demo", "1:2.0~rc1+x-1")
     publisher.publish(deb)
     publisher.publish(publisher.deb("reef-book"), suite="bookworm")
@@ -208,7 +208,7 @@ def sources_at(url: str) -> str:
 
 def test_a_reader_throughout_uploads(publisher: Publisher, bucket: str) -> None:
     """Whoever reads while uploads run finds every file that he is led to, also old .debs that retention lets go."""
-    publisher.settings = Settings(repository=Repository(generations=2, keep={"versions": 1, "snapshots": 1}))
+    publisher.settings = Settings(repository=RepositorySettings(generations=2, keep={"versions": 1, "snapshots": 1}))
     publisher.publish(publisher.deb(version="1"))
     send(publisher, destination(bucket))
     with Reader(bucket) as reader:
@@ -223,7 +223,7 @@ def test_a_reader_throughout_uploads(publisher: Publisher, bucket: str) -> None:
 
 def test_readers_of_what_was_shown_before_end_well(publisher: Publisher, server: str, bucket: str) -> None:
     """Publications that were never uploaded push the shown one out of by-hash here, but not there."""
-    publisher.settings = Settings(repository=Repository(generations=2, keep={"versions": 1, "snapshots": 1}))
+    publisher.settings = Settings(repository=RepositorySettings(generations=2, keep={"versions": 1, "snapshots": 1}))
     publisher.publish(publisher.deb(version="1"))
     send(publisher, destination(bucket))
     old = keys(server)
@@ -463,12 +463,14 @@ def test_boards_cannot_read_it(publisher: Publisher, server: str, bucket: str) -
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        (Limits(file_mb=0.0001), "it takes files of up to 100 B"),
-        (Limits(total_mb=0.01), "it takes up to 10.0 kB"),
-        (Limits(files=3), "it takes up to 3"),
+        (HostLimits(file_mb=0.0001), "it takes files of up to 100 B"),
+        (HostLimits(total_mb=0.01), "it takes up to 10.0 kB"),
+        (HostLimits(files=3), "it takes up to 3"),
     ],
 )
-def test_a_host_that_is_too_small(publisher: Publisher, server: str, bucket: str, limits: Limits, told: str) -> None:
+def test_a_host_that_is_too_small(
+    publisher: Publisher, server: str, bucket: str, limits: HostLimits, told: str
+) -> None:
     publisher.publish(publisher.deb())
     with pytest.raises(PublishError, match="store cannot take this repository") as caught:
         send(publisher, destination(bucket, limits=limits))

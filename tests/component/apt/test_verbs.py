@@ -14,7 +14,7 @@ from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.repository.retention import LEAVING, remove, unreferenced
 from builders.errors import BusyError, CheckError, InputError, PublishError, ReefError
 from builders.model.deb_file import read_deb
-from builders.model.settings import Keep, Repository, Settings
+from builders.model.settings import Keep, RepositorySettings, Settings
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
 
 
@@ -26,7 +26,7 @@ def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keep(publisher: Publisher, generations: int = 1, **words: int) -> None:
-    publisher.settings = Settings(repository=Repository(keep=Keep(**words), generations=generations))
+    publisher.settings = Settings(repository=RepositorySettings(keep=Keep(**words), generations=generations))
 
 
 def versions(publisher: Publisher, suite: str = "trixie") -> list[str]:
@@ -238,7 +238,7 @@ def test_prune_killed_is_gone_on_with(publisher: Publisher, number: int) -> None
 
 
 def test_generations_are_settable(publisher: Publisher) -> None:
-    publisher.settings = Settings(repository=Repository(generations=2))
+    publisher.settings = Settings(repository=RepositorySettings(generations=2))
     for number in range(4):
         publisher.publish(publisher.deb(version=f"1.{number}"), date=DATE + number)
     plain = [
@@ -340,7 +340,7 @@ def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -
 def test_contents_alone_make_a_publication(publisher: Publisher) -> None:
     publisher.publish(publisher.deb())
     for number, wish in enumerate((False, True), 1):
-        publisher.settings = Settings(repository=Repository(contents=wish))
+        publisher.settings = Settings(repository=RepositorySettings(contents=wish))
         assert publisher.publish(date=DATE + number).changed
         assert bool(list(publisher.repository.glob("dists/trixie/main/Contents-*"))) == wish
         publisher.verify()

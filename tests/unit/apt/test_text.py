@@ -13,7 +13,7 @@ from builders.apt.publish import suite
 from builders.apt.repository import layout, sources_file
 from builders.apt.repository.publication import digest_of
 from builders.errors import PublishError
-from builders.model.settings import Repository, Settings
+from builders.model.settings import RepositorySettings, Settings
 from tests.support.golden import compare_with_golden
 from tests.support.repository import DATE
 
@@ -29,7 +29,7 @@ class NoFiles:
 
 
 def test_release_text() -> None:
-    settings = Settings(repository=Repository(origin="Lab", label="Lab boards"))
+    settings = Settings(repository=RepositorySettings(origin="Lab", label="Lab boards"))
     entries = [
         IndexEntry(name, "1", "arm64", f"pool/{component}/r/reef/{name}_1_arm64.deb", 1, "0" * 64, f"{name}\n".encode())
         for name, component in (("reef-tool", "main"), ("reef-tool-dbgsym", "debug"))
@@ -42,7 +42,7 @@ def test_release_text() -> None:
 
 
 def test_sources_text() -> None:
-    settings = Settings(repository=Repository(label="Lab boards", url="https://apt.example.org/lab"))
+    settings = Settings(repository=RepositorySettings(label="Lab boards", url="https://apt.example.org/lab"))
     assert sources_file.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
     compare_with_golden(
         "apt/lab-boards-trixie.sources", sources_file.sources_text(settings, Path("/srv/apt"), "trixie")
@@ -53,8 +53,8 @@ def test_sources_text() -> None:
 
 @pytest.mark.parametrize("url", ["no url", "https://a b", "https://a\nSigned-By: x", "https://\u00e4.example", ""])
 def test_url_must_be_one(url: str) -> None:
-    with pytest.raises(ValidationError, match="not a URL that apt takes"):
-        Repository(url=url)
+    with pytest.raises(ValidationError, match="not a URL for apt"):
+        RepositorySettings(url=url)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_the_committed_schemas_are_current(name: str, model: type[Model]) -> Non
 
 
 def test_editors_show_the_docstrings_of_keys() -> None:
-    assert key_texts(Folder)["path"] == "Absolute, or relative to reef.yml; made where it is missing."
+    assert key_texts(Folder)["path"] == "The folder, absolute or relative to reef.yml; created if missing."
     folder = json_schema(maintenance.SCHEMAS["reef"])["$defs"]["Folder"]["properties"]
     assert folder["path"]["description"] == key_texts(Folder)["path"]
     assert folder["name"]["description"] == key_texts(Folder)["name"], "docstrings of a base are the model's too"

@@ -14,7 +14,7 @@ def test_a_target_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("trixie", "suite/architecture"),
+        ("trixie", "SUITE/ARCHITECTURE"),
         ("trixi/arm64", "did you mean 'trixie'?"),
         ("trixie/aarch64", "did you mean 'arm64'?"),
         ("trixie/zzz", "known: amd64, arm64, armhf"),

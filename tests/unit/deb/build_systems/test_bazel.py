@@ -138,14 +138,14 @@ def test_the_servers_door_is_the_engines(monkeypatch: pytest.MonkeyPatch, variab
     ],
 )
 def test_a_server_of_bazels_is_read(url: str, scheme: str, tls: bool, port: int) -> None:
-    storage = bazel_storage(Settings(bazel=BazelServices(remote_cache=url)))
+    storage = bazel_storage(BazelServices(remote_cache=url))
     assert storage
     assert (storage.scheme, storage.tls, storage.port, storage.what) == (scheme, tls, port, "Bazel server")
     assert storage.password == ("p@ss" if "me:" in url else "")
 
 
 def test_two_servers_are_refused() -> None:
-    with pytest.raises(ValueError, match="the executor is the cache as well"):
+    with pytest.raises(ValueError, match="the executor is also a cache"):
         BazelServices(remote_cache="grpc://a:1", remote_executor="grpc://b:1")
 
 
@@ -258,7 +258,7 @@ def test_a_root_newer_than_a_suite_that_is_served_is_refused(tmp_path: Path) -> 
     folder = tmp_path / "tensorflow-serving"
     folder.mkdir()
     (folder / "recipe.yml").write_text(text)
-    with pytest.raises(InputError, match="newer than the suite bullseye"):
+    with pytest.raises(InputError, match="bookworm is newer than bullseye"):
         load_recipe(folder)
 
 

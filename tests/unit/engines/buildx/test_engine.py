@@ -159,7 +159,7 @@ def test_the_words_that_create_a_builder(node: dict[str, object], words: list[st
 def test_nodes_that_cannot_be_reached_as_written_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs an endpoint"):
         BuildxNode.model_validate({"name": "x"})
-    with pytest.raises(ValueError, match="go into its options"):
+    with pytest.raises(ValueError, match="belong in its options"):
         BuildxNode.model_validate({"name": "x", "driver": "kubernetes", "certificates": "c"})
     settings = Settings.model_validate(
         {"buildx": {"nodes": [{"name": "x", "endpoint": "tcp://h:1", "certificates": "c"}]}}

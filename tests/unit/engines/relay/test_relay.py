@@ -81,16 +81,18 @@ def test_a_wrong_url_is_told_without_showing_it(wrong: str, tmp_path: Path, monk
         (tmp_path / "reef.yml").write_text("")
         monkeypatch.setenv("REEF_CCACHE_STORAGE", wrong)
         with pytest.raises(InputError, match="REEF_CCACHE_STORAGE is not the URL") as caught:
-            ccache_storage(load_settings(tmp_path))
+            ccache_storage(load_settings(tmp_path).ccache_storage)
         assert "hush" not in str(caught.value)
 
 
 def test_the_variable_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reef.yml").write_text("ccache_storage: {url: 'http://lab/ccache/', layout: flat}\n")
     settings = load_settings(tmp_path)
-    assert ccache_storage(settings) == Storage("http", False, "lab", 80, "ccache", layout="flat")
+    assert ccache_storage(settings.ccache_storage) == Storage("http", False, "lab", 80, "ccache", layout="flat")
     monkeypatch.setenv("REEF_CCACHE_STORAGE", url("rediss", 7000, "/2"))
-    assert ccache_storage(settings) == Storage("redis", True, "127.0.0.1", 7000, "2", USER, PASSWORD, "flat")
+    assert ccache_storage(settings.ccache_storage) == Storage(
+        "redis", True, "127.0.0.1", 7000, "2", USER, PASSWORD, "flat"
+    )
 
 
 def test_bytes_go_both_ways_and_to_one_place_alone(told: Told) -> None:

@@ -65,18 +65,22 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("armhf", "armhv", "unknown architecture 'armhv'; did you mean 'armhf'?"),
         ("find: GREETED", "find: '('", "not a regular expression"),
         ("    local: {path: source}\n", "", "exactly one of archive, file, debian, git, local"),
-        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "a time zone is wanted"),
-        ("2026-01-31T12:00:00Z", "1969-01-31T12:00:00Z", "counts from 1970"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "expected a time zone"),
+        ("2026-01-31T12:00:00Z", "1969-01-31T12:00:00Z", "from 1970 on"),
         ("2026-01-31T12:00:00Z", "2026-02-31T12:00:00Z", "day is out of range"),
-        ("license: Apache-2.0\n", "license: Apache-2.0\nlicense: MIT\n", "the key 'license' is there twice"),
+        ("license: Apache-2.0\n", "license: Apache-2.0\nlicense: MIT\n", "duplicate key 'license'"),
         ('version: "1.2"', 'version: "1-2"', "String should match pattern"),
-        ("checks/greeting.sh", "checks/absent.sh", "files that the recipe names are missing"),
-        ("name: reef-hello\n", "name: reef-hallo\n", "its folder 'reef-hello'"),
+        ("checks/greeting.sh", "checks/absent.sh", "files of the recipe are missing"),
+        ("name: reef-hello\n", "name: reef-hallo\n", "its folder's is 'reef-hello'"),
         ("    local: {path: source}", "    git: {url: x, commit: abc}", "sources.0.git.commit"),
         ("    section: utils\n", "    lintian_overrides: [{tag: x, reason: ''}]\n", "reason: String should match"),
         ("    section: utils\n", '    lintian_overrides: [{tag: x, reason: "a\\nb"}]\n', "reason: String should match"),
-        ("build:\n", "build:\n  fetch: ./get\n", "keep_source: build.fetch fetches what"),
-        ("build:\n", "build:\n  bazel: {version: 6.5.0, targets: ['//x']}\n", "keep_source: build.bazel fetches what"),
+        ("build:\n", "build:\n  fetch: ./get\n", "a source package cannot contain what build.fetch fetches"),
+        (
+            "build:\n",
+            "build:\n  bazel: {version: 6.5.0, targets: ['//x']}\n",
+            "a source package cannot contain what build.bazel fetches",
+        ),
     ],
 )
 def test_wrong_values_are_told(tmp_path: Path, change: str, by: str, told: str) -> None:
@@ -105,7 +109,7 @@ def named(name: str, *against: str) -> Recipe:
 def test_a_package_that_the_other_recipe_does_not_make_is_told() -> None:
     recipes = {"aa": named("aa", "bb"), "bb": named("bb")}
     recipes["aa"].build.recipes["bb"] = ["libreef-greet2"]
-    with pytest.raises(InputError, match="aa builds against libreef-greet2, which bb does not make") as caught:
+    with pytest.raises(InputError, match="aa builds against libreef-greet2, which is not a package of bb") as caught:
         choose(recipes, ["aa"])
     assert "did you mean 'libreef-greet1'?" in caught.value.detail + caught.value.fix
 
