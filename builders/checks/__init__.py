@@ -1,7 +1,7 @@
-"""The checks stage: verdicts on .debs before they are published.
+"""The checks stage judges .debs before they are published; it repairs nothing.
 
-`inspect` judges the files themselves; `install_job` makes the job that tries them on the target's CPU, for an engine to
-run, and `read_install` reads what it found. Nothing here repairs anything.
+`inspect` judges the files themselves. `install_job` returns the job that installs and runs them on the target's CPU;
+`read_install` returns its verdicts.
 """
 
 from builders.checks.install.job import board_root, install_job

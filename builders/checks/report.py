@@ -1,4 +1,4 @@
-"""The report as a document: kept beside the packages that it judged, and valid for exactly their bytes."""
+"""The report as a document beside the packages that it judges, valid for exactly their bytes."""
 
 import json
 from collections.abc import Sequence
@@ -47,8 +47,8 @@ def write_report(report: Report, debs: Sequence[DebFile], path: Path) -> None:
 def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]) -> Report | None:
     """Return the report at ``path`` on exactly these packages, or None.
 
-    None stands for: no file, a damaged one, another recipe or target, other bytes in any .deb, or rules that have
-    changed since. Raises DiskError where the file is there but may not be read.
+    None means: no file, a damaged file, another recipe or target, other bytes in any .deb, or other rules. Raises
+    DiskError for a file that cannot be read.
     """
     try:
         with disk_errors(path):
@@ -58,20 +58,20 @@ def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]
     except (json.JSONDecodeError, UnicodeDecodeError, pydantic.ValidationError):
         return None
     del content["digest"]
-    wanted = {"rules": RULES, "recipe": recipe, "target": str(target), "debs": _identities(debs)}
-    if document.digest != document_digest(content) or any(content[name] != value for name, value in wanted.items()):
+    expected = {"rules": RULES, "recipe": recipe, "target": str(target), "debs": _identities(debs)}
+    if document.digest != document_digest(content) or any(content[name] != value for name, value in expected.items()):
         return None
     return Report(recipe, target, tuple(document.verdicts), tuple(document.steps))
 
 
 def failures(report: Report) -> str:
-    """Return the failed verdicts as text for a CheckError's detail; empty where all passed."""
-    told_ones = []
+    """Return the failed verdicts as text for a CheckError's detail; empty if all passed."""
+    lines = []
     for verdict in report.verdicts:
         if not verdict.passed:
             detail = verdict.detail.replace("\n", "\n    ")
-            told_ones.append(f"{verdict.check} {verdict.subject}:\n    {detail}")
-    return "\n".join(told_ones)
+            lines.append(f"{verdict.check} {verdict.subject}:\n    {detail}")
+    return "\n".join(lines)
 
 
 def _identities(debs: Sequence[DebFile]) -> list[dict[str, Any]]:

@@ -1,18 +1,18 @@
-"""From faults found to verdicts: one wording and one limit on length for every check."""
+"""Verdicts from lists of faults, in the same wording and with the same limit on length for every check."""
 
 from collections.abc import Iterable
 
 from builders.model.packages import Verdict
 
 SHOWN = 20
-"""Faults told one by one; the rest is counted."""
+"""The number of faults that a verdict names; the others are only counted."""
 
 
 def judged(check: str, subject: str, faults: Iterable[str], fix: str, *, passed: str = "") -> Verdict:
-    """Return the verdict of ``check`` on ``subject``: failed where there is a fault.
+    """Return the verdict of ``check`` on ``subject``: failed if there is a fault.
 
-    A failed verdict's detail names each fault on a line of its own and ends with ``fix``; ``passed`` is the detail of
-    a passing one.
+    The detail of a failed verdict has a line for each fault and ends with ``fix``. ``passed`` is the detail of a
+    verdict that passed.
     """
     found = list(dict.fromkeys(faults))
     if not found:

@@ -75,7 +75,7 @@ def install_test(
         return known, False
     older = _older(_ours(record), before, scratch / "older" / target.slug / recipe.name)
     job = checks.install_job(
-        recipe, target, record.debs, candidate, older=older, component=project.settings.repository.component,
+        recipe, target, record.debs, candidate, upgrade_from=older, component=project.settings.repository.component,
         published_suite=apt.suffixed(target.suite.name, suffix), pool=project.workspace.apt.absolute() / "pool",
     )  # fmt: skip
     result = project.engines.run(engine, job, scratch / "checked" / target.slug / recipe.name)

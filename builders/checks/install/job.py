@@ -1,5 +1,4 @@
-"""The job that installs packages from the staged repository on the target's CPU, runs the recipe's checks there,
-upgrades from an older revision, and purges."""
+"""The job that installs, checks, upgrades and purges packages from the staged repository on the target's CPU."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ TIME_LIMIT_S = 3600.0
 
 
 def board_root(target: Target) -> Root:
-    """Return the clean minimal root of the target's CPU in which packages are tried."""
+    """Return the clean minimal root of the target's suite and CPU in which packages are installed."""
     return Root(target.suite.name, target.architecture, target.architecture, ())
 
 
@@ -36,25 +35,25 @@ def install_job(
     debs: Sequence[DebFile],
     repository: Path,
     *,
-    older: Path | None = None,
+    upgrade_from: Path | None = None,
     component: str = "main",
     published_suite: str | None = None,
     pool: Path | None = None,
     time_limit_s: float | None = TIME_LIMIT_S,
 ) -> BuildJob:
-    """Return the job that tries ``debs`` from the staged ``repository`` in a clean minimal root of the target's CPU.
+    """Return the job that installs ``debs`` from the staged ``repository`` in the root of `board_root`.
 
-    ``published_suite`` is the repository's suite that holds them, by default the one called as the target's. ``pool``
-    is the published pool, which the staged one links to by its path on this machine.
+    ``published_suite`` is the repository's suite that holds them, by default the name of the target's suite. ``pool``
+    is the published pool, which the staged pool links to by its path on this machine.
 
-    ``fetch`` adds the repository to apt and downloads what the packages depend on; ``script`` works with what was
-    downloaded: it installs the packages, runs the recipe's checks, purges, then installs the .debs in the folder
-    ``older``, upgrades them from the repository and purges again. Packages that conflict take turns. Both end with
-    status 0 where a package fails and leave `read_install` its evidence; another status means that the machinery
-    broke. Raises CheckError where a .deb in ``older`` is not older than the one it is to be upgraded to.
+    ``fetch`` adds the repository to apt and downloads the dependencies. ``script`` works offline: it installs the
+    packages, runs the recipe's checks and purges. Then it installs the .debs in the folder ``upgrade_from``, upgrades
+    them from the repository and purges again. Packages that conflict take turns. If a package fails, both end with
+    status 0 and leave evidence for `read_install`; another status means that the job itself failed. Raises CheckError
+    if a .deb in ``upgrade_from`` is not older than the built one.
     """
     ours = {deb.package: control_of(deb.path) for deb in debs if not deb.package.endswith(DEBUG_SUFFIX)}
-    old_files = _older_files(older, ours)
+    old_files = _older_files(upgrade_from, ours)
     rounds = [_round_facts(number, each, ours, old_files) for number, each in enumerate(arrange(recipe, ours), 1)]
     facts = {
         "recipe": recipe.name,
@@ -77,7 +76,7 @@ def install_job(
         root=board_root(target),
         fetch=_rendered("fetch.sh.j2", facts),
         script=_rendered("install.sh.j2", facts),
-        inputs=(*inputs, Input(older, OLDER)) if older else tuple(inputs),
+        inputs=(*inputs, Input(upgrade_from, OLDER)) if upgrade_from else tuple(inputs),
         environment=recipe.emulation,
         caches=(APT_CACHE,),
         limits=JobLimits(time_limit_s),
@@ -94,8 +93,8 @@ def _older_files(folder: Path | None, ours: Mapping[str, Mapping[str, str]]) -> 
         newer = ours[deb.package]["Version"]
         if Version(deb.version) >= Version(newer):
             raise CheckError(
-                f"no upgrade to try: {path.name} is not older than what was built",
-                f"{deb.package} {deb.version} is there, {newer} was built",
+                f"cannot test the upgrade from {path.name}: it is not older than the new build",
+                f"{deb.package}: version {deb.version}, and {newer} was built",
                 "raise the revision in the recipe's changelog",
             )
         found[deb.package] = path
@@ -105,10 +104,10 @@ def _older_files(folder: Path | None, ours: Mapping[str, Mapping[str, str]]) -> 
 def _round_facts(
     number: int, each: Round, ours: Mapping[str, Mapping[str, str]], old_files: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """Return what the templates need of one round.
+    """Return the templates' values for one round.
 
-    ``older`` are the paths to install before the upgrade, ``upgraded`` those members that are then there, ``purged``
-    all names that the round brought.
+    ``older`` holds the paths to install before the upgrade, ``upgraded`` the members among them, ``purged`` all names
+    that the round installs.
     """
     old_controls = {name: control_of(path) for name, path in old_files.items()}
     before = _together([name for name in each.members if name in old_files], old_controls)
@@ -118,7 +117,8 @@ def _round_facts(
         "members": each.members,
         "names": list(dict.fromkeys(name for stage in each.stages for name in stage.packages)),
         "stages": [
-            {"names": s.packages, "members": sorted(closure(s.packages, ours)), "checks": s.checks} for s in each.stages
+            {"names": stage.packages, "members": sorted(closure(stage.packages, ours)), "checks": stage.checks}
+            for stage in each.stages
         ],
         "upgraded": upgraded,
         "older": [f"{OLDER}/{old_files[name].name}" for name in before],
@@ -128,17 +128,18 @@ def _round_facts(
 
 
 def _together(names: Sequence[str], controls: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return which older packages, with those they need, can be installed at once: where two conflict, the first."""
+    """Return the older packages that can be installed at once, with their dependencies: of a conflict, the first."""
     chosen: set[str] = set()
     for name in names:
         added = closure([name], controls)
-        if not any(conflict(controls[one], controls[two]) for one in added for two in added | chosen if one != two):
+        pairs = ((new, other) for new in added for other in added | chosen if new != other)
+        if not any(conflict(controls[new], controls[other]) for new, other in pairs):
             chosen |= added
     return sorted(chosen)
 
 
 def _needs(control: Mapping[str, str]) -> list[str]:
-    """Return what a package depends on, with its own version (that of siblings) made a word."""
+    """Return a package's dependencies, with its own version (that of its siblings) replaced by a word."""
     version = f"(= {control['Version']})"
     return [control.get(field, "").replace(version, "(= siblings)") for field in ("Pre-Depends", "Depends")]
 

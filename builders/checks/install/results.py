@@ -1,4 +1,4 @@
-"""Reading back what the installation job found."""
+"""Verdicts from the evidence that the installation job left."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ TABLE = "verdicts.tsv"
 FIXES = {
     "install": "correct the relations or maintainer scripts in the recipe, or the staged repository",
     "upgrade": "correct the relations (Breaks, Replaces) or maintainer scripts in the recipe",
-    "purge": "remove in postrm what the package makes at run time (Debian Policy 6.8), or let dpkg own it",
+    "purge": "remove in postrm what the package makes at run time (Debian Policy 6.8), or ship it in the package",
     "run": "correct what the script runs, or the script; the job's log has its whole output",
 }
 
@@ -30,14 +30,14 @@ class Row:
     text: str
 
 
-def read_install(recipe: Recipe, target: Target, output: Path, older: Path | None = None) -> tuple[Verdict, ...]:
+def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Path | None = None) -> tuple[Verdict, ...]:
     """Return the verdicts ``install`` and ``upgrade`` for each package, ``run:<name>`` for each check, and ``purge``.
 
-    ``output`` is the folder that the job of `install_job` handed back, ``older`` the one that was given to it.
-    Whatever it does not speak of is a failed verdict; only an upgrade for which no older revision was given is left
-    out. The others say what was upgraded from.
+    ``output`` is the folder that the job of `install_job` handed back, ``upgrade_from`` the folder that it got. A
+    missing verdict counts as failed; only a package without an older revision has no ``upgrade``. The other upgrades
+    name the older version.
     """
-    before = older_versions(older) if older else {}
+    before = older_versions(upgrade_from) if upgrade_from else {}
     rows = list(_rows(output / TABLE))
     verdicts = []
     for package in recipe.packages:
@@ -62,13 +62,13 @@ def _rows(path: Path) -> Iterator[Row]:
 def _judged(check: str, subject: str, rows: list[Row], target: Target, output: Path) -> Verdict:
     family = check.partition(":")[0]
     if not rows:
-        return judged(check, subject, [f"the check did not run on {target}"], "see the job's log for what came before")
+        return judged(check, subject, [f"the check did not run on {target}"], "see the end of the job's log")
     faults = [line for row in rows if row.outcome != "ok" for line in (row.text, *_evidence(output, row))]
     return judged(check, subject, faults, FIXES[family], passed=rows[-1].text)
 
 
 def _upgraded(verdict: Verdict, before: Mapping[str, str]) -> Verdict:
-    """Return the verdict with what was upgraded from."""
+    """Return the verdict with the version that was upgraded."""
     if verdict.subject not in before:
         return verdict
     old = before[verdict.subject]
@@ -84,7 +84,7 @@ def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: 
     if not verdict.passed:
         return verdict
     printed = _lines(output / own[-1].evidence)
-    absent = [f"wanted this line: {line}" for line in check.expect if line not in printed]
+    absent = [f"expected this line: {line}" for line in check.expect if line not in printed]
     if absent:
         absent += ["but it printed:", *(f"  {line}" for line in printed[-SHOWN // 2 :])]
     return judged(name, recipe.name, absent, f"see {check.script} in the recipe", passed=", ".join(check.expect))
@@ -98,7 +98,7 @@ def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> Ver
 
 
 def _after_upgrade(row: Row, before: Mapping[str, str]) -> Row:
-    """Return a row on a purge that failed after an upgrade with what was upgraded from: that may have left it there."""
+    """Add the older versions to a purge that failed after an upgrade: these may have left the files."""
     if row.check != "purge" or row.outcome == "ok" or not row.subject.startswith("upgraded-") or not before:
         return row
     return replace(row, text=f"{row.text}, upgraded from {', '.join(sorted(set(before.values())))}")
@@ -107,7 +107,7 @@ def _after_upgrade(row: Row, before: Mapping[str, str]) -> Row:
 def _evidence(output: Path, row: Row) -> list[str]:
     lines = _lines(output / row.evidence) if row.evidence else []
     if row.evidence.startswith("difference-"):
-        # comm(1) writes what stands only in its second file behind a tab.
+        # comm(1) puts a tab before lines of its second file.
         return [f"  left behind: {line.strip()}" if line.startswith("\t") else f"  missing: {line}" for line in lines]
     return [f"  {line}" for line in lines[-SHOWN // 2 :]]
 

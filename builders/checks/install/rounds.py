@@ -1,4 +1,4 @@
-"""Which packages are installed together, in which order: packages that conflict take turns."""
+"""The rounds in which packages are installed together, in order: packages that conflict take turns."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,10 +27,10 @@ class Round:
 
 
 def arrange(recipe: Recipe, ours: Controls) -> list[Round]:
-    """Return the fewest rounds found in which every check runs and every package is installed.
+    """Return rounds in which every check runs and every package is installed, as few as found.
 
-    Each check's packages come before packages that no check names, so that a check sees as little as a board would
-    that installed just those.
+    Each check's packages come before packages that no check names. A check thus runs as on a board that installed only
+    its packages.
     """
     rounds: list[Round] = []
     for check in recipe.checks:
@@ -42,7 +42,7 @@ def arrange(recipe: Recipe, ours: Controls) -> list[Round]:
 
 
 def closure(names: Iterable[str], ours: Controls) -> set[str]:
-    """Return those of ``names`` that are ours, and ours that they depend on, directly or not."""
+    """Return those of ``names`` that are ours, and those of ours that they depend on, directly or not."""
     found: set[str] = set()
     waiting = [name for name in names if name in ours]
     while waiting:
@@ -56,28 +56,28 @@ def closure(names: Iterable[str], ours: Controls) -> set[str]:
 
 def _place(stage: Stage, rounds: list[Round], ours: Controls) -> None:
     """Put ``stage`` into the first round that it does not conflict with, or a new one."""
-    wanted = closure(stage.packages, ours)
+    members = closure(stage.packages, ours)
     for each in rounds:
-        if not any(conflict(ours[a], ours[b]) for a in wanted for b in each.members if a != b):
+        if not any(conflict(ours[a], ours[b]) for a in members for b in each.members if a != b):
             break
     else:
         each = Round()
         rounds.append(each)
     each.stages.append(stage)
-    each.members += sorted(wanted - set(each.members))
+    each.members += sorted(members - set(each.members))
 
 
 def _merged(stages: list[Stage]) -> list[Stage]:
-    """Join stages where nothing new would be installed, and packages without checks: each install costs seconds."""
+    """Join stages that install nothing new, and packages without checks: each installation takes seconds."""
     result: list[Stage] = []
-    there: set[str] = set()
+    installed: set[str] = set()
     for stage in stages:
         last = result[-1] if result else None
-        if last and there.issuperset(stage.packages):
+        if last and installed.issuperset(stage.packages):
             result[-1] = Stage(last.packages, (*last.checks, *stage.checks))
         elif last and not last.checks and not stage.checks:
             result[-1] = Stage((*last.packages, *stage.packages))
         else:
             result.append(stage)
-        there.update(stage.packages)
+        installed.update(stage.packages)
     return result

@@ -1,4 +1,4 @@
-"""The older revision of a package that an upgrade is tried from, made up where none was published."""
+"""The older revision from which an upgrade is tested, made up if none was published."""
 
 import tempfile
 from pathlib import Path
@@ -9,17 +9,17 @@ from builders.model.deb_file import control_of
 from builders.model.packages import DebFile
 
 SUFFIX = "~~older"
-"""Sorts before everything that could follow the version (deb-version(7): a tilde sorts before the end)."""
+"""It sorts below the version and below all that may follow it: a tilde sorts before the end (deb-version(7))."""
 
 
 def older_revision(deb: DebFile, folder: Path) -> Path:
     """Write a .deb with the content of ``deb`` and a version just below it into ``folder``, and return its path.
 
-    Relations to exactly this version (its siblings) name the older version. Raises HostError where dpkg-deb fails,
-    DiskError where the folder cannot be written.
+    Relations to exactly this version (its siblings) name the older version. Raises HostError if dpkg-deb fails,
+    DiskError if the folder cannot be written.
     """
     version = deb.version + SUFFIX
-    # An epoch's colon does not stand in file names (deb-version(7)).
+    # File names have no epoch.
     path = folder / f"{deb.package}_{version.partition(':')[2] or version}_{deb.architecture}.deb"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,19 +28,19 @@ def older_revision(deb: DebFile, folder: Path) -> Path:
             process.capture(["dpkg-deb", "-R", str(deb.path), str(tree)])
             control = tree / "DEBIAN" / "control"
             control.write_text(_renamed(control.read_text(encoding="utf-8"), deb.version, version), encoding="utf-8")
-            # Plain compression: newer hosts would choose one that bullseye's dpkg cannot read.
+            # gzip, because newer hosts default to a compression that bullseye's dpkg cannot read.
             process.capture(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(tree), str(made)])
             made.replace(path)
     return path
 
 
 def older_versions(folder: Path) -> dict[str, str]:
-    """Return what each package of the .debs in ``folder`` is upgraded from, in the words of its verdict."""
+    """Return the version of each package of the .debs in ``folder``, as its verdict shows it."""
     controls = [control_of(path) for path in sorted(folder.glob("*.deb"))]
-    return {control["Package"]: _in_words(control["Version"]) for control in controls}
+    return {control["Package"]: _shown(control["Version"]) for control in controls}
 
 
-def _in_words(version: str) -> str:
+def _shown(version: str) -> str:
     return f"{version} (made up: no older one is published)" if version.endswith(SUFFIX) else version
 
 

@@ -1,4 +1,4 @@
-"""Everything the static checks need of one .deb, read in one pass over its archives."""
+"""The content of one .deb for the static checks, read once."""
 
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -45,17 +45,17 @@ class Contents:
 
     @property
     def debug(self) -> bool:
-        """Tell whether this is an automatic package of debugging symbols."""
+        """Whether this is an automatic package of debugging symbols."""
         return self.deb.package.endswith(DEBUG_SUFFIX)
 
 
 def read_contents(deb: DebFile) -> Contents:
-    """Read a .deb; raises PackageError where it is malformed, or is no longer the file that ``deb`` records."""
+    """Read a .deb; raises PackageError if it is malformed, or is no longer the file that ``deb`` records."""
     if sha256_of(deb.path) != deb.sha256:
         raise PackageError(
-            f"{deb.path} is not the file that was recorded",
+            f"{deb.path} has changed since it was recorded",
             f"recorded sha256: {deb.sha256}",
-            "build it again; nothing may write into a finished build's folder",
+            "build it again with --force; nothing may write into a finished build's folder",
         )
     entries: list[Entry] = []
     elves: list[Elf] = []
@@ -90,7 +90,7 @@ def _conffiles(deb: DebFile) -> tuple[str, ...]:
                 return ()
             content = archive.control.get_content("conffiles") or b""
     except READ_ERRORS as error:
-        raise PackageError(f"not a readable .deb: {deb.path}", str(error), "build it again") from error
+        raise PackageError(f"cannot read {deb.path} as a .deb", str(error), "build it again with --force") from error
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     return tuple(_kept_conffiles(text))
 

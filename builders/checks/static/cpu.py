@@ -25,27 +25,27 @@ def check_cpu(contents: Contents, target: Target) -> Verdict:
     )
 
 
-def _faults(contents: Contents, wanted: Architecture) -> Iterator[str]:
+def _faults(contents: Contents, target_cpu: Architecture) -> Iterator[str]:
     field = contents.control["Architecture"]
-    if field not in (wanted.debian, "all"):
-        yield f"the package's Architecture is {field}, wanted: {wanted.debian} or all"
+    if field not in (target_cpu.debian, "all"):
+        yield f"the package's Architecture is {field}, expected: {target_cpu.debian} or all"
     for elf in contents.elves:
         if elf.fault:
             yield f"{elf.path}: {elf.fault}"
         elif field == "all":
             yield f"{elf.path}: an ELF file for {_name(elf)} in a package with Architecture: all"
-        elif (elf.bits, elf.machine, elf.little_endian) != (wanted.elf_class, wanted.elf_machine, True):
-            yield f"{elf.path}: an ELF file for {_name(elf)}, wanted: {wanted.debian}"
-        elif wanted == ARMHF:
+        elif (elf.bits, elf.machine, elf.little_endian) != (target_cpu.elf_class, target_cpu.elf_machine, True):
+            yield f"{elf.path}: an ELF file for {_name(elf)}, expected: {target_cpu.debian}"
+        elif target_cpu == ARMHF:
             yield from _float_faults(elf)
 
 
 def _float_faults(elf: Elf) -> Iterator[str]:
-    """The hard-float ABI stands in e_flags; the linker puts it there, so object files only must not deny it."""
+    """Yield faults of the ABI in e_flags. The linker sets the hard-float flag, so object files may lack it."""
     if elf.flags & EABI_MASK != EABI5:
-        yield f"{elf.path}: ARM EABI version {elf.flags >> 24}, wanted: 5 (e_flags {elf.flags:#x})"
+        yield f"{elf.path}: ARM EABI version {elf.flags >> 24}, expected: 5 (e_flags {elf.flags:#x})"
     elif elf.flags & FLOAT_SOFT or (elf.kind != RELOCATABLE and not elf.flags & FLOAT_HARD):
-        yield f"{elf.path}: the soft-float ABI of armel, wanted: hard-float, armhf (e_flags {elf.flags:#x})"
+        yield f"{elf.path}: the soft-float ABI of armel, expected: hard-float, armhf (e_flags {elf.flags:#x})"
 
 
 def _name(elf: Elf) -> str:

@@ -1,4 +1,4 @@
-"""What an ELF file says of itself, read from its bytes: CPU, needed libraries, needed symbol versions.
+"""The facts in an ELF file: its CPU, the libraries and the symbol versions that it needs.
 
 The layout is the System V ABI's (chapters 4 and 5); the ARM flags are those of "ELF for the Arm Architecture".
 """
@@ -20,11 +20,11 @@ THIN_ARCHIVE = b"!<thin>\n"
 RELOCATABLE = 1
 """e_type of object files (ET_REL), such as the members of a static library."""
 GARBAGE_ERRORS = (ELFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
-"""What pyelftools raises on damaged input, ELFError being only the one that it means to."""
+"""The errors of pyelftools on damaged input; only ELFError is raised on purpose."""
 
 
 MOST_ENTRIES = 1000
-"""Of libraries that a file needs, and of symbol versions of one library; glibc defines about 60."""
+"""A limit on the libraries that a file needs, and on symbol versions of one library; glibc defines about 60."""
 Item = TypeVar("Item")
 
 
@@ -34,7 +34,7 @@ class Elf:
 
     ``kind`` is e_type, ``bits`` 32 or 64. ``needed`` are the libraries named by NEEDED entries, ``versions`` the pairs
     (library, symbol version) that the dynamic linker will ask for. Files with debugging symbols only ask
-    for nothing. ``fault`` says why the file cannot be read, else it is empty.
+    for nothing. ``fault`` is the reason why the file cannot be read, else it is empty.
     """
 
     path: str
@@ -49,13 +49,13 @@ class Elf:
 
 
 def read_elves(path: str, content: bytes) -> Iterator[Elf]:
-    """Yield the ELF file that ``content`` is, or every one that it holds as a static library; others yield none."""
+    """Yield the ELF file in ``content``, or each member of a static library; nothing for other content."""
     if content.startswith(MAGIC):
         yield _read(path, content)
     elif content.startswith(ARCHIVE):
         yield from _read_archive(path, content)
     elif content.startswith(THIN_ARCHIVE):
-        yield Elf(path, fault="a thin archive: its members lie outside the package")
+        yield Elf(path, fault="a thin archive: its members are outside the package")
 
 
 def _read(path: str, content: bytes) -> Elf:
@@ -79,8 +79,8 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
     dynamic = file.get_section_by_name(".dynamic")
     # dh_strip keeps the section's name in .debug files, as SHT_NOBITS without its content: not a DynamicSection.
     needed = dynamic.iter_tags("DT_NEEDED") if isinstance(dynamic, DynamicSection) else iter(())
-    wanted = file.get_section_by_name(".gnu.version_r")
-    versions = wanted.iter_versions() if isinstance(wanted, GNUVerNeedSection) else iter(())
+    required = file.get_section_by_name(".gnu.version_r")
+    versions = required.iter_versions() if isinstance(required, GNUVerNeedSection) else iter(())
     return replace(
         header,
         needed=tuple(str(vars(tag)["needed"]) for tag in _bounded(needed)),
@@ -91,7 +91,7 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
 
 
 def _bounded(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield ``items``, but refuse a count that only damage explains: pyelftools would walk in a circle for hours."""
+    """Yield ``items``; raises ValueError for an absurd count, on which pyelftools would loop for hours."""
     for number, item in enumerate(items):
         if number == MOST_ENTRIES:
             raise ValueError(f"a table with more than {MOST_ENTRIES} entries")
@@ -99,7 +99,7 @@ def _bounded(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def _read_archive(path: str, content: bytes) -> Iterator[Elf]:
-    """Walk the members of an ar archive in GNU's form: long names stand in the member ``//``."""
+    """Yield the ELF members of an ar archive in GNU's form, which keeps long names in the member ``//``."""
     names, offset = b"", len(ARCHIVE)
     while offset < len(content):
         name = content[offset : offset + 16].rstrip()

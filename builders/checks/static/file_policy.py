@@ -1,4 +1,4 @@
-"""``file-policy``: files lie where Debian Policy and the FHS let packages put them, owned and moded as they must."""
+"""``file-policy``: places, owners and modes of files follow Debian Policy and the FHS."""
 
 import posixpath
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from builders.model.target import Target
 PLACES = (
     "usr/bin", "usr/sbin", "usr/lib", "usr/libexec", "usr/share", "usr/include", "usr/src", "etc", "var/lib",
 )  # fmt: skip
-"""Where files of a package may lie (Debian Policy 9.1.1, FHS 3.0); usr/src is for drivers that boards compile."""
+"""The places for files of a package (Debian Policy 9.1.1, FHS 3.0); usr/src is for drivers that boards compile."""
 EMPTY_PLACES = ("var/cache", "var/log")
-"""Where a package may only make folders: files there come and go at run time (FHS 5.5, 5.10)."""
+"""Places in which a package may make folders but no files: these belong to run time (FHS 5.5, 5.10)."""
 OLD_PLACES = ("lib/udev", "lib/systemd", "lib/firmware", "lib/modprobe.d")
-"""Also fit before trixie; from trixie on only base-files may ship anything in /lib (dpkg is not to see aliases)."""
+"""Further places before trixie; from trixie on only base-files may ship /lib, which is an alias of /usr/lib."""
 USR_MERGED = 13
 DEBUG_PLACES = ("usr/lib/debug", "usr/share/doc")
 LINKED_OUTSIDE = ("dev/null", "run", "var")
-"""Where absolute links may lead besides the places of packages."""
+"""Targets of absolute links besides the places of packages."""
 FIX = "correct files:, links: or conffiles: of the package, or the install script, in the recipe"
 
 
@@ -39,7 +39,7 @@ def _entry_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[
     where = f"/{entry.path}"
     yield from (f"{where}: {why}" for why in _place_faults(entry, contents, target))
     if entry.uid or entry.gid or entry.owner not in ("root:root", "0:0", "root:0", "0:root"):
-        yield f"{where}: owned by {entry.owner} ({entry.uid}:{entry.gid}), wanted: root:root"
+        yield f"{where}: owned by {entry.owner} ({entry.uid}:{entry.gid}), expected: root:root"
     if entry.kind == "special":
         yield f"{where}: a device or named pipe, which no package may ship"
     if entry.kind == "symlink":
@@ -54,13 +54,13 @@ def _entry_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[
 def _place_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[str]:
     parts = entry.path.split("/")
     if ".." in parts or "." in parts:
-        yield "the path has . or .. in it"
+        yield "the path contains . or .."
     if "build" in parts[:-1] and not _within(entry.path, ("usr/include",)):
-        yield "has the build folder's name in its path"
+        yield "the path contains the name of the build folder"
     places = DEBUG_PLACES if contents.debug else _places(target)
     fits = _within(entry.path, places)
     if entry.kind == "folder":
-        # The folders above a place, and places for run-time data, are a package's to make.
+        # A package may also make the folders above a place, and folders for run-time data.
         fits = fits or _above(entry.path, places) or _within(entry.path, EMPTY_PLACES)
         fits = fits or _above(entry.path, EMPTY_PLACES)
     if not fits:
@@ -72,7 +72,7 @@ def _refusal(path: str, contents: Contents, target: Target) -> str:
         return f"a package of debugging symbols holds only {' and '.join(f'/{place}' for place in DEBUG_PLACES)}"
     if _within(path, ("lib",)) and target.suite.release >= USR_MERGED:
         return f"{target.suite.name} has /lib as a link to /usr/lib: put it under /usr/lib"
-    return f"no place for a package's files; places: {', '.join(f'/{place}' for place in _places(target))}"
+    return f"not a place for a package's files; places: {', '.join(f'/{place}' for place in _places(target))}"
 
 
 def _places(target: Target) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def _above(path: str, places: tuple[str, ...]) -> bool:
 
 
 def _link_faults(entry: Entry, target: Target) -> Iterator[str]:
-    """Policy 10.5: relative within a top-level folder, absolute between two, and never out of the root."""
+    """Yield faults by Policy 10.5: relative within a top-level folder, absolute between two, inside the root."""
     top = entry.path.split("/", 1)[0]
     resolved = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.link)).lstrip("/")
     if entry.link.startswith("/"):
@@ -115,7 +115,7 @@ def _conffile_faults(contents: Contents) -> Iterator[str]:
 
 
 def _same_faults(contents: Contents, target: Target) -> Iterator[str]:
-    """Packages with Multi-Arch: same are installed for several CPUs at once, so nothing of a CPU may share a path."""
+    """Yield files of one CPU at a path of all: ``Multi-Arch: same`` is installed for several CPUs at once."""
     if contents.control.get("Multi-Arch") != "same" or contents.debug:
         return
     place = f"usr/lib/{target.architecture.triplet}"

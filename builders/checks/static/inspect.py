@@ -1,4 +1,4 @@
-"""Verdicts on .debs from their bytes alone."""
+"""Verdicts from the bytes of .debs alone."""
 
 from collections.abc import Sequence
 

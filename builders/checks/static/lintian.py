@@ -1,4 +1,4 @@
-"""``lintian``: what Debian's own checker said inside the build root."""
+"""``lintian``: the findings of Debian's own checker, which ran in the build root."""
 
 import re
 
@@ -12,9 +12,9 @@ ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its o
 
 
 def check_lintian(recipe: Recipe, output: str) -> Verdict:
-    """Judge lintian's text: a line ``E:`` fails, ``W:`` are counted, overridden tags (``O:``) are fine.
+    """Judge lintian's text: a line ``E:`` fails; ``W:`` and overridden tags (``O:``) are counted.
 
-    The last line must be ``lintian-exit=0``: without it lintian did not run to its end, which is a failure too.
+    The last line must be ``lintian-exit=0``: without it lintian did not run to its end, and the check fails.
     """
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     marker = MARKER.match(lines[-1]) if lines else None
@@ -23,8 +23,8 @@ def check_lintian(recipe: Recipe, output: str) -> Verdict:
             "lintian", recipe.name, ["lintian did not run: its output has no last line lintian-exit=0"], ABSENT_FIX
         )
     if marker[1] != "0":
-        told = [f"lintian itself failed with status {marker[1]}", *lines[-SHOWN:-1]]
-        return judged("lintian", recipe.name, told, "see the build's log")
+        faults = [f"lintian itself failed with status {marker[1]}", *lines[-SHOWN:-1]]
+        return judged("lintian", recipe.name, faults, "see the build's log")
     errors = [line for line in lines if line.startswith("E: ")]
     return judged("lintian", recipe.name, errors, FIX, passed=_counted(lines))
 

@@ -1,4 +1,4 @@
-"""``depends``: relations between packages are true on a board, and what conflicts with what."""
+"""``depends``: relations between packages hold on a board. Also conflicts between packages."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class Relation:
     version: str | None = None
 
     def holds_for(self, version: str) -> bool:
-        """Tell whether ``version`` satisfies the relation's restriction, in dpkg's order of versions."""
+        """Whether ``version`` satisfies the relation's restriction, in dpkg's order of versions."""
         if self.operator is None or self.version is None:
             return True
         left, right = Version(version), Version(self.version)
@@ -44,21 +44,21 @@ class Relation:
 
 
 def relations(control: Mapping[str, str], *fields: str) -> list[Relation]:
-    """Return every relation of the named fields, alternatives included; parts that are not one are left out."""
+    """Return every relation of the named fields, alternatives included, without parts that are not valid."""
     found = (_parsed(part) for field in fields for part in _parts(control.get(field, "")))
     return [relation for relation in found if relation]
 
 
-def conflict(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Tell whether two packages, given by their control fields, cannot be installed together (Policy 7.3, 7.4)."""
-    return _refuses(one, other) or _refuses(other, one)
+def conflict(first: Mapping[str, str], second: Mapping[str, str]) -> bool:
+    """Whether two packages, given by their control fields, cannot be installed together (Policy 7.3, 7.4)."""
+    return _refuses(first, second) or _refuses(second, first)
 
 
 def check_depends(contents: Contents, target: Target) -> Verdict:
-    """Judge a package's relations: Depends is there where libraries are needed, and everything named is installable.
+    """Judge a package's relations: needed libraries have a Depends, and all named packages can be installed.
 
-    Names of cross packages (``libc6-arm64-cross``), of another CPU (``libc6:amd64``) and substitution variables that
-    were never filled in (deb-substvars(5)) are refused.
+    Names of cross packages (``libc6-arm64-cross``), names with another CPU (``libc6:amd64``) and substitution
+    variables without a value (deb-substvars(5)) are faults.
     """
     return judged(
         "depends",
@@ -76,7 +76,7 @@ def _faults(contents: Contents, architecture: Architecture) -> Iterator[str]:
         yield f"Depends is empty, but {linked[0].path} needs {', '.join(linked[0].needed)}"
     for field, value in control.items():
         if "${" in value and field != "Description":
-            yield f"{field}: a substitution variable was not filled in: {value.strip()}"
+            yield f"{field}: a substitution variable without a value: {value.strip()}"
     for field in FIELDS:
         for part in _parts(control.get(field, "")):
             if "${" not in part:
@@ -86,7 +86,7 @@ def _faults(contents: Contents, architecture: Architecture) -> Iterator[str]:
 def _wrong(part: str, architecture: Architecture) -> Iterator[str]:
     relation = _parsed(part)
     if relation is None:
-        yield "not a relation as Debian Policy 7.1 has it"
+        yield "not a relation by Debian Policy 7.1"
         return
     if CROSS.search(relation.name):
         yield "a cross package, which no board can install"
@@ -103,9 +103,9 @@ def _parsed(part: str) -> Relation | None:
     return Relation(match["name"], match["architecture"], match["operator"], match["version"]) if match else None
 
 
-def _refuses(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """A relation without a version also meets what ``other`` provides; one with a version, versioned provides only."""
-    for relation in relations(one, "Conflicts", "Breaks"):
+def _refuses(package: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether ``package`` excludes ``other``, by its name or, with a version only by a versioned one, its Provides."""
+    for relation in relations(package, "Conflicts", "Breaks"):
         if relation.name == other["Package"] and relation.holds_for(other["Version"]):
             return True
         for provided in relations(other, "Provides"):

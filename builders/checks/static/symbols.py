@@ -1,4 +1,4 @@
-"""``symbol-floor``: no file asks for a newer glibc, libstdc++ or libgcc than the suite has."""
+"""``symbol-floor``: no file needs a newer glibc, libstdc++ or libgcc than the suite has."""
 
 import re
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ NUMBERED = re.compile(r"^(GLIBC|GLIBCXX|CXXABI|GCC)_(\d+(?:\.\d+)*)$")
 FAMILY = re.compile(r"^(GLIBC|GLIBCXX|CXXABI|GCC)_")
 UNNUMBERED = {"GLIBC_ABI_DT_RELR": ("GLIBC", (2, 36))}
 """Named features and the version that brought them (glibc's NEWS for 2.36)."""
-ALWAYS_THERE = re.compile(r"^CXXABI_(FLOAT128|TM_1|LDBL_1\.3|ARM_1\.3\.3)$")
-"""Sets of libstdc++ that are older than every suite that Reef knows (libstdc++'s manual, "ABI Policy")."""
+IN_EVERY_SUITE = re.compile(r"^CXXABI_(FLOAT128|TM_1|LDBL_1\.3|ARM_1\.3\.3)$")
+"""Versions of libstdc++ that are older than every known suite (libstdc++'s manual, "ABI Policy")."""
 GCC_OF_SUITE = {"bullseye": (10,), "bookworm": (12,), "trixie": (14,)}
 """The GCC whose libgcc_s each suite ships (packages.debian.org: libgcc-s1)."""
-FIX = "build it in a root of the suite that it must serve, against that suite's own libraries"
+FIX = "build it in a root of the target suite or an older one, with that suite's own libraries"
 
 
 def check_floor(contents: Contents, target: Target) -> Verdict:
-    """Judge the symbol versions that the dynamic linker will look for (.gnu.version_r) against the suite's newest."""
+    """Judge the symbol versions that the dynamic linker needs (.gnu.version_r) by the suite's newest."""
     return judged("symbol-floor", contents.deb.package, _faults(contents, target.suite), FIX, passed=_newest(contents))
 
 
@@ -35,7 +35,7 @@ def _faults(contents: Contents, suite: Suite) -> Iterator[str]:
         if elf.fault:
             yield f"{elf.path}: {elf.fault}"
         for library, symbol in elf.versions:
-            if not FAMILY.match(symbol) or ALWAYS_THERE.match(symbol):
+            if not FAMILY.match(symbol) or IN_EVERY_SUITE.match(symbol):
                 continue
             found = _numbered(symbol)
             if found is None:
@@ -51,12 +51,12 @@ def _numbered(symbol: str) -> tuple[str, tuple[int, ...]] | None:
 
 
 def _exceeds(version: tuple[int, ...], limit: tuple[int, ...]) -> bool:
-    """Compare as far as the limit goes: GCC_14.0.0 does not exceed a limit of (14,)."""
+    """Compare only the parts that the limit has: GCC_14.0.0 does not exceed a limit of (14,)."""
     return version[: len(limit)] > limit
 
 
 def _newest(contents: Contents) -> str:
-    """Return the newest version asked for in each family, for a passing verdict's detail."""
+    """Return the newest needed version of each family, for the detail of a verdict that passed."""
     newest: dict[str, tuple[int, ...]] = {}
     for elf in contents.elves:
         for _, symbol in elf.versions:

@@ -1,4 +1,4 @@
-"""``version``: the packages are those that the recipe names, at the version that the suite wants."""
+"""``version``: the build made the packages that the recipe names, in the version for the suite."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,28 @@ from builders.model.target import Target
 
 
 def check_versions(recipe: Recipe, target: Target, debs: Sequence[DebFile]) -> list[Verdict]:
-    """Judge the set of .debs: one verdict for each that is there, and for each that is missing."""
-    wanted = recipe.debian_version(target)
+    """Judge the set of .debs: a verdict for each of them, and for each missing package."""
+    expected = recipe.debian_version(target)
     named = {package.name for package in recipe.packages}
-    verdicts = [_of_package(deb, wanted, named, debs) for deb in debs]
+    verdicts = [_of_package(deb, expected, named, debs) for deb in debs]
     for name in sorted(named - {deb.package for deb in debs}):
         verdicts.append(
-            judged("version", name, ["the recipe names this package, but the build made none"], "see the build's log")
+            judged(
+                "version",
+                name,
+                ["the recipe names this package, but the build made none"],
+                "look at its files: in the recipe",
+            )
         )
     return verdicts
 
 
-def _of_package(deb: DebFile, wanted: str, named: set[str], debs: Sequence[DebFile]) -> Verdict:
+def _of_package(deb: DebFile, expected: str, named: set[str], debs: Sequence[DebFile]) -> Verdict:
     faults = []
-    if deb.version != wanted:
-        faults.append(f"{deb.path.name} has version {deb.version}, wanted: {wanted}")
+    if deb.version != expected:
+        faults.append(f"{deb.path.name} has version {deb.version}, expected: {expected}")
     if deb.package.removesuffix(DEBUG_SUFFIX) not in named:
         faults.append(f"{deb.path.name}: the recipe names no package {deb.package}")
     if sum(other.package == deb.package for other in debs) > 1:
         faults.append(f"more than one .deb of the package {deb.package}")
-    return judged("version", deb.package, faults, "build it again from the recipe as it is now", passed=deb.version)
+    return judged("version", deb.package, faults, "build it again with --force", passed=deb.version)

@@ -60,13 +60,13 @@ def test_every_file_for_another_cpu_is_named(tmp_path: Path, contents: Contents)
     arm64 = replace(contents, control={**contents.control, "Architecture": "arm64"})
     verdict = check_cpu(arm64, BOOKWORM_ARM64)
     assert not verdict.passed
-    assert "usr/bin/program: an ELF file for amd64, wanted: arm64" in verdict.detail
+    assert "usr/bin/program: an ELF file for amd64, expected: arm64" in verdict.detail
     assert "libanswer.a(answer_with_a_long_name.o): an ELF file for amd64" in verdict.detail
 
 
 def test_a_package_labelled_with_another_architecture_fails(contents: Contents) -> None:
     verdict = check_cpu(contents, BOOKWORM_ARM64)
-    assert "the package's Architecture is amd64, wanted: arm64 or all" in verdict.detail
+    assert "the package's Architecture is amd64, expected: arm64 or all" in verdict.detail
 
 
 def test_a_debug_file_for_another_cpu_fails(tmp_path: Path, compiled: Compiled) -> None:

@@ -29,7 +29,7 @@ def job(tmp_path: Path) -> BuildJob:
     older.mkdir()
     for name in ("library", "tools"):
         make_deb(older, Package=name, Version="0.9-1~deb12", Depends="library" if name == "tools" else "libc6")
-    return install_job(sample(), AMD64_BOOKWORM, debs, tmp_path / "apt", older=older)
+    return install_job(sample(), AMD64_BOOKWORM, debs, tmp_path / "apt", upgrade_from=older)
 
 
 def test_the_job_is_declarative(job: BuildJob, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_older_dependencies_are_fetched_only_where_they_differ(job: BuildJob, tm
     debs = [read_deb(path) for path in sorted(tmp_path.glob("*.deb"))]
     for deb in debs:
         older_revision(deb, tmp_path / "same")
-    same = install_job(sample(), AMD64_BOOKWORM, debs, tmp_path, older=tmp_path / "same")
+    same = install_job(sample(), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=tmp_path / "same")
     assert same.fetch
     assert "plan-older" not in same.fetch
     assert "apply upgrade older-1.log" in same.script
@@ -84,8 +84,8 @@ def test_an_older_revision_must_be_older(tmp_path: Path) -> None:
     older = tmp_path / "older"
     older.mkdir()
     make_deb(older, Version="1.0-2~deb12")
-    with pytest.raises(CheckError, match="is not older than what was built"):
-        install_job(recipe_of("sample"), AMD64_BOOKWORM, debs, tmp_path, older=older)
+    with pytest.raises(CheckError, match="is not older than the new build"):
+        install_job(recipe_of("sample"), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=older)
 
 
 def test_what_is_new_comes_with_the_upgrade_and_is_purged_with_the_old(job: BuildJob) -> None:
@@ -101,7 +101,7 @@ def test_older_packages_that_conflicted_then_are_not_installed_together(tmp_path
     make_deb(older, Package="one", Version="0.9", Depends="three")
     make_deb(older, Package="two", Version="0.9", Conflicts="one")
     make_deb(older, Package="three", Version="0.9")
-    job = install_job(recipe_of("one", "two", "three"), AMD64_BOOKWORM, debs, tmp_path, older=older)
+    job = install_job(recipe_of("one", "two", "three"), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=older)
     assert "older-1.log 'one three' /reef/older/one_0.9_amd64.deb /reef/older/three_0.9_amd64.deb" in job.script
     assert "verdict upgrade two skipped" in job.script
     assert "apply upgrade upgrade-1.log 'one three' one three two" in job.script
@@ -114,7 +114,7 @@ def test_an_older_package_of_another_round_is_purged_too(tmp_path: Path) -> None
     older.mkdir()
     make_deb(older, Package="one", Version="0.9", Depends="two")
     make_deb(older, Package="two", Version="0.9")
-    job = install_job(recipe_of("one", "two"), AMD64_BOOKWORM, debs, tmp_path, older=older)
+    job = install_job(recipe_of("one", "two"), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=older)
     assert "expect_installed upgrade upgrade-1.log one=1.0-1~deb12" in job.script.splitlines()
     assert "purge upgraded-1 one two" in job.script.splitlines()
 

@@ -54,7 +54,7 @@ def outcome(folder: Path, *changes: tuple[str, str]) -> Path:
     """Write what a job that found no fault hands back, then replace text in its table."""
     lines = [f"install\t{n}\tok\tinstall-1-1.log\t{VERSION}" for n in ("library", "tools", "headers", "variant")]
     lines += [f"upgrade\t{n}\tok\tupgrade-1.log\t{VERSION}" for n in ("library", "tools")]
-    lines += [f"upgrade\t{n}\tskipped\t\tno older revision was given" for n in ("headers", "variant")]
+    lines += [f"upgrade\t{n}\tskipped\t\tno older revision" for n in ("headers", "variant")]
     lines += [f"run:{n}\tsample\tok\tcheck-{n}.log\texit status 0" for n in ("answer", "help")]
     lines += ["purge\tinstalled-1\tok\tpurge-installed-1.log\t", "purge\tupgraded-1\tok\tpurge-upgraded-1.log\t"]
     lines += ["end\tsample\tok\t\t", ""]
@@ -91,7 +91,12 @@ def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
     [
         (("install\tlibrary\tok", "install\tlibrary\tfailed"), "install", "library", "Unable to correct problems"),
         (("upgrade\ttools\tok", "upgrade\ttools\tfailed"), "upgrade", "tools", VERSION),
-        (("upgrade\tvariant\tskipped\t\tno older revision was given\n", ""), "upgrade", "variant", "did not run"),
+        (
+            ("upgrade\tvariant\tskipped\t\tno older revision\n", ""),
+            "upgrade",
+            "variant",
+            "did not run",
+        ),
         (("run:help\tsample\tok", "run:help\tsample\tfailed"), "run:help", "sample", "exit status 0"),
         (("run:answer", "run:another"), "run:answer", "sample", "did not run"),
         ((PURGED, PURGED.replace("ok", "failed") + "apt failed"), "purge", "sample", "apt failed"),
@@ -113,4 +118,4 @@ def test_expected_lines_are_whole_lines(tmp_path: Path) -> None:
     (tmp_path / "check-answer.log").write_text("digit=77\nok\n")
     verdict = only(read_install(sample(), AMD64_BOOKWORM, tmp_path), "run:answer")
     assert not verdict.passed
-    assert verdict.detail.startswith("wanted this line: digit=7\nbut it printed:\n  digit=77\n  ok\n")
+    assert verdict.detail.startswith("expected this line: digit=7\nbut it printed:\n  digit=77\n  ok\n")
