@@ -4,11 +4,16 @@
 `read_install` returns its verdicts.
 """
 
-from builders.checks.install.job import board_root, install_job
-from builders.checks.install.results import read_install
-from builders.checks.install.upgrade_from import older_revision
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from builders.checks.report import failures, read_report, write_report
-from builders.checks.static.inspect import inspect
+
+if TYPE_CHECKING:
+    from builders.checks.install.job import board_root, install_job
+    from builders.checks.install.results import read_install
+    from builders.checks.install.upgrade_from import older_revision
+    from builders.checks.static.inspect import inspect
 
 __all__ = [
     "board_root",
@@ -20,3 +25,18 @@ __all__ = [
     "read_report",
     "write_report",
 ]
+
+_SLOW_TO_IMPORT = {
+    "board_root": "install.job",
+    "inspect": "static.inspect",
+    "install_job": "install.job",
+    "older_revision": "install.upgrade_from",
+    "read_install": "install.results",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import at its first use what an up-to-date build never calls (PEP 562)."""
+    if name not in _SLOW_TO_IMPORT:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_SLOW_TO_IMPORT[name]}"), name)

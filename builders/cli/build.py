@@ -11,7 +11,7 @@ from builders.host.time_limit import parse_duration, time_box
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import StrategyName
-from builders.pipeline import build, gate, reproduce
+from builders.pipeline import build, gate
 from builders.pipeline.build import Built
 from builders.pipeline.planning.plan import plan
 from builders.pipeline.planning.selection import select
@@ -60,6 +60,8 @@ def build_arm(
         _build_table(project, built)
         gate.require_passed([one.report for one in built])
         if verify:
+            from builders.pipeline import reproduce  # slow to import
+
             reproduce.verify(project, build_targets, engine=engine)
 
 

@@ -49,9 +49,9 @@ def _published(project: Project, suite: str) -> Sequence[DebFile]:
     """Return the packages that a suite holds."""
     if not project.workspace.apt.is_dir():
         return ()
-    from builders.apt import api as apt  # slow to import
+    from builders.apt.repository.publication import published  # slow to import
 
-    return apt.published(project.workspace.apt, suite)
+    return published(project.workspace.apt, suite)
 
 
 def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Building: what is not up to date, in order, each build whole or not at all."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from builders import checks, deb, sources
@@ -41,21 +42,21 @@ def build(
     and what would have to raises RootError and SourceError.
     """
     with project.workspace.in_use():
-        runner = project.engines.get(engine)
+        get_engine = cache(partial(project.engines.get, engine))  # loaded where something is due
         for action in planned:
             action.build_target.job.system.storage(project.settings)  # a wrong URL is an error before the first build
         due = [action.build_target for action in planned if action.action == "build"]
         if due:
-            project.log.note(f"engine: {runner.name}")
+            project.log.note(f"engine: {get_engine().name}")
         warn_of_strategies(project, planned)
         for build_target in due:  # before the first long act
-            runner.check(build_target.job.root)
+            get_engine().check(build_target.job.root)
             if offline:
-                _require_no_network(build_target, runner)
-        _warn_of_boards(project, runner, due)
+                _require_no_network(build_target, get_engine())
         if due:
+            _warn_of_boards(project, get_engine(), due)
             project.workspace.sweep()
-        return [_build_one(project, action, runner, offline=offline) for action in planned]
+        return [_build_one(project, action, get_engine, offline=offline) for action in planned]
 
 
 def _require_no_network(build_target: BuildTarget, engine: Engine) -> None:
@@ -94,7 +95,7 @@ def _warn_of_boards(project: Project, runner: Engine, due: Sequence[BuildTarget]
             )
 
 
-def _build_one(project: Project, planned: PlannedAction, engine: Engine, *, offline: bool) -> Built:
+def _build_one(project: Project, planned: PlannedAction, get_engine: Callable[[], Engine], *, offline: bool) -> Built:
     folder = project.workspace.build(*planned.build_target.key)
     with build_locked(project, *planned.build_target.key):
         # Another run may have built it while this one waited.
@@ -104,7 +105,7 @@ def _build_one(project: Project, planned: PlannedAction, engine: Engine, *, offl
             record = build_target.record
         else:
             project.log.note(f"{build_target}: {', '.join(action.reasons)}")
-            record = _make(project, build_target, engine, folder, offline=offline)
+            record = _make(project, build_target, get_engine(), folder, offline=offline)
         return Built(build_target, record, static_report(build_target, record, folder), action.action == "build")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builders import checks
-from builders.apt import api as apt
 from builders.engines import Engine
 from builders.errors import CheckError
 from builders.host.files import document_digest, sha256_of
@@ -68,6 +67,8 @@ def install_test(
     It is upgraded from the newest revision before it that boards of the suite may have, and where none was published
     from a made-up one. Raises what the engine raises, PublishError from reading what is published.
     """
+    from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
+
     recipe, target = build_target.recipe, build_target.target
     before = _before(project, build_target, record, suffix)
     path = _report_path(project, build_target, before)
@@ -96,6 +97,8 @@ def _ours(record: Record) -> list[DebFile]:
 
 def _before(project: Project, build_target: BuildTarget, record: Record, suffix: str) -> tuple[DebFile, ...]:
     """Return the newest published revision before this one."""
+    from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
+
     release = build_target.target.suite.name
     # What is tried in a suite of its own first comes to the boards of the release by promotion, untried.
     return apt.previous_revision(
@@ -110,6 +113,8 @@ def _older(ours: list[DebFile], before: tuple[DebFile, ...], folder: Path) -> Pa
 
     Never some of both: a new package may hold files that the real revision has elsewhere.
     """
+    from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
+
     if before:
         apt.copy_from_pool(before, folder)
     for file in [] if before else ours:

@@ -1,11 +1,10 @@
 """Whether a Docker engine answers, asked before an engine is chosen."""
 
 import functools
-import http.client
 import socket
 from pathlib import Path
 
-from builders.engines.buildx.docker import daemon, endpoint
+from builders.engines.buildx.docker import endpoint
 from builders.engines.buildx.docker.endpoint import Endpoint
 from builders.errors import HostError
 
@@ -27,21 +26,15 @@ def answers() -> bool:
     return endpoint.buildx() is not None and (_pings(place.socket) if place.socket else _distant_answers(place))
 
 
-class _Local(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=PING_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PING_S)
-        self.sock.connect(str(self._path))
-
-
 def _pings(path: Path) -> bool:
     """Return whether an engine on this machine answers (Docker Engine API, /_ping)."""
-    connection = _Local(path)
+    import http.client  # slow to import, and most machines without an engine have no socket
+
+    connection = http.client.HTTPConnection("localhost")
     try:
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(PING_S)
+        connection.sock.connect(str(path))
         connection.request("GET", "/_ping")
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
@@ -51,6 +44,8 @@ def _pings(path: Path) -> bool:
 
 
 def _distant_answers(place: Endpoint) -> bool:
+    from builders.engines.buildx.docker import daemon  # slow to import
+
     try:
         daemon.connect(place, timeout_s=5)
     except HostError:

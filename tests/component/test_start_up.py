@@ -1,0 +1,73 @@
+"""What the commands that people run most import, in a process of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.checks import write_report
+from builders.host.files import sha256_of
+from builders.host.log import Log
+from builders.model.packages import DebFile, Report
+from builders.pipeline.planning.records import Record, write_record
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT
+
+COMMAND = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); " \
+    "from builders.cli.app import main; main()"  # fmt: skip
+NEVER = {
+    "boto3", "cyclonedx", "debian", "docker", "elftools", "http.client", "psutil", "requests", "rich", "urllib3",
+    "builders.apt.api", "builders.checks.install", "builders.checks.static", "builders.engines.buildx.engine",
+    "builders.engines.chroot.engine", "builders.pipeline.publish", "builders.pipeline.reproduce",
+}  # fmt: skip
+"""Modules that a run with nothing to do has no use for."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with one build that is up to date."""
+    (tmp_path / "recipes").symlink_to(CHECKOUT / "tests" / "fixtures" / "recipes")
+    (tmp_path / "reef.yml").write_text("engine: chroot\ntargets: [trixie/arm64]\n")
+    project = Project.open(tmp_path, Log(quiet=True))
+    [build_target] = select(project, [], [])
+    folder = project.workspace.build(*build_target.key)
+    folder.mkdir(parents=True)
+    path = folder / "reef-hello_1_arm64.deb"
+    path.write_bytes(b"deb")
+    debs = (DebFile("reef-hello", "1", "arm64", 3, sha256_of(path), path),)
+    write_record(folder, Record(build_target.fingerprint, debs, (), (), (0, 0), "chroot", ()))
+    write_report(Report("reef-hello", build_target.target, ()), debs, folder / "static-report.json")
+    return project
+
+
+def loaded(project: Project, *words: str) -> tuple[str, set[str]]:
+    """Run a command; return what it prints and the modules that it imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words],
+        env=os.environ | {"REEF_FOLDER": str(project.folder)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout, set(done.stderr.split())
+
+
+def test_list_imports_only_what_it_uses(project: Project) -> None:
+    said, modules = loaded(project, "list")
+    assert "yes" in said
+    assert modules & (NEVER | {"builders.pipeline.build"}) == set()
+
+
+def test_an_up_to_date_build_imports_only_what_it_uses(project: Project) -> None:
+    said, modules = loaded(project, "build-arm")
+    assert "up to date" in said
+    assert modules & NEVER == set()
+
+
+def test_the_list_of_commands_imports_no_command(project: Project) -> None:
+    _, modules = loaded(project, "--list")
+    assert {name for name in modules if name.startswith("builders.")} == {
+        "builders.cli", "builders.cli.app", "builders.errors",
+    }  # fmt: skip
+    assert modules & (NEVER | {"pydantic", "jinja2"}) == set()
