@@ -1,14 +1,14 @@
-"""Every failure that a user can meet: what failed, the detail, what to do, and an exit code per stage."""
+"""Errors for users, each with three parts: what failed, the detail, what to do. Each class has an exit code."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class ReefError(Exception):
-    """A failure to tell the user in three parts; only the command line prints it.
+    """A failure in three parts; only the command line prints it.
 
-    ``what`` is one line naming the thing that failed, ``detail`` is the evidence (may span lines),
-    ``fix`` says what the user can do about it.
+    ``what`` is one line that names the failed thing, ``detail`` is the evidence (any number of lines), ``fix`` is the
+    advice to the user.
     """
 
     exit_code = 1
@@ -78,13 +78,13 @@ class DiskError(ReefError):
 
 
 class BusyError(ReefError):
-    """Another run holds what this one needs."""
+    """Another run holds a lock that this run needs."""
 
     exit_code = 12
 
 
 class TimeError(ReefError):
-    """The time that the run was given is over; what was done stays."""
+    """The run's time limit has passed; finished work is kept."""
 
     exit_code = 13
 

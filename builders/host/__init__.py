@@ -1,1 +1,1 @@
-"""This machine: programs, files, time, the log, and what its apt uses."""
+"""This machine: programs, files, time, the log, and apt's configuration."""

@@ -1,4 +1,4 @@
-"""The Debian mirror that this machine's own apt uses, and the settings its apt reaches it with."""
+"""The Debian mirror that this machine's apt uses, and apt's settings for reaching it."""
 
 import functools
 import re
@@ -23,7 +23,7 @@ class Mirror:
 def host_mirror() -> Mirror:
     """Return the mirror of Debian's main archive from which this machine installs.
 
-    Raises HostError where apt knows none: the machine runs another distribution, or has never run apt-get update.
+    Raises HostError if apt has none: on another distribution, or before the first apt-get update.
     """
     if not process.find("apt-get"):
         raise HostError("this machine has no apt that names a Debian mirror", fix="set debian_mirror: in reef.yml")
@@ -44,21 +44,21 @@ def host_mirror() -> Mirror:
 def apt_options() -> tuple[str, ...]:
     """Return the apt.conf lines with which this machine's apt reaches its mirrors (the ``Acquire`` group).
 
-    A machine behind a proxy, or one that pins an old snapshot of the archive, says so there; a root needs the same.
+    They configure a proxy or a pinned snapshot of the archive, for example; roots need the same settings.
     """
-    wanted = ("proxy", "check-valid-until", "check-date", "retries", "timeout", "cainfo")
+    names = ("proxy", "check-valid-until", "check-date", "retries", "timeout", "cainfo")
     lines = process.capture(["apt-config", "dump", "Acquire"]).splitlines()
     return tuple(
         line
         for line in lines
-        if any(word in line.split(" ", 1)[0].lower() for word in wanted) and not line.endswith(' "";')
+        if any(name in line.split(" ", 1)[0].lower() for name in names) and not line.endswith(' "";')
     )
 
 
 def open_and_secret(options: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part apt.conf lines into those that anybody may read and those that hold a password, as in a proxy's URL.
+    """Return the apt.conf lines without and with a password, such as a proxy's URL.
 
-    The second kind must stand neither in the words of a call, which all users of a machine see, nor in a root.
+    Lines with a password must not appear in a program's arguments, which all users of the machine see, nor in a root.
     """
     secret = [line for line in options if re.search(r"://[^/\s\"]*@", line)]
     return [line for line in options if line not in secret], secret

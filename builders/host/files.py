@@ -1,4 +1,4 @@
-"""Files on the machine's disk: written whole or not at all, hashed, removed; refusals become DiskErrors."""
+"""Files on this machine: atomic writes, digests, removal; errors of the operating system become DiskErrors."""
 
 import errno
 import hashlib
@@ -15,12 +15,12 @@ from builders.errors import DiskError
 from builders.host import process
 
 DISK_FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
-"""What programs print when a disk is full; the second is apt's text, before it downloads packages."""
+"""Messages of programs on a full disk; apt prints the second before it downloads packages."""
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal about ``path`` into a DiskError that says what to do."""
+    """Turn an OSError about ``path`` into a DiskError with advice."""
     try:
         yield
     except OSError as error:
@@ -28,46 +28,46 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def raise_if_disk_full(error: process.ProgramFailed, folder: Path) -> None:
-    """Raise DiskError where a program failed for want of space; it says so in its last lines."""
+    """Raise DiskError if a program's last lines say that the disk is full."""
     if any(words in error.completed.tail for words in DISK_FULL):
         raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)), folder) from error
 
 
 def disk_error(error: OSError, path: Path) -> DiskError:
-    """Return the DiskError that tells a user of ``error``, which was met at or below ``path``."""
-    where = error.filename or path
+    """Return the DiskError for ``error``, which occurred at or below ``path``."""
+    place = error.filename or path
     import sqlite3  # slow to import, and few runs fail
 
     in_database = getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or in_database:
         return DiskError(
-            f"no space left on the disk of {where}",
+            f"no space left on the disk of {place}",
             str(error),
-            "free some space (./inv clean --help says what can go), then run the same command again",
+            "free some space (./inv clean --help lists removable parts), then run the same command again",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DiskError(
-            f"no permission to use {where}",
+            f"no permission to use {place}",
             str(error),
-            _ownership(Path(os.fsdecode(where))),
+            _ownership(Path(os.fsdecode(place))),
         )
-    return DiskError(f"cannot use {where}", str(error), "mend it, then run the same command again")
+    return DiskError(f"cannot use {place}", str(error), "correct that, then run the same command again")
 
 
-def _ownership(where: Path) -> str:
-    """Return what to do about a path that may not be written: about the part of it that is there."""
-    there = next(one for one in (where, *where.parents) if os.path.exists(one) or one == one.parent)
-    if "artifacts" in where.parts:
-        folder = Path(*where.parts[: where.parts.index("artifacts") + 1])
+def _ownership(place: Path) -> str:
+    """Return the advice on a path that is not writable; it names an existing folder."""
+    existing = next(path for path in (place, *place.parents) if os.path.exists(path) or path == path.parent)
+    if "artifacts" in place.parts:
+        folder = Path(*place.parts[: place.parts.index("artifacts") + 1])
         return (
-            f"make it yours (a run as root may have made it: sudo chown -R $USER {shlex.quote(str(folder))}), or "
+            f"take ownership (a run as root may have made it): sudo chown -R $USER {shlex.quote(str(folder))}; or "
             "choose another folder with artifacts: in reef.yml"
         )
-    return f"make it yours (a run as root may have made it: sudo chown $USER {shlex.quote(str(there))})"
+    return f"take ownership (a run as root may have made it): sudo chown $USER {shlex.quote(str(existing))}"
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write ``path`` so that a reader finds the old content or the new, never a part; raises DiskError."""
+    """Write ``path`` atomically: a reader finds the old or the new content. Raises DiskError."""
     data = content.encode() if isinstance(content, str) else content
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder and all below it; files that belong to a user namespace's ids are removed from inside one."""
+    """Remove a folder with its content; files of a user namespace's other ids are removed from inside a namespace."""
     if not path.exists():
         return
     try:
@@ -103,5 +103,5 @@ def sha256_of(path: Path) -> str:
 
 
 def document_digest(document: object) -> str:
-    """Return the SHA-256 (hex) of a document of plain values, whatever the order of its keys."""
+    """Return the SHA-256 (hex) of a document of plain values, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

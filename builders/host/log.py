@@ -1,8 +1,7 @@
-"""What a run shows: steps with durations, progress bars, folds in CI, and the table at the end.
+"""The display of a run: steps with durations, progress bars, folds in CI, and tables.
 
-On a terminal the running steps are live lines; elsewhere each step is a timed line at its start and end, with a sign
-of life in between, folded by GitHub's or GitLab's own markers. With `Log.keep` every step's time and memory also goes
-to a file.
+On a terminal the running steps are live lines. Elsewhere each step prints a line at its start and its end, and signs
+of life in between, inside GitHub's or GitLab's folds. With `Log.keep` every step's time and memory also goes to a file.
 """
 
 import os
@@ -23,17 +22,17 @@ if TYPE_CHECKING:  # slow to import, and a run with nothing to do shows no progr
 
 SIGN_OF_LIFE_S = 30.0
 LARGEST_FILE = 5_000_000
-"""Bytes of the steps' file after which a new one is begun; the one before stays beside it."""
+"""Size in bytes beyond which a new file of steps begins; the previous file is kept beside it."""
 YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
-"""ninja's way to say how far it is, and our Bazel driver's."""
+"""A line with the progress of ninja or of the Bazel driver."""
 TIME_LEFT = re.compile(r"^\[[^]]*\] ([\w ]+ left):")
 SAID = re.compile(r"^reef: (warning: )?(.*)")
-"""What a script inside a job tells the user, whatever engine runs it."""
+"""A message to the user from a script inside a job, on any engine."""
 
 
 class Step:
-    """One running step: feed it output lines, or amounts done."""
+    """A running step; its progress comes from output lines or amounts."""
 
     def __init__(self, log: "Log", title: str) -> None:
         self._log = log
@@ -49,7 +48,7 @@ class Step:
         return time.monotonic() - self.started
 
     def line(self, text: str) -> None:
-        """Take one line of a program's output: ``[12/345]`` moves the bar, ``reef: `` is for the user to read."""
+        """Read one line of a program's output: ``[12/345]`` moves the bar, ``reef: `` marks a message to the user."""
         counted = COUNTED.match(text)
         said = SAID.match(text)
         if said:
@@ -60,11 +59,11 @@ class Step:
             self._show(text, None, None)
 
     def amount(self, done: int, total: int | None, text: str = "") -> None:
-        """Say how much is done, in any unit; ``total`` is None where it is not known."""
+        """Show the amount done, in any unit, and the ``total`` if it is known."""
         self._show(text, done, total)
 
     def sign(self) -> None:
-        """Say that it still runs, and how far it is."""
+        """Print that the step still runs, and its progress."""
         share = f" {self.share}" if self.share else ""
         self._log.note(f"  … {self.title}{share}, after {self.seconds:.0f} s{self._hint}")
 
@@ -94,13 +93,13 @@ class Log:
 
     @property
     def file(self) -> IO[str]:
-        """Where it writes."""
+        """The file that the display goes to."""
         return self._console.file if self._console else sys.stdout
 
     def keep(self, path: Path) -> None:
         """Append every step, with its time and memory, and every warning to the file ``path`` from now on."""
         self._file = path
-        with suppress(OSError):  # none yet
+        with suppress(OSError):  # no file yet
             if path.stat().st_size > LARGEST_FILE:
                 path.replace(path.with_suffix(".old.log"))
 
@@ -110,19 +109,19 @@ class Log:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        """Print one line that asks for attention."""
+        """Print one line as a warning."""
         colours = self._on_terminal and not os.environ.get("NO_COLOR")
         self._print(f"{YELLOW}warning:{PLAIN} {text}" if colours else f"warning: {text}")
         self._append(f"warning: {text}")
 
     def current(self) -> str:
-        """Return the running steps, and how far the innermost has come; empty where none runs."""
+        """Return the running steps and the progress of the innermost, empty without a running step."""
         names = " / ".join(step.title for step in self._steps)
         return f"{names} {self._steps[-1].share}".rstrip() if self._steps else ""
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Show a step while it runs, and how long it took (or that it failed) at its end."""
+        """Show a step while it runs, and its duration (or its failure) at its end."""
         step = Step(self, title)
         self._begin(step)
         took = Measure()
@@ -139,7 +138,7 @@ class Log:
 
     @contextmanager
     def _signs(self, step: Step) -> Iterator[None]:
-        """Let the innermost step say now and then that it still runs, where no live line shows it."""
+        """Print a sign of life of the innermost step every `SIGN_OF_LIFE_S` seconds, unless live lines show it."""
         if self.live or self.quiet:
             yield
             return
@@ -159,7 +158,7 @@ class Log:
             thread.join()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table, aligned, without a cut in any cell."""
+        """Print an aligned table with whole cells."""
         lines = [columns, *rows]
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         self._print(title)
@@ -212,7 +211,7 @@ class Log:
         if self._file is None:
             return
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} [{os.getpid()}] {text}\n"
-        # A disk that is full or not ours is told by the work itself; its diary must not be what ends it.
+        # The work itself reports a full or unwritable disk; the file of steps must not end it.
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a") as file:
@@ -281,7 +280,7 @@ def _fold_style() -> _Folds:
 
 
 def size(amount: int) -> str:
-    """Return a number of bytes for people: ``1.2 MB``."""
+    """Return a number of bytes in a readable form: ``1.2 MB``."""
     value = float(amount)
     for unit in ("B", "kB", "MB"):
         if value < 1000:

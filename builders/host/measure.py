@@ -1,4 +1,4 @@
-"""What a piece of work took: wall time, and the memory of this process with all that it started."""
+"""Measures wall time, and the memory of this process and its children."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from builders.host.process import SAMPLE_S, tree_memory_bytes
 
 @dataclass
 class Measure:
-    """``seconds`` of wall time and the most resident bytes seen; whole once the work has ended."""
+    """``seconds`` of wall time and the peak of resident bytes; complete at the end of the work."""
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
@@ -20,7 +20,7 @@ class Measure:
 
 @contextmanager
 def measured() -> Iterator[Measure]:
-    """Measure what is done inside; memory is sampled every `SAMPLE_S` seconds, and this process's own at the end."""
+    """Measure the work inside; memory is sampled every `SAMPLE_S` seconds, and once more at the end."""
     import psutil  # slow to import, and a run with nothing to do measures nothing
 
     result, started, ended = Measure(), time.monotonic(), threading.Event()

@@ -1,4 +1,4 @@
-"""What a machine must have: each need with its reason, its state and what to do."""
+"""The needs of Reef on this machine, each with its reason, its state and advice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def checked(name: str, reason: str, check: Callable[[], object]) -> Need:
     try:
         check()
     except HostError as error:
-        why = error.detail.rpartition("\n")[2]  # the last line is what a program ended with
+        why = error.detail.rpartition("\n")[2]  # a program's last line has the cause
         return Need(name, reason, f"{error.what}: {why}" if why else error.what, error.fix)
     return Need(name, reason, "")
 

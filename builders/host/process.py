@@ -1,7 +1,7 @@
-"""The only door to other programs: argv lists, an allow-listed environment, time limits, the output's tail.
+"""Starts all other programs: with argv lists, an allow-listed environment and time limits; returns the output's tail.
 
-Every program dies with this process, whatever ends it (``setpriv --pdeathsig``), and Ctrl-C ends a program's whole
-process group before the interrupt travels on.
+Every program dies with this process, however that ends (``setpriv --pdeathsig``). Ctrl-C ends a program's whole process
+group before the interrupt propagates.
 """
 
 import codecs
@@ -30,7 +30,7 @@ PASSED_ON = (
     "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
     "BUILDX_CONFIG", "BUILDX_BUILDER", "GPG_TTY",
 )  # fmt: skip
-"""Names of environment variables that a program may inherit; everything else is dropped."""
+"""Names of environment variables that a program inherits; all others are removed."""
 
 TAIL_LINES = 40
 SAMPLE_S = 0.5
@@ -39,7 +39,7 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that ended, or was: ``tail`` holds its last lines (stdout and stderr as they came)."""
+    """A finished program; ``tail`` has its last lines of stdout and stderr, in the order of their output."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -50,7 +50,7 @@ class Completed:
 
 
 class ProgramFailed(HostError):
-    """A program ended with a status other than 0, or ran out of time; carries its ``completed`` record."""
+    """A program exited with a status other than 0 or exceeded its time limit; ``completed`` is its record."""
 
     def __init__(self, completed: Completed, what: str | None = None, fix: str = "") -> None:
         super().__init__(
@@ -65,14 +65,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for a program: the allow-listed names, a fixed locale, and ``extra`` on top."""
     result = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     path = os.environ.get("PATH", os.defpath)
-    # An ordinary user's PATH lacks the sbin folders, where losetup-like tools of Debian lie.
+    # An ordinary user's PATH lacks the sbin folders, which contain some of the tools.
     result["PATH"] = ":".join([path, *(p for p in ("/usr/sbin", "/sbin") if p not in path.split(":"))])
     result["LC_ALL"] = "C.UTF-8"
     return result | dict(extra or {})
 
 
 def find(program: str) -> str | None:
-    """Return the full path of ``program`` on the PATH that programs get, or None."""
+    """Return the full path of ``program`` on the PATH of started programs, or None."""
     return shutil.which(program, path=environment()["PATH"])
 
 
@@ -90,10 +90,9 @@ def run(
 ) -> Completed:
     """Run a program to its end and return its record.
 
-    Its output (both streams) goes line by line to ``on_line`` and, appended, to the file ``log``; it inherits the
-    open files ``pass_fds``. Raises
-    ProgramFailed for a status other than 0 unless ``check`` is off, and always when ``timeout_s`` (seconds)
-    passes; HostError where the program is not installed.
+    Its output (both streams) goes line by line to ``on_line`` and is appended to the file ``log``; the program inherits
+    the open files ``pass_fds``. Raises ProgramFailed for a status other than 0 (unless ``check`` is off) and after
+    ``timeout_s`` seconds, HostError if the program is not installed.
     """
     started = time.monotonic()
     with _started(argv, cwd, extra_environment, input_text, pass_fds) as child:
@@ -157,12 +156,12 @@ def interactive(argv: Sequence[str], *, cwd: Path | None = None) -> int:
 
 
 def on_terminal() -> bool:
-    """Tell whether a person sits before this process."""
+    """Return whether the standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 class _Watch:
-    """Samples a child's memory (resident bytes summed over its process tree) and its deadline."""
+    """Watches a child's memory (resident bytes, summed over its process tree) and its deadline."""
 
     def __init__(self, child: "subprocess.Popen[bytes]", started: float, timeout_s: float | None) -> None:
         self.peak = 0
@@ -182,7 +181,7 @@ class _Watch:
 
 
 def tree_memory_bytes(pid: int) -> int:
-    """Return the resident bytes of process ``pid`` and all that descend from it, 0 where it is gone."""
+    """Return the resident bytes of process ``pid`` and all its descendants, 0 after its end."""
     import psutil  # slow to import, and a run with nothing to do starts no process
 
     total = 0
@@ -194,12 +193,12 @@ def tree_memory_bytes(pid: int) -> int:
         try:
             total += process.memory_info().rss
         except psutil.Error:
-            continue  # it ended between the listing and the reading
+            continue  # it ended after it was listed
     return total
 
 
 def _missing(program: str) -> HostError:
-    return HostError(f"{program} is not installed", fix="run: ./inv doctor")
+    return HostError(f"{program} is not installed", fix="run ./inv doctor")
 
 
 def _with_parent_death(argv: Sequence[str]) -> list[str]:
@@ -228,7 +227,7 @@ def _started(
         pass_fds=tuple(pass_fds),
     )
     if input_text is not None and child.stdin:
-        # A thread, so that a child which talks before it reads cannot block both sides.
+        # A thread, so that a child which writes before it reads cannot block both sides.
         threading.Thread(target=_feed, args=(child.stdin, input_text), daemon=True).start()
     return child
 
@@ -238,11 +237,11 @@ def _feed(pipe: IO[bytes], text: str) -> None:
         pipe.write(text.encode())
         pipe.close()
     except BrokenPipeError:
-        return  # the child ended without reading everything; its status tells
+        return  # the child ended without reading everything; its status shows why
 
 
 class _Output:
-    """Splits a program's output into lines for the log, the tail and the listener as it comes."""
+    """Splits a program's output into lines for the log, the tail and the listener while it runs."""
 
     def __init__(self, sink: IO[bytes] | None, on_line: Callable[[str], None] | None) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -280,7 +279,7 @@ def _pump(
                 output.take(chunk)
                 ended = not chunk
             else:
-                # A daemon that the program left behind may hold the pipe: the program's end is the end.
+                # A daemon that the program started may keep the pipe open: only the program's end counts.
                 ended = child.poll() is not None
         while child.poll() is None:
             watch()
@@ -296,9 +295,9 @@ def _pipe_of(child: "subprocess.Popen[bytes]") -> IO[bytes]:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End the child's whole process group: politely, then for certain."""
+    """End the child's whole process group, by SIGTERM and after a while by SIGKILL."""
     for number, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
-        # Gone already, or running under another id of a user namespace, which dies with its parent.
+        # It has ended, or runs under another id of a user namespace, which ends with its parent.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
         with suppress(subprocess.TimeoutExpired):

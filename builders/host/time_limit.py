@@ -1,4 +1,4 @@
-"""Ending a run in good order before somebody else ends it: CI systems kill jobs at a limit."""
+"""Ends a run in good order at a time limit (the option --time-box), before a CI system kills it."""
 
 import re
 import signal
@@ -11,11 +11,11 @@ from builders.host.log import Log
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 LONGEST_S = 30 * 24 * 3600
-"""A time box that is longer bounds nothing; far beyond it the kernel's timer takes no number either."""
+"""The longest useful limit; the kernel's timer rejects much larger numbers."""
 
 
 class TimeBoxOver(KeyboardInterrupt):
-    """The time that a run was given is over; it travels, and cleans up, as Ctrl-C does. ``at`` is what was going on."""
+    """The run's time is over; it propagates and cleans up like Ctrl-C. ``at`` names the running steps."""
 
     def __init__(self, at: str) -> None:
         super().__init__()
@@ -27,15 +27,15 @@ def parse_duration(text: str) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
     if not parts or "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise InputError(f"not a time: {text!r}", "hours, minutes or seconds are wanted, as in 5h, 90m or 1h30m")
+        raise InputError(f"not a time: {text!r}", fix="write hours, minutes or seconds, such as 5h, 90m or 1h30m")
     if seconds > LONGEST_S:
-        raise InputError(f"too long for a time box: {text!r}", f"{LONGEST_S // 3600}h at the most")
+        raise InputError(f"too long for a time box: {text!r}", fix=f"write at most {LONGEST_S // 3600}h")
     return seconds
 
 
 @contextmanager
 def time_box(seconds: float | None, log: Log) -> Iterator[None]:
-    """Raise TimeBoxOver in the main thread where the block takes longer than that; None is no bound."""
+    """Raise TimeBoxOver in the main thread if the block takes longer than ``seconds``; None is no limit."""
     if seconds is None:
         yield
         return

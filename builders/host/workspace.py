@@ -1,4 +1,4 @@
-"""Every path under ``artifacts/``, the locks on them, and writing that is either whole or absent."""
+"""Every path under ``artifacts/`` and in the cache, and the locks on them."""
 
 import fcntl
 import os
@@ -15,36 +15,36 @@ from builders.errors import BusyError, DiskError
 from builders.host.files import disk_errors, remove_tree
 
 ELSEWHERE = "name another folder: cache: in reef.yml, or the variable REEF_CACHE"
-"""What to do about a folder that cannot be the cache."""
+"""The advice on a folder that cannot be the cache."""
 CACHE_NAMES = {"locks", "lost+found", "mounts", "roots", "scratch", "sources", "trees"}
-"""What a folder may hold before it becomes a shared cache: what `Cache` makes, or what a new disk holds."""
+"""Names that a folder may contain before it becomes a shared cache: those of `Cache`, and of a new disk."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
     """A folder in which several runs of Reef work at once.
 
-    Each has scratch folders of its own there, and one may ask all others to keep out.
+    Each run has its own scratch folders, and a run can exclude all others.
     """
 
     path: Path
     key: ClassVar[str]
-    """The key of reef.yml that names it."""
+    """The key of reef.yml that names the folder."""
 
     @property
     def scratch(self) -> Path:
-        """Half-made things; whatever lies here without a live lock is rubbish."""
+        """Unfinished work; anything here without a live lock is the rest of a dead run."""
         return self.path / "scratch"
 
     @contextmanager
     def scratch_folder(self, name: str, *, keep: bool = False) -> Iterator[Path]:
         """Give a new empty folder under ``scratch`` that is removed at the end, unless ``keep``.
 
-        The folder is locked for as long as this process lives, so that `sweep` of another run spares it.
+        The folder is locked until its end, so that `sweep` of another run does not remove it.
         """
         with disk_errors(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
-            # The lock is taken before the folder exists: a sweep between the two finds nothing to remove.
+            # The lock comes before the folder: a sweep in between finds nothing to remove.
             path = self.scratch / f"{name.replace('/', '-')}.{os.getpid()}.{os.urandom(3).hex()}"
             lock = filelock.FileLock(f"{path}.lock")
             lock.acquire()
@@ -58,7 +58,7 @@ class RunFolder:
             lock.release()
 
     def sweep(self) -> list[Path]:
-        """Remove what runs that died left in ``scratch`` and return it."""
+        """Remove the scratch folders of dead runs and return them."""
         removed = []
         for lock_path in sorted(self.scratch.glob("*.lock")):
             lock = filelock.FileLock(lock_path, timeout=0)
@@ -76,7 +76,7 @@ class RunFolder:
 
     @contextmanager
     def _run_lock(self, kind: int) -> Iterator[None]:
-        """Hold the folder's lock of all runs, shared or exclusive; raises BusyError where another run is in the way."""
+        """Hold the folder's lock of all runs, shared or exclusive; raises BusyError if another run prevents it."""
         path = self.path / "locks" / "run.lock"
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,28 +86,28 @@ class RunFolder:
                 fcntl.flock(file, kind | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BusyError(
-                    "another run of Reef is at work", f"in {self.path}", "wait for it to end (or leave its shell)"
+                    "another run of Reef is at work", f"in {self.path}", "wait for its end (or leave its shell)"
                 ) from error
             yield
 
     def _require_one_disk(self, *folders: Path) -> None:
-        """Raise DiskError where what is finished could not be put in place by a rename (EXDEV of rename(2))."""
+        """Raise DiskError if finished work could not be renamed into its place (EXDEV of rename(2))."""
         disk = self.path.stat().st_dev
         for folder in (*folders, self.scratch):
             if folder.exists() and folder.stat().st_dev != disk:
                 raise DiskError(
-                    f"{folder} lies on another disk than {self.path}",
-                    f"it is {folder.resolve()}; what is made there is put in place by renaming, whole or not at all",
-                    f"put the whole folder on the other disk: {self.key}: in reef.yml names it",
+                    f"{folder} is on another disk than {self.path}",
+                    f"it is {folder.resolve()}; finished work is renamed into its place, which needs a single disk",
+                    f"put the whole folder on one disk: {self.key}: in reef.yml names it",
                 )
 
 
 @dataclass(frozen=True)
 class Cache(RunFolder):
-    """What costs time to fetch or to make again: roots, sources, compiled files.
+    """Roots, sources and compiled files, which only cost time to fetch or make again.
 
-    Where it is ``shared``, checkouts and CI runs of one user work in it at once. Whatever guards its content lies in
-    it, so that all of them see it. Losing it costs time only.
+    If it is ``shared``, several checkouts and CI runs of one user work in it at once. The cache itself has its locks,
+    so that all of them see the locks.
     """
 
     shared: bool = False
@@ -135,7 +135,7 @@ class Cache(RunFolder):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep `alone` of other runs out; raises BusyError, and DiskError where this user cannot work here."""
+        """Exclude `alone` of other runs; raises BusyError, and DiskError if this user cannot work here."""
         if self.shared:
             self._require_usable()
         with self._run_lock(fcntl.LOCK_SH):
@@ -144,20 +144,22 @@ class Cache(RunFolder):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep every run of every project out; raises BusyError while one is at work, else as `in_use`."""
+        """Exclude every run of every project; raises BusyError while another run is at work, otherwise as `in_use`."""
         if self.shared:
             self._require_usable()
         with self._run_lock(fcntl.LOCK_EX):
             yield
 
     def _require_usable(self) -> None:
-        """Raise DiskError for a folder that holds other things, or that another user works in."""
+        """Raise DiskError for a folder with other content, or a folder of another user."""
         lock = self.path / "locks" / "run.lock"
         try:
             foreign = sorted(set(os.listdir(self.path)) - CACHE_NAMES) if self.path.exists() else []
             if foreign and not lock.exists():
                 raise DiskError(
-                    f"{self.path} is not a cache of Reef", f"it holds {foreign[0]!r}", f"{ELSEWHERE}: an empty one"
+                    f"{self.path} is not a cache of Reef",
+                    f"it contains {foreign[0]!r}",
+                    f"{ELSEWHERE}: an empty folder",
                 )
             lock.parent.mkdir(parents=True, exist_ok=True)
             with lock.open("a"):
@@ -167,7 +169,7 @@ class Cache(RunFolder):
         if owner != os.geteuid():
             raise DiskError(
                 f"the cache {self.path} belongs to {_user(owner)}; this is {_user(os.geteuid())}",
-                "the files of build roots carry user ids, so that each user needs a cache of their own",
+                "the files of build roots have user ids, so each user needs a separate cache",
                 ELSEWHERE,
             )
 
@@ -176,8 +178,8 @@ class Cache(RunFolder):
 class Workspace(RunFolder):
     """The folder ``artifacts/`` of a project and the fixed places inside it.
 
-    ``project`` is that folder of the project's own, where this one only serves one of its runs. ``shared_cache`` is the
-    cache's folder where that lies elsewhere.
+    A workspace of a single run has the project's own folder as ``project``. ``shared_cache`` is the cache's folder
+    if it is outside the workspace.
     """
 
     project: Path | None = None
@@ -186,7 +188,7 @@ class Workspace(RunFolder):
 
     @property
     def cache(self) -> Cache:
-        """What several projects may share."""
+        """The cache, which several projects may share."""
         return Cache(self.shared_cache or self.path / "cache", shared=self.shared_cache is not None)
 
     @property
@@ -209,7 +211,7 @@ class Workspace(RunFolder):
         return self.builds / recipe / slug
 
     def log_file(self, name: str) -> Path:
-        """Return an empty log file called after ``name`` (slashes become folders), with its folder made."""
+        """Return a new, empty log file named after ``name``; its folders (slashes in the name) are made."""
         path = self.logs / f"{name}.log"
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,11 +223,10 @@ class Workspace(RunFolder):
         self, name: str, *, wait_s: float = -1, what: str = "",
         say: Callable[[str], None] | None = None, beside: Path | None = None,
     ) -> Iterator[None]:  # fmt: skip
-        """Hold the lock ``name`` against other runs; it falls with the process, however that ends.
+        """Hold the lock ``name`` against other runs; the end of the process releases it too.
 
-        ``wait_s`` in seconds, -1 for ever, 0 not at all; ``say`` is told of a wait. The lock lies in the folder
-        ``beside``: that of the cache that it guards, which several projects may share. Raises BusyError when the wait
-        was in vain.
+        ``wait_s`` is in seconds, -1 without end, 0 for no wait; ``say`` receives a message before a wait. The lock is
+        in the folder ``beside``, which is the cache if the lock guards a part of it. Raises BusyError after the wait.
         """
         path = (beside or self.path / "locks") / f"{name.replace('/', '-')}.lock"
         with disk_errors(path):
@@ -242,7 +243,7 @@ class Workspace(RunFolder):
                 raise BusyError(
                     f"another run of Reef holds {what or name}",
                     f"lock: {path}",
-                    "wait for it to end, then run the same command again",
+                    "wait for its end, then run the same command again",
                 ) from error
         try:
             yield
@@ -250,15 +251,15 @@ class Workspace(RunFolder):
             lock.release()
 
     def sweep(self) -> list[Path]:
-        """Remove what runs that died left in ``scratch``, here and in the cache, and return it."""
+        """Remove the scratch folders of dead runs, here and in the cache, and return them."""
         return [*super().sweep(), *self.cache.sweep()]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Hold what lies in here and in the cache against `alone`; any number of runs may at once.
+        """Exclude `alone` of other runs, here and in the cache; any number of runs may do so at once.
 
-        It falls with the process. Raises BusyError while another run has it alone, DiskError where folders lie on
-        different disks, or this user cannot work in the cache.
+        The end of the process ends it too. Raises BusyError while another run is `alone`, DiskError if folders are on
+        different disks or this user cannot work in the cache.
         """
         with self._run_lock(fcntl.LOCK_SH), self.cache.in_use():
             self._require_one_disk(self.builds)
@@ -266,16 +267,16 @@ class Workspace(RunFolder):
 
     @contextmanager
     def alone(self, *, cache: bool) -> Iterator[None]:
-        """Keep every other run out, to remove what any might be using; raises BusyError while one is at work.
+        """Exclude every other run, to remove things that it might use; raises BusyError while another run is at work.
 
-        With ``cache`` also runs of other projects that share the cache.
+        With ``cache``, runs of other projects that share the cache are excluded too.
         """
         with self._run_lock(fcntl.LOCK_EX), self.cache.alone() if cache else nullcontext():
             yield
 
 
 def _user(number: int) -> str:
-    """Return a user's name, the number where there is none."""
+    """Return a user's name, or the number of a user without a name."""
     try:
         return f"user {pwd.getpwuid(number).pw_name}"
     except KeyError:

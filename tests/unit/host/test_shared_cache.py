@@ -36,7 +36,7 @@ def test_a_folder_with_other_things_is_no_cache(tmp_path: Path) -> None:
     space = Workspace(tmp_path / "artifacts", shared_cache=home)
     with pytest.raises(DiskError, match="is not a cache of Reef") as caught, space.in_use():
         raise AssertionError
-    assert caught.value.detail == "it holds 'letters'"
+    assert caught.value.detail == "it contains 'letters'"
     assert "cache: in reef.yml, or the variable REEF_CACHE" in caught.value.fix
     with pytest.raises(DiskError, match="is not a cache of Reef"), space.alone(cache=True):
         raise AssertionError

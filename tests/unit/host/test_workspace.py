@@ -59,7 +59,7 @@ def test_no_permission_names_the_path_that_is_meant(tmp_path: Path) -> None:
     assert "artifacts" not in fix
     inside = tmp_path / "artifacts" / "apt" / "dists"
     fix = disk_error(PermissionError(errno.EACCES, "Permission denied", str(inside)), inside).fix
-    assert f"chown -R $USER {tmp_path}/artifacts)" in fix
+    assert f"chown -R $USER {tmp_path}/artifacts;" in fix
 
 
 def test_projects_that_share_a_cache_share_its_locks(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_folders_on_two_disks_are_told_before_anything_is_made(tmp_path: Path) -
         with space.in_use():
             pass
         space.cache.mounts.symlink_to(other)
-        with pytest.raises(DiskError, match="mounts lies on another disk than") as told, space.in_use():
+        with pytest.raises(DiskError, match="mounts is on another disk than") as told, space.in_use():
             raise AssertionError
         assert other in told.value.detail
         assert "cache: in reef.yml" in told.value.fix
