@@ -12,6 +12,13 @@ from tests.support.checkout import CHECKOUT
 from tools import reference
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
+THE_READERS_OWN = {
+    "recipes/hello/recipe.yml",
+    "recipes/board-name/recipe.yml",
+    "recipes/board-name/source/board-name.c",
+    "recipes/board-name/checks/name.sh",
+}
+"""Files that a page lets its reader write."""
 
 
 def text_of(page: Path) -> str:
@@ -41,6 +48,18 @@ def broken_links(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken_links(page) == []
+
+
+def test_the_paths_that_pages_name_exist() -> None:
+    roots = "builders|dockerfiles|docs|recipes|tests|tools|ci"
+    named = {
+        (str(page.relative_to(CHECKOUT)), path)
+        for page in PAGES
+        for path in re.findall(rf"`((?:{roots})/[\w./-]+)`", text_of(page))
+        if path not in THE_READERS_OWN
+    }
+    assert len(named) > 20
+    assert [f"{page}: {path}" for page, path in sorted(named) if not (CHECKOUT / path).exists()] == []
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
