@@ -81,6 +81,16 @@ def test_it_is_refused_in_two_steps_too(board: Board) -> None:
     assert plan["libtensorflow-lite2.14.1"] == "remove"
 
 
+def test_one_variant_takes_the_others_place_and_the_headers_stay(board: Board) -> None:
+    own = version(TPU)
+    board.has("libedgetpu1-std", own, "arm64", Provides=f"libedgetpu1 (= {own})", Conflicts="libedgetpu1")
+    board.has("libedgetpu-dev", own, "arm64", Depends=f"libedgetpu1 (= {own})")
+    plan = board.plan("install", f"libedgetpu1-max={own}")
+    assert plan["libedgetpu1-max:arm64"] == own
+    assert plan["libedgetpu1-std"] == "remove"
+    assert "libedgetpu-dev" not in {name.partition(":")[0] for name in plan}
+
+
 def test_each_recipe_speaks_of_its_own_train_alone() -> None:
     trains = {name: recipe for name, recipe in load_recipes(RECIPES).items() if recipe.tensorflow}
     assert {LITE, TPU, "tensorflow-serving"} <= set(trains)
