@@ -203,5 +203,5 @@ class JobBuild:
     def _error(self, failure: BuildFailed) -> ReefError:
         words = f"{failure.tail}\n{failure.words}\nfull log: {self._logs['run']}".lstrip()
         return failures.general(failure, str(self._node), self._job.root.build) or BuildError(
-            f"{self._job.name} failed in {self._node}", words
+            f"{self._job.name} failed in {self._node}", words, "./inv builders shows the state of each node"
         )
