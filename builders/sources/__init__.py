@@ -1,8 +1,8 @@
-"""Sources: had from where the recipe says, verified, unpacked, edited; `describe` says what decides the result.
+"""Sources: fetched, verified, unpacked and edited as the recipe says; `describe` returns what determines the result.
 
-``downloads/sha256/<hex>`` caches files, with the URL that gave them in ``<hex>.url`` and unfinished downloads in
+``downloads/sha256/<hex>`` caches files, with their URL in ``<hex>.url`` and unfinished downloads in
 ``<hex>.part``; ``downloads/git/<commit>.git`` caches commits. ``trees/<recipe>-<digest>`` is a tree,
-``trees/<recipe>-<digest>.json`` its manifest: who removes a tree removes the manifest first.
+``trees/<recipe>-<digest>.json`` its manifest, which must be removed before the tree.
 """
 
 from builders.sources.fetch import fetch, manifest_path

@@ -1,4 +1,4 @@
-"""What the parts of one fetch share, and how each says that a source cannot be had from some place."""
+"""The context of a fetch, and the errors of places that do not provide a source."""
 
 import re
 import threading
@@ -12,8 +12,8 @@ from builders.model.settings import Settings
 
 
 @dataclass(frozen=True)
-class Run:
-    """One call of `fetch`; ``stop`` is set when it is being given up, and every loop heeds it."""
+class FetchContext:
+    """The context of one `fetch`. Every loop ends when ``stop`` is set."""
 
     workspace: Workspace
     settings: Settings
@@ -22,11 +22,11 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def may_open(self, url: str) -> bool:
-        """Tell whether ``url`` may be opened: offline only what lies on this machine."""
+        """Return whether ``url`` may be opened; offline, only files of this machine may."""
         return not self.offline or is_local(url)
 
     def mirrored(self, url: str) -> str:
-        """Return ``url`` with the longest prefix of ``mirrors:`` that it has replaced."""
+        """Return ``url`` with its longest prefix in ``mirrors:`` replaced."""
         fitting = [prefix for prefix in self.settings.mirrors if url.startswith(prefix)]
         if not fitting:
             return url
@@ -34,17 +34,17 @@ class Run:
         return self.settings.mirrors[longest] + url[len(longest) :]
 
     def locked(self, name: str, what: str) -> AbstractContextManager[None]:
-        """Hold a lock on what is in the cache of sources, and say so where another run has to be waited for."""
+        """Lock a part of the cache of sources; a note says if another run must be waited for."""
         return self.workspace.locked(name, what=what, say=self.log.note, beside=self.workspace.cache.downloads)
 
 
 class Stopped(Exception):
-    """The run is being given up; met only inside worker threads."""
+    """The fetch has been stopped; raised only in worker threads."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a source could not be had from one place; ``wrong_bytes`` where the place gave others than wanted."""
+    """Why a place did not provide a source; ``wrong_bytes`` if it provided other bytes than expected."""
 
     where: str
     why: str
@@ -54,8 +54,8 @@ class Reason:
         return f"  {self.where}: {self.why}"
 
 
-class NotHad(Exception):
-    """A source cannot be had from any of the places tried."""
+class Unavailable(Exception):
+    """A source is not available from any of its places."""
 
     def __init__(self, reasons: list[Reason]) -> None:
         super().__init__("; ".join(str(reason) for reason in reasons))
@@ -63,12 +63,12 @@ class NotHad(Exception):
 
 
 def is_local(url: str) -> bool:
-    """Tell whether ``url`` names something on this machine (``file://`` or a plain path)."""
+    """Return whether ``url`` is a file of this machine (``file://`` or a path)."""
     return url.startswith(("file://", "/"))
 
 
 def shown(url: str) -> str:
-    """Return ``url`` fit to be shown: without a user name and password."""
+    """Return ``url`` for messages, without a user name and password."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url

@@ -1,4 +1,4 @@
-"""Checked edits: each regular expression must match exactly as often as the recipe says."""
+"""Checked edits: each regular expression must match as often as the recipe expects."""
 
 import os
 import re
@@ -13,35 +13,35 @@ from builders.sources.tree import file_pieces
 def apply_edits(recipe: Recipe, tree: Path) -> None:
     """Apply the recipe's edits to ``tree`` in order; files keep their modes.
 
-    ``^`` and ``$`` match at each line; the replacement may name groups (``\\1``). Raises one SourceError that tells
-    every edit which does not fit: file, expression, matches found and wanted, and what the edit is for.
+    ``^`` and ``$`` match at each line; the replacement can contain groups (``\\1``). Raises one SourceError for all
+    edits that do not fit, with the file, the expression, the number of matches found and expected, and the reason.
     """
     faults = [fault for edit in recipe.edits if (fault := _apply(edit, tree))]
     if faults:
         raise SourceError(
             f"{len(faults)} of {len(recipe.edits)} edits of {recipe.name} do not fit its sources",
             "\n".join(faults),
-            "look at the file in the new sources: change find: or count: in the recipe, or drop the edit where its "
-            "reason is gone",
+            "compare with the file in the new sources: change find: or count: in the recipe, or remove the edit if its "
+            "reason no longer applies",
         )
 
 
 def _apply(edit: Edit, tree: Path) -> str | None:
-    """Apply one edit, or return what keeps it from being applied."""
-    path = (tree / edit.file).resolve()  # a link inside the tree is followed, so that it stays a link
+    """Apply an edit, or return why it cannot be applied."""
+    path = (tree / edit.file).resolve()  # a link inside the tree is followed and stays a link
     if not path.is_relative_to(tree.resolve()) or not path.is_file():
-        return _told(edit, "no such file in the tree")
+        return _misfit(edit, "no such file in the tree")
     with disk_errors(path):
         before = b"".join(file_pieces(path)).decode("utf-8", "surrogateescape")
     try:
         after, found = re.compile(edit.find, re.MULTILINE).subn(edit.replace, before)
     except (re.error, IndexError) as error:
-        return _told(edit, f"replace: {edit.replace!r} is not a replacement: {error}")
+        return _misfit(edit, f"replace: {edit.replace!r} is not a replacement: {error}")
     if found != edit.count:
-        return _told(edit, f"matches: found {found}, wanted {edit.count}")
+        return _misfit(edit, f"matches: found {found}, expected {edit.count}")
     with disk_errors(path):
         mode = path.stat().st_mode
-        # A new file in place of the old, never a write into it: another name of it keeps its content.
+        # A new file instead of a write into the old file, which may have other names (hard links).
         fresh = path.with_name(f".{path.name}.edited")
         fresh.write_bytes(after.encode("utf-8", "surrogateescape"))
         fresh.chmod(mode)
@@ -49,5 +49,5 @@ def _apply(edit: Edit, tree: Path) -> str | None:
     return None
 
 
-def _told(edit: Edit, trouble: str) -> str:
-    return f"  {edit.file}: {trouble}\n    find: {edit.find!r}\n    reason: {edit.reason}"
+def _misfit(edit: Edit, problem: str) -> str:
+    return f"  {edit.file}: {problem}\n    find: {edit.find!r}\n    reason: {edit.reason}"

@@ -1,4 +1,4 @@
-"""Making a recipe's source tree: had, verified, unpacked, edited; whole or absent."""
+"""Making a recipe's source tree, whole or absent: fetched, verified, unpacked, edited."""
 
 import json
 from dataclasses import replace
@@ -12,8 +12,8 @@ from builders.host.workspace import Workspace
 from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
 from builders.model.settings import Settings
 from builders.model.source_tree import FetchedSource, SourceTree
-from builders.sources.acquire import Obtained, obtain_all
-from builders.sources.context import Run
+from builders.sources.acquire import Acquired, acquire_all
+from builders.sources.context import FetchContext
 from builders.sources.edits import apply_edits
 from builders.sources.kinds import git
 from builders.sources.kinds.archive import unpack
@@ -23,23 +23,23 @@ from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
 
 
 def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *, offline: bool) -> SourceTree:
-    """Return the recipe's source tree, made unless it already is there.
+    """Return the recipe's source tree, made unless it exists.
 
-    A finished tree costs one look at each of its files, and no network. Otherwise every source is had (in parallel;
-    offline only from the cache and this machine), verified, unpacked in the recipe's order, later ones over earlier
-    ones, and edited, in a scratch folder that takes its place in one step. Two runs that want one tree make it once.
-    Where the recipe keeps its source package there is a second tree, without the edits. Raises SourceError, DiskError,
-    and HostError where git is wanted and not installed.
+    For a finished tree, only the metadata of its files is read, without a network. Otherwise the sources are fetched in
+    parallel (offline only from the cache and this machine) and verified. They are unpacked in the recipe's order, later
+    sources over earlier ones, and edited, in a scratch folder that is then renamed. Two runs that need the same tree
+    make it once. If the recipe keeps its source package, a second tree without the edits is made. Raises SourceError,
+    DiskError, and HostError if git is needed and not installed.
     """
     document = describe(recipe)
     digest = digest_of(document)
     path = workspace.cache.trees / f"{recipe.name}-{digest[:12]}"
-    run = Run(workspace, settings, log, offline)
-    with run.locked(f"tree-{path.name}", f"the sources of {recipe.name}"):
+    context = FetchContext(workspace, settings, log, offline)
+    with context.locked(f"tree-{path.name}", f"the sources of {recipe.name}"):
         tree = _finished(recipe, path, document, log)
         if tree is None:
             with log.step(f"sources of {recipe.name}"):
-                tree = _made(recipe, path, document, run)
+                tree = _made(recipe, path, document, context)
     if recipe.keep_source:
         original = fetch(recipe.unedited(), workspace, settings, log, offline=offline)
         return replace(tree, original=original.path)
@@ -47,12 +47,12 @@ def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *,
 
 
 def manifest_path(tree: Path) -> Path:
-    """Return where a tree's manifest lies: written after the tree stands, to be removed before it falls."""
+    """Return the path of a tree's manifest. It is written after the tree, and must be removed before the tree."""
     return Path(f"{tree}.json")
 
 
 def _finished(recipe: Recipe, path: Path, document: dict[str, object], log: Log) -> SourceTree | None:
-    """Return the tree that an earlier run made, if it still is as that run left it."""
+    """Return the tree that an earlier run made, if it is unchanged since."""
     try:
         manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
         sources = tuple(FetchedSource(**source) for source in manifest["sources"])
@@ -63,18 +63,18 @@ def _finished(recipe: Recipe, path: Path, document: dict[str, object], log: Log)
         log.warn(f"the manifest {manifest_path(path)} cannot be read; the tree is made again")
         return None
     if not same or not path.is_dir() or stamp(path) != stamped:
-        log.warn(f"the source tree {path} is no longer as it was made; it is made again")
+        log.warn(f"the source tree {path} was changed after it was made; it is made again")
         return None
     return SourceTree(recipe.name, path, digest_of(document), sources)
 
 
-def _made(recipe: Recipe, path: Path, document: dict[str, object], run: Run) -> SourceTree:
-    obtained = obtain_all(recipe, run)
-    with run.workspace.cache.scratch_folder(f"tree-{path.name}") as scratch:
+def _made(recipe: Recipe, path: Path, document: dict[str, object], context: FetchContext) -> SourceTree:
+    obtained = acquire_all(recipe, context)
+    with context.workspace.cache.scratch_folder(f"tree-{path.name}") as scratch:
         fresh = scratch / "tree"
         with disk_errors(scratch):
             fresh.mkdir()
-            sources = _unpacked(obtained, fresh, scratch, run)
+            sources = _unpacked(obtained, fresh, scratch, context)
         _check_unchanged(sources, document)
         apply_edits(recipe, fresh)
         manifest = {
@@ -94,44 +94,44 @@ def _made(recipe: Recipe, path: Path, document: dict[str, object], run: Run) -> 
     return SourceTree(recipe.name, path, digest_of(document), sources)
 
 
-def _unpacked(obtained: list[Obtained], fresh: Path, scratch: Path, run: Run) -> tuple[FetchedSource, ...]:
+def _unpacked(obtained: list[Acquired], fresh: Path, scratch: Path, context: FetchContext) -> tuple[FetchedSource, ...]:
     writer = TreeWriter(fresh)
     sources = []
-    for had in obtained:
-        writer.subject = f"source {had.source.name!r}"
-        with run.log.step(f"unpack {had.source.name}"):
-            digest = _place(had, writer, scratch, run)
-        sources.append(FetchedSource(had.source.name, kind_of(had.way), had.location, digest))
+    for acquired in obtained:
+        writer.subject = f"source {acquired.source.name!r}"
+        with context.log.step(f"unpack {acquired.source.name}"):
+            digest = _place(acquired, writer, scratch, context)
+        sources.append(FetchedSource(acquired.source.name, kind_of(acquired.way), acquired.location, digest))
     writer.check_links()
     return tuple(sources)
 
 
-def _place(had: Obtained, writer: TreeWriter, scratch: Path, run: Run) -> str:
-    """Put one source into the tree and return its digest as FetchedSource wants it."""
-    into = _place_of(had.source)
+def _place(acquired: Acquired, writer: TreeWriter, scratch: Path, context: FetchContext) -> str:
+    """Put a source into the tree and return its digest in the form of FetchedSource."""
+    into = _place_of(acquired.source)
     writer.folder(into)
-    match had.way:
+    match acquired.way:
         case Archive() | DebianPool():
-            unpack(had.path, writer, into, had.way.strip)
-            return f"sha256:{had.way.sha256}"
+            unpack(acquired.path, writer, into, acquired.way.strip)
+            return f"sha256:{acquired.way.sha256}"
         case File():
-            place = (*into, *clean(had.way.name, f"name: of source {had.source.name!r}"))
-            writer.file(place, file_pieces(had.path), executable=had.way.executable)
-            return f"sha256:{had.way.sha256}"
+            place = (*into, *clean(acquired.way.name, f"name: of source {acquired.source.name!r}"))
+            writer.file(place, file_pieces(acquired.path), executable=acquired.way.executable)
+            return f"sha256:{acquired.way.sha256}"
         case Git():
             archive = scratch / "commit.tar"
-            git.export(run, had.path, had.way.commit, archive)
+            git.export(context, acquired.path, acquired.way.commit, archive)
             unpack(archive, writer, into, 0)
             archive.unlink()
-            return f"git:{had.way.commit}"
+            return f"git:{acquired.way.commit}"
         case Local():
-            return copy_folder(had.path, writer, into)
+            return copy_folder(acquired.path, writer, into)
         case _:
-            assert_never(had.way)
+            assert_never(acquired.way)
 
 
 def _place_of(source: Source) -> tuple[str, ...]:
-    return clean(source.unpack, f"unpack: of source {source.name!r}", "write a folder inside the tree in the recipe")
+    return clean(source.unpack, f"unpack: of source {source.name!r}", "use a folder inside the tree")
 
 
 def _check_unchanged(sources: tuple[FetchedSource, ...], document: dict[str, object]) -> None:
@@ -141,5 +141,5 @@ def _check_unchanged(sources: tuple[FetchedSource, ...], document: dict[str, obj
             raise SourceError(
                 f"source {source.name!r} was changed while it was copied",
                 f"folder: {source.location}",
-                "run the same command again when nobody writes there",
+                "run the same command again when no program writes there",
             )

@@ -1,4 +1,4 @@
-"""What decides a source tree's content, as a readable document: the plan compares it, its digest names the tree."""
+"""The document that determines a source tree's content: the plan compares it, and its digest names the tree."""
 
 import hashlib
 import json
@@ -9,14 +9,14 @@ from builders.model.recipe import Archive, DebianPool, Edit, File, Git, Local, R
 from builders.sources.kinds.folder import tree_digest
 
 LAYOUT = 1
-"""Raised when the same document would give another tree: modes, times, the order of laying over each other."""
+"""Raised when the same document results in another tree: modes, times, the order of unpacking."""
 
 
 def describe(recipe: Recipe) -> dict[str, object]:
-    """Return everything that decides the content of the recipe's tree, ready for JSON; quick, and without network.
+    """Return all that determines the content of the recipe's tree, ready for JSON, without using a network.
 
-    Where a source is served from is no part of it (its digest is), nor are the reasons of edits. A local folder is
-    read for its digest, ``absent`` where it is not there. Raises SourceError where it cannot be read.
+    It contains digests rather than URLs, and no reasons of edits. The digest of a local folder is that of its files, or
+    ``absent`` if the folder does not exist. Raises SourceError if it cannot be read.
     """
     return {
         "layout": LAYOUT,
@@ -32,7 +32,7 @@ def digest_of(document: dict[str, object]) -> str:
 
 
 def way_digest(way: Way, folder: Path) -> str:
-    """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of one way; ``folder`` is the recipe's."""
+    """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of a way; ``folder`` is the recipe's."""
     match way:
         case Archive() | DebianPool() | File():
             return f"sha256:{way.sha256}"
@@ -45,7 +45,7 @@ def way_digest(way: Way, folder: Path) -> str:
 
 
 def kind_of(way: Way) -> str:
-    """Return the key under which a recipe writes this way."""
+    """Return the recipe's key for this way."""
     match way:
         case Archive():
             return "archive"

@@ -1,4 +1,4 @@
-"""Writing a source tree safely, and telling later whether it still is as it was written."""
+"""Writing a source tree safely, and detecting later changes."""
 
 import hashlib
 import os
@@ -10,20 +10,20 @@ from builders.errors import SourceError
 from builders.host.files import disk_errors
 
 TREE_TIME_S = 946_684_800
-"""The time of everything in a tree: 2000-01-01 UTC, in seconds since 1970.
+"""The modification time of everything in a tree: 2000-01-01 UTC, in seconds since 1970.
 
-One time for all makes trees equal whatever packed the sources, leaves make nothing to remake, and is late enough for
-zip files, which know no year before 1980.
+With one time, trees are equal however the sources were packed, and make finds nothing out of date. Zip files cannot
+represent years before 1980.
 """
 
 FOLDER_MODE = 0o755
-HONEST = "do not use this source; an honest archive holds neither absolute paths nor '..'"
+UNSOUND = "do not use this source; a sound archive contains neither absolute paths nor '..'"
 
 
-def clean(name: str, subject: str, fix: str = HONEST) -> tuple[str, ...]:
+def clean(name: str, subject: str, fix: str = UNSOUND) -> tuple[str, ...]:
     """Return the parts of the relative path ``name``, without empty ones and ``.``.
 
-    Raises SourceError, which names ``subject`` (what the name stands in), for an absolute path or one with ``..``.
+    Raises SourceError for an absolute path and for ``..``; ``subject`` names the origin of the path.
     """
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if name.startswith("/") or ".." in parts or "\0" in name:
@@ -36,10 +36,10 @@ def clean(name: str, subject: str, fix: str = HONEST) -> tuple[str, ...]:
 
 
 class TreeWriter:
-    """Writes below ``root``, a folder that nobody else writes to, and never through a symbolic link.
+    """Writes below ``root``, a folder of its own, and never through a symbolic link.
 
-    Paths are given as clean parts. What comes later lies on top of what was there, as with tar; a file in the place
-    of a folder is refused. Modes are 0755 (folders, executables) and 0644.
+    Paths are given as clean parts. Later files replace earlier files, as with tar; a file that would replace a folder
+    is refused. Modes are 0755 (folders, executables) and 0644.
     """
 
     def __init__(self, root: Path) -> None:
@@ -63,9 +63,9 @@ class TreeWriter:
         self._folders.add(parts)
 
     def file(self, parts: tuple[str, ...], content: Iterable[bytes], *, executable: bool) -> None:
-        """Write one file from its pieces."""
+        """Write a file from its pieces."""
         self._clear(parts)
-        # O_EXCL: whatever lies there by surprise, a symbolic link above all, is not written through.
+        # O_EXCL: an unexpected file, above all a symbolic link, is not written through.
         handle = os.open(
             self._path(parts), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if executable else 0o644
         )
@@ -77,20 +77,20 @@ class TreeWriter:
         self.files += 1
 
     def link(self, parts: tuple[str, ...], target: str) -> None:
-        """Make a symbolic link; `check_links` judges where it leads."""
+        """Make a symbolic link; `check_links` checks its target later."""
         self._clear(parts)
         os.symlink(target, self._path(parts))
         self._links.append((parts, self.subject))
         self.files += 1
 
     def copy(self, parts: tuple[str, ...], origin: tuple[str, ...]) -> None:
-        """Write a second copy of ``origin``, a file or link that this tree already holds (a hard link in tar)."""
+        """Write a copy of ``origin``, an existing file or link of the tree (a hard link in tar)."""
         path = self._path(origin)
         if origin[:-1] not in self._folders or not os.path.lexists(path) or os.path.isdir(path):
             raise SourceError(
-                f"{self.subject} is refused: it links to what it does not hold",
+                f"{self.subject} is refused: it links to a file that it does not contain",
                 f"{'/'.join(parts)!r} is a hard link to {'/'.join(origin)!r}",
-                "the archive is broken, or its strip: in the recipe drops the other file",
+                "repair the archive, or correct its strip: in the recipe, which may remove the other file",
             )
         if parts == origin:
             return
@@ -109,7 +109,7 @@ class TreeWriter:
         for parts, subject in self._links:
             path = self._path(parts)
             if not os.path.islink(path):
-                continue  # something later took its place
+                continue  # a later file replaced it
             end = os.path.realpath(path)
             if os.path.isabs(os.readlink(path)) or (end != root and not end.startswith(root + "/")):
                 raise SourceError(
@@ -119,7 +119,7 @@ class TreeWriter:
                 )
 
     def _clear(self, parts: tuple[str, ...]) -> None:
-        """Make the folder that ``parts`` goes into, and take away the file or link that has its place."""
+        """Make the folder of ``parts``, and remove an earlier file or link at its path."""
         if not parts or parts in self._folders:
             raise self._in_the_way(parts)
         self.folder(parts[:-1])
@@ -137,27 +137,27 @@ class TreeWriter:
 
     def _in_the_way(self, parts: tuple[str, ...]) -> SourceError:
         return SourceError(
-            f"{self.subject} is refused: a folder and a file want one place",
+            f"{self.subject} is refused: a folder and a file have the same path",
             f"path: {'/'.join(parts) or '.'!r}",
-            "unpack the sources into folders of their own (unpack: in the recipe)",
+            "unpack the sources into separate folders (unpack: in the recipe)",
         )
 
 
 def file_pieces(path: str | Path) -> Iterator[bytes]:
-    """Give a file's content piece by piece (1 MiB each)."""
+    """Yield a file's content in pieces of 1 MiB."""
     with open(path, "rb") as file:
         while piece := file.read(1 << 20):
             yield piece
 
 
 def seal(root: Path) -> str:
-    """Give everything below ``root`` the modes and the time of a tree, and return its stamp (see `stamp`)."""
+    """Set the modes and times of everything below ``root``, and return its stamp (see `stamp`)."""
     with disk_errors(root):
         for path, status in _walk(str(root)):
             if not stat.S_ISLNK(status.st_mode):
-                wanted = 0o755 if status.st_mode & 0o100 else 0o644
-                if stat.S_IMODE(status.st_mode) != wanted:
-                    os.chmod(path, wanted)
+                mode = 0o755 if status.st_mode & 0o100 else 0o644
+                if stat.S_IMODE(status.st_mode) != mode:
+                    os.chmod(path, mode)
             os.utime(path, (TREE_TIME_S, TREE_TIME_S), follow_symlinks=False)
         root.chmod(FOLDER_MODE)
         os.utime(root, (TREE_TIME_S, TREE_TIME_S))
@@ -167,7 +167,7 @@ def seal(root: Path) -> str:
 def stamp(root: Path) -> str:
     """Return the sha256 (hex) over names, modes, sizes, times and link targets of everything below ``root``.
 
-    No content is read: a sealed tree holds one time only, so that a file written to later shows by its time.
+    No content is read. All times in a sealed tree are equal, so that the time of a changed file shows the change.
     """
     digest = hashlib.sha256()
     start = len(str(root)) + 1
@@ -181,7 +181,7 @@ def stamp(root: Path) -> str:
 
 
 def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Give everything below ``folder`` in the order of names."""
+    """Yield everything below ``folder``, ordered by name."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:

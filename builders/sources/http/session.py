@@ -1,4 +1,4 @@
-"""Opening URLs: retries, time limits, proxies, and reasons that a person can read."""
+"""Opening URLs: retries, time limits, proxies, and readable reasons of failures."""
 
 import os
 import re
@@ -14,13 +14,13 @@ from builders.sources.context import redacted
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 30.0
 LONGEST_WAIT_S = 30.0
-"""A server's Retry-After is heeded up to this many seconds."""
+"""Maximum of a server's Retry-After, in seconds."""
 BODY_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
-"""What reading an answer's body can raise when the connection breaks."""
+"""Errors of reading a response's body from a broken connection."""
 
 
 class _Retry(urllib3.Retry):
-    """Tries again what passes by itself; a refused connection and an unknown host only once more, at once."""
+    """Retries of temporary failures; after a refused connection and for an unknown host only one, immediately."""
 
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
         wait_s = super().get_retry_after(response)
@@ -28,7 +28,7 @@ class _Retry(urllib3.Retry):
 
 
 def new_session(proxies: Mapping[str, str] | None = None) -> requests.Session:
-    """Return a session with retries; proxies come from the environment unless given (URL scheme -> proxy)."""
+    """Return a session with retries; ``proxies`` (by URL scheme) take precedence over the environment's."""
     result = requests.Session()
     retry = _Retry(
         total=4, connect=1, read=3, status=4, other=1, backoff_factor=0.5,
@@ -36,7 +36,7 @@ def new_session(proxies: Mapping[str, str] | None = None) -> requests.Session:
     )  # fmt: skip
     for scheme in ("http://", "https://"):
         result.mount(scheme, HTTPAdapter(max_retries=retry))
-    # Archives are wanted as they lie on the server: no second packing on the way.
+    # Archives must arrive as stored on the server, without a further compression.
     result.headers.update({"User-Agent": "reef", "Accept-Encoding": "identity"})
     result.proxies.update(proxies or {})
     if "SSL_CERT_FILE" in os.environ:
@@ -45,18 +45,18 @@ def new_session(proxies: Mapping[str, str] | None = None) -> requests.Session:
 
 
 def opened(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
-    """Send a GET whose body is read later; raises requests.RequestException."""
+    """Send a GET and return the response, its body unread; raises requests.RequestException."""
     return session.get(url, headers=dict(headers), stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
 
 
 def body(response: requests.Response, piece_bytes: int) -> Iterator[bytes]:
-    """Give the answer's body as it came over the line; raises BODY_ERRORS where it is cut."""
+    """Yield a response's body as it was sent; raises BODY_ERRORS if it is incomplete."""
     raw: urllib3.HTTPResponse = response.raw
     return raw.stream(piece_bytes, decode_content=False)
 
 
 def why(error: BaseException) -> str:
-    """Return the reason behind a failed request, in a few words."""
+    """Return the reason of a failed request, in a few words."""
     innermost = error
     for cause in _causes(error):
         innermost = cause
@@ -71,7 +71,7 @@ def why(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from a library's error to the one that it wraps, which lies in its cause, its reason or its arguments."""
+    """Yield a library's error and those inside it: in its cause, its reason or its arguments."""
     seen: set[int] = set()
     here: BaseException | None = error
     while here is not None and id(here) not in seen:

@@ -1,4 +1,4 @@
-"""One URL's way into a ``.part`` file, continued where it was cut: in the same run, and in the next."""
+"""Transfers of a URL into a ``.part`` file, which resume where they stopped, also in the next run."""
 
 import errno
 import json
@@ -14,35 +14,35 @@ import requests
 from builders.errors import DiskError
 from builders.host.files import disk_error, disk_errors, sha256_of, write_whole
 from builders.host.log import Step
-from builders.sources.context import NotHad, Reason, Run, Stopped, is_local, shown
+from builders.sources.context import FetchContext, Reason, Stopped, Unavailable, is_local, shown
 from builders.sources.http.session import BODY_ERRORS, body, new_session, opened, why
 from builders.sources.tree import file_pieces, write_all
 
 PIECE = 1 << 16
 STALLS = 4
-"""So many attempts in a row without one new byte, and the URL is given up."""
+"""Maximum number of consecutive attempts without a new byte."""
 ATTEMPTS = 40
-"""So many attempts on one URL in all, progress or not."""
+"""Maximum number of attempts for a URL."""
 PAUSE_S = 0.25
 
 
 class Transfer:
-    """Takes one URL into ``<path>.part`` and, once its digest is right, to ``path``.
+    """Transfers a URL into ``<path>.part`` and, if its digest is right, to ``path``.
 
-    The caller holds the lock of ``path``. ``continued`` tells that bytes of an earlier attempt were built upon.
+    The caller holds the lock of ``path``. ``continued`` is true if bytes of an earlier attempt were kept.
     """
 
-    def __init__(self, run: Run, url: str, path: Path, proxies: Mapping[str, str]) -> None:
+    def __init__(self, context: FetchContext, url: str, path: Path, proxies: Mapping[str, str]) -> None:
         self.part = path.with_suffix(".part")
         self.continued = False
         self._note = path.with_suffix(".part.json")
         self._path = path
-        self._run = run
+        self._context = context
         self._url = url
         self._proxies = proxies
 
     def take(self, step: Step) -> None:
-        """Bring the part to its end; raises NotHad, DiskError, Stopped."""
+        """Complete the part; raises Unavailable, DiskError, Stopped."""
         with disk_errors(self.part):
             self.part.parent.mkdir(parents=True, exist_ok=True)
         if is_local(self._url):
@@ -52,13 +52,13 @@ class Transfer:
                 self._persist(session, step)
 
     def accept(self, sha256: str) -> None:
-        """Move the finished part into the cache; one with another digest is thrown away, and NotHad raised."""
+        """Move the finished part into the cache; if its digest is wrong, remove it and raise Unavailable."""
         with disk_errors(self.part):
             size, found = self._have(), sha256_of(self.part)
             if found != sha256:
                 self._drop()
-                why = f"wrong digest: expected sha256 {sha256}, got {found} ({size} bytes); thrown away"
-                raise NotHad([Reason(shown(self._url), why, wrong_bytes=True)])
+                why = f"wrong digest: expected sha256 {sha256}, got {found} ({size} bytes); it was removed"
+                raise Unavailable([Reason(shown(self._url), why, wrong_bytes=True)])
             with self.part.open("rb") as file:
                 os.fsync(file.fileno())
             write_whole(self._path.with_suffix(".url"), shown(self._url))
@@ -66,8 +66,8 @@ class Transfer:
             self._drop()
 
     def _persist(self, session: requests.Session, step: Step) -> None:
-        """Send requests until the part is whole, as long as that brings new bytes."""
-        stalls, trouble = 0, ""
+        """Send requests until the part is complete, as long as they bring new bytes."""
+        stalls, reason = 0, ""
         for _ in range(ATTEMPTS):
             before = self._have()
             response = self._opened(session)
@@ -76,13 +76,13 @@ class Transfer:
                     self._receive(response, step)
                 return
             except BODY_ERRORS as error:
-                trouble = why(error)
+                reason = why(error)
             stalls = 0 if self._have() > before else stalls + 1
             if stalls >= STALLS:
                 break
-            if self._run.stop.wait(PAUSE_S * stalls):
+            if self._context.stop.wait(PAUSE_S * stalls):
                 raise Stopped
-        raise self._refused(f"cut off again and again, {self._have()} bytes came: {trouble}")
+        raise self._refused(f"the connection broke repeatedly, after {self._have()} bytes: {reason}")
 
     def _opened(self, session: requests.Session) -> requests.Response:
         try:
@@ -91,7 +91,7 @@ class Transfer:
             raise self._refused(why(error)) from error
 
     def _range_headers(self) -> dict[str, str]:
-        """Return what asks for the rest only; If-Range where it is this URL's own part that is continued."""
+        """Return the headers of a request for the rest; with If-Range if the part is of the same URL."""
         have = self._have()
         if not have:
             return {}
@@ -105,11 +105,11 @@ class Transfer:
         return headers
 
     def _receive(self, response: requests.Response, step: Step) -> None:
-        """Append one answer's body to the part; raises BODY_ERRORS where it is cut, after what came is on disk."""
+        """Append a response's body to the part; raises BODY_ERRORS if it is incomplete, after writing what arrived."""
         have = self._have()
         if response.status_code == 416 and have:
             self.continued = True
-            return  # nothing comes after what is here: the digest will tell whether that is the file
+            return  # there is no rest: the digest shows whether the part is the file
         if response.status_code not in (200, 206):
             raise self._refused(f"status {response.status_code} {response.reason}")
         start = _start(response)
@@ -123,7 +123,7 @@ class Transfer:
         self._write_note(response)
         done = self._write(body(response, PIECE), start, total, step)
         if total is not None and done < total:
-            raise requests.ConnectionError(f"{done} of {total} bytes came")
+            raise requests.ConnectionError(f"{done} of {total} bytes arrived")
 
     def _write(self, pieces: Iterable[bytes], start: int, total: int | None, step: Step) -> int:
         """Write the pieces to the part from byte ``start`` on; returns the part's size."""
@@ -131,12 +131,12 @@ class Transfer:
         for size in self._written(pieces, start):
             done += size
             step.amount(done, total, _amount(done, total))
-            if self._run.stop.is_set():
+            if self._context.stop.is_set():
                 raise Stopped
         return done
 
     def _written(self, pieces: Iterable[bytes], start: int) -> Iterator[int]:
-        # Only the disk's refusals become a DiskError: those of the network, which come out of `pieces`, travel on.
+        # Only errors of the disk become a DiskError, not those of the network, which `pieces` raises.
         with disk_errors(self.part):
             handle = os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -151,7 +151,7 @@ class Transfer:
             os.close(handle)
 
     def _copy(self, step: Step) -> None:
-        """Take a file of this machine."""
+        """Copy a file of this machine."""
         path = Path(unquote(urlsplit(self._url).path) if self._url.startswith("file:") else self._url)
         try:
             size = path.stat().st_size
@@ -167,7 +167,7 @@ class Transfer:
 
     def _write_note(self, response: requests.Response) -> None:
         tag = response.headers.get("ETag", "")
-        # A weak tag stands for "much the same", which is not enough to join two halves (RFC 9110, 13.1.5).
+        # A weak tag does not promise equal bytes, which joining two halves needs (RFC 9110, 13.1.5).
         validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
         write_whole(self._note, json.dumps({"url": self._url, "validator": validator}))
 
@@ -181,12 +181,12 @@ class Transfer:
         self.part.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
-    def _refused(self, why: str) -> NotHad:
-        return NotHad([Reason(shown(self._url), why)])
+    def _refused(self, why: str) -> Unavailable:
+        return Unavailable([Reason(shown(self._url), why)])
 
 
 def _start(response: requests.Response) -> int:
-    """Return the byte at which an answer's body begins; -1 where the server does not say it understandably."""
+    """Return the byte at which a response's body begins; -1 if the server does not say."""
     if response.status_code == 200:
         return 0
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -197,6 +197,6 @@ def _amount(done: int, total: int | None) -> str:
     return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
 
 
-def _no_space(path: Path, wanted: int, free: int) -> DiskError:
-    said = f"{wanted / 1e6:.1f} MB are to come, {free / 1e6:.1f} MB are free"
-    return disk_error(OSError(errno.ENOSPC, said, str(path)), path)
+def _no_space(path: Path, needed: int, free: int) -> DiskError:
+    text = f"the download needs {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
+    return disk_error(OSError(errno.ENOSPC, text, str(path)), path)

@@ -1,7 +1,7 @@
-"""Unpacking tar and zip archives into a tree: one pass, nothing outside its folder, the same bytes each time.
+"""Unpacking tar and zip archives into a tree: one pass, nothing outside its folder, always the same bytes.
 
-Python reads the archive rather than tar: TensorFlow's (298 MB, 32,000 members, xz) takes 5.6 s in one pass here that
-judges every member before it is written; GNU tar takes 4.4 s, after 3.2 s to list the members and judge them.
+Python reads the archive, not GNU tar. TensorFlow's (298 MB, 32,000 members, xz) takes 5.6 s in one pass, which checks
+each member before it is written. GNU tar takes 4.4 s, after 3.2 s for a list of the members to check.
 """
 
 import gzip
@@ -22,15 +22,15 @@ BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error,
     EOFError, ValueError, NotImplementedError,
 )  # fmt: skip
-"""What the readers raise for an archive that is not as it should be."""
+"""Errors of the readers for a broken archive."""
 
 
 def unpack(archive: Path, writer: TreeWriter, into: tuple[str, ...], strip: int) -> None:
     """Unpack a tar (plain, gz, bz2, xz) or zip archive below the folder ``into`` of the tree.
 
-    The kind is told by content, not by name. ``strip`` leading path components are dropped, and with them the members
-    that have no more than those. Raises SourceError for what is neither, for a broken archive, for members that
-    would leave the folder, for devices and pipes, and where nothing is left; OSError of the disk travels on.
+    The content determines the kind, not the name. ``strip`` leading path components are removed; members with no more
+    components are skipped. Raises SourceError for other kinds of files, broken archives, members outside the folder,
+    devices and pipes, and if no member remains; OSError for the disk.
     """
     before = writer.files
     try:
@@ -41,19 +41,19 @@ def unpack(archive: Path, writer: TreeWriter, into: tuple[str, ...], strip: int)
     except BROKEN as error:
         raise _broken(archive, writer, error) from error
     except OSError as error:
-        if error.errno is None:  # bz2's way to tell of broken data
+        if error.errno is None:  # bz2's error for broken data
             raise _broken(archive, writer, error) from error
         raise
     if writer.files == before:
         raise SourceError(
-            f"{writer.subject} gives no file",
-            f"{archive}: nothing is left after strip: {strip}",
-            "set strip: in the recipe to the number of leading folders that its members share",
+            f"{writer.subject} contains no file",
+            f"{archive}: no member remains after strip: {strip}",
+            "set strip: in the recipe to the number of leading folders that all members share",
         )
 
 
 def _is_zip(archive: Path) -> bool:
-    """Tell by the first bytes: zipfile.is_zipfile looks at the last ones and takes a tar that ends in a zip for one."""
+    """Return whether the first bytes are a zip's: zipfile.is_zipfile also accepts a tar that ends in a zip."""
     with archive.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -63,7 +63,7 @@ def _broken(archive: Path, writer: TreeWriter, error: Exception) -> SourceError:
     return SourceError(
         f"{writer.subject} cannot be unpacked",
         f"{archive}: {'neither a tar nor a zip archive' if unknown else error or type(error).__name__}",
-        "a source is a tar (plain, gz, bz2, xz) or zip archive; pack it as one of these, or have it mended upstream",
+        "a source is a tar (plain, gz, bz2, xz) or zip archive; pack it as one of these, or ask upstream to correct it",
     )
 
 
@@ -73,7 +73,7 @@ def _unpack_tar(archive: Path, writer: TreeWriter, into: tuple[str, ...], strip:
             parts = clean(member.name, writer.subject)[strip:]
             if parts or (into and member.isdir()):
                 _place(tar, member, writer, into + parts, (into, strip))
-            tar.members = []  # type: ignore[attr-defined]  # a public list; else it grows with every member
+            tar.members = []  # type: ignore[attr-defined]  # a public list, which would grow with every member
 
 
 def _place(
@@ -121,9 +121,9 @@ def _unpack_zip(archive: Path, writer: TreeWriter, into: tuple[str, ...], strip:
 
 def _special(writer: TreeWriter, name: str) -> SourceError:
     return SourceError(
-        f"{writer.subject} is refused: it holds a device or a pipe",
+        f"{writer.subject} is refused: it contains a device or a pipe",
         f"member: {name!r}",
-        "do not use this source; an honest archive holds files, folders and links",
+        "do not use this source; a sound archive contains only files, folders and links",
     )
 
 

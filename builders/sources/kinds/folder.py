@@ -1,4 +1,4 @@
-"""Local folders as sources: for development, pinned by nothing but their content at the time."""
+"""Local folders as sources, for development; nothing pins their content."""
 
 import hashlib
 import os
@@ -10,23 +10,23 @@ from builders.errors import SourceError
 from builders.sources.tree import TreeWriter, file_pieces
 
 ABSENT = "absent"
-"""What stands in a document for the digest of a folder that is not there."""
+"""The digest of a folder that does not exist."""
 
 
 def tree_digest(folder: Path) -> str:
     """Return ``tree:<sha256>`` over names, executable bits, link targets and contents below ``folder``, or ABSENT.
 
-    Whatever is called ``.git`` is left out. Raises SourceError for a file that cannot be read, or is a device or pipe.
+    Files and folders named ``.git`` are excluded. Raises SourceError for unreadable files, devices and pipes.
     """
-    return _taken(folder, None, ()) if folder.is_dir() else ABSENT
+    return _read(folder, None, ()) if folder.is_dir() else ABSENT
 
 
 def copy_folder(folder: Path, writer: TreeWriter, into: tuple[str, ...]) -> str:
-    """Copy ``folder`` below ``into`` of the tree and return the digest of what was copied, as `tree_digest` does."""
-    return _taken(folder, writer, into)
+    """Copy ``folder`` to ``into`` of the tree and return the digest of the copied content, as `tree_digest` does."""
+    return _read(folder, writer, into)
 
 
-def _taken(folder: Path, writer: TreeWriter | None, into: tuple[str, ...]) -> str:
+def _read(folder: Path, writer: TreeWriter | None, into: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for parts, status in _walk(folder, ()):
         path = folder.joinpath(*parts)
@@ -52,7 +52,7 @@ def _taken(folder: Path, writer: TreeWriter | None, into: tuple[str, ...]) -> st
 def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
     try:
         with os.scandir(folder) as found:
-            entries = sorted((e for e in found if e.name != ".git"), key=lambda e: e.name)
+            entries = sorted((entry for entry in found if entry.name != ".git"), key=lambda entry: entry.name)
         for entry in entries:
             yield (*above, entry.name), entry.stat(follow_symlinks=False)
             if entry.is_dir(follow_symlinks=False):
@@ -69,12 +69,13 @@ def _kind(path: Path, status: os.stat_result) -> str:
     if stat.S_ISREG(status.st_mode):
         return "program" if status.st_mode & 0o100 else "file"
     raise SourceError(
-        f"a local source holds a device, pipe or socket: {path}", fix="remove it; a source holds files, folders, links"
+        f"a local source contains a device, pipe or socket: {path}",
+        fix="remove it; a source contains only files, folders and links",
     )
 
 
 def _hashed(path: Path, content: "hashlib._Hash") -> Iterator[bytes]:
-    """Give a file's pieces and hash them on the way."""
+    """Yield a file's content in pieces, and hash them."""
     pieces = file_pieces(path)
     try:
         for piece in pieces:
@@ -85,4 +86,4 @@ def _hashed(path: Path, content: "hashlib._Hash") -> Iterator[bytes]:
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:
-    return SourceError(f"a local source cannot be read: {path}", str(error), "make it readable, or take it away")
+    return SourceError(f"a local source cannot be read: {path}", str(error), "make it readable, or remove it")

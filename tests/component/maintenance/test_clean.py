@@ -15,7 +15,7 @@ from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import Root
 from builders.pipeline.planning import records
 from builders.pipeline.project import Project
-from builders.sources.context import Run
+from builders.sources.context import FetchContext
 from builders.sources.kinds import git
 from tests.support.checkout import HELLO
 from tests.unit.maintenance.test_clean import a_failed_job
@@ -51,7 +51,7 @@ def a_tree(project: Project) -> Callable[[], object]:
 
 
 def a_clone(project: Project) -> Callable[[], object]:
-    path = git.cache_path(Run(project.workspace, project.settings, QUIET, offline=True), "a" * 40)
+    path = git.cache_path(FetchContext(project.workspace, project.settings, QUIET, offline=True), "a" * 40)
     process.run(["git", "init", "--quiet", "--bare", str(path)])
     asked = ["git", f"--git-dir={path}", "rev-parse", "--git-dir"]
     return lambda: process.run(asked, check=False).returncode == 0

@@ -126,7 +126,7 @@ def test_a_source_that_cannot_be_had_is_told_as_that(project: Path, upstream: Pa
     upstream.rename(upstream.with_name("gone"))
     compared, faults, unreachable = rechecked(project)
     assert (compared, faults) == (0, ())
-    assert "source 'mini' of mini cannot be had" in unreachable
+    assert "cannot fetch source 'mini' of mini" in unreachable
 
 
 def test_the_command_ends_with_the_kind_of_trouble(

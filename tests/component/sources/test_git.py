@@ -102,7 +102,7 @@ def test_missing_commit_and_missing_repository_are_told(bench: Bench, tmp_path: 
     source = git_source(tmp_path / "upstream", {"f": "x"})
     source["git"]["commit"] = "1" * 40
     gone = {"name": "gone", "git": {"url": f"file://user:secret@{tmp_path}/none", "commit": "2" * 40}}
-    with pytest.raises(SourceError, match="2 sources of demo cannot be had: main, gone") as caught:
+    with pytest.raises(SourceError, match="cannot fetch 2 sources of demo: main, gone") as caught:
         bench.fetch(write_recipe(bench.folder, [source, gone]))
     assert f"file://{tmp_path}/upstream: " in caught.value.detail
     assert "not our ref " + "1" * 40 in caught.value.detail

@@ -26,7 +26,7 @@ def test_everything_missing_is_named_at_once(bench: Bench, site: Site, sockets: 
         {"name": "third", "git": {"url": f"{site.url}/g.git", "commit": "1" * 40}},
         {"name": "fourth", "local": {"path": "nowhere"}},
     ]
-    with pytest.raises(SourceError, match="4 sources of demo cannot be had: first, second, third, fourth") as caught:
+    with pytest.raises(SourceError, match="cannot fetch 4 sources of demo: first, second, third, fourth") as caught:
         bench.fetch(write_recipe(bench.folder, sources), offline=True)
     detail = caught.value.detail
     assert f"{site.url}/a: not in the cache as {bench.cache / DIGEST}" in detail

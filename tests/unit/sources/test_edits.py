@@ -59,7 +59,7 @@ def test_edit_that_matches_otherwise_is_told(bench: Bench, count: int, found: in
         edited(bench, {"file": "build.sh", "find": r"^set", "replace": "x", "count": count, "reason": "no sets here"})
     error = caught.value
     assert error.what == "1 of 1 edits of demo do not fit its sources"
-    assert f"build.sh: matches: found {found}, wanted {count}" in error.detail
+    assert f"build.sh: matches: found {found}, expected {count}" in error.detail
     assert "find: '^set'" in error.detail
     assert "reason: no sets here" in error.detail
     assert "change find: or count: in the recipe" in error.fix

@@ -67,7 +67,7 @@ def test_digest_follows_names_modes_and_contents_only(bench: Bench, work: Path) 
 def test_missing_folder_is_told_when_it_is_needed(bench: Bench) -> None:
     recipe = write_recipe(bench.folder, [LOCAL])
     assert '"absent"' in json.dumps(describe(recipe))
-    with pytest.raises(SourceError, match="'mine' of demo cannot be had") as caught:
+    with pytest.raises(SourceError, match="cannot fetch source 'mine' of demo") as caught:
         bench.fetch(recipe)
     assert f"no such folder: {recipe.folder / '../work'}" in caught.value.detail
     assert caught.value.fix.startswith("correct the path")
@@ -89,7 +89,7 @@ def test_folder_that_holds_the_artifacts_is_refused(bench: Bench) -> None:
 
 def test_pipe_is_refused(bench: Bench, work: Path) -> None:
     os.mkfifo(work / "pipe")
-    with pytest.raises(SourceError, match="holds a device, pipe or socket"):
+    with pytest.raises(SourceError, match="contains a device, pipe or socket"):
         describe(write_recipe(bench.folder, [LOCAL]))
 
 
@@ -103,13 +103,13 @@ def test_link_out_of_the_folder_is_refused(bench: Bench, work: Path) -> None:
 def test_folder_that_changes_while_it_is_copied_is_refused(
     bench: Bench, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = acquire.obtain_all
+    real = acquire.acquire_all
 
     def slow(*arguments: object) -> object:
         (work / "src/main.c").write_text("other")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sys.modules["builders.sources.fetch"], "obtain_all", slow)
+    monkeypatch.setattr(sys.modules["builders.sources.fetch"], "acquire_all", slow)
     with pytest.raises(SourceError, match="source 'mine' was changed while it was copied"):
         bench.fetch(write_recipe(bench.folder, [LOCAL]))
     assert bench.nothing_made()
