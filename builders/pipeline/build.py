@@ -1,4 +1,4 @@
-"""Building: what is not up to date, in order, each build whole or not at all."""
+"""Builds the build targets that are not up to date, in order, each whole or not at all."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -36,10 +36,10 @@ class Built:
 def build(
     project: Project, planned: Sequence[PlannedAction], *, engine: str | None = None, offline: bool = False
 ) -> list[Built]:
-    """Build what is planned, in order, and return the builds that there are then.
+    """Carry out the planned actions in order, and return all builds, old and new.
 
-    Raises what the stages raise; what was built before a failure stays. With ``offline`` nothing touches the network,
-    and what would have to raises RootError and SourceError.
+    Raises the errors of the stages; builds that finished before a failure stay. With ``offline`` nothing uses the
+    network; RootError or SourceError if a build needs it.
     """
     with project.workspace.in_use():
         get_engine = cache(partial(project.engines.get, engine))  # loaded where something is due
@@ -60,17 +60,17 @@ def build(
 
 
 def _require_no_network(build_target: BuildTarget, engine: Engine) -> None:
-    """Raise RootError or SourceError where the build would use the network; its sources look for themselves."""
+    """Raise RootError or SourceError if the build needs the network; `sources.fetch` checks its own part."""
     if not engine.has(build_target.job.root):
         raise RootError(
-            f"the build root of {build_target} is not made yet",
-            "it is made of Debian's packages from a mirror, and --offline downloads nothing",
-            "run once without --offline: it is kept",
+            f"the build root of {build_target} does not exist yet",
+            "it is made from packages of a Debian mirror, and --offline downloads nothing",
+            "run once without --offline; later runs use the same root",
         )
     if build_target.job.fetch:
         raise SourceError(
             f"{build_target} cannot be built with --offline",
-            "a step of its build fetches what no cache is known to hold whole",
+            "its build has a step that needs the network, and no cache is known to hold all its files",
             "leave --offline out",
         )
 
@@ -84,13 +84,13 @@ def warn_of_strategies(project: Project, planned: Sequence[PlannedAction]) -> No
 
 
 def _warn_of_boards(project: Project, runner: Engine, due: Sequence[BuildTarget]) -> None:
-    """Warn, before hours of building, where publishing could not try here what comes out."""
+    """Warn, before hours of building, of packages that this machine cannot install for their test."""
     for target in dict.fromkeys(build_target.target for build_target in due):
         try:
             runner.check(checks.board_root(target))
         except HostError as error:
             project.log.warn(
-                f"publish-apt tries packages for {target} on their CPU, which this machine cannot: {error.what}; "
+                f"publish-apt installs packages for {target} on their CPU, which this machine cannot do: {error.what}; "
                 f"what to do: {error.fix}"
             )
 
@@ -113,11 +113,11 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
     with measured() as fetching:
         tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
-    require_unchanged(build_target, tree)  # it may have waited for long
+    require_unchanged(build_target, tree)  # this run may have waited for a lock
     with project.workspace.scratch_folder(f"build-{build_target.recipe.name}") as scratch:
         storage = None if offline else build_target.job.system.storage(project.settings)
         result = run_build(project, build_target, engine, tree, scratch, storage=storage)
-        require_unchanged(build_target, tree)  # the job saw the recipe's folder as it was at each moment
+        require_unchanged(build_target, tree)  # the job read the recipe's folder while it ran
         debs = deb.collect(result.output)
         deb.write_sbom(
             result.output, build_target.recipe, build_target.target, debs=debs, sources=tree.sources,
@@ -139,12 +139,12 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
 
 
 def kept_source(build_target: BuildTarget, result: JobResult) -> SourcePackage | None:
-    """Return the source package that a build left, where its recipe keeps it."""
+    """Return the source package that a build left, None for a recipe without ``keep_source``."""
     return deb.collect_source(result.output) if build_target.recipe.keep_source else None
 
 
 def require_unchanged(build_target: BuildTarget, tree: SourceTree) -> None:
-    """Raise BuildError where the files that a build uses are no longer those of its fingerprint."""
+    """Raise BuildError if the files that a build uses are no longer those of its fingerprint."""
     now = fingerprint(build_target.job, build_target.fingerprint["against"])
     changes = differences(build_target.fingerprint, now)
     why = reasons(changes) if changes else ()
@@ -152,7 +152,7 @@ def require_unchanged(build_target: BuildTarget, tree: SourceTree) -> None:
         why = (REASONS["sources"],)
     if why:
         raise BuildError(
-            f"{build_target} was changed while this run was at work",
+            f"the files of {build_target} changed during this run",
             "\n".join(why),
             "run the same command again",
         )
@@ -179,12 +179,13 @@ def run_build(
 
 
 def _copy_debs(project: Project, recipe: str, build_target: BuildTarget, packages: Path) -> None:
-    """Copy another recipe's finished .debs: whole, and of the very build that the fingerprint names."""
+    """Copy the .debs of another recipe's build; raises BuildError unless it is the build that the fingerprint names."""
     with build_locked(project, recipe, build_target.target.slug):
         record = records.read_record(project.workspace.build(recipe, build_target.target.slug))
         if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
             raise BuildError(
-                f"{recipe} is no longer built as {build_target.recipe.name} needs it", fix="run the same command again"
+                f"another run changed the build of {recipe} that {build_target.recipe.name} needs",
+                fix="run the same command again",
             )
         for file in record.debs:
             require_sound(file, recipe)
@@ -192,7 +193,7 @@ def _copy_debs(project: Project, recipe: str, build_target: BuildTarget, package
 
 
 def _replace(new: Path, folder: Path, scratch: Path) -> None:
-    """Put a finished build in its place; between the two renames there is none, which only means building again."""
+    """Put a finished build into ``folder``; between the two renames there is no build, and a run would build again."""
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():

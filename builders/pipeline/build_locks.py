@@ -8,17 +8,17 @@ from builders.pipeline.project import Project
 
 
 def build_locked(project: Project, recipe: str, slug: str) -> AbstractContextManager[None]:
-    """Keep a finished build from being built anew, and from being built twice at once."""
+    """Lock a build: no other run replaces or builds it meanwhile."""
     folder = project.workspace.build(recipe, slug)
     return project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {folder}", say=project.log.note)
 
 
 @contextmanager
 def builds_locked(project: Project, build_targets: Sequence[BuildTarget]) -> Iterator[None]:
-    """Keep what is published from being built anew meanwhile.
+    """Lock all builds that are published: no other run replaces them meanwhile.
 
-    A build holds its own lock while it waits for those that it builds against: here the last in build order is taken
-    first as well, so that the two never wait for each other.
+    A run that builds holds its own lock while it waits for the builds that it needs. The locks are taken in the same
+    order here, the last in build order first, so that two runs never wait for each other.
     """
     with ExitStack() as stack:
         for build_target in reversed(build_targets):

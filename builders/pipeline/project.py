@@ -1,4 +1,4 @@
-"""One opened project: its settings, recipes and workspace, the machine, and the engine that runs its jobs."""
+"""An open project: its settings, recipes and workspace, the machine, and the engines that run its jobs."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ BASES = ("auto", "registry", "bootstrap")
 
 @dataclass(frozen=True)
 class Project:
-    """Everything a command works with; ``folder`` holds reef.yml."""
+    """The input of every command; ``folder`` holds reef.yml."""
 
     folder: Path
     settings: Settings
@@ -34,8 +34,8 @@ class Project:
 
     @staticmethod
     def open(folder: Path, log: Log, *, without_recipes: bool = False) -> "Project":
-        """Read the project in ``folder``; raises InputError for what is wrong in its files, and where it has no recipe
-        unless ``without_recipes``."""
+        """Read the project in ``folder``; raises InputError for mistakes in its files, and if it has no recipe unless
+        ``without_recipes``."""
         if not folder.is_dir():
             raise InputError(
                 f"no such folder: {folder}", "REEF_FOLDER names the project", "name a folder with a reef.yml"
@@ -54,16 +54,18 @@ class Project:
         return Project(folder, settings, recipes, workspace, machine, log)
 
     def with_sources(self, given: Sequence[str]) -> "Project":
-        """Return the project with folders in the place of recipes' sources: ``NAME=FOLDER`` or ``RECIPE:NAME=FOLDER``.
+        """Return the project with folders instead of recipes' sources: ``NAME=FOLDER`` or ``RECIPE:NAME=FOLDER``.
 
-        Without a recipe's name every recipe that has the source gets it. Raises InputError.
+        Without a recipe's name, every recipe with this source gets the folder. Raises InputError.
         """
         recipes = dict(self.recipes)
         for text in given:
             names, equals, place = text.partition("=")
             of, _, name = names.rpartition(":")
             if not equals or not name or not place:
-                raise InputError(f"not a source: {text!r}", "--source NAME=FOLDER is wanted")
+                raise InputError(
+                    f"not a source: {text!r}", fix="write --source NAME=FOLDER or --source RECIPE:NAME=FOLDER"
+                )
             known = {source.name for recipe in recipes.values() for source in recipe.sources}
             if of and of not in recipes:
                 raise InputError(f"unknown recipe: {of!r}", nearest(of, recipes))
@@ -75,7 +77,7 @@ class Project:
         return replace(self, recipes=recipes)
 
     def jobs(self, engine: Engine, root: Root) -> int:
-        """Return how many compilers run at once: as set, else one for each processor that a job in ``root`` has."""
+        """Return how many compilers run at once: the setting, or one for each processor of a job in ``root``."""
         return self.settings.jobs or engine.cores(root)
 
     @property
@@ -84,13 +86,13 @@ class Project:
         return Engines(self.workspace, self.settings, self.folder, self.machine, self.log)
 
     def run_in_root(self, job: BuildJob, output: Path) -> JobResult:
-        """Run a job on the engine of reef.yml once that can use its root; raises RootError, BuildError, HostError."""
+        """Run a job on the engine of reef.yml; raises RootError, BuildError, HostError."""
         engine = self.engines.get()
         engine.check(job.root)
         return self.engines.run(engine, job, output)
 
     def with_base(self, base: str | None) -> "Project":
-        """Return this project with the buildx engine's base images coming from ``base``, where that is given."""
+        """Return this project with ``base``, if given, as the origin of the buildx engine's base images."""
         if base is None:
             return self
         if base not in BASES:

@@ -1,4 +1,4 @@
-"""Publishing: what is built is staged, tried on its target's CPU and by real apt, then switched to."""
+"""Publishing: builds are staged, installed on their target's CPU, read by real apt, and then switched to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from builders.pipeline.project import Project
 
 @dataclass(frozen=True)
 class Checked:
-    """A published build: both its reports, and whether this run tried it on the target CPU."""
+    """A published build: both its reports, and whether this run installed it on the target CPU."""
 
     build_target: BuildTarget
     record: Record
@@ -41,11 +41,11 @@ def publish(
 ) -> tuple[list[Publication], list[Checked]]:
     """Publish those of ``build_targets`` that are built: stage, install and run them on the target CPU, then switch.
 
-    With ``suffix`` it goes into ``trixie-<suffix>`` instead of ``trixie``; ``phase`` of a hundred boards get what is
-    new when they upgrade, until `apt.phase` raises it. Raises InputError where nothing is built, CheckError for
-    a failed verdict, PublishError from the repository.
+    With ``suffix`` they go into ``trixie-<suffix>`` instead of ``trixie``. ``phase`` percent of the boards upgrade to
+    them, until `apt.phase` raises it. Raises InputError if nothing is built, CheckError for a failed verdict,
+    PublishError from the repository.
     """
-    runner = project.engines.get(engine)  # an unknown name is told before anything is done
+    runner = project.engines.get(engine)  # an unknown name is an error before the locks
     with apt.locked(project), builds_locked(project, build_targets):
         ready = _ready(project, build_targets)
         for build_target, record, _ in ready:  # before the first long act
@@ -78,11 +78,11 @@ def _install_tested(
 
 
 def _ready(project: Project, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
-    """Return what is built, its bytes and its static verdicts sound."""
+    """Return the finished builds with their static reports; raises CheckError for changed files and failed verdicts."""
     found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
     ready = [(build_target, record) for build_target, record in found if record]
     if not ready:
-        raise InputError("nothing to publish: none of these is built", _names(build_targets), "run build-arm first")
+        raise InputError("nothing to publish, because nothing is built", _names(build_targets), "run build-arm first")
     for build_target, known in found:
         if known is None:
             project.log.warn(f"not published, because not built: {build_target}")

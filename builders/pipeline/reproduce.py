@@ -1,4 +1,4 @@
-"""Building a second time, and comparing two builds of the same input, down to the files inside their .debs."""
+"""Builds a second time and compares both builds of the same input, down to the files inside their .debs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from builders.pipeline.project import Project
 def verify(project: Project, build_targets: Sequence[BuildTarget], *, engine: str | None = None) -> None:
     """Build each again in roots made for this run, without caches, and compare the .debs byte by byte.
 
-    Raises BuildError saying which files of which .deb differ.
+    Raises BuildError with the files that differ.
     """
     with project.workspace.in_use(), project.workspace.scratch_folder("verify") as scratch:
         fresh = Workspace(scratch / "artifacts", project=project.workspace.path)
@@ -31,31 +31,29 @@ def verify(project: Project, build_targets: Sequence[BuildTarget], *, engine: st
             for build_target in build_targets:
                 _verify_one(project, build_target, project.engines.get(engine, fresh), fresh)
         finally:
-            # Roots hold files of other users in a user namespace: remove them the way that can.
+            # In a user namespace roots hold files of other users; remove_tree can remove these.
             remove_tree(fresh.path)
 
 
 def _verify_one(project: Project, build_target: BuildTarget, engine: Engine, fresh: Workspace) -> None:
-    with build_locked(project, *build_target.key):  # what is compared must not be swapped meanwhile
+    with build_locked(project, *build_target.key):  # no other run may replace the build during the comparison
         record = records.read_record(project.workspace.build(*build_target.key))
         if record is None:
-            raise BuildError(
-                f"{build_target.recipe.name} is not built for {build_target.target}", fix="run build-arm first"
-            )
+            raise BuildError(f"there is no build of {build_target} to verify", fix="run build-arm first")
         tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=False)
-        kept = project.workspace.logs / "verify" / build_target.recipe.name / build_target.target.slug
-        remove_tree(kept)
+        evidence = project.workspace.logs / "verify" / build_target.recipe.name / build_target.target.slug
+        remove_tree(evidence)
         scratch = fresh.path.parent / f"{build_target.recipe.name}-{build_target.target.slug}"
         scratch.mkdir()
-        result = _second_build(project, build_target, engine, tree, fresh=fresh, scratch=scratch, kept=kept)
+        result = _second_build(project, build_target, engine, tree, fresh=fresh, scratch=scratch, evidence=evidence)
         differing = compare(record.debs, deb.collect(result.output))
         differing += compare_sources(record.source, kept_source(build_target, result))
         moved = sorted(set(record.root_packages) ^ set(result.root_packages))
         if differing:
-            require_unchanged(build_target, tree)  # else that is why
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            result.output.rename(kept)
-            raise _not_reproduced(build_target, [*differing, f"the second build: {kept}"], moved)
+            require_unchanged(build_target, tree)  # a change of the files explains the difference
+            evidence.parent.mkdir(parents=True, exist_ok=True)
+            result.output.rename(evidence)
+            raise _not_reproduced(build_target, [*differing, f"the second build: {evidence}"], moved)
         remove_tree(scratch)
     more = " and the source package" if record.source else ""
     project.log.note(f"verified: {build_target}, {len(record.debs)} .debs{more} byte-identical")
@@ -69,57 +67,60 @@ def _second_build(
     *,
     fresh: Workspace,
     scratch: Path,
-    kept: Path,
+    evidence: Path,
 ) -> JobResult:
-    """Build in the workspace ``fresh``; the logs of a build that failed there go to ``kept``."""
+    """Build in the workspace ``fresh``; the logs of a failed build go to ``evidence``."""
     try:
         return run_build(project, build_target, engine, tree, scratch)
     except BuildError as error:
         if not fresh.logs.exists():
             raise
-        # What failed lies in a folder that goes with this run; its logs are what can be kept of it.
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh.logs.rename(kept)
+        # The failed build's folder is removed with this run's scratch folder; only its logs can stay.
+        evidence.parent.mkdir(parents=True, exist_ok=True)
+        fresh.logs.rename(evidence)
         raise BuildError(
             f"the second build of {build_target}, in fresh roots, failed",
-            f"{error.what}\n{error.detail}".replace(str(fresh.logs), str(kept)),
-            "build it with --force: a build that fails there keeps its root to enter",
+            f"{error.what}\n{error.detail}".replace(str(fresh.logs), str(evidence)),
+            "build it with --force; if that fails too, enter its root with ./inv shell",
         ) from error
 
 
 def _not_reproduced(build_target: BuildTarget, differing: Sequence[str], moved: Sequence[str]) -> BuildError:
-    """Return the error for two builds that differ; ``moved`` is what is installed in only one of their roots."""
+    """Return the error for two builds that differ; ``moved`` are the packages in only one of their roots."""
     what = f"two builds of {build_target} differ"
-    fix = "compare them (diffoscope shows more) and fix times, paths, order or what comes from outside"
+    fix = "compare them (diffoscope shows more), then fix times, paths, the order of files, or inputs from outside"
     if moved:
-        told = ["Debian moved between the two builds; only in one of their roots:", *(f"  {name}" for name in moved)]
+        packages = ["Debian changed between the two builds; packages in only one of their roots:"]
+        packages += [f"  {name}" for name in moved]
         fix = (
             "./inv clean --what roots (built in Docker: --what images), then build with --force --verify: both builds "
             "then have equal roots"
         )
-        return BuildError(what, "\n".join([*differing, *told]), fix)
+        return BuildError(what, "\n".join([*differing, *packages]), fix)
     return BuildError(what, "\n".join(differing), fix)
 
 
 def compare(first: Sequence[DebFile], second: Sequence[DebFile]) -> list[str]:
-    """Return a line for each .deb (and each file inside) that differs between two builds, empty where none does."""
+    """Return a line for each .deb that differs between two builds, and for each file inside; empty if all are equal."""
     lines = []
-    others = {one.package: one for one in second}
-    for one in first:
-        other = others.pop(one.package, None)
+    others = {file.package: file for file in second}
+    for file in first:
+        other = others.pop(file.package, None)
         if other is None:
-            lines.append(f"{one.package}: only in the first build")
-        elif one.sha256 != other.sha256:
-            lines.append(f"{one.package}: sha256 {one.sha256[:16]} and {other.sha256[:16]}")
-            lines += [f"  {name}" for name in _differing_members(one.path, other.path)]
+            lines.append(f"{file.package}: only in the first build")
+        elif file.sha256 != other.sha256:
+            lines.append(f"{file.package}: sha256 {file.sha256[:16]} and {other.sha256[:16]}")
+            lines += [f"  {name}" for name in _differing_members(file.path, other.path)]
     return lines + [f"{name}: only in the second build" for name in others]
 
 
 def compare_sources(first: SourcePackage | None, second: SourcePackage | None) -> list[str]:
-    """Return a line for each file of a source package that differs between two builds, empty where none does."""
-    one, other = ({file.path.name: file.sha256[:16] for file in some.files} if some else {} for some in (first, second))
-    names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
-    return [f"{name}: sha256 {one.get(name, 'absent')} and {other.get(name, 'absent')}" for name in names]
+    """Return a line for each file of a source package that differs between two builds; empty if all are equal."""
+    old, new = (
+        {file.path.name: file.sha256[:16] for file in source.files} if source else {} for source in (first, second)
+    )
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return [f"{name}: sha256 {old.get(name, 'absent')} and {new.get(name, 'absent')}" for name in names]
 
 
 def _differing_members(first: Path, second: Path) -> list[str]:
@@ -129,6 +130,6 @@ def _differing_members(first: Path, second: Path) -> list[str]:
             for entry, content in members(path)
         }
 
-    one, other = facts(first), facts(second)
-    names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
-    return names or ["the files inside agree; the control archive or the packing differs"]
+    old, new = facts(first), facts(second)
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return names or ["the files inside are equal; the control archive or the compression differs"]

@@ -136,7 +136,7 @@ def test_a_deb_that_changed_after_its_build_is_refused_with_both_digests(built: 
     deb.write_bytes(data)
     os.utime(deb, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     output = built.run("publish-apt", *NATIVE, status=9)
-    assert "is not the file that was built" in output
+    assert "has changed since it was built" in output
     assert "recorded sha256" in output
 
 

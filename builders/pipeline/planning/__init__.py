@@ -1,1 +1,1 @@
-"""What is to be done, and why: fingerprints, records, plans; without side effects."""
+"""Planning, without side effects: build targets, their fingerprints and records, and the actions that are due."""

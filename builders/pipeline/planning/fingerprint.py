@@ -1,4 +1,4 @@
-"""What decides a build's result, as a readable document: compared by the plan, shown by ``invoke explain``."""
+"""Fingerprints: readable documents of all that decides a build's result; the plan compares, ``explain`` shows them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def fingerprint(job: PlannedJob, against: Mapping[str, str]) -> Fingerprint:
     engines give the same bytes.
     """
     recipe, root = job.recipe, job.root
-    # Absent where it says nothing, so that what was built before it was known stays built.
+    # Absent if empty, so that builds from before this key stay up to date.
     substituted = {"substituted": list(recipe.substituted)} if recipe.substituted else {}
     return {
         **substituted,
@@ -39,7 +39,7 @@ def fingerprint(job: PlannedJob, against: Mapping[str, str]) -> Fingerprint:
 
 
 def short_digest(document: Fingerprint) -> str:
-    """Return what stands for the fingerprint of a recipe in those of the recipes that build against it."""
+    """Return the digest of a recipe's fingerprint for the fingerprints of recipes that build against it."""
     return document_digest(document)[:16]
 
 

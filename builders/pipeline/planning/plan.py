@@ -1,4 +1,4 @@
-"""Planning, without side effects: each build target becomes an action with its reasons."""
+"""The plan: an action for each build target, with its reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,7 @@ REASONS = {
     "script": "build job changed",
 }
 NAMED = ("sources", "debian", "files", "against")
-"""Parts of a fingerprint whose inner names mean something to a reader."""
-
-
+"""Parts of a fingerprint whose inner names a reason repeats."""
 FORCED = ("asked for with --force",)
 
 
@@ -32,7 +30,7 @@ FORCED = ("asked for with --force",)
 class BuildTarget:
     """A recipe to build for a target: its job, the fingerprint that the build would have, and the record of the last.
 
-    ``record`` is None where nothing is built.
+    ``record`` is of the finished build, if there is any.
     """
 
     job: PlannedJob
@@ -58,7 +56,7 @@ class BuildTarget:
 
 @dataclass(frozen=True)
 class PlannedAction:
-    """What to do about a build target, and why."""
+    """The decision to build a build target or to keep its build, with the reasons."""
 
     action: Literal["build", "keep"]
     build_target: BuildTarget
@@ -72,7 +70,7 @@ class PlannedAction:
 
 @dataclass(frozen=True)
 class Difference:
-    """A value that differs between two fingerprints: ``path`` in dots; None stands for an absent value."""
+    """A value that differs between two fingerprints; ``path`` is dotted, None is an absent value."""
 
     path: str
     before: object
@@ -85,7 +83,7 @@ def plan(build_targets: Sequence[BuildTarget], *, force: bool = False) -> list[P
 
 
 def decide(build_target: BuildTarget, *, force: bool = False) -> PlannedAction:
-    """Return what to do about one build target."""
+    """Return the action for one build target."""
     if build_target.record is None:
         return PlannedAction("build", build_target, ("never built",))
     changes = differences(build_target.record.fingerprint, build_target.fingerprint)
@@ -97,7 +95,7 @@ def decide(build_target: BuildTarget, *, force: bool = False) -> PlannedAction:
 
 
 def reasons(changes: Sequence[Difference]) -> tuple[str, ...]:
-    """Return a short reason for each part of a fingerprint that changed, naming what in it where that helps."""
+    """Return a short reason for each part of a fingerprint that changed, with the inner names of parts in `NAMED`."""
     parts: dict[str, list[str]] = {}
     for change in changes:
         top, _, rest = change.path.partition(".")

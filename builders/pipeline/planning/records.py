@@ -1,4 +1,4 @@
-"""What was built before: records beside the .debs, and fingerprints as readable documents."""
+"""Records of finished builds, stored beside their .debs."""
 
 import json
 import os
@@ -24,10 +24,10 @@ Fingerprint = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """A finished build: its fingerprint, its .debs, and how it went (``ccache`` is hits, hits plus misses).
+    """A finished build: its fingerprint, its .debs, and the course of the job.
 
-    ``root_packages`` were installed in the root that it was built in (``name:architecture=version``), ``source`` is
-    the source package where the recipe keeps it."""
+    ``ccache`` is the number of hits, and of hits and misses together. ``root_packages`` were installed in the root of
+    the build (``name:architecture=version``). ``source`` is the source package of a recipe with ``keep_source``."""
 
     fingerprint: Fingerprint
     debs: tuple[DebFile, ...]
@@ -40,7 +40,7 @@ class Record:
 
     @property
     def published(self) -> tuple[DebFile, ...]:
-        """What the repository is given: the .debs, and the .dsc, which leads it to the rest of the source package."""
+        """The files to publish: the .debs, and the .dsc, which names the other files of the source package."""
         return (*self.debs, *((self.source.dsc,) if self.source else ()))
 
     @property
@@ -51,18 +51,18 @@ class Record:
     def moved(self, folder: Path) -> "Record":
         """Return the record of the same build after its files moved to ``folder``."""
 
-        def there(file: DebFile) -> DebFile:
+        def moved(file: DebFile) -> DebFile:
             return replace(file, path=folder / file.path.name)
 
-        source = SourcePackage(there(self.source.dsc), tuple(map(there, self.source.parts))) if self.source else None
-        return replace(self, debs=tuple(map(there, self.debs)), source=source)
+        source = SourcePackage(moved(self.source.dsc), tuple(map(moved, self.source.parts))) if self.source else None
+        return replace(self, debs=tuple(map(moved, self.debs)), source=source)
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write a build's record; it is the last file of a build's folder, so its presence means a whole build."""
+    """Write a build's record; it is the last file in a build's folder, so its presence means a whole build."""
     document = asdict(record) | {"format": FORMAT}
     document["debs"] = [_deb_out(deb) for deb in record.debs]
-    # Absent where there is none: what was built before sources could be kept stays built.
+    # Absent if None, so that builds from before this key stay up to date.
     del document["source"]
     if record.source:
         document["source"] = [_deb_out(file) for file in record.source.files]
@@ -70,26 +70,27 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path) -> Record | None:
-    """Return the record of a finished build whose .debs lie there unchanged, None where there is none.
+    """Return the record of a finished build, None if there is none or if its .debs have changed.
 
-    Size and time of each .deb are compared here, which is quick; publishing compares digests. Where the time differs,
-    as after a way through a CI's artifacts, the digest tells.
+    It compares size and time of each .deb, which is quick; publishing compares digests. If only the time differs, as
+    after a transfer by CI artifacts, it compares the digest.
     """
     try:
         document = json.loads((folder / RECORD).read_text())
         if document["format"] != FORMAT:
             return None
-        debs = tuple(_deb_in(folder, one) for one in document["debs"])
-        source = tuple(_deb_in(folder, one) for one in document.get("source", ()))
-        written = (*document["debs"], *document.get("source", ()))
-        unchanged = all(_unchanged(d, o["mtime_ns"]) for d, o in zip((*debs, *source), written, strict=True))
+        debs = tuple(_deb_in(folder, entry) for entry in document["debs"])
+        source = tuple(_deb_in(folder, entry) for entry in document.get("source", ()))
+        entries = (*document["debs"], *document.get("source", ()))
+        files = zip((*debs, *source), entries, strict=True)
+        unchanged = all(_unchanged(file, entry["mtime_ns"]) for file, entry in files)
         return _record(document, debs, SourcePackage(source[0], source[1:]) if source else None) if unchanged else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # half-written, older than this format, or a .deb is gone: as if never built
+        return None  # half-written, of an older format, or without a .deb: the same as never built
 
 
 class Records:
-    """The records of a workspace's finished builds, each read once: a view of one moment, for one plan."""
+    """The records of a workspace's finished builds, each read once: the view of one plan."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -107,8 +108,8 @@ def _record(document: Mapping[str, Any], debs: tuple[DebFile, ...], source: Sour
     return Record(
         fingerprint=document["fingerprint"],
         debs=debs,
-        sources=tuple(FetchedSource(**one) for one in document["sources"]),
-        steps=tuple(StepRecord(**one) for one in document["steps"]),
+        sources=tuple(FetchedSource(**entry) for entry in document["sources"]),
+        steps=tuple(StepRecord(**entry) for entry in document["steps"]),
         ccache=(document["ccache"][0], document["ccache"][1]),
         engine=document["engine"],
         root_packages=tuple(document["root_packages"]),
@@ -122,7 +123,7 @@ def _unchanged(deb: DebFile, mtime_ns: int) -> bool:
         return stat.st_size == deb.size
     if sha256_of(deb.path) != deb.sha256:
         return False
-    with suppress(OSError):  # a file of another user's: it is hashed again the next time
+    with suppress(OSError):  # another user's file: the next run hashes it again
         os.utime(deb.path, ns=(stat.st_atime_ns, mtime_ns))
     return True
 

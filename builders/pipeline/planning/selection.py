@@ -1,4 +1,4 @@
-"""Selection: the recipes and targets that a command names, as build targets in build order."""
+"""Selection: the recipes and targets of a command, as build targets in build order."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -48,10 +48,9 @@ class _Choice:
         self.debian = deb.debian_files(recipe, target, project.settings)
 
     def made(self, asked: StrategyName | None, *, rebuild: bool, engine: str | None) -> BuildTarget:
-        """Return the build as its record has it where that is up to date (unless ``rebuild``), else as this machine
-        builds it.
+        """Return the recorded build if it is up to date (unless ``rebuild``), else the build by this machine.
 
-        Builds by machines of another CPU, native or cross, thus need no second build where they are published.
+        Builds by machines of another CPU, native or cross, thus need no second build on the machine that publishes.
         """
         record = self.record if asked is None else None
         built_by: StrategyName | None = record.fingerprint.get("strategy") if record else None
@@ -86,10 +85,9 @@ def served(
 ) -> list[tuple[Recipe, Target]]:
     """Return which of the recipes (with those they build against) are built for which targets, in build order.
 
-    Named recipes must serve the named targets; where one side is not named, what does not fit is left out. Where
-    no recipe is named, those are taken that are built by default or were built before; with ``also`` (which may be
-    empty) those by default and these, whatever was built here. Raises InputError for unknown names, and where
-    nothing is left.
+    Named recipes must serve the named targets; if only one side is named, pairs that do not fit are left out. If no
+    recipe is named, these are the recipes built by default and those that have a build here; with ``also`` (which may
+    be empty) it replaces the latter. Raises InputError for unknown names, and if nothing is left.
     """
     return _served(project, recipes, targets, Records(project.workspace) if also is None else also)
 
@@ -116,7 +114,7 @@ def _served(
 
 
 def _unnamed(project: Project, target: Target, also: Records | Collection[str]) -> list[str]:
-    """Return the recipes to take for a target where none is named."""
+    """Return the recipes for a target if the command names none."""
 
     def added(name: str) -> bool:
         return also.of(name, target) is not None if isinstance(also, Records) else name in also
