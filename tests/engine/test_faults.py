@@ -83,10 +83,10 @@ def test_a_root_that_cannot_be_entered_is_told_without_the_way_into_it(place: Pl
     with pytest.raises(RootError, match="the root of try/enter cannot be entered") as told:
         run_alone(place, job)
     assert "/mnt/build/src cannot be mounted" in told.value.detail
-    assert f"/upper over {absent.path}\n" in told.value.detail
+    assert f"/upper on {absent.path}\n" in told.value.detail
     assert "full log: " in told.value.detail
     assert "Traceback" not in told.value.detail
-    assert "./inv doctor tells" in told.value.fix
+    assert "see ./inv doctor" in told.value.fix
     assert failed.names(Project.open(place.folder, Log(quiet=True)).workspace) == []
     with pytest.raises(BuildError, match="run of try/enter failed with status 119"):  # the script's own
         run_alone(place, BuildJob(job.name, job.root, f"exit {CANNOT_ENTER}"))
