@@ -2,65 +2,28 @@
 
 import os
 
-from invoke.context import Context
+from builders.cli.app import Context, number, request_task, task
+from builders.cli.command_line import RECIPE, TARGET, BuildRequest, PublishRequest
 
-from builders.cli.app import number, task
-
-RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
-TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
-BUILT = "; behind build-arm in one call, what that was asked for"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
 RUNNER = "CPU=LABEL of runners of your own, as in arm64=lab-pi (may be repeated)"
 ALSO = "recipe to build besides those built by default (may be repeated)"
-ENGINE = "where jobs run: chroot, buildx, or auto (buildx where a Docker engine with buildx answers)"
-BASE = "base images of the buildx engine: registry, bootstrap (made by mmdebstrap) or auto"
 
 
-@task(
-    "build",
-    recipe=RECIPE,
-    target=TARGET,
-    strategy="native, cross or emulate, instead of the recipe's own order",
-    engine=ENGINE,
-    base=BASE,
-    plan="only show what would be done, and why",
-    offline="never touch the network; what is not cached (sources, build roots) is an error",
-    force="build also what is up to date",
-    verify="build a second time in fresh roots without caches, and compare the bytes",
-    time_box="end in good order after so long, as in 5h or 90m; the next run goes on from there (exit code 13)",
-    source="NAME=FOLDER: take a recipe's source from a folder of this machine (may be repeated)",
-)
-def build_arm(
-    _: Context, recipe: list[str], target: list[str], source: list[str], strategy: str | None = None,
-    engine: str | None = None, base: str | None = None, plan: bool = False, offline: bool = False, force: bool = False,
-    verify: bool = False, time_box: str | None = None,
-) -> None:  # fmt: skip
+@request_task("build", BuildRequest)
+def build_arm(context: Context, request: BuildRequest) -> None:
     """Build .debs for ARM boards that are not up to date."""
     from builders.cli import build
 
-    build.build_arm(
-        recipe, target, strategy=strategy, engine=engine, base=base,
-        show_plan=plan, offline=offline, force=force, verify=verify, source=source, within=time_box,
-    )  # fmt: skip
+    build.build_arm(context, request)
 
 
-@task(
-    "publish",
-    recipe=RECIPE + BUILT,
-    target=TARGET + BUILT,
-    engine=ENGINE + BUILT,
-    suffix="publish into the suite of that suffix: testing for trixie-testing instead of trixie",
-    phase="percentage of boards that take what is new when they upgrade; the task phase raises it later",
-    upload="afterwards upload it to the destinations in reef.yml",
-)
-def publish_apt(
-    _: Context, recipe: list[str], target: list[str], engine: str | None = None, suffix: str = "", phase: str = "100",
-    upload: bool = True,
-) -> None:  # fmt: skip
+@request_task("publish", PublishRequest)
+def publish_apt(context: Context, request: PublishRequest) -> None:
     """Check on the target CPU, then publish, signed."""
     from builders.cli import repository
 
-    repository.publish_apt(recipe, target, engine=engine, suffix=suffix, phase=number("--phase", phase), upload=upload)
+    repository.publish_apt(context, request)
 
 
 @task(

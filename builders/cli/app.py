@@ -10,12 +10,15 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from inspect import Parameter, Signature
 from itertools import groupby, pairwise
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from invoke.collection import Collection
+from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.program import Program
@@ -28,6 +31,8 @@ from builders.errors import InputError, ReefError, TimeError
 
 if TYPE_CHECKING:
     from builders.pipeline.project import Project
+
+__all__ = ["CHECKOUT", "Context", "Exit", "find_project", "main", "number", "open_project", "request_task", "task"]
 
 CHECKOUT = Path(__file__).parents[2]
 INTERRUPTED = 130
@@ -53,24 +58,49 @@ def task(group: Group, **help_texts: str) -> Callable[[Callable[..., None]], Any
 
     def decorate(function: Callable[..., None]) -> Any:
         repeatable = [name for name, kind in function.__annotations__.items() if kind == list[str]]
-
-        @functools.wraps(function)
-        def guarded(*words: Any, **options: Any) -> None:
-            signal.signal(signal.SIGTERM, _interrupt)  # a CI job's end cleans up as Ctrl-C does
-            try:
-                _require_values(repeatable)
-                function(*words, **options)
-            except (ReefError, KeyboardInterrupt, OSError) as error:
-                raise Exit(code=_show(error)) from None
-
-        made: Any = invoke_task(
-            guarded, klass=Command, name=function.__name__.rstrip("_"), help=help_texts, iterable=repeatable,
-            auto_shortflags=False,
-        )  # fmt: skip
-        made.group = group
-        return made
+        return _command(group, function, repeatable, help_texts)
 
     return decorate
+
+
+def request_task(group: Group, request: type[Any]) -> Callable[[Callable[..., None]], Any]:
+    """Make an Invoke task of a function whose options, with their help, are the fields of its ``request``."""
+    options = fields(request)
+    repeatable = [field.name for field in options if field.default == ()]
+    help_texts = {field.name: field.metadata["help"] for field in options}
+    defaults = {field.name: Parameter.empty if field.name in repeatable else field.default for field in options}
+    parameters = [Parameter("context", Parameter.POSITIONAL_ONLY)]
+    parameters += [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in defaults.items()]
+
+    def decorate(function: Callable[..., None]) -> Any:
+        @functools.wraps(function)
+        def call(context: Context, **values: Any) -> None:
+            function(context, request(**values | {name: tuple(values[name]) for name in repeatable}))
+
+        call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # Invoke makes options of it
+        return _command(group, call, repeatable, help_texts)
+
+    return decorate
+
+
+def _command(
+    group: Group, function: Callable[..., None], repeatable: Sequence[str], help_texts: dict[str, str]
+) -> Any:  # fmt: skip
+    @functools.wraps(function)
+    def guarded(*words: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)  # a CI job's end cleans up as Ctrl-C does
+        try:
+            _require_values(repeatable)
+            function(*words, **options)
+        except (ReefError, KeyboardInterrupt, OSError) as error:
+            raise Exit(code=_show(error)) from None
+
+    made: Any = invoke_task(
+        guarded, klass=Command, name=function.__name__.rstrip("_"), help=help_texts, iterable=list(repeatable),
+        auto_shortflags=False,
+    )  # fmt: skip
+    made.group = group
+    return made
 
 
 def _require_values(repeatable: Sequence[str]) -> None:

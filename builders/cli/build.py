@@ -3,8 +3,9 @@
 import os
 from collections.abc import Sequence
 
-from builders.cli.app import open_project
-from builders.cli.command_line import remember
+from builders.cli.app import Context, open_project
+from builders.cli.command_line import BuildRequest, remember
+from builders.engines import EngineName
 from builders.errors import InputError
 from builders.host.log import size
 from builders.host.time_limit import parse_duration, time_box
@@ -13,7 +14,7 @@ from builders.model.packages import Report, Verdict
 from builders.model.recipe import StrategyName
 from builders.pipeline import build, gate
 from builders.pipeline.build import Built
-from builders.pipeline.planning.plan import plan
+from builders.pipeline.planning.plan import PlannedAction, plan
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 
@@ -27,42 +28,44 @@ def strategy_named(name: str | None) -> StrategyName | None:
     return STRATEGIES[name] if name else None
 
 
-def build_arm(
-    recipe: list[str], target: list[str], *, strategy: str | None, engine: str | None,
-    base: str | None, show_plan: bool, offline: bool, force: bool, verify: bool, source: Sequence[str] = (),
-    within: str | None = None,
-) -> None:  # fmt: skip
-    """Build what is not up to date (or only show what that is), and tell the result in a table.
-
-    ``within`` is the time box, as in ``5h``.
-    """
-    if offline and verify:
-        raise InputError("--offline and --verify do not go together", "what is compared is built in fresh roots")
-    seconds = parse_duration(within) if within is not None else None
-    remember(recipe, target, engine)
-    project = open_project().with_base(base).with_sources(source)
-    name = project.engines.name(engine)  # an unknown name is told before a plan is
-    build_targets = select(project, recipe, target, strategy_named(strategy), rebuild=force, engine=name)
-    planned = plan(build_targets, force=force)
-    if show_plan:
-        rows = [
-            (action.action, job.recipe.name, str(job.target), job.strategy, "; ".join(action.reasons))
-            for action in planned
-            for job in [action.build_target.job]
-        ]
-        project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
-        build.warn_of_strategies(project, planned)
-        if doubt := project.engines.get(name).doubt():
-            project.log.warn(doubt)
+def build_arm(context: Context, request: BuildRequest) -> None:
+    """Build what is not up to date (or only show what that is), and show the result in a table."""
+    if request.offline and request.verify:
+        raise InputError(
+            "--offline and --verify do not go together", "what is compared is built in fresh roots",
+            "leave one of them out",
+        )  # fmt: skip
+    seconds = parse_duration(request.time_box) if request.time_box is not None else None
+    remember(context, request)
+    project = open_project().with_base(request.base).with_sources(request.source)
+    engine = project.engines.name(request.engine)  # an unknown name is an error before a plan is made
+    build_targets = select(
+        project, request.recipe, request.target, strategy_named(request.strategy), rebuild=request.force, engine=engine
+    )
+    planned = plan(build_targets, force=request.force)
+    if request.plan:
+        _show_plan(project, planned, engine)
         return
     with time_box(seconds, project.log):
-        built = build.build(project, planned, engine=engine, offline=offline)
+        built = build.build(project, planned, engine=engine, offline=request.offline)
         _build_table(project, built)
-        gate.require_passed([one.report for one in built])
-        if verify:
+        gate.require_passed([each.report for each in built])
+        if request.verify:
             from builders.pipeline import reproduce  # slow to import
 
             reproduce.verify(project, build_targets, engine=engine)
+
+
+def _show_plan(project: Project, planned: Sequence[PlannedAction], engine: EngineName) -> None:
+    rows = [
+        (action.action, job.recipe.name, str(job.target), job.strategy, "; ".join(action.reasons))
+        for action in planned
+        for job in [action.build_target.job]
+    ]
+    project.log.table("plan", ("action", "recipe", "target", "strategy", "reason"), rows)
+    build.warn_of_strategies(project, planned)
+    if doubt := project.engines.get(engine).doubt():
+        project.log.warn(doubt)
 
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:

@@ -1,54 +1,111 @@
-"""What one command line asked for so far: Invoke runs its tasks one after another, each with options of its own.
+"""What a command line asks for: the options of build-arm and publish-apt, each named once, here.
 
-`./inv build-arm --target trixie/armhf publish-apt` means one target, though only the first task is told of it.
+`./inv build-arm --target trixie/armhf publish-apt` is about one target: publish-apt takes the options that it was not
+given itself from the builds before it on the command line. They travel in the configuration that Invoke hands from
+task to task.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from builders.pipeline.planning.plan import BuildTarget
-from builders.pipeline.planning.selection import select
-from builders.pipeline.project import Project
+from builders.cli.app import Context
+
+if TYPE_CHECKING:  # slow to import, and every command line passes here
+    from builders.pipeline.planning.plan import BuildTarget
+    from builders.pipeline.project import Project
+
+RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
+TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
+ENGINE = "where jobs run: chroot, buildx, or auto (buildx where a Docker engine with buildx answers)"
+BUILT = "; after build-arm on the same command line, that of the build"
+REQUESTS = "reef_build_requests"
+"""The key of the configuration under which build-arm leaves its requests."""
+RequestType = TypeVar("RequestType", bound="Request")
+
+
+def option(help_text: str, default: Any = ()) -> Any:
+    """Make a field of a request an option of its command; one whose default is a tuple may be repeated."""
+    return field(default=default, metadata={"help": help_text})
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What one build-arm was asked for; empty and None where its command line did not say."""
+class Request:
+    """Which builds a command is about; an empty value stands for what its command line leaves open."""
 
-    recipes: tuple[str, ...]
-    targets: tuple[str, ...]
-    engine: str | None
+    recipe: tuple[str, ...] = option(RECIPE)
+    target: tuple[str, ...] = option(TARGET)
+    engine: str | None = option(ENGINE, None)
+
+    def completed(self: RequestType, other: "Request") -> RequestType:
+        """Return the request with what it leaves open taken from another."""
+        return replace(
+            self, recipe=self.recipe or other.recipe, target=self.target or other.target,
+            engine=self.engine or other.engine,
+        )  # fmt: skip
 
     def __str__(self) -> str:
-        options = [("recipe", self.recipes), ("target", self.targets), ("engine", [self.engine] if self.engine else [])]
-        return " ".join(f"--{option} {value}" for option, values in options for value in values)
+        options = [("recipe", self.recipe), ("target", self.target), ("engine", [self.engine] if self.engine else [])]
+        return " ".join(f"--{name} {value}" for name, values in options for value in values)
 
 
-_asked: list[Asked] = []
-"""Lives as long as the process, which runs one command line."""
+@dataclass(frozen=True)
+class BuildRequest(Request):
+    """What build-arm is asked to do."""
+
+    source: tuple[str, ...] = option(
+        "NAME=FOLDER: take a recipe's source from a folder of this machine (may be repeated)"
+    )
+    strategy: str | None = option("native, cross or emulate, instead of the recipe's own order", None)
+    base: str | None = option(
+        "base images of the buildx engine: registry, bootstrap (made by mmdebstrap) or auto", None
+    )
+    plan: bool = option("only show what would be done, and why", False)
+    offline: bool = option("never use the network; what is not cached (sources, build roots) is an error", False)
+    force: bool = option("build also what is up to date", False)
+    verify: bool = option("build a second time in fresh roots without caches, and compare the bytes", False)
+    time_box: str | None = option(
+        "end in good order after so long, as in 5h or 90m; the next run continues from there (exit code 13)", None
+    )
 
 
-def remember(recipes: Sequence[str], targets: Sequence[str], engine: str | None) -> None:
-    """Note what a build-arm of this command line was asked for."""
-    _asked.append(Asked(tuple(recipes), tuple(targets), engine))
+@dataclass(frozen=True)
+class PublishRequest(Request):
+    """What publish-apt is asked to do."""
+
+    recipe: tuple[str, ...] = option(RECIPE + BUILT)
+    target: tuple[str, ...] = option(TARGET + BUILT)
+    engine: str | None = option(ENGINE + BUILT, None)
+    suffix: str = option("publish into the suite of that suffix: testing for trixie-testing instead of trixie", "")
+    phase: str = option(
+        "percentage of boards that take a new version when they upgrade; the command phase raises it later", "100"
+    )
+    upload: bool = option("afterwards upload to the destinations in reef.yml", True)
 
 
-def to_publish(
-    project: Project, recipes: list[str], targets: list[str], engine: str | None
-) -> tuple[list[BuildTarget], str | None]:
-    """Return what a publish-apt with these options publishes, and the engine that tries it.
+def remember(context: Context, request: BuildRequest) -> None:
+    """Leave a build's request for the commands after it on the command line."""
+    context.config.update({REQUESTS: (*_remembered(context), request)})
 
-    What the options leave open is what the builds before it on the command line were asked for. Raises InputError as
-    `select` does.
+
+def _remembered(context: Context) -> Sequence[BuildRequest]:
+    found: Sequence[BuildRequest] = context.config.get(REQUESTS, ())
+    return found
+
+
+def to_publish(context: Context, project: "Project", request: PublishRequest) -> tuple[list["BuildTarget"], str | None]:
+    """Return the builds that a publish-apt publishes, and the engine that tries them.
+
+    What its request leaves open is taken from the builds before it on the command line. Raises InputError as `select`
+    does.
     """
-    chosen = [
-        Asked(tuple(recipes) or one.recipes, tuple(targets) or one.targets, engine or one.engine)
-        for one in _asked or [Asked((), (), None)]
-    ]
+    from builders.pipeline.planning.selection import select
+
+    requests = list(dict.fromkeys(map(request.completed, _remembered(context)))) or [request]
     found: dict[tuple[str, str], BuildTarget] = {}
-    for one in dict.fromkeys(chosen):
-        if one != Asked(tuple(recipes), tuple(targets), engine):
-            project.log.note(f"publish-apt goes by the options of build-arm: {one}")
-        for each in select(project, one.recipes, one.targets, engine=one.engine):
-            found.setdefault(each.key, each)
-    return list(found.values()), chosen[-1].engine
+    for each in requests:
+        if each != request:
+            project.log.note(f"publish-apt uses the options of build-arm: {each}")
+        for build_target in select(project, each.recipe, each.target, engine=each.engine):
+            found.setdefault(build_target.key, build_target)
+    return list(found.values()), requests[-1].engine

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from builders.apt import api as apt
-from builders.cli.app import open_project
+from builders.cli.app import Context, number, open_project
 from builders.cli.build import about, steps_told
-from builders.cli.command_line import to_publish
+from builders.cli.command_line import PublishRequest, to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
 from builders.model.packages import Publication
@@ -25,25 +25,24 @@ MOST_NAMED = 5
 """Packages that one row of a table names."""
 
 
-def publish_apt(
-    recipe: list[str], target: list[str], *, engine: str | None, suffix: str, phase: int, upload: bool
-) -> None:
+def publish_apt(context: Context, request: PublishRequest) -> None:
     """Publish what is built, after it was installed and run from the staged repository on the target CPU; upload it."""
+    phase = number("--phase", request.phase)
     if not 0 <= phase <= 100:
-        raise InputError(f"not a percentage: {phase}", "0 to 100 are wanted")
+        raise InputError(f"not a percentage: {phase}", "0 to 100 are expected", "name such a number with --phase")
     project = open_project()
-    wanted, engine = to_publish(project, recipe, target, engine)
-    publications, checked = publish.publish(project, wanted, engine=engine, suffix=suffix, phase=phase)
-    _tell(project, publications, checked, uploading=upload)
-    for one in checked:
-        took = steps_told(one.installed.steps) if one.fresh else "known from an earlier run"
-        project.log.note(f"{one.build_target}: {len(one.verdicts)} verdicts, all passed; "
-                         f"tried on {one.build_target.target.architecture}: {took}")  # fmt: skip
+    build_targets, engine = to_publish(context, project, request)
+    publications, checked = publish.publish(project, build_targets, engine=engine, suffix=request.suffix, phase=phase)
+    _tell(project, publications, checked, uploading=request.upload)
+    for each in checked:
+        took = steps_told(each.installed.steps) if each.fresh else "known from an earlier run"
+        project.log.note(f"{each.build_target}: {len(each.verdicts)} verdicts, all passed; "
+                         f"tried on {each.build_target.target.architecture}: {took}")  # fmt: skip
     if not project.settings.repository.url:
         project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to where they "
                          "will find it, and publish again")  # fmt: skip
     project.log.note('to use it on a board, see README.md, "On the board"')
-    if upload and project.settings.repository.upload:
+    if request.upload and project.settings.repository.upload:
         _upload(project, [])
 
 

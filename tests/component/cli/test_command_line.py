@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
 
-from builders.cli import build, command_line
+from builders.cli import build
+from builders.cli.command_line import BuildRequest, PublishRequest, remember, to_publish
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.model.packages import Report, Verdict
@@ -21,42 +24,52 @@ INVOKE = Path(sys.executable).with_name("invoke")
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(command_line, "_asked", [])
+def project(tmp_path: Path) -> Project:
     shutil.copytree(HELLO, tmp_path / "recipes" / "reef-hello")
     (tmp_path / "reef.yml").write_text("engine: chroot\ntargets: [trixie/arm64]\n")
     return Project.open(tmp_path, Log(quiet=True))
 
 
 def published(
-    project: Project, recipes: list[str], targets: list[str], engine: str | None = None
+    project: Project, request: PublishRequest, builds: Sequence[BuildRequest] = ()
 ) -> tuple[list[str], str | None]:
-    wanted, tried_by = command_line.to_publish(project, recipes, targets, engine)
-    return [str(one.target) for one in wanted], tried_by
+    """Return the targets of a publish-apt after some builds, and the engine that tries them."""
+    context = Context()
+    for build_request in builds:
+        remember(context, build_request)
+    build_targets, engine = to_publish(context, project, request)
+    return [str(build_target.target) for build_target in build_targets], engine
 
 
 def test_publishing_alone_takes_the_settings_targets(project: Project) -> None:
-    assert published(project, [], []) == (["trixie/arm64"], None)
+    assert published(project, PublishRequest()) == (["trixie/arm64"], None)
 
 
-def test_what_was_built_is_what_is_published(project: Project) -> None:
-    command_line.remember(["reef-hello"], ["trixie/armhf"], "chroot")
-    assert published(project, [], []) == (["trixie/armhf"], "chroot")
-    assert published(project, [], ["trixie/amd64"]) == (["trixie/amd64"], "chroot")
-    assert published(project, ["reef-hello"], [], "buildx") == (["trixie/armhf"], "buildx")
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (PublishRequest(), (["trixie/armhf"], "chroot")),
+        (PublishRequest(target=("trixie/amd64",)), (["trixie/amd64"], "chroot")),
+        (PublishRequest(recipe=("reef-hello",), engine="buildx"), (["trixie/armhf"], "buildx")),
+    ],
+)
+def test_what_was_built_is_what_is_published(
+    project: Project, request_: PublishRequest, expected: tuple[list[str], str | None]
+) -> None:
+    built = BuildRequest(recipe=("reef-hello",), target=("trixie/armhf",), engine="chroot", force=True)
+    assert published(project, request_, [built]) == expected
 
 
 def test_several_builds_are_published_together(project: Project) -> None:
-    command_line.remember([], ["trixie/armhf"], None)
-    command_line.remember([], [], None)
-    command_line.remember([], ["trixie/amd64", "trixie/armhf"], None)
-    assert published(project, [], [])[0] == ["trixie/armhf", "trixie/arm64", "trixie/amd64"]
+    builds = [
+        BuildRequest(target=("trixie/armhf",)), BuildRequest(), BuildRequest(target=("trixie/amd64", "trixie/armhf")),
+    ]  # fmt: skip
+    assert published(project, PublishRequest(), builds)[0] == ["trixie/armhf", "trixie/arm64", "trixie/amd64"]
 
 
 def test_a_recipe_that_publishing_names_is_the_only_one(project: Project) -> None:
-    command_line.remember(["reef-hello"], [], None)
     with pytest.raises(InputError, match="reef-other"):
-        published(project, ["reef-other"], [])
+        published(project, PublishRequest(recipe=("reef-other",)), [BuildRequest(recipe=("reef-hello",))])
 
 
 def invoke(project: Project, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -98,7 +111,7 @@ def test_a_repeatable_option_without_a_value_is_not_none(project: Project, words
 def test_the_real_command_line_hands_its_options_on(project: Project) -> None:
     done = invoke(project, "build-arm", "--plan", "--target", "trixie/armhf", "publish-apt")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "publish-apt goes by the options of build-arm: --target trixie/armhf" in done.stdout
+    assert "publish-apt uses the options of build-arm: --target trixie/armhf" in done.stdout
     assert "reef-hello for trixie/armhf" in done.stderr
 
 

@@ -5,9 +5,11 @@ import signal
 import time
 
 import pytest
+from invoke.context import Context
 from rich.console import Console
 
 from builders.cli import build
+from builders.cli.command_line import BuildRequest
 from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.time_limit import TimeBoxOver, parse_duration, time_box
@@ -39,10 +41,7 @@ def test_a_wrong_time_box_is_told_before_anything_else(text: str, plan: bool, mo
     monkeypatch.setattr(build, "open_project", lambda: pytest.fail("the time box was not looked at first"))
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(InputError):
-        build.build_arm(
-            [], [], strategy=None, engine=None, base=None, show_plan=plan, offline=False, force=False, verify=False,
-            within=text,
-        )  # fmt: skip
+        build.build_arm(Context(), BuildRequest(plan=plan, time_box=text))
     assert signal.getsignal(signal.SIGALRM) == before
 
 
