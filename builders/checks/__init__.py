@@ -12,7 +12,7 @@ from builders.checks.report import failures, read_report, write_report
 if TYPE_CHECKING:
     from builders.checks.install.job import board_root, install_job
     from builders.checks.install.results import read_install
-    from builders.checks.install.upgrade_from import older_revision
+    from builders.checks.install.upgrade_from import make_older_revision
     from builders.checks.static.inspect import inspect
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "failures",
     "inspect",
     "install_job",
-    "older_revision",
+    "make_older_revision",
     "read_install",
     "read_report",
     "write_report",
@@ -30,7 +30,7 @@ _SLOW_TO_IMPORT = {
     "board_root": "install.job",
     "inspect": "static.inspect",
     "install_job": "install.job",
-    "older_revision": "install.upgrade_from",
+    "make_older_revision": "install.upgrade_from",
     "read_install": "install.results",
 }
 

@@ -4,7 +4,7 @@ from builders.deb.build_systems import build_system, compiler_caches
 from builders.deb.debian_folder import debian_files, write_debian
 from builders.deb.job import PlannedJob, plan_job
 from builders.deb.results import cache_hits, collect, write_sbom
-from builders.deb.source_package import built_from, collect_source, copy_recipe
+from builders.deb.source_package import built_from, collect_source
 
 __all__ = [
     "PlannedJob",
@@ -14,7 +14,6 @@ __all__ = [
     "collect",
     "collect_source",
     "compiler_caches",
-    "copy_recipe",
     "debian_files",
     "plan_job",
     "write_debian",

@@ -18,8 +18,9 @@ def collect(output: Path) -> tuple[DebFile, ...]:
     found = tuple(read_deb(path) for path in sorted(output.glob("*.deb")))
     if not found:
         raise PackageError(
-            f"the build left no .deb in {output}",
-            fix="read the end of the build's log; the recipe's packages: must name its files",
+            "the build made no package",
+            f"no .deb in {output}",
+            "read the end of the build's log; the recipe's packages: must name its files",
         )
     return found
 

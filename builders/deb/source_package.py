@@ -49,7 +49,8 @@ def collect_source(output: Path) -> SourcePackage:
     found = sorted(output.glob("*.dsc"))
     if len(found) != 1:
         raise PackageError(
-            f"the build left {len(found)} source packages in {output}, expected 1",
-            fix="read the build's log: dpkg-source makes the package at its start",
+            f"the build made {len(found)} source packages, expected 1",
+            f"in {output}",
+            "read the build's log: dpkg-source makes the package at its start",
         )
     return read_dsc(found[0])

@@ -185,7 +185,8 @@ def _copy_debs(project: Project, recipe: str, build_target: BuildTarget, package
         if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
             raise BuildError(
                 f"another run changed the build of {recipe} that {build_target.recipe.name} needs",
-                fix="run the same command again",
+                "its .debs are not those that this run planned with",
+                "run the same command again",
             )
         for file in record.debs:
             require_sound(file, recipe)

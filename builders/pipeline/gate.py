@@ -119,7 +119,7 @@ def _upgrade_from(ours: list[DebFile], previous: tuple[DebFile, ...], folder: Pa
     if previous:
         apt.copy_from_pool(previous, folder)
     for file in [] if previous else ours:
-        checks.older_revision(file, folder)
+        checks.make_older_revision(file, folder)
     return folder
 
 

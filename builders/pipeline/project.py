@@ -46,7 +46,11 @@ class Project:
             if not recipes:
                 break
             if name not in recipes:
-                raise InputError(f"reef.yml names a variant of an unknown recipe: {name!r}", nearest(name, recipes))
+                raise InputError(
+                    f"reef.yml names a variant of an unknown recipe: {name!r}",
+                    nearest(name, recipes),
+                    "correct variants: in reef.yml",
+                )
             recipes[name] = recipes[name].as_variant(variant)
         machine = arch.by_machine(platform.machine())
         workspace = Workspace(folder / settings.artifacts, shared_cache=shared_cache(folder, settings))
@@ -64,13 +68,15 @@ class Project:
             of, _, name = names.rpartition(":")
             if not equals or not name or not place:
                 raise InputError(
-                    f"not a source: {text!r}", fix="write --source NAME=FOLDER or --source RECIPE:NAME=FOLDER"
+                    f"not a source: {text!r}", "given with --source", "write NAME=FOLDER or RECIPE:NAME=FOLDER"
                 )
             known = {source.name for recipe in recipes.values() for source in recipe.sources}
             if of and of not in recipes:
-                raise InputError(f"unknown recipe: {of!r}", nearest(of, recipes))
+                raise InputError(f"unknown recipe: {of!r}", nearest(of, recipes), "./inv list shows all recipes")
             if not of and name not in known:
-                raise InputError(f"no recipe has a source {name!r}", nearest(name, known))
+                raise InputError(
+                    f"no recipe has a source {name!r}", nearest(name, known), "its name is in sources: of the recipe"
+                )
             for each in [recipes[of]] if of else list(recipes.values()):
                 if of or name in {source.name for source in each.sources}:
                     recipes[each.name] = each.with_source(name, Path(place).expanduser())
@@ -96,7 +102,7 @@ class Project:
         if base is None:
             return self
         if base not in BASES:
-            raise InputError(f"unknown base: {base!r}", f"known: {', '.join(BASES)}")
+            raise InputError(f"unknown base: {base!r}", f"known: {', '.join(BASES)}", "name one of these with --base")
         buildx = self.settings.buildx.model_copy(update={"base": base})
         return replace(self, settings=self.settings.model_copy(update={"buildx": buildx}))
 

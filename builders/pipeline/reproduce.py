@@ -39,7 +39,7 @@ def _verify_one(project: Project, build_target: BuildTarget, engine: Engine, fre
     with build_locked(project, *build_target.key):  # no other run may replace the build during the comparison
         record = records.read_record(project.workspace.build(*build_target.key))
         if record is None:
-            raise BuildError(f"there is no build of {build_target} to verify", fix="run build-arm first")
+            raise BuildError(f"cannot verify {build_target}", "it is not built", "run build-arm first")
         tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=False)
         evidence = project.workspace.logs / "verify" / build_target.recipe.name / build_target.target.slug
         remove_tree(evidence)

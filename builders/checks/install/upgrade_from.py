@@ -12,7 +12,7 @@ SUFFIX = "~~older"
 """It sorts below the version and below all that may follow it: a tilde sorts before the end (deb-version(7))."""
 
 
-def older_revision(deb: DebFile, folder: Path) -> Path:
+def make_older_revision(deb: DebFile, folder: Path) -> Path:
     """Write a .deb with the content of ``deb`` and a version just below it into ``folder``, and return its path.
 
     Relations to exactly this version (its siblings) name the older version. Raises HostError if dpkg-deb fails,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.checks import install_job, older_revision, read_install
+from builders.checks import install_job, make_older_revision, read_install
 from builders.checks.install.job import KEYRING
 from builders.errors import CheckError
 from builders.model.arch import AMD64
@@ -72,7 +72,7 @@ def test_older_dependencies_are_fetched_only_where_they_differ(job: BuildJob, tm
     assert "plan-older-1.log" in job.fetch
     debs = [read_deb(path) for path in sorted(tmp_path.glob("*.deb"))]
     for deb in debs:
-        older_revision(deb, tmp_path / "same")
+        make_older_revision(deb, tmp_path / "same")
     same = install_job(sample(), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=tmp_path / "same")
     assert same.fetch
     assert "plan-older" not in same.fetch
@@ -123,7 +123,7 @@ def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
     older = tmp_path / "older"
     older.mkdir()
     make_deb(older, Package="library", Version="0.9-1~deb12")
-    older_revision(make_deb(tmp_path, Package="tools"), older)
+    make_older_revision(make_deb(tmp_path, Package="tools"), older)
     fault = ("upgrade\tlibrary\tok\tupgrade-1.log\t" + VERSION, "upgrade\tlibrary\tfailed\t\tapt failed")
     verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path, fault), older)
     assert only(verdicts, "upgrade", "library").detail.startswith("from 0.9-1~deb12:\napt failed\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.checks import failures, older_revision, read_report, write_report
+from builders.checks import failures, make_older_revision, read_report, write_report
 from builders.errors import DiskError, HostError
 from builders.model.deb_file import control_of, members, read_deb
 from builders.model.packages import DebFile, Report, Verdict
@@ -66,7 +66,7 @@ def test_an_older_revision_sorts_below_and_holds_the_same(tmp_path: Path) -> Non
     scripts = {"postinst": "#!/bin/sh\nexit 0\n", "conffiles": "/etc/sample.conf\n"}
     relations = f"library (= {VERSION}), libc6 (>= 2.34)"
     deb = make_deb(tmp_path, files, modes={"usr/bin/sample": 0o755}, control_files=scripts, Depends=relations)
-    older = older_revision(deb, tmp_path / "older")
+    older = make_older_revision(deb, tmp_path / "older")
     control = control_of(older)
     assert (
         subprocess.run(["dpkg", "--compare-versions", control["Version"], "lt", VERSION], check=False).returncode == 0
@@ -85,7 +85,7 @@ def _shape(path: Path) -> list[tuple[str, int, int, bytes | None]]:
 
 def test_an_epoch_stays_out_of_the_file_name(tmp_path: Path) -> None:
     deb = make_deb(tmp_path, Version="2:1.0-1~deb12")
-    older = older_revision(deb, tmp_path / "older")
+    older = make_older_revision(deb, tmp_path / "older")
     assert older.name == "sample_1.0-1~deb12~~older_amd64.deb"
     assert read_deb(older).version == "2:1.0-1~deb12~~older"
 
@@ -93,7 +93,7 @@ def test_an_epoch_stays_out_of_the_file_name(tmp_path: Path) -> None:
 def test_what_cannot_be_unpacked_or_written_is_told(tmp_path: Path, deb: DebFile) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiskError):
-        older_revision(deb, tmp_path / "file")
+        make_older_revision(deb, tmp_path / "file")
     deb.path.write_bytes(b"no .deb")
     with pytest.raises(HostError):
-        older_revision(deb, tmp_path / "older")
+        make_older_revision(deb, tmp_path / "older")

@@ -119,7 +119,7 @@ def test_what_the_build_left_is_whole_or_refused(recipe: Recipe, tmp_path: Path)
     source = made(recipe, tmp_path / "one")
     folder = source.dsc.path.parent
     shutil.copy(source.dsc.path, folder / "second.dsc")
-    with pytest.raises(PackageError, match="left 2 source packages"):
+    with pytest.raises(PackageError, match="the build made 2 source packages, expected 1"):
         collect_source(folder)
     (folder / "second.dsc").unlink()
     source.parts[0].path.unlink()
