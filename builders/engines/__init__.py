@@ -25,7 +25,7 @@ AGED_DAYS = 60
 
 
 class Engine(Protocol):
-    """Runs declarative jobs in Debian roots; nobody else sees its roots, mounts and caches."""
+    """Runs declarative jobs in Debian roots; no other room sees its roots, mounts and caches."""
 
     name: EngineName
 
@@ -33,7 +33,7 @@ class Engine(Protocol):
     """Whether only jobs see the caches; otherwise they are folders of the workspace."""
 
     def check(self, root: Root) -> None:
-        """Raise HostError if this machine lacks what a job in ``root`` needs; may register QEMU."""
+        """Raise HostError if this machine does not meet the needs of a job in ``root``; may register QEMU."""
 
     def doubt(self) -> str:
         """Return why no job can run, from a look of a few milliseconds; empty if it finds no reason."""

@@ -27,7 +27,7 @@ YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
 """A line with the progress of ninja or of the Bazel driver."""
 TIME_LEFT = re.compile(r"^\[[^]]*\] ([\w ]+ left):")
-SAID = re.compile(r"^reef: (warning: )?(.*)")
+MESSAGE = re.compile(r"^reef: (warning: )?(.*)")
 """A message to the user from a script inside a job, on any engine."""
 
 
@@ -50,9 +50,9 @@ class Step:
     def line(self, text: str) -> None:
         """Read one line of a program's output: ``[12/345]`` moves the bar, ``reef: `` marks a message to the user."""
         counted = COUNTED.match(text)
-        said = SAID.match(text)
-        if said:
-            (self._log.warn if said[1] else self._log.note)(f"{'' if said[1] else '  '}{said[2]}")
+        message = MESSAGE.match(text)
+        if message:
+            (self._log.warn if message[1] else self._log.note)(f"{'' if message[1] else '  '}{message[2]}")
         elif counted:
             self.amount(int(counted[1]), int(counted[2]), text)
         else:
@@ -173,7 +173,7 @@ class Log:
                 if self._progress is None:
                     self._progress = _bars(self._console)
                     self._progress.start()
-                step.task = self._progress.add_task(step.title, total=None, said="")
+                step.task = self._progress.add_task(step.title, total=None, shown="")
             elif not self.quiet and self._running == 1:
                 self._fold(self._folds.opening(step.title))
                 self.note(f"▸ {step.title}")
@@ -201,11 +201,11 @@ class Log:
         with self._lock:
             if self._progress is None or step.task is None:
                 return
-            said = text.strip()[:60]
+            shown = text.strip()[:60]
             if done is None:
-                self._progress.update(step.task, said=said)
+                self._progress.update(step.task, shown=shown)
             else:
-                self._progress.update(step.task, completed=done, total=total, said=said)
+                self._progress.update(step.task, completed=done, total=total, shown=shown)
 
     def _append(self, text: str) -> None:
         if self._file is None:
@@ -236,7 +236,7 @@ def _bars(console: "Console | None") -> "Progress":
 
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
-        TextColumn("{task.fields[said]}", markup=False), TimeElapsedColumn(),
+        TextColumn("{task.fields[shown]}", markup=False), TimeElapsedColumn(),
         console=console or Console(highlight=False), transient=True,
     )  # fmt: skip
 

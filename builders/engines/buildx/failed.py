@@ -73,7 +73,7 @@ def forget(workspace: Workspace, job: str) -> None:
         with suppress(ReefError, ValueError, KeyError, TypeError):
             document = json.loads(path.read_text())
             daemon.connect(_place(document)).remove_image(document["image"])
-    # The chroot engine's file in the same folder goes first, so that half a root is never entered.
+    # The chroot engine's file in the same folder is removed first, so that half a root is never entered.
     (path.parent / "entry.json").unlink(missing_ok=True)
     remove_tree(path.parent)
 

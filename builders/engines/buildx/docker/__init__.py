@@ -1,1 +1,1 @@
-"""Docker engines: where they are, whether they answer, and what they hold."""
+"""Docker engines: their addresses, whether they answer, and their images."""

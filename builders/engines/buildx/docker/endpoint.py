@@ -19,7 +19,7 @@ from builders.host.files import remove_tree, write_whole
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 """The files of a folder with certificates."""
-MADE = "made by Reef"
+DESCRIPTION = "made by Reef"
 """The description of the docker contexts that `as_context` writes."""
 PLUGINS = (
     "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
@@ -108,7 +108,7 @@ def as_context(place: Endpoint) -> str:
         write_whole(tls / file, data)
         (tls / file).chmod(0o600)
     docker = {"Host": place.host, "SkipTLSVerify": False}
-    meta = {"Name": name, "Metadata": {"Description": MADE}, "Endpoints": {"docker": docker}}
+    meta = {"Name": name, "Metadata": {"Description": DESCRIPTION}, "Endpoints": {"docker": docker}}
     write_whole(configuration() / "contexts" / "meta" / digest / "meta.json", json.dumps(meta))
     return name
 
@@ -122,7 +122,7 @@ def remove_contexts() -> list[str]:
     for meta in sorted((configuration() / "contexts" / "meta").glob("*/meta.json")):
         document = _document(meta)
         name = str(document.get("Name"))
-        if name.startswith("reef-") and document.get("Metadata", {}).get("Description") == MADE:
+        if name.startswith("reef-") and document.get("Metadata", {}).get("Description") == DESCRIPTION:
             remove_tree(configuration() / "contexts" / "tls" / meta.parent.name)  # first: it has the keys
             remove_tree(meta.parent)
             removed.append(name)
