@@ -11,7 +11,7 @@ from builders.model.yaml_file import RelativePath
 
 
 class Bazel(BuildSystemModel):
-    """What Bazel builds. It first fetches with a network, then builds without a network.
+    """Targets that Bazel builds: it first fetches with a network, then builds without a network.
 
     Downloads and finished actions are cached, so that an interrupted build resumes where it stopped.
     """
