@@ -23,12 +23,12 @@ def cache(*, export: str | None, bring: str | None, engine: str | None = None) -
     if export:
         take = partial(engine_caches.take, project, runner) if runner.caches_hidden else None
         with space.alone(cache=True):
-            files, packed = cache_archive.export(space, Path(export), project.log, take)
+            files, packed = cache_archive.export_caches(space, Path(export), project.log, take)
         project.log.note(f"{export}: {files} files, {size(packed)}")
     elif bring:
         with space.alone(cache=True), space.scratch_folder("give") as scratch:
             give = partial(engine_caches.give, project, runner, scratch) if runner.caches_hidden else None
-            done = cache_archive.bring(space, Path(bring), project.log, give)
+            done = cache_archive.import_caches(space, Path(bring), project.log, give)
         too = "; added to the engine's own, too" if runner.caches_hidden else ""
         project.log.note(f"{bring}: {done.files} new files, {size(done.size)}; {done.known} were there already{too}")
     else:
@@ -38,7 +38,7 @@ def cache(*, export: str | None, bring: str | None, engine: str | None = None) -
 def _show_caches(project: Project, engine: Engine) -> None:
     rows = [
         (one.name, str(one.files), size(one.size), "yes" if one.carried else "no", one.reason)
-        for one in cache_archive.held(project.workspace)
+        for one in cache_archive.usage(project.workspace)
     ]
     where = os.path.relpath(project.workspace.cache.path)
     project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)

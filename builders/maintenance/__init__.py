@@ -1,1 +1,1 @@
-"""What keeps a project and its machine in order; nothing here builds or publishes."""
+"""Maintenance of a project and its machine; nothing here builds or publishes."""

@@ -1,7 +1,7 @@
-"""What costs time to fetch or to compile again, as one file: from one machine, or one CI job, to the next.
+"""Export and import of the caches as one file, from a machine or CI job to the next.
 
-The file is a tar in zstd. Its last member tells how many files and bytes it must hold, and their digest, so that one
-that was cut or damaged is known; the first bytes of every name say what it is, and nothing else is taken from it.
+The file is a tar compressed by zstd. Its last member contains the number of files, their size and their digest, so that
+a truncated or damaged file is recognized. Each name begins with the kind of the file; other names are refused.
 """
 
 import hashlib
@@ -26,31 +26,31 @@ from builders.host.workspace import Workspace
 FORMAT = 2
 END = "reef-cache.json"
 LEVEL = 3
-"""zstd's own default: most of what is packed is packed already."""
+"""zstd's default: most files are already compressed."""
 LARGEST_END = 4096
-NOT_CARRIED = {"apt": "Debian packages; the mirror gives them as fast"}
-"""Cache mounts that stay where they are, and why."""
+NOT_CARRIED = {"apt": "Debian packages; as fast from the mirror"}
+"""Cache mounts that are not exported, and why."""
 REASONS = {"sources": "downloaded sources, by digest", "ccache": "compiled files"}
 OF_THE_MOMENT = re.compile(r"(^|/)(tmp|lock)/|\.(lock|part|part\.json)$|\.tmp\.|(^|/)inode-cache")
-"""Files that only a running ccache, git or download understands."""
+"""Temporary files of a running ccache, git or download."""
 DOWNLOAD = re.compile(r"sources/sha256/([0-9a-f]{64})(\.url)?")
 CLONE = re.compile(
     r"(sources/git/[0-9a-f]{40}\.git)/"
     r"(HEAD|packed-refs|shallow|reef-url|refs/heads/[A-Za-z0-9_-]+|objects/[0-9a-f]{2}/[0-9a-f]{38}"
     r"|objects/pack/[A-Za-z0-9-]+\.(pack|idx|rev))"
 )
-"""Of a clone only what it knows, never what git does: no config, hooks, alternates or promises of a server's."""
+"""Only the data of a clone, nothing that git executes or follows: no config, hooks, alternates or promisors."""
 CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
-"""The config of a clone that was brought: `git init --bare` writes as much."""
+"""The config of an imported clone, as `git init --bare` writes it."""
 MOUNT = re.compile(r"mounts/[A-Za-z0-9][A-Za-z0-9._-]*/.+")
 NOT_OURS = (tarfile.TarError, zstandard.ZstdError, EOFError, FileExistsError, NotADirectoryError, IsADirectoryError)
-"""What unpacking meets in a file that `export` did not write, or not as it is now."""
-OTHER = "make it anew: ./inv cache --export FILE"
+"""Errors of unpacking a file that `export_caches` did not write, or that was changed since."""
+OTHER = "export it again: ./inv cache --export FILE"
 
 
 @dataclass(frozen=True)
-class Held:
-    """One cache: what it is for, how much it holds (bytes), and whether it goes into the file."""
+class CacheUsage:
+    """The use of a cache: its purpose, the number and size (bytes) of its files, and whether they are exported."""
 
     name: str
     reason: str
@@ -60,39 +60,39 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What an import did: files and bytes that were new, and files that were there already."""
+class Imported:
+    """The result of an import: number and bytes of new files, and number of files that existed."""
 
     files: int
     size: int
     known: int
 
 
-def held(workspace: Workspace) -> list[Held]:
-    """Return what each cache holds, the carried ones as they would be."""
+def usage(workspace: Workspace) -> list[CacheUsage]:
+    """Return the use of each cache; of exported caches, only files that would be exported count."""
     found = []
     mounts = sorted(path for path in workspace.cache.mounts.glob("*") if path.is_dir())
     for name, folder in [("sources", workspace.cache.downloads), *((path.name, path) for path in mounts)]:
         carried = name not in NOT_CARRIED
         top = "sources" if name == "sources" else f"mounts/{name}"
-        sizes = [path.stat().st_size for inner, path in _files(folder, top) if not carried or _wanted(inner)]
-        found.append(Held(name, reason(name), len(sizes), sum(sizes), carried))
+        sizes = [path.stat().st_size for inner, path in _files(folder, top) if not carried or _exported(inner)]
+        found.append(CacheUsage(name, reason(name), len(sizes), sum(sizes), carried))
     return found
 
 
 def reason(name: str) -> str:
-    """Return what the cache called ``name`` is for."""
+    """Return the purpose of the cache ``name``."""
     return NOT_CARRIED.get(name) or REASONS.get(name, "kept between builds")
 
 
-def export(
+def export_caches(
     workspace: Workspace, path: Path, log: Log, take: Callable[[Path], Sequence[Path]] | None = None
 ) -> tuple[int, int]:
-    """Write the carried caches to the file ``path``, whole or not at all; return its files and its size in bytes.
+    """Export the caches to the file ``path``, whole or not at all; return the number of files and its size in bytes.
 
-    ``take`` copies what an engine keeps to itself into the folder that it is given, and returns the folders there that
-    are laid out as `Cache.mounts`. The caller keeps builds away. Raises InputError where there is nothing to write,
-    or no folder to write it to, DiskError, and what ``take`` raises.
+    ``take`` copies the caches inside an engine into a given folder, and returns the folders with the layout of
+    `Cache.mounts`. The caller excludes builds. Raises InputError if there is nothing to export, or no folder for
+    ``path``; DiskError, and the errors of ``take``.
     """
     if path.is_dir() or not path.parent.is_dir():
         wrong = f"{path} is a folder" if path.is_dir() else f"no such folder: {path.parent}"
@@ -100,12 +100,14 @@ def export(
     with workspace.scratch_folder("export") as scratch:
         found = _carried(workspace, take(scratch / "taken") if take else ())
         if not found:
-            raise InputError("the caches hold nothing to export", fix="build something first; ./inv cache shows them")
+            raise InputError(
+                "the caches contain nothing to export", fix="build something first; ./inv cache shows them"
+            )
         fresh = scratch / "cache"
         with log.step(f"pack the caches into {path}") as step:
             files = _pack(found, fresh, step)
         with disk_errors(path):
-            # It may lie on another disk: copied beside its place, then renamed.
+            # It may be on another disk: copied into its folder, then renamed.
             beside = path.with_name(f".{path.name}.{os.getpid()}")
             try:
                 shutil.move(fresh, beside)
@@ -115,24 +117,24 @@ def export(
             return files, path.stat().st_size
 
 
-def bring(workspace: Workspace, path: Path, log: Log, give: Callable[[Path], None] | None = None) -> Brought:
-    """Add what the file ``path`` holds to the caches; what is there stays as it is.
+def import_caches(workspace: Workspace, path: Path, log: Log, give: Callable[[Path], None] | None = None) -> Imported:
+    """Add the files in ``path`` to the caches; existing files stay unchanged.
 
-    ``give`` hands a folder that is laid out as `Cache.mounts` to an engine that keeps its own. Nothing is added
-    unless the whole file is sound. The caller keeps builds away. Raises InputError for a file that is missing, damaged,
-    cut or none of ours, DiskError, and what ``give`` raises.
+    ``give`` adds a folder with the layout of `Cache.mounts` to the caches inside an engine. Nothing is added unless the
+    whole file is sound. The caller excludes builds. Raises InputError for a missing, damaged, truncated or other file,
+    DiskError, and the errors of ``give``.
     """
     if not path.is_file():
         raise InputError(
             f"not a file: {path}" if path.exists() else f"no such file: {path}",
-            fix="./inv cache --export FILE makes one",
+            fix="./inv cache --export FILE writes such a file",
         )
     with workspace.cache.scratch_folder("import") as scratch:
         with log.step(f"unpack the caches from {path}") as step, disk_errors(scratch):
             try:
                 names = _unpack(path, scratch, step)
             except NOT_OURS as error:
-                raise InputError(f"{path} is damaged, or no file of caches", str(error), OTHER) from error
+                raise InputError(f"{path} is damaged, or not an export of caches", str(error), OTHER) from error
         if give and (scratch / "mounts").exists():
             give(scratch / "mounts")
         return _merge(scratch, names, workspace)
@@ -144,17 +146,17 @@ def _files(folder: Path, top: str) -> Iterator[tuple[str, Path]]:
             yield f"{top}/{path.relative_to(folder)}", path
 
 
-def _wanted(name: str) -> bool:
+def _exported(name: str) -> bool:
     known = DOWNLOAD.fullmatch(name) or CLONE.fullmatch(name) or MOUNT.fullmatch(name)
     return bool(known) and not OF_THE_MOMENT.search(name) and name.split("/")[1] not in NOT_CARRIED
 
 
 def _carried(workspace: Workspace, taken: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Return what goes into the file, by name; of what several hold, which all call by its content, the first's."""
+    """Return the files to export, by name; of equal names, which mean equal content, the first."""
     found = dict(_files(workspace.cache.downloads, "sources"))
     for folder in (workspace.cache.mounts, *taken):
         found = dict(_files(folder, "mounts")) | found
-    return sorted((name, path) for name, path in found.items() if _wanted(name))
+    return sorted((name, path) for name, path in found.items() if _exported(name))
 
 
 def _pack(found: Sequence[tuple[str, Path]], fresh: Path, step: Step) -> int:
@@ -182,7 +184,7 @@ def _pack(found: Sequence[tuple[str, Path]], fresh: Path, step: Step) -> int:
 
 
 class _Summed:
-    """A file that is read, and the digest of what was read."""
+    """A file, and the digest of the bytes read from it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.digest = file, hashlib.sha256()
@@ -194,7 +196,7 @@ class _Summed:
 
 
 class _Plain:
-    """What a compressed file holds; that it ends before its checksum is an EOFError, not an end."""
+    """The content of a compressed file; raises EOFError if it ends before its checksum."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.engine, self.left = file, zstandard.ZstdDecompressor().decompressobj(), b""
@@ -203,7 +205,7 @@ class _Plain:
         while not self.left and not self.engine.eof:
             piece = self.file.read(1 << 14)
             if not piece:
-                raise EOFError("it was cut")
+                raise EOFError("it is truncated")
             self.left = self.engine.decompress(piece)
         piece, self.left = self.left[:most], self.left[most:]
         return piece
@@ -214,7 +216,7 @@ def _line(name: str, digest: str) -> bytes:
 
 
 def _unpack(path: Path, scratch: Path, step: Step) -> list[str]:
-    """Unpack to ``scratch``, refusing whatever `export` would not have written; return the names."""
+    """Unpack to ``scratch`` and return the names; raises InputError for members that `export_caches` does not write."""
     names: list[str] = []
     total, digests, end = 0, hashlib.sha256(), b""
     with path.open("rb") as file:
@@ -223,12 +225,12 @@ def _unpack(path: Path, scratch: Path, step: Step) -> list[str]:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
             if content is None or end:
-                raise InputError(f"{path} is no file of caches", f"{member.name!r} has no place there", OTHER)
+                raise InputError(f"{path} is not an export of caches", f"unexpected member {member.name!r}", OTHER)
             if member.name == END:
                 end = content.read(LARGEST_END)
                 continue
-            if ".." in member.name.split("/") or not _wanted(member.name):
-                raise InputError(f"{path} is no file of caches", f"it holds {member.name!r}", OTHER)
+            if ".." in member.name.split("/") or not _exported(member.name):
+                raise InputError(f"{path} is not an export of caches", f"unexpected name {member.name!r}", OTHER)
             step.amount(len(names), None, member.name)
             digests.update(_line(member.name, _write(path, scratch / member.name, member, content)))
             names.append(member.name)
@@ -236,20 +238,20 @@ def _unpack(path: Path, scratch: Path, step: Step) -> list[str]:
         while plain.read(1 << 20):
             pass  # the checksum comes last
     if not end:
-        raise InputError(f"{path} was cut: its end is missing", f"{len(names)} files came before that", OTHER)
+        raise InputError(f"{path} is truncated", f"its end is missing after {len(names)} files", OTHER)
     _require_whole(path, end, len(names), total, digests.hexdigest())
     return names
 
 
 def _write(archive: Path, target: Path, member: tarfile.TarInfo, content: IO[bytes]) -> str:
-    """Write one file and return its digest."""
+    """Write a file and return its digest."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with target.open("xb") as file:
         while piece := content.read(1 << 20):
             digest.update(piece)
             file.write(piece)
-    os.utime(target, (member.mtime, member.mtime))  # by it ccache knows what was used last
+    os.utime(target, (member.mtime, member.mtime))  # ccache removes files by their time
     download = DOWNLOAD.fullmatch(member.name)
     if download and not download[2] and digest.hexdigest() != download[1]:
         raise InputError(f"{archive} is damaged", f"{member.name} has the sha256 {digest.hexdigest()}", OTHER)
@@ -260,22 +262,22 @@ def _require_whole(path: Path, end: bytes, files: int, total: int, digest: str) 
     try:
         document = json.loads(end)
         known = document["format"] == FORMAT
-        wanted, summed = (document["files"], document["bytes"]), document["sha256"]
+        expected, expected_digest = (document["files"], document["bytes"]), document["sha256"]
     except (ValueError, KeyError, TypeError):
-        known, wanted, summed = False, (0, 0), ""
+        known, expected, expected_digest = False, (0, 0), ""
     if not known:
         raise InputError(f"{path} was written by another version of Reef", fix=OTHER)
-    if wanted != (files, total):
-        raise InputError(f"{path} is damaged", f"it should hold {wanted[0]} files, {size(wanted[1])}; it holds {files} "
-                         f"files, {size(total)}", OTHER)  # fmt: skip
-    if summed != digest:
-        raise InputError(f"{path} is damaged", "what it holds is not what was written to it", OTHER)
+    if expected != (files, total):
+        detail = f"expected {expected[0]} files, {size(expected[1])}; found {files} files, {size(total)}"
+        raise InputError(f"{path} is damaged", detail, OTHER)
+    if digest != expected_digest:
+        raise InputError(f"{path} is damaged", "its content was changed after it was written", OTHER)
 
 
-def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
-    """Move what is missing into its place: a clone as a whole, anything else file by file.
+def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Imported:
+    """Move new files into the caches: a clone as a whole, others file by file.
 
-    ccache's counters (its files ``stats``) stay where there are some: it counts a folder anew when it cleans it up.
+    Existing counters of ccache (its files ``stats``) stay: ccache counts a folder again when it cleans it.
     """
     places = {"sources": workspace.cache.downloads, "mounts": workspace.cache.mounts}
     files = total = 0
@@ -293,8 +295,8 @@ def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Brought:
         with disk_errors(target):
             if CLONE.fullmatch(inner[0]):
                 write_whole(scratch / unit / "config", CONFIG)
-                for name in ("objects", "refs"):  # git knows a repository by them
+                for name in ("objects", "refs"):  # without them, git recognizes no repository
                     (scratch / unit / name).mkdir(exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             (scratch / unit).rename(target)
-    return Brought(files, total, len(names) - files)
+    return Imported(files, total, len(names) - files)

@@ -1,4 +1,4 @@
-"""Removing parts of ``artifacts/`` and of the cache, so that what is only half removed is never taken for whole."""
+"""Removing parts of ``artifacts/`` and of the cache, so that a partly removed folder is never used."""
 
 import os
 from contextlib import suppress
@@ -11,7 +11,7 @@ from builders.host.workspace import Workspace
 from builders.pipeline.project import Project
 
 CLEANABLE = {
-    "scratch": "half-made things of runs that died",
+    "scratch": "unfinished work of runs that were killed",
     "failed": "kept roots of failed jobs",
     "roots": "build roots",
     "trees": "unpacked sources",
@@ -19,25 +19,24 @@ CLEANABLE = {
     "caches": "ccache and Debian packages",
     "logs": "logs",
     "builds": "built packages",
-    "images": "this project's images and containers in Docker engines, and roots there that nobody uses",
+    "images": "this project's images and containers in Docker engines, and unused roots there",
 }
 IN_CACHE = {"roots", "trees", "downloads", "caches"}
-"""Parts that lie in the cache, which other projects may use."""
+"""Parts in the cache, which other projects may use."""
 MARKERS = {
     "roots": ("*/manifest.yml",),
     "trees": ("*.json",),
     "downloads": ("git/*.git/HEAD",),
     "builds": ("*/*/record.json",),
 }
-"""By part: the files without which nobody takes what lies beside or below them for whole."""
+"""Completion markers of each part; removed first, so that a partly removed folder is never used."""
 
 
 def clean(project: Project, what: list[str]) -> None:
-    """Remove the parts called ``what``, saying how much that freed; the published repository is never touched.
+    """Remove the parts ``what`` and report the freed space; the published repository is never touched.
 
-    Whatever ends it in the middle, what still lies there then is rubbish to every later run. Raises InputError for an
-    unknown part, BusyError while another run is at work: of this project, or of any that shares the cache where a part
-    of that goes.
+    If it is interrupted, later runs ignore the rest. Raises InputError for an unknown part, and BusyError while another
+    run of the project is at work; for a part of the cache, of any project that shares it.
     """
     for name in what:
         if name not in CLEANABLE:

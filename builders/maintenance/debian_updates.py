@@ -1,4 +1,4 @@
-"""What became of Debian since a build: the versions in its root stand in its record, and in no fingerprint."""
+"""Debian's updates since a build: its record contains the versions in its root, its fingerprint does not."""
 
 import time
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from builders.pipeline.planning.records import RECORD, Fingerprint, Record
 from builders.pipeline.project import Project
 
 SHOWN = 20
-"""So many packages are named; that others changed too is told by their number."""
+"""Maximum number of packages that are listed; the number of others is shown."""
 
 
 def drift(project: Project, build_target: BuildTarget, record: Record) -> list[str]:
-    """Return lines that tell how a build's root differs from the one that is there now, or that it is old; else none.
+    """Return lines on how a build's root differs from the current root, or on the build's age; empty if up to date.
 
-    Only roots of the chroot engine can be looked at; for others the build's age tells.
+    Only roots of the chroot engine can be compared; for others, the build's age counts.
     """
     space = project.workspace
     root = _root(record.fingerprint)
@@ -26,7 +26,7 @@ def drift(project: Project, build_target: BuildTarget, record: Record) -> list[s
     if changes:
         more = [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
         return [
-            "its root was made again since then, of other Debian packages (build-arm --force builds with them):",
+            "its root was made again since, with other Debian packages (build-arm --force builds with them):",
             *(f"  {line}" for line in [*changes[:SHOWN], *more]),
         ]
     days = (time.time() - (space.build(*build_target.key) / RECORD).stat().st_mtime) / 86400
@@ -42,6 +42,6 @@ def _root(fingerprint: Fingerprint) -> Root:
 
 
 def _changes(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    old, new = (dict(one.split("=", 1) for one in packages) for packages in (before, after))
+    old, new = (dict(package.split("=", 1) for package in packages) for packages in (before, after))
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return [f"{name}: {old.get(name, 'not there')} -> {new.get(name, 'not there')}" for name in names]
+    return [f"{name}: {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in names]

@@ -1,4 +1,4 @@
-"""Everything that the host needs, each with its reason, its state and what to do."""
+"""The needs of this machine, each with its reason, its state and what to do."""
 
 import os
 import shutil
@@ -39,26 +39,26 @@ def host_packages(path: Path = HOST_PACKAGES) -> dict[str, str]:
 
 
 def _packages() -> Iterator[Need]:
-    wanted = host_packages()
+    packages = host_packages()
     if not process.find("dpkg-query"):
         yield Need(
             "Debian packages",
-            "hold the programs that Reef calls",
+            "contain the programs that Reef calls",
             "dpkg-query is not installed: this is not a Debian machine",
-            f"publish on Debian 12 or 13; to build in Docker here, install what gives this: {', '.join(wanted)}",
+            f"publish on Debian 12 or 13; to build in Docker here, install the programs of {', '.join(packages)}",
         )
         return
     listed = process.run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted], check=False
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages], check=False
     ).tail
     installed = {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
-    for name, reason in wanted.items():
+    for name, reason in packages.items():
         missing = name not in installed
         yield Need(name, reason, "not installed" if missing else "", f"sudo apt-get install {name}" if missing else "")
 
 
 def _disks(project: Project) -> Iterator[Need]:
-    """Yield whether the disk of artifacts has room, and that of a shared cache, which must be this user's to write."""
+    """Yield the space on the disks of artifacts and of a shared cache, and whether this user can write the cache."""
     place = project.workspace.path if project.workspace.path.exists() else project.folder
     cache, fix = project.workspace.cache, "./inv clean, or a larger disk"
     free, reason = shutil.disk_usage(place).free, "roots, sources and builds"

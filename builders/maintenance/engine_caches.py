@@ -1,4 +1,4 @@
-"""Caches that only an engine's jobs see: ordinary jobs copy them out, and add to them."""
+"""Caches inside an engine, visible only to its jobs; jobs copy them out and add to them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from builders.model.jobs import BuildJob, Input, Root
 from builders.pipeline.project import Project
 
 CARRIED = compiler_caches()
-"""Caches that move from one machine to another; what else jobs keep comes as fast from where it came from."""
+"""Caches that are exported; other caches are as fast to fetch again."""
 GIVEN = "/build/given"
 TAKE = """\
 for name in {names}; do
@@ -17,28 +17,28 @@ for name in {names}; do
     cp -a "/cache/$name/." "/build/out/$name/" || cp -a "/cache/$name/." "/build/out/$name/"
 done
 """
-"""Once more where it fails: another project's build may just have renamed a file. The caches are the engine's."""
+"""A second attempt: another project's build, which shares the engine's caches, may have renamed a file."""
 GIVE = """\
 for name in {names}; do
     [ ! -d "{given}/$name" ] || cp -an "{given}/$name/." "/cache/$name/"
 done
 """
-"""Nothing is overwritten: files are called by what went into them, so that one of the same name is as good."""
+"""Nothing is overwritten: names are digests of the inputs, so that files of the same name are equal."""
 
 
 def take(project: Project, engine: Engine, folder: Path) -> list[Path]:
-    """Copy what the nodes that build keep into folders below ``folder``; return them, laid out as `Cache.mounts`.
+    """Copy the caches of the nodes into folders below ``folder``; return them, with the layout of `Cache.mounts`.
 
-    Raises what engines raise.
+    Raises the errors of engines.
     """
     jobs = [_job(root, "export", TAKE) for root in _roots(project, engine)]
     return [_run(project, engine, job, folder / job.root.build.debian) for job in jobs]
 
 
 def give(project: Project, engine: Engine, scratch: Path, mounts: Path) -> None:
-    """Add the files of ``mounts``, laid out as `Cache.mounts`, to what the nodes that build keep.
+    """Add the files of ``mounts``, with the layout of `Cache.mounts`, to the caches of the nodes.
 
-    ``scratch`` is a folder for what the jobs leave. Raises what engines raise.
+    ``scratch`` is a folder for the jobs' results. Raises the errors of engines.
     """
     for root in _roots(project, engine):
         job = replace(_job(root, "import", GIVE), inputs=(Input(mounts, GIVEN),))
@@ -56,7 +56,7 @@ def _run(project: Project, engine: Engine, job: BuildJob, output: Path) -> Path:
 
 
 def _roots(project: Project, engine: Engine) -> list[Root]:
-    """Return a minimal root for each CPU that builds run on: each has its node, where reef.yml names several."""
+    """Return a minimal root for each CPU on which builds run, and with it for each node of reef.yml."""
     targets = project.targets([])
     machines = dict.fromkeys(project.engines.machine_for(target.architecture, engine.name) for target in targets)
     return [Root(targets[0].suite.name, machine, machine, ()) for machine in machines]

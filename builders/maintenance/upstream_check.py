@@ -1,4 +1,4 @@
-"""Comparing what recipes rely on (``upstream.yml``) with a real checkout of upstream's sources."""
+"""Comparing the facts that recipes rely on (``upstream.yml``) with upstream's sources."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ from builders.pipeline.project import Project
 
 @dataclass(frozen=True)
 class Rechecked:
-    """One source of one recipe: how many things were compared, and what is no longer as it was read.
+    """The comparison of a recipe's source: the number of facts, and those that no longer hold.
 
-    ``unreachable`` says why there was nothing to compare with.
+    ``unreachable`` is the reason if the source is not available.
     """
 
     recipe: str
@@ -29,19 +29,22 @@ class Rechecked:
 def recheck(
     project: Project, names: list[str], folders: Mapping[str, Path], *, offline: bool = False
 ) -> list[Rechecked]:
-    """Compare what the named recipes (by default all) rely on with their sources, unedited.
+    """Compare the facts that the named recipes (by default all) rely on with their unedited sources.
 
-    A source is taken from ``folders`` (by its name) or had as a build would have it; what Bazel fetches is compared
-    only where ``folders`` has it. Raises InputError for an unknown recipe, a recipe without an ``upstream.yml``, and a
-    folder for a source that no recipe here names.
+    A source is taken from ``folders`` (by its name), or fetched as for a build. Sources that Bazel fetches are only
+    compared if they are in ``folders``. Raises InputError for an unknown recipe, a recipe without an ``upstream.yml``,
+    and a folder for a source of no recipe.
     """
     chosen = {name: load_upstream(_known(project, name)) for name in names or project.recipes}
     if lacking := [name for name, upstream in chosen.items() if names and upstream is None]:
-        raise InputError(f"nothing to compare: {', '.join(lacking)} has no upstream.yml")
+        raise InputError(
+            f"nothing to compare: {', '.join(lacking)} has no upstream.yml", fix="name a recipe with an upstream.yml"
+        )
     found = {name: upstream for name, upstream in chosen.items() if upstream}
     relied_on = {source for upstream in found.values() for source in (*upstream.sources, *upstream.fetched)}
     if stray := sorted(set(folders) - relied_on):
-        raise InputError(f"no recipe here relies on a source called {', '.join(stray)}")
+        known = ", ".join(sorted(relied_on))
+        raise InputError(f"no recipe here relies on a source {', '.join(stray)}", f"known: {known}", "correct --source")
     results = []
     for name, upstream in found.items():
         recipe = project.recipes[name]
@@ -64,7 +67,7 @@ def _known(project: Project, name: str) -> Recipe:
 
 
 def _unedited(project: Project, recipe: Recipe, name: str, *, offline: bool) -> Path:
-    """Return a tree of this one source, as upstream has it."""
+    """Return a tree of only this source, unchanged."""
     [source] = [source for source in recipe.sources if source.name == name]
     alone = recipe.model_copy(update={"sources": [source.model_copy(update={"unpack": "."})], "edits": []})
     return sources.fetch(alone, project.workspace, project.settings, project.log, offline=offline).path
@@ -78,7 +81,7 @@ def _compared(recipe: Recipe, source: str, sights: list[Sight], tree: Path) -> R
 
 
 def _edits(recipe: Recipe, name: str) -> list[Edit]:
-    """Return the recipe's edits of this source's files, by their paths in that source; none where Bazel fetches it."""
+    """Return the recipe's edits of this source, with paths in the source; none if Bazel fetches it."""
     source = next((source for source in recipe.sources if source.name == name), None)
     if source is None:
         return []
@@ -92,22 +95,22 @@ def _edits(recipe: Recipe, name: str) -> list[Edit]:
 
 
 def _edit_faults(edits: list[Edit], tree: Path) -> Iterator[str]:
-    """Try the edits in order, in memory: a later one may fit only what an earlier one wrote."""
+    """Yield the edits that do not fit. They are tried in order, in memory: a later edit may need an earlier edit."""
     contents: dict[str, str] = {}
     for edit in edits:
         before = contents.get(edit.file) or _content(tree / edit.file)
         if before is None:
-            yield f"{edit.file}: not there (an edit: {edit.reason})"
+            yield f"{edit.file}: missing (an edit: {edit.reason})"
             continue
         contents[edit.file], found = re.compile(edit.find, re.MULTILINE).subn(edit.replace, before)
         if found != edit.count:
-            yield f"{edit.file}: an edit fits {found} times, wanted {edit.count}: {edit.find!r} ({edit.reason})"
+            yield f"{edit.file}: an edit matches {found} times, expected {edit.count}: {edit.find!r} ({edit.reason})"
 
 
 def _sight_faults(sight: Sight, tree: Path) -> Iterator[str]:
     for path in sight.paths:
         if not (tree / path).exists():
-            yield f"{path}: not there (seen at {sight.at})"
+            yield f"{path}: missing (seen at {sight.at})"
     for text in sight.texts:
         if fault := _text_fault(text, tree):
             yield fault
@@ -122,12 +125,12 @@ def _sight_faults(sight: Sight, tree: Path) -> Iterator[str]:
 def _text_fault(text: Text, tree: Path) -> str | None:
     content = _content(tree / text.file)
     if content is None:
-        return f"{text.file}: not there ({text.reason})"
+        return f"{text.file}: missing ({text.reason})"
     matches = len(re.findall(text.find, content, re.MULTILINE))
     if matches == text.count or (text.count is None and matches):
         return None
-    wanted = "at least one" if text.count is None else str(text.count)
-    return f"{text.file}: {text.find!r} found {matches} times, wanted {wanted} ({text.reason})"
+    expected = "at least 1" if text.count is None else str(text.count)
+    return f"{text.file}: {text.find!r} found {matches} times, expected {expected} ({text.reason})"
 
 
 def _target_fault(label: str, tree: Path) -> str | None:
@@ -143,7 +146,7 @@ def _target_fault(label: str, tree: Path) -> str | None:
 def _flag_fault(flag: Flag, tree: Path) -> str | None:
     content = _content(tree / flag.file)
     if content is None:
-        return f"{flag.file}: not there (it gives {flag.flag} its meaning)"
+        return f"{flag.file}: missing (it defines {flag.flag})"
     name = flag.flag.removeprefix("--config=")
     if name == flag.flag:
         found = bool(re.search(rf'{re.escape(name)}(?!\w)|"{re.escape(name.lstrip("-"))}"', content))

@@ -1,4 +1,4 @@
-"""What a CI service needs: the matrix of builds, and pipeline files that build in parallel and publish once."""
+"""CI services: the matrix of builds, and pipeline files that build in parallel and publish once."""
 
 import hashlib
 import json
@@ -19,18 +19,18 @@ from builders.pipeline.project import Project
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
 MARK = "# Written by ./inv ci-files"
-"""The first words of every pipeline file; one without them is somebody's own and is left alone."""
+"""The first words of every pipeline file. A file without them was written by a user and stays unchanged."""
 SEAL = "# as written: sha256 "
-"""Begins the second line: the digest of all the other lines, by which an edited file is known."""
+"""The beginning of the second line: the digest of all other lines, which shows whether the file was edited."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """A CI service: its runners by the Debian name of their CPU, the most jobs a matrix may have, and where it looks
-    for its pipeline (``live``); ``example`` is a place where it does not.
+    """A CI service: its runners by the Debian name of their CPU, and the maximum number of jobs in a matrix.
 
-    ``limit_min`` is when it ends a job, ``time_box`` when the build in it ends itself: what was done by then still has
-    to be packed and carried."""
+    It reads its pipeline from ``live`` and ignores ``example``. It ends a job after ``limit_min`` minutes. The build
+    ends after ``time_box``, so that its caches can be saved.
+    """
 
     runners: Mapping[str, str]
     most_jobs: int
@@ -54,7 +54,7 @@ SERVICES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the matrix: builds ``recipe`` (and what that builds against) for ``target`` on a runner."""
+    """A job of the matrix: it builds ``recipe``, and the recipes it builds against, for ``target`` on a runner."""
 
     recipe: str
     target: Target
@@ -63,12 +63,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What names the job's caches and artifacts."""
+        """The name of the job's caches and artifacts."""
         return f"{self.recipe}-{self.target.slug}"
 
 
 def service(name: str) -> Service:
-    """Return the service called ``name``; raises InputError for an unknown one."""
+    """Return the service ``name``; raises InputError for an unknown name."""
     if name not in SERVICES:
         raise InputError(f"unknown CI service: {name!r}", nearest(name, SERVICES))
     return SERVICES[name]
@@ -80,7 +80,7 @@ def runners(given: list[str]) -> dict[str, str]:
     for text in given:
         name, equals, label = text.partition("=")
         if not equals or not LABEL.fullmatch(label) or name not in ARCHITECTURES:
-            raise InputError(f"not a runner: {text!r}", f"CPU=LABEL is wanted; CPUs: {', '.join(ARCHITECTURES)}")
+            raise InputError(f"not a runner: {text!r}", f"expected CPU=LABEL; CPUs: {', '.join(ARCHITECTURES)}")
         found[name] = label
     return found
 
@@ -97,22 +97,25 @@ def jobs(
 ) -> list[Job]:
     """Return the jobs that build the recipes for the targets, each on its own machine.
 
-    Where no recipe is named, those built by default and ``also`` are taken, whatever this machine has built before;
-    with ``every``, as in the night, all that serve the targets.
-    A recipe that another job builds anyway, to build against it, gets none of its own. A recipe whose first strategy is
-    ``native`` runs on the target's own CPU where a runner has it. Raises InputError.
+    If no recipe is named, they are those built by default and ``also``, whatever this machine has built before; with
+    ``every``, as in nightly runs, all recipes that serve the targets. A recipe that another job builds first, to build
+    against it, has no job of its own. A recipe with ``native`` as its first strategy runs on the target's own CPU if a
+    runner has it. Raises InputError.
     """
     if unknown := [name for name in also if name not in project.recipes]:
         raise InputError(f"unknown recipe: {unknown[0]!r}", nearest(unknown[0], project.recipes))
     pairs = served(project, recipes, targets, project.recipes if every else also)
     if missing := set(also) - {recipe.name for recipe, _ in pairs}:
-        raise InputError(f"{', '.join(sorted(missing))} serves none of the targets", fix="see: ./inv list")
+        raise InputError(
+            f"{', '.join(sorted(missing))} serves none of the targets",
+            fix="./inv list shows which recipe serves which target",
+        )
     needed = {(name, target) for recipe, target in pairs for name in recipe.build.recipes}
     known = {**on.runners, **labels}
     found = [_job(recipe, target, known) for recipe, target in pairs if (recipe.name, target) not in needed]
     if len(found) > on.most_jobs:
         raise InputError(
-            f"{len(found)} jobs are more than a matrix may have", f"at most {on.most_jobs}", "choose with --target"
+            f"too many jobs for a matrix: {len(found)}", f"maximum: {on.most_jobs}", "choose targets with --target"
         )
     return found
 
@@ -123,20 +126,20 @@ def _job(recipe: Recipe, target: Target, known: Mapping[str, str]) -> Job:
 
 
 def _machine(recipe: Recipe, target: Target, known: Mapping[str, str]) -> Architecture:
-    """Return the CPU to build on: the target's where the recipe would rather have it, or can nowhere else."""
+    """Return the CPU to build on: the target's if the recipe prefers it or can build nowhere else."""
     own = target.architecture
     if own.debian in known and recipe.strategy[0] == "native":
         return own
     if recipe.strategy == ["native"] and own != AMD64:
         raise InputError(
-            f"{recipe.name} is built natively only, and no runner with {own} is known",
-            fix=f"name yours: --runner {own}=LABEL",
+            f"{recipe.name} can only be built natively, and no runner with {own} is known",
+            fix=f"name a runner: --runner {own}=LABEL",
         )
     return AMD64
 
 
 def matrix(name: str, found: list[Job]) -> str:
-    """Return the jobs as a service wants its matrix, in JSON on one line.
+    """Return the jobs as the matrix of a service, in JSON on one line.
 
     GitHub Actions: the value of ``strategy.matrix``. GitLab CI: the value of ``parallel.matrix``.
     """
@@ -158,9 +161,9 @@ def _gitlab(found: list[Job]) -> list[dict[str, str]]:
 def pipeline_file(
     name: str, project: Project, labels: Mapping[str, str], branch: str, also: Collection[str] = ()
 ) -> str:  # fmt: skip
-    """Return a service's pipeline file: pushes build what is built by default, a scheduled run all that is known.
+    """Return a service's pipeline file: pushes build the default recipes, scheduled runs build all recipes.
 
-    ``branch`` is the one whose builds are published, ``also`` as in `jobs`, which tells what is raised.
+    Builds of ``branch`` are published. ``also`` and errors are as in `jobs`.
     """
     on = SERVICES[name]
     by_day, by_night = (jobs(project, on, labels, [], [], also=also, every=every) for every in (False, True))
@@ -184,26 +187,26 @@ def _digest(first: str, rest: str) -> str:
 
 
 def _as_written(text: str) -> bool:
-    """Tell whether a pipeline file still is as it was written, by this version of Reef or another."""
+    """Return whether a pipeline file is unchanged since it was written, by this version of Reef or another."""
     first, seal, rest = [*text.split("\n", 2), "", ""][:3]
     return seal == SEAL + _digest(first, rest)
 
 
 def write_file(path: Path, text: str, *, force: bool = False) -> bool:
-    """Write a pipeline file and tell whether it is new or changed.
+    """Write a pipeline file and return whether it is new or changed.
 
-    Raises InputError for somebody's own, and (unless ``force``) for one that was edited since; DiskError.
+    Raises InputError for a user's own file and (unless ``force``) for an edited file; DiskError.
     """
     with disk_errors(path):
         before = path.read_text() if path.exists() else None
     if before is not None and not before.startswith(MARK):
         raise InputError(
-            f"{path} is there, and was not written by ci-files", fix="move it away, or take over from ci/ by hand"
+            f"{path} exists, and was not written by ci-files", fix="move it away, or copy the parts you need from ci/"
         )
     if before not in (None, text) and not force and not _as_written(before or ""):
         raise InputError(
-            f"{path} was edited since ci-files wrote it", "writing it again would lose that",
-            "--force writes it all the same",
+            f"{path} was edited since ci-files wrote it", "writing it again would lose the edits",
+            "use --force to overwrite it",
         )  # fmt: skip
     write_whole(path, text)
     return before != text

@@ -129,7 +129,7 @@ def test_a_machine_without_dpkg_and_apt_has_its_table_too(machine: Machine) -> N
     )
     done = machine.call()
     assert done.returncode == 5, done.stdout + done.stderr
-    assert "Debian packages  hold the programs" in done.stdout
+    assert "Debian packages  contain the programs" in done.stdout
     assert "run ./inv doctor" not in done.stderr
 
 

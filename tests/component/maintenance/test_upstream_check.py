@@ -104,13 +104,13 @@ def test_each_kind_of_change_is_told(project: Path, upstream: Path) -> None:
     _, faults, _ = rechecked(project, {"mini": upstream})
     told = "\n".join(faults)
     assert len(faults) == 6
-    assert r"server/main.cc: '\\bold_call\\(1\\)' found 0 times, wanted 1 (is edited)" in told
+    assert r"server/main.cc: '\\bold_call\\(1\\)' found 0 times, expected 1 (is edited)" in told
     assert "//server:server: not defined in server/BUILD" in told
     assert "--config=release: not defined in .bazelrc" in told
     assert "--define=with_usb=true: not defined in .bazelrc" in told
-    assert "server/main.cc: an edit fits 0 times, wanted 1: 'old_call' (renamed)" in told
+    assert "server/main.cc: an edit matches 0 times, expected 1: 'old_call' (renamed)" in told
     (upstream / "server" / "main.cc").unlink()
-    assert f"server/main.cc: not there (seen at {AT})" in rechecked(project, {"mini": upstream})[1]
+    assert f"server/main.cc: missing (seen at {AT})" in rechecked(project, {"mini": upstream})[1]
 
 
 def test_what_must_not_be_there_is_told(project: Path, upstream: Path) -> None:
@@ -119,7 +119,7 @@ def test_what_must_not_be_there_is_told(project: Path, upstream: Path) -> None:
     (project / "recipes" / "mini" / "upstream.yml").write_text(yaml.safe_dump(relies))
     assert rechecked(project)[1] == ()
     (upstream / "server" / "main.cc").write_text("int main() { return old_call(new_macro); }\n")
-    assert "'new_macro' found 1 times, wanted 0 (fails here)" in rechecked(project, {"mini": upstream})[1][0]
+    assert "'new_macro' found 1 times, expected 0 (fails here)" in rechecked(project, {"mini": upstream})[1][0]
 
 
 def test_a_source_that_cannot_be_had_is_told_as_that(project: Path, upstream: Path) -> None:
@@ -140,7 +140,7 @@ def test_the_command_ends_with_the_kind_of_trouble(
         maintenance.recheck_upstream([], [f"mini={upstream}"], offline=False)
     with pytest.raises(InputError, match="not a source's folder"):
         maintenance.recheck_upstream([], ["mini"], offline=False)
-    with pytest.raises(InputError, match="no recipe here relies on a source called other"):
+    with pytest.raises(InputError, match="no recipe here relies on a source other"):
         maintenance.recheck_upstream([], [f"other={upstream}"], offline=False)
     with pytest.raises(InputError, match="unknown recipe"):
         maintenance.recheck_upstream(["maxi"], [], offline=False)

@@ -58,13 +58,13 @@ def packed(tmp_path: Path) -> Path:
     space = fill(tmp_path / "one", CARRIED | dict.fromkeys(LEFT, b"left"))
     os.utime(space.cache.mounts / "ccache/a/b/cdefR", (1_000_000_000, 1_000_000_000))
     path = tmp_path / "caches.tar.zst"
-    assert cache_archive.export(space, path, QUIET) == (len(CARRIED), path.stat().st_size)
+    assert cache_archive.export_caches(space, path, QUIET) == (len(CARRIED), path.stat().st_size)
     return path
 
 
 def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "two")
-    done = cache_archive.bring(other, packed, QUIET)
+    done = cache_archive.import_caches(other, packed, QUIET)
     assert content(other) == CARRIED | MADE
     assert (done.files, done.size, done.known) == (len(CARRIED), sum(map(len, CARRIED.values())), 0)
     assert (other.cache.mounts / "ccache/a/b/cdefR").stat().st_mtime == 1_000_000_000
@@ -75,7 +75,7 @@ def test_what_is_useful_is_carried_and_the_rest_is_left(packed: Path, tmp_path: 
 def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> None:
     mine = {"mounts/ccache/a/stats": b"9\n", f"sources/git/{COMMIT}.git/HEAD": b"mine", "mounts/ccache/z/ownR": b"own"}
     other = fill(tmp_path / "two", mine)
-    done = cache_archive.bring(other, packed, QUIET)
+    done = cache_archive.import_caches(other, packed, QUIET)
     expected = CARRIED | mine
     del (
         expected[f"sources/git/{COMMIT}.git/objects/pack/p.pack"],
@@ -87,7 +87,7 @@ def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> No
 
 def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
     space = fill(tmp_path, CARRIED | dict.fromkeys(LEFT, b"left"))
-    found = {one.name: (one.files, one.size, one.carried) for one in cache_archive.held(space)}
+    found = {one.name: (one.files, one.size, one.carried) for one in cache_archive.usage(space)}
     assert found == {
         "sources": (4, 75, True), "apt": (1, 4, False), "ccache": (2, 8, True), "bazel-disk": (1, 4, True),
     }  # fmt: skip
@@ -97,7 +97,7 @@ def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
 def test_a_cut_file_is_refused_and_changes_nothing(tmp_path: Path, share: float) -> None:
     noise = {f"mounts/ccache/{n:x}/{n}R": random.Random(n).randbytes(50_000) for n in range(20)}
     path = tmp_path / "caches.tar.zst"
-    cache_archive.export(fill(tmp_path / "one", noise), path, QUIET)
+    cache_archive.export_caches(fill(tmp_path / "one", noise), path, QUIET)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     refused(path, tmp_path)
@@ -106,17 +106,19 @@ def test_a_cut_file_is_refused_and_changes_nothing(tmp_path: Path, share: float)
 def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "caches.tar.zst"
     noise = {"mounts/ccache/n/R": random.Random(1).randbytes(50_000)}  # stored as it is: only the checksum can tell
-    cache_archive.export(fill(tmp_path / "one", noise), path, QUIET)
+    cache_archive.export_caches(fill(tmp_path / "one", noise), path, QUIET)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
     refused(path, tmp_path)
 
 
-def refused(path: Path, tmp_path: Path, told: str = "damaged|cut|no file of caches|another version") -> None:
+def refused(
+    path: Path, tmp_path: Path, told: str = "damaged|truncated|not an export of caches|another version"
+) -> None:
     other = fill(tmp_path / "refusing", {"mounts/ccache/a/mineR": b"mine"})
     with pytest.raises(InputError, match=told) as caught:
-        cache_archive.bring(other, path, QUIET)
+        cache_archive.import_caches(other, path, QUIET)
     assert caught.value.fix
     assert content(other) == {"mounts/ccache/a/mineR": b"mine"}
     assert list(other.cache.scratch.iterdir()) == []
@@ -136,25 +138,25 @@ END = member(cache_archive.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256"
 @pytest.mark.parametrize(
     ("members", "told"),
     [
-        ([member("mounts/ccache/../../../../escaped"), END], "no file of caches"),
-        ([member("/etc/escaped"), END], "no file of caches"),
-        ([member("roots/trixie/rootfs/bin/sh"), END], "no file of caches"),
-        ([member("mounts/apt/evil.deb"), END], "no file of caches"),
-        ([member("mounts/ccache/link", b"", type=tarfile.SYMTYPE, linkname="/etc"), END], "no file of caches"),
-        ([member("mounts/ccache/null", b"", type=tarfile.CHRTYPE), END], "no file of caches"),
-        ([member("mounts/ccache/a"), member("mounts/ccache/a/b"), END], "damaged, or no file"),
-        ([member("mounts/ccache/a"), member("mounts/ccache/a"), END], "damaged, or no file"),
+        ([member("mounts/ccache/../../../../escaped"), END], "not an export of caches"),
+        ([member("/etc/escaped"), END], "not an export of caches"),
+        ([member("roots/trixie/rootfs/bin/sh"), END], "not an export of caches"),
+        ([member("mounts/apt/evil.deb"), END], "not an export of caches"),
+        ([member("mounts/ccache/link", b"", type=tarfile.SYMTYPE, linkname="/etc"), END], "not an export of caches"),
+        ([member("mounts/ccache/null", b"", type=tarfile.CHRTYPE), END], "not an export of caches"),
+        ([member("mounts/ccache/a"), member("mounts/ccache/a/b"), END], "damaged, or not an export"),
+        ([member("mounts/ccache/a"), member("mounts/ccache/a"), END], "damaged, or not an export"),
         ([member(f"sources/sha256/{DIGEST}"), END], "damaged"),
         ([member("mounts/ccache/a"), member("mounts/ccache/b"), END], "damaged"),
         (
             [member("mounts/ccache/a"), member(cache_archive.END, b'{"format": 1, "files": 1, "bytes": 4}')],
             "another version",
         ),
-        ([member("mounts/ccache/a")], "was cut"),
+        ([member("mounts/ccache/a")], "is truncated"),
         ([member("mounts/ccache/a"), END], "damaged"),
-        ([member("mounts/ccache/a"), END, member("mounts/ccache/b")], "no file of caches"),
+        ([member("mounts/ccache/a"), END, member("mounts/ccache/b")], "not an export of caches"),
         *(
-            ([member(f"sources/git/{COMMIT}.git/{name}"), END], "no file of caches")
+            ([member(f"sources/git/{COMMIT}.git/{name}"), END], "not an export of caches")
             for name in (
                 "config",
                 "hooks/post-checkout",
@@ -191,7 +193,7 @@ def test_a_failed_export_leaves_the_older_file(packed: Path, tmp_path: Path, mon
     before = packed.read_bytes()
     monkeypatch.setattr(tarfile.TarFile, "addfile", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cache_archive.export(Workspace(tmp_path / "one"), packed, QUIET)
+        cache_archive.export_caches(Workspace(tmp_path / "one"), packed, QUIET)
     assert packed.read_bytes() == before
 
 
@@ -211,13 +213,13 @@ def test_a_wrong_checksum_is_refused(packed: Path, tmp_path: Path) -> None:
 def test_a_place_that_is_none_and_empty_caches_are_told(packed: Path, tmp_path: Path) -> None:
     space = Workspace(tmp_path / "one")
     with pytest.raises(InputError, match="no such folder"):
-        cache_archive.export(space, tmp_path / "none/caches", QUIET)
+        cache_archive.export_caches(space, tmp_path / "none/caches", QUIET)
     with pytest.raises(InputError, match="is a folder"):
-        cache_archive.export(space, tmp_path, QUIET)
+        cache_archive.export_caches(space, tmp_path, QUIET)
     with pytest.raises(InputError, match="nothing to export"):
-        cache_archive.export(Workspace(tmp_path / "empty"), tmp_path / "file", QUIET)
+        cache_archive.export_caches(Workspace(tmp_path / "empty"), tmp_path / "file", QUIET)
     with pytest.raises(InputError, match="not a file: /"):
-        cache_archive.bring(space, Path("/"), QUIET)
+        cache_archive.import_caches(space, Path("/"), QUIET)
     assert not (tmp_path / "none").exists()
     assert not (tmp_path / "file").exists()
 
@@ -232,22 +234,22 @@ def test_what_an_engine_keeps_goes_into_the_file_and_comes_out_of_it(tmp_path: P
             (folder / "node/ccache" / name).write_bytes(text)
         return [folder / "node"]
 
-    assert cache_archive.export(space, path, QUIET, take)[0] == 3
+    assert cache_archive.export_caches(space, path, QUIET, take)[0] == 3
     given: dict[str, bytes] = {}
 
     def give(mounts: Path) -> None:
         given.update({str(p.relative_to(mounts)): p.read_bytes() for p in mounts.rglob("*") if p.is_file()})
 
     other = Workspace(tmp_path / "two")
-    cache_archive.bring(other, path, QUIET, give)
+    cache_archive.import_caches(other, path, QUIET, give)
     assert given == {"ccache/a/bothR": b"same", "ccache/a/stats": b"mine", "ccache/b/innerR": b"new"}
     assert content(other) == {f"mounts/{name}": text for name, text in given.items()}
     # What an engine keeps is worth a file of its own, and without a sound file it is given nothing.
-    assert cache_archive.export(Workspace(tmp_path / "three"), path, QUIET, take)[0] == 3
+    assert cache_archive.export_caches(Workspace(tmp_path / "three"), path, QUIET, take)[0] == 3
     given.clear()
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError):
-        cache_archive.bring(other, path, QUIET, give)
+        cache_archive.import_caches(other, path, QUIET, give)
     assert given == {}
 
 

@@ -58,7 +58,7 @@ def test_what_the_root_holds_now_is_told(project: Project, built: tuple[BuildTar
     first, *lines = drift(project, *built)
     assert "build-arm --force" in first
     assert [line.strip() for line in lines] == [
-        "libc6:arm64: 2.41-12 -> 2.41-12+deb13u1", "new:amd64: not there -> 2:1", "old:amd64: 1 -> not there",
+        "libc6:arm64: 2.41-12 -> 2.41-12+deb13u1", "new:amd64: absent -> 2:1", "old:amd64: 1 -> absent",
     ]  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_a_wrong_runner_is_told(wrong: str) -> None:
 
 def test_more_jobs_than_a_service_takes_are_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(ci.SERVICES["github"], most_jobs=5)
-    with pytest.raises(InputError, match="6 jobs are more than a matrix may have"):
+    with pytest.raises(InputError, match="too many jobs for a matrix: 6"):
         ci.jobs(project, few, {}, [], [])
 
 
