@@ -44,10 +44,7 @@ class RunFolder:
         """
         with disk_errors(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
-            # The lock comes before the folder: a sweep in between finds nothing to remove.
-            path = self.scratch / f"{name.replace('/', '-')}.{os.getpid()}.{os.urandom(3).hex()}"
-            lock = filelock.FileLock(f"{path}.lock")
-            lock.acquire()
+            path, lock = self._locked_path(name.replace("/", "-"))
             path.mkdir()
         try:
             yield path
@@ -56,6 +53,19 @@ class RunFolder:
                 remove_tree(path)
                 Path(f"{path}.lock").unlink(missing_ok=True)
             lock.release()
+
+    def _locked_path(self, name: str) -> tuple[Path, filelock.BaseFileLock]:
+        """Return a new path in ``scratch`` and its lock, which is held.
+
+        The lock comes before the folder: a sweep in between finds nothing to remove.
+        """
+        while True:
+            path = self.scratch / f"{name}.{os.getpid()}.{os.urandom(3).hex()}"
+            lock = filelock.FileLock(f"{path}.lock")
+            lock.acquire()
+            if os.path.exists(lock.lock_file):
+                return path, lock
+            lock.release()  # a sweep was faster and removed the file: no later sweep would see this lock
 
     def sweep(self) -> list[Path]:
         """Remove the scratch folders of dead runs and return them."""

@@ -259,6 +259,11 @@ def test_each_template_is_rendered_once_for_a_build_and_once_for_a_plan(
     [again] = build.build(project, plan(select(project, [], [TARGET])))
     assert not again.fresh
     assert (rendered.count("control.j2"), rendered.count("build.sh.j2")) == (1, 1)
+    (project.folder / "recipes" / "reef-hello" / "source" / "greet.c").write_text("int greet;\n")
+    rendered.clear()
+    [stale] = build.build(project, plan(select(project, [], [TARGET])))
+    assert stale.fresh
+    assert (rendered.count("control.j2"), rendered.count("build.sh.j2")) == (1, 1)
 
 
 def test_a_record_is_read_once_for_the_plan_and_once_under_the_lock(
