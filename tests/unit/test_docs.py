@@ -5,7 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from invoke.parser.argument import Argument
 
+from builders.cli import app
 from builders.model.recipe import load_recipe
 from builders.model.settings import load_settings
 from tests.support.checkout import CHECKOUT
@@ -76,6 +78,37 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 def test_generated_pages_are_current(name: str, text: str) -> None:
     page = reference.FOLDER / name
     assert page.read_text(encoding="utf-8") == text, "run: .venv/bin/python -m tools.reference"
+
+
+def unknown_words(line: str) -> list[str]:
+    """Return the commands and options of a command line, behind ``inv``, that Reef does not have."""
+    commands, options = app.tasks().tasks, {"--list", "--version", "--help"}
+    first, *following = line.split()
+    unknown = [] if first in commands or first.startswith("--") else [first]
+    for word in (first, *following):
+        if word in commands:
+            options = {flag for argument in commands[word].get_arguments() for flag in flags(argument)}
+        elif word.startswith("--") and word.partition("=")[0] not in options:
+            unknown.append(word)
+    return unknown
+
+
+def flags(argument: Argument) -> set[str]:
+    name = str(argument.name).strip("_").replace("_", "-")
+    return {f"--{name}", f"--no-{name}"} if argument.kind is bool else {f"--{name}"}
+
+
+def test_pages_name_commands_and_options_that_exist() -> None:
+    found = {
+        (str(page.relative_to(CHECKOUT)), line)
+        for page in PAGES
+        for line in re.findall(r"\binv ([a-z-][^`#\n|,;…]*)", page.read_text(encoding="utf-8"))
+        if "COMMAND" not in line
+    }
+    assert len(found) > 60
+    assert [f"{page}: {line}" for page, line in sorted(found) if unknown_words(line)] == []
+    assert unknown_words("build-arm --recipe x --bogus y publish-apt --plan") == ["--bogus", "--plan"]
+    assert unknown_words("build-everything") == ["build-everything"]
 
 
 def test_every_command_is_in_the_reference() -> None:
