@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import filelock
 import pytest
 
 from builders.errors import BusyError
@@ -46,6 +48,28 @@ def test_a_lock_excludes_another_process_and_falls_with_it(tmp_path: Path) -> No
     end(child)
     with space.locked("one", wait_s=5):
         pass
+
+
+def test_a_scratch_folder_keeps_its_lock_though_a_sweep_comes_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep may remove a lock's file after it was opened, before it is locked: nobody else would see that lock."""
+    space, real = Workspace(tmp_path), filelock.FileLock.acquire
+    swept: list[str] = []
+
+    def acquire(lock: filelock.FileLock, *args: Any, **kwargs: Any) -> Any:
+        done = real(lock, *args, **kwargs)
+        if not swept:
+            swept.append(lock.lock_file)
+            Path(lock.lock_file).unlink()
+        return done
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with space.scratch_folder("job") as folder:
+        assert swept
+        assert sorted(path.name for path in space.scratch.iterdir()) == [folder.name, f"{folder.name}.lock"]
+        assert space.sweep() == []
+    assert list(space.scratch.iterdir()) == []
 
 
 def test_sweep_takes_what_the_dead_left_and_spares_the_living(tmp_path: Path) -> None:
