@@ -22,7 +22,7 @@ def select(
     rebuild: bool = False,
     engine: str | None = None,
 ) -> list[BuildTarget]:
-    """Return the builds that are asked for, in build order, each with its job, fingerprint and record.
+    """Return the requested builds in build order, each with its job, fingerprint and record.
 
     ``engine`` is the one that builds (by default that of reef.yml): nodes of buildx may have a target's CPU. With
     ``rebuild``, builds of machines with another CPU are planned as this machine builds them. Raises InputError as
@@ -38,7 +38,7 @@ def select(
 
 
 class _Choice:
-    """The choice of strategy and machine for one build; ``debian/`` is rendered once for all of them."""
+    """The choice of strategy and machine for one build; ``debian/`` is rendered once, each job planned once."""
 
     def __init__(
         self, project: Project, recipe: Recipe, target: Target, against: Mapping[str, str], record: Record | None
@@ -46,6 +46,7 @@ class _Choice:
         self.project, self.recipe, self.target = project, recipe, target
         self.against, self.record = against, record
         self.debian = deb.debian_files(recipe, target, project.settings)
+        self.planned: dict[tuple[StrategyName, Architecture], BuildTarget] = {}
 
     def made(self, asked: StrategyName | None, *, rebuild: bool, engine: str | None) -> BuildTarget:
         """Return the recorded build if it is up to date (unless ``rebuild``), else the build by this machine.
@@ -76,8 +77,10 @@ class _Choice:
         return any(self.recipe.possible(strategy, machine, self.target) for machine in (here, self.project.machine))
 
     def _planned(self, strategy: StrategyName, machine: Architecture) -> BuildTarget:
-        job = deb.plan_job(self.recipe, self.target, strategy=strategy, machine=machine, debian=self.debian)
-        return BuildTarget(job, fingerprint(job, self.against), self.record)
+        if (strategy, machine) not in self.planned:
+            job = deb.plan_job(self.recipe, self.target, strategy=strategy, machine=machine, debian=self.debian)
+            self.planned[strategy, machine] = BuildTarget(job, fingerprint(job, self.against), self.record)
+        return self.planned[strategy, machine]
 
 
 def served(
