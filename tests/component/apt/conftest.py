@@ -61,3 +61,9 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("REEF_GNUPGHOME", str(folder / "home"))
     yield folder / "home"
     shutil.rmtree(folder, ignore_errors=True)  # an agent that ends meanwhile takes its sockets along
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.nightly)], ids=["sampled", "complete"])
+def complete(request: pytest.FixtureRequest) -> bool:
+    """Tell whether a test that kills a run does so at every point, or at a sample of them."""
+    return bool(request.param)

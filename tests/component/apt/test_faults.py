@@ -12,7 +12,7 @@ from builders.apt.publish.switch import make_live
 from builders.apt.repository.journal import recover
 from builders.apt.verify.verify import verify
 from builders.errors import DiskError
-from tests.support.killing import killed, killed_at
+from tests.support.killing import kill_points, killed, killed_at
 from tests.support.repository import DATE, Publisher, facts_of, tree_of
 
 from .conftest import short_folder
@@ -35,7 +35,7 @@ def signed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SigningKey, "sign", sign)
 
 
-def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: None) -> None:
+def test_killed_while_switching(publisher: Publisher, signed_once: None, complete: bool) -> None:
     """After each kill the repository is the old or the new one, and the next run leaves what an unkilled one does."""
     publisher.publish(publisher.deb())
     new = {"trixie": [publisher.deb(version="2"), publisher.deb("reef-more")], "bookworm": [publisher.deb(version="3")]}
@@ -44,25 +44,25 @@ def test_killed_at_every_point_of_promote(publisher: Publisher, signed_once: Non
     template = publisher.folder / "template"
     shutil.copytree(publisher.repository, template / "apt", symlinks=True)
     shutil.copytree(publisher.folder / "state", template / "state")
-    make_live(publisher.stage(new, DATE + 60), publisher.repository)
-    wanted = tree_of(publisher.repository)
+    staged = publisher.stage(new, DATE + 60)
+    points = kill_points(lambda: make_live(staged, publisher.repository), complete=complete)
+    expected = tree_of(publisher.repository)
 
     outcomes = []
-    for number in range(1, 400):
+    for number in points:
         for name in ("apt", "state"):
             shutil.rmtree(publisher.folder / name)
             shutil.copytree(template / name, publisher.folder / name, symlinks=True)
         staged = publisher.stage(new, DATE + 60)
-        alive = not killed_at(lambda staged=staged: make_live(staged, publisher.repository), number)  # type: ignore[misc]
+        was_killed = killed_at(lambda staged=staged: make_live(staged, publisher.repository), number)  # type: ignore[misc]
+        assert was_killed == (number < points[-1])
         outcomes.append((verify(publisher.repository, "trixie").debs, verify(publisher.repository, "bookworm").debs))
-        if alive:
-            break
         make_live(publisher.stage(new, DATE + 60), publisher.repository)
-        assert tree_of(publisher.repository) == wanted, number
+        assert tree_of(publisher.repository) == expected, number
         assert not (publisher.state / "publishing.json").exists()
     assert outcomes == sorted(outcomes), "once new, always new"
     assert set(outcomes) == {(1, 1), (3, 1), (3, 2)}
-    assert len(outcomes) > 20
+    assert points[-1] > 20
 
 
 def test_killed_and_then_something_else_published(publisher: Publisher, signed_once: None) -> None:
@@ -79,26 +79,26 @@ def test_killed_and_then_something_else_published(publisher: Publisher, signed_o
     assert publisher.verify().debs == 2
 
 
-def test_killed_at_every_point_of_staging(publisher: Publisher, signed_once: None) -> None:
+def test_killed_while_staging(publisher: Publisher, signed_once: None, complete: bool) -> None:
     """Whatever is published stays untouched; what lies in the scratch folder the caller's next run sweeps away."""
     publisher.publish(publisher.deb())
     deb = publisher.deb(version="2")
     publisher.stage({"trixie": [deb]}, DATE + 1)
     before, state = facts_of(publisher.repository), publisher.folder / "state"
     shutil.copytree(state, publisher.folder / "template")
-    for number in range(1, 400):
+    points = kill_points(lambda: publisher.stage({"trixie": [deb]}, DATE + 1), complete=complete)
+    shutil.rmtree(publisher.folder / f"staging{publisher.runs + 1}")
+    for number in points:
         shutil.rmtree(state)
         shutil.copytree(publisher.folder / "template", state)
-        alive = not killed_at(lambda: publisher.stage({"trixie": [deb]}, DATE + 1), number)
+        assert killed_at(lambda: publisher.stage({"trixie": [deb]}, DATE + 1), number) == (number < points[-1])
         shutil.rmtree(publisher.folder / f"staging{publisher.runs + 1}", ignore_errors=True)
         after = facts_of(publisher.repository)
         # Links from a candidate touch a published .deb's link count and change time, nothing else.
         assert {name: facts[:2] + facts[3:4] for name, facts in after.items()} == {
             name: facts[:2] + facts[3:4] for name, facts in before.items()
         }
-        if alive:
-            break
-    assert 20 < number < 399
+    assert points[-1] > 20
     assert publisher.publish(deb, date=DATE + 1).changed
     publisher.verify()
 
