@@ -10,7 +10,7 @@ from typing import assert_never
 
 from builders.errors import HostError, SourceError
 from builders.host import debian_mirror
-from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source, Way
+from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source, Way
 from builders.sources.context import FetchContext, Reason, Stopped, Unavailable, shown
 from builders.sources.http import cache
 from builders.sources.kinds import git
@@ -105,18 +105,18 @@ def acquire(source: Source, recipe: Recipe, context: FetchContext) -> Acquired:
     raise Unavailable(reasons)
 
 
-def _cached(source: Source, way: Archive | DebianPool | File | Git, context: FetchContext) -> Acquired | None:
+def _cached(source: Source, way: Archive | DebianPool | SingleFile | Git, context: FetchContext) -> Acquired | None:
     if isinstance(way, Git):
         repository = git.cached(context, way.commit)
         return Acquired(source, way, repository, git.origin(repository)) if repository else None
     path = cache.cached(context, way.sha256)
-    otherwise = shown(way.urls[0]) if isinstance(way, Archive | File) else way.path
+    otherwise = shown(way.urls[0]) if isinstance(way, Archive | SingleFile) else way.path
     return Acquired(source, way, path, cache.origin(path, otherwise)) if path else None
 
 
 def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) -> Acquired:
     match way:
-        case Archive() | DebianPool() | File():
+        case Archive() | DebianPool() | SingleFile():
             download = _download_of(source, way, context)
             path = cache.download(context, download)
             return Acquired(source, way, path, cache.origin(path, shown(download.urls[0])))
@@ -129,8 +129,8 @@ def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) ->
             assert_never(way)
 
 
-def _download_of(source: Source, way: Archive | DebianPool | File, context: FetchContext) -> cache.Download:
-    if isinstance(way, Archive | File):
+def _download_of(source: Source, way: Archive | DebianPool | SingleFile, context: FetchContext) -> cache.Download:
+    if isinstance(way, Archive | SingleFile):
         return cache.Download(source.name, way.urls, way.sha256)
     if context.settings.debian_mirror:
         return cache.Download(source.name, [f"{context.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)

@@ -9,7 +9,7 @@ from builders.errors import SourceError
 from builders.host.files import disk_errors, write_whole
 from builders.host.log import Log
 from builders.host.workspace import Workspace
-from builders.model.recipe import Archive, DebianPool, File, Git, Local, Recipe, Source
+from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source
 from builders.model.settings import Settings
 from builders.model.source_tree import FetchedSource, SourceTree
 from builders.sources.acquire import Acquired, acquire_all
@@ -114,7 +114,7 @@ def _place(acquired: Acquired, writer: TreeWriter, scratch: Path, context: Fetch
         case Archive() | DebianPool():
             unpack(acquired.path, writer, into, acquired.way.strip)
             return f"sha256:{acquired.way.sha256}"
-        case File():
+        case SingleFile():
             place = (*into, *clean(acquired.way.name, f"name: of source {acquired.source.name!r}"))
             writer.file(place, file_pieces(acquired.path), executable=acquired.way.executable)
             return f"sha256:{acquired.way.sha256}"

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import assert_never
 
-from builders.model.recipe import Archive, DebianPool, Edit, File, Git, Local, Recipe, Source, Way
+from builders.model.recipe import Archive, DebianPool, Edit, Git, Local, Recipe, SingleFile, Source, Way
 from builders.sources.kinds.folder import tree_digest
 
 LAYOUT = 1
@@ -34,7 +34,7 @@ def digest_of(document: dict[str, object]) -> str:
 def way_digest(way: Way, folder: Path) -> str:
     """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of a way; ``folder`` is the recipe's."""
     match way:
-        case Archive() | DebianPool() | File():
+        case Archive() | DebianPool() | SingleFile():
             return f"sha256:{way.sha256}"
         case Git():
             return f"git:{way.commit}"
@@ -49,7 +49,7 @@ def kind_of(way: Way) -> str:
     match way:
         case Archive():
             return "archive"
-        case File():
+        case SingleFile():
             return "file"
         case DebianPool():
             return "debian"
@@ -74,7 +74,7 @@ def _way(way: Way, folder: Path) -> dict[str, object]:
     document: dict[str, object] = {"kind": kind_of(way), "digest": way_digest(way, folder)}
     if isinstance(way, Archive | DebianPool):
         document["strip"] = way.strip
-    if isinstance(way, File):
+    if isinstance(way, SingleFile):
         document |= {"name": way.name, "executable": way.executable}
     return document
 

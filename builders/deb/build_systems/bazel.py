@@ -8,7 +8,7 @@ from builders.deb.build_systems.shell import ShellSteps
 from builders.deb.templates import render
 from builders.model.arch import Architecture
 from builders.model.jobs import CacheMount, Storage
-from builders.model.recipe import Bazel, Git, Recipe, StrategyName
+from builders.model.recipe import BazelSpec, Git, Recipe, StrategyName
 from builders.model.settings import Settings, bazel_storage
 from builders.model.target import Target
 
@@ -23,7 +23,7 @@ DOWNLOADS, ACTIONS = "/cache/bazel-downloads", "/cache/bazel-actions"
 class BazelBuild(ShellSteps):
     """Runs Bazel between the recipe's own steps; Bazel itself comes from the recipe's sources or tools."""
 
-    bazel: Bazel
+    bazel: BazelSpec
 
     caches = (*ShellSteps.caches, CacheMount("bazel-downloads", DOWNLOADS), CacheMount("bazel-actions", ACTIONS))
     packages = ("python3",)

@@ -6,12 +6,12 @@ from typing import Any
 from builders.deb.build_systems.bazel import BazelBuild
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.jobs import CacheMount
-from builders.model.recipe import Bazel, BuildSystemModel, Recipe
+from builders.model.recipe import BazelSpec, BuildSystemModel, Recipe
 
 BuildSystem = ShellSteps
 """The type of all kinds."""
 
-KINDS: Mapping[type[BuildSystemModel], Any] = {Bazel: BazelBuild}
+KINDS: Mapping[type[BuildSystemModel], Any] = {BazelSpec: BazelBuild}
 
 
 def build_system(recipe: Recipe) -> BuildSystem:

@@ -1,25 +1,25 @@
 """Recipes as users write them: the models of recipe.yml, and how they are read."""
 
-from builders.model.recipe.bazel import Bazel
+from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.load import choose, load_recipe, load_recipes
 from builders.model.recipe.package import Package
 from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName
-from builders.model.recipe.source import Archive, DebianPool, Edit, File, Git, Local, Source, Way
+from builders.model.recipe.source import Archive, DebianPool, Edit, Git, Local, SingleFile, Source, Way
 
 __all__ = [
     "Archive",
-    "Bazel",
+    "BazelSpec",
     "BuildSpec",
     "BuildSystemModel",
     "Check",
     "DebianPool",
     "Edit",
-    "File",
     "Git",
     "Local",
     "Package",
     "Recipe",
+    "SingleFile",
     "Source",
     "StrategyName",
     "Way",

@@ -10,7 +10,7 @@ from builders.model.recipe.build_system import BuildSystemModel, Flags
 from builders.model.yaml_file import RelativePath
 
 
-class Bazel(BuildSystemModel):
+class BazelSpec(BuildSystemModel):
     """Targets that Bazel builds: it first fetches with a network, then builds without a network.
 
     Downloads and finished actions are cached, so that an interrupted build resumes where it stopped.

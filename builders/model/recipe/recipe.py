@@ -8,7 +8,7 @@ import pydantic
 
 from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
-from builders.model.recipe.bazel import Bazel
+from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.package import Package, PackageName
 from builders.model.recipe.source import Edit, Local, Source, SourceName
@@ -60,7 +60,7 @@ class BuildSpec(Model):
     """Packages of other recipes that are installed before the build, by the recipe that builds them."""
     root: str | None = None
     """Suite of the build root, if not the target's: an older suite, so that all suites get the same programs."""
-    bazel: Bazel | None = None
+    bazel: BazelSpec | None = None
     """Bazel's part of the build, after ``configure`` and before ``compile``."""
     fetch: str | None = None
     """Script that runs before all others in the source tree, the only script with a network."""

@@ -23,7 +23,7 @@ class Archive(Model):
     """Number of leading path components that are removed when the archive is unpacked."""
 
 
-class File(Model):
+class SingleFile(Model):
     """A single file that is not unpacked, fetched from the first URL that answers with the right digest."""
 
     urls: Annotated[list[str], pydantic.Field(min_length=1)]
@@ -63,7 +63,7 @@ class Local(Model):
     """The folder, absolute or relative to the recipe's folder."""
 
 
-Way = Archive | File | DebianPool | Git | Local
+Way = Archive | SingleFile | DebianPool | Git | Local
 
 
 class SourceKinds(Model):
@@ -71,7 +71,7 @@ class SourceKinds(Model):
 
     archive: Archive | None = None
     """An archive from a URL."""
-    file: File | None = None
+    file: SingleFile | None = None
     """A single file from a URL."""
     debian: DebianPool | None = None
     """An archive in Debian's pool."""
