@@ -210,7 +210,7 @@ def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
     from builders.cli import maintenance
 
     wish = ["--strict"] if strict else []
-    building = [["python", "-m", "tests.bench.toolkit", *wish], ["python", "-m", "tests.bench.engines", *wish]]
+    building = [["python", "-m", f"tests.bench.{name}", *wish] for name in ("start_up", "toolkit", "engines")]
     maintenance.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))
 
 

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.checks import write_report
-from builders.host.files import sha256_of
-from builders.host.log import Log
-from builders.model.packages import DebFile, Report
-from builders.pipeline.planning.records import Record, write_record
-from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
-from tests.support.checkout import CHECKOUT
+from tests.support.up_to_date import up_to_date_project
 
 COMMAND = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); " \
     "from builders.cli.app import main; main()"  # fmt: skip
@@ -28,19 +22,7 @@ NEVER = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project with one build that is up to date."""
-    (tmp_path / "recipes").symlink_to(CHECKOUT / "tests" / "fixtures" / "recipes")
-    (tmp_path / "reef.yml").write_text("engine: chroot\ntargets: [trixie/arm64]\n")
-    project = Project.open(tmp_path, Log(quiet=True))
-    [build_target] = select(project, [], [])
-    folder = project.workspace.build(*build_target.key)
-    folder.mkdir(parents=True)
-    path = folder / "reef-hello_1_arm64.deb"
-    path.write_bytes(b"deb")
-    debs = (DebFile("reef-hello", "1", "arm64", 3, sha256_of(path), path),)
-    write_record(folder, Record(build_target.fingerprint, debs, (), (), (0, 0), "chroot", ()))
-    write_report(Report("reef-hello", build_target.target, ()), debs, folder / "static-report.json")
-    return project
+    return up_to_date_project(tmp_path)
 
 
 def loaded(project: Project, *words: str) -> tuple[str, set[str]]:
