@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-
-import filelock
+from typing import TYPE_CHECKING, ClassVar
 
 from builders.errors import BusyError, DiskError
 from builders.host.files import disk_errors, remove_tree
+
+if TYPE_CHECKING:
+    import filelock
 
 ELSEWHERE = "name another folder: cache: in reef.yml, or the variable REEF_CACHE"
 """The advice on a folder that cannot be the cache."""
@@ -54,11 +55,13 @@ class RunFolder:
                 Path(f"{path}.lock").unlink(missing_ok=True)
             lock.release()
 
-    def _locked_path(self, name: str) -> tuple[Path, filelock.BaseFileLock]:
+    def _locked_path(self, name: str) -> "tuple[Path, filelock.BaseFileLock]":
         """Return a new path in ``scratch`` and its lock, which is held.
 
         The lock comes before the folder: a sweep in between finds nothing to remove.
         """
+        import filelock  # slow to import, and a command that only shows something locks nothing
+
         while True:
             path = self.scratch / f"{name}.{os.getpid()}.{os.urandom(3).hex()}"
             lock = filelock.FileLock(f"{path}.lock")
@@ -69,6 +72,8 @@ class RunFolder:
 
     def sweep(self) -> list[Path]:
         """Remove the scratch folders of dead runs and return them."""
+        import filelock  # slow to import, and a command that only shows something locks nothing
+
         removed = []
         for lock_path in sorted(self.scratch.glob("*.lock")):
             lock = filelock.FileLock(lock_path, timeout=0)
@@ -238,6 +243,8 @@ class Workspace(RunFolder):
         ``wait_s`` is in seconds, -1 without end, 0 for no wait; ``say`` receives a message before a wait. The lock is
         in the folder ``beside``, which is the cache if the lock guards a part of it. Raises BusyError after the wait.
         """
+        import filelock  # slow to import, and a command that only shows something locks nothing
+
         path = (beside or self.path / "locks") / f"{name.replace('/', '-')}.lock"
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)

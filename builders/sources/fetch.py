@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from builders.errors import SourceError
 from builders.host.files import disk_errors, write_whole
@@ -12,7 +12,6 @@ from builders.host.workspace import Workspace
 from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source
 from builders.model.settings import Settings
 from builders.model.source_tree import FetchedSource, SourceTree
-from builders.sources.acquire import Acquired, acquire_all
 from builders.sources.context import FetchContext
 from builders.sources.edits import apply_edits
 from builders.sources.kinds import git
@@ -20,6 +19,9 @@ from builders.sources.kinds.archive import unpack
 from builders.sources.kinds.folder import copy_folder
 from builders.sources.manifest import describe, digest_of, kind_of
 from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
+
+if TYPE_CHECKING:
+    from builders.sources.acquire import Acquired
 
 
 def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *, offline: bool) -> SourceTree:
@@ -69,6 +71,8 @@ def _finished(recipe: Recipe, path: Path, document: dict[str, object], log: Log)
 
 
 def _made(recipe: Recipe, path: Path, document: dict[str, object], context: FetchContext) -> SourceTree:
+    from builders.sources.acquire import acquire_all  # slow to import, and a finished tree needs none of it
+
     obtained = acquire_all(recipe, context)
     with context.workspace.cache.scratch_folder(f"tree-{path.name}") as scratch:
         fresh = scratch / "tree"
@@ -94,7 +98,9 @@ def _made(recipe: Recipe, path: Path, document: dict[str, object], context: Fetc
     return SourceTree(recipe.name, path, digest_of(document), sources)
 
 
-def _unpacked(obtained: list[Acquired], fresh: Path, scratch: Path, context: FetchContext) -> tuple[FetchedSource, ...]:
+def _unpacked(
+    obtained: list["Acquired"], fresh: Path, scratch: Path, context: FetchContext
+) -> tuple[FetchedSource, ...]:
     writer = TreeWriter(fresh)
     sources = []
     for acquired in obtained:
@@ -106,7 +112,7 @@ def _unpacked(obtained: list[Acquired], fresh: Path, scratch: Path, context: Fet
     return tuple(sources)
 
 
-def _place(acquired: Acquired, writer: TreeWriter, scratch: Path, context: FetchContext) -> str:
+def _place(acquired: "Acquired", writer: TreeWriter, scratch: Path, context: FetchContext) -> str:
     """Put a source into the tree and return its digest in the form of FetchedSource."""
     into = _place_of(acquired.source)
     writer.folder(into)
