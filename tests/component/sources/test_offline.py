@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from builders.errors import SourceError
+from tests.component.sources.kinds.test_git import git_source
 from tests.support.sources import Bench, Site, archive, pack_tar, refuse_sockets, sha256, write_recipe
-
-from .test_git import git_source
 
 DATA = pack_tar({"f": b"x"})
 DIGEST = sha256(DATA)

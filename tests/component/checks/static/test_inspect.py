@@ -14,9 +14,8 @@ from builders.errors import PackageError
 from builders.model.arch import AMD64
 from builders.model.packages import Verdict
 from builders.model.target import SUITES, Target
+from tests.component.checks.conftest import Compiled
 from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, only, recipe_of
-
-from .conftest import Compiled
 
 AMD64_TRIXIE = Target(SUITES["trixie"], AMD64)
 

@@ -14,7 +14,7 @@ from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, Input
 from builders.model.packages import DebFile
 from tests.support.debs import AMD64_BOOKWORM, VERSION, make_deb, only, recipe_of
-from tests.unit.checks.test_install import SAMPLE_CONTROLS, outcome, sample
+from tests.unit.checks.install.test_job import SAMPLE_CONTROLS, outcome, sample
 
 
 def sample_debs(folder: Path) -> list[DebFile]:

@@ -13,9 +13,8 @@ from builders.checks.static.elf import RELOCATABLE, Elf, read_elves
 from builders.checks.static.symbols import GCC_OF_SUITE, check_floor
 from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.target import SUITES, Target
+from tests.component.checks.conftest import Compiled
 from tests.support.debs import AMD64_BOOKWORM, make_deb
-
-from .conftest import Compiled
 
 BOOKWORM_ARM64 = Target(SUITES["bookworm"], ARM64)
 BOOKWORM_ARMHF = Target(SUITES["bookworm"], ARMHF)
