@@ -31,8 +31,8 @@ def project(tmp_path: Path) -> Project:
 def test_killed_at_every_point_of_putting_a_build_in_place(project: Project) -> None:
     """There is the old build, or none, which is built again, or the new one; what lies about is swept away."""
     old = built_on(AMD64, project)
-    wanted = select(project, [], [TARGET])
-    folder, template = project.workspace.build(*wanted[0].key), project.folder / "template"
+    build_targets = select(project, [], [TARGET])
+    folder, template = project.workspace.build(*build_targets[0].key), project.folder / "template"
     shutil.copytree(folder, template)
 
     def put() -> None:

@@ -111,15 +111,15 @@ def test_only_a_build_shares_compiled_files_and_its_fingerprint_does_not_know(
 ) -> None:
     plain = select(project, [], [TARGET])
     monkeypatch.setenv("REEF_CCACHE_STORAGE", "redis://u:hush@lab")
-    wanted = select(project, [], [TARGET])
-    assert wanted == plain
+    build_targets = select(project, [], [TARGET])
+    assert build_targets == plain
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="enough"):
-        build.build(project, plan(wanted))
+        build.build(project, plan(build_targets))
     built_on(AMD64, project)
     with pytest.raises(BuildError, match="enough"):
-        reproduce.verify(project, wanted)
+        reproduce.verify(project, build_targets)
     first, second = engine.jobs
     assert first.storage is not None
     assert (first.storage.host, second.storage) == ("lab", None)
@@ -171,25 +171,25 @@ class Meddler(Recorder):
 def test_what_changes_while_it_is_built_is_never_recorded(
     project: Project, monkeypatch: pytest.MonkeyPatch, file: str, told: str
 ) -> None:
-    wanted = select(project, [], [TARGET])
+    build_targets = select(project, [], [TARGET])
     engine = Meddler(lambda: (project.folder / "recipes/reef-hello" / file).write_text("changed\n"))
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="the files of reef-hello for trixie/arm64 changed during this run") as caught:
-        build.build(project, plan(wanted))
+        build.build(project, plan(build_targets))
     assert told in caught.value.detail
     assert len(engine.jobs) == 1
-    assert not project.workspace.build(*wanted[0].key).exists()
+    assert not project.workspace.build(*build_targets[0].key).exists()
 
 
 def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = select(project, [], [TARGET])
+    build_targets = select(project, [], [TARGET])
     engine = Recorder()
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     source = project.folder / "recipes/reef-hello/source/greet.c"
     before = source.read_text()
     source.write_text("int greet;\n")
     with pytest.raises(BuildError, match="the files of reef-hello for trixie/arm64 changed during this run"):
-        build.build(project, plan(wanted))
+        build.build(project, plan(build_targets))
 
     fetch = sources.fetch
 
@@ -202,7 +202,7 @@ def test_what_changed_while_a_build_waited_is_not_built(project: Project, monkey
     monkeypatch.setattr(sources, "fetch", fetched_of_a_moment)
     source.write_text(before)
     with pytest.raises(BuildError, match="the files of reef-hello for trixie/arm64 changed during this run"):
-        build.build(project, plan(wanted))
+        build.build(project, plan(build_targets))
     assert engine.jobs == []
 
 
@@ -342,7 +342,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_sta
 
 def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     built_on(AMD64, project)
-    wanted = select(project, [], [TARGET])
+    build_targets = select(project, [], [TARGET])
 
     def take() -> None:
         with Workspace(project.workspace.path).locked("build-reef-hello-trixie-arm64", wait_s=0, what="the build"):
@@ -351,7 +351,7 @@ def test_no_other_run_builds_anew_what_is_being_verified(project: Project, monke
     engine = Meddler(take)
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BusyError, match="holds the build"):
-        reproduce.verify(project, wanted)
+        reproduce.verify(project, build_targets)
     take()
 
 
