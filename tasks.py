@@ -29,7 +29,7 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
 @task(
     "publish",
     to="destination's name in reef.yml (may be repeated; all by default)",
-    plan="only show what would be sent",
+    plan="only show the files to send",
 )
 def upload_apt(_: Context, to: list[str], plan: bool = False) -> None:
     """Upload the repository to the places in reef.yml."""
@@ -48,11 +48,11 @@ def snapshots(_: Context, suite: str | None = None) -> None:
 
 @task(
     "publish",
-    suite="suite to take back, as in trixie",
-    stamp="publication, as snapshots tells (the one before by default)",
+    suite="suite to roll back, as in trixie",
+    stamp="publication to return to, as snapshots shows it (by default the previous publication)",
 )
 def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
-    """Publish again what an earlier publication held."""
+    """Publish the content of an earlier publication again."""
     from builders.cli import repository
 
     repository.rollback(suite, stamp)
@@ -62,7 +62,7 @@ def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
     "publish",
     source="suite to take from",
     suite="suite to add to",
-    package="package to take (may be repeated; all by default)",
+    package="package to promote (may be repeated; all by default)",
 )
 def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
     """Add one suite's packages to another, unchanged."""
@@ -73,10 +73,10 @@ def promote(_: Context, source: str, suite: str, package: list[str]) -> None:
 
 @task(
     "repository",
-    extend="let the signing keys end so many days from now",
-    rotate="make the key that takes over; the one so far signs beside it until it is retired",
-    retire="fingerprint of the older key that shall sign no more",
-    load="take the secret key from the variable REEF_SIGNING_KEY (its text, or the file it names), as CI jobs do",
+    extend="days from now at which the signing keys expire",
+    rotate="make a new signing key; the old key signs too until it is retired",
+    retire="fingerprint of the old key, which no longer signs",
+    load="load the secret key from the variable REEF_SIGNING_KEY (its text, or its file's name), as CI jobs do",
 )
 def keys(
     _: Context, extend: str = "0", rotate: bool = False, retire: str | None = None, load: bool = False
@@ -90,7 +90,7 @@ def keys(
 @task(
     "repository",
     suite="only this suite",
-    roots="also with the apt of every board release, in clean roots (takes minutes the first time)",
+    roots="also with the apt of every Debian release, in clean roots (takes minutes the first time)",
 )
 def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> None:
     """Verify as boards do, today and on later days."""
@@ -101,7 +101,7 @@ def verify_apt(_: Context, suite: str | None = None, roots: bool = False) -> Non
 
 @task(
     "boards",
-    host="address to listen on; 127.0.0.1 keeps it to this machine",
+    host="address to listen on; 127.0.0.1 serves this machine only",
     port="port to listen on",
     certificate="PEM file with the certificate chain, for HTTPS",
     key="PEM file with its private key",
@@ -118,8 +118,8 @@ def serve_apt(
 @task(
     "boards",
     suite="suite that holds the package",
-    package="package whose newest version is meant",
-    percentage="how many of a hundred boards take it when they upgrade",
+    package="package; its newest version is phased",
+    percentage="percentage of boards that install it when they upgrade",
 )
 def phase(_: Context, suite: str, package: str, percentage: str = "100") -> None:
     """Let a new version reach more boards, or fewer."""
@@ -128,9 +128,9 @@ def phase(_: Context, suite: str, package: str, percentage: str = "100") -> None
     repository.phase(suite, package, number("--percentage", percentage))
 
 
-@task("repository", plan="only show what would go")
+@task("repository", plan="only show the files to remove")
 def prune(_: Context, plan: bool = False) -> None:
-    """Let go of old versions, as repository.keep says."""
+    """Remove old versions, as repository.keep says."""
     from builders.cli import repository
 
     repository.prune(plan=plan)
@@ -155,8 +155,8 @@ def explain(_: Context, recipe: str, target: list[str]) -> None:
 @task(
     "maintenance",
     recipe=RECIPE,
-    source="NAME=FOLDER: compare with this checkout instead of what the recipe pins (may be repeated)",
-    offline="compare only with what is cached",
+    source="NAME=FOLDER: compare with this checkout instead of the pinned source (may be repeated)",
+    offline="compare only with cached sources",
 )
 def recheck(_: Context, recipe: list[str], source: list[str], offline: bool = False) -> None:
     """Compare what recipes expect with upstream's sources."""
@@ -165,7 +165,7 @@ def recheck(_: Context, recipe: list[str], source: list[str], offline: bool = Fa
     maintenance.recheck_upstream(recipe, source, offline=offline)
 
 
-@task("maintenance", fix="register QEMU with the kernel where it is missing (as root)")
+@task("maintenance", fix="register QEMU with the kernel if it is missing (as root)")
 def doctor(_: Context, fix: bool = False) -> None:
     """Show what this machine needs, with reason and fix."""
     from builders.cli import maintenance
@@ -186,7 +186,7 @@ def check(_: Context) -> None:
     "development",
     only="run only tests whose name matches this expression (pytest -k)",
     quick="only unit tests and golden files: a minute",
-    nightly="also what takes long and adds to what another test shows",
+    nightly="also the long tests that other tests cover in part",
 )
 def test(_: Context, only: str = "", quick: bool = False, nightly: bool = False) -> None:
     """Run Reef's tests, by default all that CI runs."""
@@ -203,7 +203,7 @@ def test(_: Context, only: str = "", quick: bool = False, nightly: bool = False)
 @task(
     "development",
     apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
-    strict="end with exit code 9 where a budget is not kept",
+    strict="end with exit code 9 if a budget is not met",
 )
 def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
     """Measure speed and memory as ratios (takes an hour)."""
@@ -233,11 +233,11 @@ def shell(_: Context, job: str | None = None) -> None:
 @task(
     "maintenance",
     export="write compiled files (ccache) and downloaded sources to this one file (tar in zstd), for another machine",
-    import_="add what such a file holds to the caches here; what is there stays, a damaged file changes nothing",
-    engine="buildx: also what the Docker engine keeps; chroot: only artifacts/cache; or auto (as builds choose)",
+    import_="add the content of such a file to the caches; it overwrites nothing, and a damaged file changes nothing",
+    engine="buildx: also the caches of the Docker engine; chroot: only the cache folder; or auto (as builds choose)",
 )
 def cache(_: Context, export: str | None = None, import_: str | None = None, engine: str | None = None) -> None:
-    """Show what the caches hold, or carry them as one file."""
+    """Show the caches, or export and import them as a file."""
     from builders.cli import ci
 
     ci.cache(export=export, bring=import_, engine=engine)
@@ -250,7 +250,7 @@ def cache(_: Context, export: str | None = None, import_: str | None = None, eng
     format_="github (the value of strategy.matrix) or gitlab (the value of parallel.matrix)",
     runner=RUNNER,
     also=ALSO,
-    every="take every recipe, also those that are not built by default, as nightly runs do",
+    every="include every recipe, as nightly runs do",
 )
 def ci_matrix(
     _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github",
@@ -264,12 +264,12 @@ def ci_matrix(
 
 @task(
     "maintenance",
-    install="write for this service (github or gitlab) to the place where it starts pipelines; else examples go to ci/",
+    install="service (github or gitlab) whose live pipeline file is written; by default examples are written to ci/",
     branch="branch whose builds are published",
     runner=RUNNER,
     also=ALSO,
-    check="write nothing; fail where a file is not what would be written",
-    force="overwrite a pipeline that was edited by hand since it was written",
+    check="write nothing; fail if a file is out of date",
+    force="overwrite a pipeline that was edited by hand",
 )
 def ci_files(
     _: Context, runner: list[str], also: list[str], install: str | None = None, branch: str = "main",
@@ -281,9 +281,9 @@ def ci_files(
     ci.files(runner, also, install=install, branch=branch, check=check, force=force)
 
 
-@task("maintenance", suite="suite whose base image is meant (may be repeated; all that recipes serve by default)")
+@task("maintenance", suite="suite of the base image (may be repeated; by default every suite of a recipe)")
 def pin(_: Context, suite: list[str]) -> None:
-    """Note the digests of the base images for Docker."""
+    """Record the digests of the base images for Docker."""
     from builders.cli import maintenance
 
     maintenance.pin(suite)
@@ -291,8 +291,8 @@ def pin(_: Context, suite: list[str]) -> None:
 
 @task(
     "maintenance",
-    create="make the builders of reef.yml that buildx does not have yet",
-    remove="remove the builders of reef.yml that --create made, with what they keep",
+    create="create the missing builders of reef.yml",
+    remove="remove the builders that --create made, with their caches",
 )
 def builders(_: Context, create: bool = False, remove: bool = False) -> None:
     """Show where the buildx engine builds."""
