@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -109,7 +108,7 @@ def test_folder_that_changes_while_it_is_copied_is_refused(
         (work / "src/main.c").write_text("other")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sys.modules["builders.sources.fetch"], "acquire_all", slow)
+    monkeypatch.setattr(acquire, "acquire_all", slow)
     with pytest.raises(SourceError, match="source 'mine' was changed while it was copied"):
         bench.fetch(write_recipe(bench.folder, [LOCAL]))
     assert bench.nothing_made()
