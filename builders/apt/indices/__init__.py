@@ -1,1 +1,1 @@
-"""The texts of a suite's indices: how they are written, read, cut and packed; nothing here touches a disk."""
+"""The texts of a suite's indices: written, read, cut into chunks, compressed; nothing here touches a disk."""

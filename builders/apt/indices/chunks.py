@@ -1,7 +1,8 @@
-"""Cutting the text of an index into pieces, and splicing changes into the pieces of an earlier one.
+"""Cuts the text of an index into chunks, and splices changes into the chunks of an earlier text.
 
-A piece begins at every name whose own checksum says so, not after so many bytes: a package that arrives changes the
-piece that it falls into and no other, and the same content always gives the same pieces, whatever was published before.
+A chunk begins at every name whose checksum says so, not after a number of bytes. A package that arrives therefore
+changes the chunk that it falls into and no other, and the same content always gives the same chunks, whatever was
+published before.
 """
 
 import hashlib
@@ -11,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Edit = Callable[[bytes], bytes]
-"""Makes the new text of one name of the old; an empty one means that the name has none."""
+"""Makes the new text of a name from the old text; an empty text means that the name is absent."""
 Named = Iterable[tuple[bytes, bytes]]
-"""Texts under their names, in the order of the names; a name may come several times in a row."""
+"""Texts under their names, in the order of the names; a name may occur several times in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One piece: the name that it begins with, its size in bytes, its digest, and how its text is read."""
+    """One chunk: the name that it begins with, its size in bytes, its SHA-256, and how its text is read."""
 
     first: bytes
     size: int
@@ -28,18 +29,18 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Chunking:
-    """How an index is cut: every how many names on average, and how its text is taken apart into named texts."""
+    """How an index is cut: the average number of names in a chunk, and what splits its text into named texts."""
 
     names: int
     split: Callable[[bytes], Named]
 
     def begins(self, name: bytes) -> bool:
-        """Tell whether a piece begins at ``name``."""
+        """Return whether a chunk begins at ``name``."""
         return not zlib.crc32(name) % self.names
 
 
 def cut(named: Named, chunking: Chunking) -> Iterator[Chunk]:
-    """Yield ``named`` in pieces: one at least. Each has its text in memory, which so need not hold the whole."""
+    """Yield ``named`` in chunks, at least one. Only the text of the current chunk is in memory."""
     texts: list[bytes] = []
     first, last, yielded = b"", None, False
     for name, text in named:
@@ -56,7 +57,7 @@ def cut(named: Named, chunking: Chunking) -> Iterator[Chunk]:
 
 
 def spliced(old: Sequence[Chunk], edits: Mapping[bytes, Edit], chunking: Chunking) -> list[Chunk]:
-    """Return what `cut` would make of the changed text, reading only the pieces that change."""
+    """Return what `cut` would make of the changed text; reads only the chunks that change."""
     firsts = [chunk.first for chunk in old]
     places: dict[int, dict[bytes, Edit]] = {}
     for name, edit in edits.items():
@@ -73,7 +74,7 @@ def spliced(old: Sequence[Chunk], edits: Mapping[bytes, Edit], chunking: Chunkin
 
 
 def place_of(firsts: Sequence[bytes], name: bytes) -> int:
-    """Return the number of the piece that ``name`` falls into, of pieces that begin with ``firsts``."""
+    """Return the number of the chunk that ``name`` falls into; the chunks begin with ``firsts``."""
     return max(bisect_right(firsts, name) - 1, 0)
 
 
@@ -87,7 +88,7 @@ def _edited(text: bytes, edits: Mapping[bytes, Edit], chunking: Chunking) -> Ite
 
 
 class _Growing:
-    """Finished pieces and the one that is being put together."""
+    """Finished chunks, and the chunk that is being assembled."""
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
@@ -95,7 +96,7 @@ class _Growing:
         self._first = b""
 
     def begin(self, name: bytes, chunking: Chunking) -> None:
-        """Let the text of ``name`` follow: in a new piece, or in the one before."""
+        """Start the text of ``name``, in a new chunk or in the chunk before."""
         if self.texts:
             if chunking.begins(name):
                 self._finish()
@@ -107,12 +108,12 @@ class _Growing:
             self._first = name
 
     def take(self, chunk: Chunk) -> None:
-        """Take over a whole piece as it is: it begins where one begins, or is the first of all."""
+        """Add a whole chunk unchanged: it begins where a chunk begins, or is the first."""
         self._finish()
         self._chunks.append(chunk)
 
     def finished(self) -> list[Chunk]:
-        """Return all pieces."""
+        """Return all chunks."""
         if self.texts or not self._chunks:
             self._finish(empty=not self._chunks)
         return self._chunks

@@ -1,9 +1,9 @@
 """Index files in the forms that clients fetch; same bytes in, same bytes out.
 
-An index is compressed in pieces, so that a publication packs only those that changed. Put together they are what any
-unpacker takes for one file: gzip members (RFC 1952, 2.2) and zstd frames (RFC 8878, 3.1) simply follow each other;
-for xz, whose unpacker in apt stops at the end of a stream, the blocks of several streams become one stream with one
-index (The .xz File Format 1.2, 2.1 and 4).
+An index is compressed in chunks, so that a publication compresses only those that changed. Joined they are what any
+decompressor takes for one file. gzip members (RFC 1952, 2.2) and zstd frames (RFC 8878, 3.1) simply follow each other.
+apt's xz decompressor stops at the end of a stream: the blocks of several streams become one stream with one index
+(The .xz File Format 1.2, 2.1 and 4).
 """
 
 import gzip
@@ -19,15 +19,15 @@ import zstandard
 HEADER = FOOTER = 12
 """Bytes of an xz stream's header and footer."""
 XZ = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20, "nice_len": 48, "depth": 16}]
-"""No piece is much larger than this dictionary; the preset's own (8 MiB) would cost 94 MB of memory a core.
+"""No chunk is much larger than this dictionary; the preset's own (8 MiB) would cost 94 MB of memory a core.
 
-Looking less long for the longest match than the preset does makes pieces of Debian's index 0.3 % larger in 0.6 of the
+A shorter search for the longest match than the preset's makes chunks of Debian's index 0.3 % larger in 0.6 of the
 time."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """One compression: ``pack`` makes a whole file of one piece, ``join`` one file's parts of several such files."""
+    """One compression: ``pack`` makes a whole file of one chunk, ``join`` the parts of one file of several."""
 
     pack: Callable[[bytes], bytes]
     join: Callable[[Sequence[bytes]], Sequence[bytes]]
@@ -44,7 +44,7 @@ def _xz(content: bytes) -> bytes:
 
 
 def _zstd(content: bytes) -> bytes:
-    # On pieces of Debian's own index higher levels up to 12 take six times as long and gain nothing.
+    # On chunks of Debian's own index higher levels up to 12 take six times as long and gain nothing.
     return zstandard.ZstdCompressor(level=6, write_checksum=True).compress(content)
 
 
@@ -102,7 +102,7 @@ FORMS: Mapping[str, Form] = {
     ".xz": Form(_xz, _joined_xz),
     ".zst": Form(_zstd, lambda frames: frames),
 }
-"""Suffix of a file name, and how the plain content becomes that file."""
+"""By the suffix of a file name: how plain content becomes that file."""
 
 
 def _unzstd(content: bytes) -> bytes:
@@ -117,7 +117,7 @@ UNPACK: dict[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.decompress,
     ".zst": _unzstd,
 }
-"""The way back."""
+"""Decompression by suffix."""
 
 
 def _open_zstd(path: Path) -> BinaryIO:
@@ -131,5 +131,5 @@ OPEN: dict[str, Callable[[Path], BinaryIO]] = {
     ".xz": lambda path: cast(BinaryIO, lzma.open(path, "rb")),  # noqa: SIM115 - the caller closes it
     ".zst": _open_zstd,
 }
-"""The same from a file, piece by piece: for verification of what we wrote."""
+"""Decompression of a file by suffix, block by block: for the verification of what was written."""
 UNPACK_ERRORS = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError)

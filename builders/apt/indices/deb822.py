@@ -17,18 +17,18 @@ ADDED = ("Filename", "Size", "SHA256")
 """Fields that the index adds to those of the control file."""
 AFTER = ("Section", "Priority", "Multi-Arch", "Homepage", "Description", "Description-md5", "Tag", "Task")
 PHASE = "Phased-Update-Percentage"
-"""How many of a hundred boards may take a version when they upgrade; all where the field is absent."""
+"""Percentage of boards that may take a version when they upgrade; all where the field is absent."""
 RANK = {name: number for number, name in enumerate((*BEFORE, *ADDED, *AFTER))}
 RESERVED = frozenset(name.lower() for name in (*ADDED, "MD5sum", "SHA1", "SHA512", "Description-md5", PHASE))
 
 FIELD = re.compile(r"([A-Za-z][!-9;-~]*):[ \t]*(.*)")
 SECTION = re.compile(r"[A-Za-z0-9+._-]+(/[A-Za-z0-9+._-]+)?")
-"""A section, alone or after its archive area. A Contents index parts the packages of a path at commas."""
+"""A section, alone or after its archive area. Commas separate the packages of a path in a Contents index."""
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class BadControl(ValueError):
-    """The text is no single well-formed stanza."""
+    """The text is not a single well-formed stanza."""
 
 
 def fields_of(content: bytes) -> dict[str, str]:
@@ -36,32 +36,32 @@ def fields_of(content: bytes) -> dict[str, str]:
 
     Raises BadControl for a second stanza, a repeated or nameless field, bytes that are not UTF-8, control
     characters, a missing Package, Version, Architecture, Maintainer or Description (Debian Policy 5.3), the
-    architecture of source packages, a field that only the archive may set, or a Section (2.4) that is none.
+    architecture of source packages, a field that only the archive may set, or an invalid Section (2.4).
     """
     fields = parsed(content)
     for name in ("Package", "Version", "Architecture", "Maintainer", "Description"):
         if not fields.get(name):
-            raise BadControl(f"no field {name}")
+            raise BadControl(f"the field {name} is missing")
     if fields["Architecture"] == SOURCE:
         raise BadControl(f"the architecture {SOURCE} is for source packages")
     taken = sorted(name for name in fields if name.lower() in RESERVED)
     if taken:
-        raise BadControl(f"the field {taken[0]} is the archive's to set")
+        raise BadControl(f"only the archive may set the field {taken[0]}")
     if (section := fields.get("Section")) and not SECTION.fullmatch(section):
-        raise BadControl(f"not a section: {section[:80]!r}")
+        raise BadControl(f"invalid section: {section[:80]!r}")
     return fields
 
 
 def parsed(content: bytes) -> dict[str, str]:
-    """Return the fields of one stanza in their order; raises BadControl for what is no single well-formed one."""
+    """Return the fields of one stanza in their order; raises BadControl where it is not one well-formed stanza."""
     return _parsed(_text(content))
 
 
 def stanza(fields: Mapping[str, str], added: Iterable[tuple[str, str]]) -> bytes:
     """Return a package's entry of a Packages file, without the empty line after it.
 
-    Of a description of several lines only the first stands there, with the digest by which apt finds the whole in
-    Translation-en.
+    It contains only the first line of a description of several lines, with the digest by which apt finds the whole
+    description in Translation-en.
     """
     whole = {**fields, **dict(added)}
     summary, newline, _ = fields.get("Description", "").partition("\n")
@@ -91,7 +91,7 @@ def _text(content: bytes) -> str:
     except UnicodeDecodeError as error:
         raise BadControl(f"not UTF-8: {error}") from error
     if UNPRINTABLE.search(text):
-        raise BadControl("it holds a control character")
+        raise BadControl("it contains a control character")
     return text.rstrip("\n")
 
 
@@ -105,9 +105,9 @@ def _parsed(text: str) -> dict[str, str]:
         elif match := FIELD.fullmatch(line):
             last = match[1]
             if last.lower() in seen:
-                raise BadControl(f"the field {last} stands twice")
+                raise BadControl(f"duplicate field {last}")
             seen.add(last.lower())
             fields[last] = match[2].rstrip()
         else:
-            raise BadControl(f"neither a field nor its continuation: {line[:80]!r}")
+            raise BadControl(f"neither a field nor a continuation line: {line[:80]!r}")
     return fields

@@ -1,4 +1,4 @@
-"""Packages and Sources files: one entry per .deb or source package, read from a publication and written into the next.
+"""Packages and Sources files: one entry per .deb or source package, read from one publication, written into the next.
 
 The published index is the repository's own record: nothing else is needed to add to it.
 """
@@ -11,12 +11,13 @@ from itertools import groupby
 from debian.debian_support import Version
 
 from builders.apt.indices.deb822 import PHASE, description_md5
+from builders.apt.indices.release import RESTORE
 from builders.errors import PublishError
 from builders.model.packages import SOURCE
 
 PACKAGES, SOURCES = "/Packages", "/Sources"
-"""How the paths of the two end."""
-WANTED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
+"""How the paths of these indices end."""
+NEEDED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
 SECTION = re.compile(rb"^Section: (\S+)$", re.MULTILINE)
 PHASED = re.compile(rf"^{PHASE}: ([0-9]{{1,3}})\n".encode(), re.MULTILINE)
 TRANSLATED = re.compile(rb"^Description-md5: ([0-9a-f]{32})\nDescription-en: (.+(?:\n .*)*)$", re.MULTILINE)
@@ -31,9 +32,9 @@ SAFE_SOURCE = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.(dsc|tar\.(gz|b
 class IndexEntry:
     """One .deb in the index: ``filename`` below the repository, ``size`` in bytes, ``stanza`` its text in Packages.
 
-    ``description`` is the whole description where the stanza holds only its first line. A source package's
-    architecture is SOURCE, its file the .dsc, its text that in Sources; ``parts`` are the paths of the files that the
-    .dsc names, each with size and SHA-256. Versions may share a part: the upstream tarball.
+    ``description`` is the whole description where the stanza contains only its first line. Of a source package the
+    architecture is SOURCE, the file is the .dsc, and the stanza is its text in Sources; ``parts`` are the files
+    that the .dsc names: path, size and SHA-256. Versions may share a part, the upstream tarball.
     """
 
     package: str
@@ -48,7 +49,7 @@ class IndexEntry:
 
     @property
     def is_source(self) -> bool:
-        """Tell whether it is a source package."""
+        """Whether it is a source package."""
         return self.architecture == SOURCE
 
     @property
@@ -76,18 +77,18 @@ class IndexEntry:
 
     @property
     def section(self) -> str:
-        """The section, ``misc`` where none is named."""
+        """The section, ``misc`` where the stanza names none."""
         match = SECTION.search(self.stanza)
         return match[1].decode() if match else "misc"
 
     @property
     def phase(self) -> int:
-        """How many of a hundred boards may take it when they upgrade."""
+        """Percentage of boards that may take it when they upgrade."""
         match = PHASED.search(self.stanza)
         return int(match[1]) if match else 100
 
     def phased(self, percentage: int) -> "IndexEntry":
-        """Return the entry with another phase; a source package, which no board upgrades to, has none."""
+        """Return the entry with another phase; a source package, which no board upgrades to, stays as it is."""
         if self.is_source:
             return self
         text = PHASED.sub(b"", self.stanza)
@@ -97,12 +98,12 @@ class IndexEntry:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Name, version and architecture: what may exist only once, with one content."""
+        """Name, version and architecture: unique in the repository, always with the same bytes."""
         return self.package, self.version, self.architecture
 
     @property
     def component(self) -> str:
-        """The component, which the pool path names."""
+        """The component, from the pool path."""
         return self.filename.split("/", 2)[1]
 
     def __str__(self) -> str:
@@ -112,7 +113,7 @@ class IndexEntry:
 def parse(content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None = None) -> Iterator[IndexEntry]:
     """Yield the entries of a Packages file, with their ``descriptions`` by digest.
 
-    Raises PublishError naming ``where`` for an entry that is not whole.
+    Raises PublishError naming ``where`` for an incomplete entry.
     """
     for text in content.split(b"\n\n"):
         if text.strip():
@@ -120,7 +121,7 @@ def parse(content: bytes, where: str, descriptions: Mapping[bytes, bytes] | None
 
 
 def names_files(path: str) -> bool:
-    """Tell whether an index names files of the pool."""
+    """Return whether an index names files of the pool."""
     return path.endswith((PACKAGES, SOURCES))
 
 
@@ -132,14 +133,14 @@ def parse_index(
 
 
 def parse_sources(content: bytes, where: str) -> Iterator[IndexEntry]:
-    """Yield the entries of a Sources file; raises PublishError naming ``where`` for one that is not whole."""
+    """Yield the entries of a Sources file; raises PublishError naming ``where`` for an incomplete entry."""
     for text in content.split(b"\n\n"):
         if text.strip():
             yield _source(text, where)
 
 
 def parse_translation(content: bytes) -> dict[bytes, bytes]:
-    """Return the descriptions of a Translation-en file by their digest; what is not whole is passed over."""
+    """Return the descriptions of a Translation-en file by their digest; ignores incomplete entries."""
     return {match[1]: match[2] for match in TRANSLATED.finditer(content)}
 
 
@@ -149,7 +150,7 @@ def ordered(entries: Iterable[IndexEntry]) -> list[IndexEntry]:
     result: list[IndexEntry] = []
     for _, group in groupby(by_name, key=lambda entry: entry.package):
         versions = list(group)
-        # Versions are costly to compare, and most packages have one.
+        # Comparing versions is slow, and most packages have one version.
         result += versions if len(versions) == 1 else sorted(versions, key=lambda entry: Version(entry.version))
     return result
 
@@ -157,7 +158,7 @@ def ordered(entries: Iterable[IndexEntry]) -> list[IndexEntry]:
 def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> IndexEntry:
     stanza = text.strip(b"\n") + b"\n"
     try:
-        package, version, architecture, filename, size, sha256 = (_field(stanza, name) for name in WANTED)
+        package, version, architecture, filename, size, sha256 = (_field(stanza, name) for name in NEEDED)
         entry = IndexEntry(
             package, version, architecture, filename, int(size), sha256, stanza,
             descriptions.get(_digest(stanza), b"") if descriptions else b"",
@@ -165,7 +166,7 @@ def _entry(text: bytes, where: str, descriptions: Mapping[bytes, bytes]) -> Inde
     except (KeyError, ValueError) as error:
         raise _broken(where, text, error) from error
     if not SAFE_FILENAME.fullmatch(filename):
-        raise PublishError(f"{where}: not a safe path: {filename!r}")
+        raise PublishError(f"{where}: unsafe path: {filename!r}", fix=RESTORE)
     return entry
 
 
@@ -179,7 +180,7 @@ def _source(text: bytes, where: str) -> IndexEntry:
         raise _broken(where, text, error) from error
     for name, _, _ in files:
         if not SAFE_SOURCE.fullmatch(name):
-            raise PublishError(f"{where}: not a safe path: {name!r}")
+            raise PublishError(f"{where}: unsafe path: {name!r}", fix=RESTORE)
     parts = tuple(file for file in files if file[0] != path)
     return IndexEntry(package, version, SOURCE, path, size, sha256, stanza, parts=parts)
 
@@ -189,16 +190,16 @@ def _listed(stanza: bytes) -> list[tuple[str, int, str]]:
     lines = field[1].decode().splitlines() if field else []
     found = [match for line in lines if (match := LISTED_FILE.fullmatch(line))]
     if not found or len(found) < len(lines):
-        raise ValueError("Checksums-Sha256 is no list of files")
+        raise ValueError("Checksums-Sha256 is not a list of files")
     return [(match[3], int(match[2]), match[1]) for match in found]
 
 
 def _broken(where: str, text: bytes, error: Exception) -> PublishError:
-    return PublishError(f"{where}: broken entry", f"{error}\n{text[:200].decode(errors='replace')}")
+    return PublishError(f"{where}: broken entry", f"{error}\n{text[:200].decode(errors='replace')}", RESTORE)
 
 
 def _field(stanza: bytes, name: str) -> str:
-    """Return a field of one line. Searching for each is three times as fast as one pattern for all."""
+    """Return a field of one line. Searching for each field is three times as fast as one pattern for all."""
     start = f"{name}: ".encode()
     at = 0 if stanza.startswith(start) else stanza.find(b"\n" + start) + 1
     if not at and not stanza.startswith(start):

@@ -1,4 +1,4 @@
-"""The indices of a suite: what each holds, whole or as the edits that a change of packages makes to the one before."""
+"""The indices of a suite: what each contains, whole or as the edits that changed packages make to the text before."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from builders.model.packages import SOURCE
 
 PACKAGES_PER_CHUNK = 256
 PATHS_PER_CHUNK = 8192
-"""How many names a piece holds on average: small enough to pack in a moment, large enough to pack well."""
+"""Average number of names in a chunk: few enough to compress in a moment, enough to compress well."""
 
 
 class FileLists(Protocol):
-    """What installed files are known by."""
+    """The files that .debs install."""
 
     def of(self, entries: Sequence[IndexEntry]) -> Iterator[bytes]:
-        """Yield the files of .debs (`filelist`), in their order."""
+        """Yield the files of .debs, a path a line (`file_list`), in their order."""
 
     def ordered(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield lines, which may be more than memory holds, in the order of their bytes."""
+        """Yield lines sorted by their bytes; they may be more than memory holds."""
 
 
 @dataclass(frozen=True)
 class IndexChange:
-    """What happens to a suite: the ``packages`` (names) that it touches, all their entries ``before`` and ``after``.
+    """What happens to a suite: the names of the ``packages`` that change, all their entries ``before`` and ``after``.
 
     The entries are in index order.
     """
@@ -48,16 +48,16 @@ class Packages:
 
     @property
     def path(self) -> str:
-        """Where it lies below ``dists/<suite>``."""
+        """Its path below ``dists/<suite>``."""
         return f"{self.component}/binary-{self.architecture}/Packages"
 
     @property
     def chunking(self) -> Chunking:
-        """How it is cut into pieces."""
+        """How it is cut into chunks."""
         return Chunking(PACKAGES_PER_CHUNK, stanzas)
 
     def holds(self, entry: IndexEntry) -> bool:
-        """Tell whether ``entry`` stands in it."""
+        """Return whether it contains ``entry``."""
         return entry.component == self.component and entry.architecture in (self.architecture, "all")
 
     def whole(self, entries: Iterable[IndexEntry], _lists: FileLists) -> Named:
@@ -65,23 +65,23 @@ class Packages:
         return ((entry.package.encode(), entry.stanza + b"\n") for entry in entries if self.holds(entry))
 
     def edits(self, change: IndexChange, lists: FileLists) -> Mapping[bytes, Edit]:
-        """Return what ``change`` does to it, nothing where it stays as it is."""
+        """Return the edits that ``change`` makes to it, none where it stays as it is."""
         return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
 
 
 @dataclass(frozen=True)
 class Sources(Packages):
-    """The source packages of one component (Debian RepositoryFormat, Sources): what Packages is, of another kind."""
+    """The source packages of one component (Debian RepositoryFormat, Sources); otherwise like Packages."""
 
     architecture: str = SOURCE
 
     @property
     def path(self) -> str:
-        """Where it lies below ``dists/<suite>``."""
+        """Its path below ``dists/<suite>``."""
         return f"{self.component}/source/Sources"
 
     def holds(self, entry: IndexEntry) -> bool:
-        """Tell whether ``entry`` stands in it."""
+        """Return whether it contains ``entry``."""
         return entry.component == self.component and entry.is_source
 
 
@@ -95,12 +95,12 @@ class Translation:
 
     @property
     def path(self) -> str:
-        """Where it lies below ``dists/<suite>``."""
+        """Its path below ``dists/<suite>``."""
         return f"{self.component}/i18n/Translation-en"
 
     @property
     def chunking(self) -> Chunking:
-        """How it is cut into pieces."""
+        """How it is cut into chunks."""
         return Chunking(PACKAGES_PER_CHUNK, stanzas)
 
     def whole(self, entries: Iterable[IndexEntry], _lists: FileLists) -> Named:
@@ -113,13 +113,13 @@ class Translation:
                 yield name, text % (name, description_md5(description), description)
 
     def edits(self, change: IndexChange, lists: FileLists) -> Mapping[bytes, Edit]:
-        """Return what ``change`` does to it, nothing where it stays as it is."""
+        """Return the edits that ``change`` makes to it, none where it stays as it is."""
         return _replaced(self.whole(change.before, lists), self.whole(change.after, lists))
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Which package holds which file (Debian RepositoryFormat, Contents), of one component for one CPU."""
+    """Which packages contain which file (Debian RepositoryFormat, Contents), of one component for one CPU."""
 
     component: str
     architecture: str
@@ -128,17 +128,17 @@ class Contents:
 
     @property
     def path(self) -> str:
-        """Where it lies below ``dists/<suite>``, but for the suffix."""
+        """Its path below ``dists/<suite>``, without the suffix."""
         return f"{self.component}/Contents-{self.architecture}"
 
     @property
     def chunking(self) -> Chunking:
-        """How it is cut into pieces."""
+        """How it is cut into chunks."""
         return Chunking(PATHS_PER_CHUNK, lines)
 
     def whole(self, entries: Iterable[IndexEntry], lists: FileLists) -> Named:
         """Yield its text from all entries of the suite."""
-        # A zero byte, which no path can hold, sorts before all that one can.
+        # A zero byte, which no path contains, sorts before all others.
         pairs = (b"%s\0%s" % (path, owner) for owner, paths in self._files(entries, lists) for path in paths)
         path, owners = b"", set[bytes]()
         for pair in lists.ordered(pairs):
@@ -152,7 +152,7 @@ class Contents:
             yield path, _line(path, owners)
 
     def edits(self, change: IndexChange, lists: FileLists) -> Mapping[bytes, Edit]:
-        """Return what ``change`` does to it, nothing where it stays as it is."""
+        """Return the edits that ``change`` makes to it, none where it stays as it is."""
         before, after = (_owners(self._files(some, lists)) for some in (change.before, change.after))
         if before == after:
             return {}
@@ -169,7 +169,7 @@ class Contents:
         return {path: edit(path) for path in before.keys() | after.keys()}
 
     def _files(self, entries: Iterable[IndexEntry], lists: FileLists) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Yield each package with its section, and the files of one version of it."""
+        """Yield each package with its section, and the files of one of its versions."""
         mine = [e for e in entries if e.component == self.component and e.architecture in (self.architecture, "all")]
         for entry, names in zip(mine, lists.of(mine), strict=True):
             yield entry.section.encode() + b"/" + entry.package.encode(), names.split(b"\n")[:-1]
@@ -181,8 +181,11 @@ Index = Packages | Translation | Contents
 def indices(
     components: Sequence[str], architectures: Sequence[str], *, contents: bool, sources: bool = False
 ) -> Iterator[Index]:
-    """Yield every index of a suite; with ``sources`` one in each component, whichever of them hold any: who asks for
-    sources asks for those of all components that he named."""
+    """Yield every index of a suite.
+
+    With ``sources`` every component has a Sources index, also a component without source packages: apt asks for those
+    of all components that a .sources file names.
+    """
     for component in components:
         yield Translation(component)
         if sources:
@@ -199,14 +202,14 @@ def files(index: Index) -> list[str]:
 
 
 def stanzas(content: bytes) -> Named:
-    """Take the text of a Packages, Sources or Translation index apart: by package."""
+    """Split the text of a Packages, Sources or Translation index by package."""
     for text in content.split(b"\n\n"):
         if text:
             yield text[9 : text.index(b"\n")], text + b"\n\n"
 
 
 def lines(content: bytes) -> Named:
-    """Take the text of a Contents index apart: by path."""
+    """Split the text of a Contents index by path."""
     for line in content.split(b"\n")[:-1]:
         yield line.rpartition(b"\t")[0], line + b"\n"
 
@@ -236,7 +239,7 @@ def _owners(files: Iterable[tuple[bytes, list[bytes]]]) -> dict[bytes, set[bytes
 
 
 def _line(path: bytes, owners: set[bytes]) -> bytes:
-    """Return the line of a path, its packages by name; nothing where it has none."""
+    """Return the line of a path with its packages by name; nothing where no package has it."""
     if not owners:
         return b""
     return b"%s\t%s\n" % (path, _joined_owners(owners))

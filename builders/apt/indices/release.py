@@ -1,4 +1,4 @@
-"""Release files (Debian RepositoryFormat): what a suite holds, and the digest of each of its index files."""
+"""Release files (Debian RepositoryFormat): what a suite contains, and the digest of each of its index files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from email.utils import formatdate, parsedate_to_datetime
 
 from builders.errors import PublishError
 
+RESTORE = "restore the repository from a copy, or move it away and publish again"
 LINE = re.compile(r"([A-Za-z0-9-]+):[ ]?(.*)")
 DIGEST = re.compile(r" ([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9][A-Za-z0-9+./_-]*)")
 
@@ -28,12 +29,12 @@ class Release:
 
     @property
     def date(self) -> int:
-        """Seconds since 1970 of the field Date."""
+        """The field Date in seconds since 1970."""
         return int(parsedate_to_datetime(self.fields["Date"]).timestamp())
 
     @property
     def valid_until(self) -> int | None:
-        """Seconds since 1970 of the field Valid-Until, None where there is none."""
+        """The field Valid-Until in seconds since 1970, None where it is absent."""
         text = self.fields.get("Valid-Until")
         return int(parsedate_to_datetime(text).timestamp()) if text else None
 
@@ -67,13 +68,15 @@ def release_fields(
 ) -> dict[str, str]:
     """Return the fields of a suite's Release in Debian's order; ``date`` in seconds since 1970.
 
-    ``signers`` are fingerprints (apt then asks for one of them also next time), ``snapshots_url`` is where the
-    repository lies with its earlier publications, which newer apt can read from (sources.list(5), Snapshot). Raises
-    PublishError where ``origin`` or ``label`` would break the file's lines.
+    ``signers`` are fingerprints; apt then expects a signature of one of them next time as well. ``snapshots_url`` is
+    where boards find earlier publications of the repository, which newer apt can read (sources.list(5), Snapshot).
+    Raises PublishError where ``origin`` or ``label`` would break the file's lines.
     """
     for name, value in (("origin", origin), ("label", label)):
         if not value.strip() or not value.isprintable():
-            raise PublishError(f"repository.{name} must be one printable line: {value!r}", fix="correct reef.yml")
+            raise PublishError(
+                f"repository.{name} is not one printable line", repr(value), f"correct repository.{name} in reef.yml"
+            )
     fields = {
         "Origin": origin,
         "Label": label,
@@ -96,7 +99,7 @@ def _dated(moment: int) -> str:
 
 
 def parse_release(content: bytes, where: str) -> Release:
-    """Read a Release file; raises PublishError naming ``where`` for lines or paths that do not belong there."""
+    """Read a Release file; raises PublishError naming ``where`` for invalid lines, paths and dates."""
     fields: dict[str, str] = {}
     files: dict[str, Digest] = {}
     for line in content.decode(errors="replace").splitlines():
@@ -105,14 +108,14 @@ def parse_release(content: bytes, where: str) -> Release:
         elif (match := DIGEST.fullmatch(line)) and ".." not in match[3].split("/"):
             files[match[3]] = Digest(int(match[2]), match[1])
         else:
-            raise PublishError(f"{where}: not a line of a Release file: {line[:120]!r}")
+            raise PublishError(f"{where}: not a line of a Release file: {line[:120]!r}", fix=RESTORE)
     missing = [name for name in ("Suite", "Date", "Architectures", "Components", "SHA256") if name not in fields]
     if missing:
-        raise PublishError(f"{where}: no field {missing[0]}")
+        raise PublishError(f"{where}: the field {missing[0]} is missing", fix=RESTORE)
     fields.pop("SHA256")
     try:
         for name in ("Date", "Valid-Until"):
             parsedate_to_datetime(fields.get(name, fields["Date"]))
     except ValueError as error:
-        raise PublishError(f"{where}: no date: {fields.get(name)!r}") from error
+        raise PublishError(f"{where}: not a date: {fields.get(name)!r}", fix=RESTORE) from error
     return Release(fields, files)

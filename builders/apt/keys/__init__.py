@@ -1,1 +1,1 @@
-"""The signing keys: gpg's home, their years, and the package that brings them to boards."""
+"""The signing keys: gpg's home, rotation over the years, and the package that brings them to boards."""

@@ -1,4 +1,4 @@
-"""GnuPG's own home: who owns it, one user at a time, and no agent left behind."""
+"""GnuPG's home: its owner, one user at a time, and no agent left behind."""
 
 import os
 import stat
@@ -37,7 +37,7 @@ class Home:
         return process.capture(argv, input_text=input_text, timeout_s=GPG_TIME_S)
 
     def records(self, *arguments: str) -> list[list[str]]:
-        """Run a listing and return its colon-separated records (GnuPG's doc/DETAILS); none where gpg finds none."""
+        """Run a listing and return its colon-separated records (GnuPG's doc/DETAILS), none where gpg finds none."""
         try:
             answer = self.gpg("--with-colons", "--fixed-list-mode", *arguments)
         except process.ProgramFailed as error:
@@ -57,10 +57,10 @@ def home_path(settings: Settings) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Home]:
-    """Make the home where it is missing (mode 0700) and hold it against other runs.
+    """Make the home if necessary (mode 0700) and keep other runs out of it.
 
-    An agent that gpg starts meanwhile is ended with the block, also one that a killed run left; an agent that the
-    user started stays. Raises BusyError, DiskError, and PublishError for a home that gpg could not use.
+    The block ends an agent that gpg starts meanwhile or that a killed run left; an agent that the user started stays.
+    Raises BusyError, DiskError, and PublishError for a home that gpg could not use.
     """
     _checked(path)
     lock = filelock.FileLock(path / "reef.lock", timeout=WAIT_S, mode=0o600)
@@ -68,7 +68,7 @@ def opened(path: Path) -> Iterator[Home]:
         try:
             lock.acquire()
         except filelock.Timeout as error:
-            raise BusyError(f"another run of Reef uses the keys in {path}", fix="wait for it to end") from error
+            raise BusyError(f"another run of Reef uses the keys in {path}", fix="wait until it ends") from error
     try:
         with _agent(Home(path)) as home:
             yield home
@@ -89,7 +89,7 @@ def _checked(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         facts = path.stat()
     if facts.st_uid != os.getuid():
-        raise DiskError(f"{path} belongs to another user", fix="choose another with signing.home in reef.yml")
+        raise DiskError(f"{path} belongs to another user", fix="choose another folder with signing.home in reef.yml")
     if stat.S_IMODE(facts.st_mode) & 0o077:
         raise PublishError(f"others can read the GnuPG home {path}", fix=f"run: chmod 700 {path}")
 
@@ -99,7 +99,7 @@ def _agent(home: Home) -> Iterator[Home]:
     mark = home.path / AGENT_MARK
     ours = mark.exists() or _agent_pid(home) is None
     if ours:
-        # Written first: whoever comes after a killed run knows that the agent it left may be ended.
+        # Written first: after a kill, the next run knows that it may end the agent.
         with disk_errors(mark):
             mark.touch()
     try:
@@ -111,18 +111,18 @@ def _agent(home: Home) -> Iterator[Home]:
 
 
 def _end_agent(home: Home) -> None:
-    """End the home's agent and wait until it is gone: whoever asks one that is about to go gets no answer."""
+    """End the home's agent and wait for its end: an agent that is ending gives no answer."""
     pid = _agent_pid(home, "KILLAGENT")
     deadline = time.monotonic() + AGENT_END_S
-    # A zombie, where nobody collects it, answers nobody.
+    # A zombie that nobody collects gives no answer.
     with suppress(psutil.NoSuchProcess):
         while pid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
             time.sleep(0.002)
 
 
 def _agent_pid(home: Home, *more: str) -> int | None:
-    """Ask the home's agent for its process and ``more``; None where there is no agent."""
-    # Its status is 0 in either case; only the answer tells.
+    """Ask the home's agent for its process, and send it ``more``; None where no agent runs."""
+    # Its status is 0 in either case; only the answer differs.
     ask = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "GETINFO pid", *more, "/bye"]
     answer = process.capture(ask, timeout_s=GPG_TIME_S)
     return int(answer.split()[1]) if answer.startswith("D ") else None

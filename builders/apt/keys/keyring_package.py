@@ -1,13 +1,13 @@
-"""The package reef-archive-keyring: boards get the keys, and where the repository is, by apt itself.
+"""The package reef-archive-keyring: apt itself brings the keys and the repository's address to boards.
 
-Made with dpkg-deb from files written here, which no other package of Reef is: nothing in it is compiled, it has no
-maintainer scripts and no dependencies, and it must be made at the moment a key changes, where no build root may be.
-dpkg-deb is the program dpkg-buildpackage would call in the end; ``--root-owner-group`` makes every file root's, and
-with SOURCE_DATE_EPOCH it clamps the times, so that the same keys, settings and date give the same bytes.
+It is made with dpkg-deb from files written here, unlike every other package of Reef: nothing in it is compiled, it has
+no maintainer scripts and no dependencies, and it must be made when a key changes, where no build root may exist.
+dpkg-deb is the program that dpkg-buildpackage calls in the end. ``--root-owner-group`` makes root the owner of every
+file, and SOURCE_DATE_EPOCH limits their times: the same keys, settings and date give the same bytes.
 
-The version is the time at which its content last changed, so that a rotation upgrades it. There is one per board
-release: its ``.sources`` names the release's suite, also in ``trixie-testing``. Where ``repository.url`` is not set it
-has no ``.sources``: boards cannot reach a folder of this machine.
+The version is the time of the last change of its content, so that a rotation upgrades it. Each board release has its
+own: its ``.sources`` names the release's suite, also in ``trixie-testing``. Without ``repository.url`` it has no
+``.sources``: boards cannot reach a folder of this machine.
 """
 
 import gzip
@@ -31,20 +31,20 @@ from builders.model.target import Suite
 
 PACKAGE = "reef-archive-keyring"
 CONTENT = re.compile(rb"^Reef-Content: (.+)$", re.MULTILINE)
-"""The package's own field: a digest of what it holds, by which an unchanged one is known."""
+"""A field of its own: the digest of its content, by which an unchanged package is recognized."""
 
 
 def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterable[IndexEntry], *, date: int,
                 folder: Path, source: bool = False) -> Path | None:  # fmt: skip
     """Make the keyring package for a board release in the new folder ``folder`` and return it.
 
-    None where the newest one in ``there`` holds the same. ``date`` in seconds since 1970 becomes the version,
-    ``source`` tells that the suite keeps source packages. Raises PublishError, DiskError.
+    None where the newest package in ``there`` has the same content. ``date`` in seconds since 1970 becomes the version,
+    ``source`` says that the suite contains source packages. Raises PublishError, DiskError.
     """
     files = _files(settings, key, suite, source=source)
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
     known = [entry for entry in there if entry.package == PACKAGE]
-    newest = max(known, key=lambda entry: entry.version, default=None)  # digits of one length: as dpkg would
+    newest = max(known, key=lambda entry: entry.version, default=None)  # digits of one length: sorted as by dpkg
     if newest and (match := CONTENT.search(newest.stanza)) and match[1].decode() == digest:
         return None
     version = f"{time.strftime('%Y%m%d.%H%M%S', time.gmtime(date))}~deb{suite.release}"
@@ -114,4 +114,6 @@ def _packed(tree: Path, path: Path, date: int) -> None:
     try:
         process.capture(argv, extra_environment={"SOURCE_DATE_EPOCH": str(date)}, timeout_s=60)
     except process.ProgramFailed as error:
-        raise PublishError(f"cannot make the package {PACKAGE}", error.detail) from error
+        raise PublishError(
+            f"cannot make the package {PACKAGE}", error.detail, "correct what dpkg-deb reports"
+        ) from error

@@ -1,4 +1,4 @@
-"""The key that signs the repository: made on first use, checked before each use, never seen by us.
+"""The key that signs the repository: made on first use, checked before each use; Reef never reads its secret half.
 
 Ed25519 (RFC 8032, RFC 9580), for signing only: bullseye's gpgv and trixie's sqv both accept it, and its signatures
 are deterministic, so that the same Release and date give the same bytes.
@@ -33,7 +33,7 @@ class SigningKey:
     """A usable signing key: its home, fingerprint, times in seconds since 1970 (``expires`` None for never),
     and the public key as keyring file (``public``) and as text (``armored``).
 
-    ``older`` are keys that it takes over from: they sign too, and the keyring holds them too.
+    ``older`` are the keys that it takes over from: they sign too, and the keyring contains them.
     """
 
     home: Path
@@ -46,18 +46,17 @@ class SigningKey:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """All keys that sign, the one to stay first."""
+        """All keys that sign, the newest first."""
         return self.fingerprint, *self.older
 
     def sign(self, release: Path, *, date: int) -> None:
         """Write ``InRelease`` and ``Release.gpg`` beside ``release``; same bytes and ``date``, same signatures.
 
-        ``date`` in seconds since 1970; a date before the key's own is taken as the key's, one ahead of the clock as
-        now. Raises PublishError and DiskError.
+        ``date`` in seconds since 1970: no earlier than the key, no later than now. Raises PublishError and DiskError.
         """
-        # Publications within one second are dated ahead, which apt bears; of a signature sqv (apt 3) does not.
+        # Publications within one second are dated ahead, which apt accepts; sqv (apt 3) accepts no such signature.
         moment = max(min(date, int(time.time())), self.created)
-        signers = [word for one in self.fingerprints for word in ("--local-user", one)]
+        signers = [word for name in self.fingerprints for word in ("--local-user", name)]
         common = ("--yes", *signers, "--faked-system-time", f"{moment}!", *DIGESTS)
         clear, apart = release.with_name("InRelease"), release.with_name("Release.gpg")
         try:
@@ -85,30 +84,34 @@ def signing_key(settings: Settings, log: Log) -> SigningKey:
             names = chosen(home, settings) or (_adopted(home) or made(home, settings, log),)
             key = _read(home, names[0], _usable(home, names[1:], log))
         except process.ProgramFailed as error:
-            raise PublishError(f"gpg cannot use its home {home.path}", error.detail) from error
-    _tell_of_end(key, settings, log)
+            raise PublishError(
+                f"gpg cannot use its home {home.path}", error.detail, "correct what gpg reports"
+            ) from error
+    _check_end(key, settings, log)
     return key
 
 
 def load(settings: Settings, text: str, log: Log) -> str:
-    """Take a secret key (``text``, as gpg exports it) into the home, to sign with it; return its fingerprint.
+    """Import a secret key (``text``, as gpg exports it) into the home, to sign with it; return its fingerprint.
 
-    Raises PublishError for text that holds no usable key or several (``signing.key`` then says which), and where
+    Raises PublishError for text without a usable key or with several (``signing.key`` then names one), and where
     another key signs already.
     """
     with opened(home_path(settings)) as home:
         try:
             listed = home.gpg("--with-colons", "--import-options", "show-only", "--import", input_text=text)
         except process.ProgramFailed as error:
-            raise PublishError("this is no key that gpg can read", error.detail, EXPORT) from error
+            raise PublishError("gpg cannot read this as a key", error.detail, EXPORT) from error
         records = [line.split(":") for line in listed.splitlines()]
-        found = [records[n + 1][9] for n, one in enumerate(records) if one[0] == "sec" and records[n + 1][0] == "fpr"]
+        found = [records[n + 1][9] for n, line in enumerate(records) if line[0] == "sec" and records[n + 1][0] == "fpr"]
         names = chosen(home, settings)
         if not found:
-            raise PublishError("there is no secret key in what was given", fix=EXPORT)
+            raise PublishError("the given text contains no secret key", fix=EXPORT)
         if (not names and len(found) > 1) or (names and names[0] not in found):
-            wish = f"signing with {names[0]}" if names else "signing.key in reef.yml must name the one to sign with"
-            raise PublishError("which key shall sign?", f"given: {', '.join(found)}; {wish}", "give that one key")
+            reason = f"signing with {names[0]}" if names else "signing.key in reef.yml must name the one to sign with"
+            raise PublishError(
+                "it is not clear which key signs", f"given: {', '.join(found)}; {reason}", "give that key alone"
+            )
         home.gpg("--import", input_text=text)
         if not settings.signing.key:
             record(home, names or found)
@@ -117,7 +120,7 @@ def load(settings: Settings, text: str, log: Log) -> str:
 
 
 def chosen(home: Home, settings: Settings) -> tuple[str, ...]:
-    """Return the fingerprints to sign with, the one to stay first: as set, else as recorded; none at the beginning."""
+    """Return the fingerprints to sign with, the newest first: as set, else as recorded; none before the first key."""
     if settings.signing.key:
         names = [settings.signing.key, *settings.signing.previous]
         return tuple(name.replace(" ", "").upper() for name in names)
@@ -127,15 +130,15 @@ def chosen(home: Home, settings: Settings) -> tuple[str, ...]:
 
 
 def record(home: Home, fingerprints: Iterable[str]) -> None:
-    """Write down which keys sign from now on, the one to stay first; raises DiskError."""
-    write_whole(home.path / RECORD, "".join(f"{one}\n" for one in fingerprints))
+    """Record which keys sign from now on, the newest first; raises DiskError."""
+    write_whole(home.path / RECORD, "".join(f"{name}\n" for name in fingerprints))
 
 
 def _usable(home: Home, fingerprints: Iterable[str], log: Log) -> tuple[str, ...]:
-    """Return those of the older keys that boards still accept; the others are told."""
+    """Return those of the older keys that boards still accept; warns of the others."""
     found = []
     for name in fingerprints:
-        secret = next((one for one in home.records("--list-secret-keys", name) if one[0] == "sec"), None)
+        secret = next((record for record in home.records("--list-secret-keys", name) if record[0] == "sec"), None)
         if secret and secret[14] != "#" and secret[1] not in (REVOKED, EXPIRED):
             found.append(name)
         else:
@@ -144,10 +147,10 @@ def _usable(home: Home, fingerprints: Iterable[str], log: Log) -> tuple[str, ...
 
 
 def _adopted(home: Home) -> str | None:
-    """Return the key of a run that was killed before it could record it, and record it now."""
+    """Return the key of a run that was killed before it could record it, and record it."""
     records = home.records("--list-secret-keys")
-    for number, one in enumerate(records):
-        if one[0] == "uid" and one[9] == USER_ID and one[1] not in (REVOKED, EXPIRED):
+    for number, record_line in enumerate(records):
+        if record_line[0] == "uid" and record_line[9] == USER_ID and record_line[1] not in (REVOKED, EXPIRED):
             before = [fields[9] for fields in records[:number] if fields[0] == "fpr"]
             record(home, [before[-1]])
             return before[-1]
@@ -157,11 +160,11 @@ def _adopted(home: Home) -> str | None:
 def made(home: Home, settings: Settings, log: Log, older: Iterable[str] = ()) -> str:
     """Make a key, record it before the ``older`` ones, and return its fingerprint; raises ProgramFailed."""
     days = settings.signing.expires_days
-    wish = (
+    parameters = (
         "%no-protection\nKey-Type: EDDSA\nKey-Curve: ed25519\nKey-Usage: sign\n"
         f"Name-Real: {USER_ID}\nExpire-Date: {days}d\n%commit\n"
     )
-    answer = home.gpg(*DIGESTS, "--status-fd", "1", "--generate-key", input_text=wish)
+    answer = home.gpg(*DIGESTS, "--status-fd", "1", "--generate-key", input_text=parameters)
     created = [line.split()[3] for line in answer.splitlines() if line.startswith("[GNUPG:] KEY_CREATED ")]
     fingerprint = created[0]
     record(home, [fingerprint, *older])
@@ -175,17 +178,17 @@ def made(home: Home, settings: Settings, log: Log, older: Iterable[str] = ()) ->
 
 def _read(home: Home, fingerprint: str, older: tuple[str, ...]) -> SigningKey:
     records = home.records("--list-secret-keys", fingerprint)
-    secret = next((one for one in records if one[0] == "sec"), None)
+    secret = next((record for record in records if record[0] == "sec"), None)
     if secret is None or secret[14] == "#":
         raise PublishError(
             f"the signing key {fingerprint} is missing",
             f"no secret key of that fingerprint in {home.path}",
-            "bring it back from your copy (gpg --import), or correct signing.key in reef.yml; to begin anew with "
-            f"another key, which every board must then be given, remove {home.path / RECORD}",
+            "restore it from your copy (gpg --import), or correct signing.key in reef.yml; to start again with "
+            f"another key, which every board then needs, remove {home.path / RECORD}",
         )
     created, expires = int(secret[5]), int(secret[6]) if secret[6] else None
     _refuse_unusable(home, fingerprint, secret[1], created, expires)
-    full = next(one[9] for one in records if one[0] == "fpr")
+    full = next(record[9] for record in records if record[0] == "fpr")
     names = (full, *older)
     return SigningKey(home.path, full, created, expires, _public(home, names), _public(home, names, "--armor"), older)
 
@@ -196,7 +199,7 @@ def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, 
         raise PublishError(
             f"the signing key {fingerprint} is revoked",
             f"boards refuse what it signs; its home: {home.path}",
-            f"remove {home.path / RECORD} to have a new key made, and give that one to every board",
+            f"remove {home.path / RECORD} to make a new key, and give that key to every board",
         )
     if expires is not None and expires <= now:
         raise PublishError(
@@ -206,7 +209,7 @@ def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, 
         )
     if created > now + DAY_S:
         raise PublishError(
-            f"this machine's clock is before the signing key's birth on {day_of(created)}", fix="set the clock"
+            f"this machine's clock is before the signing key's creation on {day_of(created)}", fix="set the clock"
         )
 
 
@@ -217,7 +220,7 @@ def _public(home: Home, fingerprints: Iterable[str], *form: str) -> bytes:
         return path.read_bytes()
 
 
-def _tell_of_end(key: SigningKey, settings: Settings, log: Log) -> None:
+def _check_end(key: SigningKey, settings: Settings, log: Log) -> None:
     if key.expires is None:
         return
     days = (key.expires - time.time()) / DAY_S
@@ -225,7 +228,7 @@ def _tell_of_end(key: SigningKey, settings: Settings, log: Log) -> None:
     if days <= settings.signing.refuse_days:
         raise PublishError(
             end,
-            "boards that do not get a longer-lived keyring before refuse the repository then "
+            "boards without a longer-lived keyring refuse the repository then "
             f"(signing.refuse_days: {settings.signing.refuse_days})",
             f"extend it now: ./inv keys --extend {EXTENSION_DAYS}",
         )

@@ -1,1 +1,1 @@
-"""Packages on their way in: their bytes are read once, within bounds, and nothing in them is trusted."""
+"""Incoming packages: their bytes are read once, within limits, and nothing in them is trusted."""

@@ -1,7 +1,7 @@
-"""Reading the control file out of a .deb: our own reader, bounded in every direction, no program started.
+"""Reads the control file in a .deb, within limits and without starting a program.
 
-Formats: deb(5), ar(5), POSIX ustar with the GNU and pax long-name entries passed over. The reader takes bytes that
-nobody vouched for: each size is checked against the file before it is used, and unpacking stops at a limit.
+Formats: deb(5), ar(5), POSIX ustar; GNU and pax long-name entries are ignored. The bytes are not trusted: each size is
+checked against the file before it is used, and unpacking stops at a limit.
 """
 
 import lzma
@@ -20,11 +20,11 @@ MOST_PACKED = 16 << 20
 MOST_UNPACKED = 64 << 20
 MOST_CONTROL = 1 << 20
 XZ_MEMORY = 128 << 20
-"""Bounds in bytes; the largest control archive of Debian 13 unpacks to about 9 MB (its md5sums list)."""
+"""Limits in bytes; the largest control archive of Debian 13 unpacks to about 9 MB (its md5sums list)."""
 
 
 class BadArchive(ValueError):
-    """The bytes are no .deb; the message says where they stop being one."""
+    """The bytes are not a .deb; the message says where they differ."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,28 @@ class Member:
 
 
 def members_of(handle: int) -> tuple[Member, Member]:
-    """Return where the control and the data archive lie in an open .deb; raises BadArchive, OSError from reading."""
+    """Return where the control and the data archive of an open .deb are; raises BadArchive, OSError from reading."""
     members = list(_members(handle, os.fstat(handle).st_size))
     if not members or members[0].name != "debian-binary":
         raise BadArchive("its first member is not debian-binary")
     version = os.pread(handle, min(members[0].size, 16), members[0].start)
     if not version.startswith(b"2."):
         raise BadArchive(f"unknown format version {version!r}")
-    # deb(5): names that begin with an underscore are for other tools and are passed over.
-    wanted = [member for member in members[1:] if not member.name.startswith("_")]
-    if len(wanted) < 2 or not wanted[0].name.startswith("control.tar") or not wanted[1].name.startswith("data.tar"):
-        raise BadArchive(f"members are {', '.join(m.name for m in members)}; control.tar* and data.tar* are wanted")
-    return wanted[0], wanted[1]
+    # deb(5): names that begin with an underscore are for other tools.
+    archives = [member for member in members[1:] if not member.name.startswith("_")]
+    if (
+        len(archives) < 2
+        or not archives[0].name.startswith("control.tar")
+        or not archives[1].name.startswith("data.tar")
+    ):
+        raise BadArchive(f"members are {', '.join(m.name for m in members)}; expected control.tar* and data.tar*")
+    return archives[0], archives[1]
 
 
 def control_bytes(handle: int, control: Member) -> bytes:
     """Return the control file inside the ``control`` archive of an open .deb.
 
-    Raises BadArchive for anything that dpkg would not unpack or that passes a bound, OSError from reading.
+    Raises BadArchive for anything that dpkg would not unpack or that exceeds a limit, OSError from reading.
     """
     if control.size > MOST_PACKED:
         raise BadArchive(f"its control archive is {control.size} bytes, more than {MOST_PACKED}")
@@ -75,7 +79,7 @@ def _members(handle: int, end: int) -> Iterator[Member]:
         size = int(digits) if digits.isdigit() else -1
         start = offset + AR_HEADER
         if size < 0 or start + size > end:
-            raise BadArchive(f"truncated: the member at byte {offset} needs {digits!r} bytes, {end - start} are there")
+            raise BadArchive(f"truncated: the member at byte {offset} has {digits!r} bytes, {end - start} exist")
         yield Member(header[:16].decode("ascii", "replace").rstrip().removesuffix("/"), start, size)
         offset = start + size + size % 2
     raise BadArchive(f"more than {MOST_MEMBERS} members")
@@ -89,7 +93,7 @@ def _unpacked(name: str, packed: bytes) -> bytes:
         "control.tar.zst": _unzstded,
     }
     if name not in kinds:
-        raise BadArchive(f"compression of {name} is not known")
+        raise BadArchive(f"unknown compression: {name}")
     return kinds[name](packed)
 
 
@@ -129,7 +133,7 @@ def _whole(content: bytes, ended: bool) -> bytes:
 
 def _control_entry(tar: bytes) -> bytes:
     offset, found = 0, None
-    while offset + TAR_BLOCK <= len(tar):  # to the end: dpkg refuses what is broken behind the control file, too
+    while offset + TAR_BLOCK <= len(tar):  # to the end: dpkg also refuses what is broken after the control file
         header = tar[offset : offset + TAR_BLOCK]
         if not header.strip(b"\0"):
             break
@@ -140,27 +144,27 @@ def _control_entry(tar: bytes) -> bytes:
         name = header[:100].split(b"\0", 1)[0]
         if name in (b"./control", b"control") and header[156:157] in (b"0", b"\0"):
             if found is not None:
-                raise BadArchive("its control archive has two files named control")
+                raise BadArchive("its control archive contains two files named control")
             found = _checked_size(tar[start : start + size])
         offset = start + (size + TAR_BLOCK - 1) // TAR_BLOCK * TAR_BLOCK
     if found is None:
-        raise BadArchive("its control archive has no file named control")
+        raise BadArchive("its control archive contains no file named control")
     return found
 
 
 def tar_size(header: bytes, offset: int) -> int:
     """Return an entry's size in bytes after checking the header's sum (POSIX ustar: octal numbers).
 
-    Raises BadArchive naming ``offset``.
+    Raises BadArchive that names ``offset``.
     """
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
     try:
-        told = int(header[148:156].strip(b"\0 ") or b"0", 8)
+        recorded = int(header[148:156].strip(b"\0 ") or b"0", 8)
         size = int(header[124:136].strip(b"\0 ") or b"0", 8)
     except ValueError as error:
-        raise BadArchive(f"broken header in an archive of it at byte {offset}") from error
-    if told != total or size < 0:
-        raise BadArchive(f"broken header in an archive of it at byte {offset}")
+        raise BadArchive(f"broken header in one of its archives at byte {offset}") from error
+    if recorded != total or size < 0:
+        raise BadArchive(f"broken header in one of its archives at byte {offset}")
     return size
 
 

@@ -1,7 +1,7 @@
-"""What changed in each version, from the changelog that a .deb brings along (Debian Policy 12.7): read once, kept.
+"""What changed in each version, from the changelog in a .deb (Debian Policy 12.7).
 
-A SQLite file in the state folder remembers it by the .deb's SHA-256; without it, or with a broken one, the .debs are
-read again. A .deb without a changelog, or with one that cannot be read, has no news: nothing depends on it.
+A SQLite file in the state folder stores it by the .deb's SHA-256; without it the .debs are read again. A .deb without
+a readable changelog has no entries: nothing depends on them.
 """
 
 import json
@@ -22,14 +22,14 @@ from builders.apt.state import sqlite
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
 NAMES = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian", "changelog")
 MOST_PACKED, MOST_PLAIN = 1 << 22, 1 << 18
-"""Bytes read of a changelog, packed and plain: the newest entries stand first."""
+"""Bytes read of a changelog, compressed and plain: the newest entries come first."""
 MOST_ENTRIES, MOST_TEXT = 5, 4000
-"""Entries of a changelog that are kept, and characters of one."""
+"""Number of entries that are stored of a changelog, and characters of an entry."""
 
 
 @dataclass(frozen=True)
 class ChangelogEntry:
-    """One entry of a changelog: the version, its day as ``2026-12-31`` or as it stands there, and what changed."""
+    """One entry of a changelog: the version, its day as ``2026-12-31`` or as written, and what changed."""
 
     version: str
     day: str
@@ -37,25 +37,27 @@ class ChangelogEntry:
 
 
 class Changelogs:
-    """The news of .debs in a pool; ``arriving`` tells, by SHA-256, where those lie that are not there yet."""
+    """The changelogs of .debs in a pool; ``arriving`` are the paths, by SHA-256, of .debs not in the pool yet."""
 
     def __init__(self, state: Path, arriving: Mapping[str, Path | str]) -> None:
         self._file = state / "changelogs.sqlite"
         self._arriving = arriving
 
     def of(self, entries: Iterable[IndexEntry], repository: Path) -> dict[str, list[ChangelogEntry]]:
-        """Return the news of each .deb by SHA-256, newest first; remembers what had to be read. Raises DiskError."""
-        wanted = {entry.sha256: entry for entry in entries}
+        """Return the changelog of each .deb by SHA-256, newest entry first; stores what was read. Raises DiskError."""
+        debs = {entry.sha256: entry for entry in entries}
         query = "SELECT sha256, news FROM changelogs WHERE sha256 IN (SELECT value FROM json_each(?))"
-        known = dict(sqlite.rows(self._file, query, [json.dumps(list(wanted))]))
+        known = dict(sqlite.rows(self._file, query, [json.dumps(list(debs))]))
         fresh = {
             sha256: _written(_read(Path(self._arriving.get(sha256, repository / entry.filename)), entry.package))
-            for sha256, entry in wanted.items()
+            for sha256, entry in debs.items()
             if sha256 not in known
         }
         if fresh:
             self._remember(fresh)
-        return {sha256: [ChangelogEntry(*one) for one in json.loads(text)] for sha256, text in (known | fresh).items()}
+        return {
+            sha256: [ChangelogEntry(*fields) for fields in json.loads(text)] for sha256, text in (known | fresh).items()
+        }
 
     def _remember(self, fresh: Mapping[str, str]) -> None:
         def write(record: sqlite3.Connection) -> None:
@@ -64,17 +66,17 @@ class Changelogs:
         sqlite.change(self._file, [SCHEMA], write)
 
 
-def _written(news: Iterable[ChangelogEntry]) -> str:
-    return json.dumps([(one.version, one.day, one.text) for one in news])
+def _written(changelog: Iterable[ChangelogEntry]) -> str:
+    return json.dumps([(entry.version, entry.day, entry.text) for entry in changelog])
 
 
 def _read(deb: Path, package: str) -> list[ChangelogEntry]:
     try:
         handle = os.open(deb, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return []  # whoever needs the .deb itself says so
+        return []  # reading the .deb itself reports the error
     try:
-        return list(_news(_plain(_packed(handle, package))))
+        return list(_entries(_plain(_packed(handle, package))))
     except (BadArchive, OSError, zlib.error, ChangelogParseError, ValueError):
         return []
     finally:
@@ -82,13 +84,13 @@ def _read(deb: Path, package: str) -> list[ChangelogEntry]:
 
 
 def _packed(handle: int, package: str) -> bytes:
-    """Return the changelog as it lies in the .deb, cut where it is absurdly long; nothing where there is none."""
-    wanted = {f"usr/share/doc/{package}/{name}".encode(): name for name in NAMES}
+    """Return the changelog as packed in the .deb, cut at a limit; nothing where it does not exist."""
+    names = {f"usr/share/doc/{package}/{name}".encode(): name for name in NAMES}
     found: dict[str, bytes] = {}
     _, data = members_of(handle)
-    for name, kind, content in entries(handle, data, wanted, MOST_PACKED):
-        if name in wanted and kind in REGULAR:
-            found[wanted[name]] = content
+    for name, kind, content in entries(handle, data, names, MOST_PACKED):
+        if name in names and kind in REGULAR:
+            found[names[name]] = content
             if NAMES[0] in found:
                 break
     return next((found[name] for name in NAMES if name in found), b"")
@@ -100,7 +102,7 @@ def _plain(content: bytes) -> str:
     return content[:MOST_PLAIN].decode(errors="replace")
 
 
-def _news(text: str) -> Iterator[ChangelogEntry]:
+def _entries(text: str) -> Iterator[ChangelogEntry]:
     for block in Changelog(text, max_blocks=MOST_ENTRIES, strict=True) if text else ():
         changes = "\n".join(line.removeprefix("  ") for line in block.changes()).strip("\n")
         cut = f"{changes[:MOST_TEXT]} …" if len(changes) > MOST_TEXT else changes

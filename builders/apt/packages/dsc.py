@@ -1,4 +1,4 @@
-"""Reading a .dsc (dsc(5), Debian Policy 5.4): strict, bounded, and no name in it is trusted before `layout` saw it."""
+"""Reads a .dsc (dsc(5), Debian Policy 5.4), strictly and within limits; `layout` checks every name in it."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from builders.apt.indices.deb822 import BadControl, parsed, written
 
 LISTS = {"Checksums-Sha1": "sha1", "Checksums-Sha256": "sha256", "Files": "md5"}
-"""The fields that list files, each with its digest: dpkg-source writes all three, and clients may look at any."""
+"""The fields that list files, each with its digest: dpkg-source writes all three, and clients may read any."""
 NEEDED = ("Format", "Source", "Version", *LISTS)
 RESERVED = frozenset(("package", "directory", "priority", "section"))
 """Fields that the index adds (Debian RepositoryFormat, Sources)."""
@@ -28,9 +28,9 @@ class Part:
 
 
 def fields_of(content: bytes) -> dict[str, str]:
-    """Return the fields of a .dsc in their order; raises BadControl for what is none, is cut short, or is signed.
+    """Return the fields of a .dsc in their order; raises BadControl for an invalid, truncated or signed .dsc.
 
-    A signature inside is refused because Release's covers the file, and no two would then have the same bytes.
+    A signature inside is refused: Release's signature covers the file, and signing again would change the bytes.
     """
     if len(content) > MOST_SIZE:
         raise BadControl(f"it has {len(content)} bytes, more than {MOST_SIZE}")
@@ -39,9 +39,9 @@ def fields_of(content: bytes) -> dict[str, str]:
     fields = parsed(content)
     for name in NEEDED:
         if not fields.get(name):
-            raise BadControl(f"no field {name}")
+            raise BadControl(f"the field {name} is missing")
     if taken := [name for name in fields if name.lower() in RESERVED]:
-        raise BadControl(f"the field {taken[0]} is the archive's to set")
+        raise BadControl(f"only the archive may set the field {taken[0]}")
     return fields
 
 
@@ -52,7 +52,7 @@ def parts_of(fields: Mapping[str, str]) -> list[Part]:
     if any(some != sizes["sha256"] for some in sizes.values()):
         raise BadControl(f"{', '.join(LISTS)} do not name the same files")
     if not 0 < len(sizes["sha256"]) <= MOST_PARTS:
-        raise BadControl(f"it names {len(sizes['sha256'])} files, 1 to {MOST_PARTS} are wanted")
+        raise BadControl(f"it names {len(sizes['sha256'])} files, expected 1 to {MOST_PARTS}")
     return [
         Part(name, size, {kind: some[name][1] for kind, some in lists.items()})
         for name, size in sizes["sha256"].items()
@@ -60,7 +60,7 @@ def parts_of(fields: Mapping[str, str]) -> list[Part]:
 
 
 def part_of(path: Path) -> Part:
-    """Return a file as a list would name it; raises OSError."""
+    """Return a file's name, size and digests; raises OSError."""
     engines = [hashlib.new(kind, usedforsecurity=False) for kind in LISTS.values()]
     size = 0
     with path.open("rb") as file:
@@ -74,7 +74,7 @@ def part_of(path: Path) -> Part:
 def stanza(fields: Mapping[str, str], directory: str, files: Sequence[Part]) -> bytes:
     """Return a source package's entry of a Sources file, without the empty line after it.
 
-    ``files`` are the .dsc and what it names, all in ``directory`` of the repository.
+    ``files`` are the .dsc and the files that it names, all in ``directory`` of the repository.
     """
     kept = [(name, value) for name, value in fields.items() if name not in ("Source", *LISTS)]
     lists = [(name, _list(files, kind)) for name, kind in LISTS.items()]
@@ -91,6 +91,6 @@ def _lines(field: str, value: str) -> Iterator[tuple[str, tuple[int, str]]]:
     for line in value.split("\n")[1:]:
         match = LINE.fullmatch(line)
         if match is None or len(match[1]) != digits or match[3] in found:
-            raise BadControl(f"not a line of {field}, or its second for one file: {line[:120]!r}")
+            raise BadControl(f"invalid or duplicate line of {field}: {line[:120]!r}")
         found.add(match[3])
         yield match[3], (int(match[2]), match[1])

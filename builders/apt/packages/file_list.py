@@ -1,7 +1,7 @@
-"""The files that a .deb installs, read once when it enters: for Contents indices.
+"""The files that a .deb installs, read once when it arrives: for Contents indices.
 
-Reads POSIX ustar with GNU long names, which is what dpkg unpacks. Bounded: in entries, in bytes of names, and in
-bytes unpacked on the way, so that no archive can hold a publication for ever.
+Reads POSIX ustar with GNU long names, as dpkg unpacks. Entries, bytes of names and unpacked bytes are limited, so that
+no archive can block a publication.
 """
 
 import lzma
@@ -28,25 +28,25 @@ LISTED = (*REGULAR, b"1", b"2", b"3", b"4", b"6")
 def files_of(handle: int, data: Member) -> bytes:
     """Return what an open .deb installs by its ``data`` archive: no folders, a path a line, no leading slash, sorted.
 
-    Raises BadArchive for what dpkg would not unpack or passes a bound, OSError from reading.
+    Raises BadArchive for what dpkg would not unpack or what exceeds a limit, OSError from reading.
     """
     names = sorted({name for name, kind, _ in entries(handle, data) if kind in LISTED and name and b"\n" not in name})
     return b"".join([name + b"\n" for name in names])
 
 
 def entries(
-    handle: int, data: Member, wanted: Collection[bytes] = (), most: int = 0
+    handle: int, data: Member, names: Collection[bytes] = (), most: int = 0
 ) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield each entry of an open .deb's ``data`` archive: its name without a leading slash, its kind, and its content.
 
-    The content is that of the ``wanted`` names alone, at ``most`` so many bytes of it. Raises as `files_of` does.
+    Only the entries ``names`` have their content, at most ``most`` bytes of it. Raises as `files_of` does.
     """
     stream = _Stream(_plain(handle, data))
     long_name, total, offset = b"", 0, 0
     for _ in range(MOST_ENTRIES):
         header = stream.take(TAR_BLOCK)
         if len(header) < TAR_BLOCK or not header.strip(b"\0"):
-            stream.drain()  # so that a checksum at the very end is looked at too
+            stream.drain()  # so that a checksum at the very end is checked
             return
         size, kind = tar_size(header, offset), header[156:157]
         padded = (size + TAR_BLOCK - 1) // TAR_BLOCK * TAR_BLOCK
@@ -59,11 +59,11 @@ def entries(
         name, long_name = (long_name or _short_name(header)).removeprefix(b"./").lstrip(b"/"), b""
         total += len(name)
         if total > MOST_NAMES:
-            raise BadArchive(f"its data archive holds more than {MOST_NAMES} bytes of names")
-        content = stream.take(min(size, most)) if name in wanted else b""
+            raise BadArchive(f"its data archive contains more than {MOST_NAMES} bytes of names")
+        content = stream.take(min(size, most)) if name in names else b""
         stream.skip(padded - len(content))
         yield name, kind, content
-    raise BadArchive(f"its data archive holds more than {MOST_ENTRIES} entries")
+    raise BadArchive(f"its data archive contains more than {MOST_ENTRIES} entries")
 
 
 def _short_name(header: bytes) -> bytes:
@@ -73,10 +73,10 @@ def _short_name(header: bytes) -> bytes:
 
 
 class _Stream:
-    """Unpacked bytes, taken in order."""
+    """Unpacked bytes, read in order."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = filter(None, chunks)  # an unpacker that needs more input first gives nothing
+        self._chunks = filter(None, chunks)  # a decompressor that needs more input first returns nothing
         self._chunk, self._at = b"", 0
         self._taken = 0
 
@@ -94,7 +94,7 @@ class _Stream:
         return b"".join(parts)
 
     def skip(self, size: int) -> None:
-        """Pass over ``size`` bytes; raises BadArchive where they end before."""
+        """Skip ``size`` bytes; raises BadArchive where they end before."""
         self._at += size
         while self._at > len(self._chunk):
             beyond = self._at - len(self._chunk)
@@ -103,12 +103,12 @@ class _Stream:
             self._at = beyond
 
     def drain(self) -> None:
-        """Pass over what is left."""
+        """Skip the rest."""
         while self._next():
             pass
 
     def _next(self) -> bool:
-        """Go on to the next chunk; tell whether there is one. Raises BadArchive where there are too many."""
+        """Go to the next chunk and return whether it exists; raises BadArchive above the limit of unpacked bytes."""
         self._chunk, self._at = next(self._chunks, b""), 0
         self._taken += len(self._chunk)
         if self._taken > MOST_DATA:
@@ -117,13 +117,13 @@ class _Stream:
 
 
 def _plain(handle: int, member: Member) -> Iterator[bytes]:
-    """Yield a member's unpacked content in pieces."""
+    """Yield a member's unpacked content in chunks."""
     suffix = member.name.removeprefix("data.tar")
     makers: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
         "": lambda packed: packed, ".gz": _gunzipped, ".xz": _unxzipped, ".lzma": _unxzipped, ".zst": _unzstded,
     }  # fmt: skip
     if suffix not in makers:
-        raise BadArchive(f"compression of {member.name} is not known")
+        raise BadArchive(f"unknown compression: {member.name}")
     try:
         yield from makers[suffix](_packed(handle, member))
     except (zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
@@ -166,7 +166,7 @@ def _unxzipped(packed: Iterator[bytes]) -> Iterator[bytes]:
 def _unzstded(packed: Iterator[bytes]) -> Iterator[bytes]:
     engine = zstandard.ZstdDecompressor(max_window_size=XZ_MEMORY).decompressobj()
     for block in packed:
-        for start in range(0, len(block), 1 << 14):  # this engine has no bound on what one piece gives
+        for start in range(0, len(block), 1 << 14):  # this decompressor does not limit what a call returns
             if not engine.eof:
                 yield engine.decompress(block[start : start + (1 << 14)])
     if not engine.eof:

@@ -1,7 +1,7 @@
-"""Taking .debs and source packages in: each is copied, hashed and read once, by several processes where they are many.
+"""Takes in .debs and source packages: each is copied, hashed and read once, many of them by several processes.
 
-They are copied, never hard-linked: dpkg-deb writes over a file of the same name in place, which would reach through
-a link into the published pool.
+They are copied, never hard-linked: dpkg-deb overwrites a file of the same name in place, which would change the
+published pool through a link.
 """
 
 import marshal
@@ -26,21 +26,21 @@ from builders.host.files import disk_errors, raise_if_disk_full
 from builders.model.packages import DebFile
 
 MANY = 1000
-"""From so many .debs on it pays to start processes: threads share one interpreter."""
+"""From this number of .debs on, processes are faster: threads share one interpreter."""
 
 PART = 250
-"""So many are read and handed over together: what is said of them is in memory twice for a moment."""
+"""Number of .debs that a process reads and returns together: the results are in memory twice for a moment."""
 
 ReadRequest = tuple[str, str, str, str]
-"""What `reader.read` is given."""
+"""The arguments of `reader.read`."""
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingPackage:
     """One .deb or .dsc given to this publication; ``copy`` is its private copy, None where it is published already.
 
-    ``stamp`` is the original's identity on disk when it was read; ``entry`` is None where it was not read now.
-    ``parts`` are the files of a source package that are to go into the pool: path there and private copy.
+    ``stamp`` is the original's identity on the disk when it was read; it has an ``entry`` where it was read now.
+    ``parts`` are the files of a source package that go into the pool: path in the pool and private copy.
     """
 
     source: str
@@ -52,46 +52,46 @@ class IncomingPackage:
 
     @property
     def arriving(self) -> tuple[tuple[str, str], ...]:
-        """What is to go into the pool: path there and private copy."""
+        """The files that go into the pool: path in the pool and private copy."""
         return ((self.pool_package.filename, self.copy), *self.parts) if self.copy else self.parts
 
 
 def unchanged(
     debs: Sequence[Path | DebFile],
-    memories: dict[str, read_cache.KnownFile],
+    known_files: dict[str, read_cache.KnownFile],
     find: Callable[[list[str]], dict[str, PoolPackage]],
 ) -> list[IncomingPackage | None]:
-    """Return for each given .deb what is published of it, judged by its facts on disk; None where it must be read.
+    """Return the published package for each given .deb whose file is unchanged; None for those that must be read.
 
-    ``memories`` are what earlier runs saw, by absolute path; ``find`` gives what is published by path in the pool.
+    ``known_files`` are the files that earlier runs read, by absolute path; ``find`` returns published packages
+    by path in the pool.
     """
     paths = [os.path.abspath(path_of(deb)) for deb in debs]
-    there = find([memories[path].filename for path in paths if path in memories])
-    return [_unchanged(deb, path, memories.get(path), there) for deb, path in zip(debs, paths, strict=True)]
+    there = find([known_files[path].filename for path in paths if path in known_files])
+    return [_unchanged(deb, path, known_files.get(path), there) for deb, path in zip(debs, paths, strict=True)]
 
 
 def _unchanged(
-    deb: Path | DebFile, path: str, memory: read_cache.KnownFile | None, there: dict[str, PoolPackage]
+    deb: Path | DebFile, path: str, known: read_cache.KnownFile | None, there: dict[str, PoolPackage]
 ) -> IncomingPackage | None:
-    published = there.get(memory.filename) if memory else None
-    if memory is None or published is None or published.sha256 != memory.sha256:
+    published = there.get(known.filename) if known else None
+    if known is None or published is None or published.sha256 != known.sha256:
         return None
-    if isinstance(deb, DebFile) and deb.sha256 != memory.sha256:
+    if isinstance(deb, DebFile) and deb.sha256 != known.sha256:
         return None
     try:
         current = read_cache.stamp(os.stat(path))
     except OSError:
-        return None  # reading it tells why
-    return IncomingPackage(path, current, published) if current == memory.stamp else None
+        return None  # reading it reports the error
+    return IncomingPackage(path, current, published) if current == known.stamp else None
 
 
 def take(
     debs: Sequence[Path | DebFile], folder: Path, component: str
 ) -> Iterator[tuple[IncomingPackage, bytes | None]]:
-    """Read .debs, leaving a copy of each in ``folder`` (made if needed); yield them in the given order, each with the
-    files that it installs, packed.
+    """Read .debs and yield them in their order, each with its packed file list; copies each into ``folder``.
 
-    Raises PublishError for a file that is no sound .deb or differs from its DebFile record, DiskError from copying.
+    Raises PublishError for an invalid .deb or one that differs from its DebFile, DiskError from copying.
     """
     if debs:
         make_folder(folder)
@@ -108,14 +108,14 @@ def take(
 
 
 def path_of(deb: Path | DebFile) -> Path:
-    """Return where a given .deb lies."""
+    """Return the path of a given .deb."""
     return deb.path if isinstance(deb, DebFile) else deb
 
 
 def _read_by_processes(
     requests: Sequence[ReadRequest], folder: Path, count: int
 ) -> Iterator[tuple[IncomingPackage, bytes | None]]:
-    """Yield in order what ``count`` processes read by turns; raises what they raised, and then ends them."""
+    """Yield in order what ``count`` processes read by turns; raises their errors, and ends them."""
     parts = [requests[start : start + PART] for start in range(0, len(requests), PART)]
     said: list[SimpleQueue[str]] = [SimpleQueue() for _ in range(count)]
     stopped = threading.Event()
@@ -144,15 +144,15 @@ def _read_by_processes(
             for number, part in enumerate(parts):
                 if (text := said[number % count].get()) != str(number):
                     readers[number % count].result()
-                    raise AssertionError(f"a reader said {text!r} instead of {number}")
+                    raise AssertionError(f"a reader printed {text!r} instead of {number}")
                 yield from _handed_over(part, folder / f"job{number % count}.{number}")
         finally:
             stopped.set()
 
 
 def _handed_over(requests: Sequence[ReadRequest], file: Path) -> Iterator[tuple[IncomingPackage, bytes | None]]:
-    """Return what a process read; raises what it raised."""
-    found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - a file of our own
+    """Return what a process read; raises its error."""
+    found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - written by Reef itself
     file.unlink()
     if refusal:
         kind, *texts = refusal
@@ -170,10 +170,10 @@ def _taken(request: ReadRequest, reading: Reading) -> tuple[IncomingPackage, byt
 
 
 def without_duplicates(incoming: Sequence[IncomingPackage], published: Iterable[IndexEntry]) -> list[IncomingPackage]:
-    """Return ``taken`` with each content once: what is published, or given twice, stays where it is first.
+    """Return the packages with each content once: what is published, or given twice, keeps its first path.
 
-    ``published`` are at least all entries of the packages that were read. Raises PublishError where one name, version
-    and architecture, or one pool path, would have two contents.
+    ``published`` are at least all entries of the packages that were read. Raises PublishError where a name, version and
+    architecture, or a pool path, would have two contents.
     """
     firsts: dict[tuple[str, str, str] | str, IndexEntry] = {}
     parts: dict[str, tuple[str, IndexEntry]] = {}
@@ -200,7 +200,7 @@ def without_duplicates(incoming: Sequence[IncomingPackage], published: Iterable[
 
 
 def _require_shared(item: IncomingPackage, given: IndexEntry, known: dict[str, tuple[str, IndexEntry]]) -> None:
-    """Raise PublishError where a part of ``given`` is ``known`` with other bytes; else make its parts known, too."""
+    """Raise PublishError where a part of ``given`` is ``known`` with other bytes; else add its parts to ``known``."""
     for path, _, sha256 in given.parts:
         first, other = known.setdefault(path, (sha256, given))
         if first != sha256:

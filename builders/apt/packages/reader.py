@@ -1,9 +1,9 @@
-"""Reading one .deb, or one source package, in one pass: what is indexed is what was copied. As a program it reads many:
+"""Reads one .deb, or one source package, in one pass: what is indexed is what was copied. As a program it reads many:
 
     python -m builders.apt.packages.reader JOB
 
 where JOB is a file written by `builders.apt.packages.intake`: numbered lists of .debs. The result of each list is a
-file beside it, ``JOB.<number>``; a line with the number says that it is there.
+file beside it, ``JOB.<number>``; a line with the number is printed once it is complete.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ KINDS = {kind.__name__: kind for kind in (PublishError, DiskError)}
 
 
 class Reading(NamedTuple):
-    """What a .deb says: ``stamp`` is its identity on disk when it was read, ``files`` what it installs, packed.
+    """The contents of a .deb: ``stamp`` is its identity on the disk when it was read, ``files`` its packed file list.
 
-    For a source package this is its .dsc; nothing is installed, and ``parts`` are the files that it names.
+    For a source package this describes its .dsc; it has no file list, and ``parts`` are the files that it names.
     """
 
     stamp: str
@@ -50,10 +50,10 @@ class Reading(NamedTuple):
 
 
 def read(path: str, sha256: str, copy: str, component: str) -> Reading:
-    """Copy the .deb or .dsc at ``path`` to the new file ``copy`` and return what it says.
+    """Copy the .deb or .dsc at ``path`` to the new file ``copy`` and return its contents.
 
-    The files that a .dsc names are taken from beside it, and copied to `part_copy`. Raises PublishError for a file that
-    is not sound or, where a ``sha256`` is given, has another, and for a part that is not what its .dsc says; DiskError
+    The files that a .dsc names are read beside it, and copied to `part_copy`. Raises PublishError for an invalid file,
+    for one whose digest is not ``sha256`` where that is given, and for a part that differs from its .dsc; DiskError
     from copying.
     """
     with _copied(path, copy) as (facts, digest, handle):
@@ -70,7 +70,7 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
             fields = deb822.fields_of(ar_reader.control_bytes(handle, control_member))
             files = file_list.files_of(handle, data)
         except (ar_reader.BadArchive, deb822.BadControl) as error:
-            raise PublishError(f"not a sound .deb: {path}", str(error), REBUILD) from error
+            raise PublishError(f"invalid .deb: {path}", str(error), REBUILD) from error
     filename = layout.pool_path(fields, layout.component_of(fields, component), path)
     added = (("Filename", filename), ("Size", str(facts.st_size)), ("SHA256", digest))
     description = fields["Description"]
@@ -82,20 +82,20 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
 
 
 def part_copy(copy: str, number: int) -> str:
-    """Return where the copy of a source package's part lies whose .dsc was copied to ``copy``."""
+    """Return the path of the copy of a source package's part; its .dsc was copied to ``copy``."""
     return f"{copy}.{number}"
 
 
 def _source(path: str, facts: os.stat_result, digest: str, copy: str, component: str) -> Reading:
     if facts.st_size > dsc.MOST_SIZE:  # before it is read
         raise PublishError(
-            f"not a sound source package: {path}", f"it has {facts.st_size} bytes, more than {dsc.MOST_SIZE}", REBUILD
+            f"invalid source package: {path}", f"it has {facts.st_size} bytes, more than {dsc.MOST_SIZE}", REBUILD
         )
     try:
         fields = dsc.fields_of(Path(copy).read_bytes())
         parts = dsc.parts_of(fields)
     except deb822.BadControl as error:
-        raise PublishError(f"not a sound source package: {path}", str(error), REBUILD) from error
+        raise PublishError(f"invalid source package: {path}", str(error), REBUILD) from error
     filename, *paths = layout.source_paths(fields, [part.name for part in parts], component, path)
     for number, part in enumerate(parts):
         _take_part(path, part, part_copy(copy, number))
@@ -109,7 +109,7 @@ def _source(path: str, facts: os.stat_result, digest: str, copy: str, component:
 
 
 def _take_part(path: str, part: dsc.Part, copy: str) -> None:
-    """Copy one part from beside the .dsc at ``path``; raises PublishError where it is not what that says."""
+    """Copy one part from beside the .dsc at ``path``; raises PublishError where it differs from its .dsc."""
     place = f"{os.path.dirname(path)}/{part.name}"
     with _copied(place, copy):
         pass
@@ -125,9 +125,9 @@ def _take_part(path: str, part: dsc.Part, copy: str) -> None:
 
 @contextmanager
 def _copied(path: str, copy: str) -> Iterator[tuple[os.stat_result, str, int]]:
-    """Copy ``path`` to the new file ``copy``; give the original's facts, taken before, the SHA-256, the open copy."""
+    """Copy ``path`` to the new file ``copy``; yield the original's earlier facts, its SHA-256 and the open copy."""
     try:
-        # Non-blocking, so that a pipe under this name cannot hold us for ever.
+        # Non-blocking, so that a pipe of this name cannot block Reef.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
@@ -174,10 +174,10 @@ def _unreadable(path: str, why: str) -> PublishError:
 
 
 def main() -> None:
-    """Read the parts of a job; each has a result, which is told when it is whole. A refusal ends the job."""
+    """Read the parts of a job and print the number of each once its result is complete. An error ends the job."""
     (job,) = sys.argv[1:]
     with open(job, "rb") as file:
-        parts = marshal.load(file)  # noqa: S302 - a file of our own
+        parts = marshal.load(file)  # noqa: S302 - written by Reef itself
     for number, requests in parts:
         found: list[tuple[object, ...]] = []
         refusal: tuple[str, str, str, str] | None = None

@@ -11,7 +11,7 @@ from builders.apt.indices.chunks import Chunk
 from builders.apt.indices.compression import FORMS
 from builders.apt.indices.entry import IndexEntry
 from builders.apt.indices.kinds import Index, files
-from builders.apt.indices.release import Digest
+from builders.apt.indices.release import RESTORE, Digest
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages.ar_reader import BadArchive, members_of
 from builders.apt.packages.file_list import files_of
@@ -20,7 +20,7 @@ from builders.apt.publish.suite import NextSuite
 from builders.apt.repository import layout
 from builders.apt.repository.files import link, make_folder, point, settle, write_file
 from builders.apt.repository.layout import RepositoryLayout
-from builders.apt.repository.publication import RESTORE, PublishedSuite, digest_of, read_release
+from builders.apt.repository.publication import PublishedSuite, digest_of, read_release
 from builders.apt.state import catalog, read_cache
 from builders.apt.state.catalog import SuiteChanges, pool_package
 from builders.apt.state.chunk_cache import ChunkCache

@@ -1,1 +1,1 @@
-"""The repository on the disk: where everything lies, what is published, what a killed run left, what stays."""
+"""The repository on the disk: its layout, its publications, what a killed run left, and which versions stay."""

@@ -1,4 +1,4 @@
-"""What the repository's verbs work with."""
+"""What the operations of the repository need from a project."""
 
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from builders.model.settings import Settings
 
 
 class Context(Protocol):
-    """A project as this stage sees it: ``folder`` holds reef.yml, ``machine`` is this machine's CPU."""
+    """A project as this stage uses it: ``folder`` contains reef.yml, ``machine`` is this machine's CPU."""
 
     @property
     def folder(self) -> Path: ...
@@ -33,5 +33,5 @@ class Context(Protocol):
 
 
 def state_folder(context: Context) -> Path:
-    """Return the folder of what publishing remembers between runs; losing it only costs time."""
+    """Return the folder of what publishing remembers between runs. Losing it only costs time."""
     return context.workspace.path / "state" / "apt"

@@ -1,4 +1,4 @@
-"""Files and folders of a repository: readable by any web server, linked where possible, flushed before they count."""
+"""Files and folders of a repository: readable by any web server, hard-linked where possible, flushed to the disk."""
 
 import errno
 import os
@@ -10,12 +10,12 @@ from builders.host import process
 from builders.host.files import disk_error, disk_errors, remove_tree
 
 FEW = 64
-"""Up to so many files are flushed to disk one by one; more are cheaper with their whole filesystem."""
+"""Up to this number, files are flushed one by one; for more, flushing their whole filesystem is faster."""
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 
 def make_folder(path: Path | str) -> None:
-    """Make a folder and those above it, mode 0755 whatever the umask; raises DiskError."""
+    """Make a folder and its parents, mode 0755 whatever the umask; raises DiskError."""
     name = os.fspath(path)
     if not os.path.isdir(name):
         try:
@@ -34,11 +34,11 @@ def _make(path: str) -> None:
         if not os.path.isdir(path):
             raise
         return
-    os.chmod(path, 0o755)  # noqa: S103 - for everybody to read
+    os.chmod(path, 0o755)  # noqa: S103 - everybody may read it
 
 
 def write_file(path: Path, content: bytes, date: int) -> None:
-    """Write a new file in a folder that nobody reads yet, dated ``date`` (seconds since 1970); raises DiskError."""
+    """Write a new file in a folder without readers yet, dated ``date`` (seconds since 1970); raises DiskError."""
     make_folder(path.parent)
     with disk_errors(path):
         path.write_bytes(content)
@@ -46,13 +46,13 @@ def write_file(path: Path, content: bytes, date: int) -> None:
 
 
 def settle(path: Path, date: int) -> None:
-    """Give a finished file mode 0644 and the date that servers tell clients."""
+    """Give a finished file mode 0644 and the date that servers send to clients."""
     path.chmod(0o644)
     os.utime(path, (date, date))
 
 
 def link(source: Path, target: Path) -> None:
-    """Make ``target`` the same file as ``source``, or its copy where links are impossible; raises DiskError."""
+    """Hard-link ``target`` to ``source``, or copy it where links are impossible; raises DiskError."""
     with disk_errors(target):
         try:
             os.link(source, target)
@@ -65,7 +65,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Put a file or folder in place by one rename; what lay there goes. Raises DiskError.
+    """Put a file or folder in place by one rename, replacing an older one; raises DiskError.
 
     From another filesystem it is copied beside the target first.
     """
@@ -88,7 +88,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def point(link_path: Path, target: str) -> None:
-    """Make the symbolic link ``link_path`` say ``target`` by one rename; raises DiskError."""
+    """Point the symbolic link ``link_path`` to ``target`` by one rename; raises DiskError."""
     make_folder(link_path.parent)
     beside = link_path.with_name(f".{link_path.name}.new")
     with disk_errors(link_path):
@@ -98,7 +98,7 @@ def point(link_path: Path, target: str) -> None:
 
 
 def flush(root: Path, files: Collection[str]) -> None:
-    """Return when ``files``, all below ``root``, and the folders that hold them are on the disk; raises DiskError."""
+    """Return once ``files``, all below ``root``, and their folders are on the disk; raises DiskError."""
     if len(files) > FEW:
         process.run(["sync", "--file-system", str(root)])
         return

@@ -1,4 +1,4 @@
-"""What a run is bringing into the repository: written before, gone after, so that a killed run's leavings are known."""
+"""The paths that a run is bringing into the repository: after a kill, the next run knows what to discard."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def recover(repository: Path, state: Path) -> None:
     published = {path for live in lives for entry in live.entries for path in entry.paths}
     published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}
     with disk_errors(place.path):
-        # Never a .deb of an earlier publication: what lay in the pool before does not arrive (`stage`).
+        # Never a .deb of an earlier publication: what was in the pool before does not arrive (`stage`).
         for name in _listed(journal.read_text()) - published:
             if name.startswith("snapshots/"):
                 remove_tree(place.path / name)
@@ -29,7 +29,7 @@ def recover(repository: Path, state: Path) -> None:
 
 
 def _discard(place: RepositoryLayout, name: str, published: set[str]) -> None:
-    """Remove a file of the pool, or what lies in a folder of it and was not published before the run was killed."""
+    """Remove a file of the pool, or the files of a pool folder that are not ``published``."""
     for folder, folders, files in os.walk(place.path / name, topdown=False):
         beside = os.path.relpath(folder, place.path)
         for file in files:
@@ -47,12 +47,12 @@ def _discard(place: RepositoryLayout, name: str, published: set[str]) -> None:
 
 
 def journal_file(state: Path) -> Path:
-    """Return the file that lists, as JSON, the paths that are arriving."""
+    """Return the file that lists the arriving paths, as JSON."""
     return state / "publishing.json"
 
 
 def _listed(text: str) -> set[str]:
-    """Return the journal's paths; it is written whole, so anything else is not ours and names nothing."""
+    """Return the journal's paths. It is written whole, so any other content is not Reef's and names nothing."""
     try:
         names = json.loads(text)
     except json.JSONDecodeError:

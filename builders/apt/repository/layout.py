@@ -1,9 +1,9 @@
-"""Names and places in the repository: what a safe name is, and where everything lies.
+"""Names and paths in the repository: which names are safe, and where each file is.
 
 ::
 
     pool/<component>/<prefix>/<source>/<package>_<version>_<architecture>.deb
-    pool/<component>/<prefix>/<source>/<source>_<version>.dsc, and beside it what it names
+    pool/<component>/<prefix>/<source>/<source>_<version>.dsc, and beside it the files that it names
     snapshots/<suite>/<stamp>/dists/<suite>/    one publication: InRelease, Release, Release.gpg, indices, by-hash
     snapshots/<suite>/<stamp>/pool              link to the pool, so that a snapshot is an apt repository by itself
     dists/<suite>                               link to the live publication; one rename of it publishes
@@ -25,14 +25,14 @@ from builders.model.target import SUITES
 KEYRING = "reef-archive-keyring.gpg"
 ARMORED_KEYRING = "reef-archive-keyring.asc"
 INSTALLED_KEYRING = f"/usr/share/keyrings/{KEYRING}"
-"""Where a board keeps the keyring: a keyring package can take over the same path later."""
+"""Path of the keyring on a board; the keyring package installs it there too."""
 PAGE = "index.html"
-"""The page for people, at the repository's root."""
+"""The landing page, at the repository's root."""
 DEBUG_COMPONENT = "debug"
 """Component of the -dbgsym packages: boards on slow lines do not download their half of the index."""
 
 MOST_NAME = 240
-"""Characters of a file's name: filesystems take 255, and a file on its way has a few more."""
+"""Characters of a file name: filesystems allow 255, and the name of an unfinished file is a few longer."""
 
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 VERSION = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~-]*")
@@ -46,13 +46,13 @@ STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 @dataclass(frozen=True)
 class RepositoryLayout:
-    """The fixed places of the repository in the folder ``path``."""
+    """The fixed paths of the repository in the folder ``path``."""
 
     path: Path
 
     @property
     def pool(self) -> Path:
-        """All .debs of all suites and times."""
+        """The folder of all .debs of all suites and publications."""
         return self.path / "pool"
 
     def live(self, suite: str) -> Path:
@@ -72,7 +72,7 @@ class RepositoryLayout:
         return self.snapshot(suite, stamp) / "dists" / suite
 
     def stamps(self, suite: str) -> list[str]:
-        """Return the stamps of a suite's publications, oldest first; also of one that a killed run left."""
+        """Return the stamps of a suite's publications, oldest first, including those that a killed run left."""
         names = (path.name for path in self.snapshots(suite).glob("*"))
         return sorted(name for name in names if STAMP.fullmatch(name))
 
@@ -90,35 +90,35 @@ class RepositoryLayout:
         parts = target.split("/")
         if len(parts) != 6 or parts[:3] != ["..", "snapshots", suite] or parts[4:] != ["dists", suite]:
             raise PublishError(
-                f"{link} is not Reef's",
-                f"a link into snapshots/{suite} is wanted there, found: {target or 'a folder or file'}",
-                "publish into an empty folder, or move this one away",
+                f"{link} was not made by Reef",
+                f"expected a link into snapshots/{suite}, found: {target or 'a folder or file'}",
+                "publish into an empty folder, or move this path away",
             )
         return parts[3]
 
 
 def link_target(suite: str, stamp: str) -> str:
-    """Return what the link ``dists/<suite>`` says for one publication."""
+    """Return the target of the link ``dists/<suite>`` for one publication."""
     return f"../snapshots/{suite}/{stamp}/dists/{suite}"
 
 
 def stamp_of(date: int) -> str:
-    """Return a publication's name for its Release date (seconds since 1970): ``20261231T235959Z``."""
+    """Return a publication's name from its Release date (seconds since 1970): ``20261231T235959Z``."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(date))
 
 
 def checked(kind: str, value: str, pattern: re.Pattern[str], where: str = "") -> str:
-    """Return ``value`` where it wholly fits ``pattern`` and cannot leave a folder; raises PublishError."""
+    """Return ``value`` where it matches ``pattern`` and cannot leave its folder; raises PublishError."""
     if not pattern.fullmatch(value) or ".." in value.split("/"):
         place = f"{where}: " if where else ""
-        raise PublishError(f"{place}not a safe {kind}: {value!r}", f"it must fit {pattern.pattern}", "correct it")
+        raise PublishError(f"{place}unsafe {kind}: {value!r}", f"it must match {pattern.pattern}", "correct it")
     return value
 
 
 def pool_path(control: Mapping[str, str], component: str, where: str) -> str:
     """Return a package's path below the repository (Debian Policy 5.6; pool prefixes as in Debian's archive).
 
-    ``control`` holds its control fields, ``where`` names the .deb in an error; raises PublishError for a name,
+    ``control`` contains its control fields, ``where`` names the .deb in an error. Raises PublishError for a name,
     version or architecture that Debian Policy (5.6.1, 5.6.7, 5.6.12) does not allow.
     """
     package = checked("package name", control["Package"], PACKAGE, where)
@@ -132,7 +132,7 @@ def pool_path(control: Mapping[str, str], component: str, where: str) -> str:
 def source_paths(fields: Mapping[str, str], parts: Iterable[str], component: str, where: str) -> list[str]:
     """Return the paths below the repository of a .dsc with ``fields`` and of its ``parts``, which keep their names.
 
-    Raises PublishError naming ``where`` as `pool_path` does, and for a part that is not called after the source.
+    Raises PublishError naming ``where`` as `pool_path` does, and for a part that is not named after the source.
     """
     source = checked("source name", fields["Source"], PACKAGE, where)
     version = checked("version", fields["Version"], VERSION, where)
@@ -149,13 +149,16 @@ def _without_epoch(version: str) -> str:
 def _placed(source: str, name: str, component: str, where: str) -> str:
     prefix = source[:4] if source.startswith("lib") and len(source) > 3 else source[0]
     if max(len(name), len(source)) > MOST_NAME:
-        raise PublishError(f"{where}: its name is too long for a file: {max(len(name), len(source))} characters",
-                           f"{name[:80]}…: at most {MOST_NAME} fit")  # fmt: skip
+        raise PublishError(
+            f"{where}: its name is too long for a file: {max(len(name), len(source))} characters",
+            f"{name[:80]}…: at most {MOST_NAME} are possible",
+            "shorten the package's name or version",
+        )
     return f"pool/{component}/{prefix}/{source}/{name}"
 
 
 def component_of(control: Mapping[str, str], main: str) -> str:
-    """Return the component of a package: debug symbols (deb-control(5), Auto-Built-Package) apart from the rest."""
+    """Return the component of a package: debug symbols (deb-control(5), Auto-Built-Package) have their own."""
     return DEBUG_COMPONENT if control.get("Auto-Built-Package") == "debug-symbols" else main
 
 
@@ -163,13 +166,18 @@ def codename(suite: str) -> str:
     """Return the board release that a suite serves: ``trixie`` of ``trixie-testing``; raises InputError."""
     name = suite.partition("-")[0]
     if name not in SUITES:
-        raise InputError(f"unknown suite: {suite!r}", "a suite is a release's codename, alone or as in trixie-testing",
-                         nearest(name, SUITES))  # fmt: skip
+        raise InputError(
+            f"unknown suite: {suite!r}",
+            "a suite is a release's codename, alone or with a suffix as in trixie-testing",
+            nearest(name, SUITES),
+        )
     return name
 
 
 def suffixed(suite: str, suffix: str) -> str:
     """Return the suite to publish into: ``trixie-testing`` of ``trixie`` and ``testing``; raises InputError."""
     if suffix and not suffix.isalnum():
-        raise InputError(f"not a suite's suffix: {suffix!r}", "letters and digits are wanted, as in testing")
+        raise InputError(
+            f"invalid suffix of a suite: {suffix!r}", "it may contain letters and digits", "choose one like testing"
+        )
     return f"{suite}-{suffix.lower()}" if suffix else suite

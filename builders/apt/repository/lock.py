@@ -8,7 +8,7 @@ from builders.apt.repository.context import Context
 
 @contextmanager
 def locked(context: Context) -> Iterator[None]:
-    """Keep other runs of Reef out of the repository; every verb that changes it does."""
+    """Keep other runs of Reef out of the repository; every operation that changes it does."""
     with (
         context.workspace.in_use(),
         context.workspace.locked("publish", what=f"the repository {context.workspace.apt}", say=context.log.note),

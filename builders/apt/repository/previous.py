@@ -1,4 +1,4 @@
-"""The revision that boards upgrade from: the newest one published that is lower than the one to publish."""
+"""The revision that boards upgrade from: the newest published revision below the one to publish."""
 
 import shutil
 from collections.abc import Collection, Iterable, Sequence
@@ -7,8 +7,9 @@ from pathlib import Path
 from debian.debian_support import Version
 
 from builders.apt.indices.entry import IndexEntry
+from builders.apt.indices.release import RESTORE
 from builders.apt.repository.layout import RepositoryLayout
-from builders.apt.repository.publication import RESTORE, read_live
+from builders.apt.repository.publication import read_live
 from builders.errors import PublishError
 from builders.host.files import disk_errors, sha256_of
 from builders.model.packages import DebFile
@@ -19,10 +20,10 @@ def previous_revision(
 ) -> tuple[DebFile, ...]:
     """Return the .debs, among ``packages``, of the newest revision lower than ``below`` that boards may have.
 
-    It is looked for in the live publication of each of ``suites`` in turn, and none is returned where none has one.
-    All have one version, as on a board: packages of one build ask for each other's exact version, and what came
-    into the recipe since is on no board. ``architecture`` is the board's, as Debian names it. Raises PublishError
-    where an index is not what its Release says.
+    Searches the live publication of each of ``suites`` in turn; returns nothing where none contains a lower revision.
+    All .debs have the same version, as on a board: packages of one build depend on each other's exact version, and a
+    package that is new in the recipe is on no board. ``architecture`` is the board's, as Debian names it. Raises
+    PublishError where an index does not match its Release.
     """
     place = RepositoryLayout(repository.absolute())
     for suite in suites:
@@ -36,7 +37,7 @@ def previous_revision(
 
 
 def copy_from_pool(debs: Sequence[DebFile], folder: Path) -> None:
-    """Copy published .debs into ``folder``; raises PublishError for one that is not what was published, DiskError."""
+    """Copy published .debs into ``folder``; raises PublishError for a changed or missing .deb, DiskError."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for deb in debs:

@@ -1,4 +1,4 @@
-"""Reading a publication: its Release and its entries, checked against each other before they are built upon."""
+"""Reading a publication: its Release and its entries, compared with each other before anything builds on them."""
 
 import hashlib
 from collections import Counter
@@ -12,7 +12,7 @@ from builders.apt.indices.chunks import Chunk, place_of
 from builders.apt.indices.compression import UNPACK
 from builders.apt.indices.entry import SOURCES, IndexEntry, names_files, parse_index, parse_translation
 from builders.apt.indices.kinds import stanzas
-from builders.apt.indices.release import Digest, Release, parse_release
+from builders.apt.indices.release import RESTORE, Digest, Release, parse_release
 from builders.apt.repository.layout import RepositoryLayout
 from builders.apt.state.catalog import Catalog, ChunkLists, PoolPackage, pool_package
 from builders.apt.state.chunk_cache import ChunkCache
@@ -20,15 +20,13 @@ from builders.errors import PublishError
 from builders.host.files import disk_errors
 from builders.model.packages import DebFile
 
-RESTORE = "restore the repository from a copy, or move it away and publish again"
-
 
 @dataclass(frozen=True)
 class PublishedSuite:
-    """One publication of one suite, in ``folder``; each entry once, whatever indices list it.
+    """One publication of one suite, in ``folder``; each entry once, although several indices list it.
 
-    Nothing but the Release is read before it is asked for. Reading an index raises PublishError where it is not what
-    the Release says: it must not be signed again.
+    Only the Release is read at once. Reading an index raises PublishError where it does not match the Release: it must
+    not be signed again.
     """
 
     suite: str
@@ -41,7 +39,7 @@ class PublishedSuite:
 
     @cached_property
     def entries(self) -> tuple[IndexEntry, ...]:
-        """Every entry, from the indices themselves."""
+        """Every entry, read from the indices."""
         descriptions: dict[bytes, bytes] = {}
         for name in self._named("/Translation-en"):
             descriptions |= parse_translation(self.content(name))
@@ -53,22 +51,22 @@ class PublishedSuite:
 
     @property
     def keeps_sources(self) -> bool:
-        """Tell whether it has an index of source packages."""
+        """Whether it has an index of source packages."""
         return bool(self._named(SOURCES))
 
     @property
     def chunk_lists(self) -> Mapping[str, Sequence[tuple[bytes, int, str]]] | None:
-        """The pieces of each index as they are remembered; None where they are not."""
+        """The chunks of each index from the catalog; None where it does not know them."""
         return self.catalog.chunk_lists if self.catalog else None
 
     def packages(self, filenames: Collection[str] | None = None) -> list[PoolPackage]:
-        """Return the .debs of the suite, or those of them that lie at ``filenames``."""
+        """Return the .debs of the suite: those at ``filenames``, or all."""
         if self.catalog and self.chunk_lists is not None:
             return self.catalog.packages(None if filenames is None else list(filenames))
         return [pool_package(entry) for entry in self.entries if filenames is None or entry.filename in filenames]
 
     def over_limit(self, most: int, packages: Collection[str]) -> list[PoolPackage]:
-        """Return the .debs of which the suite has more than ``most`` versions (`Held.kind`), and those of packages."""
+        """Return the .debs with more than ``most`` versions in the suite (`PoolPackage.kind`), and of ``packages``."""
         if self.catalog and self.chunk_lists is not None:
             return self.catalog.over_limit(most, packages)
         return [pool_package(entry) for entry in self.entries]
@@ -80,7 +78,7 @@ class PublishedSuite:
         return Counter(entry.component for entry in self.entries)
 
     def entries_of(self, packages: Collection[str]) -> list[IndexEntry]:
-        """Return the entries of some packages; reads no more of the indices than it must."""
+        """Return the entries of some packages; reads no more of the indices than necessary."""
         if self.chunk_lists is None or len(packages) > sum(map(len, self.chunk_lists.values())):
             return [entry for entry in self.entries if entry.package in packages]
         names = [name.encode() for name in packages]
@@ -94,12 +92,12 @@ class PublishedSuite:
         return list(entries.values())
 
     def chunks(self, index: str, chunk_cache: ChunkCache) -> list[Chunk] | None:
-        """Return the pieces of an index, None where they are not known; those of Contents are kept packed."""
+        """Return the chunks of an index, None where they are not known; chunks of Contents are stored compressed."""
         chunk_refs = (self.chunk_lists or {}).get(index)
         if chunk_refs is None:
             return None
         if index not in self.release.files:
-            packed = chunk_cache.kept(".gz", [sha256 for _, _, sha256 in chunk_refs])
+            packed = chunk_cache.stored(".gz", [sha256 for _, _, sha256 in chunk_refs])
             if len(packed) < len({sha256 for _, _, sha256 in chunk_refs}):
                 return None
             return [
@@ -112,12 +110,12 @@ class PublishedSuite:
         return result if start == len(content) else None
 
     def chunk_list(self, index: str) -> ChunkLists:
-        """Return what is remembered of an index, for the record of the publication that takes it over."""
+        """Return the catalog's chunks of an index, for the publication that takes the index over."""
         chunk_refs = (self.chunk_lists or {}).get(index, ())
         return {index: [(first.decode(errors="surrogateescape"), size, sha256) for first, size, sha256 in chunk_refs]}
 
     def content(self, name: str) -> bytes:
-        """Return the bytes of an index, found sound."""
+        """Return the bytes of an index; raises PublishError where they do not match the Release."""
         if name not in self._contents:
             self._contents[name] = _sound(self.folder / name, self.release.files[name])
         return self._contents[name]
@@ -127,18 +125,18 @@ class PublishedSuite:
 
     def _of(self, index: str, names: Sequence[bytes]) -> bytes:
         """Return the texts of some packages in a plain index."""
-        content, wanted, texts = self.content(index), set(names), []
+        content, keys, texts = self.content(index), set(names), []
         if chunk_refs := (self.chunk_lists or {}).get(index):
             starts = [0, *accumulate(size for _, size, _ in chunk_refs)]
             places = {place_of([first for first, _, _ in chunk_refs], name) for name in names}
             texts = [content[starts[place] : starts[place + 1]] for place in sorted(places)]
         else:
             texts = [content]
-        return b"".join(part for text in texts for name, part in stanzas(text) if name in wanted)
+        return b"".join(part for text in texts for name, part in stanzas(text) if name in keys)
 
 
 def read_live(repository: RepositoryLayout, suite: str, state: Path | None = None) -> PublishedSuite | None:
-    """Return a suite's live publication, None where there is none; with what is remembered of it in ``state``.
+    """Return a suite's live publication with its catalog in ``state``, None where nothing is published.
 
     Raises PublishError where its Release is broken.
     """
@@ -173,9 +171,9 @@ def _sound(path: Path, digest: Digest) -> bytes:
 
 
 def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
-    """Return the .debs and .dscs that a suite's live publication names; none where nothing is published.
+    """Return the .debs and .dscs of a suite's live publication; none where nothing is published.
 
-    Raises PublishError where an index is not what its Release says.
+    Raises PublishError where an index does not match its Release.
     """
     place = RepositoryLayout(repository.absolute())
     live = read_live(place, suite)

@@ -1,6 +1,6 @@
-"""Which versions stay in a suite, and what no kept publication names any more.
+"""Which versions stay in a suite, and what no kept publication refers to any more.
 
-A .deb's age counts from its first publication, which is its file's time in the pool: publishing sets it there.
+The age of a .deb counts from its first publication: publishing sets the modification time of its file in the pool.
 """
 
 import os
@@ -19,14 +19,14 @@ from builders.model.settings import Keep, Settings
 
 DAY_S = 86400
 LEAVING = ".leaving"
-"""Suffix of a snapshot on its way out: half removed, it must not be taken for a whole one."""
+"""Suffix of a snapshot that is being removed: a partly removed snapshot is never used."""
 
 
 @dataclass(frozen=True)
 class Unreferenced:
-    """What `remove` would take away: publications as ``suite/stamp``, paths in the pool and their bytes.
+    """What no kept publication refers to: publications as ``suite/stamp``, paths in the pool and their bytes.
 
-    ``debs`` are files of source packages, too.
+    ``debs`` includes files of source packages.
     """
 
     snapshots: tuple[str, ...]
@@ -37,9 +37,9 @@ class Unreferenced:
 def surplus(
     there: Iterable[PoolPackage], arriving: Iterable[PoolPackage], keep: Keep, repository: Path
 ) -> list[PoolPackage]:
-    """Return what ``keep`` takes out of a suite that holds ``there`` and gets ``arriving``.
+    """Return the packages that ``keep`` removes from a suite with ``there`` when ``arriving`` are added.
 
-    Versions are counted per component, package and CPU.
+    Versions are counted for each component, package and CPU.
     """
     if not keep.limits:
         return []
@@ -57,7 +57,7 @@ def surplus(
 
 
 def _age_days(repository: Path, filename: str) -> float:
-    """Return how long ago a .deb was published; one that is only arriving has no age."""
+    """Return how many days ago a .deb was published; 0 for an arriving .deb."""
     try:
         return (time.time() - (repository / filename).stat().st_mtime) / DAY_S
     except OSError:
@@ -65,27 +65,27 @@ def _age_days(repository: Path, filename: str) -> float:
 
 
 def unreferenced(repository: Path, settings: Settings) -> Unreferenced:
-    """Return what nothing needs any more: never what a live or a kept publication names.
+    """Return what no live and no kept publication refers to.
 
-    As many publications stay as ``keep.snapshots`` says, and no fewer than are reachable by hash. Raises
-    PublishError for a publication that is not sound.
+    As many publications stay as ``keep.snapshots`` says, and no fewer than are reachable by hash. Raises PublishError
+    for a broken publication.
     """
     place = RepositoryLayout(repository.absolute())
     kept = max(settings.repository.keep.snapshots, settings.repository.generations)
     named: set[str] = set()
-    going: list[str] = []
+    unused: list[str] = []
     for folder in sorted((place.path / "snapshots").glob("*")):
         suite, stamps = folder.name, place.stamps(folder.name)
         live = place.live_stamp(suite)
-        # What is newer than the live one was left by a killed run: nobody ever saw it. Where none is live, somebody
-        # took the suite away by hand, and may bring it back.
+        # A killed run left what is newer than the live publication: nobody ever saw it. Where none is live, somebody
+        # removed the suite by hand, and may restore it.
         seen = [stamp for stamp in stamps if live and stamp <= live]
         staying = {*seen[-kept:], live} if live else set(stamps)
-        going += [f"{suite}/{stamp}" for stamp in stamps if stamp not in staying]
+        unused += [f"{suite}/{stamp}" for stamp in stamps if stamp not in staying]
         for stamp in staying:
             named |= {path for entry in read_publication(place, suite, stamp).entries for path in entry.paths}
     debs = [name for name in _pool_files(place) if name not in named]
-    return Unreferenced(tuple(going), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
+    return Unreferenced(tuple(unused), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
 
 
 def publications_naming(place: RepositoryLayout, filename: str) -> list[str]:
@@ -114,21 +114,21 @@ def _pool_files(place: RepositoryLayout) -> list[str]:
     return sorted(found)
 
 
-def remove(repository: Path, going: Unreferenced) -> None:
-    """Take rubbish away: publications first, then what only they named; a killed run is gone on with by the next.
+def remove(repository: Path, leaving: Unreferenced) -> None:
+    """Remove unreferenced publications, then the files of the pool; the next run resumes after a kill.
 
     Raises DiskError.
     """
     place = RepositoryLayout(repository.absolute())
-    for name in going.snapshots:
+    for name in leaving.snapshots:
         path = place.path / "snapshots" / name
         with disk_errors(path):
             path.rename(path.with_name(path.name + LEAVING))
-    for leaving in sorted((place.path / "snapshots").glob(f"*/*{LEAVING}")):
-        if STAMP.fullmatch(leaving.name.removesuffix(LEAVING)):
-            remove_tree(leaving)
+    for folder in sorted((place.path / "snapshots").glob(f"*/*{LEAVING}")):
+        if STAMP.fullmatch(folder.name.removesuffix(LEAVING)):
+            remove_tree(folder)
     with disk_errors(place.pool):
-        for name in going.debs:
+        for name in leaving.debs:
             path = place.path / name
             path.unlink(missing_ok=True)
             _remove_empty([path.parent, *path.parent.parents], place.pool)

@@ -1,4 +1,4 @@
-"""Every publication of a suite, to look at and to return to."""
+"""Every publication of a suite, to list and to return to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from builders.errors import PublishError, nearest
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One publication: its .debs, the bytes of all files, and what came and went since the one before it."""
+    """One publication: its .debs, the bytes of all files, and what was added and removed since the one before it."""
 
     suite: str
     stamp: str
@@ -41,33 +41,35 @@ def snapshots(repository: Path, suite: str | None = None) -> list[Snapshot]:
 
 
 def require_published(place: RepositoryLayout, suite: str) -> str:
-    """Return ``suite`` where it is published; raises PublishError naming the nearest that is."""
+    """Return ``suite`` where it is published; raises PublishError that names the nearest published suite."""
     checked("suite name", suite, SUITE)
     if suite not in place.suites():
-        hint = nearest(suite, place.suites()) if place.suites() else "nothing is published yet"
+        hint = nearest(suite, place.suites()) if place.suites() else "run ./inv publish-apt first"
         raise PublishError(f"the suite {suite} is not published", f"in {place.path}", hint)
     return suite
 
 
 def earlier_publication(repository: Path, suite: str, stamp: str | None) -> PublishedSuite:
-    """Return the publication called ``stamp``, by default the one before the live one; raises PublishError."""
+    """Return the publication ``stamp``, by default the one before the live publication; raises PublishError."""
     place = RepositoryLayout(repository.absolute())
     stamps = _published(place, require_published(place, suite))
     if stamp is None:
         if len(stamps) < 2:
-            raise PublishError(f"{suite} has no earlier publication", f"kept: {', '.join(stamps)}")
+            raise PublishError(
+                f"{suite} has no earlier publication", f"kept: {', '.join(stamps)}", "publish something first"
+            )
         stamp = stamps[-2]
     elif not STAMP.fullmatch(stamp) or stamp not in stamps:
         raise PublishError(
             f"{suite} has no publication {stamp!r}",
             f"kept: {', '.join(stamps)}",
-            "./inv snapshots tells what each holds",
+            "./inv snapshots lists what each contains",
         )
     return read_publication(place, suite, stamp)
 
 
 def missing_debs(repository: Path, entries: Sequence[IndexEntry]) -> list[str]:
-    """Return the paths of ``entries`` that are not in the pool."""
+    """Return the paths of ``entries`` that are missing in the pool."""
     return [path for entry in entries for path in entry.paths if not (repository / path).is_file()]
 
 

@@ -16,9 +16,9 @@ def sources_name(settings: Settings, suite: str) -> str:
 def sources_text(settings: Settings, repository: Path, suite: str, *, source: bool = False) -> str:
     """Return the ``.sources`` file (sources.list(5), deb822 style) that adds one suite to a machine.
 
-    ``source`` tells that the suite keeps source packages: apt warns of an index that it is to fetch and is not there.
-    It names no key, so that it stays the same when one follows another: the keyring package holds it too, and dpkg
-    asks about a changed file that its owner edited.
+    ``source`` says that the suite contains source packages: apt warns of an index that does not exist. The file names
+    no key, so that it stays the same when another key takes over: the keyring package installs it too, and dpkg asks
+    about a changed file that its owner edited.
     """
     url = settings.repository.url or repository.absolute().as_uri()
     return (

@@ -1,1 +1,1 @@
-"""What publishing remembers between runs, in SQLite files outside the repository; losing it only costs time."""
+"""What publishing remembers between runs, in SQLite files outside the repository. Losing them only costs time."""

@@ -1,7 +1,7 @@
-"""What Reef remembers of the live publications: enough to find what a new .deb meets, and which text it changes.
+"""The packages and chunks of the live publications: enough to find what a new .deb changes without reading the indices.
 
-A SQLite file in the state folder. Each suite's part names the Release file that it describes; of another one it says
-nothing, and the published indices are read instead. So it only saves time.
+A SQLite file in the state folder. Each suite's part names the Release file that it describes. Of any other publication
+it says nothing, and the published indices are read instead: it only saves time.
 """
 
 import json
@@ -25,23 +25,23 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, recipe TEXT)",
 )
 FEW = 64
-"""Up to so many .debs are looked up one by one."""
+"""Up to this number, .debs are looked up one by one."""
 COLUMNS = "package, version, architecture, size, sha256, filename, component"
 
 ChunkLists = Mapping[str, Sequence[tuple[str, int, str]]]
-"""By an index's path: of each of its pieces the first name, the size in bytes and the SHA-256."""
+"""By an index's path, of each of its chunks: the first name, the size in bytes and the SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolPackage(PackageFile):
-    """One .deb of a suite, as `Entry` has it but for the text."""
+    """One .deb or .dsc of a suite: an `IndexEntry` without its texts."""
 
     filename: str
     component: str
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """What versions are counted of: component, package and CPU."""
+        """Component, package and CPU: versions are counted for each."""
         return self.component, self.package, self.architecture
 
     def __str__(self) -> str:
@@ -50,9 +50,9 @@ class PoolPackage(PackageFile):
 
 @dataclass(frozen=True)
 class SuiteChanges:
-    """What becomes of a suite's part: another Release, other outlines, and .debs that ``gone`` or ``come``.
+    """How a publication changes a suite's part: its Release, its chunk lists, the .debs that leave and that arrive.
 
-    ``whole`` says that what came is all there is.
+    With ``whole`` the suite contains nothing but what arrives.
     """
 
     suite: str
@@ -64,14 +64,14 @@ class SuiteChanges:
 
 
 class Catalog:
-    """One suite's part; the suite whose Release has the SHA-256 ``release``."""
+    """The part of one suite whose Release has the SHA-256 ``release``."""
 
     def __init__(self, state: Path, suite: str, release: str) -> None:
         self._file, self._suite, self._release = _file(state), suite, release
 
     @cached_property
     def chunk_lists(self) -> dict[str, list[tuple[bytes, int, str]]] | None:
-        """The pieces of each index; None where nothing is known of this publication."""
+        """The chunks of each index by its path; None where nothing is known of this publication."""
         query = "SELECT outlines FROM suites WHERE suite = ? AND release = ?"
         found = sqlite.rows(self._file, query, (self._suite, self._release))
         if not found:
@@ -90,7 +90,7 @@ class Catalog:
         return {deb.filename: deb for deb in found}
 
     def packages(self, filenames: Sequence[str] | None = None) -> list[PoolPackage]:
-        """Return the .debs of the suite, or those of them that lie at ``filenames``."""
+        """Return the .debs of the suite: those at ``filenames``, or all."""
         if filenames is None:
             return list(self._all.values())
         if len(filenames) > FEW:
@@ -99,7 +99,7 @@ class Catalog:
         return [PoolPackage(*row) for name in filenames for row in sqlite.rows(self._file, query, (self._suite, name))]
 
     def over_limit(self, most: int, packages: Collection[str]) -> list[PoolPackage]:
-        """Return the .debs of which there are more than ``most`` versions, and those of ``packages``."""
+        """Return the .debs with more than ``most`` versions in the suite, and those of ``packages``."""
         if len(packages) > FEW:
             return self.packages()
         placeholders = ",".join("?" * len(packages))
@@ -117,7 +117,7 @@ class Catalog:
 
 
 def pool_package(entry: IndexEntry) -> PoolPackage:
-    """Return what the catalog keeps of an entry."""
+    """Return an entry without its texts."""
     component = sys.intern(entry.component)  # one text for tens of thousands
     return PoolPackage(
         entry.package, entry.version, entry.architecture, entry.size, entry.sha256, entry.filename, component
@@ -125,42 +125,42 @@ def pool_package(entry: IndexEntry) -> PoolPackage:
 
 
 def chunk_ref(chunk: Chunk) -> tuple[str, int, str]:
-    """Return what the catalog keeps of a piece of an index."""
+    """Return a chunk as the catalog stores it: first name, size, SHA-256."""
     return chunk.first.decode(errors="surrogateescape"), chunk.size, chunk.sha256
 
 
 def inputs_digest(state: Path, name: str) -> str:
-    """Return what the file ``name`` was last made of, as `remember` was told; an empty text where it was not."""
+    """Return the digest of what the file ``name`` was last made of; an empty text where it is not known."""
     found = sqlite.rows(_file(state), "SELECT recipe FROM made WHERE name = ?", (name,))
     return str(found[0][0]) if found else ""
 
 
 def remember(state: Path, changes: Iterable[SuiteChanges], made: Mapping[str, str]) -> None:
-    """Record what became of the suites, and of what files at the root were ``made``; raises DiskError."""
+    """Store how suites changed, and by name what files at the root were ``made`` of; raises DiskError."""
     todo = list(changes)
 
     def work(database: sqlite3.Connection) -> None:
-        for one in todo:
-            _update(database, one)
+        for change in todo:
+            _update(database, change)
         database.executemany("INSERT OR REPLACE INTO made VALUES (?, ?)", made.items())
 
     if todo or made:
         sqlite.change(_file(state), SCHEMA, work)
 
 
-def _update(database: sqlite3.Connection, one: SuiteChanges) -> None:
-    if one.whole:
-        database.execute("DELETE FROM held WHERE suite = ?", (one.suite,))
+def _update(database: sqlite3.Connection, change: SuiteChanges) -> None:
+    if change.whole:
+        database.execute("DELETE FROM held WHERE suite = ?", (change.suite,))
     database.executemany(
-        "DELETE FROM held WHERE suite = ? AND filename = ?", ((one.suite, leaving) for leaving in one.leaving)
+        "DELETE FROM held WHERE suite = ? AND filename = ?", ((change.suite, name) for name in change.leaving)
     )
     rows = (
-        (one.suite, d.filename, d.package, d.version, d.architecture, d.component, d.size, d.sha256)
-        for d in one.arriving
+        (change.suite, d.filename, d.package, d.version, d.architecture, d.component, d.size, d.sha256)
+        for d in change.arriving
     )
     database.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    chunk_lists = json.dumps(one.chunk_lists)
-    database.execute("INSERT OR REPLACE INTO suites VALUES (?, ?, ?)", (one.suite, one.release, chunk_lists))
+    chunk_lists = json.dumps(change.chunk_lists)
+    database.execute("INSERT OR REPLACE INTO suites VALUES (?, ?, ?)", (change.suite, change.release, chunk_lists))
 
 
 def _file(state: Path) -> Path:

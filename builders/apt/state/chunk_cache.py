@@ -1,4 +1,4 @@
-"""Packing index pieces on all cores, and remembering the packed ones so that each piece is packed once."""
+"""Compresses chunks of indices on all cores, and remembers them, so that each chunk is compressed once."""
 
 import os
 import sqlite3
@@ -13,17 +13,17 @@ from builders.apt.state import sqlite
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS pieces (form TEXT, sha256 TEXT, packed BLOB, PRIMARY KEY (form, sha256))",)
 ROOM = 4
-"""Pieces of earlier publications stay until there are so many times more than this one used."""
+"""Chunks of earlier publications stay until the cache holds this many times the chunks of this publication."""
 MOST_WAITING = 4 << 20
-"""Bytes of packed pieces that wait in memory to be remembered together."""
+"""Bytes of compressed chunks that wait in memory to be stored together."""
 AT_ONCE = 2 << 20
-"""Bytes of pieces that are looked up and packed together."""
+"""Bytes of chunks that are looked up and compressed together."""
 QUERY = 500
-"""Pieces asked for at once: SQLite bounds the parameters of a query."""
+"""Chunks per query: SQLite limits the parameters of a query."""
 
 
 class ChunkCache:
-    """Makes compressed files of pieces; `save` remembers what it packed."""
+    """Compresses chunks; `save` stores the new ones."""
 
     def __init__(self, state: Path) -> None:
         self._file = state / "packed.sqlite"
@@ -32,7 +32,7 @@ class ChunkCache:
         self._any_new = False
 
     def pack(self, forms: Sequence[str], chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, dict[str, bytes]]]:
-        """Yield each piece with what it is packed, by form; the next are packed meanwhile."""
+        """Yield each chunk with its compressed forms; compresses the next chunks meanwhile."""
         ahead: deque[tuple[Chunk, dict[str, bytes | Future[bytes]]]] = deque()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for some in _some(chunks):
@@ -60,18 +60,18 @@ class ChunkCache:
             self._new.clear()
         return chunk, result
 
-    def kept(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
-        """Return packed pieces by the SHA-256 of their text: those that are remembered."""
-        return self._known(suffix, list(dict.fromkeys(wanted)))
+    def stored(self, suffix: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return the compressed chunks that the cache holds, by the SHA-256 of their text."""
+        return self._known(suffix, list(dict.fromkeys(digests)))
 
     def save(self) -> None:
-        """Remember what was packed, and forget what long was not used; raises DiskError."""
+        """Store what was compressed, and drop what has long not been used; raises DiskError."""
         if self._any_new:
             sqlite.change(self._file, SCHEMA, self._write)
 
-    def _known(self, suffix: str, wanted: Sequence[str]) -> dict[str, bytes]:
-        found = {sha256: self._new[suffix, sha256] for sha256 in wanted if (suffix, sha256) in self._new}
-        rest = [sha256 for sha256 in wanted if sha256 not in found]
+    def _known(self, suffix: str, digests: Sequence[str]) -> dict[str, bytes]:
+        found = {sha256: self._new[suffix, sha256] for sha256 in digests if (suffix, sha256) in self._new}
+        rest = [sha256 for sha256 in digests if sha256 not in found]
         for start in range(0, len(rest), QUERY):
             some = rest[start : start + QUERY]
             placeholders = ",".join("?" * len(some))
@@ -97,7 +97,7 @@ def _packed(form: str, chunk: Chunk) -> bytes:
 
 
 def _some(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
-    """Yield pieces some at a time: few enough for memory, enough to ask the record for them together."""
+    """Yield chunks in groups: small enough for memory, large enough to look them up together."""
     some: list[Chunk] = []
     total = 0
     for chunk in chunks:

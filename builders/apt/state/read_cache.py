@@ -1,7 +1,7 @@
-"""What earlier publications read, so that a .deb that did not change is not read again.
+"""The .debs that earlier publications read, so that an unchanged .deb is not read again.
 
-A SQLite file in the state folder, outside the published tree. It only saves time: without it, or with a broken one,
-every .deb is read once more.
+A SQLite file in the state folder, outside the published tree. It only saves time: without it every .deb is read once
+more.
 """
 
 import os
@@ -19,14 +19,14 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS lists (sha256 TEXT PRIMARY KEY, names BLOB)",
 )
 FEW = 64
-"""Up to so many .debs are looked up one by one."""
+"""Up to this number, .debs are looked up one by one."""
 QUERY = 500
-"""Lists asked for at once: SQLite bounds the parameters of a query."""
+"""Lists per query: SQLite limits the parameters of a query."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A .deb as it was read: its identity on disk (`stamp`), its digest, and its path in the repository."""
+    """A .deb that was read: its identity on the disk (`stamp`), its SHA-256, and its path in the repository."""
 
     stamp: str
     sha256: str
@@ -34,12 +34,12 @@ class KnownFile:
 
 
 def stamp(facts: os.stat_result) -> str:
-    """Return what changes whenever a file's bytes can have changed; the change time cannot be set back."""
+    """Return a text that changes whenever a file's bytes can have changed; the change time cannot be set back."""
     return f"{facts.st_dev}:{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
 
 
 def recall(state: Path, paths: Sequence[str] | None = None) -> dict[str, KnownFile]:
-    """Return what was seen, by absolute path, of ``paths`` or all; nothing where the record is missing or broken."""
+    """Return the files that were read, by absolute path: those of ``paths``, or all."""
     query, file = "SELECT path, stamp, sha256, filename FROM seen", _file(state)
     if paths is None or len(paths) > FEW:
         rows = sqlite.rows(file, query)
@@ -48,11 +48,11 @@ def recall(state: Path, paths: Sequence[str] | None = None) -> dict[str, KnownFi
     return {row[0]: KnownFile(*row[1:]) for row in rows}
 
 
-def recall_lists(state: Path, wanted: Sequence[str]) -> dict[str, bytes]:
-    """Return the files of .debs, as `filelist` gives them, by SHA-256: those that are whole in the record."""
+def recall_lists(state: Path, digests: Sequence[str]) -> dict[str, bytes]:
+    """Return the file lists of .debs (`file_list`) by SHA-256; those that the cache contains whole."""
     result: dict[str, bytes] = {}
-    for start in range(0, len(wanted), QUERY):
-        some = wanted[start : start + QUERY]
+    for start in range(0, len(digests), QUERY):
+        some = digests[start : start + QUERY]
         placeholders = ",".join("?" * len(some))
         query = f"SELECT sha256, names FROM lists WHERE sha256 IN ({placeholders})"  # noqa: S608 - placeholders only
         for sha256, names in sqlite.rows(_file(state), query, some):
@@ -62,21 +62,21 @@ def recall_lists(state: Path, wanted: Sequence[str]) -> dict[str, bytes]:
 
 
 def packed(names: bytes) -> bytes:
-    """Return the files of a .deb as the record keeps them."""
-    # Most lists are short: setting up the usual window and memory would take longer than packing.
+    """Return the file list of a .deb as the cache stores it."""
+    # Most lists are short: setting up the usual window and memory would take longer than compressing.
     engine = zlib.compressobj(1, zlib.DEFLATED, 12, 4)
     return engine.compress(names) + engine.flush()
 
 
 def remember_lists(state: Path, lists: Mapping[str, bytes]) -> None:
-    """Add packed file lists to the record; raises DiskError."""
+    """Store packed file lists; raises DiskError."""
     if lists:
         sqlite.change(_file(state), SCHEMA, lambda database: _insert(database, "lists VALUES (?, ?)", lists.items()))
 
 
-def remember(state: Path, news: Iterable[tuple[str, KnownFile]]) -> None:
-    """Add to the record, all or nothing; a broken record is begun anew. Raises DiskError."""
-    rows = [(path, seen.stamp, seen.sha256, seen.filename) for path, seen in news]
+def remember(state: Path, files: Iterable[tuple[str, KnownFile]]) -> None:
+    """Store files that were read, all or nothing; raises DiskError."""
+    rows = [(path, file.stamp, file.sha256, file.filename) for path, file in files]
     if rows:
         sqlite.change(_file(state), SCHEMA, lambda database: _insert(database, "seen VALUES (?, ?, ?, ?)", rows))
 

@@ -1,4 +1,4 @@
-"""SQLite files in the state folder: they only save time, so a missing or broken one is as good as an empty one."""
+"""SQLite files in the state folder. They only save time: a missing or broken file counts as an empty one."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -21,10 +21,7 @@ def rows(path: Path, query: str, parameters: Sequence[object] = ()) -> list[Any]
 
 
 def change(path: Path, schema: Sequence[str], work: Callable[[sqlite3.Connection], None]) -> None:
-    """Let ``work`` change the file, all or nothing, with the tables of ``schema``; a broken file is begun anew.
-
-    Raises DiskError.
-    """
+    """Let ``work`` change the file, all or nothing, with the tables of ``schema``; replaces a broken file."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,9 +1,9 @@
-"""What a verification found sound, so that the next one need not read it again.
+"""What a verification found correct, so that the next verification need not read it again.
 
-A .deb whose identity on disk (`seen.stamp`) is what it was when its bytes were hashed still holds these bytes: the
-kernel sets its change time at every write, and nothing short of another clock or another disk sets it back. That an
-index of one digest unpacks to a text of another is true for ever. What this cannot see is a disk that forgets: for
-that, `invoke verify-apt` reads everything.
+A .deb whose identity on the disk (`read_cache.stamp`) is that of the time when it was hashed still has the same bytes.
+The kernel sets its change time at every write, and only another clock or another disk sets it back. That an index of
+one digest unpacks to a text of another digest stays true. The cache cannot see a failing disk: `./inv verify-apt`
+reads everything.
 """
 
 import sqlite3
@@ -21,10 +21,10 @@ SCHEMA = (
 
 @dataclass
 class VerifyCache:
-    """What is known, and what was found in this run; `save` keeps it. An empty one knows nothing and keeps nothing.
+    """What is known, and what this run found; `save` stores it. A cache without a ``state`` folder stores nothing.
 
-    ``hashed`` are the index files that this run read, by their identity on disk: it looks at them under several names,
-    and before and after they are published. Every publication links them anew, so that a later run knows none again.
+    ``hashed`` are the index files that this run read, by their identity on the disk: it reads them under several
+    names, before and after they are published. Every publication links them again: a later run knows none of them.
     """
 
     state: Path | None = None
@@ -41,15 +41,15 @@ class VerifyCache:
         return VerifyCache(state, files, dict(sqlite.rows(_file(state), "SELECT * FROM texts")))
 
     def knows_file(self, name: str, stamp: str, sha256: str) -> bool:
-        """Tell whether the file of the pool called ``name`` was found to have ``sha256`` and is still the same."""
+        """Return whether the file ``name`` of the pool was found to have ``sha256`` and is unchanged."""
         return self.files.get(name) == (stamp, sha256)
 
     def found_file(self, name: str, stamp: str, sha256: str) -> None:
-        """Note a file's digest, taken just now."""
+        """Note the digest of a file that was just hashed."""
         self.files[name] = self.new_files[name] = (stamp, sha256)
 
     def knows_text(self, sha256: str, plain: str) -> bool:
-        """Tell whether what has the digest ``sha256`` was found to unpack to what has ``plain``, or (empty) at all."""
+        """Return whether the file ``sha256`` was found to unpack to ``plain``, or, where that is empty, at all."""
         return self.texts.get(sha256) == plain
 
     def found_text(self, sha256: str, plain: str) -> None:
@@ -57,7 +57,7 @@ class VerifyCache:
         self.texts[sha256] = self.new_texts[sha256] = plain
 
     def save(self) -> None:
-        """Keep what was found; raises DiskError."""
+        """Store what was found; raises DiskError."""
         if self.state and (self.new_files or self.new_texts):
             sqlite.change(_file(self.state), SCHEMA, self._write)
             self.new_files, self.new_texts = {}, {}

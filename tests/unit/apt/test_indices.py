@@ -40,12 +40,12 @@ def test_packer_forgets_and_mends(tmp_path: Path) -> None:
         later = ChunkCache(tmp_path)
         list(later.pack([".gz"], pieces_of(str(number).encode())))
         later.save()
-    assert ChunkCache(tmp_path).kept(".gz", [wanted[0].sha256]) == {}
+    assert ChunkCache(tmp_path).stored(".gz", [wanted[0].sha256]) == {}
     (tmp_path / "packed.sqlite").write_bytes(b"no database" * 99)
     again = ChunkCache(tmp_path)
     assert list(again.pack([".gz"], wanted)) == first
     again.save()
-    assert ChunkCache(tmp_path).kept(".gz", [wanted[0].sha256]) == {wanted[0].sha256: first[0][1][".gz"]}
+    assert ChunkCache(tmp_path).stored(".gz", [wanted[0].sha256]) == {wanted[0].sha256: first[0][1][".gz"]}
 
 
 def data_deb(path: Path, data: bytes, name: str = "data.tar") -> Path:

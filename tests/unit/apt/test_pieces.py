@@ -63,7 +63,7 @@ def test_much_that_was_packed_is_remembered_on_the_way(tmp_path: Path, monkeypat
     monkeypatch.setattr(chunk_cache, "MOST_WAITING", 0)
     one = chunk_cache.ChunkCache(tmp_path)
     [(_, packed)] = one.pack([".gz"], [chunk])
-    assert chunk_cache.ChunkCache(tmp_path).kept(".gz", [chunk.sha256]) == {chunk.sha256: packed[".gz"]}
+    assert chunk_cache.ChunkCache(tmp_path).stored(".gz", [chunk.sha256]) == {chunk.sha256: packed[".gz"]}
     assert list(one.pack([".gz"], [chunk])) == [(chunk, packed)]
     one.save()
-    assert chunk_cache.ChunkCache(tmp_path).kept(".gz", [chunk.sha256]) == {chunk.sha256: packed[".gz"]}
+    assert chunk_cache.ChunkCache(tmp_path).stored(".gz", [chunk.sha256]) == {chunk.sha256: packed[".gz"]}
