@@ -2,7 +2,7 @@
 
 with locked(project):
     with staged(project, debs) as candidate:
-        ... install what lies in candidate.path ...
+        ... install what is in candidate.path ...
         publications = switch(project, candidate, ask_clients(project, candidate))
 """
 

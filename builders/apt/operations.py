@@ -1,4 +1,4 @@
-"""The repository's verbs: return to a publication, promote, phase, prune, upload, and what happens to keys."""
+"""The repository's operations: roll back, promote, phase, prune, upload, and rotate keys."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,9 @@ from builders.model.settings import Folder
 
 
 def rollback(context: Context, suite: str, stamp: str | None = None) -> tuple[Publication, str]:
-    """Publish again what an earlier publication of ``suite`` held, and return that one's stamp too.
+    """Publish the content of an earlier publication of ``suite`` again, and return its stamp too.
 
-    It gets a new date: clients pass over a Release that is dated back. Raises PublishError.
+    It gets a new date: clients ignore a Release that is dated back. Raises PublishError.
     """
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
@@ -38,15 +38,18 @@ def rollback(context: Context, suite: str, stamp: str | None = None) -> tuple[Pu
 def promote(
     context: Context, source: str, target: str, packages: Sequence[str] = ()
 ) -> tuple[Publication, list[IndexEntry]]:
-    """Add to ``target`` what ``source`` holds and it does not, the same bytes; only ``packages`` where any are named.
+    """Add the packages of ``source`` that ``target`` lacks, with the same bytes; only ``packages`` where any are named.
 
-    The source packages that they were built from come along where they are kept. Return the publication and what is
-    new in it. Raises InputError for suites of two board releases, PublishError.
+    Their source packages are added too, where the suite has them. Return the publication and its new entries. Raises
+    InputError for suites of two board releases, PublishError.
     """
     if codename(source) != codename(target):
-        raise InputError(f"{source} and {target} serve different board releases", "packages are built for one of them")
+        raise InputError(
+            f"{source} and {target} serve different board releases", "packages are built for one release",
+            "name two suites of one release",
+        )  # fmt: skip
     if source == target:
-        raise InputError(f"{source} cannot be promoted into itself")
+        raise InputError(f"{source} cannot be promoted into itself", fix="name another suite")
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
         place = RepositoryLayout(context.workspace.apt)
@@ -58,8 +61,8 @@ def promote(
         names = set(packages) or {entry.package for entry in entries} - {KEYRING_PACKAGE}  # each suite has its own
         binary = [entry for entry in entries if entry.package in names and not entry.is_source]
         built_from = {entry.built_from for entry in binary}
-        wanted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
-        new = [entry for entry in wanted if entry.filename not in present]
+        promoted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
+        new = [entry for entry in promoted if entry.filename not in present]
         _require_debs(context, new)
         (publication,) = change(context, {target: [_deb(context, entry) for entry in new]})
     return publication, new
@@ -74,7 +77,9 @@ def _require_known(packages: Sequence[str], entries: Sequence[IndexEntry], suite
     names = {entry.package for entry in entries if not entry.is_source}
     for package in packages:
         if package not in names:
-            raise InputError(f"{suite} holds no package {package!r}", nearest(package, names) if names else "")
+            raise InputError(
+                f"{suite} does not contain the package {package!r}", fix=nearest(package, names) if names else ""
+            )
 
 
 def _require_debs(context: Context, entries: Sequence[IndexEntry]) -> None:
@@ -84,13 +89,13 @@ def _require_debs(context: Context, entries: Sequence[IndexEntry]) -> None:
 
 
 def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[Publication, str]:
-    """Let the newest version of a package reach ``percentage`` of a hundred boards, and return that version too.
+    """Let the newest version of a package reach ``percentage`` of the boards, and return that version too.
 
-    Boards draw their own lot per version (apt.conf(5), APT::Get::Phase-Policy): who had it keeps it. Raises InputError,
-    PublishError.
+    Each board draws a number per version (apt.conf(5), APT::Get::Phase-Policy) and keeps what it has. Raises
+    InputError, PublishError.
     """
     if not 0 <= percentage <= 100:
-        raise InputError(f"not a percentage: {percentage}", "0 to 100 are wanted")
+        raise InputError(f"not a percentage: {percentage}", "0 to 100 are possible", "correct it")
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
         place = RepositoryLayout(context.workspace.apt)
@@ -107,10 +112,10 @@ def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[
 
 
 def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publication], Unreferenced]:
-    """Apply ``repository.keep`` to every suite, then remove what no live or kept publication names.
+    """Apply ``repository.keep`` to every suite, then remove what no live or kept publication refers to.
 
-    Return each suite's publication and what went; with ``show_only`` nothing is done and only what lies unnamed now
-    is told. Raises PublishError, DiskError.
+    Return each suite's publication and what was removed; with ``show_only`` nothing is changed, and what is
+    unreferenced now is returned. Raises PublishError, DiskError.
     """
     folder = context.workspace.apt
     with locked(context):
@@ -118,33 +123,33 @@ def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publicatio
         if show_only or not suites:
             return [], unreferenced(folder, context.settings)
         publications = change(context, {name: [] for name in suites})
-        going = unreferenced(folder, context.settings)
-        remove(folder, going)
+        unused = unreferenced(folder, context.settings)
+        remove(folder, unused)
         for name in suites:
             verify(folder, name)
-    return publications, going
+    return publications, unused
 
 
 def upload(
     context: Context, names: Sequence[str] = (), *, show_only: bool = False
 ) -> tuple[list[Uploaded], list[tuple[str, ReefError]]]:
-    """Bring the published repository to every destination of ``repository.upload``, or to those that are named.
+    """Upload the published repository to every destination of ``repository.upload``, or to those named.
 
-    One that fails does not hold the others up: return what was done, and what failed by name. With ``show_only``
-    nothing is sent. Raises InputError for an unknown name or where there is no destination.
+    A failure does not stop the others: return the uploads, and the failures by name. With ``show_only`` nothing is
+    sent. Raises InputError for an unknown name or without a destination.
     """
-    known = {one.name: one for one in context.settings.repository.upload}
+    known = {place.name: place for place in context.settings.repository.upload}
     if not known:
         raise InputError("no destination to upload to", "repository.upload in reef.yml is empty",
                          "see docs/uploading.md")  # fmt: skip
     for name in names:
         if name not in known:
-            raise InputError(f"no destination {name!r} in reef.yml", nearest(name, known))
+            raise InputError(f"no destination {name!r} in reef.yml", fix=nearest(name, known))
     done, failed = [], []
     require_some(RepositoryLayout(context.workspace.apt))
-    for one in (known[name] for name in names or known):
-        if isinstance(one, Folder):
-            require_apart(one, context.workspace.apt, context.folder)
+    for destination in (known[name] for name in names or known):
+        if isinstance(destination, Folder):
+            require_apart(destination, context.workspace.apt, context.folder)
     with locked(context):
         recover(context.workspace.apt, state_folder(context))
         for name in dict.fromkeys(names or known):
@@ -161,21 +166,21 @@ def upload(
 
 
 def extend_keys(context: Context, days: int) -> list[Publication]:
-    """Let the keys that sign end ``days`` days from now, and publish the keyring that says so in every suite."""
+    """Set the end of the keys that sign to ``days`` days from now, and publish the new keyring in every suite."""
     with locked(context):
         rotation.extend(context.settings, days)
         return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
 
 
 def rotate_keys(context: Context) -> list[Publication]:
-    """Make the key that takes over; every suite is signed by both from now on and gets the keyring that holds both."""
+    """Make the key that takes over; both keys sign every suite from now on, and each gets the keyring with both."""
     with locked(context):
         rotation.rotate(context.settings, context.log)
         return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
 
 
 def retire_key(context: Context, fingerprint: str) -> list[Publication]:
-    """End the overlap: every suite is signed by the new key alone from now on."""
+    """End the overlap: the new key alone signs every suite from now on."""
     with locked(context):
         rotation.retire(context.settings, fingerprint)
         return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})

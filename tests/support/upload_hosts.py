@@ -21,7 +21,7 @@ import requests
 from builders.apt.indices.compression import UNPACK
 from builders.apt.indices.entry import parse
 from builders.apt.indices.release import parse_release
-from builders.apt.upload.before import by_hash
+from builders.apt.upload.remote_state import by_hash
 from builders.apt.verify.verify import CLEARSIGNED
 
 BUCKET = "boards"

@@ -1,1 +1,1 @@
-"""A publication on its way: staged aside, written, and switched to at one moment."""
+"""Publishing: the next publication is staged aside, written, and switched to at one moment."""

@@ -1,4 +1,4 @@
-"""Changing what is published: stage the next publication, let it be tried, ask clients, and switch to it."""
+"""Changes what is published: stage the next publication, have it tried, ask clients, and switch to it."""
 
 import tempfile
 import time
@@ -29,7 +29,7 @@ from builders.model.target import SUITES
 
 @dataclass(frozen=True)
 class Candidate:
-    """The next publication, verified and not yet published; ``scratch`` is a folder for those who try it."""
+    """The next publication, verified and not yet published; ``scratch`` is a folder for tests of it."""
 
     staged: Staged
     scratch: Path
@@ -37,7 +37,7 @@ class Candidate:
 
     @property
     def path(self) -> Path:
-        """The folder that holds it: an apt repository by itself."""
+        """Its folder: an apt repository by itself."""
         return self.staged.path
 
 
@@ -46,10 +46,10 @@ def staged(
     context: Context, debs: Mapping[str, Sequence[DebFile]], *,
     replacement: Mapping[str, Sequence[IndexEntry]] | None = None, phase: int = 100,
 ) -> Iterator[Candidate]:  # fmt: skip
-    """Stage and verify what the suites are to hold; remove it after the block, which may `switch` to it.
+    """Stage and verify what the suites are to contain; remove it after the block, which may `switch` to it.
 
-    ``debs`` are added by suite, what is new for ``phase`` of a hundred boards, after ``instead`` took the place of
-    what is there. The caller holds `locked`. Raises PublishError, DiskError.
+    ``debs`` are added by suite; ``phase`` is the percentage of boards that get new versions. ``replacement`` replaces
+    a suite's entries first. The caller holds `locked`. Raises PublishError, DiskError.
     """
     require_tools()
     key = signing_key(context.settings, context.log)
@@ -74,16 +74,16 @@ def staged(
 
 
 def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
-    """Let real apt use what is new in a candidate as boards will; return what it says of each suite that changed.
+    """Let real apt use what is new in a candidate as boards will; return a report for each changed suite.
 
-    Raises PublishError where it refuses, RootError where the apt of a release that ``repository.clients`` names
-    cannot be asked.
+    Raises PublishError where apt refuses it, RootError where the apt of a release in ``repository.clients`` cannot be
+    tried.
     """
     made = candidate.staged
     if not made.changed:
         return []
     keyring = next(p for p in (made.path / KEYRING, context.workspace.apt / KEYRING) if p.exists())
-    # apt's own files do not take every path that a project may have: a folder with a plain name.
+    # apt's own files do not accept every path that a project may have: use a folder with a plain name.
     with (
         context.log.step("try it with apt, today and on later days"),
         tempfile.TemporaryDirectory(prefix="reef-apt-") as plain,
@@ -96,15 +96,15 @@ def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
             for suite in made.suites
             if suite.changed
         ]  # fmt: skip
-        for error in (error for one in reports for error in one.untried):
-            raise RootError(error.what, error.detail, f"{error.fix}; or take it out of repository.clients in reef.yml")
+        for error in (error for report in reports for error in report.untried):
+            raise RootError(error.what, error.detail, f"{error.fix}; or remove it from repository.clients in reef.yml")
     return reports
 
 
 def switch(context: Context, candidate: Candidate, reports: Iterable[ClientReport] = ()) -> list[Publication]:
-    """Publish a candidate, verify it where readers see it, and tell what clients said of it.
+    """Publish a candidate, verify it where readers see it, and log what clients accept.
 
-    Raises BusyError, PublishError, DiskError; before readers see it nothing is published then.
+    Raises BusyError, PublishError, DiskError; an error before readers see the candidate leaves everything as it was.
     """
     if candidate.staged.changed:
         with context.log.step("publish and verify"):
@@ -114,8 +114,8 @@ def switch(context: Context, candidate: Candidate, reports: Iterable[ClientRepor
             warn_only(candidate.verify_cache.save, context.log.warn)
     else:
         publications = make_live(candidate.staged, context.workspace.apt, context.log.warn)
-    for one in reports:
-        _tell(context, one)
+    for report in reports:
+        _log_report(context, report)
     if candidate.staged.root_files:
         context.log.note(f"written at the repository's root: {', '.join(sorted(candidate.staged.root_files))}")
     return list(publications)
@@ -125,16 +125,16 @@ def change(
     context: Context, debs: Mapping[str, Sequence[DebFile]], *,
     replacement: Mapping[str, Sequence[IndexEntry]] | None = None, phase: int = 100,
 ) -> list[Publication]:  # fmt: skip
-    """Publish what the suites are to hold once real apt accepts it; arguments and errors as for `staged`."""
+    """Publish what the suites are to contain once real apt accepts it; arguments and errors as for `staged`."""
     with staged(context, debs, replacement=replacement, phase=phase) as candidate:
         return switch(context, candidate, ask_clients(context, candidate))
 
 
-def _tell(context: Context, reports: ClientReport) -> None:
-    """Say in one line what clients think of a suite, and in further ones whom it locks out before the others."""
+def _log_report(context: Context, report: ClientReport) -> None:
+    """Log what clients accept of a suite in one line, and a line for each keyring that ends before today's."""
     now = time.time()
-    context.log.note(client_report.summary(reports))
-    for outlook in client_report.locked_out(reports):
+    context.log.note(client_report.summary(report))
+    for outlook in client_report.locked_out(report):
         say = context.log.warn if (outlook.until or 0) <= now else context.log.note
         say(f"boards with the keyring of {outlook.keyring}: {client_report.until(outlook, now)}")
 
@@ -143,9 +143,9 @@ def _with_keyring(
     context: Context, debs: Mapping[str, Sequence[DebFile]], replacement: Mapping[str, Sequence[IndexEntry]], *,
     key: SigningKey, date: int, scratch: Path,
 ) -> dict[str, list[DebFile]]:  # fmt: skip
-    """Return ``debs`` with the keyring package in each suite whose own does not hold today's keys and settings.
+    """Return ``debs`` with the keyring package for each suite whose own lacks today's keys and settings.
 
-    Where the keys changed it goes into every suite, also those that ``debs`` does not name.
+    Where the keys changed every suite gets it, also those without ``debs``.
     """
     place, result = RepositoryLayout(context.workspace.apt), {name: list(some) for name, some in debs.items()}
     keyring = place.path / KEYRING

@@ -1,4 +1,4 @@
-"""Building the next publication aside: a whole repository to test, of which nothing is published yet."""
+"""Builds the next publication aside: a whole repository to test, before anything of it is published."""
 
 import hashlib
 import os
@@ -35,13 +35,13 @@ FUTURE_S = 10
 """apt refuses a Release dated further ahead of its clock than this (apt.conf(5), Acquire::Max-FutureTime)."""
 
 LISTS_AT_ONCE = 5000
-"""So many .debs' files are held in memory until they are kept together."""
+"""Number of .debs whose file lists wait in memory to be stored together."""
 
 
 @dataclass(frozen=True)
 class StagedSuite:
     """One suite of a candidate: ``before`` is the live stamp it builds upon, ``stamp`` its own, the same where
-    nothing is new. ``debs`` are the given .debs as they will lie in the published pool."""
+    nothing is new. ``debs`` are the given .debs with their paths in the published pool."""
 
     suite: str
     before: str | None
@@ -55,10 +55,10 @@ class StagedSuite:
 
 @dataclass(frozen=True)
 class Staged:
-    """A candidate repository at ``path``, whole for its suites; the published folder itself where nothing is new.
+    """A candidate repository at ``path``, complete for its suites; the published folder itself where nothing is new.
 
-    ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``; ``state``, ``seen``,
-    ``news`` and ``made`` are what `make_live` records for the next run.
+    ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``. `make_live` stores
+    ``state``, ``read``, ``changes`` and ``made`` for the next run.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class Staged:
     key_fingerprint: str
     key_expires: int | None
     state: Path
-    seen: tuple[tuple[str, read_cache.KnownFile], ...]
+    read: tuple[tuple[str, read_cache.KnownFile], ...]
     changes: tuple[SuiteChanges, ...]
     made: Mapping[str, str]
 
@@ -92,19 +92,18 @@ def stage(
 ) -> Staged:
     """Build in ``staging`` the repository as it would be with ``debs`` (by suite name) added; publish nothing.
 
-    ``phase`` is how many of a hundred boards may take the versions that are new in a suite when they upgrade.
+    ``phase`` is the percentage of boards that may take the new versions of a suite when they upgrade.
 
-    ``instead`` gives, by suite name, entries of .debs in the pool that take the place of what the suite holds; the
-    other suites lose what ``repository.keep`` lets go.
+    ``replacement`` has, by suite name, entries of .debs in the pool that replace the suite's own. From the other suites
+    ``repository.keep`` removes surplus versions.
 
-    ``repository`` is the published folder or absent, ``staging`` absent or empty and best on the same filesystem
-    (what is published there is linked), ``state`` a folder for Reef's own record outside the published tree. ``date``
-    in seconds since 1970 becomes the Release date, or one second after the published one where that is not
-    earlier: clients keep what they have when a Release is dated back. The caller holds the repository's lock from
-    here to the end of `make_live`.
+    ``repository`` is the published folder or absent, ``staging`` absent or empty and best on the same filesystem (it
+    links to published files), ``state`` a folder for Reef's own record outside the published tree. ``date`` in seconds
+    since 1970 becomes the Release date, or else one second after the published date: clients ignore a Release that is
+    dated back. The caller holds the repository's lock from here to the end of `make_live`.
 
-    What a killed run left is discarded first; where nothing is new, nothing is written. Raises PublishError for a
-    .deb, name or date that must not be published and for a published repository that is not sound; DiskError.
+    What a killed run left is discarded first; where nothing is new, nothing is written. Raises PublishError for a .deb,
+    name or date that must not be published and for a broken published repository; DiskError.
     """
     place = RepositoryLayout(repository.absolute())
     _check(debs, settings, date)
@@ -113,7 +112,7 @@ def stage(
     incoming = _take(place, debs, lives, staging=staging, settings=settings, state=state)
     root = _root_files(place, _with_sources(incoming, lives), settings, key)
     if KEYRING in root:
-        # Another key, or a longer-lived one: every suite is signed again, also those that nobody named.
+        # Another key, or a later end of it: every suite is signed again, also those without .debs.
         debs = {**debs, **{name: () for name in lives if name not in debs}}
         incoming = {name: incoming.get(name, []) for name in debs}
     suites = []
@@ -137,7 +136,7 @@ def stage(
     if changed or root:
         work = Draft(place, RepositoryLayout(staging), suites, changed, root, state)
         changes = write.write(work, everything, key)
-        _tell_dates(changed, date, log)
+        _warn_of_dates(changed, date, log)
     remove_tree(_incoming(staging))
     changes += [
         _rediscovered(live) for live in lives.values() if live.chunk_lists is None and live.suite not in _named(changes)
@@ -150,10 +149,10 @@ def stage(
         key_fingerprint=key.fingerprint,
         key_expires=key.expires,
         state=state,
-        seen=tuple(
+        read=tuple(
             (item.source, read_cache.KnownFile(item.stamp, item.pool_package.sha256, item.pool_package.filename))
             for item in everything
-            if item.entry is not None  # of the others the record knows it already
+            if item.entry is not None  # the cache knows the others
         ),
         changes=tuple(changes),
         made={
@@ -165,16 +164,16 @@ def stage(
 
 
 def _named(changes: Iterable[SuiteChanges]) -> set[str]:
-    return {one.suite for one in changes}
+    return {change.suite for change in changes}
 
 
 def _rediscovered(live: PublishedSuite) -> SuiteChanges:
-    """Return what is to be remembered of a publication of which the record says nothing."""
+    """Return the catalog's part for a publication that it does not know."""
     return SuiteChanges(live.suite, live.release_sha256, {}, (), tuple(live.packages()), whole=True)
 
 
 def _entries(incoming: Sequence[IncomingPackage], name: str, lives: Mapping[str, PublishedSuite]) -> list[IndexEntry]:
-    """Return the entries of what was given and the suite ``name`` does not hold yet."""
+    """Return the entries of the given packages that the suite ``name`` does not contain yet."""
     live = lives.get(name)
     present = (
         {deb.filename for deb in live.packages({item.pool_package.filename for item in incoming})} if live else set()
@@ -186,7 +185,7 @@ def _entries(incoming: Sequence[IncomingPackage], name: str, lives: Mapping[str,
 
 
 def _phased(entries: Iterable[IndexEntry], phase: int) -> list[IndexEntry]:
-    """Return what is new in a suite with its phase; the keyring reaches every board at once."""
+    """Return a suite's new entries with their phase; the keyring reaches every board at once."""
     return [entry.phased(100 if entry.package == KEYRING_PACKAGE else phase) for entry in entries]
 
 
@@ -196,12 +195,12 @@ def _replaced(
     given: Sequence[PoolPackage],
     new: Sequence[IndexEntry],
 ) -> tuple[list[IndexEntry], list[PoolPackage]]:
-    """Return the entries that come and the .debs that go where a suite is to hold ``instead`` and what was given."""
+    """Return the entries that arrive and the packages that leave a suite which is to contain ``replacement``."""
     there = {entry.filename: entry for entry in (live.entries if live else ())}
-    wanted = {entry.filename: entry for entry in (*new, *replacement)}
-    wanted |= {deb.filename: there[deb.filename] for deb in given if deb.filename not in wanted}
-    leaving = [pool_package(entry) for path, entry in there.items() if path not in wanted]
-    return [entry for path, entry in wanted.items() if there.get(path) != entry], leaving
+    staying = {entry.filename: entry for entry in (*new, *replacement)}
+    staying |= {deb.filename: there[deb.filename] for deb in given if deb.filename not in staying}
+    leaving = [pool_package(entry) for path, entry in there.items() if path not in staying]
+    return [entry for path, entry in staying.items() if there.get(path) != entry], leaving
 
 
 def _gone(
@@ -211,7 +210,7 @@ def _gone(
     new: Sequence[IndexEntry],
     keep: Keep,
 ) -> list[PoolPackage]:
-    """Return what ``keep`` lets go; raises PublishError where that is something given."""
+    """Return what ``keep`` removes; raises PublishError where that is a given package."""
     if not keep.limits:
         return []
     there = live.over_limit(keep.versions or 1, {deb.package for deb in given}) if live else []
@@ -221,23 +220,23 @@ def _gone(
     for lost in result:
         if lost.filename in paths:
             raise PublishError(
-                f"{lost} would go at once: newer versions of it fill what repository.keep leaves",
+                f"{lost} would be removed at once: newer versions of it fill repository.keep",
                 f"repository.keep in reef.yml: {keep}",
-                "publish a newer version, or raise versions or days there",
+                "publish a newer version, or raise versions or days in repository.keep",
             )
     return result
 
 
 def _without_sources_in_use(
-    going: list[PoolPackage], live: PublishedSuite | None, arriving: Sequence[PoolPackage]
+    leaving: list[PoolPackage], live: PublishedSuite | None, arriving: Sequence[PoolPackage]
 ) -> list[PoolPackage]:
-    """Return what goes but for source packages of a version that a .deb which stays has: one CPU may lag behind."""
-    if not any(one.architecture == SOURCE for one in going):
-        return going
-    paths = {one.filename for one in going}
+    """Return ``leaving`` without source packages whose version a staying .deb has: a CPU may be behind."""
+    if not any(deb.architecture == SOURCE for deb in leaving):
+        return leaving
+    paths = {deb.filename for deb in leaving}
     everything = (*(live.packages() if live else ()), *arriving)
-    staying = {one.version for one in everything if one.architecture != SOURCE and one.filename not in paths}
-    return [one for one in going if one.architecture != SOURCE or one.version not in staying]
+    staying = {deb.version for deb in everything if deb.architecture != SOURCE and deb.filename not in paths}
+    return [deb for deb in leaving if deb.architecture != SOURCE or deb.version not in staying]
 
 
 def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
@@ -245,10 +244,12 @@ def _check(debs: Iterable[str], settings: Settings, date: int) -> None:
         layout.checked("suite name", name, layout.SUITE)
     component = layout.checked("component", settings.repository.component, layout.COMPONENT, "reef.yml")
     if component == layout.DEBUG_COMPONENT:
-        raise PublishError(f"the component {component!r} is for debug symbols", fix="correct repository.component")
+        raise PublishError(
+            f"the component {component!r} is reserved for debug symbols", fix="correct repository.component in reef.yml"
+        )
     if date > time.time() + FUTURE_S:
         raise PublishError(
-            f"the publication's date lies in the future: {layout.stamp_of(date)}",
+            f"the publication's date is in the future: {layout.stamp_of(date)}",
             "apt refuses a Release file dated ahead of its clock",
             "correct SOURCE_DATE_EPOCH or this machine's clock",
         )
@@ -278,7 +279,7 @@ def _take(
         if files is not None:
             lists[item.pool_package.sha256] = files
         if len(lists) == LISTS_AT_ONCE:
-            # Kept already, though nothing may come of it: together they would fill the memory.
+            # Stored before it is certain that they are published: together they would fill the memory.
             read_cache.remember_lists(state, lists)
             lists.clear()
     read_cache.remember_lists(state, lists)
@@ -292,9 +293,9 @@ def _take(
 
 
 def _pooled(place: RepositoryLayout, item: IncomingPackage) -> IncomingPackage:
-    """Return ``item`` as what lies in the pool already for earlier publications, where something does.
+    """Return ``item`` without the files that the pool contains already, from earlier publications.
 
-    Raises PublishError where that has other bytes and a publication names it.
+    Raises PublishError where such a file has other bytes and a publication names it.
     """
     if item.copy and not _arrives(place, item, item.pool_package.filename, item.pool_package.sha256):
         item = replace(item, copy=None)
@@ -304,7 +305,7 @@ def _pooled(place: RepositoryLayout, item: IncomingPackage) -> IncomingPackage:
 
 
 def _arrives(place: RepositoryLayout, item: IncomingPackage, filename: str, sha256: str) -> bool:
-    """Tell whether a file of ``item`` is to go into the pool, because it is not there yet; raises PublishError."""
+    """Return whether a file of ``item`` is new in the pool; raises PublishError where other bytes are published."""
     if not os.path.isfile(f"{place.path}/{filename}"):
         return True
     path = place.path / filename
@@ -313,7 +314,7 @@ def _arrives(place: RepositoryLayout, item: IncomingPackage, filename: str, sha2
         return False
     names = publications_naming(place, filename)
     if not names:
-        return True  # a killed run left it, and nobody ever saw it
+        return True  # a killed run left it, and no reader saw it
     own = filename == item.pool_package.filename
     raise PublishError(
         f"{item.pool_package if own else path.name} was published before with other bytes",
@@ -328,16 +329,16 @@ def _incoming(staging: Path) -> Path:
     return staging / ".incoming"
 
 
-def _other_root(wanted: Mapping[str, bytes], place: RepositoryLayout) -> dict[str, bytes]:
-    """Return those of the ``wanted`` files at the root that are not there yet as they should be."""
+def _other_root(files: Mapping[str, bytes], place: RepositoryLayout) -> dict[str, bytes]:
+    """Return those of the root's ``files`` that are missing or different in the repository."""
     with disk_errors(place.path):
-        return {name: content for name, content in wanted.items() if not _holds(place.path / name, content)}
+        return {name: content for name, content in files.items() if not _holds(place.path / name, content)}
 
 
 def _with_sources(
     incoming: Mapping[str, Sequence[IncomingPackage]], lives: Mapping[str, PublishedSuite]
 ) -> dict[str, bool]:
-    """Return by suite whether it keeps source packages."""
+    """Return by suite whether it contains source packages."""
     return {
         name: (name in lives and lives[name].keeps_sources)
         or any(item.pool_package.architecture == SOURCE for item in items)
@@ -348,27 +349,27 @@ def _with_sources(
 def _root_files(
     place: RepositoryLayout, suites: Mapping[str, bool], settings: Settings, key: SigningKey
 ) -> dict[str, bytes]:
-    """Return the files at the repository's root that are not there yet as they should be.
+    """Return the files at the repository's root that are missing or different.
 
-    ``suites`` tells of each whether it keeps source packages.
+    ``suites`` says of each whether it contains source packages.
     """
-    wanted = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
+    files = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
     for name, source in suites.items():
         text = sources_text(settings, place.path, name, source=source)
-        wanted[sources_name(settings, name)] = text.encode()
-    return _other_root(wanted, place)
+        files[sources_name(settings, name)] = text.encode()
+    return _other_root(files, place)
 
 
 def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _tell_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
+def _warn_of_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
     for suite in changed:
         if suite.date != date:
             log.warn(
                 f"{suite.name} is dated {suite.stamp}, one second after what is published: this run's own date, "
-                f"{layout.stamp_of(date)}, is not later, and clients pass over a Release that is dated back"
+                f"{layout.stamp_of(date)}, is not later, and clients ignore a Release that is dated back"
             )
 
 
@@ -376,7 +377,7 @@ def _page(
     place: RepositoryLayout, suites: Sequence[NextSuite], settings: Settings, key: SigningKey, *,
     state: Path, changelogs: Changelogs, changed: bool,
 ) -> bytes:  # fmt: skip
-    """Return the page for people; nothing where the one that is there was made of the same."""
+    """Return the landing page; nothing where the published page was made of the same."""
     if not changed:
         path = place.path / PAGE
         known = catalog.inputs_digest(state, PAGE)
@@ -386,9 +387,9 @@ def _page(
 
 
 def _releases(suites: Sequence[NextSuite], changes: Iterable[SuiteChanges] = ()) -> dict[str, str]:
-    """Return the digest of every suite's Release, as it will be where ``news`` tells."""
+    """Return the digest of every suite's Release once ``changes`` are published."""
     live = {suite.name: suite.live.release_sha256 for suite in suites if suite.live}
-    return live | {one.suite: one.release for one in changes}
+    return live | {change.suite: change.release for change in changes}
 
 
 def _inputs_digest(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:

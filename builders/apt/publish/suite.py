@@ -1,4 +1,4 @@
-"""What a suite's next publication holds, worked out without touching a disk."""
+"""What a suite's next publication contains, computed without touching a disk."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,9 +20,9 @@ from builders.model.settings import Settings
 
 @dataclass(frozen=True)
 class NextSuite:
-    """A suite as it would be: the live publication it follows, its Release date, the .debs that go and that come.
+    """A suite's next publication: the live one it follows, its Release date, what arrives and what leaves.
 
-    An entry that comes takes the place of the one with its path.
+    An arriving entry replaces the entry with its path.
     """
 
     name: str
@@ -42,7 +42,7 @@ class NextSuite:
 
     @cached_property
     def change(self) -> IndexChange:
-        """What happens to the packages that come and go."""
+        """How the arriving and leaving packages change the indices."""
         packages = frozenset({deb.package for deb in self.arriving} | {deb.package for deb in self.leaving})
         before = self.live.entries_of(packages) if self.live else []
         return IndexChange(packages, tuple(ordered(before)), tuple(self._changed(before)))
@@ -58,16 +58,16 @@ class NextSuite:
 
     @property
     def link(self) -> str:
-        """What ``dists/<suite>`` says for it."""
+        """The target of the link ``dists/<suite>``."""
         return link_target(self.name, self.stamp)
 
     @property
     def shown_date(self) -> int:
-        """The date that readers will see: its own where it differs from what is live (seconds since 1970)."""
+        """The date that readers will see, in seconds since 1970: the live one where nothing changes."""
         return self.live.release.date if self.live and not self.differs() else self.date
 
     def fields(self) -> dict[str, str]:
-        """Return its Release fields; raises PublishError for settings that do not fit into lines."""
+        """Return its Release fields; raises PublishError for settings that do not fit into a line."""
         return release_fields(
             origin=self.settings.repository.origin,
             label=self.settings.repository.label,
@@ -81,7 +81,7 @@ class NextSuite:
         )
 
     def differs(self) -> bool:
-        """Tell whether readers would see anything but a new date, or need one: half of its validity is over."""
+        """Return whether readers would see more than a new date, or need a new date: half of its validity is over."""
         if self.live is None:
             return True
         if any("/Contents-" in path for path in self.live.release.files) != self.settings.repository.contents:
@@ -102,11 +102,11 @@ class NextSuite:
 
     @property
     def keeps_sources(self) -> bool:
-        """Tell whether it has indices of source packages; one that had goes on, for machines that ask for them."""
+        """Whether it has indices of source packages; a suite keeps them, for machines that ask for them."""
         return bool(self.live and self.live.keeps_sources) or any(entry.is_source for entry in self.arriving)
 
     def chunks(self, index: Index, chunk_cache: ChunkCache, lists: FileLists) -> Iterable[Chunk] | None:
-        """Return the text of an index, of which only what changes is made anew; None where it stays as it is."""
+        """Return the chunks of an index, of which only the changed are made again; None where it stays as it is."""
         known = self.live is not None and index.path in (self.live.chunk_lists or {})
         edits = index.edits(self.change, lists) if known else {}
         if known and not edits and self._files_there(index):
@@ -152,7 +152,7 @@ def suite_of(settings: Settings, live: PublishedSuite, signers: Iterable[str]) -
 def _components(
     settings: Settings, live: PublishedSuite | None, arriving: Iterable[IndexEntry], leaving: Iterable[PoolPackage]
 ) -> tuple[str, ...]:
-    """Return the components to write indices for: the settings' own, and those that hold something."""
+    """Return the components to write indices for: that of the settings, and those with packages."""
     there = live.components() if live else Counter[str]()
     there.subtract(Counter(deb.component for deb in leaving))
     found = {settings.repository.component} | {entry.component for entry in arriving}
@@ -163,7 +163,7 @@ def _components(
 def _architectures(
     settings: Settings, name: str, live: PublishedSuite | None, entries: Iterable[IndexEntry]
 ) -> tuple[str, ...]:
-    """Return the CPUs to write an index for: published, packaged or targeted; all of Reef's where none is known."""
+    """Return the CPUs to write indices for: published, packaged or targeted; all of Reef's where none is known."""
     found = {entry.architecture for entry in entries} | set(live.release.architectures if live else ())
     found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}
     return tuple(sorted(found - {"all", SOURCE} or ARCHITECTURES))

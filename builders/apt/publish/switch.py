@@ -1,9 +1,9 @@
-"""Making a candidate the published repository, all or nothing.
+"""Makes a candidate the published repository, all or nothing.
 
-Order: new .debs, then the new snapshot with its indices (both invisible to readers), then the files at the root, and
-last, per suite, one rename of the link ``dists/<suite>``. A reader follows the link to the old publication or to the
-new one; indices that it asks for by hash are in both. A run killed at any point leaves the old or the new one; the
-journal tells the next run what to discard.
+Order: new .debs, then the new snapshot with its indices (readers see neither), then the files at the root, and last,
+for each suite, one rename of the link ``dists/<suite>``. A reader follows the link to the old publication or to the
+new one; both contain the indices that it asks for by hash. A run that is killed at any point leaves the old publication
+or the new one; the journal lists what the next run discards.
 """
 
 import json
@@ -26,9 +26,9 @@ def make_live(
 ) -> tuple[Publication, ...]:
     """Publish a candidate and return one record per suite, in the order given to `stage`.
 
-    Where nothing is new the repository is not touched. Raises BusyError where another run published since `stage`,
-    DiskError; the published repository is then still the old one, suite by suite. What goes wrong once readers see the
-    new one costs time only: ``warn`` is told of it.
+    If nothing is new, the repository is not touched. Raises BusyError where another run published since `stage`,
+    DiskError; the published repository is then still the old one, suite by suite. Once readers see the new publication,
+    an error only costs time: ``warn`` reports it.
     """
     place = RepositoryLayout(repository.absolute())
     recover(repository, staged.state)
@@ -40,20 +40,20 @@ def make_live(
 
 
 def warn_only(keep: Callable[[], None], warn: Callable[[str], None]) -> None:
-    """Let ``keep`` write down what only saves the next run time; where the disk refuses, ``warn`` is told."""
+    """Let ``keep`` store what only saves time in the next run; ``warn`` reports a refusal of the disk."""
     try:
         keep()
     except DiskError as error:
-        warn(f"published, but the next run will take longer; what it could have known was not kept: {error}")
+        warn(f"published, but the next run will take longer, because its cache could not be stored: {error}")
 
 
 def _remember(staged: Staged) -> None:
-    """Close the journal, and keep what the next run need not read again; raises DiskError."""
+    """Close the journal, and store what the next run need not read again; raises DiskError."""
     journal = journal_file(staged.state)
     with disk_errors(journal):
         journal.unlink(missing_ok=True)
-    known = read_cache.recall(staged.state, [path for path, _ in staged.seen])
-    read_cache.remember(staged.state, [(path, memory) for path, memory in staged.seen if known.get(path) != memory])
+    known = read_cache.recall(staged.state, [path for path, _ in staged.read])
+    read_cache.remember(staged.state, [(path, file) for path, file in staged.read if known.get(path) != file])
     catalog.remember(staged.state, staged.changes, staged.made)
 
 
@@ -81,7 +81,7 @@ def _publish(staged: Staged, place: RepositoryLayout) -> None:
 
 
 def _arriving(pool: Iterable[str], place: RepositoryLayout) -> list[str]:
-    """Return what to move so that ``pool`` is there: a folder that is new goes whole, by one rename."""
+    """Return the paths to move for ``pool``: a new folder is moved whole, by one rename."""
     result: dict[str, None] = {}
     there: dict[str, bool] = {}
     for name in pool:

@@ -1,7 +1,7 @@
-"""The page for people at the repository's root: what is there, what changed, and how to add it.
+"""The landing page at the repository's root: its packages, what changed, and how to add a suite.
 
-Static, with everything in one file: it works without scripts, from any folder and without other hosts. The one script
-copies the commands, and shows its buttons itself.
+Static and in one file: it works without scripts, from any folder and without other hosts. Its one script copies the
+commands, and shows its own buttons.
 """
 
 import functools
@@ -26,25 +26,25 @@ from builders.host.log import size
 from builders.model.settings import Settings
 
 RULES = 1
-"""Raise this number when the same content gives another page than before: the next publication remakes it."""
+"""Raise this number when the same content gives another page than before: the next publication makes it again."""
 MOST_SHOWN = 500
-"""Packages of a suite that the page shows; a list of thousands is apt's to search."""
+"""Number of a suite's packages on the page; apt searches longer lists."""
 SUMMARY = re.compile(rb"^Description: (.*)$", re.MULTILINE)
 ROW = 4
-"""Characters of a fingerprint that stand together."""
+"""Characters in a group of a fingerprint."""
 
 
 def page(
     settings: Settings, repository: Path, suites: Sequence[NextSuite], key: SigningKey, changelogs: Changelogs
 ) -> bytes:
-    """Return the page over ``suites`` as they will be; the same content gives the same bytes. Raises DiskError."""
+    """Return the page over the next ``suites``; the same content gives the same bytes. Raises DiskError."""
     url = (settings.repository.url or repository.as_uri()).rstrip("/") + "/"
-    # wget knows no file: scheme.
+    # wget does not know file: URLs.
     folder = shlex.quote(unquote(urlsplit(url).path).rstrip("/")) if url.startswith("file:") else ""
     ordered = sorted(suites, key=lambda suite: suite.name)
     arrival = max((suite.date for suite in suites), default=0)
     shown = [_suite(settings, repository, suite, arrival, changelogs) for suite in ordered]
-    prints = [[one[start : start + ROW] for start in range(0, len(one), ROW)] for one in key.fingerprints]
+    prints = [[name[start : start + ROW] for start in range(0, len(name), ROW)] for name in key.fingerprints]
     return (
         _template()
         .render(
@@ -62,8 +62,8 @@ def _suite(
     binary = [entry for entry in suite.entries if not entry.is_source]
     main = [entry for entry in binary if entry.component == settings.repository.component]
     groups = [list(some) for _, some in groupby(sorted(main, key=lambda e: e.package), key=lambda e: e.package)]
-    newest = {one[0].package: _newest(one) for one in groups[:MOST_SHOWN]}
-    news = changelogs.of([some[0] for some in newest.values()], repository)
+    newest = {group[0].package: _newest(group) for group in groups[:MOST_SHOWN]}
+    changes = changelogs.of([some[0] for some in newest.values()], repository)
     lines = sources_text(settings, repository, suite.name, source=suite.keeps_sources).splitlines()
     return {
         "name": suite.name,
@@ -83,7 +83,7 @@ def _suite(
                     for entry in reversed(some)
                     if entry not in newest[some[0].package]
                 ],
-                "news": news[newest[some[0].package][0].sha256],
+                "changes": changes[newest[some[0].package][0].sha256],
             }
             for some in groups[:MOST_SHOWN]
         ],
@@ -91,7 +91,7 @@ def _suite(
 
 
 def _newest(versions: Sequence[IndexEntry]) -> list[IndexEntry]:
-    """Return the newest version for each CPU, the newest of all first; ``versions`` stand oldest first."""
+    """Return the newest version for each CPU, the newest of all first; ``versions`` are sorted, oldest first."""
     last = {entry.architecture: entry for entry in versions}
     best = versions[-1].version
     return sorted(last.values(), key=lambda entry: (entry.version != best, entry.architecture))
@@ -101,7 +101,7 @@ def _build(entry: IndexEntry, repository: Path, arrival: int) -> dict[str, objec
     try:
         published = int((repository / entry.filename).stat().st_mtime)
     except OSError:
-        published = arrival  # it is only arriving: this is the time that its file gets
+        published = arrival  # it is arriving: its file gets this time
     return {
         "version": entry.version,
         "cpu": "every CPU" if entry.architecture == "all" else entry.architecture,

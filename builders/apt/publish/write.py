@@ -1,4 +1,4 @@
-"""Writing a candidate: a whole repository beside the published one, linked with it where nothing is new."""
+"""Writes a candidate: a whole repository beside the published one, with links to what is not new."""
 
 import hashlib
 import os
@@ -30,12 +30,12 @@ from builders.host.files import disk_errors, raise_if_disk_full
 
 SORT_MEMORY = "--buffer-size=16M"
 LISTS_AT_ONCE = 500
-"""So many .debs' files are held in memory."""
+"""Number of .debs whose file lists are in memory at once."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be written: ``suites`` whole, of them ``changed`` anew, and the files ``root`` by name."""
+    """What to write: ``suites`` whole, of which ``changed`` again, and the files ``root`` by name."""
 
     published: RepositoryLayout
     staging: RepositoryLayout
@@ -46,7 +46,7 @@ class Draft:
 
 
 def write(work: Draft, incoming: Iterable[IncomingPackage], key: SigningKey) -> list[SuiteChanges]:
-    """Write the candidate and return what is to be remembered of it once it is published; raises DiskError."""
+    """Write the candidate and return its changes to the catalog once it is published; raises DiskError."""
     date = max(suite.date for suite in work.suites)
     _write_pool(work, incoming, date)
     chunk_cache, changes = ChunkCache(work.state), []
@@ -78,7 +78,7 @@ def _write_pool(work: Draft, incoming: Iterable[IncomingPackage], date: int) -> 
 
 
 def _write_root(work: Draft, date: int) -> None:
-    """Put the files at the root in place: the new ones, and those that stay."""
+    """Write the new files at the root, and link those that stay."""
     for name, content in work.root.items():
         write_file(work.staging.path / name, content, date)
     for path in work.published.path.iterdir() if work.published.path.is_dir() else ():
@@ -87,9 +87,9 @@ def _write_root(work: Draft, date: int) -> None:
 
 
 def _link_pool(published: Path, staged: Path) -> None:
-    """Let a candidate's pool lead to the published one: by folder where nothing new lies in it, else file by file.
+    """Link a candidate's pool to the published pool: by folder where it has nothing new, else file by file.
 
-    The links are absolute: whoever looks at the candidate from inside a root needs the published pool at its place.
+    The links are absolute: a root that reads the candidate needs the published pool at its path.
     """
     with disk_errors(published), os.scandir(published) as found:
         for item in found:
@@ -140,7 +140,7 @@ def _news(suite: NextSuite, release: str, chunk_lists: catalog.ChunkLists) -> Su
 
 
 def _link_index(live: PublishedSuite, index: Index, folder: Path) -> dict[str, Digest]:
-    """Take an index over as it is published."""
+    """Link an unchanged index."""
     result = {}
     for name in files(index):
         make_folder((folder / name).parent)
@@ -153,7 +153,7 @@ def _link_index(live: PublishedSuite, index: Index, folder: Path) -> dict[str, D
 def _write_index(
     index: Index, chunks: Iterable[Chunk], folder: Path, date: int, chunk_cache: ChunkCache
 ) -> tuple[dict[str, Digest], list[tuple[str, int, str]]]:
-    """Write every file of an index; return their digests by path, and what the catalog keeps of its pieces."""
+    """Write every file of an index; return their digests by path, and its chunks as the catalog stores them."""
     packed: dict[str, list[bytes]] = {form: [] for form in index.forms}
     chunk_refs: list[tuple[str, int, str]] = []
 
@@ -167,7 +167,7 @@ def _write_index(
 
     text = plain()
     result = {index.path: _write_parts(folder / index.path, text, date)} if index.plain else {}
-    for _ in text:  # an index that has no plain file is packed all the same
+    for _ in text:  # an index without a plain file is compressed all the same
         pass
     for form in index.forms:
         name = index.path + form
@@ -178,7 +178,7 @@ def _write_index(
 
 
 def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
-    """Write a new file in a folder that nobody reads yet, and return its digest."""
+    """Write a new file in a folder without readers yet, and return its digest."""
     make_folder(path.parent)
     digest, size = hashlib.sha256(), 0
     with disk_errors(path):
@@ -192,7 +192,7 @@ def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
 
 @dataclass(frozen=True)
 class _CachedLists:
-    """Gives the files of .debs: from the record, or read now where it lacks them, and then remembered."""
+    """The file lists of .debs: from the cache, or read now and stored."""
 
     published: RepositoryLayout
     candidate: RepositoryLayout

@@ -1,20 +1,20 @@
-"""What a destination is to hold, in the order in which it goes there.
+"""What a destination is to contain, in the order in which it is uploaded.
 
-A reader must never be led to a file that is not there yet. So .debs go first, then what names them, last what is read
-first. Two forms:
+A reader must never be led to a file that does not exist yet: .debs come first, then what names them, last what readers
+read first. Two forms:
 
-- *Linked*, where symbolic links are kept (folders, rsync): the pool and whole snapshots, which nobody looks into yet;
-  then the links ``dists/<suite>``. rsync replaces a link by renaming a new one over it, so each suite changes at one
-  moment, as here. Every kept publication is there.
-- *Flat*, where files alone are known (S3, static sites): the order is all that there is. The pool, then indices by
+- *Linked*, where symbolic links are kept (folders, rsync): the pool and whole snapshots, which no reader sees yet; then
+  the links ``dists/<suite>``. rsync replaces a link by renaming a new link over it, so each suite changes at one
+  moment. The destination has every kept publication.
+- *Flat*, where only files are known (S3, static sites): the order alone protects readers. The pool, then indices by
   hash, both under names that never get other bytes; then the same indices by name; then ``Release.gpg``, ``Release``
   and last ``InRelease``, each replaced whole. apt reads ``InRelease`` and follows it by hash (Acquire-By-Hash): a
-  reader with the old one finds the old indices, which stay for some generations, a reader with the new one finds
-  everything there. Only clients that know neither by-hash nor ``InRelease`` (before apt 1.2, 2016) could meet the
-  moment between two files. There are no snapshots: apt would look for .debs below each, and without links every
-  snapshot would take the room of the whole pool.
+  reader with the old file finds the old indices, which stay for some generations; a reader with the new file finds
+  the new ones. Only clients without by-hash and ``InRelease`` (before apt 1.2, 2016) could meet the moment between two
+  files. There are no snapshots: apt would look for .debs below each, and without links every snapshot would need the
+  space of the whole pool.
 
-The keyring goes first of all in both: it is what tells later uploads that Reef owns the place.
+In both the keyring is first of all: later uploads see from it that Reef owns the destination.
 """
 
 import os
@@ -33,7 +33,7 @@ SIGNED = ("Release.gpg", "Release", "InRelease")
 
 @dataclass(frozen=True)
 class Phase:
-    """Files that may go together; with ``shows`` readers see the new publication by them."""
+    """Files that may be uploaded together; with ``shows`` they show the new publication to readers."""
 
     title: str
     files: tuple[File, ...]
@@ -58,7 +58,7 @@ def linked(place: RepositoryLayout) -> list[Phase]:
 def flat(place: RepositoryLayout, generations: int) -> list[Phase]:
     """Return each suite's live publication, and what the last ``generations`` name, as files alone.
 
-    Raises PublishError for a publication that is not sound, DiskError.
+    Raises PublishError for a broken publication, DiskError.
     """
     named: dict[str, None] = {}
     files: list[File] = []
@@ -93,7 +93,7 @@ def _published(place: RepositoryLayout) -> Iterator[tuple[str, str]]:
 
 
 def _root(place: RepositoryLayout) -> tuple[tuple[File, ...], ...]:
-    """Return the root's files: the keyring, others, the page."""
+    """Return the root's files: the keyring, others, the landing page."""
     with disk_errors(place.path):
         names = sorted(path.name for path in place.path.iterdir() if path.is_file() and path.name[0] != ".")
     keyring = (KEYRING, ARMORED_KEYRING)
@@ -110,8 +110,8 @@ def _below(place: RepositoryLayout, name: str) -> list[File]:
     with disk_errors(place.path):
         for folder, folders, names in os.walk(place.path / name):
             beside = os.path.relpath(folder, place.path)
-            links = [one for one in folders if (Path(folder) / one).is_symlink()]
-            found += [_file(place, f"{beside}/{one}") for one in sorted((*names, *links))]
+            links = [name for name in folders if (Path(folder) / name).is_symlink()]
+            found += [_file(place, f"{beside}/{name}") for name in sorted((*names, *links))]
     return found
 
 

@@ -1,8 +1,8 @@
 """Folders and machines that rsync reaches.
 
-rsync writes every file beside its place and renames it, symbolic links too (3.1 and later), so nothing is ever seen
-half; what a killed run brought of a large file lies in ``.rsync-partial`` and is gone on with. Only rsync's own
-protocol is used, no shell: an account restricted to rsync (rrsync) will do.
+rsync writes every file beside its path and renames it, symbolic links too (3.1 and later): no reader sees a partial
+file. What a killed run transferred of a large file is in ``.rsync-partial``, and the next run resumes it. Only rsync's
+own protocol is used, no shell: an account restricted to rsync (rrsync) is enough.
 """
 
 import os
@@ -29,63 +29,63 @@ LONGEST_S = 24 * 3600
 LISTED = re.compile(r"([-dlrwxst]{10}) +(\d+) (\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) (.+)")
 SNAPSHOT = re.compile(r"(snapshots/[^/]+)/([^/]+)/(.+)")
 MISSING = 23
-"""rsync's status where something was not transferred: here, that the place is not there yet."""
+"""rsync's status where something was not transferred: here, that the destination does not exist yet."""
 FILE_IO = 11
-"""rsync's status for trouble with files; the other side's words about it do not always arrive."""
+"""rsync's status for errors with files; the other side's messages about them do not always arrive."""
 ROOM = "free some space there, then run ./inv upload-apt again"
 REASONS = (
-    ("Host key verification failed", "the machine's host key is not known, or not the one that is known",
+    ("Host key verification failed", "the machine's host key is unknown or has changed",
      "connect once by hand and compare it, or name a file with known_hosts:"),
     ("Permission denied (publickey", "the account does not accept the key",
      "add its public half to authorized_keys there, or name another with identity: or the agent"),
     ("Could not resolve hostname", "no such machine", "correct to: in reef.yml"),
     ("No space left on device", "the disk there is full", ROOM),
     ("Disk quota exceeded", "the quota there is used up", ROOM),
-    ("Read-only file system", "the disk there is read-only", "mend it, then run ./inv upload-apt again"),
+    ("Read-only file system", "the disk there is read-only", "repair it, then run ./inv upload-apt again"),
     ("Permission denied (13)", "the account may not write or read there", "make the folder the account's own"),
     ("Operation not permitted (1)", "the account may not write there", "make the folder the account's own"),
     ("rsync: command not found", "rsync is not installed there", "install it there"),
     ("rsync: not found", "rsync is not installed there", "install it there"),
-    ('] mkdir "', "the folder above it is not there", "make it there, or correct the destination in reef.yml"),
+    ('] mkdir "', "its parent folder does not exist", "make it there, or correct the destination in reef.yml"),
 )  # fmt: skip
-UNSAID = "either the folder above it is not there, or the disk there is full or broken"
-"""What `FILE_IO` means where the other side's words did not arrive."""
-LATER = "what arrived stays; run ./inv upload-apt again to go on"
+UNSAID = "either its parent folder does not exist, or the disk there is full or broken"
+"""The meaning of `FILE_IO` where the other side's messages did not arrive."""
+LATER = "what arrived stays; run ./inv upload-apt again to resume"
 
 
 @dataclass(frozen=True)
 class RsyncStore:
-    """A destination of rsync's, which brings files from the folder ``root``."""
+    """A destination that rsync fills with files from the folder ``root``."""
 
     root: Path
     name: str
     target: str
-    """Folder, or ``user@host:folder``, with a slash at its end."""
+    """Folder, or ``user@host:folder``, with a trailing slash."""
     ssh: tuple[str, ...] = ()
     links: bool = True
     local: Path | None = None
-    """The folder where it lies on this machine, to make where it is missing."""
+    """The destination's folder on this machine, to make if necessary."""
 
     def listing(self) -> dict[str, RemoteFile]:
-        """Return what lies there: for a file its time in seconds since 1970, for a link what it says."""
+        """Return everything at the destination: of a file its time in seconds since 1970, of a link its target."""
         argv = self._argv("--recursive", "--links", "--list-only", "--no-human-readable", self.target)
         try:
             text = process.capture(argv, timeout_s=LONGEST_S, extra_environment={"TZ": "UTC"})
         except process.ProgramFailed as error:
             if error.completed.returncode == MISSING and "change_dir" in error.detail and "(2)" in error.detail:
                 return {}
-            raise self._told(error) from error
+            raise self._error(error) from error
         return {name: held for name, held in map(_listed, text.splitlines()) if held}
 
     def differing(self, files: Sequence[File], held: Mapping[str, RemoteFile]) -> list[File]:
-        """Return the files whose size or time, or whose link, is another there."""
+        """Return the files whose size, time or link differs at the destination."""
         return [file for file in files if not _same(file, held.get(file.key))]
 
     def put(self, files: Sequence[File], step: Step) -> None:
-        """Bring files there; a snapshot's by hard links where the one before it holds the same."""
+        """Upload files; files of a snapshot become hard links where the snapshot before has the same bytes."""
         done = 0
         if self.local:
-            with disk_errors(self.local):  # rsync itself makes one level alone
+            with disk_errors(self.local):  # rsync itself makes one level only
                 self.local.mkdir(parents=True, exist_ok=True)
 
         def count(line: str) -> None:
@@ -100,16 +100,16 @@ class RsyncStore:
             self._send([*rest, *sorted({f"{m[1]}/{m[2]}/" for m in inside.values()})], count)
         for (suite, stamp), some in groupby(inside.values(), key=lambda match: (match[1], match[2])):
             folder = f"{suite}/{stamp}/"
-            before = [one for one in sorted(p.name for p in (self.root / suite).iterdir()) if one < stamp][-1:]
-            link = [f"--link-dest=../{one}/" for one in before]
+            before = [name for name in sorted(p.name for p in (self.root / suite).iterdir()) if name < stamp][-1:]
+            link = [f"--link-dest=../{name}/" for name in before]
             self._send([match[3] for match in some], count, folder, "--hard-links", *link)
 
-    def discard_unfinished(self, files: Sequence[File]) -> str:  # noqa: ARG002 - other kinds want it
-        """Do nothing: the part of a file that arrived is gone on with."""
+    def discard_unfinished(self, files: Sequence[File]) -> str:  # noqa: ARG002 - other kinds use it
+        """Do nothing: rsync resumes partial files."""
         return ""
 
     def carry(self, suite: str, old: str, new: str) -> None:
-        """Let the publication ``new`` hold by hash what ``old`` does, by hard links there."""
+        """Hard-link the indices by hash of the publication ``old`` into the publication ``new``."""
         there = f"{self.target}snapshots/{suite}/"
         with tempfile.TemporaryDirectory(prefix="reef-carry-") as scratch:
             only = ("--include=*/", "--include=/**/by-hash/SHA256/*", "--exclude=*", "--prune-empty-dirs")
@@ -118,7 +118,7 @@ class RsyncStore:
             self._run(self._argv(*options, f"{scratch}/", f"{there}{new}/"))
 
     def delete(self, keys: Collection[str]) -> None:
-        """Remove files and the folders that they leave empty: all that the rules do not include is protected."""
+        """Remove files, and the folders that are then empty; rsync protects all that the rules do not include."""
         folders = {str(folder) for key in keys for folder in PurePosixPath(key).parents} - {"."}
         rules = [*(f"/{folder}/" for folder in sorted(folders)), *(f"/{key}" for key in sorted(keys))]
         with tempfile.TemporaryDirectory(prefix="reef-empty-") as empty:
@@ -136,7 +136,7 @@ class RsyncStore:
             return {key: path.read_bytes() for key, path in paths.items() if path.is_file()}
 
     def unsound(self, files: Sequence[File]) -> list[str]:
-        """Return the keys of files whose bytes are others there: both sides rehash them."""
+        """Return the keys of files with other bytes at the destination: both sides hash them."""
         wrong: list[str] = []
         argv = self._argv("--checksum", "--dry-run", *self._form(), "--files-from=-", "--out-format=+ %n",
                           f"{self.root}/", self.target)  # fmt: skip
@@ -161,9 +161,9 @@ class RsyncStore:
         try:
             process.run(argv, input_text=text, on_line=on_line, timeout_s=LONGEST_S)
         except process.ProgramFailed as error:
-            raise self._told(error) from error
+            raise self._error(error) from error
 
-    def _told(self, error: process.ProgramFailed) -> PublishError:
+    def _error(self, error: process.ProgramFailed) -> PublishError:
         for sign, why, fix in REASONS:
             if sign in error.detail:
                 return PublishError(f"{self.name}: {why}", error.completed.tail or error.detail, fix)
@@ -171,7 +171,7 @@ class RsyncStore:
             words = [line for line in error.detail.splitlines() if line.startswith("rsync: ")]
             if words:
                 return PublishError(f"{self.name}: {words[0].removeprefix('rsync: ')}", error.completed.tail, LATER)
-            return PublishError(f"{self.name}: {UNSAID}", error.completed.tail, f"look there; {LATER}")
+            return PublishError(f"{self.name}: {UNSAID}", error.completed.tail, f"check it there; {LATER}")
         return PublishError(f"{self.name}: the upload failed", error.completed.tail or error.detail, LATER)
 
 
@@ -213,7 +213,7 @@ def rsync_store(destination: Folder | Rsync, root: Path, base: Path) -> RsyncSto
 
 
 def require_apart(destination: Folder, root: Path, base: Path) -> None:
-    """Raise InputError for a destination that is the published folder ``root``, lies in it or around it."""
+    """Raise InputError for a destination that is, contains or is in the published folder ``root``."""
     path, ours = _below(base, destination.path).resolve(), root.resolve()
     if path.is_relative_to(ours) or ours.is_relative_to(path):
         raise InputError(f"{destination.name} would be uploaded over the repository itself",
@@ -225,7 +225,7 @@ def _below(base: Path, name: str) -> Path:
 
 
 def _ssh(destination: Rsync, base: Path) -> tuple[str, ...]:
-    """Return the ssh command: it never asks, and gives up where nobody answers."""
+    """Return the ssh command: it never prompts, and gives up where nobody answers."""
     words = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15",
              "-o", "ServerAliveCountMax=4"]  # fmt: skip
     if destination.port:
@@ -233,7 +233,7 @@ def _ssh(destination: Rsync, base: Path) -> tuple[str, ...]:
     if destination.identity:
         words += ["-i", str(_below(base, destination.identity)), "-o", "IdentitiesOnly=yes"]
     if destination.known_hosts:
-        # ssh takes several files here, apart by blanks, and replaces what follows a %.
+        # ssh accepts several files here, separated by blanks, and replaces what follows a %.
         path = str(_below(base, destination.known_hosts)).replace("%", "%%")
         words += ["-o", f'UserKnownHostsFile="{path}"']
     return tuple(words)

@@ -1,8 +1,8 @@
-"""One upload: look at what is there, forecast, bring what is missing in the safe order, verify, remove what is over.
+"""One upload: read the destination, forecast, send what is missing in the safe order, verify, remove what is over.
 
-It can be killed at any moment and run again: what arrived is not sent again, and nothing is removed before the new
-publication is shown and verified. Not removed are: what any kept generation here names; and what the destination showed
-before this upload names, for readers who began with it, until the next upload.
+It can be killed at any moment and run again: files that arrived are not sent again, and nothing is removed before the
+new publication is shown and verified. Two kinds of files are kept: what a kept generation here names, and, until the
+next upload, what the destination showed before, for readers who began with it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt.repository.layout import RepositoryLayout
-from builders.apt.upload import before, content
+from builders.apt.upload import content, remote_state
 from builders.apt.upload.content import Phase
 from builders.apt.upload.store import File, RemoteFile, Store
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log, size
 from builders.model.settings import MB, S3, Destination, Settings
 
-MOST_TOLD = 5
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an upload does: numbers of files and bytes in all there after, to be sent, and to be removed."""
+    """What an upload does: files and bytes at the destination afterwards, to be sent, and to be removed."""
 
     files: int
     size: int
@@ -38,7 +38,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What came of one destination: ``changed`` is false where it held everything already, or was only looked at."""
+    """The result of one destination: ``changed`` is false where nothing was sent or removed."""
 
     name: str
     forecast: Forecast
@@ -47,11 +47,11 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class _Plan:
-    """``sending`` holds each phase's files that are not there; ``going`` keys; ``carrying`` suites by old stamp."""
+    """``sending`` are each phase's missing files; ``going`` keys to remove; ``carrying`` suites by old stamp."""
 
     sending: tuple[Phase, ...]
     going: tuple[str, ...]
-    shown: Mapping[str, before.ShownSuite]
+    shown: Mapping[str, remote_state.ShownSuite]
     carrying: Mapping[str, str]
     forecast: Forecast
     largest: File | None
@@ -61,12 +61,12 @@ def upload(
     repository: Path, destination: Destination, settings: Settings, log: Log, *, base: Path, state: Path,
     show_only: bool = False,
 ) -> Uploaded:  # fmt: skip
-    """Bring the published ``repository`` to a destination, or with ``show_only`` only tell what that would take.
+    """Upload the published ``repository`` to a destination, or with ``show_only`` only return the forecast.
 
-    ``base`` is the project's folder, which paths in the settings start from, ``state`` a folder for what uploads
-    remember. The caller holds the repository's lock. Raises PublishError where the destination refuses, cannot be
-    reached, cannot take files of this size, holds something else or something later; BusyError where another upload
-    was at work there; HostError; DiskError.
+    ``base`` is the project's folder, which relative paths in the settings start from, ``state`` a folder for what
+    uploads remember. The caller holds the repository's lock. Raises PublishError where the destination refuses, cannot
+    be reached, is too small, or contains other files or a later publication; BusyError where another upload is at work
+    there; HostError; DiskError.
     """
     place = RepositoryLayout(repository.absolute())
     if not place.suites():
@@ -82,9 +82,9 @@ def upload(
         _send(place, destination, store, plan, log)
     if destination.url:
         with log.step(f"read {destination.url} as boards do"):
-            from builders.apt.upload import public  # what speaks HTTP is slow to start
+            from builders.apt.upload import http_check  # its HTTP library is slow to import
 
-            public.require_public(place, destination.url, sent, destination.name)
+            http_check.require_public(place, destination.url, sent, destination.name)
     if plan.going:
         with log.step(f"remove {len(plan.going)} files at {destination.name}"):
             store.delete(plan.going)
@@ -104,32 +104,32 @@ def _store(destination: Destination, root: Path, base: Path, state: Path) -> Sto
 def _planned(place: RepositoryLayout, destination: Destination, store: Store, generations: int) -> _Plan:
     phases = content.linked(place) if destination.links else content.flat(place, generations)
     held = store.listing()
-    shown = before.shown_suites(store, held, destination.name)
-    before.require_not_newer(shown, place, destination.name)
-    old = [suite for suite in shown.values() if before.forgotten(suite, place, generations)]
-    kept = {key for suite in old for key in before.named_by(suite, store, destination.name)}
+    shown = remote_state.shown_suites(store, held, destination.name)
+    remote_state.require_not_newer(shown, place, destination.name)
+    old = [suite for suite in shown.values() if remote_state.forgotten(suite, place, generations)]
+    kept = {key for suite in old for key in remote_state.named_by(suite, store, destination.name)}
     carrying = {suite.suite: suite.stamp for suite in old if suite.stamp and suite.suite in place.suites()}
-    wanted = {file.key: file for phase in phases for file in phase.files}
-    differing = {file.key for file in store.differing(list(wanted.values()), held)}
+    files = {file.key: file for phase in phases for file in phase.files}
+    differing = {file.key for file in store.differing(list(files.values()), held)}
     sending = tuple(
         Phase(phase.title, tuple(file for file in phase.files if file.key in differing), phase.shows)
         for phase in phases
     )
-    going = _going(place, held, {*wanted, *kept}, carrying)
-    staying = {key: one.size for key, one in held.items() if key not in going} | {k: f.size for k, f in wanted.items()}
-    new = [wanted[key] for key in differing]
+    going = _going(place, held, {*files, *kept}, carrying)
+    staying = {key: file.size for key, file in held.items() if key not in going} | {k: f.size for k, f in files.items()}
+    new = [files[key] for key in differing]
     forecast = Forecast(
         len(staying), sum(staying.values()), len(new), sum(file.size for file in new),
         len(going), sum(held[key].size for key in going),
     )  # fmt: skip
-    largest = max(wanted.values(), key=lambda file: file.size, default=None)
+    largest = max(files.values(), key=lambda file: file.size, default=None)
     return _Plan(sending, going, shown, carrying, forecast, largest)
 
 
 def _going(
     place: RepositoryLayout, held: Mapping[str, RemoteFile], staying: Collection[str], carrying: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return the keys that nothing needs: below the pool and the suites that this repository holds, nowhere else."""
+    """Return the keys that nothing needs: below the pool and this repository's suites, nowhere else."""
     ours = ["pool/"]
     for suite in place.suites():
         stamps = {*place.stamps(suite), carrying.get(suite, "")}
@@ -143,15 +143,15 @@ def _require_room(destination: Destination, plan: _Plan) -> None:
     trouble = []
     if limits.file_mb and largest and largest.size > limits.file_mb * MB:
         trouble.append(
-            f"{largest.key} has {size(largest.size)}, it takes files of up to {size(int(limits.file_mb * MB))}"
+            f"{largest.key} has {size(largest.size)}, it accepts files of up to {size(int(limits.file_mb * MB))}"
         )
     if limits.total_mb and forecast.size > limits.total_mb * MB:
-        trouble.append(f"all files have {size(forecast.size)}, it takes up to {size(int(limits.total_mb * MB))}")
+        trouble.append(f"all files have {size(forecast.size)}, it accepts up to {size(int(limits.total_mb * MB))}")
     if limits.files and forecast.files > limits.files:
-        trouble.append(f"there are {forecast.files} files, it takes up to {limits.files}")
+        trouble.append(f"{forecast.files} files, it accepts up to {limits.files}")
     if trouble:
         raise PublishError(
-            f"{destination.name} cannot take this repository",
+            f"{destination.name} has no room for this repository",
             "\n".join(trouble),
             "choose another kind of host (S3, a machine of your own), or keep less: repository.keep, then ./inv prune",
         )
@@ -160,7 +160,7 @@ def _require_room(destination: Destination, plan: _Plan) -> None:
 def _send(place: RepositoryLayout, destination: Destination, store: Store, plan: _Plan, log: Log) -> None:
     checked = False
     if hindrance := store.discard_unfinished([file for phase in plan.sending for file in phase.files]):
-        log.note(f"{destination.name}: what earlier runs left unfinished stays there: {hindrance}")
+        log.note(f"{destination.name}: unfinished files of earlier runs stay there: {hindrance}")
     for phase in plan.sending:
         if phase.shows and not checked:
             for suite, stamp in plan.carrying.items():
@@ -192,6 +192,8 @@ def _require_unmoved(store: Store, plan: _Plan, name: str) -> None:
 
 def _require_sound(store: Store, files: Sequence[File], name: str) -> None:
     if wrong := store.unsound(files):
-        more = f"\nand {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
-        raise PublishError(f"{name} does not hold what was uploaded", "\n".join(wrong[:MOST_TOLD]) + more,
-                           "run ./inv upload-apt again; where that does not mend it, look at that disk")  # fmt: skip
+        more = f"\nand {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
+        raise PublishError(
+            f"{name} does not contain what was uploaded", "\n".join(wrong[:MOST_NAMED]) + more,
+            "run ./inv upload-apt again; if the error remains, check the disk there",
+        )  # fmt: skip

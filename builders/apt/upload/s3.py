@@ -1,10 +1,10 @@
 """S3-compatible object stores, by boto3: the reference client, which knows every way to find credentials.
 
-A PUT replaces an object at one moment, so objects are whole or absent; between objects the order is all one has
-(`content`). Each request is signed over the SHA-256 of its body, which every store checks before it takes the object;
-the checksums that boto3 adds of itself since 1.36 are left out, because many stores refuse them. An object carries its
-SHA-256 as metadata; its ETag, whatever the store makes it of, is remembered beside, so that a later upload knows from
-the listing alone (a thousand objects a request) what is unchanged.
+A PUT replaces an object at one moment, so that objects are whole or absent; only the order protects readers between
+objects (`content`). Each request is signed over the SHA-256 of its body, which every store checks before it accepts the
+object; the checksums that boto3 adds since 1.36 are left out, because many stores refuse them. An object has its
+SHA-256 as metadata; its ETag, however the store computes it, is remembered, so that a later upload knows from the
+listing alone (a thousand objects a request) what is unchanged.
 """
 
 import hashlib
@@ -32,32 +32,32 @@ AT_ONCE = 8
 AT_MOST = 1000
 """Objects that one request deletes."""
 ABANDONED = timedelta(days=1)
-"""A multipart upload that began so long ago is nobody's at work."""
+"""A multipart upload that began so long ago belongs to no running upload."""
 FOREVER = "public, max-age=31536000, immutable"
 """For names that never get other bytes: packages, indices by hash (RFC 8246)."""
 ASK = "no-cache"
-"""For what changes: caches may keep it, but ask each time whether it is still so."""
+"""For what changes: caches may keep it, but must ask each time whether it is still current."""
 REASONS = {
     "InvalidAccessKeyId": ("the store does not know the access key", "correct the credentials"),
     "SignatureDoesNotMatch": ("the secret key is wrong", "correct the credentials"),
-    "InvalidToken": ("the session token is wrong or over", "get new credentials"),
-    "ExpiredToken": ("the session is over", "get new credentials"),
+    "InvalidToken": ("the session token is invalid or expired", "get new credentials"),
+    "ExpiredToken": ("the session expired", "get new credentials"),
     "AccessDenied": ("the credentials may not do this", "allow s3:ListBucket, GetObject, PutObject and DeleteObject"),
     "403": ("the credentials may not do this", "allow s3:ListBucket, GetObject, PutObject and DeleteObject"),
-    "NoSuchBucket": ("the bucket is not there", "make it, or correct bucket: in reef.yml"),
-    "404": ("the bucket or an object is not there", "correct bucket: in reef.yml"),
+    "NoSuchBucket": ("the bucket does not exist", "make it, or correct bucket: in reef.yml"),
+    "404": ("the bucket or an object does not exist", "correct bucket: in reef.yml"),
     "QuotaExceeded": ("the store is full", "free some space there, then run ./inv upload-apt again"),
     "XMinioStorageFull": ("the store is full", "free some space there, then run ./inv upload-apt again"),
 }
 CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws with AWS_PROFILE or profile:"
 )
-LATER = "what arrived stays; run ./inv upload-apt again to go on"
+LATER = "what arrived stays; run ./inv upload-apt again to resume"
 
 
 @dataclass(frozen=True)
 class S3Store:
-    """A bucket, which files from the folder ``root`` go to; ``memory`` is the file that remembers ETags."""
+    """A bucket for files from the folder ``root``; the file ``memory`` remembers ETags."""
 
     root: Path
     name: str
@@ -70,7 +70,7 @@ class S3Store:
     def listing(self) -> dict[str, RemoteFile]:
         """Return every object, with its ETag."""
         result: dict[str, RemoteFile] = {}
-        with self._told():
+        with self._errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
             for page in pages:
                 for item in page.get("Contents", []):
@@ -78,7 +78,7 @@ class S3Store:
         return result
 
     def differing(self, files: Sequence[File], held: Mapping[str, RemoteFile]) -> list[File]:
-        """Return the files of other size, and those whose object neither memory nor metadata knows."""
+        """Return the files whose size differs, and those that neither memory nor metadata knows as equal."""
         here = [file for file in files if file.key in held and held[file.key].size == file.size]
         strange = [file for file in here if self.known.get(file.key) != _memory(file, held[file.key])]
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -90,15 +90,15 @@ class S3Store:
                 or self.known.get(file.key) != _memory(file, held[file.key])]  # fmt: skip
 
     def discard_unfinished(self, files: Sequence[File]) -> str:
-        """End the multipart uploads that killed runs left: of ``files``, and of others where they are a day old.
+        """End the multipart uploads of killed runs: those of ``files``, and others that are a day old.
 
-        No listing of objects shows their parts, which take room. Younger ones may be another machine's, at work now.
-        Return why the store does not allow it: an upload can do without.
+        No listing of objects shows their parts, which need space. Younger ones may be another machine's, at work
+        now. Return why the store does not allow it: an upload works without.
         """
         from botocore.exceptions import ClientError
 
         again = {self.prefix + file.key for file in files}
-        with self._told():
+        with self._errors():
             try:
                 for item in self._unfinished():
                     if item["Key"] in again or item["Initiated"] < datetime.now(UTC) - ABANDONED:
@@ -115,12 +115,12 @@ class S3Store:
         return [item for item in found if item["Key"].removeprefix(self.prefix).startswith(("pool/", "dists/"))]
 
     def put(self, files: Sequence[File], step: Step) -> None:
-        """Upload objects, some at once; a large one in parts, of which nothing is seen before the last."""
-        with self._told(), ThreadPoolExecutor(AT_ONCE) as pool:
+        """Upload objects, several at once; a large one in parts, which are invisible before the last."""
+        with self._errors(), ThreadPoolExecutor(AT_ONCE) as pool:
             running = [pool.submit(self._put, file) for file in files]
             try:
-                for done, (file, one) in enumerate(zip(files, running, strict=True), 1):
-                    one.result()
+                for done, (file, future) in enumerate(zip(files, running, strict=True), 1):
+                    future.result()
                     step.amount(done, len(files), file.key)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -130,11 +130,11 @@ class S3Store:
         """Do nothing: old indices stay by hash where they are."""
 
     def delete(self, keys: Collection[str]) -> None:
-        """Remove objects; raises PublishError naming the first that stays."""
+        """Remove objects; raises PublishError that names the first which stays."""
         names = sorted(keys)
         for start in range(0, len(names), AT_MOST):
             objects = [{"Key": self.prefix + name} for name in names[start : start + AT_MOST]]
-            with self._told():
+            with self._errors():
                 done = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})  # type: ignore[typeddict-item]
             for error in done.get("Errors", []):
                 raise PublishError(f"{self.name}: cannot delete {error.get('Key')}", error.get("Message", ""),
@@ -142,26 +142,26 @@ class S3Store:
 
     def read(self, keys: Collection[str]) -> dict[str, bytes]:
         """Return objects' contents."""
-        with self._told(), ThreadPoolExecutor(AT_ONCE) as pool:
+        with self._errors(), ThreadPoolExecutor(AT_ONCE) as pool:
             found = pool.map(self._get, keys)
             return {key: content for key, content in zip(keys, found, strict=True) if content is not None}
 
     def unsound(self, files: Sequence[File]) -> list[str]:
-        """Return the keys of objects that are not the files: indices are read back, packages asked for."""
-        with self._told(), ThreadPoolExecutor(AT_ONCE) as pool:
+        """Return the keys of objects that differ from the files: indices are read, of packages the metadata."""
+        with self._errors(), ThreadPoolExecutor(AT_ONCE) as pool:
             tags = dict(zip(files, pool.map(self._sound_tag, files), strict=True))
         self.known.update({f.key: _memory(f, RemoteFile(f.size, tag)) for f, tag in tags.items() if tag})
         self.save()
         return [file.key for file, tag in tags.items() if not tag]
 
     def save(self) -> None:
-        """Remember what is known of the objects, for the next upload."""
+        """Store what is known of the objects, for the next upload."""
         text = json.dumps(self.known, indent=0, sort_keys=True)
         if not self.memory.is_file() or self.memory.read_text() != text:
             write_whole(self.memory, text)
 
     def _sound_tag(self, file: File) -> str:
-        """Return the ETag of the object where it is the file, else nothing."""
+        """Return the ETag of the object where it equals the file, else nothing."""
         if file.key.startswith("pool/"):
             return self._same(file)
         answer = self._got(file.key)
@@ -203,7 +203,7 @@ class S3Store:
         self.client.upload_file(str(path), self.bucket, self.prefix + file.key, ExtraArgs=facts)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
@@ -233,7 +233,7 @@ def _memory(file: File, held: RemoteFile) -> list[str | int]:
 
 
 def s3_store(destination: S3, root: Path, memory: Path) -> S3Store:
-    """Return the store for a destination; raises PublishError for a profile that is not there."""
+    """Return the store for a destination; raises PublishError for an unknown profile."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -251,13 +251,13 @@ def s3_store(destination: S3, root: Path, memory: Path) -> S3Store:
         region = session.region_name or ("us-east-1" if destination.endpoint else None)
         client = session.client("s3", endpoint_url=destination.endpoint, region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise PublishError(f"{name}: cannot be used as it is set", str(error), CREDENTIALS) from error
+        raise PublishError(f"{name}: cannot be used with these settings", str(error), CREDENTIALS) from error
     prefix = f"{destination.prefix}/" if destination.prefix else ""
     return S3Store(root, name, destination.bucket, prefix, client, memory, _remembered(memory))
 
 
 def _remembered(memory: Path) -> dict[str, list[str | int]]:
-    """Return what the last upload knew; nothing where that is lost or broken: every object is then asked for."""
+    """Return what the last upload stored; nothing where that is lost or broken: every object is then requested."""
     try:
         found = json.loads(memory.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What every kind of destination can do."""
+"""What every kind of destination does."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from builders.host.log import Step
 
 @dataclass(frozen=True)
 class File:
-    """One file as it is to lie at the destination: ``key`` is its path there and below the repository here.
+    """One file as it is to be at the destination: ``key`` is its path there and below the repository here.
 
-    ``size`` in bytes, ``mtime`` in seconds since 1970; ``link`` is what a symbolic link says, empty for a file.
+    ``size`` in bytes, ``mtime`` in seconds since 1970; ``link`` is the target of a symbolic link, empty for a file.
     """
 
     key: str
@@ -22,7 +22,7 @@ class File:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a destination says of a file: its size in bytes and a word that changes when its bytes do."""
+    """A file at the destination: its size in bytes, and a word that changes when its bytes do."""
 
     size: int
     tag: str
@@ -32,25 +32,25 @@ class Store(Protocol):
     """A destination; every method raises PublishError where it refuses or cannot be reached."""
 
     def listing(self) -> dict[str, RemoteFile]:
-        """Return everything that lies there, by key; nothing where the place is not there yet."""
+        """Return every file at the destination by key; nothing where the destination does not exist yet."""
 
     def differing(self, files: Sequence[File], held: Mapping[str, RemoteFile]) -> list[File]:
-        """Return those of ``files`` that are not there with the same bytes."""
+        """Return those of ``files`` that are missing or different at the destination."""
 
     def discard_unfinished(self, files: Sequence[File]) -> str:
-        """Remove what killed runs left unseen of ``files``, which are sent anew; return why that cannot be, if so."""
+        """Remove unfinished ``files`` of killed runs; return the reason where that is impossible."""
 
     def put(self, files: Sequence[File], step: Step) -> None:
-        """Bring ``files`` there, in any order; each appears whole or not at all."""
+        """Upload ``files`` in any order; each appears whole or not at all."""
 
     def carry(self, suite: str, old: str, new: str) -> None:
-        """Let the publication ``new`` (a stamp) hold by hash what ``old`` does; only where snapshots lie there."""
+        """Add the indices by hash of the publication ``old`` (a stamp) to ``new``; only where snapshots are kept."""
 
     def delete(self, keys: Collection[str]) -> None:
         """Remove files."""
 
     def read(self, keys: Collection[str]) -> dict[str, bytes]:
-        """Return files' contents by key; those that are not there are left out."""
+        """Return files' contents by key, without those that do not exist."""
 
     def unsound(self, files: Sequence[File]) -> list[str]:
-        """Return the keys of ``files`` that are not there with the same bytes, now that they were put there."""
+        """Return the keys of uploaded ``files`` that are missing or different."""

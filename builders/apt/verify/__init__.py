@@ -1,1 +1,1 @@
-"""Judging a repository from outside: by its digests and signatures, and by real apt."""
+"""Verifying a repository from outside: by its digests and signatures, and with real apt."""

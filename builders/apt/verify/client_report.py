@@ -1,4 +1,4 @@
-"""Client truth: what the apt of this machine, and of board releases in clean roots, says of a suite."""
+"""How the apt of this machine, and of board releases in clean roots, accepts a suite."""
 
 import time
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ from builders.errors import BuildError, RootError
 
 @dataclass(frozen=True)
 class ClientReport:
-    """What clients say of one suite, and how long each keyring lasts.
+    """What clients accept of one suite, and how long each keyring lasts.
 
-    ``untried`` tells why the apt of some board releases could not be asked.
+    ``untried`` are the reasons why the apt of some board releases could not be tried.
     """
 
     suite: str
@@ -31,20 +31,20 @@ def ask(
 ) -> ClientReport:  # fmt: skip
     """Let this machine's apt, and that of board ``releases`` in clean roots, use a suite today and on later days.
 
-    ``repository`` is the published folder or a candidate for it, ``scratch`` a folder with a plain name to work in,
-    ``keyring`` today's, by default the one at the root. A root that cannot be made, or used, stops no other. Raises
+    ``repository`` is the published folder or a candidate, ``scratch`` a folder with a plain name to work in,
+    ``keyring`` today's, by default the one at the root. A root that cannot be made or used stops no other. Raises
     PublishError where a client refuses what it should accept, HostError.
     """
     outlooks = clients.outlooks(repository, suite, keyring)
     component = context.settings.repository.component
-    trials = clients.try_here(repository, suite, component, scratch, keyring=keyring, seen=outlooks)
+    trials = clients.try_here(repository, suite, component, scratch, keyring=keyring, known=outlooks)
     untried = []
     for release in releases:
         try:
             place = scratch / f"{suite}-{release}"
             job = clients.job(
                 repository, suite, release, component, machine=context.machine, scratch=place / "keyrings",
-                keyring=keyring, pool=context.workspace.apt.absolute() / "pool", seen=outlooks,
+                keyring=keyring, pool=context.workspace.apt.absolute() / "pool", known=outlooks,
             )  # fmt: skip
             trials += clients.read_trials(context.run_in_root(job, place / "out").output)
         except (RootError, BuildError) as error:
@@ -62,14 +62,14 @@ def _untried(release: str, error: RootError | BuildError) -> RootError:
 
 
 def locked_out(report: ClientReport) -> list[Outlook]:
-    """Return the keyrings that end before today's does."""
+    """Return the outlooks that end before that of today's keyring."""
     today = _today(report)
-    return [one for one in report.outlooks if one.until is not None and (today is None or one.until < today)]
+    return [o for o in report.outlooks if o.until is not None and (today is None or o.until < today)]
 
 
 def summary(report: ClientReport) -> str:
-    """Return one line: which clients were asked, and until when they go on with today's keyring."""
-    names = ", ".join(dict.fromkeys(one.client for one in report.trials))
+    """Return one line: the clients that were tried, and until when they accept today's keyring."""
+    names = ", ".join(dict.fromkeys(trial.client for trial in report.trials))
     today = _today(report)
     who = "boards with today's keyring" if locked_out(report) else "boards with any keyring that was published"
     until = "are never locked out" if today is None else f"are not locked out before {day_of(today)}"
@@ -77,14 +77,14 @@ def summary(report: ClientReport) -> str:
 
 
 def until(outlook: Outlook, now: float) -> str:
-    """Return when and why boards with one keyring are locked out."""
+    """Return when and why boards with a keyring are locked out."""
     if outlook.until is None:
         return "never locked out"
     if outlook.until <= now:
         return f"LOCKED OUT NOW: {outlook.why}; give them reef-archive-keyring.gpg by hand"
-    patient = "; trixie's apt goes on until the next publication" if outlook.by_key else ""
+    patient = "; trixie's apt continues until the next publication" if outlook.by_key else ""
     return f"locked out from {day_of(outlook.until)} on: {outlook.why}{patient}"
 
 
 def _today(report: ClientReport) -> int | None:
-    return next(one.until for one in report.outlooks if one.keyring == TODAY)
+    return next(outlook.until for outlook in report.outlooks if outlook.keyring == TODAY)

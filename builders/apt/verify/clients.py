@@ -1,6 +1,6 @@
-"""What real apt says of a published suite: today, and on later days up to the end of its keys.
+"""How real apt accepts a published suite: today, and on later days up to the end of its keys.
 
-The same script runs on this machine, where our own server answers, and in clean roots of the boards' releases, as a
+The same script runs on this machine, with Reef's own server, and in clean roots of the boards' releases, as a
 `BuildJob` with a server of its own.
 """
 
@@ -29,14 +29,14 @@ from builders.model.jobs import BuildJob, Input, JobLimits, Root
 from builders.model.packages import SOURCE
 
 TODAY = "today"
-"""Name of the keyring that lies at the repository's root now."""
+"""Name of the keyring at the repository's root."""
 SERVED, KEYRINGS, WORK, PORT = "/srv/reef", "/reef/keyrings", "/build/out", 8642
 TIME_LIMIT_S = 900.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One try: a board with this keyring, so many seconds from now; ``said`` is apt's output where it refused."""
+    """One try of a board with a keyring, some seconds from now; ``said`` is apt's output where it refused."""
 
     client: str
     keyring: str
@@ -47,10 +47,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outlook:
-    """When boards are locked out: by keyring, the first moment (seconds since 1970) at which theirs fails.
+    """When boards with a keyring are locked out: ``until`` in seconds since 1970, None for never.
 
-    None for never; ``why`` names what ends. ``by_key`` tells that it is a key: gpgv then refuses whatever that key
-    signed, sqv (apt 3) only what is signed from then on, because it judges a key on the day of its signature.
+    ``why`` names what ends. ``by_key`` says that it is a key: gpgv then refuses everything that the key signed. sqv
+    (apt 3) judges a key on the day of its signature and refuses only what is signed later.
     """
 
     keyring: str
@@ -60,7 +60,7 @@ class Outlook:
 
 
 def outlooks(repository: Path, suite: str, keyring: Path | None = None) -> list[Outlook]:
-    """Return how long boards with each published keyring go on to accept what is published now; today's first.
+    """Return how long boards with each published keyring accept the live publication; today's keyring first.
 
     ``keyring`` is today's, by default the one at the root.
     """
@@ -74,7 +74,7 @@ def outlooks(repository: Path, suite: str, keyring: Path | None = None) -> list[
             known = {key: end for key, end in key_ends(path).items() if key in signers}
             ends = list(known.values())
             last = 0 if not ends else None if None in ends else max(end for end in ends if end is not None)
-            why = "it holds none of the keys that sign now" if not ends else "the last of its keys that sign ends"
+            why = "it contains none of the keys that sign now" if not ends else "the last of its keys that sign ends"
             if valid_until is not None and (last is None or valid_until < last):
                 last, why = valid_until, "Valid-Until passes, unless something is published before"
             result.append(Outlook(name, last, why if last is not None else "", by_key=last != valid_until))
@@ -111,7 +111,7 @@ def keyrings(
 
 
 def _keyring_packages(live: PublishedSuite) -> list[IndexEntry]:
-    """Return the entries of the keyring packages; others are not taken apart, which would take time and memory."""
+    """Return the entries of the keyring packages; parses no others, which would take time and memory."""
     found: dict[str, IndexEntry] = {}
     for index in (name for name in live.release.files if name.endswith("/Packages")):
         texts = [text for name, text in stanzas(live.content(index)) if name == PACKAGE.encode()]
@@ -119,12 +119,12 @@ def _keyring_packages(live: PublishedSuite) -> list[IndexEntry]:
     return list(found.values())
 
 
-def offsets(seen: Iterable[Outlook], now: float) -> list[int]:
-    """Return the days to try, in seconds from ``now``: today, halfway, a day before today's keyring fails, a day after.
+def offsets(known: Iterable[Outlook], now: float) -> list[int]:
+    """Return the days to try, in seconds from ``now``: today, halfway, a day before today's keyring ends, a day after.
 
-    A keyring that never fails is tried ten years on.
+    A keyring without an end is tried ten years ahead.
     """
-    end = next(one.until for one in seen if one.keyring == TODAY)
+    end = next(outlook.until for outlook in known if outlook.keyring == TODAY)
     span = 10 * 365 * DAY_S if end is None else int(end - now)
     days = [0, span // 2, span - DAY_S] + ([] if end is None else [span + DAY_S])
     return sorted({day for day in days if day >= 0})
@@ -132,7 +132,7 @@ def offsets(seen: Iterable[Outlook], now: float) -> list[int]:
 
 def require_tools() -> None:
     """Raise HostError where this machine cannot try what it publishes."""
-    for program, reason in (("apt-get", "it is the client to please"), ("faketime", "it lets apt see later days")):
+    for program, reason in (("apt-get", "it checks each publication"), ("faketime", "it shows later days to apt")):
         if not process.find(program):
             package = program.removesuffix("-get")
             raise HostError(f"{program} is not installed; {reason}", fix=f"sudo apt-get install {package}")
@@ -140,33 +140,33 @@ def require_tools() -> None:
 
 def try_here(
     repository: Path, suite: str, component: str, scratch: Path, *,
-    keyring: Path | None = None, seen: Sequence[Outlook] = (),
+    keyring: Path | None = None, known: Sequence[Outlook] = (),
 ) -> list[Trial]:  # fmt: skip
     """Let this machine's apt update and download over HTTP on loopback; raises HostError, PublishError.
 
-    ``scratch`` is a folder to work in, ``keyring`` today's, by default the one at the root. ``seen`` is what `outlooks`
-    gave, where that is known.
+    ``scratch`` is a folder to work in, ``keyring`` today's, by default the one at the root. ``known`` is the result of
+    `outlooks`, where the caller has it.
     """
     require_tools()
     place = RepositoryLayout(repository.absolute())
     live, work = _live(place, suite), scratch / f"client-{suite}"
     rings = keyrings(place, live, scratch, keyring)
     with serving(place.path) as url:
-        seen = seen or outlooks(place.path, suite, keyring)
-        facts = _facts(live, component, rings=rings, url=url, work=work, serve="", seen=seen)
+        known = known or outlooks(place.path, suite, keyring)
+        facts = _facts(live, component, rings=rings, url=url, work=work, serve="", known=known)
         process.run(["sh", "-eu", "-c", _script(facts)], timeout_s=TIME_LIMIT_S)
     return read_trials(work)
 
 
 def job(
     repository: Path, suite: str, release: str, component: str, *, machine: Architecture, scratch: Path,
-    keyring: Path | None = None, pool: Path | None = None, seen: Sequence[Outlook] = (),
+    keyring: Path | None = None, pool: Path | None = None, known: Sequence[Outlook] = (),
 ) -> BuildJob:  # fmt: skip
     """Return the job in which a clean root of ``release`` tries a suite with its own apt.
 
     ``scratch`` is a new folder that must stay until the job ends, ``keyring`` today's, by default the one at the root.
-    ``pool`` is the published pool, which that of a candidate links to by its path on this machine; ``seen`` as for
-    `try_here`. The job's result is for `read_trials`.
+    ``pool`` is the published pool: the pool of a candidate links to its path on this machine. ``known`` as for
+    `try_here`. `read_trials` reads the job's result.
     """
     place = RepositoryLayout(repository.absolute())
     live = _live(place, suite)
@@ -178,7 +178,7 @@ def job(
         rings.append((name, Path(KEYRINGS, f"{name}.gpg")))
     facts = _facts(
         live, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED,
-        seen=seen or outlooks(place.path, suite, keyring),
+        known=known or outlooks(place.path, suite, keyring),
     )  # fmt: skip
     inputs = [Input(place.path, SERVED), Input(scratch, KEYRINGS)]
     if pool and pool.is_dir() and pool != place.pool:
@@ -193,7 +193,7 @@ def job(
 
 
 def read_trials(work: Path) -> list[Trial]:
-    """Return what a run of the script wrote into ``work``; raises PublishError where it is not whole."""
+    """Return the trials that a run of the script wrote into ``work``; raises PublishError where they are incomplete."""
     try:
         version, verifier = (work / "version").read_text().splitlines()
         rows = [line.split("\t") for line in (work / "trials.tsv").read_text().splitlines()]
@@ -203,16 +203,16 @@ def read_trials(work: Path) -> list[Trial]:
             for name, seconds, verdict, log in dict.fromkeys(map(tuple, rows))
         ]
     except (OSError, ValueError, IndexError) as error:
-        raise PublishError(f"the trials in {work} are not whole", str(error), "run the same command again") from error
+        raise PublishError(f"the trials in {work} are incomplete", str(error), "run the same command again") from error
 
 
-def require_accepted(trials: Sequence[Trial], seen: Sequence[Outlook], suite: str, now: float) -> None:
+def require_accepted(trials: Sequence[Trial], known: Sequence[Outlook], suite: str, now: float) -> None:
     """Raise PublishError where boards with today's keyring are refused before its end, or accepted after it."""
-    today = next(one for one in seen if one.keyring == TODAY)
+    today = next(outlook for outlook in known if outlook.keyring == TODAY)
     for trial in trials:
-        wanted = today.until is None or now + trial.seconds < today.until
-        patient = not wanted and today.by_key and trial.client.endswith("(sqv)")
-        if trial.keyring in (TODAY, "download") and trial.accepted != wanted and not patient:
+        expected = today.until is None or now + trial.seconds < today.until
+        patient = not expected and today.by_key and trial.client.endswith("(sqv)")
+        if trial.keyring in (TODAY, "download") and trial.accepted != expected and not patient:
             day = day_of(int(now + trial.seconds))
             verb = "accepts what it should refuse" if trial.accepted else "refuses"
             raise PublishError(f"{trial.client} {verb}: {suite} on {day}", trial.said, "roll back: ./inv rollback")
@@ -227,20 +227,20 @@ def _live(place: RepositoryLayout, suite: str) -> PublishedSuite:
 
 def _facts(
     live: PublishedSuite, component: str, *, rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str,
-    seen: Sequence[Outlook],
+    known: Sequence[Outlook],
 ) -> dict[str, object]:  # fmt: skip
     return {
         "work": str(work), "url": url, "serve": serve, "port": PORT, "probe": f"dists/{live.suite}/InRelease",
         "suite": live.suite, "component": component,
         "keyrings": [(name, str(path)) for name, path in rings],
-        "offsets": offsets(seen, time.time()),
+        "offsets": offsets(known, time.time()),
         "downloads": [(cpu, _smallest(live, cpu, component)) for cpu in live.release.architectures],
         "sources": live.keeps_sources, "source": _smallest(live, SOURCE, component),
     }  # fmt: skip
 
 
 def _smallest(live: PublishedSuite, architecture: str, component: str) -> str:
-    """Return the package that costs least to download, with its version; nothing where there is none."""
+    """Return the smallest package to download, with its version; nothing where none exists."""
     index = f"{component}/source/Sources" if architecture == SOURCE else f"{component}/binary-{architecture}/Packages"
     there = parse_index(index, live.content(index), str(live.folder / index)) if index in live.release.files else ()
     best = min(there, key=lambda e: (sum(size for _, size, _ in e.files), e.filename), default=None)

@@ -1,6 +1,6 @@
-"""Serving a repository over HTTP on the local network: byte ranges, the right types, an access log, TLS if wanted.
+"""Serves a repository over HTTP on the local network: byte ranges, types, an access log, TLS where requested.
 
-For boards in a lab and for our own clients; a public repository belongs behind a web server.
+For boards in a lab and for Reef's own clients; a public repository belongs behind a web server.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ TYPES = {
     ".sources": "text/plain; charset=utf-8", ".html": "text/html; charset=utf-8", "": "text/plain; charset=utf-8",
 }  # fmt: skip
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-"""A range of no more digits than a file can have bytes."""
+"""A range; its numbers have no more digits than the size of a file."""
 BYTES = "application/octet-stream"
 BY_HASH = "/by-hash/"
 BLOCK = 1 << 18
 IDLE_S = 60.0
-"""Seconds after which a silent connection is closed, so that sleeping boards hold no threads."""
+"""Seconds after which a silent connection is closed, so that sleeping boards occupy no threads."""
 
 Say = Callable[[str], None]
 
@@ -37,7 +37,7 @@ def type_of(path: str) -> str:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Answers GET and HEAD for files below its folder; a folder is answered by its index.html or not at all."""
+    """Answers GET and HEAD for files below its folder; for a folder it sends its index.html or 404."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Reef"
@@ -50,20 +50,20 @@ class Handler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, **more)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Tell one request: who, when, what, how it was answered."""
+        """Log one request: who, when, what, how it was answered."""
         line = (format % arguments).encode("unicode_escape").decode()
         self._say(f"{self.client_address[0]} [{self.log_date_time_string()}] {line}")
 
     def guess_type(self, path: str | os.PathLike[str]) -> str:
-        """Return a file's type by its name; that of index files by hash says nothing of them."""
+        """Return a file's type from its name; the names of index files by hash have none."""
         return type_of(os.fspath(path))
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:  # noqa: ARG002 - the base class gives it
-        """Answer a folder without a page: it is not listed."""
+        """Answer 404 for a folder without an index.html."""
         self.send_error(http.HTTPStatus.NOT_FOUND)
 
     def send_head(self) -> Any:
-        """Answer the head of a request; with a range, position the file at its start."""
+        """Send the head of an answer; for a range, position the file at its start."""
         self._left = None
         path = Path(self.translate_path(self.path))
         asked = self.headers.get("Range")
@@ -95,7 +95,7 @@ class Handler(SimpleHTTPRequestHandler):
         return file
 
     def _fresh(self, path: Path) -> bool:
-        """Tell whether the part that a client has is of the file as it is (RFC 9110, If-Range)."""
+        """Return whether the part that a client has is of the current file (RFC 9110, If-Range)."""
         condition = self.headers.get("If-Range")
         if not condition:
             return True
@@ -106,12 +106,12 @@ class Handler(SimpleHTTPRequestHandler):
         return int(path.stat().st_mtime) == int(moment)
 
     def end_headers(self) -> None:
-        """Say with every answer that parts can be asked for."""
+        """Offer byte ranges with every answer."""
         self.send_header("Accept-Ranges", "bytes")
         super().end_headers()
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send a file, or the part that was asked for."""
+        """Send a file, or the requested range."""
         if self._left is None:
             return super().copyfile(source, outputfile)
         while self._left and (block := source.read(min(BLOCK, self._left))):
@@ -121,7 +121,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def _span(asked: str, size: int) -> tuple[int, int] | None:
-    """Return first and last byte of a single range, None for what is no such thing (the whole file is sent then)."""
+    """Return first and last byte of a single range, None for anything else (the whole file is sent then)."""
     match = RANGE.fullmatch(asked.strip())
     if match is None or match.groups() == ("", ""):
         return None
@@ -136,9 +136,9 @@ def serving(
     folder: Path, *, host: str = "127.0.0.1", port: int = 0, say: Say = lambda _: None,
     certificate: tuple[Path, Path] | None = None,
 ) -> Iterator[str]:  # fmt: skip
-    """Serve ``folder`` while the block runs and give its URL; ``port`` 0 takes a free one.
+    """Serve ``folder`` during the block and yield its URL; ``port`` 0 takes a free port.
 
-    ``certificate`` is a PEM chain and its key: HTTPS then. Raises OSError for a port that is taken.
+    ``certificate`` is a PEM chain and its key, for HTTPS. Raises OSError for an occupied port.
     """
 
     def handler(*arguments: Any, **more: Any) -> Handler:

@@ -1,4 +1,4 @@
-"""Verifying a repository as a stranger would: from the public key alone, everything that Release leads to."""
+"""Verifies a repository from its public key alone: everything that Release leads to."""
 
 import hashlib
 import os
@@ -26,15 +26,15 @@ CLEARSIGNED = re.compile(
 )
 BLOCK = 1 << 20
 AT_ONCE = 1000
-"""Files that are handed to a pool of threads together."""
-REPUBLISH = "publish again; if that does not mend it, restore the repository from a copy"
+"""Number of files that are passed to a pool of threads together."""
+REPUBLISH = "publish again; if the error remains, restore the repository from a copy"
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A suite found sound: numbers of index files and .debs rehashed, and the fingerprints of the keys that signed.
+    """A correct suite: numbers of index files and .debs that were hashed, and the fingerprints of the signing keys.
 
-    ``sources`` is the number of source packages, every file of which was rehashed.
+    ``sources`` is the number of source packages; every file of them was hashed.
     """
 
     suite: str
@@ -49,10 +49,10 @@ def verify(
 ) -> Verified:
     """Check a suite of a repository folder against ``keyring`` (binary form), by default the one at its root.
 
-    Both signatures, Release against InRelease, the size and SHA-256 of each file that Release names, the set of
-    files around it, by-hash names, each compressed index against the plain one, and size and SHA-256 of each .deb.
-    With a ``proof`` what it knows is not hashed or unpacked again, and what is found goes there, for the caller to
-    save. Raises PublishError naming the first thing that is wrong.
+    Checks both signatures, Release against InRelease, the size and SHA-256 of each file that Release names, the set of
+    files around it, by-hash names, each compressed index against the plain one, and size and SHA-256 of each .deb. What
+    ``verify_cache`` knows is not hashed or unpacked again, and what is found is added to it, for the caller to save.
+    Raises PublishError for the first error.
     """
     known = verify_cache or VerifyCache()
     folder = repository / "dists" / checked("suite name", suite, SUITE)
@@ -61,8 +61,8 @@ def verify(
         list(pool.map(lambda path: _by_hash(path, known), _file_set(folder, release)))
         list(pool.map(lambda name: _index(folder, name, release, known), release.files))
         entries, files = _named(folder, release)
-        # Most are proven by a look; what each task of a pool weighs would fill the memory.
-        todo = [(name, wanted) for name, wanted in files if not _proven(repository, name, wanted, known)]
+        # Most are known after a stat; one task of a pool for each would fill the memory.
+        todo = [(name, expected) for name, expected in files if not _is_known(repository, name, expected, known)]
         for start in range(0, len(todo), AT_ONCE):
             list(pool.map(lambda item: _file(repository, item[0], item[1], known), todo[start : start + AT_ONCE]))
     sources = sum(entries.values())
@@ -70,9 +70,9 @@ def verify(
 
 
 def glance(repository: Path, suite: str) -> None:
-    """Check that a suite is signed as `verify` wants it, and that what its Release names is there in its size.
+    """Check a suite's signatures, and that the files of its Release exist with their sizes.
 
-    It takes the same time however much is published. Raises PublishError.
+    Its time does not depend on the number of packages. Raises PublishError.
     """
     folder = repository / "dists" / checked("suite name", suite, SUITE)
     release, _ = _signed(folder, suite, repository / KEYRING)
@@ -83,7 +83,7 @@ def glance(repository: Path, suite: str) -> None:
 
 
 def _signed(folder: Path, suite: str, keyring: Path) -> tuple[Release, tuple[str, ...]]:
-    """Return a suite's Release and the fingerprints of who signed it."""
+    """Return a suite's Release and the fingerprints of the signing keys."""
     fingerprints = _signatures(folder, keyring.absolute())
     release = parse_release(_read(folder / "Release"), str(folder / "Release"))
     if release.fields["Suite"] != suite:
@@ -95,10 +95,10 @@ def _signatures(folder: Path, keyring: Path) -> tuple[str, ...]:
     release, clear, apart = (folder / name for name in SIGNED)
     match = CLEARSIGNED.fullmatch(_read(clear))
     if match is None:
-        raise _wrong(clear, "it is not one clear-signed message and nothing else")
+        raise _wrong(clear, "it is not a single clear-signed message")
     text = re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE)
     if text.rstrip(b"\n") != _read(release).rstrip(b"\n"):
-        raise _wrong(clear, "it does not say what Release says")
+        raise _wrong(clear, "it differs from Release")
     signers = _gpgv(clear, keyring, str(clear))
     others = _gpgv(apart, keyring, str(apart), str(release))
     if signers != others:
@@ -109,13 +109,13 @@ def _signatures(folder: Path, keyring: Path) -> tuple[str, ...]:
 
 
 def _gpgv(signature: Path, keyring: Path, *files: str) -> tuple[str, ...]:
-    """Return the fingerprints of the good signatures: at least one, and none that is bad.
+    """Return the fingerprints of the good signatures: at least one. A bad signature is an error.
 
-    Expired and revoked keys count as bad; a key that is not in the keyring says nothing, as for apt: a board that
-    has only one of two keys accepts what both signed.
+    Expired and revoked keys count as bad. A key outside the keyring is ignored, as by apt: a board with one of two keys
+    accepts what both signed.
     """
     with tempfile.TemporaryDirectory(prefix="reef-gpgv-") as home:
-        # A copy: gpgv takes a colon in a keyring's path for the end of a scheme.
+        # A copy: gpgv reads a keyring's path up to a colon as a scheme.
         ring = Path(home) / KEYRING
         ring.write_bytes(_read(keyring))
         argv = ["gpgv", "--homedir", home, "--keyring", str(ring), "--status-fd", "1", *files]
@@ -137,7 +137,7 @@ def _accepted(signature: Path, argv: list[str]) -> str:
 
 
 def _file_set(folder: Path, release: Release) -> list[Path]:
-    """Return the files by hash, once it is clear that all others are named by Release."""
+    """Return the files by hash; raises PublishError where Release does not name another file."""
     lying = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
     named = {name for name in lying if "/by-hash/" not in name} - set(SIGNED)
     if strange := sorted(named - set(release.files)):
@@ -147,11 +147,11 @@ def _file_set(folder: Path, release: Release) -> list[Path]:
 
 def _by_hash(path: Path, known: VerifyCache) -> None:
     if _digest(path, known).sha256 != path.name:
-        raise _wrong(path, "its bytes are not those of its name")
+        raise _wrong(path, "its bytes do not match its name")
 
 
 def _digest(path: Path, known: VerifyCache) -> Digest:
-    """Return the digest of an index file; generations and names share files by links, each is read once."""
+    """Return the digest of an index file; generations and names share files by links, each is hashed once."""
     facts = _facts(path)
     stamp = read_cache.stamp(facts)
     if stamp not in known.hashed:
@@ -160,7 +160,7 @@ def _digest(path: Path, known: VerifyCache) -> Digest:
 
 
 def _index(folder: Path, name: str, release: Release, known: VerifyCache) -> None:
-    """Check an index file, its by-hash twin and its plain form."""
+    """Check an index file, its by-hash link and its plain form."""
     path, digest = folder / name, release.files[name]
     found = _digest(path, known)
     if found != digest:
@@ -173,12 +173,12 @@ def _index(folder: Path, name: str, release: Release, known: VerifyCache) -> Non
         return
     unpacked = _unpacked(path)
     if plain and unpacked != plain:
-        raise _wrong(path, "it does not unpack to what the plain index holds")
+        raise _wrong(path, "it does not unpack to the plain index")
     known.found_text(digest.sha256, text)
 
 
 def _unpacked(path: Path) -> Digest:
-    """Return the digest of what a packed index holds, which may be large: it is never in memory as a whole."""
+    """Return the digest of a compressed index's content, block by block: it may be large."""
     digest, size = hashlib.sha256(), 0
     try:
         with OPEN[path.suffix](path) as file:
@@ -191,9 +191,9 @@ def _unpacked(path: Path) -> Digest:
 
 
 def _named(folder: Path, release: Release) -> tuple[dict[str, bool], set[tuple[str, Digest]]]:
-    """Return each package that an index names, by its path, with whether it is a source package; and all their files.
+    """Return by path whether each package that an index names is a source package; and the files of all packages.
 
-    Source packages share files; where they disagree on one, both words are there, and one of them is found wrong.
+    Source packages share files; where they disagree on a file, both digests are returned, and one of them is wrong.
     """
     entries: dict[str, bool] = {}
     files: set[tuple[str, Digest]] = set()
@@ -204,22 +204,22 @@ def _named(folder: Path, release: Release) -> tuple[dict[str, bool], set[tuple[s
     return entries, files
 
 
-def _proven(repository: Path, name: str, wanted: Digest, known: VerifyCache) -> bool:
-    """Tell whether a file is the one that was found sound before; raises PublishError where it is not there."""
+def _is_known(repository: Path, name: str, expected: Digest, known: VerifyCache) -> bool:
+    """Return whether a file is known from an earlier verification; raises PublishError where it is missing."""
     path = f"{repository}/{name}"
     try:
         facts = os.stat(path)
     except OSError as error:
         raise _wrong(Path(path), "an index names it, but it is missing") from error
-    return facts.st_size == wanted.size and known.knows_file(name, read_cache.stamp(facts), wanted.sha256)
+    return facts.st_size == expected.size and known.knows_file(name, read_cache.stamp(facts), expected.sha256)
 
 
-def _file(repository: Path, name: str, wanted: Digest, known: VerifyCache) -> None:
+def _file(repository: Path, name: str, expected: Digest, known: VerifyCache) -> None:
     path = repository / name
     facts = _facts(path)
     found = Digest(facts.st_size, sha256_of(path))
-    if found != wanted:
-        raise _wrong(path, f"the index says {wanted.size} bytes, {wanted.sha256}\n"
+    if found != expected:
+        raise _wrong(path, f"the index says {expected.size} bytes, {expected.sha256}\n"
                            f"found {found.size} bytes, {found.sha256}")  # fmt: skip
     known.found_file(name, read_cache.stamp(facts), found.sha256)
 

@@ -1,4 +1,4 @@
-"""Verifying every published suite: as a stranger would, and with real apt."""
+"""Verifies every published suite: by digests and signatures, and with real apt."""
 
 import tempfile
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from builders.model.target import SUITES
 
 @dataclass(frozen=True)
 class VerifiedSuite:
-    """What is true of one published suite: rehashed, and what clients say of it."""
+    """One published suite: its verification, and what clients accept of it."""
 
     verified: Verified
     clients: ClientReport
 
 
 def verify_all(context: Context, suite: str | None = None, *, roots: bool = False) -> list[VerifiedSuite]:
-    """Verify one published suite or all as a stranger would, then with real apt today and on later days.
+    """Verify one published suite or all, then try them with real apt today and on later days.
 
-    With ``roots`` also in clean roots of every board release, with the apt of each; one that cannot be made stops no
-    other. Raises PublishError.
+    With ``roots`` also with the apt of every board release, in clean roots; a root that cannot be made stops no other.
+    Raises PublishError.
     """
     folder, result = context.workspace.apt, []
     place = RepositoryLayout(folder)

@@ -1,4 +1,4 @@
-"""What a destination showed before an upload: it must not be newer, and its readers must end well."""
+"""The state of a destination before an upload: it must not be newer, and its readers must finish."""
 
 import posixpath
 import re
@@ -14,6 +14,7 @@ from builders.apt.upload.store import RemoteFile, Store
 from builders.apt.verify.verify import CLEARSIGNED
 from builders.errors import PublishError
 
+EMPTY = "empty the destination, then upload again"
 OURS = re.compile(r"(pool|dists|snapshots)/.+")
 SHOWN = re.compile(r"dists/([^/]+)(?:/InRelease)?")
 LINK = re.compile(r"-> \.\./snapshots/([^/]+)/([^/]+)/dists/\1")
@@ -21,7 +22,7 @@ LINK = re.compile(r"-> \.\./snapshots/([^/]+)/([^/]+)/dists/\1")
 
 @dataclass(frozen=True)
 class ShownSuite:
-    """One suite as the destination shows it: its InRelease, the stamp where it is a link into snapshots."""
+    """One suite as the destination shows it: its InRelease, and its stamp where it is a link into snapshots."""
 
     suite: str
     inrelease: bytes
@@ -35,15 +36,15 @@ class ShownSuite:
 
 
 def shown_suites(store: Store, held: Mapping[str, RemoteFile], where: str) -> dict[str, ShownSuite]:
-    """Return the suites that the destination shows now, by name.
+    """Return the suites that the destination shows, by name.
 
-    Raises PublishError where files lie there that no upload of Reef's put, or an InRelease that is none.
+    Raises PublishError for files that Reef did not upload, or an invalid InRelease.
     """
     if KEYRING not in held and (strange := next(filter(OURS.fullmatch, held), None)):
         raise PublishError(
-            f"{where} holds what Reef did not put there",
+            f"{where} contains files that Reef did not upload",
             f"{strange}, but no {KEYRING}",
-            "choose an empty folder or prefix, or empty this one",
+            "choose an empty folder or prefix, or empty the destination",
         )
     names = sorted({match[1] for key in held if (match := SHOWN.fullmatch(key)) and SUITE.fullmatch(match[1])})
     texts = store.read([f"dists/{name}/InRelease" for name in names]) if names else {}
@@ -51,7 +52,7 @@ def shown_suites(store: Store, held: Mapping[str, RemoteFile], where: str) -> di
     for name in names:
         text = texts.get(f"dists/{name}/InRelease")
         if text is None:
-            continue  # a link that leads nowhere, or not shown yet
+            continue  # a dangling link, or not shown yet
         link = LINK.fullmatch(held[f"dists/{name}"].tag) if f"dists/{name}" in held else None
         stamp = link[2] if link and STAMP.fullmatch(link[2]) else None
         result[name] = ShownSuite(name, text, _release(text, f"{where}: dists/{name}/InRelease"), stamp)
@@ -61,8 +62,11 @@ def shown_suites(store: Store, held: Mapping[str, RemoteFile], where: str) -> di
 def _release(text: bytes, where: str) -> Release:
     match = CLEARSIGNED.fullmatch(text)
     if match is None:
-        raise PublishError(f"{where} is not a signed Release file", fix="empty the destination, then upload again")
-    return parse_release(re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE), where)
+        raise PublishError(f"{where} is not a signed Release file", fix=EMPTY)
+    try:
+        return parse_release(re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE), where)
+    except PublishError as error:
+        raise PublishError(error.what, error.detail, EMPTY) from error
 
 
 def require_not_newer(shown: Mapping[str, ShownSuite], place: RepositoryLayout, where: str) -> None:
@@ -71,13 +75,13 @@ def require_not_newer(shown: Mapping[str, ShownSuite], place: RepositoryLayout, 
         if name in shown and stamp_of(shown[name].release.date) > (ours := place.live_stamp(name) or ""):
             raise PublishError(
                 f"{where} shows a later publication of {name} than this repository holds",
-                f"there: {stamp_of(shown[name].release.date)}, here: {ours}",
+                f"destination: {stamp_of(shown[name].release.date)}, this repository: {ours}",
                 "upload from the machine that published it; where that is lost, publish something here first",
             )
 
 
 def forgotten(shown: ShownSuite, place: RepositoryLayout, generations: int) -> bool:
-    """Tell whether what the destination shows is no longer reachable by hash from what is live here."""
+    """Return whether what the destination shows is no longer reachable by hash from the live publication here."""
     stamp = stamp_of(shown.release.date)
     if shown.suite not in place.suites() or stamp not in kept_stamps(place, shown.suite, generations):
         return True
@@ -96,11 +100,13 @@ def named_by(shown: ShownSuite, store: Store, where: str) -> set[str]:
             text = UNPACK[".xz" if packed else ""](content)
             entries = parse_index((packed or plain)[key], text, f"{where}: {key}")
             result |= {path for entry in entries for path in entry.paths}
+        except PublishError as error:
+            raise PublishError(error.what, error.detail, EMPTY) from error
         except UNPACK_ERRORS as error:
-            raise PublishError(f"{where}: {key} does not unpack", str(error)) from error
+            raise PublishError(f"{where}: {key} does not unpack", str(error), EMPTY) from error
     return result
 
 
 def by_hash(suite: str, name: str, sha256: str) -> str:
-    """Return the key by which a reader asks for an index."""
+    """Return the key by which a reader requests an index."""
     return posixpath.join("dists", suite, posixpath.dirname(name), "by-hash", "SHA256", sha256)

@@ -1,4 +1,4 @@
-"""Reading an uploaded repository over HTTP, as boards will: that it is public, and what was uploaded."""
+"""Reads an uploaded repository over HTTP, as boards do: it must be public, and have the uploaded bytes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import requests
 
 from builders.apt.repository.layout import KEYRING, RepositoryLayout
 from builders.apt.repository.publication import read_release
-from builders.apt.upload.before import by_hash
+from builders.apt.upload.remote_state import by_hash
 from builders.apt.upload.store import File
 from builders.errors import PublishError
 
@@ -19,13 +19,15 @@ FIX = "make it readable for everyone and correct url: in reef.yml; a cache in fr
 
 
 def require_public(place: RepositoryLayout, url: str, sent: Sequence[File], name: str) -> None:
-    """Raise PublishError where the keyring, a suite's InRelease, one of its indices by hash, or a sent .deb is not
-    what ``url`` gives; .debs are asked for their size alone."""
-    wanted = {KEYRING: _sha256((place.path / KEYRING).read_bytes())}
+    """Raise PublishError where ``url`` returns other bytes for the keyring, a suite's InRelease or its indices by hash.
+
+    Of the ``sent`` .debs only the size is compared.
+    """
+    digests = {KEYRING: _sha256((place.path / KEYRING).read_bytes())}
     for suite in place.suites():
-        wanted[f"dists/{suite}/InRelease"] = _sha256((place.path / "dists" / suite / "InRelease").read_bytes())
+        digests[f"dists/{suite}/InRelease"] = _sha256((place.path / "dists" / suite / "InRelease").read_bytes())
         release = read_release(place, suite, place.live_stamp(suite) or "")
-        wanted |= {by_hash(suite, path, digest.sha256): digest.sha256 for path, digest in release.files.items()}
+        digests |= {by_hash(suite, path, digest.sha256): digest.sha256 for path, digest in release.files.items()}
     debs = [file for file in sent if file.key.startswith("pool/")]
     with requests.Session() as session, ThreadPoolExecutor(AT_ONCE) as pool:
 
@@ -33,22 +35,22 @@ def require_public(place: RepositoryLayout, url: str, sent: Sequence[File], name
             return _sha256(_asked(session, url, key, name).content)
 
         def length(file: File) -> int:
-            # As apt asks, and one byte of it: many stores answer HEAD by other rules than GET.
+            # A range of one byte, with GET as apt does: many stores answer HEAD by other rules.
             with _asked(session, url, file.key, name, Range="bytes=0-0") as answer:
                 ranged = answer.status_code == requests.codes.partial_content
-                told = answer.headers.get("Content-Range" if ranged else "Content-Length", "").rpartition("/")[2]
-                if told.isdecimal():
-                    return int(told)
+                length_text = answer.headers.get("Content-Range" if ranged else "Content-Length", "").rpartition("/")[2]
+                if length_text.isdecimal():
+                    return int(length_text)
                 if not ranged:
                     return _counted(answer, name)
-            # Not told (RFC 9110, 14.4: "bytes 0-0/*"), so it is read.
+            # The size is unknown (RFC 9110, 14.4: "bytes 0-0/*"), so the file is read.
             with _asked(session, url, file.key, name, stream=True) as answer:
                 return _counted(answer, name)
 
-        wrong = [key for key, found in zip(wanted, pool.map(read, wanted), strict=True) if found != wanted[key]]
+        wrong = [key for key, found in zip(digests, pool.map(read, digests), strict=True) if found != digests[key]]
         wrong += [file.key for file, found in zip(debs, pool.map(length, debs), strict=True) if found != file.size]
     if wrong:
-        raise PublishError(f"{name}: {url} gives other bytes than were uploaded", "\n".join(wrong[:5]), FIX)
+        raise PublishError(f"{name}: {url} returns other bytes than were uploaded", "\n".join(wrong[:5]), FIX)
 
 
 def _asked(
@@ -66,7 +68,7 @@ def _asked(
 
 
 def _counted(answer: requests.Response, name: str) -> int:
-    """Return how many bytes an answer has; reads it all."""
+    """Return the number of bytes of an answer; reads it all."""
     try:
         return sum(map(len, answer.iter_content(1 << 20)))
     except requests.RequestException as error:
