@@ -217,7 +217,7 @@ def test_refused_close_to_the_end(home: Path, log: Log) -> None:
 def test_clock_before_the_key_s_birth(home: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     fingerprint = make_key(home)
     monkeypatch.setattr(time, "time", lambda: 1e9)
-    with pytest.raises(PublishError, match="clock is before the signing key's birth"):
+    with pytest.raises(PublishError, match="clock is before the signing key's creation"):
         signing_key(with_key(fingerprint), log)
 
 
@@ -335,9 +335,9 @@ def test_what_is_no_single_secret_key_is_refused(home: Path, log: Log, tmp_path:
     one, two = make_key(other), make_key(other, user="another")
     both = exported(other, one, two)
     for text, told in (
-        ("rubbish", "no key that gpg can read"),
-        (exported(other, one, kind="--export"), "no secret key"),
-        (both, "which key shall sign"),
+        ("rubbish", "gpg cannot read this as a key"),
+        (exported(other, one, kind="--export"), "contains no secret key"),
+        (both, "it is not clear which key signs"),
     ):
         with pytest.raises(PublishError, match=told) as caught:
             signing.load(Settings(), text, log)
@@ -345,7 +345,7 @@ def test_what_is_no_single_secret_key_is_refused(home: Path, log: Log, tmp_path:
     assert not (home / signing.RECORD).exists()
     assert signing.load(Settings(signing=Signing(key=two)), both, log) == two
     assert signing.load(Settings(), exported(other, one), log) == one
-    with pytest.raises(PublishError, match="which key shall sign") as caught:
+    with pytest.raises(PublishError, match="it is not clear which key signs") as caught:
         signing.load(Settings(), exported(other, two), log)
     assert one in caught.value.detail
 

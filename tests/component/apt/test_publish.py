@@ -192,8 +192,8 @@ def test_dates_only_grow(publisher: Publisher, said: io.StringIO) -> None:
     publisher.publish(publisher.deb())
     publisher.publish(publisher.deb(version="2"), date=DATE - 1000)
     assert "Date: Sun, 15 Jun 2025 15:06:41 UTC" in (publisher.repository / "dists/trixie/Release").read_text()
-    assert "clients pass over a Release that is dated back" in said.getvalue()
-    with pytest.raises(PublishError, match="lies in the future"):
+    assert "clients ignore a Release that is dated back" in said.getvalue()
+    with pytest.raises(PublishError, match="is in the future"):
         publisher.publish(publisher.deb(version="3"), date=2**33)
 
 
@@ -288,7 +288,7 @@ def test_no_sound_deb(publisher: Publisher, kind: str) -> None:
 
 @pytest.mark.parametrize("suite", ["../trixie", "trixie/x", "", ".hidden", "a b"])
 def test_unsafe_suite(publisher: Publisher, suite: str) -> None:
-    with pytest.raises(PublishError, match="not a safe suite name"):
+    with pytest.raises(PublishError, match="unsafe suite name"):
         publisher.publish(publisher.deb(), suite=suite)
 
 
@@ -310,7 +310,7 @@ def test_a_foreign_folder_is_left_alone(publisher: Publisher) -> None:
     foreign = publisher.repository / "dists"
     foreign.mkdir(parents=True)
     (foreign / "trixie").symlink_to("/etc")
-    with pytest.raises(PublishError, match="not Reef's"):
+    with pytest.raises(PublishError, match="was not made by Reef"):
         publisher.publish(publisher.deb())
 
 

@@ -68,7 +68,7 @@ def test_rotation_with_an_overlap(place: Publisher) -> None:
     assert newcomer.download(KEYRING_PACKAGE) == first.download(KEYRING_PACKAGE)
     with pytest.raises(PublishError, match="an older key is still signing"):
         apt.rotate_keys(project)
-    with pytest.raises(InputError, match="no older key"):
+    with pytest.raises(InputError, match="is not an older key"):
         apt.retire_key(project, new.fingerprint)
     # Retired: who took the new keyring goes on, who did not is locked out.
     apt.retire_key(project, old)

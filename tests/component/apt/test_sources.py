@@ -271,23 +271,23 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda dsc: listed(dsc, lambda text: text[: text.rindex("\n", 0, -1) + 1]),
         "do not name the same files",
     ),
-    "no list": (lambda dsc: listed(dsc, lambda text: text[: text.index("Files:")]), "no field Files"),
+    "no list": (lambda dsc: listed(dsc, lambda text: text[: text.index("Files:")]), "the field Files is missing"),
     "two stanzas": (lambda dsc: listed(dsc, lambda text: text + "\nSource: other\n"), "neither a field"),
-    "upwards": (with_name("../" * 6 + "tmp/escaped.tar.gz"), "not a safe file name"),
-    "absolute": (with_name("/etc/passwd"), "not a safe file name"),
-    "a folder below": (with_name("reef-demo_1.0/x.tar.gz"), "not a safe file name"),
-    "another source's": (with_name("reef-other_1.0.orig.tar.gz"), "not a safe file name"),
-    "a .deb": (with_name("reef-demo_1.0_arm64.deb"), "not a safe file name"),
-    "itself": (with_name("reef-demo_1.0-1.dsc"), "not a safe file name"),
-    "a nameless one": (with_name(" "), "not a line of"),
+    "upwards": (with_name("../" * 6 + "tmp/escaped.tar.gz"), "unsafe file name"),
+    "absolute": (with_name("/etc/passwd"), "unsafe file name"),
+    "a folder below": (with_name("reef-demo_1.0/x.tar.gz"), "unsafe file name"),
+    "another source's": (with_name("reef-other_1.0.orig.tar.gz"), "unsafe file name"),
+    "a .deb": (with_name("reef-demo_1.0_arm64.deb"), "unsafe file name"),
+    "itself": (with_name("reef-demo_1.0-1.dsc"), "unsafe file name"),
+    "a nameless one": (with_name(" "), "invalid or duplicate line of"),
     "a version upwards": (
-        lambda dsc: listed(dsc, lambda text: text.replace("Version: 1.0-1", "Version: ../1")), "not a safe version",
+        lambda dsc: listed(dsc, lambda text: text.replace("Version: 1.0-1", "Version: ../1")), "unsafe version",
     ),
     "a source upwards": (
         lambda dsc: listed(dsc, lambda text: text.replace("Source: reef-demo", "Source: ../../x")),
-        "not a safe source name",
+        "unsafe source name",
     ),
-    "a directory of its own": (lambda dsc: listed(dsc, lambda text: f"Directory: ..\n{text}"), "the archive's to set"),
+    "a directory of its own": (lambda dsc: listed(dsc, lambda text: f"Directory: ..\n{text}"), "only the archive may set the field"),
     "a hundred files": (lambda dsc: listed(dsc, many_files), "it names 102 files"),
 }  # fmt: skip
 
@@ -360,7 +360,7 @@ def test_an_index_that_is_not_whole_is_refused(before: str, after: str, publishe
     publisher.publish(publisher.source())
     text = (publisher.repository / "dists/trixie/main/source/Sources").read_text()
     assert before in text
-    with pytest.raises(PublishError, match=r"Sources: (broken entry|not a safe path)"):
+    with pytest.raises(PublishError, match=r"Sources: (broken entry|unsafe path)"):
         list(parse_sources(text.replace(before, after).encode(), "Sources"))
 
 

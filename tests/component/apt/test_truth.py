@@ -180,7 +180,7 @@ def test_the_job_for_clean_roots(place: Publisher, tmp_path: Path) -> None:
     assert {one.accepted for one in found if one.seconds == 0} == {True}
     assert {one.client.rpartition(" ")[2] for one in found} == {f"({VERIFIER})"}
     (tmp_path / "out/version").unlink()
-    with pytest.raises(PublishError, match="not whole"):
+    with pytest.raises(PublishError, match="are incomplete"):
         clients.read_trials(tmp_path / "out")
 
 

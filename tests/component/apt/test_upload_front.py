@@ -62,7 +62,7 @@ def test_one_that_fails_does_not_hold_up_the_others(project: Publisher) -> None:
     (project.folder / "there" / "pool").mkdir(parents=True)
     (project.folder / "there" / "pool" / "theirs.deb").touch()
     output = run(project, status=10)
-    assert "disk holds what Reef did not put there" in output
+    assert "disk contains files that Reef did not upload" in output
     assert verify(project.folder / "site", "trixie").debs == 1
     assert "what to do: choose an empty folder" in output
 

@@ -228,7 +228,7 @@ def test_unreachable_half_way_then_resumed(
     [
         ({"port": 0}, "Connection refused"),
         ({"identity": "stranger"}, "the account does not accept the key"),
-        ({"known_hosts": "/dev/null"}, "the machine's host key is not known"),
+        ({"known_hosts": "/dev/null"}, "the machine's host key is unknown or has changed"),
         ({"to": "root@no-such-machine.invalid:/srv"}, "no such machine"),
     ],
 )
@@ -313,9 +313,9 @@ def test_a_folder_without_links(publisher: Publisher, there: Path, tmp_path: Pat
         client.download("reef-demo")
     (publisher.repository / "large.bin").touch()
     os.truncate(publisher.repository / "large.bin", 101 << 20)
-    with pytest.raises(PublishError, match="pages cannot take this repository") as caught:
+    with pytest.raises(PublishError, match="pages has no room for this repository") as caught:
         send(publisher, to)
-    assert "large.bin has 105.9 MB, it takes files of up to 104.9 MB" in caught.value.detail
+    assert "large.bin has 105.9 MB, it accepts files of up to 104.9 MB" in caught.value.detail
     assert not (there / "large.bin").exists()
 
 
@@ -335,7 +335,7 @@ def test_bytes_that_rot_are_found(publisher: Publisher, ssh: Ssh, there: Path) -
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RsyncStore, "put", put)
-        with pytest.raises(PublishError, match="does not hold what was uploaded") as caught:
+        with pytest.raises(PublishError, match="does not contain what was uploaded") as caught:
             send(publisher, remote(ssh, there))
     assert "pool/main/r/reef-demo/reef-demo_1.0-1_arm64.deb" in caught.value.detail
 
@@ -348,7 +348,7 @@ def test_missing_folders_are_made(publisher: Publisher, tmp_path: Path) -> None:
 
 def test_a_missing_folder_there_is_told(publisher: Publisher, ssh: Ssh, there: Path) -> None:
     publisher.publish(publisher.deb())
-    with pytest.raises(PublishError, match="the folder above it is not there"):
+    with pytest.raises(PublishError, match="its parent folder does not exist"):
         send(publisher, remote(ssh, there / "a" / "b"))
 
 
@@ -392,7 +392,7 @@ def test_a_length_that_is_not_told_is_counted(publisher: Publisher, there: Path,
             send(publisher, Folder(name="disk", kind="folder", path=str(there), url=url))
             cut = 1
             publisher.publish(publisher.deb(version="2"), date=DATE + 60)
-            with pytest.raises(PublishError, match="gives other bytes"):
+            with pytest.raises(PublishError, match="returns other bytes"):
                 send(publisher, Folder(name="disk", kind="folder", path=str(there), url=url))
         finally:
             server.shutdown()

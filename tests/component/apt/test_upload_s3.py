@@ -319,7 +319,7 @@ def test_unreachable_at_the_start(publisher: Publisher) -> None:
 
 def test_no_such_bucket(publisher: Publisher, server: str) -> None:
     publisher.publish(publisher.deb())
-    with pytest.raises(PublishError, match="the bucket is not there"):
+    with pytest.raises(PublishError, match="the bucket does not exist"):
         send(publisher, destination(f"{server}/{BUCKET}"))
 
 
@@ -368,7 +368,7 @@ def test_credentials(
     text = f"[boards]\naws_access_key_id = {writer[0]}\naws_secret_access_key = {writer[1]}\n"
     (tmp_path / "aws-credentials").write_text(text)
     assert send(publisher, to.model_copy(update={"profile": "boards"})).changed
-    with pytest.raises(PublishError, match="cannot be used as it is set"):
+    with pytest.raises(PublishError, match="cannot be used with these settings"):
         send(publisher, to.model_copy(update={"profile": "lost"}))
 
 
@@ -376,7 +376,7 @@ def test_what_others_put_there_stays(publisher: Publisher, server: str, bucket: 
     publisher.publish(publisher.deb())
     client = s3_client(server)
     client.put_object(Bucket=BUCKET, Key="pool/theirs.deb", Body=b"x")
-    with pytest.raises(PublishError, match="holds what Reef did not put there"):
+    with pytest.raises(PublishError, match="contains files that Reef did not upload"):
         send(publisher, destination(bucket))
     assert keys(server) == {"pool/theirs.deb"}
     client.delete_object(Bucket=BUCKET, Key="pool/theirs.deb")
@@ -445,7 +445,7 @@ def test_what_arrives_wrong_is_found(
                 s3_client(server).put_object(Bucket=BUCKET, Key=file.key, Body=b"x" * file.size)
 
     monkeypatch.setattr(S3Store, "put", put)
-    with pytest.raises(PublishError, match="does not hold what was uploaded") as caught:
+    with pytest.raises(PublishError, match="does not contain what was uploaded") as caught:
         send(publisher, destination(bucket))
     assert "dists/trixie/main/binary-arm64/Packages" in caught.value.detail
 
@@ -463,16 +463,16 @@ def test_boards_cannot_read_it(publisher: Publisher, server: str, bucket: str) -
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        (HostLimits(file_mb=0.0001), "it takes files of up to 100 B"),
-        (HostLimits(total_mb=0.01), "it takes up to 10.0 kB"),
-        (HostLimits(files=3), "it takes up to 3"),
+        (HostLimits(file_mb=0.0001), "it accepts files of up to 100 B"),
+        (HostLimits(total_mb=0.01), "it accepts up to 10.0 kB"),
+        (HostLimits(files=3), "it accepts up to 3"),
     ],
 )
 def test_a_host_that_is_too_small(
     publisher: Publisher, server: str, bucket: str, limits: HostLimits, told: str
 ) -> None:
     publisher.publish(publisher.deb())
-    with pytest.raises(PublishError, match="store cannot take this repository") as caught:
+    with pytest.raises(PublishError, match="store has no room for this repository") as caught:
         send(publisher, destination(bucket, limits=limits))
     assert told in caught.value.detail
     assert keys(server) == set()

@@ -61,7 +61,7 @@ def data_deb(path: Path, data: bytes, name: str = "data.tar") -> Path:
         (zlib.compress(bytes(99)), "data.tar.gz", "does not unpack"),
         (b"junk" * 99, "data.tar.zst", "does not unpack"),
         (b"junk" * 300, "data.tar", "broken header"),
-        (b"junk", "data.tar.rar", "not known"),
+        (b"junk", "data.tar.rar", "unknown compression"),
         (tar(("./a", b"1" * 2000))[:1300], "data.tar", "truncated"),
     ],
 )
