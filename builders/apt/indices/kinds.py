@@ -27,7 +27,7 @@ class FileLists(Protocol):
 
 @dataclass(frozen=True)
 class IndexChange:
-    """What happens to a suite: the names of the ``packages`` that change, all their entries ``before`` and ``after``.
+    """A change of a suite: the names of the ``packages`` that change, all their entries ``before`` and ``after``.
 
     The entries are in index order.
     """

@@ -1,4 +1,4 @@
-"""What changed in each version, from the changelog in a .deb (Debian Policy 12.7).
+"""The changes in each version, from the changelog in a .deb (Debian Policy 12.7).
 
 A SQLite file in the state folder stores it by the .deb's SHA-256; without it the .debs are read again. A .deb without
 a readable changelog has no entries: nothing depends on them.

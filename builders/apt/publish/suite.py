@@ -1,4 +1,4 @@
-"""What a suite's next publication contains, computed without touching a disk."""
+"""The content of a suite's next publication, computed without touching a disk."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -35,7 +35,7 @@ LISTS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Draft:
-    """What to write: ``suites`` whole, of which ``changed`` again, and the files ``root`` by name."""
+    """A candidate to write: all ``suites``, of which ``changed`` are new, and the files ``root`` by name."""
 
     published: RepositoryLayout
     staging: RepositoryLayout

@@ -1,4 +1,4 @@
-"""What the operations of the repository need from a project."""
+"""The part of a project that the operations of the repository need."""
 
 from pathlib import Path
 from typing import Protocol

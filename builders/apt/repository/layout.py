@@ -40,7 +40,7 @@ ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]+")
 SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 COMPONENT = re.compile(r"[a-z0-9][a-z0-9+-]*")
 PART = re.compile(r"[0-9A-Za-z+.~_-]+\.(?:tar\.(?:gz|bz2|xz|lzma)(?:\.asc)?|diff\.gz)")
-"""What follows the source's name and ``_`` in the name of a source package's tarball, diff or upstream signature."""
+"""End of the name of a source package's tarball, diff or upstream signature, after the source's name and ``_``."""
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 

@@ -24,7 +24,7 @@ LEAVING = ".leaving"
 
 @dataclass(frozen=True)
 class Unreferenced:
-    """What no kept publication refers to: publications as ``suite/stamp``, paths in the pool and their bytes.
+    """Files without a kept publication: publications as ``suite/stamp``, paths in the pool and their bytes.
 
     ``debs`` includes files of source packages.
     """

@@ -1,1 +1,1 @@
-"""What publishing remembers between runs, in SQLite files outside the repository. Losing them only costs time."""
+"""The memory of publishing between runs, in SQLite files outside the repository. Losing them only costs time."""

@@ -1,4 +1,4 @@
-"""What a verification found correct, so that the next verification need not read it again.
+"""Files that a verification found correct: the next verification need not read them again.
 
 A .deb whose identity on the disk (`read_cache.stamp`) is that of the time when it was hashed still has the same bytes.
 The kernel sets its change time at every write, and only another clock or another disk sets it back. That an index of
@@ -21,7 +21,7 @@ SCHEMA = (
 
 @dataclass
 class VerifyCache:
-    """What is known, and what this run found; `save` stores it. A cache without a ``state`` folder stores nothing.
+    """The files that are known, and those that this run found; `save` stores them. A cache without a ``state`` folder stores nothing.
 
     ``hashed`` are the index files that this run read, by their identity on the disk: it reads them under several
     names, before and after they are published. Every publication links them again: a later run knows none of them.

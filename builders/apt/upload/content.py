@@ -1,4 +1,4 @@
-"""What a destination is to contain, in the order in which it is uploaded.
+"""The files of a destination, in the order in which they are uploaded.
 
 A reader must never be led to a file that does not exist yet: .debs come first, then what names them, last what readers
 read first. Two forms:

@@ -22,7 +22,7 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an upload does: files and bytes at the destination afterwards, to be sent, and to be removed."""
+    """The effect of an upload: files and bytes at the destination afterwards, to be sent, and to be removed."""
 
     files: int
     size: int

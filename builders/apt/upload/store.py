@@ -1,4 +1,4 @@
-"""What every kind of destination does."""
+"""The interface of every kind of destination."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

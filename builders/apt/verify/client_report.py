@@ -14,7 +14,7 @@ from builders.errors import BuildError, RootError
 
 @dataclass(frozen=True)
 class ClientReport:
-    """What clients accept of one suite, and how long each keyring lasts.
+    """The trials of one suite by clients, and how long each keyring lasts.
 
     ``untried`` are the reasons why the apt of some board releases could not be tried.
     """

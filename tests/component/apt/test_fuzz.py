@@ -187,7 +187,7 @@ def test_bombs_are_bounded_in_time_and_memory(publisher: Publisher, tmp_path: Pa
         if where == "changelog":
             publisher.publish(deb)
         else:
-            with pytest.raises(PublishError, match="invalid (.deb|source package)"):
+            with pytest.raises(PublishError, match=r"invalid (\.deb|source package)"):
                 publisher.publish(deb)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000, "kilobytes"
 

@@ -227,7 +227,7 @@ def test_debs_with_broken_data_are_refused_at_the_door(publisher: Publisher) -> 
     content = bytearray(deb.read_bytes())
     content[-8] ^= 0xFF
     deb.write_bytes(content)
-    with pytest.raises(PublishError, match="invalid .deb"):
+    with pytest.raises(PublishError, match=r"invalid \.deb"):
         publisher.publish(deb)
     assert control_in(deb)
 

@@ -54,7 +54,7 @@ def test_the_first_that_is_refused_is_told_and_ends_all(publisher: Publisher, br
     debs = [publisher.deb(f"reef-{letter}") for letter in "abcdefg"]
     for deb in {debs[broken], debs[6]}:
         deb.write_bytes(deb.read_bytes()[:-40])
-    with pytest.raises(PublishError, match="invalid .deb") as told:
+    with pytest.raises(PublishError, match=r"invalid \.deb") as told:
         publisher.publish(*debs, date=DATE + 1)
     assert debs[broken].name in told.value.what
     assert readers() == []
@@ -69,7 +69,7 @@ def test_nobody_reads_on_after_a_refusal(publisher: Publisher, monkeypatch: pyte
     others = [good.with_name(f"{number}.deb") for number in range(3000)]
     for other in others:
         other.hardlink_to(good)
-    with pytest.raises(PublishError, match="invalid .deb"):
+    with pytest.raises(PublishError, match=r"invalid \.deb"):
         publisher.publish(broken, *others)
     copies = list((publisher.folder / f"staging{publisher.runs}" / ".incoming").glob("[0-9]*"))
     assert 0 < len(copies) < 1000

@@ -53,7 +53,7 @@ def test_nothing_new_is_neither_read_nor_written(publisher: Publisher, read: lis
 @pytest.mark.parametrize(
     ("where", "change", "told"),
     [
-        ("dists/trixie/InRelease", lambda text: text.replace(b"Label: Reef", b"Label: Leaf"), "it differs from Release"),
+        ("dists/trixie/InRelease", lambda text: text.replace(b"Label: Reef", b"Label: Leaf"), "differs from Release"),
         ("dists/trixie/Release.gpg", lambda text: text.replace(b"\n=", b"\n=A"), "no good signature"),
         (INDEX, lambda text: text[:-1], "Release says"),
         (INDEX, None, "No such file"),

@@ -287,7 +287,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda dsc: listed(dsc, lambda text: text.replace("Source: reef-demo", "Source: ../../x")),
         "unsafe source name",
     ),
-    "a directory of its own": (lambda dsc: listed(dsc, lambda text: f"Directory: ..\n{text}"), "only the archive may set the field"),
+    "a directory of its own": (
+        lambda dsc: listed(dsc, lambda text: f"Directory: ..\n{text}"), "only the archive may set",
+    ),
     "a hundred files": (lambda dsc: listed(dsc, many_files), "it names 102 files"),
 }  # fmt: skip
 

@@ -198,7 +198,7 @@ def test_a_store_that_does_not_tell_of_unfinished_uploads(
     monkeypatch.setattr(S3Store, "_unfinished", refused)
     publisher.publish(publisher.deb())
     assert send(publisher, destination(bucket)).changed
-    assert "store: what earlier runs left unfinished stays there" in said.getvalue()
+    assert "store: unfinished files of earlier runs stay there" in said.getvalue()
     assert "s3:ListBucketMultipartUploads" in said.getvalue()
 
 
