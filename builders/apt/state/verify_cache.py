@@ -21,7 +21,7 @@ SCHEMA = (
 
 @dataclass
 class VerifyCache:
-    """The files that are known, and those that this run found; `save` stores them. A cache without a ``state`` folder stores nothing.
+    """The files that are known, and those that this run found; `save` stores them where a ``state`` folder is given.
 
     ``hashed`` are the index files that this run read, by their identity on the disk: it reads them under several
     names, before and after they are published. Every publication links them again: a later run knows none of them.
