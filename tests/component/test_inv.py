@@ -110,9 +110,9 @@ class Clone:
         (self.bin / name).write_text(f"#!/bin/sh\n{script}\n")
         (self.bin / name).chmod(0o755)
 
-    def packages(self, *, wanted: str, installed: str, user: int) -> None:
+    def packages(self, *, expected: str, installed: str, user: int) -> None:
         """Let the machine be a Debian with some of the ``wanted`` packages, and let ``user`` be who calls."""
-        lines = [f"{name}  a reason of several words\n" for name in wanted.split()]
+        lines = [f"{name}  a reason of several words\n" for name in expected.split()]
         (self.folder / "builders" / "host" / "packages.txt").write_text("# why\n" + "".join(lines))
         (self.state / "installed").write_text("".join(f"{name}\n" for name in installed.split()))
         self.program("dpkg-query", DPKG_QUERY)
@@ -195,7 +195,7 @@ INSTALL = "install --quiet --quiet --yes --no-install-recommends"
 
 @pytest.mark.parametrize(("user", "by"), [(0, "self"), (1000, "sudo")])
 def test_only_packages_that_are_missing_are_installed_and_once(fresh: Clone, user: int, by: str) -> None:
-    fresh.packages(wanted="first second third", installed="second", user=user)
+    fresh.packages(expected="first second third", installed="second", user=user)
     fresh.program("sudo", SUDO)
     (fresh.state / "sudo_allowed").touch()
     done = fresh.call()
@@ -208,7 +208,7 @@ def test_only_packages_that_are_missing_are_installed_and_once(fresh: Clone, use
 
 
 def test_packages_of_the_tests_are_installed_for_the_tests(fresh: Clone) -> None:
-    fresh.packages(wanted="first", installed="first", user=0)
+    fresh.packages(expected="first", installed="first", user=0)
     (fresh.folder / "tests" / "host-packages.txt").write_text("# why\ngcc  a reason\n")
     fresh.run()
     assert fresh.apt_calls() == []
@@ -217,8 +217,8 @@ def test_packages_of_the_tests_are_installed_for_the_tests(fresh: Clone) -> None
 
 
 @pytest.mark.parametrize("sudo", [True, False], ids=["sudo wants a password", "no sudo"])
-def test_who_cannot_install_is_told_the_one_command(fresh: Clone, *, sudo: bool) -> None:
-    fresh.packages(wanted="first second third", installed="second", user=1000)
+def test_who_cannot_install_is_shown_the_one_command(fresh: Clone, *, sudo: bool) -> None:
+    fresh.packages(expected="first second third", installed="second", user=1000)
     if sudo:
         fresh.program("sudo", SUDO)
     done = fresh.call()
@@ -231,8 +231,8 @@ def test_who_cannot_install_is_told_the_one_command(fresh: Clone, *, sudo: bool)
     assert not (fresh.folder / ".venv").exists()
 
 
-def test_an_apt_that_fails_is_told_and_asked_again(fresh: Clone) -> None:
-    fresh.packages(wanted="first", installed="", user=0)
+def test_an_apt_that_fails_is_reported_and_asked_again(fresh: Clone) -> None:
+    fresh.packages(expected="first", installed="", user=0)
     (fresh.state / "apt_fails").touch()
     for _ in range(2):
         done = fresh.call()
@@ -252,7 +252,7 @@ def test_a_machine_without_dpkg_goes_on_without_packages(fresh: Clone) -> None:
     assert fresh.asked() == ["venv", "pip"]
 
 
-def test_a_pip_that_fails_is_told_and_asked_again(fresh: Clone) -> None:
+def test_a_pip_that_fails_is_reported_and_asked_again(fresh: Clone) -> None:
     (fresh.usr / "pip").write_text("echo 'ERROR: No matching distribution' >&2; exit 1")
     for _ in range(2):
         done = fresh.call()

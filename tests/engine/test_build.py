@@ -42,12 +42,12 @@ def test_proper_packages_come_out(built: Place) -> None:
 def test_debian_made_what_the_recipe_asked_for(built: Place) -> None:
     [deb] = (built.artifacts / BUILT).glob("reef-hello_*.deb")
     files = {entry.name.removeprefix("./"): content for entry, content in members(deb) if entry.isfile()}
-    for wanted in (
+    for expected in (
         "usr/bin/reef-hello", "etc/reef-hello.conf", "usr/lib/systemd/system/reef-hello.service",
         "usr/lib/udev/rules.d/60-reef-hello.rules", "usr/share/man/man1/reef-hello.1.gz",
         "usr/share/doc/reef-hello/copyright", "usr/share/doc/reef-hello/changelog.Debian.gz",
     ):  # fmt: skip
-        assert wanted in files, sorted(files)
+        assert expected in files, sorted(files)
     assert b"GREETED" not in (files["usr/bin/reef-hello"] or b"")
     assert b"world" in (files["usr/bin/reef-hello"] or b"")
 
@@ -67,7 +67,7 @@ def test_programs_are_hardened(built: Place) -> None:
     assert b"__stack_chk_fail" in (program or b"")
 
 
-def test_the_record_tells_time_memory_and_digests(built: Place) -> None:
+def test_the_record_holds_time_memory_and_digests(built: Place) -> None:
     record = json.loads((built.artifacts / BUILT / "record.json").read_text())
     steps = {step["name"]: step for step in record["steps"]}
     assert {"sources", "run"} <= set(steps) <= {"sources", "root", "run"}

@@ -29,7 +29,7 @@ NATIVE = ("--target", "trixie/amd64")
 SLEEPY = "  compile: |\n    echo compiling; sleep 600\n"
 
 
-def test_a_failing_script_tells_lines_log_and_the_way_in(place: Place) -> None:
+def test_a_failing_script_shows_lines_log_and_the_way_in(place: Place) -> None:
     place.edit("  compile: |\n", "  compile: |\n    echo the last words; exit 9\n")
     output = place.run("build-arm", status=7)
     assert "run of reef-hello/trixie/arm64/build failed" in output
@@ -71,28 +71,28 @@ def run_alone(place: Place, job: BuildJob) -> Project:
 
 def test_a_time_limit_ends_the_script(place: Place) -> None:
     job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=JobLimits(4.0))
-    with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
+    with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as caught:
         run_alone(place, job)
-    assert "began" in told.value.detail
+    assert "began" in caught.value.detail
     assert gone(place) == []
 
 
-def test_a_root_that_cannot_be_entered_is_told_without_the_way_into_it(place: Place) -> None:
+def test_a_root_that_cannot_be_entered_is_reported_without_the_way_into_it(place: Place) -> None:
     absent = Input(place.folder / "absent", "/build/src")
     job = BuildJob("try/enter", Root("trixie", AMD64, AMD64, ()), "true", inputs=(absent,))
-    with pytest.raises(RootError, match="the root of try/enter cannot be entered") as told:
+    with pytest.raises(RootError, match="the root of try/enter cannot be entered") as caught:
         run_alone(place, job)
-    assert "/mnt/build/src cannot be mounted" in told.value.detail
-    assert f"/upper on {absent.path}\n" in told.value.detail
-    assert "full log: " in told.value.detail
-    assert "Traceback" not in told.value.detail
-    assert "see ./inv doctor" in told.value.fix
+    assert "/mnt/build/src cannot be mounted" in caught.value.detail
+    assert f"/upper on {absent.path}\n" in caught.value.detail
+    assert "full log: " in caught.value.detail
+    assert "Traceback" not in caught.value.detail
+    assert "see ./inv doctor" in caught.value.fix
     assert failed.names(Project.open(place.folder, Log(quiet=True)).workspace) == []
     with pytest.raises(BuildError, match="run of try/enter failed with status 119"):  # the script's own
         run_alone(place, BuildJob(job.name, job.root, f"exit {CANNOT_ENTER}"))
 
 
-def test_a_kept_root_that_can_no_longer_be_entered_is_told(place: Place) -> None:
+def test_a_kept_root_that_can_no_longer_be_entered_is_reported(place: Place) -> None:
     with pytest.raises(BuildError):
         run_alone(place, BuildJob("try/shell", Root("trixie", AMD64, AMD64, ()), "exit 9"))
     upper = place.artifacts / "failed" / "try-shell" / "root" / "upper"
@@ -103,7 +103,7 @@ def test_a_kept_root_that_can_no_longer_be_entered_is_told(place: Place) -> None
     assert "error: the root of 'try-shell' cannot be entered" in output
 
 
-def test_a_disk_that_cannot_hold_what_jobs_change_is_told_before_anything_is_made(lonely_place: Place) -> None:
+def test_a_disk_that_cannot_hold_what_jobs_change_is_reported_before_anything_is_made(lonely_place: Place) -> None:
     """The project lies on an overlay itself, as in a container: no kernel lays another one's changes there."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
     script = """
@@ -263,7 +263,7 @@ def without_emulation(place: Place, *words: str) -> "subprocess.CompletedProcess
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
-def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> None:
+def test_a_machine_that_cannot_run_the_boards_programs_is_reported(place: Place) -> None:
     done = without_emulation(place, "build-arm", "--strategy", "emulate")
     assert done.returncode == 5, done.stdout + done.stderr
     assert "no QEMU user emulator for arm64" in done.stderr
@@ -272,7 +272,7 @@ def test_a_machine_that_cannot_run_the_boards_programs_is_told(place: Place) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over binfmt_misc and the emulators")
-def test_a_machine_that_cannot_try_what_it_builds_is_told_before_it_builds(place: Place) -> None:
+def test_a_machine_that_cannot_try_what_it_builds_is_reported_before_it_builds(place: Place) -> None:
     done = without_emulation(place, "build-arm")
     assert done.returncode == 0, done.stdout + done.stderr
     before, _, _ = done.stdout.partition("▸")
@@ -308,7 +308,7 @@ def on_a_small_disk(
     )  # fmt: skip
 
 
-def test_a_full_disk_is_told_as_one(place: Place) -> None:
+def test_a_full_disk_is_reported_as_one(place: Place) -> None:
     give_build(place)
     facts = json.loads((place.artifacts / BUILT / "record.json").read_text())["fingerprint"]["root"]
     key = manifest.key(Root(facts["suite"], AMD64, ARM64, tuple(facts["packages"])))
@@ -324,7 +324,7 @@ def test_a_full_disk_is_told_as_one(place: Place) -> None:
 
 
 @pytest.mark.parametrize("size", ["20000", "300000"])
-def test_a_disk_that_gets_full_while_a_root_is_made_is_told_as_one(lonely_place: Place, size: str) -> None:
+def test_a_disk_that_gets_full_while_a_root_is_made_is_reported_as_one(lonely_place: Place, size: str) -> None:
     """The first is too small for any root, the second is full after apt has its indices."""
     done = on_a_small_disk(lonely_place, size, "build-arm")
     assert done.returncode == 11, done.stdout + done.stderr
@@ -352,7 +352,7 @@ def test_ended_while_it_verifies(place: Place, number: int) -> None:
     assert "up to date" in place.run("build-arm", *NATIVE)
 
 
-def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: Path) -> None:
+def test_missing_tools_are_reported_before_anything_is_done(place: Place, tmp_path: Path) -> None:
     needed = ["setpriv", "dpkg-query", "apt-get", "apt-config", "sh", "env", "unshare", "mount", "true"]
     for name in needed:
         found = shutil.which(name)
@@ -365,7 +365,7 @@ def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (["build-arm", "--recipe", "reef-helo"], 3, "did you mean 'reef-hello'?"),
         (["build-arm", "--target", "trixi/arm64"], 3, "did you mean 'trixie'?"),
@@ -380,11 +380,11 @@ def test_missing_tools_are_told_before_anything_is_done(place: Place, tmp_path: 
         (["clean", "--what", "everything"], 3, "unknown part: 'everything'"),
     ],
 )
-def test_wrong_words_are_told(place: Place, words: list[str], status: int, told: str) -> None:
-    assert told in place.run(*words, status=status)
+def test_wrong_words_are_reported(place: Place, words: list[str], status: int, message: str) -> None:
+    assert message in place.run(*words, status=status)
 
 
-def test_an_undefined_variable_is_told_with_its_place(place: Place) -> None:
+def test_an_undefined_variable_is_reported_with_its_place(place: Place) -> None:
     place.edit("keep_source: true\n", "")  # where it stands, the CPU has no variables
     place.edit("  compile: |\n", "  compile: |\n    echo {{ tripplet }}\n")
     output = place.run("build-arm", status=8)

@@ -98,6 +98,6 @@ def test_they_are_installed_swapped_and_purged(rehearsal: Place) -> None:
     chosen = ("--recipe", "libedgetpu", "--target", f"trixie/{ARM64}")
     rehearsal.run("build-arm", *chosen)
     rehearsal.run("publish-apt", *chosen)
-    told = rehearsal.log_text()
-    assert "burn skin" in told
-    assert "swapped: libedgetpu-dev libedgetpu1-max" in told
+    output = rehearsal.log_text()
+    assert "burn skin" in output
+    assert "swapped: libedgetpu-dev libedgetpu1-max" in output

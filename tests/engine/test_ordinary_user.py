@@ -149,7 +149,7 @@ def test_what_other_ids_own_is_removed_too(built: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
-def test_who_may_not_install_is_told_the_one_command(clone: Path) -> None:
+def test_who_may_not_install_is_shown_the_one_command(clone: Path) -> None:
     """The made-up user is in no sudoers file, so that sudo does not help either."""
     with (clone / "builders/host/packages.txt").open("a") as file:
         file.write("reef-first  proves it\nreef-second  proves it again\n")
@@ -174,7 +174,7 @@ def changed(*files: Path, text: str) -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
-def test_a_user_without_ids_is_told_what_to_run(built: Path) -> None:
+def test_a_user_without_ids_is_shown_what_to_run(built: Path) -> None:
     with changed(*(built.parent / "etc" / name for name in ("subuid", "subgid")), text=""):
         done = as_user(built, *BUILD, "--force")
     assert done.returncode == 5, done.stdout + done.stderr
@@ -183,7 +183,7 @@ def test_a_user_without_ids_is_told_what_to_run(built: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a user of its own")
-def test_artifacts_of_another_user_are_told(built: Path) -> None:
+def test_artifacts_of_another_user_are_reported(built: Path) -> None:
     (built / "others").mkdir()
     with changed(built / "reef.yml", text="recipes: tests/fixtures/recipes\nartifacts: others\n"):
         done = as_user(built, *BUILD)

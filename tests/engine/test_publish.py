@@ -97,19 +97,19 @@ def versions(place: Place) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ('expect: ["hello, board"]', 'expect: ["good morning, board"]', "run:greeting"),
         ("rm -rf /var/lib/reef-hello", ": forgotten", "purge"),
         ("mkdir -p /var/lib/reef-hello", "exit 3", "install"),
     ],
 )
-def test_what_fails_on_the_board_is_not_published(place: Place, before: str, after: str, told: str) -> None:
+def test_what_fails_on_the_board_is_not_published(place: Place, before: str, after: str, message: str) -> None:
     place.edit(before, after)
     place.run("build-arm", *NATIVE)
     output = place.run("publish-apt", *NATIVE, status=9)
     assert "checks failed; nothing is published" in output
-    assert told in output
+    assert message in output
     assert not (place.artifacts / "apt" / "dists").exists()
     assert gone(place) == []
 
@@ -140,7 +140,7 @@ def test_a_deb_that_changed_after_its_build_is_refused_with_both_digests(built: 
     assert "recorded sha256" in output
 
 
-def test_a_missing_key_is_told_before_the_long_check(built: Place) -> None:
+def test_a_missing_key_is_reported_before_the_long_check(built: Place) -> None:
     with (built.folder / "reef.yml").open("a") as file:
         file.write(f"signing: {{key: {'0123456789ABCDEF' * 2}01234567}}\n")
     built.run("build-arm", *NATIVE)
@@ -182,7 +182,7 @@ def test_two_publishers_take_turns(built: Place) -> None:
     assert "trixie: published" in (built.folder / "first").read_text()
 
 
-def test_nothing_of_the_key_lies_under_artifacts(built: Place) -> None:
+def test_nothing_of_the_key_is_under_artifacts(built: Place) -> None:
     built.run("publish-apt", *NATIVE)
     names = [
         path.name for path in built.artifacts.rglob("*") if path.is_file() and not path.is_relative_to(cache(built))

@@ -68,9 +68,9 @@ def test_the_package_is_a_proper_one(built: str, module_place: Place) -> None:
         "var/lib/tensorflow-serving/models",
     }
     assert any(name.startswith("usr/share/doc/tensorflow-model-server/README.Debian") for name in names)
-    told = (folder / "lintian.log").read_text().splitlines()
+    output = (folder / "lintian.log").read_text().splitlines()
     # Bazel compiles with -g0: of what is stripped off, only the symbols are left.
-    assert [line for line in told if "-dbgsym: debug-file-with-no-debug-symbols" not in line] == ["lintian-exit=0"]
+    assert [line for line in output if "-dbgsym: debug-file-with-no-debug-symbols" not in line] == ["lintian-exit=0"]
     notices = next(content for entry, content in members(deb) if entry.name.endswith("/NOTICES"))
     assert b"======== org_tensorflow/LICENSE\n\nThe licence of the miniature's library" in (notices or b"")
     conffiles = subprocess.run(
@@ -96,9 +96,9 @@ def test_the_program_runs_on_the_oldest_suite(built: str, module_place: Place) -
     elf = ELFFile(io.BytesIO(program(module_place)))
     assert elf["e_machine"] == "EM_AARCH64"
     assert elf.get_section_by_name(".symtab") is None
-    wanted = elf.get_section_by_name(".gnu.version_r")
-    assert isinstance(wanted, GNUVerNeedSection)
-    versions = [aux.name for _, auxes in wanted.iter_versions() for aux in auxes]
+    expected = elf.get_section_by_name(".gnu.version_r")
+    assert isinstance(expected, GNUVerNeedSection)
+    versions = [aux.name for _, auxes in expected.iter_versions() for aux in auxes]
     glibc = [tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in versions if name.startswith("GLIBC_")]
     assert glibc
     assert max(glibc) <= (2, 31)

@@ -86,7 +86,7 @@ def test_a_failed_jobs_root_holds_nothing_of_the_storage(machines: Callable[[], 
     assert_no_secret(place, output)
 
 
-def test_a_wrong_url_is_told_before_anything_is_built(place: Place) -> None:
+def test_a_wrong_url_is_reported_before_anything_is_built(place: Place) -> None:
     output = place.run("build-arm", *NATIVE, status=3, REEF_CCACHE_STORAGE=f"ftp://x:{free_port()}hush@y")
     assert "REEF_CCACHE_STORAGE is not the URL of a ccache storage" in output
     assert "hush" not in output

@@ -74,7 +74,7 @@ def test_a_kept_source_is_the_same_for_all_cpus_and_says_what_it_needs() -> None
     assert "source/patch-header" not in plain
 
 
-def test_edits_are_told_above_their_patch() -> None:
+def test_edits_are_described_above_their_patch() -> None:
     recipe = changed(keep_source=True)
     edits = [recipe.edits[0].model_copy(update={"reason": "a long reason " * 9 + "with {{ braces }}"})]
     edited = recipe.model_copy(update={"edits": edits})

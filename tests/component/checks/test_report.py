@@ -57,7 +57,7 @@ def test_a_truncated_report_counts_as_absent(tmp_path: Path, deb: DebFile, size:
     assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
 
 
-def test_failures_are_told_with_their_detail() -> None:
+def test_failures_are_reported_with_their_detail() -> None:
     assert failures(REPORT) == "depends sample:\n    Depends is empty\n    mend it"
 
 
@@ -90,7 +90,7 @@ def test_an_epoch_stays_out_of_the_file_name(tmp_path: Path) -> None:
     assert read_deb(older).version == "2:1.0-1~deb12~~older"
 
 
-def test_what_cannot_be_unpacked_or_written_is_told(tmp_path: Path, deb: DebFile) -> None:
+def test_what_cannot_be_unpacked_or_written_is_reported(tmp_path: Path, deb: DebFile) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiskError):
         make_older_revision(deb, tmp_path / "file")

@@ -88,14 +88,14 @@ def invoke(project: Project, *words: str) -> "subprocess.CompletedProcess[str]":
         (["--engine", "buildx"], ["no Docker engine with buildx answers"]),
     ],
 )
-def test_a_plan_warns_of_what_lies_ahead(project: Project, words: list[str], warnings: list[str]) -> None:
+def test_a_plan_warns_of_what_comes(project: Project, words: list[str], warnings: list[str]) -> None:
     recipe = project.folder / "recipes" / "reef-hello" / "recipe.yml"
     recipe.write_text(recipe.read_text() + "cautions: {emulate: takes days}\n")
     done = invoke(project, "build-arm", "--plan", *words)
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
-    assert len(told) == len(warnings)
-    assert all(line.startswith(f"warning: {text}") for line, text in zip(told, warnings, strict=True))
+    output = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+    assert len(output) == len(warnings)
+    assert all(line.startswith(f"warning: {text}") for line, text in zip(output, warnings, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_all_tools_run_and_those_that_fail_are_named(tmp_path: Path) -> None:
         maintenance.run_tools(["no-such-tool"])
 
 
-def test_a_registry_that_cannot_be_mounted_is_told_with_the_way_out(
+def test_a_registry_that_cannot_be_mounted_is_reported_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)

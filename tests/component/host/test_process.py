@@ -43,7 +43,7 @@ def test_only_listed_variables_are_passed_on(monkeypatch: pytest.MonkeyPatch) ->
     assert "LC_ALL=C.UTF-8" in seen
 
 
-def test_a_missing_program_is_told() -> None:
+def test_a_missing_program_is_reported() -> None:
     for call in (process.run, process.capture):
         with pytest.raises(HostError, match="no-such-program is not installed"):
             call(["no-such-program"])

@@ -118,12 +118,12 @@ def test_packages_that_are_missing_or_only_left_their_settings(machine: Machine)
 def test_a_machine_without_dpkg_and_apt_has_its_table_too(machine: Machine) -> None:
     for name in ("dpkg-query", "apt-get", "apt-config"):
         (machine.bin / name).unlink()
-    told = machine.troubles()
-    assert list(told) == ["Debian packages", "Debian mirror"]
-    trouble, fix = told["Debian packages"]
+    output = machine.troubles()
+    assert list(output) == ["Debian packages", "Debian mirror"]
+    trouble, fix = output["Debian packages"]
     assert trouble == "dpkg-query is not installed: this is not a Debian machine"
     assert all(name in fix for name in doctor.host_packages())
-    assert told["Debian mirror"] == (
+    assert output["Debian mirror"] == (
         "this machine has no apt that names a Debian mirror",
         "set debian_mirror: in reef.yml",
     )
@@ -149,9 +149,9 @@ def test_namespaces_that_this_user_cannot_have(machine: Machine, monkeypatch: py
 def test_an_emulator_that_is_not_registered_and_one_that_is_missing(machine: Machine) -> None:
     (machine.misc / "qemu").unlink()
     assert machine.troubles() == {"QEMU armhf": ("not registered with the kernel", "sudo ./inv doctor --fix")}
-    told = machine.troubles(fix=True)["QEMU armhf"]
-    assert told[0].startswith("no QEMU user emulator for armhf")
-    assert told[1] == "sudo apt-get install qemu-user-static binfmt-support"
+    output = machine.troubles(fix=True)["QEMU armhf"]
+    assert output[0].startswith("no QEMU user emulator for armhf")
+    assert output[1] == "sudo apt-get install qemu-user-static binfmt-support"
     machine.program("qemu-arm-static", ":")
     (machine.misc / "register").touch()
     assert machine.troubles(fix=True) == {}
@@ -189,19 +189,19 @@ def test_a_shared_cache_on_a_disk_of_its_own(machine: Machine, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("destination", "wanted"),
+    ("destination", "expected"),
     [
         ("kind: rsync, to: 'me@host:/srv'", {"rsync": "rsync", "ssh": "openssh-client"}),
         ("kind: folder, path: there", {"rsync": "rsync"}),
         ("kind: s3, bucket: example-apt", {}),
     ],
 )
-def test_what_uploads_need(machine: Machine, destination: str, wanted: dict[str, str]) -> None:
+def test_what_uploads_need(machine: Machine, destination: str, expected: dict[str, str]) -> None:
     machine.settings(f"engine: chroot\nrepository: {{upload: [{{name: there, {destination}}}]}}")
     assert machine.troubles() == {
-        name: ("not installed", f"sudo apt-get install {package}") for name, package in wanted.items()
+        name: ("not installed", f"sudo apt-get install {package}") for name, package in expected.items()
     }
-    for name in wanted:
+    for name in expected:
         machine.program(name, ":")
     assert machine.troubles() == {}
 
@@ -244,11 +244,11 @@ def docker_engine(data: Path) -> Iterator[str]:
 def test_docker_where_it_builds(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.settings("engine: buildx")
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/socket")
-    told = machine.troubles()
-    assert list(told) == ["buildx", "docker", "Docker engine here"]
-    assert all(fix for _, fix in told.values())
-    assert told["buildx"][0].startswith("buildx is not installed")
-    assert told["Docker engine here"][0] == "no Docker engine answers at unix:///nonexistent/socket"
+    output = machine.troubles()
+    assert list(output) == ["buildx", "docker", "Docker engine here"]
+    assert all(fix for _, fix in output.values())
+    assert output["buildx"][0].startswith("buildx is not installed")
+    assert output["Docker engine here"][0] == "no Docker engine answers at unix:///nonexistent/socket"
 
     machine.program("docker", ":")
     machine.program("docker-buildx", "echo github.com/docker/buildx v0.13.1 0")

@@ -97,23 +97,23 @@ def test_the_pinned_commit_is_compared_unedited(project: Path) -> None:
     assert rechecked(project) == (7, (), "")
 
 
-def test_each_kind_of_change_is_told(project: Path, upstream: Path) -> None:
+def test_each_kind_of_change_is_reported(project: Path, upstream: Path) -> None:
     (upstream / "server" / "main.cc").write_text("int main() { return other(); }\n")
     (upstream / "server" / "BUILD").write_text('cc_binary(name = "main")\n')
     (upstream / ".bazelrc").write_text("build:fast --copt=-O2\n")
     _, faults, _ = rechecked(project, {"mini": upstream})
-    told = "\n".join(faults)
+    output = "\n".join(faults)
     assert len(faults) == 6
-    assert r"server/main.cc: '\\bold_call\\(1\\)' found 0 times, expected 1 (is edited)" in told
-    assert "//server:server: not defined in server/BUILD" in told
-    assert "--config=release: not defined in .bazelrc" in told
-    assert "--define=with_usb=true: not defined in .bazelrc" in told
-    assert "server/main.cc: an edit matches 0 times, expected 1: 'old_call' (renamed)" in told
+    assert r"server/main.cc: '\\bold_call\\(1\\)' found 0 times, expected 1 (is edited)" in output
+    assert "//server:server: not defined in server/BUILD" in output
+    assert "--config=release: not defined in .bazelrc" in output
+    assert "--define=with_usb=true: not defined in .bazelrc" in output
+    assert "server/main.cc: an edit matches 0 times, expected 1: 'old_call' (renamed)" in output
     (upstream / "server" / "main.cc").unlink()
     assert f"server/main.cc: missing (seen at {AT})" in rechecked(project, {"mini": upstream})[1]
 
 
-def test_what_must_not_be_there_is_told(project: Path, upstream: Path) -> None:
+def test_what_must_not_be_there_is_reported(project: Path, upstream: Path) -> None:
     text = {"file": "server/main.cc", "find": "new_macro", "count": 0, "reason": "fails here"}
     relies = {"sources": {"mini": [{"at": AT, "texts": [text]}]}}
     (project / "recipes" / "mini" / "upstream.yml").write_text(yaml.safe_dump(relies))
@@ -122,7 +122,7 @@ def test_what_must_not_be_there_is_told(project: Path, upstream: Path) -> None:
     assert "'new_macro' found 1 times, expected 0 (fails here)" in rechecked(project, {"mini": upstream})[1][0]
 
 
-def test_a_source_that_cannot_be_had_is_told_as_that(project: Path, upstream: Path) -> None:
+def test_a_source_that_cannot_be_fetched_is_reported_as_that(project: Path, upstream: Path) -> None:
     upstream.rename(upstream.with_name("gone"))
     compared, faults, unreachable = rechecked(project)
     assert (compared, faults) == (0, ())
@@ -146,7 +146,7 @@ def test_the_command_ends_with_the_kind_of_trouble(
         maintenance.recheck_upstream(["maxi"], [], offline=False)
 
 
-def test_the_command_tells_what_it_could_not_compare(
+def test_the_command_shows_what_it_could_not_compare(
     project: Path, upstream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REEF_FOLDER", str(project))
@@ -223,9 +223,9 @@ def test_settings_of_upstreams_are_used_flags_of_bazels_are_not(
     (folder / "upstream.yml").write_text(yaml.safe_dump(without))
     found = load_upstream(load_recipe(folder))
     assert found
-    told = flag.removeprefix("--platforms=")
-    assert unlisted(load_recipe(folder), found) == ([told] if upstreams else [])
-    ours = without | {"ours": [{"word": told, "reason": "the packages' own"}]}
+    output = flag.removeprefix("--platforms=")
+    assert unlisted(load_recipe(folder), found) == ([output] if upstreams else [])
+    ours = without | {"ours": [{"word": output, "reason": "the packages' own"}]}
     (folder / "upstream.yml").write_text(yaml.safe_dump(ours))
     found = load_upstream(load_recipe(folder))
     assert found

@@ -81,10 +81,10 @@ def test_devices_that_are_there_already_get_their_groups(tmp_path: Path, package
     subprocess.run(
         ["sh", "-e", "-c", f"{package.scripts.postinst}", "postinst", "configure"], env=environment, check=True
     )
-    told = (tmp_path / "told").read_text().splitlines()
-    assert ("addgroup --quiet --system apex" in told) == bool(status)
-    triggers = [line for line in told if line.startswith("udevadm trigger")]
-    assert told.index("udevadm control --reload") < told.index(triggers[0])
+    output = (tmp_path / "told").read_text().splitlines()
+    assert ("addgroup --quiet --system apex" in output) == bool(status)
+    triggers = [line for line in output if line.startswith("udevadm trigger")]
+    assert output.index("udevadm control --reload") < output.index(triggers[0])
     rules = (LIBEDGETPU.folder / "files" / "libedgetpu.udev").read_text()
     devices = re.findall(r'ATTR\{idVendor\}=="(\w+)", ATTR\{idProduct\}=="(\w+)"', rules)
     assert len(devices) == 2

@@ -41,7 +41,7 @@ def test_an_arm_board_gets_ours(tmp_path: Path, ours: Path, googles: Path, order
     assert plan == {"adduser:all": "3.134", "tensorflow-model-server:arm64": OURS}
 
 
-def test_an_arm_board_that_took_googles_is_mended_by_an_upgrade(tmp_path: Path, ours: Path, googles: Path) -> None:
+def test_an_arm_board_that_took_googles_is_repaired_by_an_upgrade(tmp_path: Path, ours: Path, googles: Path) -> None:
     board = Board(tmp_path / "board", [googles, ours], "arm64")
     board.has("tensorflow-model-server", GOOGLES, "all")
     board.has("adduser", "3.134", "all")
@@ -112,8 +112,8 @@ def test_the_readmes_three_commands_bring_up_a_first_model(tmp_path: Path) -> No
     (tmp_path / "var/lib/tensorflow-serving/models").mkdir(parents=True)
     (tmp_path / "model").mkdir()
     (tmp_path / "model/saved_model.pb").write_text("a model")
-    told = first_model(tmp_path).stdout.splitlines()
-    assert told == ["systemctl restart tensorflow-model-server", "curl http://localhost:8501/v1/models/first"]
+    output = first_model(tmp_path).stdout.splitlines()
+    assert output == ["systemctl restart tensorflow-model-server", "curl http://localhost:8501/v1/models/first"]
     assert "REST_PORT=8501\n" in (files / "tensorflow-model-server").read_text()
     place = f"{tmp_path}/var/lib/tensorflow-serving/models/first"
     assert (Path(place) / "1/saved_model.pb").read_text() == "a model"

@@ -22,17 +22,17 @@ def test_the_hermetic_toolchain_of_later_versions_is_one_that_a_recipe_can_name(
     text = (RECIPE / "recipe.yml").read_text()
     block = re.search(r"^#   sources:\n(?:#     .*\n)+#   bazel:\n(?:#     .*\n)+", text, re.MULTILINE)
     assert block
-    told = yaml.safe_load(block[0].replace("#   ", "").replace("commit: ...", f"commit: {'a' * 40}"))
+    output = yaml.safe_load(block[0].replace("#   ", "").replace("commit: ...", f"commit: {'a' * 40}"))
     folder = tmp_path / RECIPE.name
     shutil.copytree(RECIPE, folder)
     document = yaml.safe_load(text)
-    document["sources"] += told["sources"]
-    document["build"]["bazel"] |= told["bazel"]
+    document["sources"] += output["sources"]
+    document["build"]["bazel"] |= output["bazel"]
     (folder / "recipe.yml").write_text(yaml.safe_dump(document))
     recipe = load_recipe(folder)
     files = debian_files(recipe, TARGET, Settings())
     cross = [line for line in files["reef/bazelrc"].splitlines() if line.startswith("build:reef-cross ")]
-    assert cross[1:] == [f"build:reef-cross {flag}" for flag in told["bazel"]["flags"]["cross"]]
+    assert cross[1:] == [f"build:reef-cross {flag}" for flag in output["bazel"]["flags"]["cross"]]
     assert "crosstool_top" not in files["reef/bazelrc"]
     assert not any(name.startswith("reef/toolchain") for name in files)
     # The desk check wants to know where each of them was read.

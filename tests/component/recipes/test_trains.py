@@ -97,6 +97,6 @@ def test_each_recipe_speaks_of_its_own_train_alone() -> None:
     for recipe in trains.values():
         for each in recipe.packages:
             relations = [*each.provides, *each.depends, *each.conflicts, *each.suggests, *each.recommends]
-            told = {number for one in relations for number in re.findall(r"-tf(\d+\.\d+)", one)}
-            told |= {number for one in relations for number in re.findall(r"-abi \([<>=]+ ([\d.]+)", one)}
-            assert told <= {recipe.tensorflow}, f"{recipe.name}: {each.name}"
+            output = {number for one in relations for number in re.findall(r"-tf(\d+\.\d+)", one)}
+            output |= {number for one in relations for number in re.findall(r"-abi \([<>=]+ ([\d.]+)", one)}
+            assert output <= {recipe.tensorflow}, f"{recipe.name}: {each.name}"

@@ -143,17 +143,17 @@ def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: D
 def test_a_time_limit_ends_the_script(inside: There) -> None:
     project = inside.project()
     job = BuildJob("try/limit", Root("trixie", AMD64, AMD64, ()), "echo began; sleep 600", limits=JobLimits(4.0))
-    with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as told:
+    with pytest.raises(BuildError, match="run of try/limit failed after its time limit of 4 s") as caught:
         project.engines.get("buildx").run(job, project.workspace.path / "out", project.log)
-    assert "began" in told.value.detail
+    assert "began" in caught.value.detail
 
 
-def test_a_script_without_space_is_told_as_a_full_disk(inside: There) -> None:
+def test_a_script_without_space_is_reported_as_a_full_disk(inside: There) -> None:
     project = inside.project()
     job = BuildJob("try/space", Root("trixie", AMD64, AMD64, ()), "echo began; dd if=/dev/zero of=/dev/full count=1")
-    with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as told:
+    with pytest.raises(DiskError, match="no space left on the disk of the Docker engine at unix:") as caught:
         project.engines.get("buildx").run(job, project.workspace.path / "out", project.log)
-    assert "began" in told.value.detail
+    assert "began" in caught.value.detail
     assert not failed.names(project.workspace)
 
 
@@ -185,7 +185,7 @@ def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, 
     assert not list((there.place.artifacts / "scratch").glob("*"))
 
 
-def test_an_engine_that_dies_is_told_and_the_next_run_builds(there: There, docker_engine: Dockerd) -> None:
+def test_an_engine_that_dies_is_reported_and_the_next_run_builds(there: There, docker_engine: Dockerd) -> None:
     there.place.edit("  compile: |\n", "  compile: |\n    echo compiling; sleep 600\n")
     child = there.start(*BUILDX)
     there.place.when(child, lambda: "\ncompiling" in there.place.log_text())
@@ -199,7 +199,7 @@ def test_an_engine_that_dies_is_told_and_the_next_run_builds(there: There, docke
     assert "works again" in there.run(*BUILDX, status=7)
 
 
-def test_a_full_disk_of_the_engine_is_told_as_one(there: There) -> None:
+def test_a_full_disk_of_the_engine_is_reported_as_one(there: There) -> None:
     small = Dockerd("bookworm", small="80m")
     try:
         output = there.run(*BUILDX, status=11, DOCKER_HOST=small.host)
@@ -209,17 +209,17 @@ def test_a_full_disk_of_the_engine_is_told_as_one(there: There) -> None:
         small.remove()
 
 
-def test_a_cpu_that_the_engine_does_not_run_is_told(inside: There, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_that_the_engine_does_not_run_is_reported(inside: There, monkeypatch: pytest.MonkeyPatch) -> None:
     known = probe.program(ARM64)
     nobodys = known[:18] + b"\xff\xfe" + known[20:]
     monkeypatch.setattr(probe, "program", lambda _: nobodys)
     project = inside.project()
     runner = project.engines.get("buildx")
     assert isinstance(runner, BuildxEngine)
-    with pytest.raises(HostError, match="does not run arm64 programs") as told:
+    with pytest.raises(HostError, match="does not run arm64 programs") as caught:
         runner.check(Root("trixie", ARM64, ARM64, ()))
-    assert "/probe" in told.value.detail
-    assert "doctor --fix" in told.value.fix
+    assert "/probe" in caught.value.detail
+    assert "doctor --fix" in caught.value.fix
 
 
 def test_a_pinned_base_from_a_registry_gives_the_same_packages(
@@ -287,8 +287,8 @@ def _pushed(there: There, docker_engine: Dockerd, name: str) -> None:
     assert container.wait()["StatusCode"] == 0, container.logs().decode()
     container.commit(name, tag="trixie-slim")
     container.remove()
-    told = client.images.push(name, tag="trixie-slim")
-    assert "error" not in told
+    output = client.images.push(name, tag="trixie-slim")
+    assert "error" not in output
 
 
 def test_where_no_registry_answers_the_base_is_made_here(inside: There, capsys: pytest.CaptureFixture[str]) -> None:
@@ -451,7 +451,7 @@ def test_the_far_node_builds_the_same_bytes_from_what_the_near_one_compiled_and_
     assert FAR in shown
 
 
-def test_a_node_that_does_not_run_the_cpu_it_is_said_to_is_told(within: Within, tmp_path: Path) -> None:
+def test_a_node_that_does_not_run_the_cpu_it_is_said_to_is_reported(within: Within, tmp_path: Path) -> None:
     text = (within.place.folder / "reef.yml").read_text()
     (within.place.folder / "reef.yml").write_text(text.replace("architectures: [amd64]", "architectures: [arm64]"))
     code = """
@@ -464,7 +464,7 @@ probe.program = lambda cpu: known(cpu)[:18] + bytes([255, 254]) + known(cpu)[20:
     assert "name a node of that CPU under buildx: in reef.yml" in output
 
 
-def test_a_node_that_cannot_be_reached_is_told(within: Within) -> None:
+def test_a_node_that_cannot_be_reached_is_reported(within: Within) -> None:
     text = (within.place.folder / "reef.yml").read_text()
     (within.place.folder / "reef.yml").write_text(text.replace(f":{PORT}", ":9"))
     output = within.run(*BUILDX, status=5)
@@ -535,7 +535,7 @@ def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes
     assert made_at(fresh=False) == made_at(fresh=False) != made_at(fresh=True)
 
 
-def test_a_context_that_leads_nowhere_is_told(place: Place, docker_config: Path) -> None:
+def test_a_context_that_leads_nowhere_is_reported(place: Place, docker_config: Path) -> None:
     environment = {"DOCKER_CONFIG": str(docker_config), "DOCKER_HOST": ""}
     docker = str(docker_config / "bin" / "docker")
     subprocess.run(
@@ -549,7 +549,7 @@ def test_a_context_that_leads_nowhere_is_told(place: Place, docker_config: Path)
     assert "no docker context is called 'gone'" in there.run(*BUILDX, status=5, DOCKER_CONTEXT="gone")
 
 
-def test_no_engine_and_no_permission_are_told(place: Place, docker_engine: Dockerd, docker_config: Path) -> None:
+def test_no_engine_and_no_permission_are_reported(place: Place, docker_engine: Dockerd, docker_config: Path) -> None:
     there = There(place, dockers.environment(docker_engine, docker_config))
     output = there.run(*BUILDX, status=5, DOCKER_HOST="unix:///nonexistent/docker.sock")
     assert "no Docker engine answers at unix:///nonexistent/docker.sock" in output

@@ -109,7 +109,9 @@ def test_what_one_engine_compiled_the_other_takes(
     assert there.debs() == away.debs() != {}
 
 
-def test_a_server_that_is_not_there_or_dies_is_told_and_the_build_goes_on(there: There, docker_engine: Dockerd) -> None:
+def test_a_server_that_is_not_there_or_dies_is_reported_and_the_build_goes_on(
+    there: There, docker_engine: Dockerd
+) -> None:
     url = f"redis://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{free_port()}"
     forgetful(docker_engine)
     there.place.edit("  compile: |\n", '  compile: |\n    echo "storage is [${CCACHE_REMOTE_STORAGE:-}]"\n')

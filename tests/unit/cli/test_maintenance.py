@@ -50,8 +50,8 @@ def test_schemas_are_written_where_the_projects_recipes_lie(tmp_path: Path, monk
 
 def test_host_packages_have_reasons() -> None:
     for path in (doctor.HOST_PACKAGES, CHECKOUT / "tests" / "host-packages.txt"):
-        wanted = doctor.host_packages(path)
-        assert all(reason for reason in wanted.values())
+        expected = doctor.host_packages(path)
+        assert all(reason for reason in expected.values())
     assert "mmdebstrap" in doctor.host_packages()
 
 

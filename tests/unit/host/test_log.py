@@ -117,13 +117,13 @@ def test_steps_and_warnings_are_kept_with_time_and_memory(tmp_path: Path) -> Non
         raise ValueError("no")
     with log.step("well"):
         log.warn("look")
-    told = [line.partition("] ")[2] for line in diary.read_text().splitlines()]
+    output = [line.partition("] ")[2] for line in diary.read_text().splitlines()]
     took = r"\d+\.\d s, peak memory \d+\.\d MB"
-    wanted = [
+    expected = [
         "begin: outer", "begin: sources of x", f"failed: sources of x, {took}", f"failed: outer, {took}",
         "begin: well", "warning: look", f"done: well, {took}",
     ]  # fmt: skip
-    assert all(re.fullmatch(one, line) for one, line in zip(wanted, told, strict=True)), told
+    assert all(re.fullmatch(one, line) for one, line in zip(expected, output, strict=True)), output
 
 
 def test_a_long_diary_is_begun_anew(tmp_path: Path) -> None:

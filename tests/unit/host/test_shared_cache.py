@@ -69,7 +69,7 @@ def test_a_cache_belongs_to_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pass
 
 
-def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     space = Workspace(tmp_path / "artifacts", shared_cache=tmp_path / "file" / "cache")
     with pytest.raises(DiskError, match="cannot be written") as caught, space.in_use():
@@ -90,7 +90,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         ("cache: ../shared", "", "../shared"),
     ],
 )
-def test_where_the_cache_lies(
+def test_where_the_cache_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, variable: str | None, expected: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -106,7 +106,7 @@ def test_where_the_cache_lies(
 
 
 @pytest.mark.parametrize(
-    ("setting", "variable", "told"),
+    ("setting", "variable", "message"),
     [
         ("", "shared", "REEF_CACHE is not an absolute path: 'shared'"),
         ("", "../shared", "REEF_CACHE is not an absolute path: '../shared'"),
@@ -119,8 +119,8 @@ def test_where_the_cache_lies(
         ("cache: ../shared\nsigning: {home: ../shared/key}", None, "signing.home is inside"),
     ],
 )
-def test_what_cannot_be_the_cache_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, variable: str | None, told: str
+def test_what_cannot_be_the_cache_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, variable: str | None, message: str
 ) -> None:
     monkeypatch.delenv("REEF_CACHE", raising=False)
     if variable:
@@ -128,5 +128,5 @@ def test_what_cannot_be_the_cache_is_told(
     (tmp_path / "reef.yml").write_text(setting)
     with pytest.raises(InputError) as caught:
         Project.open(tmp_path, QUIET, without_recipes=True)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.fix

@@ -37,7 +37,9 @@ def test_what_no_timer_takes_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("plan", [True, False])
 @pytest.mark.parametrize("text", ["soon", "9999999999999h"])
-def test_a_wrong_time_box_is_told_before_anything_else(text: str, plan: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_time_box_is_reported_before_anything_else(
+    text: str, plan: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "open_project", lambda: pytest.fail("the time box was not looked at first"))
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(InputError):

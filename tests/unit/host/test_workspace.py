@@ -39,7 +39,7 @@ def test_write_whole_replaces_or_leaves(tmp_path: Path, monkeypatch: pytest.Monk
     assert [child.name for child in path.parent.iterdir()] == ["file"]
 
 
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiskError, match="cannot use"), Workspace(tmp_path / "file").locked("x"):
         pass
@@ -73,14 +73,14 @@ def test_projects_that_share_a_cache_share_its_locks(tmp_path: Path) -> None:
             pass
 
 
-def test_folders_on_two_disks_are_told_before_anything_is_made(tmp_path: Path) -> None:
+def test_folders_on_two_disks_are_reported_before_anything_is_made(tmp_path: Path) -> None:
     space = Workspace(tmp_path / "artifacts")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         assert os.stat(other).st_dev != tmp_path.stat().st_dev
         with space.in_use():
             pass
         space.cache.mounts.symlink_to(other)
-        with pytest.raises(DiskError, match="mounts is on another disk than") as told, space.in_use():
+        with pytest.raises(DiskError, match="mounts is on another disk than") as caught, space.in_use():
             raise AssertionError
-        assert other in told.value.detail
-        assert "cache: in reef.yml" in told.value.fix
+        assert other in caught.value.detail
+        assert "cache: in reef.yml" in caught.value.fix

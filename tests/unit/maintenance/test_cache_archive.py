@@ -85,7 +85,7 @@ def test_an_import_adds_and_never_overwrites(packed: Path, tmp_path: Path) -> No
     assert (done.files, done.known) == (4, 3)
 
 
-def test_the_table_tells_what_goes_into_the_file(tmp_path: Path) -> None:
+def test_the_table_shows_what_goes_into_the_file(tmp_path: Path) -> None:
     space = fill(tmp_path, CARRIED | dict.fromkeys(LEFT, b"left"))
     found = {one.name: (one.files, one.size, one.carried) for one in cache_archive.usage(space)}
     assert found == {
@@ -114,10 +114,10 @@ def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
 
 
 def refused(
-    path: Path, tmp_path: Path, told: str = "damaged|truncated|not an export of caches|another version"
+    path: Path, tmp_path: Path, message: str = "damaged|truncated|not an export of caches|another version"
 ) -> None:
     other = fill(tmp_path / "refusing", {"mounts/ccache/a/mineR": b"mine"})
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         cache_archive.import_caches(other, path, QUIET)
     assert caught.value.fix
     assert content(other) == {"mounts/ccache/a/mineR": b"mine"}
@@ -136,7 +136,7 @@ END = member(cache_archive.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256"
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "message"),
     [
         ([member("mounts/ccache/../../../../escaped"), END], "not an export of caches"),
         ([member("/etc/escaped"), END], "not an export of caches"),
@@ -170,14 +170,14 @@ END = member(cache_archive.END, b'{"format": 2, "files": 1, "bytes": 4, "sha256"
         ),
     ],
 )
-def test_a_foreign_file_is_refused(tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]], told: str) -> None:
+def test_a_foreign_file_is_refused(tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]], message: str) -> None:
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:
         for info, text in members:
             tar.addfile(info, io.BytesIO(text))
     path = tmp_path / "foreign.tar.zst"
     path.write_bytes(zstandard.compress(plain.getvalue()))
-    refused(path, tmp_path, told)
+    refused(path, tmp_path, message)
     assert not (tmp_path / "escaped").exists()
 
 
@@ -210,7 +210,7 @@ def test_a_wrong_checksum_is_refused(packed: Path, tmp_path: Path) -> None:
     refused(packed, tmp_path)
 
 
-def test_a_place_that_is_none_and_empty_caches_are_told(packed: Path, tmp_path: Path) -> None:
+def test_a_place_that_is_none_and_empty_caches_are_reported(packed: Path, tmp_path: Path) -> None:
     space = Workspace(tmp_path / "one")
     with pytest.raises(InputError, match="no such folder"):
         cache_archive.export_caches(space, tmp_path / "none/caches", QUIET)

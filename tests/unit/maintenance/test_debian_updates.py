@@ -47,13 +47,13 @@ def make_root(project: Project, one: BuildTarget, *packages: str) -> None:
     (folder / "manifest.yml").write_text(yaml.safe_dump({"installed": list(packages)}))
 
 
-def test_nothing_is_told_while_nothing_moved(project: Project, built: tuple[BuildTarget, Record]) -> None:
+def test_nothing_is_shown_while_nothing_moved(project: Project, built: tuple[BuildTarget, Record]) -> None:
     assert drift(project, *built) == []
     make_root(project, built[0], *BUILT_WITH)
     assert drift(project, *built) == []
 
 
-def test_what_the_root_holds_now_is_told(project: Project, built: tuple[BuildTarget, Record]) -> None:
+def test_what_the_root_holds_now_is_reported(project: Project, built: tuple[BuildTarget, Record]) -> None:
     make_root(project, built[0], "gcc:amd64=14.2.0-1", "libc6:arm64=2.41-12+deb13u1", "new:amd64=2:1")
     first, *lines = drift(project, *built)
     assert "build-arm --force" in first
@@ -67,7 +67,7 @@ def test_many_are_counted(project: Project, built: tuple[BuildTarget, Record]) -
     assert drift(project, *built)[-1].strip() == "and 5 more"
 
 
-def test_an_old_build_is_told(
+def test_an_old_build_is_reported(
     project: Project,
     built: tuple[BuildTarget, Record],
     monkeypatch: pytest.MonkeyPatch,

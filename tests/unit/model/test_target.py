@@ -12,7 +12,7 @@ def test_a_target_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("trixie", "SUITE/ARCHITECTURE"),
         ("trixi/arm64", "did you mean 'trixie'?"),
@@ -20,10 +20,10 @@ def test_a_target_is_read() -> None:
         ("trixie/zzz", "known: amd64, arm64, armhf"),
     ],
 )
-def test_a_wrong_target_is_told_with_the_nearest(text: str, told: str) -> None:
+def test_a_wrong_target_is_reported_with_the_nearest(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_target(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.exit_code == 3
 
 

@@ -161,7 +161,7 @@ class Meddler(Recorder):
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [
         ("files/reef-hello.1", "files of the recipe changed (files/reef-hello.1)"),
         ("files/new", "files of the recipe changed (files/new)"),
@@ -169,14 +169,14 @@ class Meddler(Recorder):
     ],
 )
 def test_what_changes_while_it_is_built_is_never_recorded(
-    project: Project, monkeypatch: pytest.MonkeyPatch, file: str, told: str
+    project: Project, monkeypatch: pytest.MonkeyPatch, file: str, message: str
 ) -> None:
     build_targets = select(project, [], [TARGET])
     engine = Meddler(lambda: (project.folder / "recipes/reef-hello" / file).write_text("changed\n"))
     monkeypatch.setattr(Engines, "get", lambda *_: engine)
     with pytest.raises(BuildError, match="the files of reef-hello for trixie/arm64 changed during this run") as caught:
         build.build(project, plan(build_targets))
-    assert told in caught.value.detail
+    assert message in caught.value.detail
     assert len(engine.jobs) == 1
     assert not project.workspace.build(*build_targets[0].key).exists()
 
@@ -307,7 +307,7 @@ class WithoutEmulation(Recorder):
             raise HostError(f"no QEMU user emulator for {root.build} on this machine", fix="install it")
 
 
-def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
+def test_that_the_boards_programs_cannot_run_here_is_reported_before_the_build(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = WithoutEmulation()
@@ -320,7 +320,7 @@ def test_that_the_boards_programs_cannot_run_here_is_told_before_the_build(
     assert "no QEMU user emulator for arm64 on this machine; what to do: install it" in said
 
 
-def test_that_the_boards_programs_cannot_run_here_is_told_before_anything_is_staged(
+def test_that_the_boards_programs_cannot_run_here_is_reported_before_anything_is_staged(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = built_on(AMD64, project)
@@ -369,11 +369,11 @@ def test_a_second_build_that_fails_leaves_its_log(project: Project, monkeypatch:
         return Failing()
 
     monkeypatch.setattr(Engines, "get", engine)
-    with pytest.raises(BuildError) as told:
+    with pytest.raises(BuildError) as caught:
         reproduce.verify(project, select(project, [], [TARGET]))
-    assert told.value.what == "the second build of reef-hello for trixie/arm64, in fresh roots, failed"
-    assert "run of reef-hello/trixie/arm64/build failed" in told.value.detail
-    log = Path(told.value.detail.partition("full log: ")[2])
+    assert caught.value.what == "the second build of reef-hello for trixie/arm64, in fresh roots, failed"
+    assert "run of reef-hello/trixie/arm64/build failed" in caught.value.detail
+    log = Path(caught.value.detail.partition("full log: ")[2])
     assert log.read_text() == "no cache\n"
     assert list(project.workspace.scratch.iterdir()) == []
 
@@ -408,7 +408,7 @@ def test_a_folder_takes_the_place_of_a_source_and_the_fingerprint_says_so(projec
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("reef-hello", "not a source"),
         ("=/tmp", "not a source"),
@@ -418,14 +418,14 @@ def test_a_folder_takes_the_place_of_a_source_and_the_fingerprint_says_so(projec
         ("reef-hello=/nowhere/at/all", "no such folder"),
     ],
 )
-def test_a_source_that_cannot_be_given_is_told(project: Project, text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_source_that_cannot_be_given_is_reported(project: Project, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         project.with_sources([text])
 
 
 def test_a_folder_without_recipes_opens_for_what_needs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Project.open(tmp_path, Log(quiet=True), without_recipes=True).recipes == {}
     monkeypatch.setenv("REEF_FOLDER", str(tmp_path))
-    with pytest.raises(InputError, match="no recipes in") as told:
+    with pytest.raises(InputError, match="no recipes in") as caught:
         Project.open(tmp_path, Log(quiet=True))
-    assert "REEF_FOLDER is set" in told.value.detail
+    assert "REEF_FOLDER is set" in caught.value.detail

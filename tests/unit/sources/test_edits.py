@@ -54,7 +54,7 @@ def test_edit_follows_a_link_and_leaves_it_one(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("count", "found"), [(1, 2), (3, 2), (0, 2)])
-def test_edit_that_matches_otherwise_is_told(bench: Bench, count: int, found: int) -> None:
+def test_edit_that_matches_otherwise_is_reported(bench: Bench, count: int, found: int) -> None:
     with pytest.raises(SourceError) as caught:
         edited(bench, {"file": "build.sh", "find": r"^set", "replace": "x", "count": count, "reason": "no sets here"})
     error = caught.value
@@ -66,7 +66,7 @@ def test_edit_that_matches_otherwise_is_told(bench: Bench, count: int, found: in
     assert bench.nothing_made()
 
 
-def test_all_edits_that_fail_are_told_at_once(bench: Bench) -> None:
+def test_all_edits_that_fail_are_reported_at_once(bench: Bench) -> None:
     with pytest.raises(SourceError, match="2 of 3 edits") as caught:
         edited(
             bench,

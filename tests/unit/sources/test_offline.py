@@ -39,7 +39,7 @@ def test_cached_alternative_goes_before_a_primary_that_must_be_fetched(bench: Be
     assert bench.fetch(write_recipe(bench.folder, [source])).sources[0].location == "http://b.invalid/b"
 
 
-def test_corrupted_cache_is_told_with_what_to_do(bench: Bench, site: Site, sockets: list[object]) -> None:
+def test_corrupted_cache_is_reported_with_what_to_do(bench: Bench, site: Site, sockets: list[object]) -> None:
     bench.cache.mkdir(parents=True)
     (bench.cache / DIGEST).write_bytes(b"rot")
     with pytest.raises(SourceError) as caught:

@@ -19,7 +19,7 @@ def rewrite(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("touch", [add, rewrite, remove_tree])
-def test_whatever_becomes_of_it_is_told(tmp_path: Path, touch: object) -> None:
+def test_whatever_becomes_of_it_is_reported(tmp_path: Path, touch: object) -> None:
     assert callable(touch)
     folder = tmp_path / "apt"
     (folder / "dists").mkdir(parents=True)

@@ -68,7 +68,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
 
 
 @pytest.mark.parametrize(
-    ("version", "mirrors", "told"),
+    ("version", "mirrors", "message"),
     [
         ("6.5.0", {"https://a.example/": "http://b.example/"}, ""),
         ("4.2.3", {"https://a.example/": "http://b.example/"}, ""),
@@ -84,16 +84,16 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
         ),
     ],
 )
-def test_mirrors_that_bazel_cannot_be_told_of_are_named(
-    scripted: Callable[..., Scripted], version: str, mirrors: dict[str, str], told: str,
+def test_mirrors_that_bazel_cannot_use_are_named(
+    scripted: Callable[..., Scripted], version: str, mirrors: dict[str, str], message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     one = scripted("0", version=version, mirrors=mirrors)
     assert driver.fetch(one.bazel) == 0
-    assert ("--experimental_downloader_config" in one.calls[0]) is not bool(told)
-    assert driver.DOWNLOADER.exists() is not bool(told)
-    assert told in (output := capsys.readouterr().out)
-    assert ("warning" in output) is bool(told)
+    assert ("--experimental_downloader_config" in one.calls[0]) is not bool(message)
+    assert driver.DOWNLOADER.exists() is not bool(message)
+    assert message in (output := capsys.readouterr().out)
+    assert ("warning" in output) is bool(message)
 
 
 @pytest.mark.parametrize("status", [32, 34, 39])
@@ -138,14 +138,14 @@ def test_jobs_are_halved_until_the_memory_reaches(
     assert ("out of memory with one job: add swap" in output) is (status != 0)
 
 
-def test_want_of_memory_while_it_analyses_is_told(
+def test_want_of_memory_while_it_analyses_is_reported(
     scripted: Callable[..., Scripted], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert driver.fetch(scripted("33 FATAL: bazel ran out of memory").bazel) == 33
     assert "out of memory while Bazel read and analysed the build: add swap" in capsys.readouterr().out
 
 
-def test_what_would_bring_a_file_that_was_not_had_is_told(
+def test_what_would_bring_a_file_that_was_not_fetched_is_reported(
     scripted: Callable[..., Scripted], capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = (
@@ -165,7 +165,7 @@ def test_what_would_bring_a_file_that_was_not_had_is_told(
     assert "cannot fetch" not in capsys.readouterr().out
 
 
-def test_the_pinned_version_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pinned_version_is_required(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = tmp_path / "bazel"
     program.write_text("#!/bin/sh\necho bazel 7.0.0\n")
     program.chmod(0o755)
@@ -179,7 +179,7 @@ def test_the_pinned_version_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixt
     bazel.check_version()
 
 
-def test_a_stamped_program_tells_the_commit_of_its_tree(tmp_path: Path) -> None:
+def test_a_stamped_program_shows_the_commit_of_its_tree(tmp_path: Path) -> None:
     for recipe, revision in ((serving(), "0e62613"), (serving().with_source("serving", tmp_path), "no_git")):
         write_debian(debian_files(recipe, TARGET, Settings()), tmp_path)
         done = subprocess.run([tmp_path / "debian" / STATUS], capture_output=True, text=True, check=True)

@@ -31,20 +31,20 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "host", ["ssh://nobody@127.0.0.1:9", "tcp://127.0.0.1:9", "unix:///nonexistent/socket", "x://"]
 )
-def test_an_engine_that_does_not_answer_is_told_however_it_is_reached(host: str) -> None:
-    with pytest.raises(HostError, match="no Docker engine answers at") as told:
+def test_an_engine_that_does_not_answer_is_reported_however_it_is_reached(host: str) -> None:
+    with pytest.raises(HostError, match="no Docker engine answers at") as caught:
         daemon.connect(endpoint.Endpoint(host), timeout_s=5)
-    assert told.value.fix
+    assert caught.value.fix
 
 
-def test_no_buildx_and_one_that_is_too_old_are_told(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_buildx_and_one_that_is_too_old_are_reported(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HostError, match="buildx is not installed"):
         client.program()
     monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}" if name == "setpriv" else name)
     plugin(alone, "v0.10.4")
-    with pytest.raises(HostError, match=r"buildx is too old: 0\.10\.4") as told:
+    with pytest.raises(HostError, match=r"buildx is too old: 0\.10\.4") as caught:
         client.program()
-    assert "docker-buildx" in told.value.fix
+    assert "docker-buildx" in caught.value.fix
 
 
 SECRET = 'Acquire::http::Proxy "http://me:hush@proxy:3128";'

@@ -38,15 +38,17 @@ def disk(kind: str, folder: Path) -> Iterator[Path]:
 
 @only_root
 @pytest.mark.parametrize(("kind", "name"), [("overlay", "overlayfs"), ("ramfs", "ramfs")])
-def test_a_disk_that_cannot_hold_what_jobs_change_is_told_before_any_job(tmp_path: Path, kind: str, name: str) -> None:
+def test_a_disk_that_cannot_hold_what_jobs_change_is_reported_before_any_job(
+    tmp_path: Path, kind: str, name: str
+) -> None:
     """The kernel refuses an overlay's changes on an overlay; on ramfs it mounts one, and then a build would fail."""
     with disk(kind, tmp_path) as place:
         (place / "reef.yml").write_text("engine: chroot\n")
         project = Project.open(place, Log(quiet=True), without_recipes=True)
-        with pytest.raises(HostError, match="cannot hold the changes of build jobs") as told:
+        with pytest.raises(HostError, match="cannot hold the changes of build jobs") as caught:
             ChrootEngine(project.workspace, Settings(), AMD64).check(ROOT)
-        assert told.value.what.startswith(f"the disk of {project.workspace.scratch} ({name}) ")
-        assert "artifacts: /path/on/that/disk in reef.yml" in told.value.fix
+        assert caught.value.what.startswith(f"the disk of {project.workspace.scratch} ({name}) ")
+        assert "artifacts: /path/on/that/disk in reef.yml" in caught.value.fix
         assert list(project.workspace.scratch.iterdir()) == []
         [need] = [need for need in doctor.examine(project) if need.name == "overlays"]
         assert need.trouble.startswith(f"the disk of {project.workspace.path} ({name}) ")
@@ -60,9 +62,9 @@ def test_a_disk_in_memory_will_do(tmp_path: Path) -> None:
         assert list((place / "scratch").iterdir()) == []
 
 
-def test_a_kernel_without_overlays_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_without_overlays_is_reported_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlay, "MOUNT", overlay.MOUNT.replace("-t overlay", "-t no-overlay"))
-    with pytest.raises(HostError, match="this machine's kernel mounts no overlays") as told:
+    with pytest.raises(HostError, match="this machine's kernel mounts no overlays") as caught:
         overlay.check(tmp_path)
-    assert "merged: " in told.value.detail
-    assert "modprobe overlay" in told.value.fix
+    assert "merged: " in caught.value.detail
+    assert "modprobe overlay" in caught.value.fix

@@ -107,7 +107,7 @@ def test_http_passes_files_below_the_path_and_no_more(told: Told) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["redis", "http"])
-def test_a_wrong_password_is_told_and_the_server_left_alone(told: Told, scheme: str) -> None:
+def test_a_wrong_password_is_reported_and_the_server_left_alone(told: Told, scheme: str) -> None:
     server = redis if scheme == "redis" else apache
     with server() as (port, _):
         address = parse_storage(f"{scheme}://{USER}:hush-hush@127.0.0.1:{port}")

@@ -98,7 +98,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_missing_commit_and_missing_repository_are_told(bench: Bench, tmp_path: Path) -> None:
+def test_missing_commit_and_missing_repository_are_reported(bench: Bench, tmp_path: Path) -> None:
     source = git_source(tmp_path / "upstream", {"f": "x"})
     source["git"]["commit"] = "1" * 40
     gone = {"name": "gone", "git": {"url": f"file://user:secret@{tmp_path}/none", "commit": "2" * 40}}

@@ -87,7 +87,7 @@ def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "check", "subject", "told"),
+    ("change", "check", "subject", "message"),
     [
         (("install\tlibrary\tok", "install\tlibrary\tfailed"), "install", "library", "Unable to correct problems"),
         (("upgrade\ttools\tok", "upgrade\ttools\tfailed"), "upgrade", "tools", VERSION),
@@ -105,11 +105,13 @@ def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
         (("end\t", "midway\t"), "purge", "sample", "did not run"),
     ],
 )
-def test_each_fault_is_told(tmp_path: Path, change: tuple[str, str], check: str, subject: str, told: str) -> None:
+def test_each_fault_is_reported(
+    tmp_path: Path, change: tuple[str, str], check: str, subject: str, message: str
+) -> None:
     verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path, change))
     verdict = only(verdicts, check, subject)
     assert not verdict.passed
-    assert told in verdict.detail
+    assert message in verdict.detail
     assert [v for v in verdicts if not v.passed] == [verdict]
 
 

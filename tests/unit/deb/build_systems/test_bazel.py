@@ -106,7 +106,7 @@ def test_other_failures_are_not_taken_for_it() -> None:
     assert not outcome.out_of_memory
 
 
-def test_files_that_were_not_had_are_kept_with_their_reason() -> None:
+def test_files_that_were_not_fetched_are_kept_with_their_reason() -> None:
     outcome = Outcome()
     outcome.take(
         "WARNING: Download from https://github.com/a/b.zip failed: class com.google.devtools.build.lib.bazel."
@@ -156,7 +156,7 @@ MIRRORS = {
 }
 
 
-def test_mirrors_are_told_to_bazels_downloader_with_their_own_scheme() -> None:
+def test_mirrors_are_given_to_bazels_downloader_with_their_own_scheme() -> None:
     assert rewritten(MIRRORS).splitlines() == [
         r"rewrite files\.example/a(.*) https://mirror.example/a$1",
         r"rewrite github\.com/(?!tensorflow/)(.*) http://mirror.example/gh/$1",
@@ -210,7 +210,7 @@ def test_flags_are_rendered_and_never_the_ones_that_kill_boards() -> None:
     assert "crosstool_top" not in own["reef/bazelrc"]
 
 
-def test_a_variant_changes_flags_version_and_cpu_and_unknown_ones_are_told(tmp_path: Path) -> None:
+def test_a_variant_changes_flags_version_and_cpu_and_unknown_ones_are_reported(tmp_path: Path) -> None:
     recipe = load_recipe(SERVING).as_variant("cortex-a72")
     assert recipe.debian_version(TARGET) == "1:2.16.1-1+cortexa72~deb13"
     rc = debian_files(recipe, TARGET, Settings())["reef/bazelrc"]
@@ -226,13 +226,18 @@ def test_a_variant_changes_flags_version_and_cpu_and_unknown_ones_are_told(tmp_p
 def test_this_runs_part_is_no_part_of_the_files() -> None:
     services = BazelServices(remote_executor="grpc://cache.example:8080", remote_properties={"a": "b"})
     environment = build_system(serving()).environment(Settings(bazel=services), "cross", AMD64, 7)
-    told = json.loads(environment["REEF_BAZEL"])
-    assert (told["executes"], told["jobs"], told["machine"], told["properties"]) == (True, 7, "amd64", {"a": "b"})
+    output = json.loads(environment["REEF_BAZEL"])
+    assert (output["executes"], output["jobs"], output["machine"], output["properties"]) == (
+        True,
+        7,
+        "amd64",
+        {"a": "b"},
+    )
     assert "cache.example" not in str(debian_files(serving(), TARGET, Settings(bazel=services)))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"version": "6.5"}, "version"),
         ({"targets": ["tensorflow_model_server"]}, "targets"),
@@ -242,7 +247,7 @@ def test_this_runs_part_is_no_part_of_the_files() -> None:
         ({"flags": {"crosss": []}}, "flags"),
     ],
 )
-def test_wrong_values_are_told(tmp_path: Path, change: dict[str, object], told: str) -> None:
+def test_wrong_values_are_reported(tmp_path: Path, change: dict[str, object], message: str) -> None:
     data = yaml.safe_load((SERVING / "recipe.yml").read_text())
     data["build"]["bazel"] |= change
     folder = tmp_path / "tensorflow-serving"
@@ -250,7 +255,7 @@ def test_wrong_values_are_told(tmp_path: Path, change: dict[str, object], told: 
     (folder / "recipe.yml").write_text(yaml.safe_dump(data))
     with pytest.raises(InputError) as caught:
         load_recipe(folder)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_root_newer_than_a_suite_that_is_served_is_refused(tmp_path: Path) -> None:

@@ -56,16 +56,16 @@ def test_the_engine_is_found_as_dockers_own_tools_find_it(alone: Path, monkeypat
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(alone))
-    with pytest.raises(HostError, match="no certificates for the Docker engine at tcp://127") as told:
+    with pytest.raises(HostError, match="no certificates for the Docker engine at tcp://127") as caught:
         endpoint.current()
-    assert f"there is no ca.pem, cert.pem, key.pem in {alone}" in told.value.detail
+    assert f"there is no ca.pem, cert.pem, key.pem in {alone}" in caught.value.detail
     assert not ping.answers()
     for name in endpoint.TLS_FILES:
         (alone / name).touch()
     assert endpoint.current() == endpoint.Endpoint("tcp://127.0.0.1:2376", None, alone)
 
 
-def test_an_unknown_context_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_context_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     with pytest.raises(HostError, match="no docker context is called 'gone'"):
         endpoint.current()
@@ -224,7 +224,7 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     assert "--network" not in "".join(old)
 
 
-def test_an_emulated_job_is_told_which_cpu_to_be() -> None:
+def test_an_emulated_job_knows_which_cpu_to_be() -> None:
     job = replace(JOB, root=Root("trixie", ARM64, ARM64, ()))
     made = dockerfile.job_dockerfile(job, "FROM r AS start", ["/srv"], nonce="n", run_network=True).splitlines()
     assert "ENV QEMU_CPU=cortex-a53" in made[: made.index("FROM start AS fetch")]
@@ -254,7 +254,7 @@ def test_no_job_mounts_what_the_making_of_a_root_locks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "tail", "told"),
+    ("words", "tail", "message"),
     [
         ("ERROR: unknown flag: --ssh", "", True),
         ("requested experimental feature exec.mount.ssh has been disabled on the build server", "", True),
@@ -267,8 +267,8 @@ def test_no_job_mounts_what_the_making_of_a_root_locks() -> None:
         ("unknown flag: --ssh", "the last words", False),
     ],
 )
-def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, told: bool) -> None:
-    assert failures.forwards_no_sockets(BuildFailed(words, tail)) == told
+def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, message: bool) -> None:
+    assert failures.forwards_no_sockets(BuildFailed(words, tail)) == message
 
 
 def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
@@ -385,12 +385,12 @@ SAID = {
 
 
 @pytest.mark.parametrize(
-    ("words", "kind", "told"), [(one, *told) for told, sentences in SAID.items() for one in sentences]
+    ("words", "kind", "message"), [(one, *message) for message, sentences in SAID.items() for one in sentences]
 )
-def test_what_builders_say_is_told_by_kind(words: str, kind: type[Exception], told: str) -> None:
+def test_what_builders_say_is_reported_by_kind(words: str, kind: type[Exception], message: str) -> None:
     error = failures.general(BuildFailed(words, ""), "N", ARM64)
     assert isinstance(error, kind)
-    assert error.what == told
+    assert error.what == message
 
 
 @pytest.mark.parametrize("pattern", [failures.NO_SPACE, failures.FOREIGN, failures.GONE, failures.REGISTRY])
@@ -408,11 +408,11 @@ def test_a_builds_own_failure_is_not_the_engines() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["debian:{suite.x}", "debian:{suite[x]}", "debian:{0}", "debian:{release}", "{"])
-def test_an_image_that_is_no_pattern_is_told(pattern: str, tmp_path: Path) -> None:
+def test_an_image_that_is_no_pattern_is_reported(pattern: str, tmp_path: Path) -> None:
     settings = Settings.model_validate({"buildx": {"image": pattern}})
-    with pytest.raises(InputError, match="image: is not a pattern") as told:
+    with pytest.raises(InputError, match="image: is not a pattern") as caught:
         Images(Workspace(tmp_path), settings, tmp_path, Log(quiet=True)).reference("trixie")
-    assert pattern in told.value.what
+    assert pattern in caught.value.what
 
 
 def test_pins_that_are_no_digests_are_refused(tmp_path: Path) -> None:
@@ -440,11 +440,11 @@ def test_every_place_has_a_row_though_none_answers_and_buildx_is_missing(tmp_pat
     ]
     found = nodes.states(Settings.model_validate({"buildx": {"nodes": written}}), tmp_path)
     assert [one.name for one in found] == ["farm", "far", "lost"]
-    for one, told in zip(
+    for one, output in zip(
         found, ("buildx is not installed", "no Docker engine answers", "no docker context"), strict=True
     ):
-        assert told in one.state
-        assert told in one.trouble
+        assert output in one.state
+        assert output in one.trouble
 
 
 class Engine:
@@ -457,7 +457,7 @@ class Engine:
         return time.time() - 61 * 86400
 
 
-def test_base_images_differ_by_mirror_and_tell_their_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_base_images_differ_by_mirror_and_show_their_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def name(mirror: str, fresh: str = "") -> str:
         settings = Settings(debian_mirror=mirror)
         made = Images(Workspace(tmp_path), settings, tmp_path, Log(live=False), fresh)
@@ -492,7 +492,7 @@ def test_clean_spares_other_projects_and_roots_in_use() -> None:
     client.containers.list.assert_called_once_with(all=True, filters={"label": "reef.workspace=me"})
 
 
-def test_a_disk_that_is_nearly_full_is_told_before_anything_runs(
+def test_a_disk_that_is_nearly_full_is_reported_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import docker

@@ -16,7 +16,7 @@ from builders.model.jobs import Root
 ROOT = Root("trixie", AMD64, AMD64, ())
 
 
-def test_a_user_without_a_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 987654321)
     with pytest.raises(HostError, match="user id 987654321 has no name in /etc/passwd"):
         check()
@@ -40,16 +40,16 @@ def test_a_root_whose_manifest_is_damaged_is_not_made(tmp_path: Path, content: b
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"overlays": [1]}', bytes(300), b"\xff"])
 @pytest.mark.parametrize("file", ["entry.json", "image.json"])
-def test_a_kept_root_whose_note_is_damaged_is_told_and_goes_with_the_next_run(
+def test_a_kept_root_whose_note_is_damaged_is_reported_and_goes_with_the_next_run(
     tmp_path: Path, file: str, content: bytes
 ) -> None:
     space = Workspace(tmp_path)
     note = failed.folder(space, "try/build") / file
     note.parent.mkdir(parents=True)
     note.write_bytes(content)
-    with pytest.raises(RootError, match="the root of 'try/build' cannot be entered") as told:
+    with pytest.raises(RootError, match="the root of 'try/build' cannot be entered") as caught:
         (failed if file == "entry.json" else buildx_failed).enter(space, "try/build")
-    assert f"{note} is damaged" in told.value.detail
-    assert "build again" in told.value.fix
+    assert f"{note} is damaged" in caught.value.detail
+    assert "build again" in caught.value.fix
     buildx_failed.forget(space, "try/build")
     assert not note.parent.exists()

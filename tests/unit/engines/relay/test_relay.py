@@ -54,14 +54,14 @@ def told() -> Told:
     return Told()
 
 
-def test_a_server_that_is_not_there_is_told_at_once(told: Told) -> None:
+def test_a_server_that_is_not_there_is_reported_at_once(told: Told) -> None:
     with relayed(parse_storage(f"redis://127.0.0.1:{free_port()}"), told.log) as relay:
         assert relay is None
     assert "Connection refused" in str(told)
     assert "the build continues without it" in str(told)
 
 
-def test_the_script_is_told_of_the_relay_alone() -> None:
+def test_the_script_knows_the_relay_alone() -> None:
     secret = parse_storage(url("https", 443, "/cache"), "bazel", read_only=True)
     assert variables(secret) == {"CCACHE_REMOTE_STORAGE": "http://127.0.0.1:7070|layout=bazel|read-only"}
     assert not SECRET.search(str(secret) + repr(secret))
@@ -71,7 +71,9 @@ def test_the_script_is_told_of_the_relay_alone() -> None:
     "wrong",
     ["ftp://a/b", "redis://", "redis://h:port", "redis://h/zero", "http://h/x?y=1", "redis://u:hush@h:99999", "[", ""],
 )
-def test_a_wrong_url_is_told_without_showing_it(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_url_is_reported_without_showing_it(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "reef.yml").write_text(f"ccache_storage: {{url: '{wrong}'}}\n")
     with pytest.raises(InputError) as caught:
         load_settings(tmp_path)

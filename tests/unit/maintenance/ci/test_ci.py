@@ -54,12 +54,12 @@ def test_a_recipe_that_is_native_alone_needs_a_runner_of_its_cpu(project: Projec
 
 
 @pytest.mark.parametrize("wrong", ["arm64", "arm64=", "mips=x", "=x", "arm64=${{ secrets.X }}", "arm64=a\nb"])
-def test_a_wrong_runner_is_told(wrong: str) -> None:
+def test_a_wrong_runner_is_reported(wrong: str) -> None:
     with pytest.raises(InputError, match="not a runner"):
         ci.runners([wrong])
 
 
-def test_more_jobs_than_a_service_takes_are_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_jobs_than_a_service_takes_are_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(ci.SERVICES["github"], most_jobs=5)
     with pytest.raises(InputError, match="too many jobs for a matrix: 6"):
         ci.jobs(project, few, {}, [], [])
@@ -114,7 +114,7 @@ def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> Non
 
 
 @pytest.mark.parametrize("branch", ["", "a b", "x: y", "$(id)", "-x"])
-def test_a_branch_that_is_none_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
+def test_a_branch_that_is_none_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
     monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
     with pytest.raises(InputError, match="not the name of a branch"):
         files([], [], install=None, branch=branch, check=False)

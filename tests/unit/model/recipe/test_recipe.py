@@ -43,11 +43,11 @@ def test_the_miniature_is_read(tmp_path: Path) -> None:
     assert not recipe.serves(parse_target("bookworm/arm64"))
 
 
-def test_an_unknown_key_is_told_with_line_and_nearest(tmp_path: Path) -> None:
+def test_an_unknown_key_is_reported_with_line_and_nearest(tmp_path: Path) -> None:
     folder = written(tmp_path, "homepage:", "homepag:")
-    told = refused(folder)
-    assert f"recipe.yml:{line_of(folder, 'homepag:')}: unknown key 'homepag'; did you mean 'homepage'?" in told
-    assert "missing key 'homepage'" in told
+    output = refused(folder)
+    assert f"recipe.yml:{line_of(folder, 'homepag:')}: unknown key 'homepag'; did you mean 'homepage'?" in output
+    assert "missing key 'homepage'" in output
 
 
 def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "by", "told"),
+    ("change", "by", "message"),
     [
         ("suites: [trixie]", "suites: [trixi]", "unknown suite 'trixi'; did you mean 'trixie'?"),
         ("armhf", "armhv", "unknown architecture 'armhv'; did you mean 'armhf'?"),
@@ -83,18 +83,18 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_values_are_told(tmp_path: Path, change: str, by: str, told: str) -> None:
-    assert told in refused(written(tmp_path, change, by))
+def test_wrong_values_are_reported(tmp_path: Path, change: str, by: str, message: str) -> None:
+    assert message in refused(written(tmp_path, change, by))
 
 
-def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+def test_broken_yaml_is_reported_with_its_line(tmp_path: Path) -> None:
     folder = written(tmp_path, "license: Apache-2.0", "license: [")
-    told = refused(folder)
-    assert "not valid YAML" in told
-    assert "recipe.yml:" in told
+    output = refused(folder)
+    assert "not valid YAML" in output
+    assert "recipe.yml:" in output
 
 
-def test_no_recipe_is_told(tmp_path: Path) -> None:
+def test_no_recipe_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no recipes in"):
         load_recipes(tmp_path)
 
@@ -106,7 +106,7 @@ def named(name: str, *against: str) -> Recipe:
     return Recipe.model_validate(data)
 
 
-def test_a_package_that_the_other_recipe_does_not_make_is_told() -> None:
+def test_a_package_that_the_other_recipe_does_not_make_is_reported() -> None:
     recipes = {"aa": named("aa", "bb"), "bb": named("bb")}
     recipes["aa"].build.recipes["bb"] = ["libreef-greet2"]
     with pytest.raises(InputError, match="aa builds against libreef-greet2, which is not a package of bb") as caught:
@@ -121,7 +121,7 @@ def test_recipes_come_after_what_they_build_against() -> None:
     assert [recipe.name for recipe in choose(recipes, ["bb"])] == ["cc", "bb"]
 
 
-def test_a_circle_and_an_unknown_recipe_are_told() -> None:
+def test_a_circle_and_an_unknown_recipe_are_reported() -> None:
     recipes = {"aa": named("aa", "bb"), "bb": named("bb", "aa")}
     with pytest.raises(InputError) as caught:
         choose(recipes, [])

@@ -15,7 +15,7 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("mirors: {}\n", "reef.yml:1: unknown key 'mirors'; did you mean 'mirrors'?"),
         ("repository:\n  orign: x\n", "reef.yml:2: unknown key 'repository.orign'; did you mean 'origin'?"),
@@ -53,11 +53,11 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ("- a\n", "expected a mapping of keys to values"),
     ],
 )
-def test_wrong_settings_are_told(tmp_path: Path, text: str, told: str) -> None:
+def test_wrong_settings_are_reported(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "reef.yml").write_text(text)
     with pytest.raises(InputError) as caught:
         load_settings(tmp_path)
-    assert told.replace("{folder}", str(tmp_path)) in str(caught.value)
+    assert message.replace("{folder}", str(tmp_path)) in str(caught.value)
 
 
 def test_a_relative_home_of_the_key_is_the_same_from_every_folder(

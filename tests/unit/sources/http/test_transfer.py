@@ -160,7 +160,7 @@ def test_wrong_digest_shows_both_and_caches_nothing(bench: Bench, site: Site) ->
     assert list(bench.cache.iterdir()) == []
 
 
-def test_wrong_digest_is_told_and_the_next_url_wins(bench: Bench, site: Site) -> None:
+def test_wrong_digest_is_reported_and_the_next_url_wins(bench: Bench, site: Site) -> None:
     bad, good = site.put("/bad.tar.gz", OTHER), site.put("/good.tar.gz", DATA)
     tree = bench.fetch(write_recipe(bench.folder, [archive(bad, good, sha256=DIGEST)]))
     assert tree.sources[0].location == good
@@ -241,7 +241,7 @@ def debian(path: str) -> dict[str, object]:
     return {"name": "main", "debian": {"path": path, "sha256": DIGEST, "strip": 0}}
 
 
-def test_debian_pool_lies_on_the_mirror_of_the_settings(bench: Bench, site: Site) -> None:
+def test_debian_pool_is_on_the_mirror_of_the_settings(bench: Bench, site: Site) -> None:
     url = site.put("/debian/pool/main/d/demo.tar.gz", DATA)
     bench.settings = Settings(debian_mirror=f"{site.url}/debian/")
     tree = bench.fetch(write_recipe(bench.folder, [debian("pool/main/d/demo.tar.gz")]))
@@ -280,7 +280,7 @@ def test_four_downloads_run_at_once(bench: Bench, site: Site) -> None:
     assert sorted(path.name for path in tree.path.iterdir()) == [f"{n}.txt" for n in range(4)]
 
 
-def test_corrupted_cache_is_told_of_and_filled_again(bench: Bench, site: Site) -> None:
+def test_corrupted_cache_is_reported_and_filled_again(bench: Bench, site: Site) -> None:
     recipe = write_recipe(bench.folder, [archive(site.put("/a.tar.gz", DATA), sha256=DIGEST)])
     bench.cache.mkdir(parents=True)
     (bench.cache / DIGEST).write_bytes(OTHER)
@@ -289,7 +289,7 @@ def test_corrupted_cache_is_told_of_and_filled_again(bench: Bench, site: Site) -
     assert (bench.cache / DIGEST).read_bytes() == DATA
 
 
-def test_too_small_a_disk_is_told_before_the_first_byte(
+def test_too_small_a_disk_is_reported_before_the_first_byte(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
@@ -300,7 +300,7 @@ def test_too_small_a_disk_is_told_before_the_first_byte(
     assert not (bench.cache / f"{DIGEST}.part").exists()
 
 
-def test_disk_that_fills_up_is_told_and_the_part_stays(
+def test_disk_that_fills_up_is_reported_and_the_part_stays(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, room = write_all, [3]

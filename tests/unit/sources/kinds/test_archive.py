@@ -188,7 +188,7 @@ def test_file_in_the_place_of_a_folder_is_refused(bench: Bench) -> None:
     assert "unpack: in the recipe" in error.fix
 
 
-def test_disk_that_fills_up_while_unpacking_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_that_fills_up_while_unpacking_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device", "/somewhere")
 

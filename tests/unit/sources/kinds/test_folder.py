@@ -63,7 +63,7 @@ def test_digest_follows_names_modes_and_contents_only(bench: Bench, work: Path) 
     assert len(set(seen)) == len(seen)
 
 
-def test_missing_folder_is_told_when_it_is_needed(bench: Bench) -> None:
+def test_missing_folder_is_reported_when_it_is_needed(bench: Bench) -> None:
     recipe = write_recipe(bench.folder, [LOCAL])
     assert '"absent"' in json.dumps(describe(recipe))
     with pytest.raises(SourceError, match="cannot fetch source 'mine' of demo") as caught:
