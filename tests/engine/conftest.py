@@ -1,10 +1,13 @@
 """Projects for the engine's tests: their roots are shared by all, and their builds where a test only needs one."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from builders.host.files import remove_tree
 from tests.support.checkout import CACHE
 from tests.support.place import Place, project_of_test
 
@@ -36,11 +39,12 @@ def machines(request: pytest.FixtureRequest) -> Iterator[Callable[[], Place]]:
     with ExitStack() as stack:
 
         def machine() -> Place:
-            place = stack.enter_context(project_of_test(request.node.name, None))
-            (place.artifacts / "cache").mkdir()
             for part in ("roots", "sources"):
                 (CACHE / part).mkdir(parents=True, exist_ok=True)
-                (place.artifacts / "cache" / part).symlink_to(CACHE / part)
-            return place
+            cache = Path(tempfile.mkdtemp(dir=CACHE.parent, prefix="cache-of-a-test."))  # parts share one disk
+            stack.callback(remove_tree, cache)
+            for part in ("roots", "sources"):
+                (cache / part).symlink_to(CACHE / part)
+            return stack.enter_context(project_of_test(request.node.name, cache))
 
         yield machine
