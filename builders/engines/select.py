@@ -1,17 +1,16 @@
 """Chooses the engine that runs a project's jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from builders.engines import Engine, EngineName
 from builders.engines.buildx.docker import ping
 from builders.errors import InputError
-from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.context import Context
 from builders.model.jobs import BuildJob, JobResult
-from builders.model.settings import Settings
 
 if TYPE_CHECKING:  # a run with nothing to do loads no engine
     from builders.engines.buildx.engine import BuildxEngine
@@ -21,13 +20,9 @@ ENGINES: tuple[EngineName, ...] = ("chroot", "buildx")
 
 @dataclass(frozen=True)
 class Engines:
-    """The engines of a project on this machine: ``folder`` holds reef.yml, ``machine`` is this machine's CPU."""
+    """The engines of a project on this machine."""
 
-    workspace: Workspace
-    settings: Settings
-    folder: Path
-    machine: Architecture
-    log: Log
+    context: Context
 
     def name(self, asked: str | None = None) -> EngineName:
         """Return the name of the engine that ``asked`` (by default the setting in reef.yml) means on this machine.
@@ -35,9 +30,9 @@ class Engines:
         ``auto`` is buildx if reef.yml names nodes or a Docker engine with buildx answers, otherwise chroot. Raises
         InputError for an unknown name.
         """
-        text = asked or self.settings.engine
+        text = asked or self.context.settings.engine
         if text == "auto":
-            return "buildx" if self.settings.buildx.nodes or ping.answers() else "chroot"
+            return "buildx" if self.context.settings.buildx.nodes or ping.answers() else "chroot"
         for name in ENGINES:
             if text == name:
                 return name
@@ -57,7 +52,7 @@ class Engines:
             case "chroot":
                 from builders.engines.chroot.engine import ChrootEngine
 
-                return ChrootEngine(workspace or self.workspace, self.settings, self.machine)
+                return ChrootEngine(self._on(workspace))
             case "buildx":
                 return self.buildx(workspace)
             case _:
@@ -67,9 +62,10 @@ class Engines:
         """Return the buildx engine, which also manages nodes and base images."""
         from builders.engines.buildx.engine import BuildxEngine
 
-        return BuildxEngine(
-            workspace or self.workspace, self.settings, self.machine, self.folder, self.log, fresh=workspace is not None
-        )
+        return BuildxEngine(self._on(workspace), fresh=workspace is not None)
+
+    def _on(self, workspace: Workspace | None) -> Context:
+        return replace(self.context, workspace=workspace) if workspace else self.context
 
     def all(self) -> list[Engine]:
         """Return every engine: an earlier run may have used another engine.
@@ -80,12 +76,12 @@ class Engines:
 
     def machine_for(self, target: Architecture, asked: str | None) -> Architecture:
         """Return the CPU of the machine that builds for ``target``: the same CPU if a node has it."""
-        nodes = self.settings.buildx.nodes if self.name(asked) == "buildx" else []
+        nodes = self.context.settings.buildx.nodes if self.name(asked) == "buildx" else []
         native = any(target is ARCHITECTURES[name] for node in nodes for name in node.architectures)
-        return target if native else self.machine
+        return target if native else self.context.machine
 
     def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
         """Run ``job`` as `Engine.run` does, after every engine has removed the root of the job's last failure."""
         for other in self.all():
             other.forget(job.name)
-        return engine.run(job, output, self.log)
+        return engine.run(job, output, self.context.log)

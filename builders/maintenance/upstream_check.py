@@ -70,7 +70,7 @@ def _unedited(project: Project, recipe: Recipe, name: str, *, offline: bool) -> 
     """Return a tree of only this source, unchanged."""
     [source] = [source for source in recipe.sources if source.name == name]
     alone = recipe.model_copy(update={"sources": [source.model_copy(update={"unpack": "."})], "edits": []})
-    return sources.fetch(alone, project.workspace, project.settings, project.log, offline=offline).path
+    return sources.fetch(alone, project, offline=offline).path
 
 
 def _compared(recipe: Recipe, source: str, sights: list[Sight], tree: Path) -> Rechecked:

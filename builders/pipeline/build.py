@@ -111,7 +111,7 @@ def _build_one(project: Project, planned: PlannedAction, get_engine: Callable[[]
 
 def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: Path, *, offline: bool) -> Record:
     with measured() as fetching:
-        tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=offline)
+        tree = sources.fetch(build_target.recipe, project, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
     require_unchanged(build_target, tree)  # this run may have waited for a lock
     with project.workspace.scratch_folder(f"build-{build_target.recipe.name}") as scratch:

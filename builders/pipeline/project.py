@@ -12,25 +12,20 @@ from builders.errors import InputError, nearest
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model import arch
-from builders.model.arch import Architecture
+from builders.model.context import Context
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.recipe import Recipe, load_recipes
-from builders.model.settings import Settings, load_settings, shared_cache
+from builders.model.settings import load_settings, shared_cache
 from builders.model.target import Target, parse_target
 
 BASES = ("auto", "registry", "bootstrap")
 
 
 @dataclass(frozen=True)
-class Project:
-    """The input of every command; ``folder`` holds reef.yml."""
+class Project(Context):
+    """The input of every command: a context with recipes."""
 
-    folder: Path
-    settings: Settings
     recipes: dict[str, Recipe]
-    workspace: Workspace
-    machine: Architecture
-    log: Log
 
     @staticmethod
     def open(folder: Path, log: Log, *, without_recipes: bool = False) -> "Project":
@@ -55,7 +50,7 @@ class Project:
         machine = arch.by_machine(platform.machine())
         workspace = Workspace(folder / settings.artifacts, shared_cache=shared_cache(folder, settings))
         log.keep(workspace.logs / "steps.log")
-        return Project(folder, settings, recipes, workspace, machine, log)
+        return Project(folder, settings, workspace, machine, log, recipes)
 
     def with_sources(self, given: Sequence[str]) -> "Project":
         """Return the project with folders instead of recipes' sources: ``NAME=FOLDER`` or ``RECIPE:NAME=FOLDER``.
@@ -89,7 +84,7 @@ class Project:
     @property
     def engines(self) -> Engines:
         """The engines that run this project's jobs."""
-        return Engines(self.workspace, self.settings, self.folder, self.machine, self.log)
+        return Engines(self)
 
     def run_in_root(self, job: BuildJob, output: Path) -> JobResult:
         """Run a job on the engine of reef.yml; raises RootError, BuildError, HostError."""

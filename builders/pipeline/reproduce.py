@@ -40,7 +40,7 @@ def _verify_one(project: Project, build_target: BuildTarget, engine: Engine, fre
         record = records.read_record(project.workspace.build(*build_target.key))
         if record is None:
             raise BuildError(f"cannot verify {build_target}", "it is not built", "run build-arm first")
-        tree = sources.fetch(build_target.recipe, project.workspace, project.settings, project.log, offline=False)
+        tree = sources.fetch(build_target.recipe, project, offline=False)
         evidence = project.workspace.logs / "verify" / build_target.recipe.name / build_target.target.slug
         remove_tree(evidence)
         scratch = fresh.path.parent / f"{build_target.recipe.name}-{build_target.target.slug}"

@@ -6,20 +6,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from builders.host.log import Log
-from builders.host.workspace import Workspace
-from builders.model.settings import Settings
+from builders.model.context import Context
 
 
 @dataclass(frozen=True)
-class FetchContext:
+class FetchContext(Context):
     """The context of one `fetch`. Every loop ends when ``stop`` is set."""
 
-    workspace: Workspace
-    settings: Settings
-    log: Log
     offline: bool
     stop: threading.Event = field(default_factory=threading.Event)
+
+    @staticmethod
+    def of(context: Context, *, offline: bool) -> "FetchContext":
+        """Return the context of a fetch in a project."""
+        return FetchContext(context.folder, context.settings, context.workspace, context.machine, context.log, offline)
 
     def may_open(self, url: str) -> bool:
         """Return whether ``url`` may be opened; offline, only files of this machine may."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, assert_never
 from builders.errors import SourceError
 from builders.host.files import disk_errors, write_whole
 from builders.host.log import Log
-from builders.host.workspace import Workspace
+from builders.model.context import Context
 from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source
-from builders.model.settings import Settings
 from builders.model.source_tree import FetchedSource, SourceTree
 from builders.sources.context import FetchContext
 from builders.sources.edits import apply_edits
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from builders.sources.acquire import Acquired
 
 
-def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *, offline: bool) -> SourceTree:
+def fetch(recipe: Recipe, context: Context, *, offline: bool) -> SourceTree:
     """Return the recipe's source tree, made unless it exists.
 
     For a finished tree, only the metadata of its files is read, without a network. Otherwise the sources are fetched in
@@ -35,15 +34,15 @@ def fetch(recipe: Recipe, workspace: Workspace, settings: Settings, log: Log, *,
     """
     document = describe(recipe)
     digest = digest_of(document)
-    path = workspace.cache.trees / f"{recipe.name}-{digest[:12]}"
-    context = FetchContext(workspace, settings, log, offline)
-    with context.locked(f"tree-{path.name}", f"the sources of {recipe.name}"):
-        tree = _finished(recipe, path, document, log)
+    path = context.workspace.cache.trees / f"{recipe.name}-{digest[:12]}"
+    fetching = FetchContext.of(context, offline=offline)
+    with fetching.locked(f"tree-{path.name}", f"the sources of {recipe.name}"):
+        tree = _finished(recipe, path, document, context.log)
         if tree is None:
-            with log.step(f"sources of {recipe.name}"):
-                tree = _made(recipe, path, document, context)
+            with context.log.step(f"sources of {recipe.name}"):
+                tree = _made(recipe, path, document, fetching)
     if recipe.keep_source:
-        original = fetch(recipe.unedited(), workspace, settings, log, offline=offline)
+        original = fetch(recipe.unedited(), context, offline=offline)
         return replace(tree, original=original.path)
     return tree
 

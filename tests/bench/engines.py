@@ -83,7 +83,7 @@ def _load_base(engine: Dockerd, config: Path, log: Log) -> None:
     os.environ["DOCKER_CONFIG"] = str(config)  # where buildx is
     home = Project.open(CHECKOUT, log)
     place = Endpoint(engine.host)
-    made = Images(home.workspace, home.settings, home.folder, log)
+    made = Images(home)
     made._bootstrapped(
         Root(parse_target(TARGET).suite.name, home.machine, home.machine, ()), Node(HERE, place), daemon.connect(place)
     )
@@ -116,7 +116,7 @@ def _tensorflow(
     Return the seconds of both by engine.
     """
     home = Project.open(CHECKOUT, log)
-    sources.fetch(home.recipes[RECIPE], home.workspace, home.settings, log, offline=False)
+    sources.fetch(home.recipes[RECIPE], home, offline=False)
     cold: dict[str, float] = {}
     unchanged: dict[str, float] = {}
     for name, environment in engines.items():

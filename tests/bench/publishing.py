@@ -61,7 +61,7 @@ given = [read_deb(path) for path in paths] if mode == "whole" else paths
 key = signing_key(settings, log)
 started = time.perf_counter()
 if mode == "whole":
-    project = Project(place, settings, {}, space, ARCHITECTURES["amd64"], log)
+    project = Project(place, settings, space, ARCHITECTURES["amd64"], log, {})
     with apt.locked(project):
         apt.change(project, {"trixie": given})
 else:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -61,7 +61,7 @@ def main() -> None:
     log = Log()
     home = Project.open(CHECKOUT, log)
     recipe, target = home.recipes[RECIPE], parse_target(TARGET)
-    tree = sources.fetch(recipe, home.workspace, home.settings, log, offline=False)
+    tree = sources.fetch(recipe, home, offline=False)
     folder = CHECKOUT / "artifacts" / "tests" / "bench"
     remove_tree(folder)
     by_hand = _by_hand(folder / "hand", home, recipe, target, tree)
@@ -187,7 +187,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
 
 def _one_file(space: Workspace, home: Project, recipe: Recipe, tree: SourceTree) -> tuple[float, float]:
     """Compile one file of the sources with the cross compiler and with the arm64 compiler under QEMU."""
-    engine = ChrootEngine(space, home.settings, home.machine)
+    engine = ChrootEngine(replace(home, workspace=space))
     libraries = recipe.build.libraries
     cross = Root("trixie", AMD64, ARM64, ("g++-aarch64-linux-gnu", *(f"{name}:arm64" for name in libraries)))
     emulate = Root("trixie", ARM64, ARM64, ("g++", *libraries))

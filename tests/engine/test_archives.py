@@ -10,6 +10,7 @@ from builders.host.files import remove_tree
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64
+from builders.model.context import Context
 from builders.model.jobs import APT_CACHE, BuildJob, Root
 from builders.model.settings import Settings
 from tests.support.place import Place
@@ -38,7 +39,7 @@ def damage(package: Path) -> None:
 
 def test_what_is_damaged_is_fetched_anew(lonely_place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     space, log = Workspace(lonely_place.artifacts), Log()
-    engine = ChrootEngine(space, Settings(), AMD64)
+    engine = ChrootEngine(Context(space.path, Settings(), space, AMD64, Log(live=False)))
 
     def run(name: str) -> str:
         result = engine.run(JOB, space.path / "out" / name, log)

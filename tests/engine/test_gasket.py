@@ -11,11 +11,10 @@ import yaml
 
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.log import Log
-from builders.host.workspace import Workspace
 from builders.model.arch import AMD64
 from builders.model.deb_file import control_of
 from builders.model.jobs import BuildJob, Input, Root
-from builders.model.settings import load_settings
+from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT
 from tests.support.place import Place
 
@@ -72,7 +71,7 @@ def test_dkms_compiles_it_for_debians_kernel(debs: Path, module_place: Place, su
         inputs=(Input(debs, "/debs"),),
         output="/build/out",
     )
-    engine = ChrootEngine(Workspace(module_place.artifacts), load_settings(module_place.folder), AMD64)
+    engine = ChrootEngine(Project.open(module_place.folder, Log(live=False)))
     output = engine.run(job, module_place.folder / f"compiled-{suite}", Log()).output
     kernel = (output / "kernel").read_text().strip()
     oldest, function = KERNELS[suite]

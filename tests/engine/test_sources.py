@@ -11,11 +11,10 @@ from builders.apt.verify.verify import verify
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.files import sha256_of
 from builders.host.log import Log
-from builders.host.workspace import Workspace
 from builders.model.arch import AMD64
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, Input, Root
-from builders.model.settings import load_settings
+from builders.pipeline.project import Project
 from builders.pipeline.reproduce import compare
 from tests.support.place import Place, give_build
 from tests.support.repository import AptClient
@@ -73,7 +72,7 @@ def test_what_apt_fetches_builds_the_same_packages_elsewhere(built: Place, tmp_p
     root = Root("trixie", AMD64, AMD64, ("build-essential", "ccache", "debhelper", "lintian"))  # as other tests have
     inputs = (Input(fetched, "/fetched"),)
     job = BuildJob("sources/rebuild", root, REBUILD, inputs=inputs, environment={"DEB_BUILD_OPTIONS": "nocheck"})
-    engine = ChrootEngine(Workspace(built.artifacts), load_settings(built.folder), AMD64)
+    engine = ChrootEngine(Project.open(built.folder, Log(live=False)))
     output = engine.run(job, built.folder / "rebuilt", Log()).output
     one, two = ([read_deb(path) for path in sorted(folder.glob("*.deb"))] for folder in (build, output))
     assert compare(one, two) == []

@@ -44,7 +44,7 @@ def rootfs(suite: str) -> Path:
     project = Project.open(CHECKOUT, Log(quiet=True))
     root = Root(suite, project.machine, project.machine, PACKAGES[suite])
     workspace = replace(project.workspace, shared_cache=checkout.CACHE)
-    found, _ = bootstrap.make(root, workspace, project.settings, project.log)
+    found, _ = bootstrap.make(root, replace(project, workspace=workspace))
     return found
 
 

@@ -167,7 +167,7 @@ class Publisher:
     def project(self, *, without_recipes: bool = True) -> Project:  # noqa: ARG002 - as `cli.open_project` takes it
         """Return a project whose repository this is; it has no recipes either way."""
         space = Workspace(self.folder)
-        return Project(self.folder, self.settings, {}, space, ARCHITECTURES["amd64"], self.log)
+        return Project(self.folder, self.settings, space, ARCHITECTURES["amd64"], self.log, {})
 
     def command(self, *words: str) -> "subprocess.Popen[str]":
         """Start `invoke` with ``words`` on the project whose repository this is; reef.yml begins with `PLACES`."""

@@ -19,6 +19,8 @@ from rich.console import Console
 
 from builders.host.log import Log
 from builders.host.workspace import Workspace
+from builders.model.arch import AMD64
+from builders.model.context import Context
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.settings import Settings
 from builders.model.source_tree import SourceTree
@@ -118,7 +120,7 @@ class Bench:
 
     def fetch(self, recipe: Recipe, *, offline: bool = False) -> SourceTree:
         log = Log(live=False, console=Console(file=self.said, highlight=False, soft_wrap=True))
-        return fetch(recipe, self.workspace, self.settings, log, offline=offline)
+        return fetch(recipe, Context(self.folder, self.settings, self.workspace, AMD64, log), offline=offline)
 
     def fetch_archive(self, data: bytes, **more: Any) -> SourceTree:
         """Fetch a recipe with one source: an archive with these bytes, by ``file://``."""

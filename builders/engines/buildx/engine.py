@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from builders.engines import EngineName
@@ -23,10 +24,9 @@ from builders.host import needs
 from builders.host.files import disk_errors
 from builders.host.log import Log, size
 from builders.host.needs import Need
-from builders.host.workspace import Workspace
 from builders.model.arch import Architecture
+from builders.model.context import Context
 from builders.model.jobs import BuildJob, JobResult, Root
-from builders.model.settings import Settings
 
 PROBE_S = 120.0
 LOW_BYTES = 5 * 2**30
@@ -34,23 +34,13 @@ LOW_BYTES = 5 * 2**30
 
 
 class BuildxEngine:
-    """Runs jobs in BuildKit; ``machine`` is this machine's CPU, ``folder`` holds reef.yml, ``log`` receives warnings.
-
-    With ``fresh``, each job runs in a root made for it, with empty caches.
-    """
+    """Runs jobs in BuildKit. With ``fresh``, each job runs in a root made for it, with empty caches."""
 
     name: EngineName = "buildx"
     caches_hidden = True
 
-    def __init__(
-        self, workspace: Workspace, settings: Settings, machine: Architecture, folder: Path, log: Log, *,
-        fresh: bool = False,
-    ) -> None:  # fmt: skip
-        self._workspace = workspace
-        self._settings = settings
-        self._machine = machine
-        self._folder = folder
-        self._log = log
+    def __init__(self, context: Context, *, fresh: bool = False) -> None:
+        self._context = context
         self._fresh = f"-{os.urandom(4).hex()}" if fresh else ""
         self._daemons: dict[str, Daemon | None] = {}
         self._probed: set[tuple[str, str]] = set()
@@ -71,7 +61,7 @@ class BuildxEngine:
 
     def doubt(self) -> str:
         """Return that no engine answers, unless reef.yml names nodes."""
-        if self._settings.buildx.nodes or ping.answers():
+        if self._context.settings.buildx.nodes or ping.answers():
             return ""
         return "no Docker engine with buildx answers: see ./inv builders"
 
@@ -83,7 +73,7 @@ class BuildxEngine:
         yield needs.checked("buildx", "builds in Docker", client.program)
         yield needs.program("docker", "docker-cli (Debian 12: docker.io)", "enters the kept roots of failed jobs")
         try:
-            places = nodes.all_nodes(self._settings, self._folder)
+            places = nodes.all_nodes(self._context.settings, self._context.folder)
         except HostError as error:
             yield Need("Docker engine", "builds", error.what, error.fix)
             return
@@ -96,7 +86,7 @@ class BuildxEngine:
         engine, whose images are not listed."""
         node = self._node(root.build)
         engine = self._daemon(node)
-        return engine is not None and self._images(self._log).made(root, engine) is not None
+        return engine is not None and self._images(self._context.log).made(root, engine) is not None
 
     def installed(self, root: Root) -> None:
         """Return None: the packages in images are not read."""
@@ -116,7 +106,7 @@ class BuildxEngine:
         self.forget(job.name)
         node = self._node(job.root.build)
         images = self._images(log)
-        with self._workspace.scratch_folder("job") as scratch:
+        with self._context.workspace.scratch_folder("job") as scratch:
             with self._fresh_removed(node):
                 found = JobBuild(job, node, self._daemon(node), images, scratch).run()
             with disk_errors(output):
@@ -126,49 +116,49 @@ class BuildxEngine:
 
     def kept_roots(self) -> list[str]:
         """Return the names of the failed jobs whose roots are kept as images."""
-        return failed.names(self._workspace)
+        return failed.names(self._context.workspace)
 
     def enter(self, job: str) -> int:
         """Enter the kept root of a failed job in a container and return the shell's status; raises RootError."""
-        return failed.enter(self._workspace, job)
+        return failed.enter(self._context.workspace, job)
 
     def forget(self, job: str) -> None:
         """Remove the image of a failed job's root."""
-        failed.forget(self._workspace, job)
+        failed.forget(self._context.workspace, job)
 
     def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
         """Yield the names and sizes of each node's cache mounts; warn of a node that does not answer."""
-        for node in nodes.all_nodes(self._settings, self._folder):
+        for node in nodes.all_nodes(self._context.settings, self._context.folder):
             try:
                 yield str(node), mounts.usage(node)
             except HostError as error:
-                self._log.warn(f"the caches of {node} cannot be listed: {error.what}")
+                self._context.log.warn(f"the caches of {node} cannot be listed: {error.what}")
 
     def clean(self) -> list[str]:
         """Remove the project's docker contexts, images and containers, and all roots that no container uses."""
         contexts = [f"docker context {name}" for name in endpoint.remove_contexts()]
-        images = nodes.remove_images(self._settings, self._folder, self._workspace)
+        images = nodes.remove_images(self._context.settings, self._context.folder, self._context.workspace)
         return [*contexts, *(f"image {name}" for name in images)]
 
     def pin(self, suites: Sequence[str]) -> tuple[str, dict[str, str]]:
         """Record the digests of the suites' base images; return the file's name and the digests by image."""
-        return PINS, self._images(self._log).pin(list(suites), nodes.here())
+        return PINS, self._images(self._context.log).pin(list(suites), nodes.here())
 
     def create_builders(self) -> Iterator[str]:
         """Create the missing builders of reef.yml and yield a description of each."""
-        for node in self._settings.buildx.nodes:
+        for node in self._context.settings.buildx.nodes:
             if nodes.create(node):
                 yield f"{nodes.PREFIX}{node.name} ({node.driver})"
 
     def remove_builders(self) -> Iterator[str]:
         """Remove the builders of reef.yml and yield a description of each."""
-        for node in self._settings.buildx.nodes:
+        for node in self._context.settings.buildx.nodes:
             if nodes.remove(node):
                 yield f"{nodes.PREFIX}{node.name} ({node.driver})"
 
     def node_states(self) -> list[NodeState]:
         """Return the state of each node, reachable or not."""
-        return nodes.states(self._settings, self._folder)
+        return nodes.states(self._context.settings, self._context.folder)
 
     @contextmanager
     def _fresh_removed(self, node: Node) -> Iterator[None]:
@@ -181,10 +171,10 @@ class BuildxEngine:
                     mounts.remove(node, self._fresh.removeprefix("-"))
 
     def _images(self, log: Log) -> Images:
-        return Images(self._workspace, self._settings, self._folder, log, self._fresh)
+        return Images(replace(self._context, log=log), self._fresh)
 
     def _node(self, architecture: Architecture) -> Node:
-        return nodes.choose(nodes.all_nodes(self._settings, self._folder), architecture)
+        return nodes.choose(nodes.all_nodes(self._context.settings, self._context.folder), architecture)
 
     def _daemon(self, node: Node) -> Daemon | None:
         if node.name not in self._daemons:
@@ -194,15 +184,15 @@ class BuildxEngine:
     def _warn_of_space(self, node: Node, engine: Daemon) -> None:
         free = engine.free_bytes()
         if free is not None and free < LOW_BYTES:
-            self._log.warn(f"only {size(free)} free on the disk of {node}: docker system df shows its use")
+            self._context.log.warn(f"only {size(free)} free on the disk of {node}: docker system df shows its use")
 
     def _probe(self, node: Node, architecture: Architecture) -> None:
         """Run a program of ``architecture`` on the node; raises HostError if it fails."""
-        with self._workspace.scratch_folder("probe") as scratch:
+        with self._context.workspace.scratch_folder("probe") as scratch:
             call = BuildxBuild(
                 probe.write(architecture, scratch), scratch / "context", architecture, kind="probe", network="none"
             )
-            progress = Progress(self._workspace.log_file(f"roots/probe-{node.name}-{architecture}"))
+            progress = Progress(self._context.workspace.log_file(f"roots/probe-{node.name}-{architecture}"))
             try:
                 client.build(
                     call, builder=node.builder, environment=node.environment, progress=progress, timeout_s=PROBE_S

@@ -18,11 +18,9 @@ from builders.engines.roots import bootstrap, manifest, namespaces
 from builders.errors import InputError, RootError
 from builders.host import debian_mirror, process
 from builders.host.files import write_whole
-from builders.host.log import Log
-from builders.host.workspace import Workspace
 from builders.model.arch import Architecture
+from builders.model.context import Context
 from builders.model.jobs import Root, StepRecord
-from builders.model.settings import Settings
 
 DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
 PINS = "base-images.yml"
@@ -31,15 +29,12 @@ PINS = "base-images.yml"
 
 @dataclass(frozen=True)
 class Images:
-    """Makes images for roots; ``folder`` holds reef.yml.
+    """Makes images for roots.
 
     ``fresh`` is empty, or a word in the names of roots that are made for a single job, without any cache.
     """
 
-    workspace: Workspace
-    settings: Settings
-    folder: Path
-    log: Log
+    context: Context
     fresh: str = ""
 
     def root(self, root: Root, node: Node, daemon: Daemon) -> tuple[str, tuple[StepRecord, ...]]:
@@ -48,8 +43,8 @@ class Images:
         if name := self.made(root, daemon):
             self._warn_if_aged(name, daemon)
             return name, ()
-        with self.workspace.locked(
-            f"image-{manifest.key(root)}", what=f"the image of the root {manifest.key(root)}", say=self.log.note
+        with self.context.workspace.locked(
+            f"image-{manifest.key(root)}", what=f"the image of the root {manifest.key(root)}", say=self.context.log.note
         ):
             for name, base in self._choices(root).items():
                 if daemon.has_image(name):
@@ -62,7 +57,7 @@ class Images:
                 except BuildFailed as failure:
                     if base is None or not failures.registry_failed(failure):
                         raise self._failed(root, node, failure) from failure
-                    if self.settings.buildx.base == "registry":
+                    if self.context.settings.buildx.base == "registry":
                         raise failures.no_registry(f"{base}\n{failure.words}") from failure
                     self._note_fallback(base)
         raise AssertionError("each choice of a base returns or raises")
@@ -74,7 +69,7 @@ class Images:
     def _choices(self, root: Root) -> dict[str, str | None]:
         """Return the possible names of the image, each with its base in the registry, or None for a base made here."""
         bases: list[str | None] = [self._reference(root.suite), None]
-        bases = {"registry": bases[:1], "bootstrap": bases[1:]}.get(self.settings.buildx.base, bases)
+        bases = {"registry": bases[:1], "bootstrap": bases[1:]}.get(self.context.settings.buildx.base, bases)
         return {f"reef-root:{manifest.key(root)}-{self._digest(root, base)}{self.fresh}": base for base in bases}
 
     def stage(self, root: Root, node: Node, context: Path) -> tuple[str, dict[str, str]]:
@@ -83,7 +78,7 @@ class Images:
         shutil.copy(DOCKERFILES / "make-root.sh", context)
         text = _dockerfile(root).read_text()
         arguments = self._arguments(root) | {"FRESH": self.fresh}
-        base = self.settings.buildx.base
+        base = self.context.settings.buildx.base
         if base == "bootstrap" or (base == "auto" and not self._offered(root, node)):
             self._tar(root.suite, root.build, context / "base.tar")
             text = "FROM scratch AS base\nADD base.tar /\n" + text.replace("FROM ${BASE} AS", "FROM base AS")
@@ -94,10 +89,10 @@ class Images:
     def _offered(self, root: Root, node: Node) -> bool:
         """Return whether the node can fetch a root's base image from its registry; a build of that image finds out."""
         base = self._reference(root.suite)
-        with self.workspace.scratch_folder("base") as scratch:
+        with self.context.workspace.scratch_folder("base") as scratch:
             (scratch / "Dockerfile").write_text(f"FROM {base}\n")
             call = BuildxBuild(scratch / "Dockerfile", scratch, root.build, kind="probe")
-            progress = Progress(self.workspace.log_file(f"roots/registry-{node.name}"))
+            progress = Progress(self.context.workspace.log_file(f"roots/registry-{node.name}"))
             try:
                 client.build(call, builder=node.builder, environment=node.environment, progress=progress)
             except BuildFailed as failure:
@@ -108,15 +103,15 @@ class Images:
         return True
 
     def _note_fallback(self, base: str) -> None:
-        self.log.note(f"{base} cannot be fetched from its registry: making the base with mmdebstrap instead")
+        self.context.log.note(f"{base} cannot be fetched from its registry: making the base with mmdebstrap instead")
 
     def reference(self, suite: str) -> str:
         """Return the registry's base image for a suite, without a digest."""
         try:
-            return self.settings.buildx.image.format(suite=suite)
+            return self.context.settings.buildx.image.format(suite=suite)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
-                f"buildx: image: is not a pattern: {self.settings.buildx.image}",
+                f"buildx: image: is not a pattern: {self.context.settings.buildx.image}",
                 str(error),
                 "write {suite} in place of the suite, and no other braces",
             ) from error
@@ -130,13 +125,13 @@ class Images:
                 found[name] = str(json.loads(client.call(words, node.environment))["digest"])
             except process.ProgramFailed as error:
                 raise failures.no_registry(f"{name}\n{error.detail}") from error
-        text = "# Digests of base images, refreshed by: ./inv pin\n" + yaml.safe_dump(pins(self.folder) | found)
-        write_whole(self.folder / PINS, text)
+        text = "# Digests of base images, refreshed by: ./inv pin\n" + yaml.safe_dump(pins(self.context.folder) | found)
+        write_whole(self.context.folder / PINS, text)
         return found
 
     def _reference(self, suite: str) -> str:
         name = self.reference(suite)
-        digest = pins(self.folder).get(name)
+        digest = pins(self.context.folder).get(name)
         return f"{name}@{digest}" if digest else name
 
     def _digest(self, root: Root, base: str | None) -> str:
@@ -145,8 +140,8 @@ class Images:
 
     def _site(self) -> str:
         """Return the mirror for roots; empty for the base image's own mirror, on a machine without apt."""
-        if self.settings.debian_mirror or not _apt_here():
-            return self.settings.debian_mirror or ""
+        if self.context.settings.debian_mirror or not _apt_here():
+            return self.context.settings.debian_mirror or ""
         return debian_mirror.host_mirror().url
 
     def _arguments(self, root: Root) -> dict[str, str]:
@@ -162,7 +157,7 @@ class Images:
 
     def _make(self, root: Root, node: Node, daemon: Daemon, name: str, base: str | None) -> None:
         own_base = None if base else self._bootstrapped(root, node, daemon)
-        network = self.settings.buildx.network
+        network = self.context.settings.buildx.network
         try:
             self._build(
             BuildxBuild(
@@ -192,7 +187,7 @@ class Images:
         if daemon.has_image(name):
             self._warn_if_aged(name, daemon)
         else:
-            with self.workspace.scratch_folder("base") as scratch:
+            with self.context.workspace.scratch_folder("base") as scratch:
                 self._tar(root.suite, root.build, scratch / "base.tar")
                 call = BuildxBuild(
                     DOCKERFILES / "base.Dockerfile", scratch, root.build, tag=name, kind="base", owner=self._owner()
@@ -202,27 +197,29 @@ class Images:
 
     def _owner(self) -> str | None:
         """Return the project that owns the images: None for roots, which all share, unless they are fresh."""
-        return owner(self.workspace) if self.fresh else None
+        return owner(self.context.workspace) if self.fresh else None
 
     def _warn_if_aged(self, name: str, daemon: Daemon) -> None:
-        manifest.warn_if_aged(f"the image {name}", daemon.made_at(name), "clean --what images --what roots", self.log)
+        manifest.warn_if_aged(
+            f"the image {name}", daemon.made_at(name), "clean --what images --what roots", self.context.log
+        )
 
     def _tar(self, suite: str, architecture: Architecture, tar: Path) -> None:
         """Pack a minimal root, which is made once for both engines."""
         minimal = Root(suite, architecture, architecture, ())
-        rootfs, _ = bootstrap.make(minimal, self.workspace, self.settings, self.log)
+        rootfs, _ = bootstrap.make(minimal, self.context)
         words = ["tar", "--create", "--numeric-owner", f"--file={tar}", f"--directory={rootfs}", "."]
         process.run([*namespaces.prefix(network=False), *words])
 
     def _build(self, call: BuildxBuild, title: str, log_name: str, node: Node) -> None:
-        log_file = self.workspace.log_file(log_name)
-        with self.log.step(title) as step:
+        log_file = self.context.workspace.log_file(log_name)
+        with self.context.log.step(title) as step:
             client.build(call, builder=node.builder, environment=node.environment, progress=Progress(log_file, step))
 
     def _failed(self, root: Root, node: Node, failure: BuildFailed) -> Exception:
         return failures.general(failure, str(node), root.build) or RootError(
             f"the root {manifest.key(root)} cannot be made in {node}",
-            f"{failure.tail}\n{failure.words}\nfull log: {self.workspace.logs / 'roots'}",
+            f"{failure.tail}\n{failure.words}\nfull log: {self.context.workspace.logs / 'roots'}",
             f"check that {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} gives "
             "them the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
         )

@@ -45,15 +45,15 @@ class JobBuild:
         self._node = node
         self._engine = engine
         self._images = images
-        self._workspace = images.workspace
-        self._log = images.log
+        self._workspace = images.context.workspace
+        self._log = images.context.log
         self._result = scratch / "result"
         # BuildKit without an engine always knows RUN --network; in old Docker engines it does not.
         self._run_network = engine.run_network if engine else True
         # The word of a fresh job is part of its commands, which identify its caches later.
         self._nonce = images.fresh.removeprefix("-") + os.urandom(8).hex()
         self._logs = {name: self._workspace.logs / f"{job.name}-{name}.log" for name in ("fetch", "run")}
-        network = images.settings.buildx.network
+        network = images.context.settings.buildx.network
         self._call = BuildxBuild(
             scratch / "Dockerfile", scratch / "context", job.root.build,
             network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},

@@ -24,10 +24,9 @@ from builders.host.files import disk_errors, raise_if_disk_full
 from builders.host.log import Log
 from builders.host.needs import Need
 from builders.host.process import Completed
-from builders.host.workspace import Workspace
 from builders.model.arch import Architecture
+from builders.model.context import Context
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobResult, Root, StepRecord
-from builders.model.settings import Settings
 
 TOOLS = {
     "mmdebstrap": ("makes build roots", "mmdebstrap"),
@@ -39,15 +38,13 @@ TOOLS = {
 
 
 class ChrootEngine:
-    """Runs jobs in overlays over cached roots; ``machine`` is the CPU of this machine."""
+    """Runs jobs in overlays over cached roots."""
 
     name: EngineName = "chroot"
     caches_hidden = False
 
-    def __init__(self, workspace: Workspace, settings: Settings, machine: Architecture) -> None:
-        self._workspace = workspace
-        self._settings = settings
-        self._machine = machine
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._overlays_tried = False
 
     def check(self, root: Root) -> None:
@@ -63,10 +60,10 @@ class ChrootEngine:
                 )
         namespaces.check()
         if not self._overlays_tried:
-            with self._workspace.scratch_folder("overlay") as scratch:
+            with self._context.workspace.scratch_folder("overlay") as scratch:
                 overlay.check(scratch)
             self._overlays_tried = True
-        if not root.build.runs_on(self._machine):
+        if not root.build.runs_on(self._context.machine):
             binfmt.ensure(root.build)
 
     def doubt(self) -> str:
@@ -82,7 +79,11 @@ class ChrootEngine:
 
     def _check_overlays(self) -> None:
         namespaces.check()
-        place = next(folder for folder in (self._workspace.path, *self._workspace.path.parents) if folder.exists())
+        place = next(
+            folder
+            for folder in (self._context.workspace.path, *self._context.workspace.path.parents)
+            if folder.exists()
+        )
         try:
             # Not in scratch/: doctor may run as root, and must not leave a folder that the user cannot write.
             with tempfile.TemporaryDirectory(dir=place, prefix=".overlay.") as folder:
@@ -92,11 +93,11 @@ class ChrootEngine:
 
     def has(self, root: Root) -> bool:
         """Return whether ``root`` is in the cache."""
-        return manifest.made(root, self._workspace) is not None
+        return manifest.made(root, self._context.workspace) is not None
 
     def installed(self, root: Root) -> tuple[str, ...] | None:
         """Return the packages that the manifest of ``root`` lists, None if it is not in the cache."""
-        return manifest.installed(root, self._workspace) if self.has(root) else None
+        return manifest.installed(root, self._context.workspace) if self.has(root) else None
 
     def cores(self, root: Root) -> int:  # noqa: ARG002 - every root is on this machine
         """Return how many processors this process may use."""
@@ -108,10 +109,10 @@ class ChrootEngine:
         A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
         """
         self.forget(job.name)
-        rootfs, making = bootstrap.make(job.root, self._workspace, self._settings, log)
-        packages = manifest.installed(job.root, self._workspace)
+        rootfs, making = bootstrap.make(job.root, replace(self._context, log=log))
+        packages = manifest.installed(job.root, self._context.workspace)
         steps = list(making)
-        with self._workspace.scratch_folder("job") as scratch, self._archives(job, log):
+        with self._context.workspace.scratch_folder("job") as scratch, self._archives(job, log):
             scripts = [("fetch", job.fetch), ("run", job.script)] if job.fetch else [("run", job.script)]
             for name, script in scripts:
                 entry = self._entry(job, rootfs, scratch, script or "", network=name == "fetch")
@@ -124,15 +125,15 @@ class ChrootEngine:
 
     def kept_roots(self) -> list[str]:
         """Return the names of the failed jobs whose changes are kept."""
-        return failed.names(self._workspace)
+        return failed.names(self._context.workspace)
 
     def enter(self, job: str) -> int:
         """Enter the kept root of a failed job, with a network, and return the shell's status; raises RootError."""
-        return failed.enter(self._workspace, job)
+        return failed.enter(self._context.workspace, job)
 
     def forget(self, job: str) -> None:
         """Remove the kept root of a failed job."""
-        failed.forget(self._workspace, job)
+        failed.forget(self._context.workspace, job)
 
     def hidden_caches(self) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
         """Yield nothing: the caches are folders of the workspace."""
@@ -144,10 +145,10 @@ class ChrootEngine:
 
     def _archives(self, job: BuildJob, log: Log) -> AbstractContextManager[object]:
         """Return the guard of apt's cached packages, if the job can use them."""
-        return apt_cache.kept(self._workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
+        return apt_cache.kept(self._context.workspace, log) if job.fetch and APT_CACHE in job.caches else nullcontext()
 
     def _entry(self, job: BuildJob, rootfs: Path, scratch: Path, script: str, *, network: bool) -> ChrootEntry:
-        mounts = self._workspace.cache.mounts
+        mounts = self._context.workspace.cache.mounts
         binds = {job.output: scratch / "out"} | {cache.destination: mounts / cache.name for cache in job.caches}
         for folder in [scratch / "mnt", *binds.values()]:
             folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +168,7 @@ class ChrootEngine:
         )
 
     def _step(self, job: BuildJob, name: str, entry: ChrootEntry, scratch: Path, log: Log) -> StepRecord:
-        log_file = self._workspace.log_file(f"{job.name}-{name}")
+        log_file = self._context.workspace.log_file(f"{job.name}-{name}")
         entry.write(scratch / "entry.json")
         with log.step(f"{name} {job.name}") as step:
             try:
@@ -188,7 +189,7 @@ class ChrootEngine:
         detail = f"{done.tail}\nfull log: {log_file}"
         if done.returncode == CANNOT_ENTER and UNENTERED in done.tail:  # a script may end with any status
             return RootError(f"the root of {job.name} cannot be entered", detail, UNENTERED_FIX)
-        failed.keep(self._workspace, job, scratch)
+        failed.keep(self._context.workspace, job, scratch)
         how = f"with status {done.returncode}"
         if done.timed_out:
             how = f"after its time limit of {job.limits.time_s:.0f} s"

@@ -12,21 +12,21 @@ from builders.engines.roots import apt_cache, manifest, namespaces
 from builders.errors import RootError
 from builders.host import debian_mirror, process
 from builders.host.files import disk_error, raise_if_disk_full, remove_tree, write_whole
-from builders.host.log import Log, size
-from builders.host.workspace import Workspace
+from builders.host.log import size
 from builders.model.arch import Architecture
+from builders.model.context import Context
 from builders.model.jobs import APT_CACHE, Root, StepRecord
-from builders.model.settings import Settings
 
 LEAST_FREE_BYTES = 300_000_000
 """Less than the smallest root takes. Checked first, because apt 2.6 hangs if its indices fill the disk."""
 
 
-def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tuple[Path, tuple[StepRecord, ...]]:
+def make(root: Root, context: Context) -> tuple[Path, tuple[StepRecord, ...]]:
     """Return the root's folder, made first if it is missing, and the step that made it. Raises RootError.
 
     The root is made in scratch and renamed when it is complete.
     """
+    workspace, log = context.workspace, context.log
     if found := manifest.made(root, workspace):
         manifest.warn_if_root_aged(root, found, log)
         return found, ()
@@ -37,7 +37,7 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
             return found, ()
         with workspace.cache.scratch_folder("root") as scratch:
             _require_room(scratch)
-            step = _bootstrap(root, scratch / "rootfs", workspace, settings, log)
+            step = _bootstrap(root, scratch / "rootfs", context)
             document = manifest.document(root) | {"installed": _installed(scratch / "rootfs")}
             workspace.cache.roots.mkdir(parents=True, exist_ok=True)
             final = workspace.cache.roots / manifest.key(root)
@@ -50,10 +50,10 @@ def make(root: Root, workspace: Workspace, settings: Settings, log: Log) -> tupl
     return final / "rootfs", (step,)
 
 
-def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Settings, log: Log) -> StepRecord:
-    site = settings.debian_mirror or debian_mirror.host_mirror().url
+def _bootstrap(root: Root, folder: Path, context: Context) -> StepRecord:
+    site = context.settings.debian_mirror or debian_mirror.host_mirror().url
     options, secret = debian_mirror.open_and_secret(debian_mirror.apt_options())
-    log_file = workspace.log_file(f"roots/{manifest.key(root)}")
+    log_file = context.workspace.log_file(f"roots/{manifest.key(root)}")
     architectures: list[Architecture] = list(dict.fromkeys([root.build, root.host]))
     words = [
         "mmdebstrap",
@@ -67,14 +67,14 @@ def _bootstrap(root: Root, folder: Path, workspace: Workspace, settings: Setting
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
-        *_shared_archives(workspace.cache.mounts / APT_CACHE.name),
+        *_shared_archives(context.workspace.cache.mounts / APT_CACHE.name),
         *_secret_options(secret, folder.with_name("apt-secret.conf")),
         root.suite,
         str(folder),
         site,
     ]
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
-    with log.step(title) as step, apt_cache.kept(workspace, log):
+    with context.log.step(title) as step, apt_cache.kept(context.workspace, context.log):
         try:
             done = process.run(
                 [*namespaces.prefix(network=True), *words],

@@ -1,6 +1,7 @@
 """Which published revision an upgrade is tried from, and that an equal trial is not made twice."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ class Board(ChrootEngine):
     """Hands back what a board that found no fault would, and keeps the older versions that it was given."""
 
     def __init__(self, publisher: Publisher, machine: Architecture) -> None:
-        super().__init__(publisher.project().workspace, publisher.settings, machine)
+        super().__init__(replace(publisher.project(), machine=machine))
         self.given: list[list[str]] = []
 
     def check(self, root: Root) -> None:

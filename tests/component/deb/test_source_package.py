@@ -12,6 +12,7 @@ from builders.errors import PackageError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64
+from builders.model.context import Context
 from builders.model.deb_file import read_dsc
 from builders.model.packages import SourcePackage
 from builders.model.recipe import Recipe, load_recipe
@@ -38,7 +39,7 @@ def recipe(tmp_path: Path) -> Recipe:
 def made(recipe: Recipe, place: Path, target: str = "trixie/arm64") -> SourcePackage:
     """Lay a job's inputs out below ``place`` and run that part of its script that makes the source package."""
     to = parse_target(target)
-    tree = fetch(recipe, Workspace(place / "artifacts"), SETTINGS, Log(quiet=True), offline=True)
+    tree = fetch(recipe, Context(place, SETTINGS, Workspace(place / "artifacts"), AMD64, Log(quiet=True)), offline=True)
     debian = debian_files(recipe, to, SETTINGS)
     planned = plan_job(recipe, to, strategy="cross", machine=AMD64, debian=debian)
     planned.write_debian(place / "rendered")

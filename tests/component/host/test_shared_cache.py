@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,8 @@ bootstrap._bootstrap, bootstrap._installed = made_quickly, lambda _: ["gcc:amd64
 project = Project.open(Path(sys.argv[1]), Log(live=False))
 with project.workspace.in_use():
     project.workspace.sweep()
-    tree = sources.fetch(project.recipes["reef-hello"], project.workspace, project.settings, project.log, offline=True)
-    root, _ = bootstrap.make(Root("trixie", AMD64, ARM64, ("gcc",)), project.workspace, project.settings, project.log)
+    tree = sources.fetch(project.recipes["reef-hello"], project, offline=True)
+    root, _ = bootstrap.make(Root("trixie", AMD64, ARM64, ("gcc",)), project)
     print(f"made {tree.path} {root}", flush=True)
     sys.stdin.readline()
 """
@@ -114,7 +115,7 @@ def test_two_projects_at_once_make_a_root_and_a_tree_once(project: Callable[[str
     first.says("making")
     second = Run(other)
     second.says(f"waiting for another run of Reef, which holds the root {key}")
-    tree = sources.fetch(other.recipes["reef-hello"], other.workspace, other.settings, QUIET, offline=True).path
+    tree = sources.fetch(other.recipes["reef-hello"], replace(other, log=QUIET), offline=True).path
     assert tree.parent == cache / "trees"
     first.goes_on()
     first.says(f"made {tree} {cache / 'roots' / key / 'rootfs'}")

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,12 @@ def a_build(project: Project) -> Callable[[], object]:
 
 
 def a_tree(project: Project) -> Callable[[], object]:
-    tree = sources.fetch(project.recipes["reef-hello"], project.workspace, project.settings, QUIET, offline=True)
+    tree = sources.fetch(project.recipes["reef-hello"], replace(project, log=QUIET), offline=True)
     return lambda: sources.manifest_path(tree.path).exists()
 
 
 def a_clone(project: Project) -> Callable[[], object]:
-    path = git.cache_path(FetchContext(project.workspace, project.settings, QUIET, offline=True), "a" * 40)
+    path = git.cache_path(FetchContext.of(project, offline=True), "a" * 40)
     process.run(["git", "init", "--quiet", "--bare", str(path)])
     asked = ["git", f"--git-dir={path}", "rev-parse", "--git-dir"]
     return lambda: process.run(asked, check=False).returncode == 0

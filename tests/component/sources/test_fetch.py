@@ -18,6 +18,8 @@ RUN = """
 import sys, time
 from pathlib import Path
 from builders.host.log import Log
+from builders.model.arch import AMD64
+from builders.model.context import Context
 from builders.model.recipe import load_recipe
 from builders.model.settings import Settings
 from builders.sources import fetch
@@ -35,7 +37,8 @@ folder, phase = Path(sys.argv[1]), sys.argv[2]
 if phase:
     module = sys.modules["builders.sources.fetch"]
     setattr(module, phase, hang(phase, getattr(module, phase)))
-tree = fetch(load_recipe(folder / "demo"), Workspace(folder / "artifacts"), Settings(), Log(live=False), offline=False)
+context = Context(folder, Settings(), Workspace(folder / "artifacts"), AMD64, Log(live=False))
+tree = fetch(load_recipe(folder / "demo"), context, offline=False)
 print("tree", tree.path)
 """
 

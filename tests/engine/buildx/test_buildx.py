@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -245,7 +246,7 @@ def test_a_pinned_base_from_a_registry_gives_the_same_packages(
         project = inside.project()
         root = Root("trixie", AMD64, AMD64, ("file",))
         made = daemon.connect(current())
-        images = Images(project.workspace, project.settings, project.folder, project.log)
+        images = Images(project)
         name, _ = images.root(root, here(), made)
         listed = docker_engine.client().containers.run(
             name,
@@ -253,7 +254,7 @@ def test_a_pinned_base_from_a_registry_gives_the_same_packages(
             network_mode="none",
             remove=True,
         )
-        bootstrap.make(root, project.workspace, project.settings, project.log)
+        bootstrap.make(root, project)
         assert sorted(listed.decode().split()) == list(manifest.installed(root, project.workspace))
         left = ["sh", "-euc", "ls /etc/apt/apt.conf.d /etc/dpkg/dpkg.cfg.d; test -s /usr/share/doc/file/copyright"]
         assert b"docker" not in docker_engine.client().containers.run(name, left, network_mode="none", remove=True)
@@ -275,7 +276,7 @@ echo 'deb http://127.0.0.1:9/debian trixie main' >/etc/apt/sources.list.d/away.l
 
 def _own_base(there: There) -> str:
     project = there.project()
-    images = Images(project.workspace, project.settings, project.folder, project.log)
+    images = Images(project)
     return images._bootstrapped(Root("trixie", AMD64, AMD64, ()), here(), daemon.connect(current()))
 
 
@@ -294,7 +295,7 @@ def _pushed(there: There, docker_engine: Dockerd, name: str) -> None:
 def test_where_no_registry_answers_the_base_is_made_here(inside: There, capsys: pytest.CaptureFixture[str]) -> None:
     inside.settings("buildx: {network: host, image: '127.0.0.1:9/debian:{suite}'}\n")
     project = inside.project()
-    images = Images(project.workspace, project.settings, project.folder, Log(live=False))
+    images = Images(replace(project, log=Log(live=False)))
     name, [step] = images.root(Root("trixie", AMD64, AMD64, ("ed",)), here(), daemon.connect(current()))
     assert step.name == "root"
     assert "127.0.0.1:9/debian:trixie cannot be fetched from its registry: making the base" in capsys.readouterr().out

@@ -258,7 +258,7 @@ def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, monkeypat
     settings = Settings.model_validate(
         {"buildx": {"nodes": [arm]}, "targets": ["trixie/arm64", "trixie/armhf", "bookworm/arm64"]}
     )
-    project = Project(tmp_path, settings, {}, Workspace(tmp_path), AMD64, QUIET)
+    project = Project(tmp_path, settings, Workspace(tmp_path), AMD64, QUIET, {})
     asked: list[BuildJob] = []
 
     class Recording(ChrootEngine):
@@ -271,7 +271,7 @@ def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, monkeypat
             asked.append(job)
             return JobResult(job.name, output, ())
 
-    engine = Recording(project.workspace, project.settings, AMD64)
+    engine = Recording(project)
     assert engine_caches.take(project, engine, tmp_path / "t") == [tmp_path / "t/arm64", tmp_path / "t/amd64"]
     assert [job.root for job in asked] == [Root("trixie", cpu, cpu, ()) for cpu in (ARM64, AMD64)]
     asked.clear()

@@ -16,6 +16,7 @@ from builders.host import debian_mirror, process
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64
+from builders.model.context import Context
 from builders.model.jobs import Root
 from builders.model.settings import Settings
 from tests.support.docker import no_docker, plugin
@@ -63,7 +64,9 @@ def test_a_proxys_password_stands_in_no_words(alone: Path, tmp_path: Path, monke
     monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}")
     client._version.cache_clear()
     monkeypatch.setattr(debian_mirror, "apt_options", lambda: ('Acquire::Retries "3";', SECRET))
-    made = Images(Workspace(tmp_path / "a"), Settings(debian_mirror="http://m"), tmp_path, Log(quiet=True))
+    made = Images(
+        Context(tmp_path, Settings(debian_mirror="http://m"), Workspace(tmp_path / "a"), AMD64, Log(quiet=True))
+    )
     arguments = made._arguments(ROOT)
     assert arguments["APT_OPTIONS"] == 'Acquire::Retries "3";'
     call = BuildxBuild(tmp_path / "D", tmp_path, AMD64, arguments=arguments, secrets=secrets())

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.maintenance import doctor
 from builders.model.arch import AMD64
+from builders.model.context import Context
 from builders.model.jobs import Root
 from builders.model.settings import Settings
 from builders.pipeline.project import Project
@@ -46,7 +48,7 @@ def test_a_disk_that_cannot_hold_what_jobs_change_is_reported_before_any_job(
         (place / "reef.yml").write_text("engine: chroot\n")
         project = Project.open(place, Log(quiet=True), without_recipes=True)
         with pytest.raises(HostError, match="cannot hold the changes of build jobs") as caught:
-            ChrootEngine(project.workspace, Settings(), AMD64).check(ROOT)
+            ChrootEngine(replace(project, settings=Settings(), machine=AMD64)).check(ROOT)
         assert caught.value.what.startswith(f"the disk of {project.workspace.scratch} ({name}) ")
         assert "artifacts: /path/on/that/disk in reef.yml" in caught.value.fix
         assert list(project.workspace.scratch.iterdir()) == []
@@ -58,7 +60,7 @@ def test_a_disk_that_cannot_hold_what_jobs_change_is_reported_before_any_job(
 @only_root
 def test_a_disk_in_memory_will_do(tmp_path: Path) -> None:
     with disk("tmpfs", tmp_path) as place:
-        ChrootEngine(Workspace(place), Settings(), AMD64).check(ROOT)
+        ChrootEngine(Context(place, Settings(), Workspace(place), AMD64, Log(quiet=True))).check(ROOT)
         assert list((place / "scratch").iterdir()) == []
 
 

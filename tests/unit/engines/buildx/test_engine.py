@@ -26,6 +26,7 @@ from builders.errors import DiskError, HostError, InputError, RootError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64, ARM64, ARMHF
+from builders.model.context import Context
 from builders.model.jobs import APT_CACHE, BuildJob, CacheMount, Input, JobLimits, Root
 from builders.model.settings import BuildxNode, Settings
 from builders.pipeline.project import Project
@@ -78,7 +79,7 @@ def test_buildx_is_chosen_only_where_an_engine_answers_and_buildx_is_there(
     place = tmp_path / "s"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{place}")
     (tmp_path / "project" / "recipes").mkdir(parents=True)
-    project = Project(tmp_path, Settings(), {}, None, AMD64, Log(quiet=True))  # type: ignore[arg-type]
+    project = Project(tmp_path, Settings(), None, AMD64, Log(quiet=True), {})  # type: ignore[arg-type]
 
     def chosen() -> str:
         ping.answers.cache_clear()
@@ -128,7 +129,7 @@ def test_a_cpus_jobs_go_to_the_node_that_runs_it_natively() -> None:
 
 def test_a_native_node_makes_native_builds(tmp_path: Path) -> None:
     settings = Settings.model_validate({"buildx": {"nodes": NODES}})
-    project = Project(tmp_path, settings, {}, None, AMD64, Log(quiet=True))  # type: ignore[arg-type]
+    project = Project(tmp_path, settings, None, AMD64, Log(quiet=True), {})  # type: ignore[arg-type]
     assert project.engines.machine_for(ARM64, "buildx") == ARM64
     assert project.engines.machine_for(ARM64, "chroot") == AMD64
     assert project.engines.machine_for(ARM64, None) == ARM64
@@ -274,7 +275,7 @@ def test_builders_that_forward_no_sockets_are_known(words: str, tail: str, messa
 def test_an_image_of_a_failure_goes_before_any_engine_runs_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = Project(tmp_path, Settings(), {}, Workspace(tmp_path), AMD64, Log(quiet=True))
+    project = Project(tmp_path, Settings(), Workspace(tmp_path), AMD64, Log(quiet=True), {})
     failed.note(project.workspace, JOB, endpoint.Endpoint("unix:///its/socket"), "reef-failed:x")
     engine = create_autospec(daemon.Daemon)
     monkeypatch.setattr(daemon, "connect", lambda _: engine)
@@ -411,7 +412,7 @@ def test_a_builds_own_failure_is_not_the_engines() -> None:
 def test_an_image_that_is_no_pattern_is_reported(pattern: str, tmp_path: Path) -> None:
     settings = Settings.model_validate({"buildx": {"image": pattern}})
     with pytest.raises(InputError, match="image: is not a pattern") as caught:
-        Images(Workspace(tmp_path), settings, tmp_path, Log(quiet=True)).reference("trixie")
+        Images(Context(tmp_path, settings, Workspace(tmp_path), AMD64, Log(quiet=True))).reference("trixie")
     assert pattern in caught.value.what
 
 
@@ -460,7 +461,7 @@ class Engine:
 def test_base_images_differ_by_mirror_and_show_their_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def name(mirror: str, fresh: str = "") -> str:
         settings = Settings(debian_mirror=mirror)
-        made = Images(Workspace(tmp_path), settings, tmp_path, Log(live=False), fresh)
+        made = Images(Context(tmp_path, settings, Workspace(tmp_path), AMD64, Log(live=False)), fresh)
         return made._bootstrapped(ROOT, nodes.here(), Engine())  # type: ignore[arg-type]
 
     assert name("http://a") == name("http://a") != name("http://b")
@@ -506,7 +507,7 @@ def test_a_disk_that_is_nearly_full_is_reported_before_anything_runs(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Mock(free=free["here"]))
 
     def said() -> str:
-        made = BuildxEngine(Workspace(tmp_path), Settings(), AMD64, tmp_path, Log(live=False))
+        made = BuildxEngine(Context(tmp_path, Settings(), Workspace(tmp_path), AMD64, Log(live=False)))
         made.check(ROOT)
         made.check(ROOT)
         return " ".join(capsys.readouterr().out.split())
@@ -531,7 +532,9 @@ def test_a_builder_on_its_own_makes_its_base_where_no_registry_answers(
     [node] = nodes.named(settings, tmp_path)
 
     def staged(fresh: str = "") -> tuple[str, dict[str, str]]:
-        return Images(Workspace(tmp_path), settings, tmp_path, Log(live=False), fresh).stage(ROOT, node, tmp_path)
+        return Images(Context(tmp_path, settings, Workspace(tmp_path), AMD64, Log(live=False)), fresh).stage(
+            ROOT, node, tmp_path
+        )
 
     text, arguments = staged()
     assert arguments["BASE"] == "debian:trixie-slim"
