@@ -6,7 +6,7 @@ from builders.apt.indices.entry import IndexEntry, ordered
 from builders.apt.keys import rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.publish.change import change
-from builders.apt.repository.context import Context, state_folder
+from builders.apt.repository.context import RepositoryContext, state_folder
 from builders.apt.repository.journal import recover
 from builders.apt.repository.layout import RepositoryLayout, codename
 from builders.apt.repository.lock import locked
@@ -22,7 +22,7 @@ from builders.model.packages import DebFile, Publication
 from builders.model.settings import Folder
 
 
-def rollback(context: Context, suite: str, stamp: str | None = None) -> tuple[Publication, str]:
+def rollback(context: RepositoryContext, suite: str, stamp: str | None = None) -> tuple[Publication, str]:
     """Publish the content of an earlier publication of ``suite`` again, and return its stamp too.
 
     It gets a new date: clients ignore a Release that is dated back. Raises PublishError.
@@ -36,7 +36,7 @@ def rollback(context: Context, suite: str, stamp: str | None = None) -> tuple[Pu
 
 
 def promote(
-    context: Context, source: str, target: str, packages: Sequence[str] = ()
+    context: RepositoryContext, source: str, target: str, packages: Sequence[str] = ()
 ) -> tuple[Publication, list[IndexEntry]]:
     """Add the packages of ``source`` that ``target`` lacks, with the same bytes; only ``packages`` where any are named.
 
@@ -68,7 +68,7 @@ def promote(
     return publication, new
 
 
-def _deb(context: Context, entry: IndexEntry) -> DebFile:
+def _deb(context: RepositoryContext, entry: IndexEntry) -> DebFile:
     path = context.workspace.apt / entry.filename
     return DebFile(entry.package, entry.version, entry.architecture, entry.size, entry.sha256, path)
 
@@ -82,13 +82,13 @@ def _require_known(packages: Sequence[str], entries: Sequence[IndexEntry], suite
             )
 
 
-def _require_debs(context: Context, entries: Sequence[IndexEntry]) -> None:
+def _require_debs(context: RepositoryContext, entries: Sequence[IndexEntry]) -> None:
     missing = missing_debs(context.workspace.apt, entries)
     if missing:
         raise PublishError("the pool lacks .debs of this publication", "\n".join(missing), "restore them from a copy")
 
 
-def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[Publication, str]:
+def phase(context: RepositoryContext, suite: str, package: str, percentage: int) -> tuple[Publication, str]:
     """Let the newest version of a package reach ``percentage`` of the boards, and return that version too.
 
     Each board draws a number per version (apt.conf(5), APT::Get::Phase-Policy) and keeps what it has. Raises
@@ -111,7 +111,7 @@ def phase(context: Context, suite: str, package: str, percentage: int) -> tuple[
     return publication, newest
 
 
-def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publication], Unreferenced]:
+def prune(context: RepositoryContext, *, show_only: bool = False) -> tuple[list[Publication], Unreferenced]:
     """Apply ``repository.keep`` to every suite, then remove what no live or kept publication refers to.
 
     Return each suite's publication and what was removed; with ``show_only`` nothing is changed, and what is
@@ -131,7 +131,7 @@ def prune(context: Context, *, show_only: bool = False) -> tuple[list[Publicatio
 
 
 def upload(
-    context: Context, names: Sequence[str] = (), *, show_only: bool = False
+    context: RepositoryContext, names: Sequence[str] = (), *, show_only: bool = False
 ) -> tuple[list[Uploaded], list[tuple[str, ReefError]]]:
     """Upload the published repository to every destination of ``repository.upload``, or to those named.
 
@@ -165,21 +165,21 @@ def upload(
     return done, failed
 
 
-def extend_keys(context: Context, days: int) -> list[Publication]:
+def extend_keys(context: RepositoryContext, days: int) -> list[Publication]:
     """Set the end of the keys that sign to ``days`` days from now, and publish the new keyring in every suite."""
     with locked(context):
         rotation.extend(context.settings, days)
         return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
 
 
-def rotate_keys(context: Context) -> list[Publication]:
+def rotate_keys(context: RepositoryContext) -> list[Publication]:
     """Make the key that takes over; both keys sign every suite from now on, and each gets the keyring with both."""
     with locked(context):
         rotation.rotate(context.settings, context.log)
         return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
 
 
-def retire_key(context: Context, fingerprint: str) -> list[Publication]:
+def retire_key(context: RepositoryContext, fingerprint: str) -> list[Publication]:
     """End the overlap: the new key alone signs every suite from now on."""
     with locked(context):
         rotation.retire(context.settings, fingerprint)

@@ -13,7 +13,7 @@ from builders.apt.keys.keyring_package import keyring_deb
 from builders.apt.keys.signing import SigningKey, signing_key
 from builders.apt.publish.stage import Staged, stage
 from builders.apt.publish.switch import make_live, warn_only
-from builders.apt.repository.context import Context, state_folder
+from builders.apt.repository.context import RepositoryContext, state_folder
 from builders.apt.repository.layout import KEYRING, RepositoryLayout, codename
 from builders.apt.repository.publication import read_live
 from builders.apt.state.verify_cache import VerifyCache
@@ -43,7 +43,7 @@ class Candidate:
 
 @contextmanager
 def staged(
-    context: Context, debs: Mapping[str, Sequence[DebFile]], *,
+    context: RepositoryContext, debs: Mapping[str, Sequence[DebFile]], *,
     replacement: Mapping[str, Sequence[IndexEntry]] | None = None, phase: int = 100,
 ) -> Iterator[Candidate]:  # fmt: skip
     """Stage and verify what the suites are to contain; remove it after the block, which may `switch` to it.
@@ -73,7 +73,7 @@ def staged(
         yield candidate
 
 
-def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
+def ask_clients(context: RepositoryContext, candidate: Candidate) -> list[ClientReport]:
     """Let real apt use what is new in a candidate as boards will; return a report for each changed suite.
 
     Raises PublishError where apt refuses it, RootError where the apt of a release in ``repository.clients`` cannot be
@@ -101,7 +101,7 @@ def ask_clients(context: Context, candidate: Candidate) -> list[ClientReport]:
     return reports
 
 
-def switch(context: Context, candidate: Candidate, reports: Iterable[ClientReport] = ()) -> list[Publication]:
+def switch(context: RepositoryContext, candidate: Candidate, reports: Iterable[ClientReport] = ()) -> list[Publication]:
     """Publish a candidate, verify it where readers see it, and log what clients accept.
 
     Raises BusyError, PublishError, DiskError; an error before readers see the candidate leaves everything as it was.
@@ -122,7 +122,7 @@ def switch(context: Context, candidate: Candidate, reports: Iterable[ClientRepor
 
 
 def change(
-    context: Context, debs: Mapping[str, Sequence[DebFile]], *,
+    context: RepositoryContext, debs: Mapping[str, Sequence[DebFile]], *,
     replacement: Mapping[str, Sequence[IndexEntry]] | None = None, phase: int = 100,
 ) -> list[Publication]:  # fmt: skip
     """Publish what the suites are to contain once real apt accepts it; arguments and errors as for `staged`."""
@@ -130,7 +130,7 @@ def change(
         return switch(context, candidate, ask_clients(context, candidate))
 
 
-def _log_report(context: Context, report: ClientReport) -> None:
+def _log_report(context: RepositoryContext, report: ClientReport) -> None:
     """Log what clients accept of a suite in one line, and a line for each keyring that ends before today's."""
     now = time.time()
     context.log.note(client_report.summary(report))
@@ -140,8 +140,8 @@ def _log_report(context: Context, report: ClientReport) -> None:
 
 
 def _with_keyring(
-    context: Context, debs: Mapping[str, Sequence[DebFile]], replacement: Mapping[str, Sequence[IndexEntry]], *,
-    key: SigningKey, date: int, scratch: Path,
+    context: RepositoryContext, debs: Mapping[str, Sequence[DebFile]],
+    replacement: Mapping[str, Sequence[IndexEntry]], *, key: SigningKey, date: int, scratch: Path,
 ) -> dict[str, list[DebFile]]:  # fmt: skip
     """Return ``debs`` with the keyring package for each suite whose own lacks today's keys and settings.
 

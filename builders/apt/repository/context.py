@@ -10,7 +10,7 @@ from builders.model.jobs import BuildJob, JobResult
 from builders.model.settings import Settings
 
 
-class Context(Protocol):
+class RepositoryContext(Protocol):
     """A project as this stage uses it: ``folder`` contains reef.yml, ``machine`` is this machine's CPU."""
 
     @property
@@ -32,6 +32,6 @@ class Context(Protocol):
         """Run a job in a clean root; raises RootError, BuildError, HostError."""
 
 
-def state_folder(context: Context) -> Path:
+def state_folder(context: RepositoryContext) -> Path:
     """Return the folder of what publishing remembers between runs. Losing it only costs time."""
     return context.workspace.path / "state" / "apt"

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builders.apt.repository.context import Context
+from builders.apt.repository.context import RepositoryContext
 
 
 @contextmanager
-def locked(context: Context) -> Iterator[None]:
+def locked(context: RepositoryContext) -> Iterator[None]:
     """Keep other runs of Reef out of the repository; every operation that changes it does."""
     with (
         context.workspace.in_use(),

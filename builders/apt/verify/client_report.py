@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.apt.keys.signing import day_of
-from builders.apt.repository.context import Context
+from builders.apt.repository.context import RepositoryContext
 from builders.apt.verify import clients
 from builders.apt.verify.clients import TODAY, Outlook, Trial
 from builders.errors import BuildError, RootError
@@ -26,7 +26,7 @@ class ClientReport:
 
 
 def ask(
-    context: Context, repository: Path, suite: str, scratch: Path, *,
+    context: RepositoryContext, repository: Path, suite: str, scratch: Path, *,
     keyring: Path | None = None, releases: Iterable[str] = (),
 ) -> ClientReport:  # fmt: skip
     """Let this machine's apt, and that of board ``releases`` in clean roots, use a suite today and on later days.

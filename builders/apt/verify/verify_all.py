@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.apt.repository.context import Context
+from builders.apt.repository.context import RepositoryContext
 from builders.apt.repository.layout import RepositoryLayout
 from builders.apt.repository.lock import locked
 from builders.apt.repository.snapshots import require_published
@@ -22,7 +22,7 @@ class VerifiedSuite:
     clients: ClientReport
 
 
-def verify_all(context: Context, suite: str | None = None, *, roots: bool = False) -> list[VerifiedSuite]:
+def verify_all(context: RepositoryContext, suite: str | None = None, *, roots: bool = False) -> list[VerifiedSuite]:
     """Verify one published suite or all, then try them with real apt today and on later days.
 
     With ``roots`` also with the apt of every board release, in clean roots; a root that cannot be made stops no other.
