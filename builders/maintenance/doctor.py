@@ -10,6 +10,7 @@ from builders.host import debian_mirror, needs, process
 from builders.host.needs import Need
 from builders.host.workspace import ELSEWHERE
 from builders.model.arch import ARCHITECTURES
+from builders.model.context import Context
 from builders.model.settings import Folder, Rsync
 from builders.pipeline.project import Project
 
@@ -57,10 +58,10 @@ def _packages() -> Iterator[Need]:
         yield Need(name, reason, "not installed" if missing else "", f"sudo apt-get install {name}" if missing else "")
 
 
-def _disks(project: Project) -> Iterator[Need]:
+def _disks(context: Context) -> Iterator[Need]:
     """Yield the space on the disks of artifacts and of a shared cache, and whether this user can write the cache."""
-    place = project.workspace.path if project.workspace.path.exists() else project.folder
-    cache, fix = project.workspace.cache, "./inv clean, or a larger disk"
+    place = context.workspace.path if context.workspace.path.exists() else context.folder
+    cache, fix = context.workspace.cache, "./inv clean, or a larger disk"
     free, reason = shutil.disk_usage(place).free, "roots, sources and builds"
     if cache.shared:
         existing = next(folder for folder in (cache.path, *cache.path.parents) if folder.exists())

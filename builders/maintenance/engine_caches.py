@@ -5,6 +5,7 @@ from pathlib import Path
 
 from builders.deb import compiler_caches
 from builders.engines import Engine
+from builders.model.context import Context
 from builders.model.jobs import BuildJob, Input, Root
 from builders.pipeline.project import Project
 
@@ -50,9 +51,9 @@ def _job(root: Root, verb: str, script: str) -> BuildJob:
     return BuildJob(f"caches/{verb}/{root.build}", root, script.format(names=names, given=GIVEN), caches=CARRIED)
 
 
-def _run(project: Project, engine: Engine, job: BuildJob, output: Path) -> Path:
+def _run(context: Context, engine: Engine, job: BuildJob, output: Path) -> Path:
     engine.check(job.root)
-    return engine.run(job, output, project.log).output
+    return engine.run(job, output, context.log).output
 
 
 def _roots(project: Project, engine: Engine) -> list[Root]:

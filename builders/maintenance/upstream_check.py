@@ -7,6 +7,7 @@ from pathlib import Path
 
 from builders import sources
 from builders.errors import InputError, SourceError
+from builders.model.context import Context
 from builders.model.recipe import Edit, Recipe
 from builders.model.recipe.upstream import Flag, Sight, Text, load_upstream
 from builders.pipeline.project import Project
@@ -66,11 +67,11 @@ def _known(project: Project, name: str) -> Recipe:
     return project.recipes[name]
 
 
-def _unedited(project: Project, recipe: Recipe, name: str, *, offline: bool) -> Path:
+def _unedited(context: Context, recipe: Recipe, name: str, *, offline: bool) -> Path:
     """Return a tree of only this source, unchanged."""
     [source] = [source for source in recipe.sources if source.name == name]
     alone = recipe.model_copy(update={"sources": [source.model_copy(update={"unpack": "."})], "edits": []})
-    return sources.fetch(alone, project, offline=offline).path
+    return sources.fetch(alone, context, offline=offline).path
 
 
 def _compared(recipe: Recipe, source: str, sights: list[Sight], tree: Path) -> Rechecked:

@@ -11,6 +11,7 @@ from builders.engines import Engine
 from builders.errors import BuildError, HostError, RootError, SourceError
 from builders.host.files import disk_errors
 from builders.host.measure import measured
+from builders.model.context import Context
 from builders.model.jobs import JobResult, StepRecord, Storage
 from builders.model.packages import Report, SourcePackage
 from builders.model.source_tree import SourceTree
@@ -75,21 +76,21 @@ def _require_no_network(build_target: BuildTarget, engine: Engine) -> None:
         )
 
 
-def warn_of_strategies(project: Project, planned: Sequence[PlannedAction]) -> None:
+def warn_of_strategies(context: Context, planned: Sequence[PlannedAction]) -> None:
     """Show the cautions of recipes about the strategies of builds that are due."""
     for action in planned:
         job = action.build_target.job
         if action.action == "build" and (caution := job.recipe.cautions.get(job.strategy)):
-            project.log.warn(f"{action.build_target}, {job.strategy}: {caution}")
+            context.log.warn(f"{action.build_target}, {job.strategy}: {caution}")
 
 
-def _warn_of_boards(project: Project, runner: Engine, due: Sequence[BuildTarget]) -> None:
+def _warn_of_boards(context: Context, runner: Engine, due: Sequence[BuildTarget]) -> None:
     """Warn, before hours of building, of packages that this machine cannot install for their test."""
     for target in dict.fromkeys(build_target.target for build_target in due):
         try:
             runner.check(checks.board_root(target))
         except HostError as error:
-            project.log.warn(
+            context.log.warn(
                 f"publish-apt installs packages for {target} on their CPU, which this machine cannot do: {error.what}; "
                 f"what to do: {error.fix}"
             )
@@ -178,10 +179,10 @@ def run_build(
     return project.engines.run(engine, job, scratch / "out")
 
 
-def _copy_debs(project: Project, recipe: str, build_target: BuildTarget, packages: Path) -> None:
+def _copy_debs(context: Context, recipe: str, build_target: BuildTarget, packages: Path) -> None:
     """Copy the .debs of another recipe's build; raises BuildError unless it is the build that the fingerprint names."""
-    with build_locked(project, recipe, build_target.target.slug):
-        record = records.read_record(project.workspace.build(recipe, build_target.target.slug))
+    with build_locked(context, recipe, build_target.target.slug):
+        record = records.read_record(context.workspace.build(recipe, build_target.target.slug))
         if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
             raise BuildError(
                 f"another run changed the build of {recipe} that {build_target.recipe.name} needs",

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from builders.model.context import Context
 from builders.pipeline.planning.plan import BuildTarget
-from builders.pipeline.project import Project
 
 
-def build_locked(project: Project, recipe: str, slug: str) -> AbstractContextManager[None]:
+def build_locked(context: Context, recipe: str, slug: str) -> AbstractContextManager[None]:
     """Lock a build: no other run replaces or builds it meanwhile."""
-    folder = project.workspace.build(recipe, slug)
-    return project.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {folder}", say=project.log.note)
+    folder = context.workspace.build(recipe, slug)
+    return context.workspace.locked(f"build-{recipe}-{slug}", what=f"the build of {folder}", say=context.log.note)
 
 
 @contextmanager
-def builds_locked(project: Project, build_targets: Sequence[BuildTarget]) -> Iterator[None]:
+def builds_locked(context: Context, build_targets: Sequence[BuildTarget]) -> Iterator[None]:
     """Lock all builds that are published: no other run replaces them meanwhile.
 
     A run that builds holds its own lock while it waits for the builds that it needs. The locks are taken in the same
@@ -22,5 +22,5 @@ def builds_locked(project: Project, build_targets: Sequence[BuildTarget]) -> Ite
     """
     with ExitStack() as stack:
         for build_target in reversed(build_targets):
-            stack.enter_context(build_locked(project, *build_target.key))
+            stack.enter_context(build_locked(context, *build_target.key))
         yield

@@ -10,6 +10,7 @@ from builders import checks
 from builders.engines import Engine
 from builders.errors import CheckError
 from builders.host.files import document_digest, sha256_of
+from builders.model.context import Context
 from builders.model.packages import DebFile, Report
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
@@ -133,11 +134,11 @@ def _known(path: Path, build_target: BuildTarget, record: Record, *, real: bool)
     return next((report for report in found if report and report.passed), None)
 
 
-def _report_path(project: Project, build_target: BuildTarget, previous: tuple[DebFile, ...]) -> Path:
+def _report_path(context: Context, build_target: BuildTarget, previous: tuple[DebFile, ...]) -> Path:
     name = f"install-report-{_checks_digest(build_target)}"
     if previous:
         name += f"-{document_digest(sorted(deb.sha256 for deb in previous))[:12]}"
-    return project.workspace.build(*build_target.key) / f"{name}.json"
+    return context.workspace.build(*build_target.key) / f"{name}.json"
 
 
 def _checks_digest(build_target: BuildTarget) -> str:

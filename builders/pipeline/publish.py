@@ -7,6 +7,7 @@ from builders import checks
 from builders.apt import api as apt
 from builders.engines import Engine
 from builders.errors import InputError
+from builders.model.context import Context
 from builders.model.packages import DebFile, Publication, Report, Verdict
 from builders.pipeline.build_locks import builds_locked
 from builders.pipeline.gate import already_passed, install_test, require_passed, require_sound, static_report
@@ -77,26 +78,26 @@ def _install_tested(
     return checked
 
 
-def _ready(project: Project, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
+def _ready(context: Context, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
     """Return the finished builds with their static reports; raises CheckError for changed files and failed verdicts."""
-    found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
+    found = [(each, records.read_record(context.workspace.build(*each.key))) for each in build_targets]
     ready = [(build_target, record) for build_target, record in found if record]
     if not ready:
         raise InputError("nothing to publish, because nothing is built", _names(build_targets), "run build-arm first")
     for build_target, known in found:
         if known is None:
-            project.log.warn(f"not published, because not built: {build_target}")
+            context.log.warn(f"not published, because not built: {build_target}")
         elif known.fingerprint != build_target.fingerprint:
-            project.log.warn(f"publishing an older build of {build_target}: build-arm is due")
+            context.log.warn(f"publishing an older build of {build_target}: build-arm is due")
     for build_target, record in ready:
         for file in (*record.debs, *(record.source.files if record.source else ())):
             require_sound(file, build_target.recipe.name)
         if given := record.fingerprint.get("substituted"):
-            project.log.warn(
+            context.log.warn(
                 f"{build_target} was built from folders given with --source ({', '.join(given)}), "
                 "not from the recipe's pinned sources"
             )
-    reports = [static_report(each, record, project.workspace.build(*each.key)) for each, record in ready]
+    reports = [static_report(each, record, context.workspace.build(*each.key)) for each, record in ready]
     require_passed(reports)
     return [(build_target, record, report) for (build_target, record), report in zip(ready, reports, strict=True)]
 
