@@ -8,7 +8,7 @@ from builders.engines import Engine, EngineName
 from builders.engines.buildx.docker import ping
 from builders.errors import InputError
 from builders.host.workspace import Workspace
-from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.arch import Architecture
 from builders.model.context import Context
 from builders.model.jobs import BuildJob, JobResult
 
@@ -77,7 +77,7 @@ class Engines:
     def machine_for(self, target: Architecture, asked: str | None) -> Architecture:
         """Return the CPU of the machine that builds for ``target``: the same CPU if a node has it."""
         nodes = self.context.settings.buildx.nodes if self.name(asked) == "buildx" else []
-        native = any(target is ARCHITECTURES[name] for node in nodes for name in node.architectures)
+        native = any(target.debian in node.architectures for node in nodes)
         return target if native else self.context.machine
 
     def run(self, engine: Engine, job: BuildJob, output: Path) -> JobResult:
