@@ -8,7 +8,7 @@ from pathlib import Path
 from builders import sources
 from builders.errors import InputError, SourceError
 from builders.model.context import Context
-from builders.model.recipe import Edit, Recipe
+from builders.model.recipe import Edit, Recipe, recipe_named
 from builders.model.recipe.upstream import Flag, Sight, Text, load_upstream
 from builders.pipeline.project import Project
 
@@ -36,7 +36,7 @@ def recheck(
     compared if they are in ``folders``. Raises InputError for an unknown recipe, a recipe without an ``upstream.yml``,
     and a folder for a source of no recipe.
     """
-    chosen = {name: load_upstream(_known(project, name)) for name in names or project.recipes}
+    chosen = {name: load_upstream(recipe_named(project.recipes, name)) for name in names or project.recipes}
     if lacking := [name for name, upstream in chosen.items() if names and upstream is None]:
         raise InputError(
             f"nothing to compare: {', '.join(lacking)} has no upstream.yml", fix="name a recipe with an upstream.yml"
@@ -59,12 +59,6 @@ def recheck(
         given = {source: sights for source, sights in upstream.fetched.items() if source in folders}
         results += [_compared(recipe, source, sights, folders[source]) for source, sights in given.items()]
     return results
-
-
-def _known(project: Project, name: str) -> Recipe:
-    if name not in project.recipes:
-        raise InputError(f"unknown recipe: {name!r}", f"known: {', '.join(project.recipes)}")
-    return project.recipes[name]
 
 
 def _unedited(context: Context, recipe: Recipe, name: str, *, offline: bool) -> Path:

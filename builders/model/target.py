@@ -46,13 +46,18 @@ class Target:
         return f"{self.suite.name}-{self.architecture.debian}"
 
 
+FORM = "write a target as SUITE/ARCHITECTURE, as in trixie/arm64"
+
+
 def parse_target(text: str) -> Target:
     """Return the target written ``SUITE/ARCHITECTURE``; raises InputError with the nearest known name."""
     suite_name, slash, architecture_name = text.partition("/")
     if not slash:
-        raise InputError(f"not a target: {text!r}", "expected SUITE/ARCHITECTURE, as in trixie/arm64")
+        raise InputError(f"not a target: {text!r}", fix=FORM)
     if suite_name not in SUITES:
-        raise InputError(f"unknown suite: {suite_name!r}", nearest(suite_name, SUITES))
+        raise InputError(f"unknown suite: {suite_name!r}", nearest(suite_name, SUITES), FORM)
     if architecture_name not in ARCHITECTURES:
-        raise InputError(f"unknown architecture: {architecture_name!r}", nearest(architecture_name, ARCHITECTURES))
+        raise InputError(
+            f"unknown architecture: {architecture_name!r}", nearest(architecture_name, ARCHITECTURES), FORM
+        )
     return Target(SUITES[suite_name], ARCHITECTURES[architecture_name])

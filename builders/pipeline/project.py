@@ -14,7 +14,7 @@ from builders.host.workspace import Workspace
 from builders.model import arch
 from builders.model.context import Context
 from builders.model.jobs import BuildJob, JobResult, Root
-from builders.model.recipe import Recipe, load_recipes
+from builders.model.recipe import Recipe, load_recipes, recipe_named
 from builders.model.settings import load_settings, shared_cache
 from builders.model.target import Target, parse_target
 
@@ -66,13 +66,12 @@ class Project(Context):
                     f"not a source: {text!r}", "given with --source", "write NAME=FOLDER or RECIPE:NAME=FOLDER"
                 )
             known = {source.name for recipe in recipes.values() for source in recipe.sources}
-            if of and of not in recipes:
-                raise InputError(f"unknown recipe: {of!r}", nearest(of, recipes), "./inv list shows all recipes")
+            chosen = [recipe_named(recipes, of)] if of else list(recipes.values())
             if not of and name not in known:
                 raise InputError(
                     f"no recipe has a source {name!r}", nearest(name, known), "its name is in sources: of the recipe"
                 )
-            for each in [recipes[of]] if of else list(recipes.values()):
+            for each in chosen:
                 if of or name in {source.name for source in each.sources}:
                     recipes[each.name] = each.with_source(name, Path(place).expanduser())
         return replace(self, recipes=recipes)

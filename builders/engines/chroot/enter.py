@@ -64,7 +64,9 @@ def _mount(*words: str | Path, about: str = "") -> None:
         process.run(["mount", *map(str, words)])
     except process.ProgramFailed as error:
         raise RootError(
-            f"{words[-1]} cannot be mounted", f"{about}\n{error.completed.tail}" if about else error.detail
+            f"{words[-1]} cannot be mounted",
+            f"{about}\n{error.completed.tail}" if about else error.detail,
+            "./inv doctor shows what this machine lacks",
         ) from error
 
 

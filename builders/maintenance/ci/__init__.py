@@ -12,7 +12,7 @@ from builders.errors import InputError, nearest
 from builders.host import templates
 from builders.host.files import disk_errors, write_whole
 from builders.model.arch import AMD64, ARCHITECTURES, Architecture
-from builders.model.recipe import Recipe, StrategyName
+from builders.model.recipe import Recipe, StrategyName, recipe_named
 from builders.model.target import Target
 from builders.pipeline.planning.selection import served
 from builders.pipeline.project import Project
@@ -70,7 +70,7 @@ class Job:
 def service(name: str) -> Service:
     """Return the service ``name``; raises InputError for an unknown name."""
     if name not in SERVICES:
-        raise InputError(f"unknown CI service: {name!r}", nearest(name, SERVICES))
+        raise InputError(f"unknown CI service: {name!r}", fix=nearest(name, SERVICES))
     return SERVICES[name]
 
 
@@ -80,7 +80,9 @@ def runners(given: list[str]) -> dict[str, str]:
     for text in given:
         name, equals, label = text.partition("=")
         if not equals or not LABEL.fullmatch(label) or name not in ARCHITECTURES:
-            raise InputError(f"not a runner: {text!r}", f"expected CPU=LABEL; CPUs: {', '.join(ARCHITECTURES)}")
+            raise InputError(
+                f"not a runner: {text!r}", f"CPUs: {', '.join(ARCHITECTURES)}", "write CPU=LABEL, as in arm64=lab-pi"
+            )
         found[name] = label
     return found
 
@@ -102,8 +104,8 @@ def jobs(
     against it, has no job of its own. A recipe with ``native`` as its first strategy runs on the target's own CPU if a
     runner has it. Raises InputError.
     """
-    if unknown := [name for name in also if name not in project.recipes]:
-        raise InputError(f"unknown recipe: {unknown[0]!r}", nearest(unknown[0], project.recipes))
+    for name in also:
+        recipe_named(project.recipes, name)
     pairs = served(project, recipes, targets, project.recipes if every else also)
     if missing := set(also) - {recipe.name for recipe, _ in pairs}:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
-from builders.model.recipe.load import choose, load_recipe, load_recipes
+from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
 from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName
 from builders.model.recipe.source import Archive, DebianPool, Edit, Git, Local, SingleFile, Source, Way
@@ -26,4 +26,5 @@ __all__ = [
     "choose",
     "load_recipe",
     "load_recipes",
+    "recipe_named",
 ]

@@ -1,5 +1,6 @@
 """Reading recipes, and putting them into build order."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from builders.errors import InputError, nearest
@@ -38,6 +39,13 @@ def load_recipes(folder: Path) -> dict[str, Recipe]:
     return found
 
 
+def recipe_named(recipes: Mapping[str, Recipe], name: str) -> Recipe:
+    """Return the recipe called ``name``; raises InputError with the nearest name."""
+    if name not in recipes:
+        raise InputError(f"unknown recipe: {name!r}", nearest(name, recipes), "./inv list shows all recipes")
+    return recipes[name]
+
+
 def choose(recipes: dict[str, Recipe], names: list[str]) -> list[Recipe]:
     """Return the named recipes and those they build against, in build order; all recipes if ``names`` is empty.
 
@@ -50,19 +58,20 @@ def choose(recipes: dict[str, Recipe], names: list[str]) -> list[Recipe]:
 
 
 def _visit(name: str, recipes: dict[str, Recipe], order: list[Recipe], above: tuple[str, ...]) -> None:
-    if name not in recipes:
-        raise InputError(f"unknown recipe: {name!r}", nearest(name, recipes))
+    recipe = recipe_named(recipes, name)
     if name in above:
         circle = " -> ".join([*above, name])
         raise InputError("recipes build against each other in a circle", circle, "remove one from build.recipes")
-    if recipes[name] in order:
+    if recipe in order:
         return
-    for needed, packages in recipes[name].build.recipes.items():
+    for needed, packages in recipe.build.recipes.items():
         _visit(needed, recipes, order, (*above, name))
         built = [package.name for package in recipes[needed].packages]
         for package in packages:
             if package not in built:
                 raise InputError(
-                    f"{name} builds against {package}, which is not a package of {needed}", nearest(package, built)
+                    f"{name} builds against {package}, which is not a package of {needed}",
+                    nearest(package, built),
+                    f"correct build.recipes of {name}",
                 )
-    order.append(recipes[name])
+    order.append(recipe)
