@@ -129,7 +129,7 @@ def test_named_keys_overlap_too(place: Publisher, home: Path) -> None:
 
 def test_no_key_yet(home: Path, log: Log) -> None:
     for verb in (lambda: rotation.extend(Settings(), 100), lambda: rotation.rotate(Settings(), log)):
-        with pytest.raises(PublishError, match="no signing key yet"):
+        with pytest.raises(PublishError, match="no signing key exists yet"):
             verb()
 
 

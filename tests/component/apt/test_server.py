@@ -43,7 +43,7 @@ def get(url: str, **headers: str) -> http.client.HTTPResponse:
 
 
 @pytest.mark.parametrize(
-    ("wish", "status", "said", "first"),
+    ("wish", "status", "content_range", "first"),
     [
         ("bytes=0-9", 206, "bytes 0-9/100", 0),
         ("bytes=90-", 206, "bytes 90-99/100", 90),
@@ -58,10 +58,10 @@ def get(url: str, **headers: str) -> http.client.HTTPResponse:
         (f"bytes=-{'9' * 5000}", 200, None, 0),
     ],
 )
-def test_ranges(url: str, wish: str, status: int, said: str | None, first: int | None) -> None:
+def test_ranges(url: str, wish: str, status: int, content_range: str | None, first: int | None) -> None:
     answer = get(f"{url}/data.deb", Range=wish)
     body = answer.read()
-    assert (answer.status, answer.headers["Content-Range"]) == (status, said)
+    assert (answer.status, answer.headers["Content-Range"]) == (status, content_range)
     assert len(body) == int(answer.headers["Content-Length"])
     assert first is None or body[0] == first
 
@@ -161,6 +161,7 @@ def test_ending_it_is_no_failure(publisher: Publisher, number: signal.Signals) -
     child = publisher.command("serve-apt", "--host", "127.0.0.1", "--port", "0")
     assert child.stdout is not None
     try:
+        assert child.stdout.readline().startswith("project: ")
         assert "serving" in child.stdout.readline()
         child.send_signal(number)
         rest, _ = child.communicate(timeout=60)
