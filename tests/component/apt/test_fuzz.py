@@ -21,7 +21,7 @@ from builders.errors import PublishError
 from builders.model.settings import RepositorySettings, Settings
 from tests.support.killing import killed
 from tests.support.repository import DATE, Publisher, tree_of
-from tests.unit.apt.test_archive import ar, tar
+from tests.unit.apt.test_ar_reader import ar, tar
 
 ROUNDS = 300
 LONGEST_S = 10.0

@@ -30,7 +30,7 @@ from builders.model.deb_file import read_deb
 from builders.model.settings import Folder, RepositorySettings, Settings
 from tests.support.hanging import ended_if_hung
 from tests.support.repository import DATE, AptClient, Publisher, control_in, files_in, make_deb
-from tests.unit.apt.test_archive import tar
+from tests.unit.apt.test_ar_reader import tar
 from tests.unit.apt.test_indices import data_deb
 
 MAIN = "dists/trixie/main"

@@ -23,7 +23,7 @@ INDEX = "dists/trixie/main/binary-arm64/Packages.xz"
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
-    monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])  # real apt: test_truth.py
+    monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])  # real apt: test_client_report.py
 
 
 @pytest.fixture

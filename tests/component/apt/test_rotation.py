@@ -26,7 +26,7 @@ URL = "http://apt.lab/reef"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trials on later days have a file of their own (test_truth.py)."""
+    """The trials on later days have a file of their own (test_client_report.py)."""
     monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])
 
 

@@ -21,7 +21,7 @@ from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_
 @pytest.fixture(autouse=True)
 def _own_key(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
-    # Real apt has a file of its own (test_truth.py); here it would only cost seconds.
+    # Real apt has a file of its own (test_client_report.py); here it would only cost seconds.
     monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])
 
 

@@ -15,7 +15,7 @@ from builders.apt.packages.ar_reader import BadArchive
 from builders.apt.state.chunk_cache import ChunkCache
 from tests.support.repository import files_in
 
-from .test_archive import ar, tar
+from .test_ar_reader import ar, tar
 
 
 def test_joined_xz_is_a_single_stream() -> None:

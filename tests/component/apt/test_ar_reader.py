@@ -10,7 +10,7 @@ from builders.apt.indices.deb822 import BadControl, fields_of
 from builders.apt.packages.ar_reader import BadArchive
 from tests.support.hanging import ended_if_hung
 from tests.support.repository import control_in, make_deb
-from tests.unit.apt.test_archive import refused
+from tests.unit.apt.test_ar_reader import refused
 
 
 @pytest.mark.parametrize("compression", ["xz", "gzip", "none", "zstd"])
