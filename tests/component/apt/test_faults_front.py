@@ -166,7 +166,7 @@ def test_a_disk_that_gets_full_at_any_point_of_publishing(
         except DiskError as error:
             outcomes.append(f"refused: {error.what.partition(' on ')[0]}")
         else:
-            outcomes.append(f"told: {warnings[0].partition(',')[0]}" if warnings else "kept")
+            outcomes.append(f"told: {warnings[0].partition(', because')[0]}" if warnings else "kept")
             assert all("no space left" in text for text in warnings)
         ballast.unlink()
         assert publisher.verify().debs == (1 if outcomes[-1].startswith("refused") else 3)
