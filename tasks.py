@@ -238,9 +238,9 @@ def shell(_: Context, job: str | None = None) -> None:
 )
 def cache(_: Context, export: str | None = None, import_: str | None = None, engine: str | None = None) -> None:
     """Show the caches, or export and import them as a file."""
-    from builders.cli import ci
+    from builders.cli import caches
 
-    ci.cache(export=export, bring=import_, engine=engine)
+    caches.cache(export=export, import_=import_, engine=engine)
 
 
 @task(

@@ -107,7 +107,7 @@ def _require_values(repeatable: Sequence[str]) -> None:
     """Raise InputError where the command line names a repeatable option without a value, which Invoke accepts."""
     for word, following in pairwise([*sys.argv, "--"]):
         if word.startswith("--") and word[2:] in repeatable and following.startswith("-"):
-            raise InputError(f"{word} wants a value", fix="name one, or leave it out")
+            raise InputError(f"{word} needs a value", fix=f"write {word} VALUE, or leave {word} out")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -123,7 +123,7 @@ def _show(error: BaseException) -> int:
     elif isinstance(error, OSError):
         error = _disk_error(error)
     if not isinstance(error, ReefError):
-        print("\ninterrupted: nothing half-made is kept; run the same command to go on", file=sys.stderr)
+        print("\ninterrupted: nothing unfinished is kept; run the same command to continue", file=sys.stderr)
         return INTERRUPTED
     print(f"\nerror: {error.what}", file=sys.stderr)
     for line in error.detail.splitlines():
@@ -136,8 +136,8 @@ def _show(error: BaseException) -> int:
 def _time_over(at: str) -> TimeError:
     return TimeError(
         "the time box is over" + (f" during: {at}" if at else ""),
-        "nothing half-made is kept; downloads, compiled files and Bazel's actions that were done stay",
-        "run the same command again: it goes on from there",
+        "nothing unfinished is kept; finished downloads, compiled files and Bazel's actions are",
+        "run the same command again: it continues from there",
     )
 
 
@@ -187,11 +187,11 @@ def number(option: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"{option} wants a whole number, not {text!r}") from None
+        raise InputError(f"{option} needs a whole number", f"given: {text!r}", "write digits, as in 30") from None
 
 
 class Reef(Program):
-    """Invoke's program with Reef's tasks: it lists them in groups, and tells both versions."""
+    """Invoke's program with Reef's tasks: it lists them in groups, and shows both versions."""
 
     def core_args(self) -> list[Argument]:
         arguments: list[Argument] = super().core_args()

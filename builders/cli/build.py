@@ -1,4 +1,4 @@
-"""The front: Invoke's tasks call these functions; errors become messages and exit codes, results become tables."""
+"""The command ``build-arm``, and the tables that it shares with publishing."""
 
 import os
 from collections.abc import Sequence
@@ -24,15 +24,17 @@ STRATEGIES: dict[str, StrategyName] = {"native": "native", "cross": "cross", "em
 def strategy_named(name: str | None) -> StrategyName | None:
     """Return the strategy called ``name``; raises InputError for an unknown one."""
     if name is not None and name not in STRATEGIES:
-        raise InputError(f"unknown strategy: {name!r}", f"known: {', '.join(STRATEGIES)}")
+        raise InputError(
+            f"unknown strategy: {name!r}", f"known: {', '.join(STRATEGIES)}", "name one of these with --strategy"
+        )
     return STRATEGIES[name] if name else None
 
 
 def build_arm(context: Context, request: BuildRequest) -> None:
-    """Build what is not up to date (or only show what that is), and show the result in a table."""
+    """Build what is not up to date, or with --plan only show it. The result is a table."""
     if request.offline and request.verify:
         raise InputError(
-            "--offline and --verify do not go together", "what is compared is built in fresh roots",
+            "--offline and --verify exclude each other", "--verify makes fresh roots, from a mirror",
             "leave one of them out",
         )  # fmt: skip
     seconds = parse_duration(request.time_box) if request.time_box is not None else None
@@ -70,36 +72,36 @@ def _show_plan(project: Project, planned: Sequence[PlannedAction], engine: Engin
 
 def _build_table(project: Project, built: Sequence[Built]) -> None:
     rows = []
-    for one in built:
-        hits, compiled = one.record.ccache
+    for each in built:
+        hits, compiled = each.record.ccache
         share = f"{hits}/{compiled}" if compiled else "-"
-        for deb in one.record.debs:
-            rows.append(
-                (
-                    deb.package, deb.version, deb.architecture, size(deb.size),
-                    f"{one.record.seconds:.0f} s" if one.fresh else "up to date", share, deb.sha256[:16],
-                    _verdicts(one.report, deb.package),
-                )
-            )  # fmt: skip
+        time = f"{each.record.seconds:.0f} s" if each.fresh else "up to date"
+        rows += [
+            (
+                deb.package, deb.version, deb.architecture, size(deb.size), time, share, deb.sha256[:16],
+                _verdicts(each.report, deb.package),
+            )
+            for deb in each.record.debs
+        ]  # fmt: skip
     columns = ("package", "version", "cpu", "size", "time", "ccache", "sha256", "checks")
     project.log.table("built", columns, rows)
-    for one in built:
-        folder = os.path.relpath(project.workspace.build(*one.build_target.key))
-        project.log.note(f"{one.build_target}: {folder} ({steps_told(one.record.steps)})")
+    for each in built:
+        folder = os.path.relpath(project.workspace.build(*each.build_target.key))
+        project.log.note(f"{each.build_target}: {folder} ({step_summary(each.record.steps)})")
 
 
-def steps_told(steps: Sequence[StepRecord]) -> str:
-    """Return how long each step took and the most memory that any of them held."""
+def step_summary(steps: Sequence[StepRecord]) -> str:
+    """Return the time of each step and the peak memory of all."""
     times = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in steps)
     return f"{times}; peak memory {size(max((step.peak_memory_bytes for step in steps), default=0))}"
 
 
-def about(package: str, recipe: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts that a package stands or falls with: those on itself and those on its whole recipe."""
+def relevant(package: str, recipe: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts on a package and on its whole recipe: if one of them failed, the package failed."""
     return [verdict for verdict in verdicts if verdict.subject in (package, recipe)]
 
 
 def _verdicts(report: Report, package: str) -> str:
-    mine = about(package, report.recipe, report.verdicts)
+    mine = relevant(package, report.recipe, report.verdicts)
     failed = [verdict.check for verdict in mine if not verdict.passed]
     return f"FAILED: {', '.join(failed)}" if failed else f"{len(mine)} passed"

@@ -1,4 +1,4 @@
-"""What a command line asks for: the options of build-arm and publish-apt, each named once, here.
+"""Requests of a command line: the options of build-arm and publish-apt, each named once, here.
 
 `./inv build-arm --target trixie/armhf publish-apt` is about one target: publish-apt takes the options that it was not
 given itself from the builds before it on the command line. They travel in the configuration that Invoke hands from
@@ -31,14 +31,14 @@ def option(help_text: str, default: Any = ()) -> Any:
 
 @dataclass(frozen=True)
 class Request:
-    """Which builds a command is about; an empty value stands for what its command line leaves open."""
+    """The builds that a command is about; options that its command line leaves out are empty."""
 
     recipe: tuple[str, ...] = option(RECIPE)
     target: tuple[str, ...] = option(TARGET)
     engine: str | None = option(ENGINE, None)
 
     def completed(self: RequestType, other: "Request") -> RequestType:
-        """Return the request with what it leaves open taken from another."""
+        """Return the request; options that it leaves out are taken from ``other``."""
         return replace(
             self, recipe=self.recipe or other.recipe, target=self.target or other.target,
             engine=self.engine or other.engine,
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class BuildRequest(Request):
-    """What build-arm is asked to do."""
+    """The options of build-arm."""
 
     source: tuple[str, ...] = option(
         "NAME=FOLDER: take a recipe's source from a folder of this machine (may be repeated)"
@@ -71,7 +71,7 @@ class BuildRequest(Request):
 
 @dataclass(frozen=True)
 class PublishRequest(Request):
-    """What publish-apt is asked to do."""
+    """The options of publish-apt."""
 
     recipe: tuple[str, ...] = option(RECIPE + BUILT)
     target: tuple[str, ...] = option(TARGET + BUILT)
@@ -96,8 +96,8 @@ def _remembered(context: Context) -> Sequence[BuildRequest]:
 def to_publish(context: Context, project: "Project", request: PublishRequest) -> tuple[list["BuildTarget"], str | None]:
     """Return the builds that a publish-apt publishes, and the engine that tries them.
 
-    What its request leaves open is taken from the builds before it on the command line. Raises InputError as `select`
-    does.
+    Options that its request leaves out are those of the builds before it on the command line. Raises InputError as
+    `select` does.
     """
     from builders.pipeline.planning.selection import select
 

@@ -23,7 +23,7 @@ SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef
 
 
 def diagnose(*, fix: bool) -> None:
-    """Show everything the host needs; raises HostError where something is missing."""
+    """Show the needs of this machine; raises HostError if one is not met."""
     project = open_project(without_recipes=True)
     needs = doctor.examine(project, fix=fix)
     rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason) for need in needs]
@@ -37,40 +37,46 @@ def diagnose(*, fix: bool) -> None:
 
 
 def recheck_upstream(recipe: list[str], source: list[str], *, offline: bool) -> None:
-    """Compare what recipes rely on with upstream's sources; CheckError where they differ, SourceError where some
-    could not be had (what could be is compared and told first)."""
+    """Compare the facts that recipes rely on with upstream's sources.
+
+    Raises CheckError for differences, and SourceError for sources that are not available, after all comparisons.
+    """
     project = open_project()
     with project.workspace.in_use():
         results = recheck(project, recipe, folders_named(source), offline=offline)
-    rows = [(one.recipe, one.source, str(one.compared or "-"), _compared(one)) for one in results]
+    rows = [(result.recipe, result.source, str(result.compared or "-"), _compared(result)) for result in results]
     project.log.table("what recipes rely on", ("recipe", "source", "compared", "verdict"), rows)
-    faults = [f"{one.recipe}, {one.source}: {fault}" for one in results for fault in one.faults]
-    unreachable = [f"{one.source} of {one.recipe}: {one.unreachable}" for one in results if one.unreachable]
+    faults = [f"{result.recipe}, {result.source}: {fault}" for result in results for fault in result.faults]
+    unreachable = [
+        f"{result.source} of {result.recipe}: {result.unreachable}" for result in results if result.unreachable
+    ]
     if faults:
         raise CheckError(
-            "upstream's sources are not what the recipes rely on",
+            "upstream's sources differ from what the recipes rely on",
             "\n".join([*faults, *unreachable]),
-            "look at them, then change the recipe and its upstream.yml",
+            "read these places, then change the recipe and its upstream.yml",
         )
     if unreachable:
         raise SourceError(
-            "not everything could be compared", "\n".join(unreachable), "name a checkout: --source NAME=FOLDER"
+            "some sources could not be compared", "\n".join(unreachable), "name a checkout: --source NAME=FOLDER"
         )
 
 
-def _compared(one: Rechecked) -> str:
-    if one.unreachable:
+def _compared(result: Rechecked) -> str:
+    if result.unreachable:
         return "not reachable"
-    return f"DIFFERS: {len(one.faults)}" if one.faults else "as read"
+    return f"DIFFERS: {len(result.faults)}" if result.faults else "as read"
 
 
 def folders_named(words: list[str]) -> dict[str, Path]:
-    """Return the folders that ``NAME=FOLDER`` words name; raises InputError for what is no such word or no folder."""
+    """Return the folders of ``NAME=FOLDER`` words by their names; raises InputError for other words."""
     found = {}
     for word in words:
         name, equals, folder = word.partition("=")
         if not name or not equals or not Path(folder).is_dir():
-            raise InputError(f"not a source's folder: {word!r}", "NAME=FOLDER is wanted, and the folder must be there")
+            raise InputError(
+                f"not a source's folder: {word!r}", "expected NAME=FOLDER, with an existing folder", "correct --source"
+            )
         found[name] = Path(folder).resolve()
     return found
 
@@ -93,7 +99,9 @@ def enter_shell(job: str | None) -> None:
     if job is None and not kept:
         raise InputError("no root of a failed job is kept", fix="a job that fails keeps its root until its next run")
     if job is None:
-        raise InputError("which root?", f"kept: {', '.join(sorted(kept))}", "./inv shell --job NAME")
+        raise InputError(
+            f"the roots of {len(kept)} failed jobs are kept", ", ".join(sorted(kept)), "choose: ./inv shell --job NAME"
+        )
     name = job.replace("/", "-")
     if name not in kept:
         detail = nearest(name, kept) if kept else "none is kept"
@@ -105,18 +113,20 @@ def enter_shell(job: str | None) -> None:
 
 
 def pin(suite: list[str]) -> None:
-    """Ask the registry for the digests of the base images and note them."""
+    """Record the digests of the base images, as the registry has them now."""
     project = open_project()
-    suites = suite or sorted({name for one in project.recipes.values() for name in one.targets.suites})
+    suites = suite or sorted({name for recipe in project.recipes.values() for name in recipe.targets.suites})
     file, digests = project.engines.buildx().pin(suites)
     project.log.table(f"pinned in {file}", ("base image", "digest"), sorted(digests.items()))
 
 
 def builders(*, create: bool, remove: bool) -> None:
-    """Show where the buildx engine builds, after making the builders of reef.yml that are missing, if asked; or remove
-    those. Raises HostError where a place cannot build now."""
+    """Show where the buildx engine builds, or remove the builders of reef.yml.
+
+    With ``create``, missing builders of reef.yml are made first. Raises HostError if a place cannot build now.
+    """
     if create and remove:
-        raise InputError("one thing at a time", "--create and --remove do not go together")
+        raise InputError("--create and --remove exclude each other", fix="run a command for each")
     project = open_project(without_recipes=True)
     engine = project.engines.buildx()
     if remove:
@@ -134,19 +144,23 @@ def builders(*, create: bool, remove: bool) -> None:
 
 
 def clean(what: list[str]) -> None:
-    """Remove parts of ``artifacts/`` and say how much that freed."""
+    """Remove parts of ``artifacts/`` and show the freed space."""
     remove(open_project(without_recipes=True), what)
 
 
 def run_tools(*commands: list[str]) -> None:
-    """Run development tools of this environment in turn, on the user's terminal, all of them whatever one finds; raises
-    CheckError naming those that failed."""
+    """Run development tools of this environment on the user's terminal, one after another.
+
+    All of them run. Raises CheckError naming those that failed.
+    """
     failed = []
     for command in commands:
         program = Path(sys.executable).parent / command[0]
         if not program.exists():
-            raise HostError(f"{command[0]} is not installed", fix="use ./inv, which installs it")
+            raise HostError(f"{command[0]} is not installed", f"no file {program}", "run ./inv, which installs it")
         if process.interactive([str(program), *command[1:]], cwd=CHECKOUT):
             failed.append(" ".join(command))
     if failed:
-        raise CheckError(f"{len(failed)} of {len(commands)} found something", "\n".join(failed))
+        raise CheckError(
+            f"{len(failed)} of {len(commands)} tools failed", "\n".join(failed), "correct what they report above"
+        )

@@ -1,4 +1,4 @@
-"""The front of the repository's commands: what `invoke publish-apt` and its kin tell."""
+"""The commands of the repository: publishing, uploading, returning, phasing, keys, verifying and serving."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders.apt import api as apt
 from builders.cli.app import Context, number, open_project
-from builders.cli.build import about, steps_told
+from builders.cli.build import relevant, step_summary
 from builders.cli.command_line import PublishRequest, to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
@@ -26,38 +26,39 @@ MOST_NAMED = 5
 
 
 def publish_apt(context: Context, request: PublishRequest) -> None:
-    """Publish what is built, after it was installed and run from the staged repository on the target CPU; upload it."""
+    """Publish builds after an installation test from the staged repository on the target CPU, then upload."""
     phase = number("--phase", request.phase)
     if not 0 <= phase <= 100:
-        raise InputError(f"not a percentage: {phase}", "0 to 100 are expected", "name such a number with --phase")
+        raise InputError(f"not a percentage: {phase}", "expected 0 to 100", "correct --phase")
     project = open_project()
     build_targets, engine = to_publish(context, project, request)
     publications, checked = publish.publish(project, build_targets, engine=engine, suffix=request.suffix, phase=phase)
-    _tell(project, publications, checked, uploading=request.upload)
+    _show(project, publications, checked, uploading=request.upload)
     for each in checked:
-        took = steps_told(each.installed.steps) if each.fresh else "known from an earlier run"
+        took = step_summary(each.installed.steps) if each.fresh else "known from an earlier run"
         project.log.note(f"{each.build_target}: {len(each.verdicts)} verdicts, all passed; "
                          f"tried on {each.build_target.target.architecture}: {took}")  # fmt: skip
     if not project.settings.repository.url:
-        project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to where they "
-                         "will find it, and publish again")  # fmt: skip
+        project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to the address "
+                         "that they read from, and publish again")  # fmt: skip
     project.log.note('to use it on a board, see README.md, "On the board"')
     if request.upload and project.settings.repository.upload:
         _upload(project, [])
 
 
 def upload_apt(to: list[str], *, plan: bool) -> None:
-    """Upload what is published, or only tell what that would take."""
+    """Upload the repository, or with ``plan`` only show the files to send."""
     _upload(open_project(), to, show_only=plan)
 
 
 def _upload(project: Project, names: Sequence[str], *, show_only: bool = False) -> None:
-    """Upload, tell the result in a table, and raise the first failure where there is one."""
+    """Upload and show the result in a table; raises the first error after all destinations."""
     done, failed = apt.upload(project, names, show_only=show_only)
     rows = [
-        (one.name, _uploaded(one, show_only=show_only), str(one.forecast.new_files), size(one.forecast.new_size),
-         str(one.forecast.going_files), str(one.forecast.files), size(one.forecast.size))
-        for one in done
+        (upload.name, _uploaded(upload, show_only=show_only), str(forecast.new_files), size(forecast.new_size),
+         str(forecast.going_files), str(forecast.files), size(forecast.size))
+        for upload in done
+        for forecast in [upload.forecast]
     ]  # fmt: skip
     rows += [(name, f"failed: {error.what}", "", "", "", "", "") for name, error in failed]
     project.log.table("uploads", ("destination", "", "sent", "", "removed", "files there", "size there"), rows)
@@ -67,19 +68,19 @@ def _upload(project: Project, names: Sequence[str], *, show_only: bool = False) 
         raise failed[0][1]
 
 
-def _uploaded(one: apt.Uploaded, *, show_only: bool) -> str:
+def _uploaded(upload: apt.Uploaded, *, show_only: bool) -> str:
     if show_only:
-        return "would be uploaded" if one.forecast.new_files or one.forecast.going_files else "up to date"
-    return "uploaded" if one.changed else "unchanged"
+        return "would be uploaded" if upload.forecast.new_files or upload.forecast.going_files else "up to date"
+    return "uploaded" if upload.changed else "unchanged"
 
 
 def snapshots(suite: str | None) -> None:
-    """Show every publication that can be returned to."""
+    """Show every publication that `rollback` can return to."""
     project = open_project()
     rows = [
-        (one.suite, one.stamp, "live" if one.live else "", str(one.debs), size(one.size), _named(one.added),
-         _named(one.removed))
-        for one in apt.snapshots(project.workspace.apt, suite)
+        (snapshot.suite, snapshot.stamp, "live" if snapshot.live else "", str(snapshot.debs), size(snapshot.size),
+         _named(snapshot.added), _named(snapshot.removed))
+        for snapshot in apt.snapshots(project.workspace.apt, suite)
     ]  # fmt: skip
     if not rows:
         project.log.note("nothing is published yet: run ./inv publish-apt first")
@@ -91,58 +92,61 @@ def rollback(suite: str, stamp: str | None) -> None:
     """Publish an earlier publication's content again."""
     project = open_project()
     publication, old = apt.rollback(project, suite, stamp)
-    _tell(project, [publication])
-    project.log.note(f"{suite} holds again what {old} held; boards that have newer versions keep them until told "
-                     "otherwise: apt install PACKAGE=VERSION --allow-downgrades")  # fmt: skip
+    _show(project, [publication])
+    project.log.note(f"{suite} has the content of {old} again; boards keep newer versions until you downgrade them: "
+                     "apt install PACKAGE=VERSION --allow-downgrades")  # fmt: skip
 
 
 def promote(source: str, target: str, package: list[str]) -> None:
-    """Bring one suite's packages into another, the same bytes."""
+    """Add one suite's packages to another, the same bytes."""
     project = open_project()
     publication, new = apt.promote(project, source, target, package)
-    _tell(project, [publication])
+    _show(project, [publication])
     project.log.note(f"promoted from {source} to {target}: {_named([str(entry) for entry in new]) or 'nothing new'}")
 
 
 def phase(suite: str, package: str, percentage: int) -> None:
-    """Let a package's newest version reach more boards."""
+    """Set the percentage of boards that install a package's newest version when they upgrade."""
     project = open_project()
     publication, version = apt.phase(project, suite, package, percentage)
-    _tell(project, [publication])
-    project.log.note(f"{package} {version} in {suite}: {percentage} of 100 boards take it when they upgrade")
+    _show(project, [publication])
+    project.log.note(f"{package} {version} in {suite}: {percentage} of 100 boards install it when they upgrade")
 
 
 def prune(*, plan: bool) -> None:
-    """Let go of what the settings do not keep."""
+    """Remove what the settings do not keep, or with ``plan`` only show it."""
     project = open_project()
     publications, going = apt.prune(project, show_only=plan)
-    _tell(project, publications)
+    _show(project, publications)
     for name in going.debs:
         project.log.note(f"  {name}")
     project.log.note(_pruned(going, plan=plan))
 
 
 def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -> None:
-    """List the signing keys, after doing with them what is asked for."""
+    """List the signing keys, after the change that an option asks for."""
     project = open_project()
     if sum((bool(extend), rotate, retire is not None, load)) > 1:
-        raise InputError("one thing at a time", "--extend, --rotate, --retire and --load do not go together")
+        raise InputError(
+            "several changes of the keys at once", "--extend, --rotate, --retire and --load exclude each other",
+            "run a command for each",
+        )  # fmt: skip
     if load:
         apt.load_key(project.settings, given_key(), project.log)
     if extend:
-        _tell(project, apt.extend_keys(project, extend))
+        _show(project, apt.extend_keys(project, extend))
     if rotate:
-        _tell(project, apt.rotate_keys(project))
-        project.log.note("both keys sign now. Boards get the new one with the package reef-archive-keyring; when each "
-                         "has it, end the overlap: ./inv keys --retire FINGERPRINT of the older")  # fmt: skip
+        _show(project, apt.rotate_keys(project))
+        project.log.note("both keys sign now. Boards get the new key with the package reef-archive-keyring. When every "
+                         "board has it, end the overlap: ./inv keys --retire FINGERPRINT of the old key")  # fmt: skip
     if retire:
-        _tell(project, apt.retire_key(project, retire))
-        project.log.note("boards that have not installed the reef-archive-keyring published in the overlap are locked "
-                         "out now: give them the keyring file by hand")  # fmt: skip
+        _show(project, apt.retire_key(project, retire))
+        project.log.note("boards without the reef-archive-keyring of the overlap refuse the repository now: copy the "
+                         "keyring file to them by hand")  # fmt: skip
     rows = [
-        (one.fingerprint, one.role, apt.day_of(one.created), apt.day_of(one.expires) if one.expires else "never",
-         "" if one.days_left is None else f"{one.days_left:.0f}")
-        for one in apt.list_keys(project.settings)
+        (key.fingerprint, key.role, apt.day_of(key.created), apt.day_of(key.expires) if key.expires else "never",
+         "" if key.days_left is None else f"{key.days_left:.0f}")
+        for key in apt.list_keys(project.settings)
     ]  # fmt: skip
     if not rows:
         project.log.note("there is no signing key yet: the first ./inv publish-apt makes one")
@@ -154,19 +158,21 @@ def given_key() -> str:
     """Return the secret key of the variable REEF_SIGNING_KEY: its text, or that of the file it names."""
     given = os.environ.get(KEY_VARIABLE, "")
     if not given.strip():
-        raise InputError(f"{KEY_VARIABLE} is empty", "it holds the armored secret key, or names a file that does",
+        raise InputError(f"{KEY_VARIABLE} is empty", "expected: the armored secret key, or the name of a file with it",
                          "give the CI job its secret")  # fmt: skip
     if "\n" in given.strip() or len(given) > LONGEST_PATH:
         return given
     try:
         return Path(given.strip()).read_text()
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else "not text"
-        raise InputError(f"{KEY_VARIABLE} is neither a key nor a file that can be read", told or "") from None
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise InputError(
+            f"{KEY_VARIABLE} is neither a key nor a readable file", reason or "", "give the CI job its secret"
+        ) from None
 
 
 def verify_apt(suite: str | None, *, roots: bool) -> None:
-    """Verify what is published and tell how long boards go on to accept it."""
+    """Verify the publications and show until when boards accept them."""
     project = open_project(without_recipes=True)
     suites = apt.verify_all(project, suite, roots=roots)
     now = int(time.time())
@@ -177,30 +183,32 @@ def verify_apt(suite: str | None, *, roots: bool) -> None:
         project.log.note(f"{name}: {found.indices} indices and {found.debs} .debs{more} rehashed, "
                          f"signed by {', '.join(found.fingerprints)}")  # fmt: skip
         rows = [
-            (one.client, one.keyring, apt.day_of(now + one.seconds), "accepts" if one.accepted else "refuses")
-            for one in clients.trials
+            (trial.client, trial.keyring, apt.day_of(now + trial.seconds), "accepts" if trial.accepted else "refuses")
+            for trial in clients.trials
         ]
         project.log.table(f"clients of {name}", ("client", "keyring", "day", "verdict"), rows)
         for outlook in clients.outlooks:
             project.log.note(f"  boards with the keyring of {outlook.keyring}: {apt.until(outlook, now)}")
-    for untried in (error for one in suites for error in one.clients.untried):
+    for untried in (error for suite_found in suites for error in suite_found.clients.untried):
         raise untried
 
 
 def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None) -> None:
-    """Serve the published repository until Ctrl-C, telling each request."""
+    """Serve the repository until Ctrl-C and show each request."""
     project = open_project()
     if bool(certificate) != bool(key):
-        raise InputError("TLS needs both", "--certificate and --key are PEM files that belong together")
+        raise InputError(
+            "TLS needs a certificate and its key", "only one of the two is given", "give both --certificate and --key"
+        )
     if not 0 <= port <= LAST_PORT:
-        raise InputError(f"not a port: {port}", f"0 to {LAST_PORT} are wanted; 0 takes a free one")
+        raise InputError(f"not a port: {port}", f"expected 0 to {LAST_PORT}; 0 takes a free port", "correct --port")
     folder = project.workspace.apt
     if not folder.is_dir():
         raise PublishError("nothing is published yet", f"in {folder}", "run ./inv publish-apt first")
     pair = (Path(certificate), Path(key)) if certificate and key else None
     try:
         with (
-            suppress(KeyboardInterrupt),  # the way to end it, as SIGTERM is: no failure
+            suppress(KeyboardInterrupt),  # the user's way to end it, as SIGTERM is: no failure
             apt.serving(folder, host=host, port=port, say=project.log.note, certificate=pair) as url,
         ):
             project.log.note(f"serving {os.path.relpath(folder)} at {url} (Ctrl-C ends it)")
@@ -216,36 +224,37 @@ def _pruned(going: apt.Unreferenced, *, plan: bool) -> str:
     return f"{verb}: {len(going.snapshots)} publications, {len(going.debs)} files of packages, {size(going.size)}"
 
 
-def _tell(
+def _show(
     project: Project, publications: Sequence[Publication], checked: Sequence[Checked] = (), *, uploading: bool = False
 ) -> None:
-    judged = {deb.sha256: one for one in checked for deb in one.record.debs}
+    judged = {deb.sha256: tested for tested in checked for deb in tested.record.debs}
     rows = [
         (
-            deb.package, deb.version, deb.architecture, one.suite, size(deb.size), deb.sha256[:16],
+            deb.package, deb.version, deb.architecture, publication.suite, size(deb.size), deb.sha256[:16],
             *_judged(judged.get(deb.sha256), deb.package),
         )
-        for one in publications
-        for deb in one.packages
+        for publication in publications
+        for deb in publication.packages
     ]  # fmt: skip
     if rows:
         columns = ("package", "version", "cpu", "suite", "size", "sha256", "tried in", "checks")
         project.log.table("published", columns, rows)
-    for one in publications:
-        state_now = "published" if one.changed else "unchanged"
-        project.log.note(f"{one.suite}: {state_now} in {os.path.relpath(one.path)}, signed by {one.key_fingerprint}")
+    for publication in publications:
+        state, place = "published" if publication.changed else "unchanged", os.path.relpath(publication.path)
+        project.log.note(f"{publication.suite}: {state} in {place}, signed by {publication.key_fingerprint}")
     if publications:
         project.log.note(_key_end(publications[0]))
-    if project.settings.repository.upload and not uploading and any(one.changed for one in publications):
-        names = ", ".join(one.name for one in project.settings.repository.upload)
-        project.log.note(f"boards that read from {names} see it after the next ./inv upload-apt")
+    uploads = project.settings.repository.upload
+    if uploads and not uploading and any(publication.changed for publication in publications):
+        names = ", ".join(upload.name for upload in uploads)
+        project.log.note(f"boards that read from {names} see the change after the next ./inv upload-apt")
 
 
 def _judged(checked: Checked | None, package: str) -> tuple[str, str]:
-    """Return how long a package's installation was tried, and how many verdicts on it passed."""
+    """Return the time of a package's installation test, and the number of verdicts that passed."""
     if checked is None:
         return "", ""
-    mine = about(package, checked.build_target.recipe.name, checked.verdicts)
+    mine = relevant(package, checked.build_target.recipe.name, checked.verdicts)
     seconds = sum(step.seconds for step in checked.installed.steps)
     return f"{seconds:.0f} s" if checked.fresh else "known", f"{len(mine)} passed"
 

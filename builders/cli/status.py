@@ -1,4 +1,4 @@
-"""What the commands ``list`` and ``explain`` show: what is built, stale and published, and why it is stale."""
+"""The commands ``list`` and ``explain``: builds and publications as they are, and the reasons for a build."""
 
 import json
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ from builders.pipeline.project import Project
 
 
 def explain(recipe: str, target: list[str]) -> None:
-    """Show, value by value, how the wanted fingerprint differs from the recorded one, and what else became old."""
+    """Show the differences between the recorded fingerprint and a build now, and Debian's updates since."""
     project = open_project()
-    for one in select(project, [recipe], target):
-        if one.recipe.name != recipe:
+    for build_target in select(project, [recipe], target):
+        if build_target.recipe.name != recipe:
             continue
-        record = one.record
-        project.log.note(f"{recipe} for {one.target}:")
+        record = build_target.record
+        project.log.note(f"{recipe} for {build_target.target}:")
         if record is None:
-            project.log.note("  never built; the fingerprint that a build would have:")
-            project.log.note(json.dumps(one.fingerprint, indent=2))
+            project.log.note("  never built; a build would have this fingerprint:")
+            project.log.note(json.dumps(build_target.fingerprint, indent=2))
             continue
-        changes = differences(record.fingerprint, one.fingerprint)
+        changes = differences(record.fingerprint, build_target.fingerprint)
         for change in changes:
-            project.log.note(f"  {change.path}\n    built from: {change.before}\n    wanted now: {change.after}")
+            project.log.note(f"  {change.path}\n    built from: {change.before}\n    now: {change.after}")
         if not changes:
             project.log.note("  up to date: nothing differs")
-        for line in drift(project, one, record):
+        for line in drift(project, build_target, record):
             project.log.note(f"  {line}")
 
 
 def list_all() -> None:
-    """Show recipes, the targets they serve, and what is built, stale and published."""
+    """Show each recipe for each of its targets: whether it is built, stale and published."""
     project = open_project()
     rows = []
     for recipe in project.recipes.values():
@@ -55,14 +55,15 @@ def _published(project: Project, suite: str) -> Sequence[DebFile]:
 
 
 def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
-    one = next(each for each in select(project, [recipe.name], [target]) if each.recipe is recipe)
-    record = one.record
-    built = "no" if record is None else "yes" if record.fingerprint == one.fingerprint else "stale"
-    published = _published(project, one.target.suite.name)
-    there = {deb.sha256 for deb in published}
-    live = record is not None and all(file.sha256 in there for file in record.published)
+    build_target = next(each for each in select(project, [recipe.name], [target]) if each.recipe is recipe)
+    record = build_target.record
+    built = "no" if record is None else "yes" if record.fingerprint == build_target.fingerprint else "stale"
+    published = _published(project, build_target.target.suite.name)
+    digests = {deb.sha256 for deb in published}
+    live = record is not None and all(file.sha256 in digests for file in record.published)
     names = {package.name for package in recipe.packages}
-    older = any(deb.package in names and deb.architecture == one.target.architecture.debian for deb in published)
+    cpu = build_target.target.architecture.debian
+    older = any(deb.package in names and deb.architecture == cpu for deb in published)
     shown = "yes" if live else "older" if older else "no"
-    version = recipe.debian_version(one.target)
-    return recipe.name, version, target, one.job.strategy, built, shown, recipe.summary
+    version = recipe.debian_version(build_target.target)
+    return recipe.name, version, target, build_target.job.strategy, built, shown, recipe.summary

@@ -80,9 +80,8 @@ class Log:
 
     def __init__(self, *, live: bool | None = None, quiet: bool = False, console: "Console | None" = None) -> None:
         self._console = console
-        self._on_terminal = self.file.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
         in_ci = bool(os.environ.get("CI"))
-        self.live = (self._on_terminal and not in_ci if live is None else live) and not quiet
+        self.live = (self._on_terminal() and not in_ci if live is None else live) and not quiet
         self.quiet = quiet
         self._folds = _fold_style()
         self._progress: Progress | None = None
@@ -110,7 +109,7 @@ class Log:
 
     def warn(self, text: str) -> None:
         """Print one line as a warning."""
-        colours = self._on_terminal and not os.environ.get("NO_COLOR")
+        colours = self._on_terminal() and not os.environ.get("NO_COLOR")
         self._print(f"{YELLOW}warning:{PLAIN} {text}" if colours else f"warning: {text}")
         self._append(f"warning: {text}")
 
@@ -216,6 +215,9 @@ class Log:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a") as file:
                 file.write(line)
+
+    def _on_terminal(self) -> bool:
+        return self.file.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
     def _fold(self, mark: str) -> None:
         if mark:

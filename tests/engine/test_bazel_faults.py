@@ -97,7 +97,7 @@ def boxed(place: Place, source: Path, there: Callable[[], bool]) -> str:
     assert kill(child, signal.SIGALRM) == 13
     assert gone(place) == []
     output = (place.folder / "output").read_text()
-    assert "run the same command again: it goes on from there" in output
+    assert "run the same command again: it continues from there" in output
     assert "Traceback" not in output
     return output
 

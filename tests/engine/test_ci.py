@@ -154,5 +154,5 @@ def test_caches_are_carried_while_no_build_runs(machines: Callable[[], Place]) -
     assert "another run of Reef is at work" in place.run("cache", "--import", file, status=12)
     kill(child)
     assert "no such file" in place.run("cache", "--import", file, status=3)
-    assert "do not go together" in place.run("cache", "--import", file, "--export", file, status=3)
+    assert "exclude each other" in place.run("cache", "--import", file, "--export", file, status=3)
     assert "downloaded sources" in place.run("cache")

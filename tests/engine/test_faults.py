@@ -150,7 +150,7 @@ def test_ended_in_a_build_script(place: Place, number: int) -> None:
     status = kill(child, number)
     if number != signal.SIGKILL:
         assert status == 130
-        assert "interrupted: nothing half-made is kept" in (place.folder / "output").read_text()
+        assert "interrupted: nothing unfinished is kept" in (place.folder / "output").read_text()
     assert gone(place) == []
     assert not (place.artifacts / BUILT).exists()
     place.edit(SLEEPY, "  compile: |\n")

@@ -356,7 +356,7 @@ def test_the_variable_holds_a_key_or_names_its_file(
     with pytest.raises(InputError, match="REEF_SIGNING_KEY is empty"):
         given_key()
     monkeypatch.setenv("REEF_SIGNING_KEY", "hush-a-key-on-one-line")
-    with pytest.raises(InputError, match="neither a key nor a file") as caught:
+    with pytest.raises(InputError, match="neither a key nor a readable file") as caught:
         given_key()
     assert "hush" not in str(caught.value)
     (tmp_path / "key").write_text("text\nof a key")

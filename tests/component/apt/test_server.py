@@ -143,7 +143,7 @@ def test_wrong_words(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(PublishError, match="nothing is published yet"):
         cli_repository.serve_apt(host="127.0.0.1", port=0, certificate=None, key=None)
     publisher.publish(publisher.deb())
-    with pytest.raises(InputError, match="TLS needs both"):
+    with pytest.raises(InputError, match="TLS needs a certificate and its key"):
         cli_repository.serve_apt(host="127.0.0.1", port=0, certificate="x", key=None)
     for port in (70_000, -1):
         with pytest.raises(InputError, match=f"not a port: {port}"):

@@ -104,7 +104,7 @@ def test_a_plan_warns_of_what_comes(project: Project, words: list[str], warnings
 def test_a_repeatable_option_without_a_value_is_not_none(project: Project, words: list[str]) -> None:
     done = invoke(project, *words)
     assert done.returncode == 3, done.stdout
-    assert re.search(r"error: --(target|recipe|what) wants a value\n", done.stderr)
+    assert re.search(r"error: --(target|recipe|what) needs a value\n", done.stderr)
     assert done.stdout == ""
 
 

@@ -12,7 +12,7 @@ from builders.model.arch import ARM64
 
 def test_all_tools_run_and_those_that_fail_are_named(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    with pytest.raises(CheckError, match="1 of 2 found something") as caught:
+    with pytest.raises(CheckError, match="1 of 2 tools failed") as caught:
         maintenance.run_tools(["python", "-c", "exit(1)"], ["python", "-c", f"open({str(mark)!r}, 'w')"])
     assert caught.value.detail == "python -c exit(1)"
     assert mark.exists()

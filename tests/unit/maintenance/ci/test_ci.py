@@ -179,7 +179,7 @@ def test_what_fails_at_night_does_not_hold_up_what_was_built() -> None:
 
 def test_every_and_names_do_not_go_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
-    with pytest.raises(InputError, match="one of the two"):
+    with pytest.raises(InputError, match="--recipe excludes --also and --every"):
         matrix(["reef-hello"], [], [], [], service="github", every=True)
 
 
