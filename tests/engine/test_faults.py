@@ -128,16 +128,17 @@ INTERFACES = "sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev"
 def test_a_script_has_no_network_and_a_clean_environment(place: Place) -> None:
     lines = [
         f'test "$({INTERFACES})" = lo || {{ cat /proc/net/dev; exit 8; }}',
-        'test -z "${REEF_SECRET:-}"; test "$LC_ALL" = C.UTF-8; test "$(hostname)" = reef',
+        'test -z "${REEF_SECRET:-}"; test "$LC_ALL" = C.UTF-8; test "$(hostname)" = reef; echo all seen; exit 7',
     ]
     place.edit("  compile: |\n", "  compile: |\n" + "".join(f"    {line}\n" for line in lines))
-    place.run("build-arm", REEF_SECRET="hush")
+    assert "all seen" in place.run("build-arm", status=7, REEF_SECRET="hush")
 
 
 def test_only_fetch_has_a_network(place: Place) -> None:
     place.fetches(f"{INTERFACES} > interfaces")
-    place.edit("  compile: |\n", "  compile: |\n    grep -qvx lo interfaces || { echo fetch had none; exit 8; }\n")
-    place.run("build-arm")
+    line = "    grep -qvx lo interfaces || { echo fetch had none; exit 8; }; echo all seen; exit 7\n"
+    place.edit("  compile: |\n", f"  compile: |\n{line}")
+    assert "all seen" in place.run("build-arm", status=7)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +154,9 @@ def test_ended_in_a_build_script(place: Place, number: int) -> None:
         assert "interrupted: nothing unfinished is kept" in (place.folder / "output").read_text()
     assert gone(place) == []
     assert not (place.artifacts / BUILT).exists()
-    place.edit(SLEEPY, "  compile: |\n")
-    place.run("build-arm")
+    if number == signal.SIGKILL:
+        place.edit(SLEEPY, "  compile: |\n")
+        place.run("build-arm")
     assert list((place.artifacts / "scratch").iterdir()) == []
 
 
@@ -166,8 +168,8 @@ def test_ended_while_it_fetches(place: Place, number: int) -> None:
     assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert gone(place) == []
     assert not (place.artifacts / BUILT).exists()
-    place.edit("; sleep 600", "")
-    place.run("build-arm")
+    place.edit("; sleep 600", "; exit 9")
+    assert "fetching" in place.run("build-arm", status=7)
     assert list((place.artifacts / "scratch").iterdir()) == []
 
 

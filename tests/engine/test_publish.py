@@ -100,18 +100,18 @@ def versions(place: Place) -> set[str]:
     ("before", "after", "message"),
     [
         ('expect: ["hello, board"]', 'expect: ["good morning, board"]', "run:greeting"),
-        ("rm -rf /var/lib/reef-hello", ": forgotten", "purge"),
+        pytest.param("rm -rf /var/lib/reef-hello", ": forgotten", "purge", marks=pytest.mark.nightly),
         ("mkdir -p /var/lib/reef-hello", "exit 3", "install"),
     ],
 )
-def test_what_fails_on_the_board_is_not_published(place: Place, before: str, after: str, message: str) -> None:
-    place.edit(before, after)
-    place.run("build-arm", *NATIVE)
-    output = place.run("publish-apt", *NATIVE, status=9)
+def test_what_fails_on_the_board_is_not_published(built: Place, before: str, after: str, message: str) -> None:
+    built.edit(before, after)
+    built.run("build-arm", *NATIVE)
+    output = built.run("publish-apt", *NATIVE, status=9)
     assert "checks failed; nothing is published" in output
     assert message in output
-    assert not (place.artifacts / "apt" / "dists").exists()
-    assert gone(place) == []
+    assert not (built.artifacts / "apt" / "dists").exists()
+    assert gone(built) == []
 
 
 def test_what_fails_a_static_check_is_not_published(place: Place) -> None:

@@ -33,7 +33,7 @@ from tests.support import dockers
 from tests.support.buildkit import BuildKit
 from tests.support.checkout import CHECKOUT
 from tests.support.dockers import BUILDX, BUILT, JOB, Dockerd, There
-from tests.support.place import INVOKE, Place, emulated_cpu, kill
+from tests.support.place import INVOKE, Place, emulated_cpu, give_build, kill
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
 
@@ -95,22 +95,21 @@ def test_only_fetch_has_a_network_and_the_script_sees_what_it_left(there: There)
     assert output.index(f"✓ fetch {JOB}") < output.index(f"✗ run {JOB}")
 
 
-def test_installed_checked_and_published_in_containers_of_the_target_cpu(
-    hello_in_docker: tuple[There, str], docker_engine: Dockerd
-) -> None:
-    there, _ = hello_in_docker
-    output = there.run("publish-apt", "--engine", "buildx", "--target", "trixie/arm64")
-    assert "✓ run check/reef-hello/trixie-arm64" in output
+@pytest.mark.parametrize("cpu", ["amd64", pytest.param("arm64", marks=pytest.mark.nightly)])
+def test_installed_checked_and_published_in_containers(there: There, cpu: str) -> None:
+    give_build(there.place, f"trixie/{cpu}")
+    output = there.run("publish-apt", "--engine", "buildx", "--target", f"trixie/{cpu}")
+    assert f"✓ run check/reef-hello/trixie-{cpu}" in output
     assert "trixie: published" in output
-    [root] = [tag for tag in docker_engine.tags() if tag.startswith("reef-root:trixie-arm64-arm64")]
-    assert docker_engine.client().images.get(root).attrs["Architecture"] == "arm64"
-    [report] = (there.place.artifacts / BUILT).glob("install-report-*.json")
+    [report] = (there.place.artifacts / f"builds/reef-hello/trixie-{cpu}").glob("install-report-*.json")
     verdicts = {verdict["check"]: verdict["passed"] for verdict in json.loads(report.read_text())["verdicts"]}
     assert verdicts == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
 
 
-def test_emulated_programs_see_the_cpu_of_the_oldest_boards(inside: There) -> None:
+def test_emulated_programs_see_the_cpu_of_the_oldest_boards(inside: There, docker_engine: Dockerd) -> None:
     assert emulated_cpu(inside.project(), "buildx") == set()
+    [root] = [tag for tag in docker_engine.tags() if tag.startswith("reef-root:trixie-arm64-arm64")]
+    assert docker_engine.client().images.get(root).attrs["Architecture"] == "arm64"
 
 
 def test_a_failing_script_keeps_its_root_to_enter(there: There, docker_engine: Dockerd) -> None:
