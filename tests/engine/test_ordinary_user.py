@@ -116,7 +116,7 @@ def test_ended_in_a_build_script_nothing_runs_on_and_the_next_run_builds(built: 
         child = subprocess.Popen(
             words_as_user(built, *BUILD), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
         )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while len(running(sleeping)) < 2:
         assert child.poll() is None, (built / "output").read_text()
         assert time.monotonic() < until, running(sleeping)
@@ -124,7 +124,7 @@ def test_ended_in_a_build_script_nothing_runs_on_and_the_next_run_builds(built: 
     assert UID in running(sleeping)
     assert any(one in IDS for one in running(sleeping))
     assert kill(child, number) == (130 if number == signal.SIGINT else -signal.SIGKILL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while left := running(sleeping, str(built)):
         assert time.monotonic() < until, left
         time.sleep(0.05)

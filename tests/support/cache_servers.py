@@ -32,7 +32,7 @@ def running(argv: Sequence[str], port: int, folder: Path, program: str) -> Itera
         except FileNotFoundError:
             pytest.fail(f"{program} is missing; tests/host-packages.txt names its package, ./inv test installs it")
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -44,7 +44,7 @@ def running(argv: Sequence[str], port: int, folder: Path, program: str) -> Itera
         yield child
     finally:
         child.terminate()
-        child.wait(timeout=30)
+        child.wait(timeout=120)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class Dockerd:
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=os.environ | self._extra, cwd=CHECKOUT,
             )  # fmt: skip
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not self._answers():
             assert self._child.poll() is None, (self.place / "dockerd.log").read_text()[-4000:]
             assert time.monotonic() < until, (self.place / "dockerd.log").read_text()[-4000:]
@@ -131,7 +131,7 @@ class Dockerd:
         """End the engine and remove all that it wrote."""
         if self._child.poll() is None:
             self.kill()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while self.place.exists():
             try:
                 remove_tree(self.place)

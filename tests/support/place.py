@@ -108,7 +108,7 @@ def emulated_cpu(project: Project, engine: str) -> set[str]:
     return {name for name, bit in (("atomics", 8), ("paca", 30)) if found[16] >> bit & 1}
 
 
-def gone(place: Place, timeout_s: float = 10) -> list[str]:
+def gone(place: Place, timeout_s: float = 120) -> list[str]:
     """Return what is left behind after a moment in which the kernel may still end it."""
     until = time.monotonic() + timeout_s
     while (left := place.left_behind()) and time.monotonic() < until:
@@ -132,7 +132,7 @@ def project_of_test(name: str, caches: Path | None) -> Iterator[Place]:
 def kill(child: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> int:
     """Send one signal to the started process alone, as a user's kill does, and return its status."""
     os.kill(child.pid, number)
-    return child.wait(timeout=60)
+    return child.wait(timeout=300)
 
 
 def give_build(place: Place, target: str = "trixie/arm64") -> None:

@@ -35,7 +35,7 @@ def free_port() -> int:
 
 def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
     """Return when something listens on ``port``."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert child.poll() is None, "the server ended at once"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

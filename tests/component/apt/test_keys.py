@@ -57,7 +57,7 @@ def agents(home: Path) -> list[int]:
 
 
 def no_agents(home: Path) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while agents(home) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not agents(home)

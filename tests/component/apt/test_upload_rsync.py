@@ -192,7 +192,7 @@ def test_unreachable_half_way_then_resumed(
     monkeypatch.setattr(RsyncStore, "_argv", lambda self, *words: [*real(self, "--bwlimit=2000"), *words])
 
     def cut() -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             if any(path.stat().st_size > 500_000 for path in there.rglob(".reef-large*")):
                 break
@@ -213,7 +213,7 @@ def test_unreachable_half_way_then_resumed(
     finally:
         cutter.join()
         ssh.start()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not list(there.rglob(f"{PARTIAL}/*")) and time.monotonic() < until:
         time.sleep(0.1)
     (part,) = there.rglob(f"{PARTIAL}/reef-large*")

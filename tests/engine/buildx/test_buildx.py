@@ -175,7 +175,7 @@ def test_ended_in_a_build_nothing_runs_on(there: There, docker_engine: Dockerd, 
         mine = daemon.owner(there.project().workspace)
         assert docker_engine.client().images.get(fetched).labels["reef.workspace"] == mine
         docker_engine.client().images.remove(fetched, force=True)
-    until = 100
+    until = 600
     while (left := processes(sleeping) + processes(str(there.place.folder))) and until:
         until -= 1
         subprocess.run(["sleep", "0.2"], check=True)
@@ -190,7 +190,7 @@ def test_an_engine_that_dies_is_reported_and_the_next_run_builds(there: There, d
     child = there.start(*BUILDX)
     there.place.when(child, lambda: "\ncompiling" in there.place.log_text())
     docker_engine.kill()
-    assert child.wait(timeout=60) == 5
+    assert child.wait(timeout=300) == 5
     output = (there.place.folder / "output").read_text()
     assert f"the Docker engine at {docker_engine.host} no longer answers" in output
     assert "Traceback" not in output

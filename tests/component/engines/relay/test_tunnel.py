@@ -207,7 +207,7 @@ def test_where_nobody_answers_the_scripts_side_gives_up(tmp_path: Path) -> None:
         deaf.bind(str(tmp_path / "agent"))
         done = subprocess.run(
             ["perl", str(PROGRAM), str(tmp_path / "agent"), str(free_port())],
-            capture_output=True, text=True, timeout=20, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
     assert done.stdout == ""
     assert "Connection refused" in done.stderr
@@ -235,7 +235,7 @@ def test_http_goes_through_too() -> None:
         with relayed(storage, Log(quiet=True)) as relay:
             assert relay
             with dug(relay.take) as (_, inside):
-                asked = http.client.HTTPConnection("127.0.0.1", inside, timeout=20)
+                asked = http.client.HTTPConnection("127.0.0.1", inside, timeout=120)
                 asked.request("PUT", "/abcR", b"compiled")
                 assert asked.getresponse().read() is not None
                 assert (files / "abcR").read_bytes() == b"compiled"

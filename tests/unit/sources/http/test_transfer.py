@@ -266,7 +266,7 @@ def test_proxy_of_the_environment_is_used(bench: Bench, site: Site, monkeypatch:
 
 
 def test_four_downloads_run_at_once(bench: Bench, site: Site) -> None:
-    together = threading.Barrier(4, timeout=5)
+    together = threading.Barrier(4, timeout=120)
 
     def meeting(handler: Handler, data: bytes) -> None:
         together.wait()
