@@ -1,9 +1,7 @@
 """Find words that readers of Reef stumbled over, in messages, comments, docstrings, names and documentation.
 
-    .venv/bin/python -m tools.words            # what `./inv check` runs
-    .venv/bin/python -m tools.words builders/apt  # one folder or file, also where it is still to do
-
-`tools/words-todo.txt` lists the folders and files that were written before this list. Nothing may join it.
+.venv/bin/python -m tools.words            # what `./inv check` runs
+.venv/bin/python -m tools.words builders/apt  # one folder or file
 """
 
 import io
@@ -15,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
-TODO = Path(__file__).with_name("words-todo.txt")
 SCANNED = (
     "*.md", "*.yml", "inv", "tasks.py", "docs/*.md", "docs/recipes/*.md", "builders/**/*", "dockerfiles/*",
     "tools/*.py", "recipes/*/*.yml", ".ci/run",
@@ -160,31 +157,14 @@ def findings(below: Sequence[str] = ()) -> list[Finding]:
     )
 
 
-def todo() -> list[str]:
-    """Return the patterns of files that are still to do; a folder ends with a slash."""
-    lines = TODO.read_text(encoding="utf-8").splitlines() if TODO.exists() else []
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def excused(path: Path, patterns: Sequence[str]) -> bool:
-    """Return whether one of the patterns names the file or a folder above it."""
-    return any(path.is_relative_to(part) if part.endswith("/") else path.match(part) for part in patterns)
-
-
 def main(below: Sequence[str]) -> int:
     """Print the findings; return the exit code, 1 where there are any."""
-    patterns = [] if below else todo()
     found = findings(below)
-    new = [finding for finding in found if not excused(finding.path, patterns)]
-    present = [pattern for pattern in patterns if any(excused(path, [pattern]) for path in scanned())]
-    done = [pattern for pattern in present if not any(excused(finding.path, [pattern]) for finding in found)]
-    for finding in new:
+    for finding in found:
         print(finding)
-    for pattern in done:
-        print(f"{TODO.relative_to(CHECKOUT)}: {pattern} has no such word any more: remove this line")
-    if new:
-        print(f"{len(new)} words that readers stumble over; write the better ones (CONTRIBUTING.md, Words)")
-    return 1 if new or done else 0
+    if found:
+        print(f"{len(found)} words that readers stumble over; write the better ones (CONTRIBUTING.md, Words)")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def diagnose(*, fix: bool) -> None:
         raise HostError(
             f"{len(missing)} of {len(needs)} needs are not met",
             "\n".join(f"{need.name}: {need.trouble}\n  what to do: {need.fix}" for need in missing),
+            "do what stands below each need, then run ./inv doctor again",
         )
 
 
@@ -140,7 +141,11 @@ def builders(*, create: bool, remove: bool) -> None:
     rows = [(place.name, place.driver, place.where, place.native, place.state) for place in places]
     project.log.table("builders", ("name", "driver", "where", "runs natively", "state"), rows)
     if troubles := [f"{place.name}: {place.trouble}" for place in places if place.trouble]:
-        raise HostError(f"{len(troubles)} of {len(places)} places cannot build", "\n".join(troubles))
+        raise HostError(
+            f"{len(troubles)} of {len(places)} places cannot build",
+            "\n".join(troubles),
+            "make them reachable, or correct buildx.nodes in reef.yml",
+        )
 
 
 def clean(what: list[str]) -> None:
