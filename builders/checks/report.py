@@ -6,29 +6,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from builders.host.files import disk_errors, document_digest, write_whole
 from builders.model.jobs import StepRecord
 from builders.model.packages import DebFile, PackageFile, Report, Verdict
 from builders.model.target import Target
-from builders.model.yaml_file import Model
 
 RULES = 1
 """Raise this number when a check, or a script that runs on the board, judges differently than before.
 
 Reports of other numbers count as absent, so that every package is judged again.
 """
-
-
-class _Document(Model):
-    rules: int
-    recipe: str
-    target: str
-    debs: list[PackageFile]
-    verdicts: list[Verdict]
-    steps: list[StepRecord]
-    digest: str
 
 
 def write_report(report: Report, debs: Sequence[DebFile], path: Path) -> None:
@@ -54,14 +41,15 @@ def read_report(path: Path, recipe: str, target: Target, debs: Sequence[DebFile]
         with disk_errors(path):
             text = path.read_text(encoding="utf-8") if path.exists() else "{}"
         content = json.loads(text)
-        document = _Document.model_validate(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, pydantic.ValidationError):
+        digest = content.pop("digest")
+        verdicts = tuple(Verdict(**verdict) for verdict in content["verdicts"])
+        steps = tuple(StepRecord(**step) for step in content["steps"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    del content["digest"]
     expected = {"rules": RULES, "recipe": recipe, "target": str(target), "debs": _identities(debs)}
-    if document.digest != document_digest(content) or any(content[name] != value for name, value in expected.items()):
+    if digest != document_digest(content) or any(content.get(name) != value for name, value in expected.items()):
         return None
-    return Report(recipe, target, tuple(document.verdicts), tuple(document.steps))
+    return Report(recipe, target, verdicts, steps)
 
 
 def failures(report: Report) -> str:

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache, partial
 
 from builders.cli.app import open_project
 from builders.maintenance.debian_updates import drift
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
+from builders.model.target import Target, parse_target
 from builders.pipeline.planning.plan import differences
+from builders.pipeline.planning.records import Record, Records
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 
@@ -36,11 +39,13 @@ def explain(recipe: str, target: list[str]) -> None:
 def list_all() -> None:
     """Show each recipe for each of its targets: whether it is built, stale and published."""
     project = open_project()
-    rows = []
-    for recipe in project.recipes.values():
-        for suite in recipe.targets.suites:
-            for architecture in recipe.targets.architectures:
-                rows.append(_listed(project, recipe, f"{suite}/{architecture}"))
+    records, published = Records(project.workspace), cache(partial(_published, project))
+    rows = [
+        _listed(project, recipe, target, records.of(recipe.name, target), published(suite))
+        for recipe in project.recipes.values()
+        for suite in recipe.targets.suites
+        for target in [parse_target(f"{suite}/{architecture}") for architecture in recipe.targets.architectures]
+    ]
     columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
     project.log.table("recipes", columns, rows)
 
@@ -54,16 +59,18 @@ def _published(project: Project, suite: str) -> Sequence[DebFile]:
     return published(project.workspace.apt, suite)
 
 
-def _listed(project: Project, recipe: Recipe, target: str) -> tuple[str, ...]:
-    build_target = next(each for each in select(project, [recipe.name], [target]) if each.recipe is recipe)
-    record = build_target.record
-    built = "no" if record is None else "yes" if record.fingerprint == build_target.fingerprint else "stale"
-    published = _published(project, build_target.target.suite.name)
+def _listed(
+    project: Project, recipe: Recipe, target: Target, record: Record | None, published: Sequence[DebFile]
+) -> tuple[str, ...]:
     digests = {deb.sha256 for deb in published}
     live = record is not None and all(file.sha256 in digests for file in record.published)
-    names = {package.name for package in recipe.packages}
-    cpu = build_target.target.architecture.debian
-    older = any(deb.package in names and deb.architecture == cpu for deb in published)
+    names, cpu = {package.name for package in recipe.packages}, target.architecture
+    older = any(deb.package in names and deb.architecture == cpu.debian for deb in published)
     shown = "yes" if live else "older" if older else "no"
-    version = recipe.debian_version(build_target.target)
-    return recipe.name, version, target, build_target.job.strategy, built, shown, recipe.summary
+    if record is None:  # without a record, no fingerprint is needed, and no rendered debian/ for it
+        built, strategy = "no", recipe.strategy_for(project.engines.machine_for(cpu, None), target)
+    else:
+        [build_target] = [each for each in select(project, [recipe.name], [str(target)]) if each.recipe is recipe]
+        built = "yes" if record.fingerprint == build_target.fingerprint else "stale"
+        strategy = build_target.job.strategy
+    return recipe.name, recipe.debian_version(target), str(target), strategy, built, shown, recipe.summary
