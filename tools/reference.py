@@ -77,7 +77,7 @@ def _option(argument: Argument) -> tuple[str, str, str]:
 
 
 def _exit_codes() -> Iterator[str]:
-    yield "A command that fails prints what failed, the detail and what to do. Its exit code names the stage.\n"
+    yield "A command that fails prints what failed, the detail and what to do. Its exit code says which kind it is.\n"
     errors = sorted(ReefError.__subclasses__(), key=lambda error: error.exit_code)
     rows = [
         ("0", "Everything went well."),

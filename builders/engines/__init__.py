@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 EngineName = Literal["chroot", "buildx"]
+"""The engines; `select` makes them, and ``engine`` in builders/model/settings/settings.py accepts their names."""
 
 AGED_DAYS = 60
 """A root older than this is reported; Debian's point releases come about every two months."""

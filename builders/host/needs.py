@@ -7,7 +7,7 @@ from builders.errors import HostError
 from builders.host import process
 
 BUILD_BYTES = 15 * 2**30
-"""Free disk space that one TensorFlow Lite build takes, with its roots and checks."""
+"""Free disk space to build with: roots, sources and the builds of several targets."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Architecture:
     dynamic_linker: str
     bazel: str
     constraint: str
-    emulated: str = ""
+    emulated_cpu: str = ""
 
     def __str__(self) -> str:
         return self.debian
@@ -36,12 +36,12 @@ class Architecture:
 
     @property
     def emulation(self) -> dict[str, str]:
-        """The variable that makes QEMU emulate the CPU ``emulated``; only QEMU reads it.
+        """The variable that makes QEMU emulate the CPU ``emulated_cpu``; only QEMU reads it.
 
         By default, QEMU emulates the newest CPU. That accepts instructions which boards lack, and computes the pointer
         authentication (FEAT_PAuth) of Debian 13's arm64 programs at each call: up to 15 times slower (QEMU 7.2).
         """
-        return {"QEMU_CPU": self.emulated} if self.emulated else {}
+        return {"QEMU_CPU": self.emulated_cpu} if self.emulated_cpu else {}
 
 
 AMD64 = Architecture(

@@ -8,6 +8,7 @@ next upload, what the destination showed before, for readers who began with it.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from builders.apt.repository.layout import RepositoryLayout
 from builders.apt.upload import content, remote_state
@@ -15,7 +16,7 @@ from builders.apt.upload.content import Phase
 from builders.apt.upload.store import File, RemoteFile, Store
 from builders.errors import BusyError, PublishError
 from builders.host.log import Log, size
-from builders.model.settings import MB, S3, Destination, Settings
+from builders.model.settings import MB, S3, Destination, Folder, Rsync, Settings
 
 MOST_NAMED = 5
 
@@ -92,13 +93,17 @@ def upload(
 
 
 def _store(destination: Destination, root: Path, base: Path, state: Path) -> Store:
-    if isinstance(destination, S3):
-        from builders.apt.upload.s3 import s3_store
+    match destination:
+        case S3():
+            from builders.apt.upload.s3 import s3_store
 
-        return s3_store(destination, root, state / "uploads" / f"{destination.name}.json")
-    from builders.apt.upload.rsync import rsync_store
+            return s3_store(destination, root, state / "uploads" / f"{destination.name}.json")
+        case Rsync() | Folder():
+            from builders.apt.upload.rsync import rsync_store
 
-    return rsync_store(destination, root, base)
+            return rsync_store(destination, root, base)
+        case _:
+            assert_never(destination)
 
 
 def _planned(place: RepositoryLayout, destination: Destination, store: Store, generations: int) -> _Plan:

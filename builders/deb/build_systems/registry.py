@@ -1,4 +1,8 @@
-"""The kinds of build system, by the model that a recipe names them with: a new kind is a module and a line here."""
+"""The kinds of build system, by the model that a recipe names them with.
+
+A new kind is a model beside builders/model/recipe/bazel.py, a key for it in BuildSpec, a class beside bazel.py here,
+and a line in KINDS. A recipe that needs no support of ours, as with Meson, runs its tools in the shell steps.
+"""
 
 from collections.abc import Mapping
 from typing import Any

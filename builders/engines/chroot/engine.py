@@ -106,7 +106,7 @@ class ChrootEngine:
     def run(self, job: BuildJob, output: Path, log: Log) -> JobResult:
         """Run ``job``; the content of its output folder becomes ``output``, which must not exist yet.
 
-        A failed job's root is kept for ``invoke shell`` until the job's next run. Raises RootError, BuildError.
+        A failed job's root is kept for ``./inv shell`` until the job's next run. Raises RootError, BuildError.
         """
         self.forget(job.name)
         rootfs, making = bootstrap.make(job.root, replace(self._context, log=log))

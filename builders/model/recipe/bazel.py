@@ -17,6 +17,7 @@ class BazelSpec(BuildSystemModel):
     """
 
     key = "bazel"
+    fetches = True
 
     version: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     """Required version of Bazel; another version is refused before the build."""

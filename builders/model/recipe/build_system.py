@@ -16,6 +16,8 @@ class BuildSystemModel(Model):
     """Keys of every kind of build system; ``key`` is the kind's own key below ``build:``."""
 
     key: ClassVar[str]
+    fetches: ClassVar[bool] = False
+    """Whether the build system downloads while it builds; such a recipe cannot keep its source."""
 
     variants: dict[VariantName, Flags] = {}
     """Flags of each variant, as for one CPU. ``variants`` in reef.yml chooses the variant; the first is the default."""

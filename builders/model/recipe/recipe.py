@@ -46,10 +46,11 @@ class Serves(Model):
 
 
 class BuildSpec(Model):
-    """How the tree is compiled: POSIX shell that debian/rules runs in the source tree, with ``sh -eu``.
+    """How the tree is compiled: POSIX shell in the source tree, with ``sh -eu``.
 
-    The scripts see Debian's ``DEB_*`` variables (dpkg-architecture), the flags of dpkg-buildflags (``CFLAGS``, ...),
-    ``DESTDIR`` (install only), ``JOBS``, and ``RECIPE`` (the folder with the recipe's ``files/``).
+    debian/rules runs ``configure``, ``compile`` and ``install``; ``fetch`` runs before it. The three see Debian's
+    ``DEB_*`` variables (dpkg-architecture), the flags of dpkg-buildflags (``CFLAGS``, ...), ``DESTDIR`` (install only),
+    ``JOBS``, and ``RECIPE`` (the folder with the recipe's ``files/``).
     """
 
     tools: list[str] = []
@@ -205,7 +206,7 @@ class Recipe(Model):
     @pydantic.model_validator(mode="after")
     def _whole_source(self) -> "Recipe":
         system = self.build.system
-        fetching = f"build.{system.key}" if system else "build.fetch" if self.build.fetch else ""
+        fetching = f"build.{system.key}" if system and system.fetches else "build.fetch" if self.build.fetch else ""
         if self.keep_source and fetching:
             raise ValueError(f"keep_source: a source package cannot contain what {fetching} fetches; remove one")
         return self

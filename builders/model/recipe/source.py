@@ -7,6 +7,7 @@ import pydantic
 
 from builders.model.yaml_file import Model, RelativePath
 
+# No source has a default for its digest or commit: without one the recipe is refused.
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
