@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import os
 import platform
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
 from invoke.parser.argument import Argument
 from invoke.program import Program
 from invoke.tasks import Task
@@ -27,7 +28,7 @@ from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
 import builders
-from builders.errors import InputError, ReefError, TimeError
+from builders.errors import InputError, ReefError, TimeError, nearest
 
 if TYPE_CHECKING:
     from builders.pipeline.project import Project
@@ -165,14 +166,16 @@ def find_project() -> Path:
 def open_project(*, without_recipes: bool = False) -> "Project":
     """Open the project of `find_project`; ``without_recipes`` for what works before there is a recipe.
 
-    Prints which it is where it is not Reef's own.
+    Prints which it is, unless the current folder is in Reef's own checkout and so is the project.
     """
     from builders.host.log import Log
     from builders.pipeline.project import Project
 
     folder = find_project()
-    if folder.is_dir() and folder != CHECKOUT:
-        _say_once(f"project: {folder}" + (" (REEF_FOLDER)" if os.environ.get("REEF_FOLDER") else ""))
+    if folder.is_dir() and (folder != CHECKOUT or not Path.cwd().is_relative_to(CHECKOUT)):
+        named = bool(os.environ.get("REEF_FOLDER"))
+        why = " (REEF_FOLDER)" if named else " (Reef's own: no reef.yml here or above)" if folder == CHECKOUT else ""
+        _say_once(f"project: {folder}{why}")
     return Project.open(folder, Log(), without_recipes=without_recipes)
 
 
@@ -205,6 +208,23 @@ class Reef(Program):
         without_cache = sys.dont_write_bytecode
         super().parse_core(argv)
         sys.dont_write_bytecode = without_cache
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise ParseError(f"{error}\n  what to do: {self._advice(error)}", error.context) from None
+
+    def _advice(self, error: ParseError) -> str:
+        """Return the way out of a command line that Invoke does not understand."""
+        unknown = re.search(r"No idea what '(.+?)(?:=.*)?' is!", str(error))
+        command = error.context.name if error.context else None
+        hint = ""
+        if unknown and unknown[1].startswith("-") and error.context:
+            hint = f"{nearest(unknown[1], error.context.flags)} " if len(unknown[1]) > 2 else ""
+        elif unknown:
+            hint = f"{nearest(unknown[1], self.collection.task_names)} "
+        return hint + (f"./inv --help {command} shows its options" if command else "./inv --list shows all commands")
 
     def print_version(self) -> None:
         from importlib.metadata import version

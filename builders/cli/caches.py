@@ -1,6 +1,5 @@
 """The command ``cache``: the use of the caches, and their export and import as one file."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -39,8 +38,9 @@ def _show_caches(project: Project, engine: Engine) -> None:
         (usage.name, str(usage.files), size(usage.size), "yes" if usage.carried else "no", usage.reason)
         for usage in cache_archive.usage(project.workspace)
     ]
-    where = os.path.relpath(project.workspace.cache.path)
-    project.log.table(f"caches in {where}", ("cache", "files", "size", "in --export", "what"), rows)
+    project.log.table(
+        f"caches in {project.workspace.cache.path.absolute()}", ("cache", "files", "size", "in --export", "what"), rows
+    )
     carried = {cache.name for cache in engine_caches.CARRIED}
     known = carried | set(cache_archive.NOT_CARRIED)
     for place, sizes in engine.hidden_caches():

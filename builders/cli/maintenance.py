@@ -33,7 +33,7 @@ def diagnose(*, fix: bool) -> None:
         raise HostError(
             f"{len(missing)} of {len(needs)} needs are not met",
             "\n".join(f"{need.name}: {need.trouble}\n  what to do: {need.fix}" for need in missing),
-            "do what stands below each need, then run ./inv doctor again",
+            "do what each need says",
         )
 
 
@@ -105,8 +105,9 @@ def enter_shell(job: str | None) -> None:
         )
     name = job.replace("/", "-")
     if name not in kept:
-        detail = nearest(name, kept) if kept else "none is kept"
-        raise InputError(f"no root is kept for {job!r}", detail, "a job that fails keeps its root until its next run")
+        kept_jobs = f"kept: {', '.join(sorted(kept))}" if kept else "no root of a failed job is kept"
+        fix = nearest(name, kept) if kept else "run the command that failed again: a job that fails keeps its root"
+        raise InputError(f"no root is kept for {job!r}", kept_jobs, fix)
     with project.workspace.in_use():
         status = kept[name].enter(job)
     if status:

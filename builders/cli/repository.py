@@ -215,7 +215,7 @@ def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None)
             threading.Event().wait()
         project.log.note("no longer serving")
     except OSError as error:
-        fix = "choose another with --port, or correct --certificate and --key"
+        fix = "choose another with --port" + (", or correct --certificate and --key" if pair else "")
         raise HostError(f"cannot serve on {host}:{port}", str(error), fix) from error
 
 

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from builders.errors import InputError, nearest
+from builders.errors import InputError
 from builders.host.files import disk_errors, remove_tree
 from builders.host.log import size
 from builders.host.workspace import Workspace
@@ -41,7 +41,7 @@ def clean(project: Project, what: list[str]) -> None:
     for name in what:
         if name not in CLEANABLE:
             known = ", ".join(f"{key} ({text})" for key, text in CLEANABLE.items())
-            raise InputError(f"unknown part: {name!r}", f"known: {known}", nearest(name, CLEANABLE))
+            raise InputError(f"unknown part: {name!r}", f"known: {known}", "name one of these with --what")
     space = project.workspace
     with space.alone(cache=not IN_CACHE.isdisjoint(what)):
         space.sweep()

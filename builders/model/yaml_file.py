@@ -37,6 +37,15 @@ class Model(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
+EXPECTED = {
+    "string_type": "expected a text; put it in quotes",
+    "model_type": "expected a mapping of keys to values",
+    "dict_type": "expected a mapping of keys to values",
+    "list_type": "expected a list",
+}
+"""Faults by pydantic's names, in the words of YAML."""
+
+
 def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelType:
     """Return the YAML file at ``path`` as a ``model``; ``empty`` also accepts a file without any key.
 
@@ -52,7 +61,7 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
         node, data = _parse(text)
         duplicate = _duplicate_key(node)
     except ValueError as error:
-        raise InputError(f"{path} is not valid", str(error), "correct the date") from error
+        raise InputError(f"{path} is not valid", f"a date: {error}", "correct the date") from error
     except RecursionError as error:
         raise InputError(
             f"{path} is not valid YAML",
@@ -101,7 +110,7 @@ def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -
         return f"{path}:{line}: unknown key {dotted!r}{hint}"
     if fault["type"] == "missing":
         return f"{path}:{line}: missing key {dotted!r}"
-    message = fault["msg"].removeprefix("Value error, ")
+    message = EXPECTED.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     return f"{path}:{line}: {dotted}: {message}" if dotted else f"{path}: {message}"
 
 

@@ -177,14 +177,17 @@ def _advice(context: FetchContext, reasons: Sequence[Reason]) -> str:
     place = context.workspace.cache.downloads / "sha256"
     if context.offline:
         return f"run once without --offline, or copy each file to {place}/<its sha256> from another machine"
+    wrong = (
+        "if upstream replaced the file on purpose, review the new file and change the sha256 in the recipe; otherwise "
+        "do not use it: the server or a proxy changed it"
+    )
+    if all(reason.wrong_bytes for reason in reasons):
+        return wrong
     advice = (
-        "check the network and the proxy (http_proxy, https_proxy); or replace the URL with mirrors: in reef.yml; or "
-        f"copy each file to {place}/<its sha256> and run with --offline; or name a folder with the unpacked source: "
-        "--source NAME=FOLDER"
+        "check the URLs, the network and the proxy (http_proxy, https_proxy); or replace the URL with mirrors: in "
+        f"reef.yml; or copy each file to {place}/<its sha256> and run with --offline; or name a folder with the "
+        "unpacked source: --source NAME=FOLDER"
     )
     if any(reason.wrong_bytes for reason in reasons):
-        advice += (
-            "\nfor a wrong digest: if upstream replaced the file on purpose, review the new file and change the sha256 "
-            "in the recipe; otherwise do not use it: the server or a proxy changed it"
-        )
+        return f"for a wrong digest, {wrong}; for the others, {advice}"
     return advice

@@ -15,7 +15,8 @@ from tools import reference
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 THE_READERS_OWN = {
-    "recipes/hello/recipe.yml",
+    "recipes/greet-board/recipe.yml",
+    "recipes/greet-board/source/greet.c",
     "recipes/board-name/recipe.yml",
     "recipes/board-name/source/board-name.c",
     "recipes/board-name/checks/name.sh",

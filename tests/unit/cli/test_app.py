@@ -86,10 +86,14 @@ def test_a_project_that_is_not_reefs_own_is_printed_once(
 def test_reefs_own_project_is_not_printed(
     tmp_path: Path, unnamed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unnamed.setattr(app, "CHECKOUT", project(tmp_path))
-    unnamed.chdir(tmp_path)
+    checkout = project(tmp_path / "checkout")
+    unnamed.setattr(app, "CHECKOUT", checkout)
+    unnamed.chdir(checkout / "below")
     app.open_project(without_recipes=True)
     assert capsys.readouterr().err == ""
+    unnamed.chdir(tmp_path)
+    app.open_project(without_recipes=True)
+    assert capsys.readouterr().err == f"project: {checkout} (Reef's own: no reef.yml here or above)\n"
 
 
 def run(*words: str) -> None:
@@ -130,6 +134,23 @@ def test_no_option_has_a_one_letter_form_that_nobody_chose() -> None:
 def test_a_one_letter_option_behind_a_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run("build-arm", "-p")  # once --plan, and Invoke's --pty
     assert "No idea what '-p' is!" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["build-amr"], "did you mean 'build-arm'? ./inv --list shows all commands"),
+        (["build-arm", "--taget", "x"], "did you mean '--target'? ./inv --help build-arm shows its options"),
+        (["build-arm", "--taget=x"], "did you mean '--target'? ./inv --help build-arm shows its options"),
+        (["build-arm", "-p"], "./inv --help build-arm shows its options"),
+        (["explain"], "./inv --help explain shows its options"),
+    ],
+)
+def test_a_command_line_that_is_wrong_says_what_to_do(
+    words: list[str], advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*words)
+    assert capsys.readouterr().err.endswith(f"  what to do: {advice}\n")
 
 
 def test_help_of_a_command_shows_its_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,9 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ("mirrors: &mirrors {b: *mirrors}\n", "an alias is a part of itself"),
         ("signing: {home: artifacts/gnupg}\n", "signing.home is inside {folder}/artifacts"),
         ("artifacts: out\nsigning: {home: x/../out}\n", "signing.home is inside {folder}/out"),
+        ("cache: 1.0\n", "reef.yml:1: cache: expected a text; put it in quotes"),
+        ("repository: main\n", "reef.yml:1: repository: expected a mapping of keys to values"),
+        ("targets: trixie/arm64\n", "reef.yml:1: targets: expected a list"),
         ("- a\n", "expected a mapping of keys to values"),
     ],
 )
