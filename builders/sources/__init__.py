@@ -5,7 +5,20 @@
 ``trees/<recipe>-<digest>.json`` its manifest, which must be removed before the tree.
 """
 
-from builders.sources.fetch import fetch, manifest_path
-from builders.sources.manifest import describe, digest_of
+from typing import TYPE_CHECKING
+
+from builders.sources.manifest import describe, digest_of, manifest_path
+
+if TYPE_CHECKING:
+    from builders.model.context import Context
+    from builders.model.recipe import Recipe
+    from builders.model.source_tree import SourceTree
 
 __all__ = ["describe", "digest_of", "fetch", "manifest_path"]
+
+
+def fetch(recipe: "Recipe", context: "Context", *, offline: bool) -> "SourceTree":
+    """Return the recipe's source tree, made unless it exists; see `fetch_tree.fetch`."""
+    from builders.sources import fetch_tree  # slow to import, and a run with nothing to build fetches nothing
+
+    return fetch_tree.fetch(recipe, context, offline=offline)

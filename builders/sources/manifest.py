@@ -81,3 +81,8 @@ def _way(way: Way, folder: Path) -> dict[str, object]:
 
 def _edit(edit: Edit) -> dict[str, object]:
     return {"file": edit.file, "find": edit.find, "replace": edit.replace, "count": edit.count}
+
+
+def manifest_path(tree: Path) -> Path:
+    """Return the path of a tree's manifest. It is written after the tree, and must be removed before the tree."""
+    return Path(f"{tree}.json")

@@ -16,6 +16,7 @@ NEVER = {
     "boto3", "cyclonedx", "debian", "docker", "elftools", "http.client", "psutil", "requests", "rich", "urllib3",
     "builders.apt.api", "builders.checks.install", "builders.checks.static", "builders.engines.buildx.engine",
     "builders.engines.chroot.engine", "builders.pipeline.publish", "builders.pipeline.reproduce",
+    "builders.sources.fetch_tree",
 }  # fmt: skip
 """Modules that a run with nothing to do has no use for."""
 

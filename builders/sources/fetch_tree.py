@@ -16,7 +16,7 @@ from builders.sources.edits import apply_edits
 from builders.sources.kinds import git
 from builders.sources.kinds.archive import unpack
 from builders.sources.kinds.folder import copy_folder
-from builders.sources.manifest import describe, digest_of, kind_of
+from builders.sources.manifest import describe, digest_of, kind_of, manifest_path
 from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
 
 if TYPE_CHECKING:
@@ -45,11 +45,6 @@ def fetch(recipe: Recipe, context: Context, *, offline: bool) -> SourceTree:
         original = fetch(recipe.unedited(), context, offline=offline)
         return replace(tree, original=original.path)
     return tree
-
-
-def manifest_path(tree: Path) -> Path:
-    """Return the path of a tree's manifest. It is written after the tree, and must be removed before the tree."""
-    return Path(f"{tree}.json")
 
 
 def _finished(recipe: Recipe, path: Path, document: dict[str, object], log: Log) -> SourceTree | None:

@@ -12,7 +12,7 @@ import pytest
 
 from builders.sources import manifest_path
 from tests.support.sources import Bench, Handler, Site, archive, ranged, sha256, write_recipe
-from tests.unit.sources.test_fetch import DATA, recipe_of, whole_tree
+from tests.unit.sources.test_fetch_tree import DATA, recipe_of, whole_tree
 
 RUN = """
 import sys, time
@@ -35,7 +35,7 @@ def hang(name, real):
 
 folder, phase = Path(sys.argv[1]), sys.argv[2]
 if phase:
-    module = sys.modules["builders.sources.fetch"]
+    from builders.sources import fetch_tree as module
     setattr(module, phase, hang(phase, getattr(module, phase)))
 context = Context(folder, Settings(), Workspace(folder / "artifacts"), AMD64, Log(live=False))
 tree = fetch(load_recipe(folder / "demo"), context, offline=False)
