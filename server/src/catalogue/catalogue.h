@@ -1,0 +1,96 @@
+// The catalogue: versions are found on disk, loaded, found by requests, and unloaded when the last request is done.
+#ifndef EMS_CATALOGUE_CATALOGUE_H_
+#define EMS_CATALOGUE_CATALOGUE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "catalogue/config.h"
+#include "model/servable.h"
+
+namespace ems {
+
+// Which version a client asks for: the latest, a number or a label (not both).
+struct ModelSpec {
+  std::string name;
+  std::optional<int64_t> version;
+  std::string label;
+};
+
+// The states of tensorflow.serving.ModelVersionStatus, with its numbers.
+enum class VersionState : int { kUnknown = 0, kStart = 10, kLoading = 20, kAvailable = 30, kUnloading = 40, kEnd = 50 };
+
+struct VersionStatus {
+  int64_t version = 0;
+  VersionState state = VersionState::kUnknown;
+  absl::Status error;  // why loading failed; OK otherwise
+};
+
+// A version in use. The version stays loaded while a handle exists.
+struct ServableHandle {
+  ServableId id;
+  std::shared_ptr<Servable> servable;
+};
+
+// One model for the status page and metrics.
+struct ModelReport {
+  std::string name;
+  std::string base_path;
+  std::map<std::string, int64_t> labels;
+  std::vector<VersionStatus> versions;  // highest first
+};
+
+class Catalogue {
+ public:
+  struct Options {
+    absl::Duration poll = absl::Seconds(1);  // of base paths; zero: once, negative: never again after SetConfig
+    int num_load_threads = 0;                // 0: one for each core
+    int num_unload_threads = 0;
+    int max_load_retries = 5;
+    absl::Duration load_retry_interval = absl::Minutes(1);
+    bool allow_labels_for_unavailable_versions = false;
+    // Availability: a new version is loaded before an old one goes. Otherwise the old one goes first, for boards whose
+    // memory does not hold both.
+    bool keep_available = true;
+    std::function<void(const std::string& line)> log;  // a line for each change of state
+  };
+
+  // `loader` must outlive the catalogue.
+  Catalogue(Options options, Loader& loader);
+  ~Catalogue();  // stops polling, unloads all
+
+  // Serves exactly these models from now on. Blocks until each new model has a version that is available or has given
+  // up, or `deadline` has passed. Refused as a whole, with the old configuration kept, where a label names a version
+  // that is not available (FAILED_PRECONDITION, see 3.4 of the facts) or a base path is missing at the start
+  // (NOT_FOUND). A new model whose versions all fail to load is an error, with the reason of the first.
+  absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline);
+
+  // Finds a version that is available. Errors and texts are TensorFlow Serving's:
+  // NOT_FOUND "Servable not found for request: Latest(x)" or "Specific(x, 9)";
+  // INVALID_ARGUMENT "ModelSpec has no name specified." or "Unrecognized servable version label: L".
+  absl::StatusOr<ServableHandle> Find(const ModelSpec& spec) const;
+
+  // Returns the versions of a model, highest first, or the one that `spec` names.
+  // NOT_FOUND "Could not find any versions of model x" or "Could not find version 9 of model x".
+  absl::StatusOr<std::vector<VersionStatus>> Statuses(const ModelSpec& spec) const;
+
+  std::vector<ModelReport> Report() const;
+
+  // Returns whether every configured model has a version that is available.
+  bool Ready() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ems
+
+#endif  // EMS_CATALOGUE_CATALOGUE_H_

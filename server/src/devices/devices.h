@@ -1,0 +1,61 @@
+// Devices behind an external delegate: a worker process for each, so that a delegate that aborts or hangs takes nothing
+// else down; a state for each, a restart with backoff, and a retry of the job on another.
+#ifndef EMS_DEVICES_DEVICES_H_
+#define EMS_DEVICES_DEVICES_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/servable.h"
+#include "tflite/model.h"
+
+namespace ems {
+
+enum class DeviceState { kOk, kSuspect, kOut, kAbsent };
+
+struct DeviceReport {
+  std::string name;  // "usb:0"
+  DeviceState state = DeviceState::kAbsent;
+  std::string detail;  // the last failure
+  uint64_t runs = 0;
+  uint64_t failures = 0;
+  uint64_t restarts = 0;
+};
+
+class Devices {
+ public:
+  struct Options {
+    std::string worker;    // path of edge_model_worker
+    std::string delegate;  // path or soname, such as libedgetpu.so.1
+    std::vector<std::pair<std::string, std::string>> delegate_options;
+    std::vector<std::string> names;  // "usb:0", "pci:1": the delegate's option "device"; each gets a worker
+    int threads = 1;                 // CPU threads of a worker's interpreters, for the ops that stay on the CPU
+    int queue = 100;                 // jobs that may wait for each version
+    absl::Duration least_hang = absl::Seconds(2);  // a run over this and over 10 times its 99th percentile is a hang
+    absl::Duration most_backoff = absl::Seconds(60);
+    std::function<void(const std::string& line)> log;
+  };
+
+  explicit Devices(Options options);
+  ~Devices();  // ends the workers
+
+  // Loads a model on every device that is there, and runs it once on each. UNAVAILABLE where no device could, with
+  // each device's reason. The servable spreads the rows of a request over the devices that have the model.
+  absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, std::shared_ptr<const TfliteModel> model,
+                                                 const std::string& path);
+
+  std::vector<DeviceReport> Report() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;  // shared with the servables, which may outlive a reload of the options
+};
+
+}  // namespace ems
+
+#endif  // EMS_DEVICES_DEVICES_H_

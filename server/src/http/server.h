@@ -1,0 +1,56 @@
+// An HTTP/1.1 server on libevent: loops that read and write, and a pool of threads that answers.
+#ifndef EMS_HTTP_SERVER_H_
+#define EMS_HTTP_SERVER_H_
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace ems {
+
+struct HttpRequest {
+  std::string method;
+  std::string target;                          // path and query, as sent
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;                            // inflated
+};
+
+struct HttpResponse {
+  int code = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+
+class HttpServer {
+ public:
+  struct Options {
+    std::string address;  // empty: all, by IPv6 and IPv4
+    int port = 8501;      // 0: any free one
+    int loops = 1;
+    int threads = 4;                          // that answer requests
+    size_t queue = 256;                       // requests that wait for a thread; more are answered 429
+    size_t most_body_bytes = 64U << 20;       // larger: 413, also after inflating
+    size_t most_header_bytes = 64U << 10;     // larger: 431
+    int most_connections = 1024;              // more are closed at once
+    absl::Duration idle = absl::Seconds(60);  // connections without a request, or with a slow one, are closed
+    bool cors = false;
+  };
+  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+
+  // Listens and serves. FAILED_PRECONDITION where the port is taken, with its number.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const Options& options, Handler handler);
+  virtual ~HttpServer() = default;  // answers requests that were read, then stops
+  virtual int port() const = 0;
+};
+
+}  // namespace ems
+
+#endif  // EMS_HTTP_SERVER_H_
