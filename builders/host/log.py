@@ -62,6 +62,10 @@ class Step:
         """Show the amount done, in any unit, and the ``total`` if it is known."""
         self._show(text, done, total)
 
+    def size(self, done: int, total: int | None) -> None:
+        """Show the number of bytes done, and the ``total`` if it is known."""
+        self.amount(done, total, f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB"))
+
     def sign(self) -> None:
         """Print that the step still runs, and its progress."""
         share = f" {self.share}" if self.share else ""

@@ -84,6 +84,7 @@ def run(
     input_text: str | None = None,
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    on_sample: Callable[[], None] | None = None,
     timeout_s: float | None = None,
     check: bool = True,
     pass_fds: Sequence[int] = (),
@@ -91,12 +92,13 @@ def run(
     """Run a program to its end and return its record.
 
     Its output (both streams) goes line by line to ``on_line`` and is appended to the file ``log``; the program inherits
-    the open files ``pass_fds``. Raises ProgramFailed for a status other than 0 (unless ``check`` is off) and after
+    the open files ``pass_fds``. ``on_sample`` is called twice a second, also without output. An error that a listener
+    raises ends the program. Raises ProgramFailed for a status other than 0 (unless ``check`` is off) and after
     ``timeout_s`` seconds, HostError if the program is not installed.
     """
     started = time.monotonic()
     with _started(argv, cwd, extra_environment, input_text, pass_fds) as child:
-        watch = _Watch(child, started, timeout_s)
+        watch = _Watch(child, started, timeout_s, on_sample)
         try:
             tail = _pump(child, watch, log, on_line)
         except BaseException:
@@ -163,18 +165,27 @@ def on_terminal() -> bool:
 class _Watch:
     """Watches a child's memory (resident bytes, summed over its process tree) and its deadline."""
 
-    def __init__(self, child: "subprocess.Popen[bytes]", started: float, timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        child: "subprocess.Popen[bytes]",
+        started: float,
+        timeout_s: float | None,
+        on_sample: Callable[[], None] | None,
+    ) -> None:
         self.peak = 0
         self.timed_out = False
         self._child = child
         self._deadline = None if timeout_s is None else started + timeout_s
         self._next = started
+        self._on_sample = on_sample
 
     def __call__(self) -> None:
         now = time.monotonic()
         if now >= self._next:
             self.peak = max(self.peak, tree_memory_bytes(self._child.pid))
             self._next = now + SAMPLE_S
+            if self._on_sample:
+                self._on_sample()
         if self._deadline is not None and now > self._deadline and not self.timed_out:
             self.timed_out = True
             _end(self._child)

@@ -11,8 +11,9 @@ from typing import assert_never
 from builders.errors import HostError, SourceError
 from builders.host import debian_mirror
 from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source, Way
+from builders.sources import file_cache
 from builders.sources.context import FetchContext, Reason, Stopped, Unavailable, shown
-from builders.sources.http import cache
+from builders.sources.http.download import Download, download
 from builders.sources.kinds import git
 
 PARALLEL = 4
@@ -109,17 +110,17 @@ def _cached(source: Source, way: Archive | DebianPool | SingleFile | Git, contex
     if isinstance(way, Git):
         repository = git.cached(context, way.commit)
         return Acquired(source, way, repository, git.origin(repository)) if repository else None
-    path = cache.cached(context, way.sha256)
+    path = file_cache.cached(context, way.sha256)
     otherwise = shown(way.urls[0]) if isinstance(way, Archive | SingleFile) else way.path
-    return Acquired(source, way, path, cache.origin(path, otherwise)) if path else None
+    return Acquired(source, way, path, file_cache.origin(path, otherwise)) if path else None
 
 
 def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) -> Acquired:
     match way:
         case Archive() | DebianPool() | SingleFile():
-            download = _download_of(source, way, context)
-            path = cache.download(context, download)
-            return Acquired(source, way, path, cache.origin(path, shown(download.urls[0])))
+            file = _download_of(source, way, context)
+            path = download(context, file)
+            return Acquired(source, way, path, file_cache.origin(path, shown(file.urls[0])))
         case Git():
             path = git.clone(context, source.name, way)
             return Acquired(source, way, path, git.origin(path))
@@ -129,17 +130,17 @@ def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) ->
             assert_never(way)
 
 
-def _download_of(source: Source, way: Archive | DebianPool | SingleFile, context: FetchContext) -> cache.Download:
+def _download_of(source: Source, way: Archive | DebianPool | SingleFile, context: FetchContext) -> Download:
     if isinstance(way, Archive | SingleFile):
-        return cache.Download(source.name, way.urls, way.sha256)
+        return Download(source.name, way.urls, way.sha256)
     if context.settings.debian_mirror:
-        return cache.Download(source.name, [f"{context.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
+        return Download(source.name, [f"{context.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
     try:
         host = debian_mirror.host_mirror()
     except HostError as error:
         raise Unavailable([Reason(way.path, str(error).replace("\n", "; "))]) from error
     url = f"{host.url}/{way.path}"
-    return cache.Download(source.name, [url], way.sha256, _proxies(host.apt_options))
+    return Download(source.name, [url], way.sha256, _proxies(host.apt_options))
 
 
 def _proxies(options: Sequence[str]) -> dict[str, str]:

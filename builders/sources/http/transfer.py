@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from builders.errors import DiskError
-from builders.host.files import disk_error, disk_errors, sha256_of, write_whole
+from builders.host.files import disk_error, disk_errors, write_whole
 from builders.host.log import Step
+from builders.sources import file_cache
 from builders.sources.context import FetchContext, Reason, Stopped, Unavailable, is_local, shown
 from builders.sources.http.session import BODY_ERRORS, body, new_session, opened, why
 from builders.sources.tree import file_pieces, write_all
@@ -53,17 +54,12 @@ class Transfer:
 
     def accept(self, sha256: str) -> None:
         """Move the finished part into the cache; if its digest is wrong, remove it and raise Unavailable."""
-        with disk_errors(self.part):
-            size, found = self._have(), sha256_of(self.part)
-            if found != sha256:
-                self._drop()
-                why = f"wrong digest: expected sha256 {sha256}, got {found} ({size} bytes); it was removed"
-                raise Unavailable([Reason(shown(self._url), why, wrong_bytes=True)])
-            with self.part.open("rb") as file:
-                os.fsync(file.fileno())
-            write_whole(self._path.with_suffix(".url"), shown(self._url))
-            self.part.replace(self._path)
+        try:
+            file_cache.accept(self.part, self._path, sha256, shown(self._url))
+        except Unavailable:
             self._drop()
+            raise
+        self._drop()
 
     def _persist(self, session: requests.Session, step: Step) -> None:
         """Send requests until the part is complete, as long as they bring new bytes."""
@@ -130,7 +126,7 @@ class Transfer:
         done = start
         for size in self._written(pieces, start):
             done += size
-            step.amount(done, total, _amount(done, total))
+            step.size(done, total)
             if self._context.stop.is_set():
                 raise Stopped
         return done
@@ -191,10 +187,6 @@ def _start(response: requests.Response) -> int:
         return 0
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return int(found[1]) if found else -1
-
-
-def _amount(done: int, total: int | None) -> str:
-    return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
 
 
 def _no_space(path: Path, needed: int, free: int) -> DiskError:

@@ -54,6 +54,20 @@ def programs() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
+def test_a_listener_ends_a_silent_program() -> None:
+    calls: list[int] = []
+
+    def listen() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        process.run(["sh", "-c", "sleep 663 & wait"], on_sample=listen)
+    assert len(calls) == 3
+    assert "sleep 663" not in programs()
+
+
 def test_a_time_limit_ends_the_whole_group() -> None:
     with pytest.raises(process.ProgramFailed, match="time limit"):
         process.run(["sh", "-c", "sleep 661 & wait"], timeout_s=0.5)

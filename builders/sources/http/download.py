@@ -1,11 +1,11 @@
-"""Files by digest: the cache in ``downloads/sha256``, and downloads into it."""
+"""Downloads of files from the first URL that has the right bytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from builders.host.files import disk_errors, sha256_of
+from builders.sources import file_cache
 from builders.sources.context import FetchContext, Reason, Unavailable, shown
 
 
@@ -19,38 +19,15 @@ class Download:
     proxies: Mapping[str, str] = field(default_factory=dict)
 
 
-def cache_path(context: FetchContext, sha256: str) -> Path:
-    """Return the path in the cache of the file with this digest."""
-    return context.workspace.cache.downloads / "sha256" / sha256
-
-
-def cached(context: FetchContext, sha256: str) -> Path | None:
-    """Return the cached file after verifying it, or None; a corrupted file is reported and removed."""
-    path = cache_path(context, sha256)
-    if not path.exists():
-        return None
-    with context.locked(f"download-{sha256}", f"the download of {sha256[:12]}"):
-        return _verified(context, path, sha256)
-
-
-def origin(path: Path, otherwise: str) -> str:
-    """Return the URL of a cached file; ``otherwise`` if it is unknown, as for a file that was copied there."""
-    try:
-        text = path.with_suffix(".url").read_text(encoding="utf-8")
-        return text if text and text.isprintable() else otherwise
-    except (OSError, UnicodeDecodeError):
-        return otherwise
-
-
 def download(context: FetchContext, file: Download) -> Path:
     """Return the file from the cache; if missing, it is downloaded from the first URL with the right bytes.
 
     Raises Unavailable with a reason for each URL, DiskError, and Stopped.
     """
-    path = cache_path(context, file.sha256)
+    path = file_cache.cache_path(context, file.sha256)
     reasons: list[Reason] = []
-    with context.locked(f"download-{file.sha256}", f"the download of {file.name}"):
-        if _verified(context, path, file.sha256):
+    with file_cache.locked(context, file.sha256, file.name):
+        if file_cache.verified(context, file.sha256):
             return path  # another run, or another source of this run, was first
         for url in dict.fromkeys(context.mirrored(url) for url in file.urls):
             try:
@@ -62,18 +39,6 @@ def download(context: FetchContext, file: Download) -> Path:
                     if reason.wrong_bytes:
                         context.log.warn(str(reason).strip())
     raise Unavailable(reasons)
-
-
-def _verified(context: FetchContext, path: Path, sha256: str) -> Path | None:
-    if not path.exists():
-        return None
-    with disk_errors(path):
-        found = sha256_of(path)
-        if found == sha256:
-            return path
-        context.log.warn(f"the cached file {path} is corrupted (its sha256 is {found}); it is removed")
-        path.unlink()
-    return None
 
 
 def _take(context: FetchContext, file: Download, url: str, path: Path) -> None:
