@@ -125,7 +125,7 @@ def _place(acquired: "Acquired", writer: TreeWriter, scratch: Path, context: Fet
             archive.unlink()
             return f"git:{acquired.way.commit}"
         case Local():
-            return copy_folder(acquired.path, writer, into)
+            return copy_folder(acquired.path, acquired.way.exclude, writer, into)
         case _:
             assert_never(acquired.way)
 

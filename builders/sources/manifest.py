@@ -39,7 +39,7 @@ def way_digest(way: Way, folder: Path) -> str:
         case Git():
             return f"git:{way.commit}"
         case Local():
-            return tree_digest(folder / way.path)
+            return tree_digest(folder / way.path, way.exclude)
         case _:
             assert_never(way)
 

@@ -58,10 +58,15 @@ class Git(Model):
 
 
 class Local(Model):
-    """A folder of this machine, for development; its content at the time of the build is not pinned."""
+    """A folder of this machine: code that the recipe's repository holds, or a checkout in development.
+
+    No digest pins it. Each build records the digest of its content.
+    """
 
     path: str
     """The folder, absolute or relative to the recipe's folder."""
+    exclude: list[RelativePath] = []
+    """Files and folders that do not belong to the source, such as a build folder; relative to ``path``."""
 
 
 Way = Archive | SingleFile | DebianPool | Git | Local

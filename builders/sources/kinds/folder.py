@@ -1,10 +1,10 @@
-"""Local folders as sources, for development; nothing pins their content."""
+"""Local folders as sources: code of the recipe's own repository, and checkouts in development."""
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from builders.errors import SourceError
 from builders.sources.tree import TreeWriter, file_pieces
@@ -13,22 +13,23 @@ ABSENT = "absent"
 """The digest of a folder that does not exist."""
 
 
-def tree_digest(folder: Path) -> str:
+def tree_digest(folder: Path, exclude: Sequence[str] = ()) -> str:
     """Return ``tree:<sha256>`` over names, executable bits, link targets and contents below ``folder``, or ABSENT.
 
-    Files and folders named ``.git`` are excluded. Raises SourceError for unreadable files, devices and pipes.
+    The paths ``exclude`` and all files and folders named ``.git`` are excluded. Raises SourceError for unreadable
+    files, devices and pipes.
     """
-    return _read(folder, None, ()) if folder.is_dir() else ABSENT
+    return _read(folder, exclude, None, ()) if folder.is_dir() else ABSENT
 
 
-def copy_folder(folder: Path, writer: TreeWriter, into: tuple[str, ...]) -> str:
+def copy_folder(folder: Path, exclude: Sequence[str], writer: TreeWriter, into: tuple[str, ...]) -> str:
     """Copy ``folder`` to ``into`` of the tree and return the digest of the copied content, as `tree_digest` does."""
-    return _read(folder, writer, into)
+    return _read(folder, exclude, writer, into)
 
 
-def _read(folder: Path, writer: TreeWriter | None, into: tuple[str, ...]) -> str:
+def _read(folder: Path, exclude: Sequence[str], writer: TreeWriter | None, into: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for parts, status in _walk(folder, ()):
+    for parts, status in _walk(folder, (), frozenset(PurePosixPath(path).parts for path in exclude)):
         path = folder.joinpath(*parts)
         kind, content = _kind(path, status), hashlib.sha256()
         pieces = _hashed(path, content)
@@ -49,14 +50,19 @@ def _read(folder: Path, writer: TreeWriter | None, into: tuple[str, ...]) -> str
     return f"tree:{digest.hexdigest()}"
 
 
-def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+def _walk(
+    folder: Path, above: tuple[str, ...], exclude: frozenset[tuple[str, ...]]
+) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
     try:
         with os.scandir(folder) as found:
             entries = sorted((entry for entry in found if entry.name != ".git"), key=lambda entry: entry.name)
         for entry in entries:
-            yield (*above, entry.name), entry.stat(follow_symlinks=False)
+            path = (*above, entry.name)
+            if path in exclude:
+                continue
+            yield path, entry.stat(follow_symlinks=False)
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), (*above, entry.name))
+                yield from _walk(Path(entry.path), path, exclude)
     except (PermissionError, FileNotFoundError) as error:
         raise _unreadable(Path(error.filename or folder), error) from error
 

@@ -43,6 +43,20 @@ def test_folder_is_copied_without_git(bench: Bench, work: Path) -> None:
     assert tree.sources[0].digest in json.dumps(describe(write_recipe(bench.folder, [LOCAL])))
 
 
+def test_excluded_paths_are_neither_copied_nor_part_of_the_digest(bench: Bench, work: Path) -> None:
+    source = {"name": "mine", "local": {"path": "../work", "exclude": ["src/.cache", "empty/", "main.c"]}}
+    recipe = write_recipe(bench.folder, [source])
+    before = digest(recipe)
+    (work / "src/.cache").mkdir()
+    (work / "src/.cache/main.o").write_text("x")
+    assert digest(recipe) == before
+    tree = bench.fetch(recipe, offline=True)
+    # A path is excluded, not a name: src/main.c stays.
+    names = sorted(str(p.relative_to(tree.path)) for p in tree.path.rglob("*"))
+    assert names == ["link", "run.sh", "src", "src/main.c"]
+    assert tree.sources[0].digest in json.dumps(describe(recipe))
+
+
 def test_digest_follows_names_modes_and_contents_only(bench: Bench, work: Path) -> None:
     recipe = write_recipe(bench.folder, [LOCAL])
     seen = [digest(recipe)]
