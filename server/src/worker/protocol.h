@@ -1,10 +1,12 @@
-// Messages between the server and a worker process, over a socket pair: a length, a kind, and fields in order.
+// Messages between the server and a worker process, over a socket pair: a kind, and fields in order.
 // Both ends are of one build and one machine; the reader still trusts nothing, since a worker may break off anywhere.
+// channel.h carries the messages.
 #ifndef EMS_WORKER_PROTOCOL_H_
 #define EMS_WORKER_PROTOCOL_H_
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -15,6 +17,9 @@
 #include "tflite/runner.h"
 
 namespace ems {
+
+// The descriptor at which a worker finds its end of the socket pair.
+inline constexpr int kWorkerSocket = 3;
 
 // Load a model under a number of the server's choice, and run it once.
 struct LoadModel {
@@ -37,10 +42,14 @@ struct WorkerReply {
   absl::Status status;
   TensorMap outputs;
   uint64_t arena_bytes = 0;
+  uint64_t run_micros = 0;  // of the run alone; for LoadModel of the slowest first run
 };
 
 std::string Encode(const WorkerRequest& request);
 std::string Encode(const WorkerReply& reply);
+
+// Total: whatever the bytes are, the result is an error (DATA_LOSS) or a whole message, whose tensors are whole.
+// The memory used is bounded by a small multiple of the message's size.
 absl::StatusOr<WorkerRequest> DecodeRequest(std::string_view message);
 absl::StatusOr<WorkerReply> DecodeReply(std::string_view message);
 

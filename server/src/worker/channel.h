@@ -1,0 +1,57 @@
+// Messages over a socket: four bytes of length, then as many bytes. Descriptors may block or not.
+#ifndef EMS_WORKER_CHANNEL_H_
+#define EMS_WORKER_CHANNEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace ems {
+
+// A message of more bytes is neither sent nor taken: the largest tensors of a board fit many times over.
+inline constexpr size_t kMostMessageBytes = size_t{256} << 20;
+
+// Sends one message, as far as the socket takes it.
+class MessageWriter {
+ public:
+  // `message` must live until Write has returned true, and have at most kMostMessageBytes.
+  explicit MessageWriter(std::string_view message);
+
+  // Sends what the socket takes now, all of it where the socket blocks. Returns whether the message is out.
+  // UNAVAILABLE where the peer is gone.
+  absl::StatusOr<bool> Write(int fd);
+
+ private:
+  uint32_t length_;
+  std::string_view message_;
+  size_t sent_ = 0;  // of the length and the message
+};
+
+// Receives messages one after the other.
+class MessageReader {
+ public:
+  enum class State : uint8_t { kPartial, kMessage, kEnd };
+
+  // Receives what is there, waiting for it where the socket blocks. kMessage: a message is whole, Take() it before the
+  // next call. kEnd: the peer closed its end between two messages. UNAVAILABLE where it broke off within one;
+  // DATA_LOSS for a length beyond the bound. Memory grows with the bytes received, not with the length announced.
+  absl::StatusOr<State> Read(int fd);
+
+  std::string Take();
+
+ private:
+  absl::StatusOr<State> Receive(int fd, char* to, size_t room, size_t* got) const;
+
+  uint32_t length_ = 0;
+  size_t length_bytes_ = 0;  // received of the length
+  size_t body_bytes_ = 0;    // received of the body
+  std::string body_;
+};
+
+}  // namespace ems
+
+#endif  // EMS_WORKER_CHANNEL_H_
