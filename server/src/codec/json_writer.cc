@@ -1,0 +1,124 @@
+#include "codec/json_writer.h"
+
+#include <rapidjson/encodings.h>
+#include <rapidjson/memorystream.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "codec/half.h"
+#include "codec/json_document.h"
+
+namespace ems {
+
+namespace {
+
+template <typename T>
+std::string Decimal(T value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
+  constexpr int kFewDigits = 6;
+  // A sign, the digits, a point, an exponent such as e-308.
+  std::array<char, std::numeric_limits<T>::max_digits10 + 16> buffer;
+  char* const begin = buffer.data();
+  char* const limit = begin + buffer.size();
+  char* end = std::to_chars(begin, limit, value, std::chars_format::general, kFewDigits).ptr;
+  T read = 0;
+  std::from_chars(begin, end, read);
+  if (read != value) {
+    constexpr int kAllDigits = std::numeric_limits<T>::max_digits10;
+    end = std::to_chars(begin, limit, value, std::chars_format::general, kAllDigits).ptr;
+  }
+  std::string text(begin, end);
+  // Clients choose the type by the text: a list is not to hold both 1 and 1.5.
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+void WriteElement(const Tensor& tensor, bool as_base64, size_t i, JsonWriter* writer) {
+  switch (tensor.dtype) {
+    case DataType::kFloat:
+      return writer->Decimal(tensor.data<float>()[i]);
+    case DataType::kDouble:
+      return writer->Decimal(tensor.data<double>()[i]);
+    case DataType::kHalf:
+      return writer->Decimal(HalfToFloat(tensor.data<uint16_t>()[i]));
+    case DataType::kInt32:
+      return writer->Int64(tensor.data<int32_t>()[i]);
+    case DataType::kInt16:
+      return writer->Int64(tensor.data<int16_t>()[i]);
+    case DataType::kInt8:
+      return writer->Int64(tensor.data<int8_t>()[i]);
+    case DataType::kInt64:
+      return writer->Int64(tensor.data<int64_t>()[i]);
+    case DataType::kUint8:
+      return writer->Uint64(tensor.data<uint8_t>()[i]);
+    case DataType::kUint16:
+      return writer->Uint64(tensor.data<uint16_t>()[i]);
+    case DataType::kUint32:
+      return writer->Uint64(tensor.data<uint32_t>()[i]);
+    case DataType::kUint64:
+      return writer->Uint64(tensor.data<uint64_t>()[i]);
+    case DataType::kBool:
+      return writer->Bool(tensor.data<bool>()[i]);
+    default:
+      return as_base64 ? writer->Base64(tensor.strings[i]) : writer->String(tensor.strings[i]);
+  }
+}
+
+void WriteFrom(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer) {
+  if (dim >= tensor.shape.size()) return WriteElement(tensor, as_base64, (*element)++, writer);
+  writer->StartArray();
+  for (int64_t i = 0; i < tensor.shape[dim]; ++i) WriteFrom(tensor, dim + 1, as_base64, element, writer);
+  writer->EndArray();
+}
+
+}  // namespace
+
+std::string DecimalText(float value) { return Decimal(value); }
+
+std::string DecimalText(double value) { return Decimal(value); }
+
+bool IsUtf8(std::string_view bytes) {
+  rapidjson::MemoryStream stream(bytes.data(), bytes.size());
+  struct {
+    void Put(char /*byte*/) {}
+  } nowhere;
+  while (stream.Tell() < bytes.size()) {
+    if (!rapidjson::UTF8<>::Validate(stream, nowhere)) return false;
+  }
+  return true;
+}
+
+void JsonWriter::Base64(std::string_view bytes) {
+  StartObject();
+  Key("b64");
+  String(absl::Base64Escape({bytes.data(), bytes.size()}));
+  EndObject();
+}
+
+bool JsonWriter::Writer::Double(double value) {
+  if (std::isfinite(value)) return PrettyWriter::Double(value);
+  const std::string text = DecimalText(value);
+  return RawValue(text.data(), text.size(), rapidjson::kNumberType);
+}
+
+void JsonWriter::Value(const rapidjson::Value& value) {
+  if (value.IsFloat()) return Decimal(value.GetFloat());
+  if (value.IsDouble()) return Decimal(value.GetDouble());
+  value.Accept(writer_);
+}
+
+absl::Status WriteElements(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer) {
+  if (tensor.dtype == DataType::kComplex64 || tensor.dtype == DataType::kComplex128) {
+    return absl::InvalidArgumentError("Failed to write JSON value for tensor type: " + DtypeText(tensor.dtype));
+  }
+  WriteFrom(tensor, dim, as_base64, element, writer);
+  return absl::OkStatus();
+}
+
+}  // namespace ems
