@@ -14,13 +14,10 @@
 #include "catalogue/catalogue.h"
 #include "metrics/metrics.h"
 #include "model/servable.h"
-#include "tensorflow_serving/apis/classification.pb.h"
 #include "tensorflow_serving/apis/get_model_metadata.pb.h"
 #include "tensorflow_serving/apis/get_model_status.pb.h"
-#include "tensorflow_serving/apis/inference.pb.h"
 #include "tensorflow_serving/apis/model.pb.h"
 #include "tensorflow_serving/apis/model_management.pb.h"
-#include "tensorflow_serving/apis/regression.pb.h"
 
 namespace ems {
 
@@ -51,16 +48,6 @@ class Api {
   absl::StatusOr<TensorMap> Predict(const Target& target, const TensorMap& inputs,
                                     const std::vector<std::string>& filter, absl::Time deadline) const;
 
-  // The features of the examples become the inputs of a signature (codec/examples.h). Unlike Predict, an unknown
-  // signature is INVALID_ARGUMENT, as in TensorFlow Serving.
-  absl::StatusOr<tensorflow::serving::ClassificationResponse> Classify(
-      const tensorflow::serving::ClassificationRequest& request, absl::Time deadline) const;
-  absl::StatusOr<tensorflow::serving::RegressionResponse> Regress(const tensorflow::serving::RegressionRequest& request,
-                                                                  absl::Time deadline) const;
-  // Tasks on one model; each is run by itself.
-  absl::StatusOr<tensorflow::serving::MultiInferenceResponse> MultiInference(
-      const tensorflow::serving::MultiInferenceRequest& request, absl::Time deadline) const;
-
   // Returns the states of a model's versions. NOT_FOUND as Catalogue::Statuses.
   absl::StatusOr<tensorflow::serving::GetModelStatusResponse> Status(const ModelSpec& spec) const;
 
@@ -76,11 +63,6 @@ class Api {
  private:
   absl::StatusOr<TensorMap> Run(const Target& target, const TensorMap& inputs, const char* api,
                                 absl::Time deadline) const;
-  // Resolves, converts and runs what Classify and Regress have in common.
-  struct Examples;
-  absl::StatusOr<Examples> RunExamples(const tensorflow::serving::ModelSpec& spec,
-                                       const tensorflow::serving::Input& input, const std::string& method,
-                                       absl::Time deadline) const;
 
   Catalogue& catalogue_;
   Metrics& metrics_;

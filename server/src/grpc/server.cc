@@ -1,0 +1,135 @@
+#include "grpc/server.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "grpc/listen.h"
+#include "grpc/services.h"
+#include "grpc/tls.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/resource_quota.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+
+namespace ems {
+
+namespace {
+
+// A client may ping twice a second, during a call and without one. gRPC's defaults end the connection of a client that
+// pings each second in a call of 8 s ("Too many pings"; section 3 of the facts of clusters).
+constexpr int kLeastPingMilliseconds = 500;
+
+ChannelArguments Defaults() {
+  return {
+      {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMilliseconds},
+      {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
+      // Otherwise two servers share a port, and each gets some of the connections.
+      {GRPC_ARG_ALLOW_REUSEPORT, 0},
+  };
+}
+
+int MostThreads(const GrpcOptions& options) {
+  return options.max_threads > 0 ? options.max_threads
+                                 : 4 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const GrpcOptions& options) {
+  if (options.ssl_config_file.empty()) return grpc::InsecureServerCredentials();
+  return ReadTlsCredentials(options.ssl_config_file);
+}
+
+absl::Status CheckAddresses(const GrpcOptions& options) {
+  if (options.address.empty() && options.socket_path.empty()) {
+    return absl::InvalidArgumentError("neither an address nor a Unix socket for gRPC");
+  }
+  if (!options.address.empty()) {
+    if (absl::Status status = CheckPort(options.address, options.port); !status.ok()) return status;
+  }
+  return options.socket_path.empty() ? absl::OkStatus() : CheckSocket(options.socket_path);
+}
+
+class Server final : public GrpcServer {
+ public:
+  Server(const GrpcOptions& options, Api& api)
+      : prediction_(api, options.as_tensor_content), models_(api), address_(options.address), port_(options.port) {}
+
+  absl::Status Start(const GrpcOptions& options) {
+    absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = Credentials(options);
+    if (!credentials.ok()) return credentials.status();
+    if (absl::Status status = CheckAddresses(options); !status.ok()) return status;
+    grpc::ServerBuilder builder;
+    if (absl::Status status = Configure(options, &builder); !status.ok()) return status;
+    if (!options.address.empty()) {
+      builder.AddListeningPort(HostPort(options.address, options.port), *credentials, &port_);
+    }
+    if (!options.socket_path.empty()) {
+      // Files guard the socket; TLS would only cost.
+      builder.AddListeningPort("unix:" + options.socket_path, grpc::InsecureServerCredentials());
+    }
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat("gRPC cannot listen on ", HostPort(address_, options.port),
+                                                        "; the lines of gRPC before this one say why"));
+    }
+    SetServing(true);
+    return absl::OkStatus();
+  }
+
+  int port() const override { return port_; }
+
+  void SetServing(bool serving) override {
+    grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+    if (health == nullptr) return;
+    for (const char* name : {tensorflow::serving::PredictionService::service_full_name(),
+                             tensorflow::serving::ModelService::service_full_name()}) {
+      health->SetServingStatus(name, serving);
+    }
+    health->SetServingStatus(serving);
+  }
+
+  void Stop(absl::Time deadline) override { server_->Shutdown(absl::ToChronoTime(deadline)); }
+
+ private:
+  absl::Status Configure(const GrpcOptions& options, grpc::ServerBuilder* builder) {
+    absl::StatusOr<ChannelArguments> arguments = ParseChannelArguments(options.channel_arguments);
+    if (!arguments.ok()) return arguments.status();
+    arguments->merge(Defaults());  // what the operator gave stays
+    for (const auto& [key, value] : *arguments) {
+      std::visit([&builder, &name = key](const auto& argument) { builder->AddChannelArgument(name, argument); }, value);
+    }
+    grpc::ResourceQuota quota("edge-model-server");
+    quota.SetMaxThreads(MostThreads(options));
+    builder->SetResourceQuota(quota);
+    builder->SetMaxReceiveMessageSize(std::numeric_limits<int32_t>::max());
+    builder->RegisterService(&prediction_);
+    builder->RegisterService(&models_);
+    return absl::OkStatus();
+  }
+
+  PredictionService prediction_;
+  ModelService models_;
+  std::string address_;
+  int port_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options, Api& api) {
+  static std::once_flag once;
+  std::call_once(once, grpc::reflection::InitProtoReflectionServerBuilderPlugin);
+  grpc::EnableDefaultHealthCheckService(options.health);
+  auto server = std::make_unique<Server>(options, api);
+  if (absl::Status status = server->Start(options); !status.ok()) return status;
+  return server;
+}
+
+}  // namespace ems

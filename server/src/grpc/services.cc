@@ -1,0 +1,150 @@
+#include "grpc/services.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "codec/tensor_proto.h"
+
+namespace ems {
+
+namespace {
+
+namespace tfs = tensorflow::serving;
+
+constexpr size_t kMostText = 1024;
+// A reload without a deadline of the client's ends by then; loading goes on.
+constexpr absl::Duration kMostReload = absl::Minutes(10);
+
+absl::Time Deadline(const grpc::ServerContext& context) {
+  const std::chrono::system_clock::time_point deadline = context.deadline();
+  // gRPC's "none" is the largest time of the clock.
+  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture() : absl::FromChrono(deadline);
+}
+
+// A request of a client that is gone is not worth a run.
+absl::Status CheckClient(const grpc::ServerContext& context) {
+  return context.IsCancelled() ? absl::CancelledError("the client is gone") : absl::OkStatus();
+}
+
+template <typename Request>
+absl::Status CheckSpec(const Request& request) {
+  return request.has_model_spec() ? absl::OkStatus() : absl::InvalidArgumentError("Missing ModelSpec");
+}
+
+// Counts a request in metrics when it is done. `model` must be the name of a configured model, or empty: a client's
+// word makes no metric.
+class Counted {
+ public:
+  Counted(Metrics& metrics, const char* api) : metrics_(metrics), api_(api), start_(absl::Now()) {}
+  void model(const std::string& name) { model_ = name; }
+  grpc::Status Done(const absl::Status& status) {
+    if (!model_.empty()) {
+      metrics_.CountRequest(model_, status);
+      metrics_.RequestLatency(model_, api_, "GRPC", absl::Now() - start_);
+    }
+    return ToGrpc(status);
+  }
+
+ private:
+  Metrics& metrics_;
+  const char* api_;
+  absl::Time start_;
+  std::string model_;
+};
+
+// Converts all inputs. The first that does not parse is reported, unless names are wrong too: those come first.
+absl::StatusOr<TensorMap> Inputs(const tfs::PredictRequest& request, const Signature& signature) {
+  TensorMap inputs;
+  const std::string* broken = nullptr;
+  bool names_fit = request.inputs_size() == static_cast<int>(signature.inputs.size());
+  for (const auto& [name, proto] : request.inputs()) {
+    absl::StatusOr<Tensor> tensor = FromProto(proto);
+    if (!tensor.ok() && broken == nullptr) broken = &name;
+    names_fit = names_fit && signature.inputs.count(name) > 0;
+    inputs.emplace(name, tensor.ok() ? *std::move(tensor) : Tensor());
+  }
+  // TensorFlow Serving says no more than this (servables/tensorflow/predict_util.cc).
+  if (broken != nullptr && names_fit) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor parsing error: ", *broken));
+  }
+  return inputs;
+}
+
+}  // namespace
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  std::string text(status.message());
+  if (text.size() > kMostText) {
+    text.resize(kMostText);
+    text += "...TRUNCATED";
+  }
+  return {static_cast<grpc::StatusCode>(status.code()), text};
+}
+
+absl::Status PredictionService::Predict(const tfs::PredictRequest& request, const Target& target, absl::Time deadline,
+                                        tfs::PredictResponse* response) const {
+  absl::StatusOr<TensorMap> inputs = Inputs(request, *target.signature);
+  if (!inputs.ok()) return inputs.status();
+  const std::vector<std::string> filter(request.output_filter().begin(), request.output_filter().end());
+  absl::StatusOr<TensorMap> outputs = api_.Predict(target, *inputs, filter, deadline);
+  if (!outputs.ok()) return outputs.status();
+  ToProto(target, response->mutable_model_spec());
+  for (const auto& [name, tensor] : *outputs) {
+    ToProto(tensor, as_tensor_content_, &(*response->mutable_outputs())[name]);
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status PredictionService::Predict(grpc::ServerContext* context, const tfs::PredictRequest* request,
+                                        tfs::PredictResponse* response) {
+  Counted counted(api_.metrics(), "Predict");
+  if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
+  absl::StatusOr<Target> target =
+      api_.Resolve(FromProto(request->model_spec()), request->model_spec().signature_name());
+  if (!target.ok()) return ToGrpc(target.status());
+  counted.model(target->handle.id.name);
+  if (absl::Status status = CheckClient(*context); !status.ok()) return counted.Done(status);
+  return counted.Done(Predict(*request, *target, Deadline(*context), response));
+}
+
+grpc::Status PredictionService::GetModelMetadata(grpc::ServerContext* /*context*/,
+                                                 const tfs::GetModelMetadataRequest* request,
+                                                 tfs::GetModelMetadataResponse* response) {
+  if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
+  if (request->metadata_field().empty()) {
+    return ToGrpc(absl::InvalidArgumentError("GetModelMetadataRequest must specify at least one metadata_field"));
+  }
+  for (const std::string& field : request->metadata_field()) {
+    if (field != "signature_def") {
+      return ToGrpc(absl::InvalidArgumentError(absl::StrCat("Metadata field ", field, " is not supported")));
+    }
+  }
+  absl::StatusOr<tfs::GetModelMetadataResponse> found = api_.Metadata(FromProto(request->model_spec()));
+  if (found.ok()) *response = *std::move(found);
+  return ToGrpc(found.status());
+}
+
+grpc::Status ModelService::GetModelStatus(grpc::ServerContext* /*context*/, const tfs::GetModelStatusRequest* request,
+                                          tfs::GetModelStatusResponse* response) {
+  if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
+  absl::StatusOr<tfs::GetModelStatusResponse> found = api_.Status(FromProto(request->model_spec()));
+  if (found.ok()) *response = *std::move(found);
+  return ToGrpc(found.status());
+}
+
+grpc::Status ModelService::HandleReloadConfigRequest(grpc::ServerContext* context,
+                                                     const tfs::ReloadConfigRequest* request,
+                                                     tfs::ReloadConfigResponse* response) {
+  const absl::Time deadline = std::min(Deadline(*context), absl::Now() + kMostReload);
+  const absl::Status status = api_.Reload(*request, deadline);
+  response->mutable_status()->set_error_code(static_cast<tensorflow::error::Code>(status.code()));
+  response->mutable_status()->set_error_message(std::string(status.message()));
+  return ToGrpc(status);
+}
+
+}  // namespace ems

@@ -1,0 +1,48 @@
+// TensorFlow Serving's two services, on Api.
+#ifndef EMS_GRPC_SERVICES_H_
+#define EMS_GRPC_SERVICES_H_
+
+#include "api/api.h"
+#include "tensorflow_serving/apis/model_service.grpc.pb.h"
+#include "tensorflow_serving/apis/prediction_service.grpc.pb.h"
+
+namespace ems {
+
+// Returns a status as clients get it; a text beyond 1024 characters is cut, as in TensorFlow Serving.
+grpc::Status ToGrpc(const absl::Status& status);
+
+class PredictionService final : public tensorflow::serving::PredictionService::Service {
+ public:
+  PredictionService(Api& api, bool as_tensor_content) : api_(api), as_tensor_content_(as_tensor_content) {}
+
+  grpc::Status Predict(grpc::ServerContext* context, const tensorflow::serving::PredictRequest* request,
+                       tensorflow::serving::PredictResponse* response) override;
+  grpc::Status GetModelMetadata(grpc::ServerContext* context,
+                                const tensorflow::serving::GetModelMetadataRequest* request,
+                                tensorflow::serving::GetModelMetadataResponse* response) override;
+
+ private:
+  absl::Status Predict(const tensorflow::serving::PredictRequest& request, const Target& target, absl::Time deadline,
+                       tensorflow::serving::PredictResponse* response) const;
+
+  Api& api_;
+  bool as_tensor_content_;
+};
+
+class ModelService final : public tensorflow::serving::ModelService::Service {
+ public:
+  explicit ModelService(Api& api) : api_(api) {}
+
+  grpc::Status GetModelStatus(grpc::ServerContext* context, const tensorflow::serving::GetModelStatusRequest* request,
+                              tensorflow::serving::GetModelStatusResponse* response) override;
+  grpc::Status HandleReloadConfigRequest(grpc::ServerContext* context,
+                                         const tensorflow::serving::ReloadConfigRequest* request,
+                                         tensorflow::serving::ReloadConfigResponse* response) override;
+
+ private:
+  Api& api_;
+};
+
+}  // namespace ems
+
+#endif  // EMS_GRPC_SERVICES_H_
