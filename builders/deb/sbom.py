@@ -56,15 +56,17 @@ def _deb(deb: DebFile) -> Component:
 
 def _source(source: FetchedSource) -> Component:
     kind, _, value = source.digest.partition(":")
+    purl = PackageURL.from_string(source.location) if source.location.startswith("pkg:") else None
+    url = ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(source.location))
     return Component(
         name=source.name,
+        version=purl.version if purl else None,
         type=ComponentType.FILE,
         bom_ref=f"source/{source.name}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=value)] if kind == "sha256" else [],
         properties=[Property(name="reef:digest", value=source.digest)],
-        external_references=[
-            ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(source.location)),
-        ],
+        external_references=[] if purl else [url],
+        purl=purl,
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 class FetchedSource:
     """A source as it was obtained, for the SBOM.
 
-    ``location`` is the URL or path it came from, ``digest`` is ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>``.
+    ``location`` is the URL or path it came from, of a Python package its package URL (``pkg:pypi/...``). ``digest`` is
+    ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>``.
     """
 
     name: str

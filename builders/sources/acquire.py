@@ -2,6 +2,7 @@
 
 import queue
 import re
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,11 @@ from typing import assert_never
 
 from builders.errors import HostError, SourceError
 from builders.host import debian_mirror
-from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source, Way
+from builders.model.recipe import Archive, DebianPool, Git, Local, PythonWheel, Recipe, SingleFile, Source, Way
 from builders.sources import file_cache
 from builders.sources.context import FetchContext, Reason, Stopped, Unavailable, shown
 from builders.sources.http.download import Download, download
-from builders.sources.kinds import git
+from builders.sources.kinds import git, wheel
 
 PARALLEL = 4
 FAREWELL_S = 2.0
@@ -89,14 +90,13 @@ def acquire(source: Source, recipe: Recipe, context: FetchContext) -> Acquired:
 
     Raises Unavailable with the reason of every place.
     """
-    ways = [source.way, *(kinds.way for kinds in source.alternatives)]
-    for way in ways:
+    for way in source.ways:
         if isinstance(way, Local):
             break  # a folder in development takes precedence over the cached ways after it
         if found := _cached(source, way, context):
             return found
     reasons: list[Reason] = []
-    for way in ways:
+    for way in source.ways:
         if context.stop.is_set():
             raise Stopped
         try:
@@ -106,13 +106,19 @@ def acquire(source: Source, recipe: Recipe, context: FetchContext) -> Acquired:
     raise Unavailable(reasons)
 
 
-def _cached(source: Source, way: Archive | DebianPool | SingleFile | Git, context: FetchContext) -> Acquired | None:
+def _cached(
+    source: Source, way: Archive | DebianPool | SingleFile | PythonWheel | Git, context: FetchContext
+) -> Acquired | None:
     if isinstance(way, Git):
         repository = git.cached(context, way.commit)
         return Acquired(source, way, repository, git.origin(repository)) if repository else None
     path = file_cache.cached(context, way.sha256)
+    if path is None:
+        return None
+    if isinstance(way, PythonWheel):
+        return Acquired(source, way, path, way.purl)
     otherwise = shown(way.urls[0]) if isinstance(way, Archive | SingleFile) else way.path
-    return Acquired(source, way, path, file_cache.origin(path, otherwise)) if path else None
+    return Acquired(source, way, path, file_cache.origin(path, otherwise))
 
 
 def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) -> Acquired:
@@ -121,6 +127,8 @@ def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) ->
             file = _download_of(source, way, context)
             path = download(context, file)
             return Acquired(source, way, path, file_cache.origin(path, shown(file.urls[0])))
+        case PythonWheel():
+            return Acquired(source, way, wheel.download(context, source.name, way), way.purl)
         case Git():
             path = git.clone(context, source.name, way)
             return Acquired(source, way, path, git.origin(path))
@@ -171,10 +179,11 @@ def _unavailable(recipe: Recipe, context: FetchContext, reasons: dict[str, list[
         return SourceError(
             what, detail, "correct the path (relative to the recipe's folder), or use --source NAME=FOLDER"
         )
-    return SourceError(what, detail, _advice(context, [r for found in reasons.values() for r in found]))
+    ways = [way for source in recipe.sources if source.name in reasons for way in source.ways]
+    return SourceError(what, detail, _advice(context, ways, [r for found in reasons.values() for r in found]))
 
 
-def _advice(context: FetchContext, reasons: Sequence[Reason]) -> str:
+def _advice(context: FetchContext, ways: Sequence[Way], reasons: Sequence[Reason]) -> str:
     place = context.workspace.cache.downloads / "sha256"
     if context.offline:
         return f"run once without --offline, or copy each file to {place}/<its sha256> from another machine"
@@ -184,10 +193,23 @@ def _advice(context: FetchContext, reasons: Sequence[Reason]) -> str:
     )
     if all(reason.wrong_bytes for reason in reasons):
         return wrong
-    advice = (
-        "check the URLs, the network and the proxy (http_proxy, https_proxy); or replace the URL with mirrors: in "
-        f"reef.yml; or copy each file to {place}/<its sha256> and run with --offline; or name a folder with the "
-        "unpacked source: --source NAME=FOLDER"
+    checks = []
+    if any(not isinstance(way, PythonWheel) for way in ways):
+        checks.append(
+            "check the URLs, the network and the proxy (http_proxy, https_proxy); or replace the URL with mirrors: in "
+            "reef.yml"
+        )
+    if any(isinstance(way, PythonWheel) for way in ways):
+        checks.append(
+            "check the name and version of the Python package, and pip's settings of index, proxy and certificates "
+            f"({sys.executable} -m pip config list)"
+        )
+    advice = "; ".join(
+        [
+            *checks,
+            f"or copy each file to {place}/<its sha256> and run with --offline",
+            "or name a folder with the unpacked source: --source NAME=FOLDER",
+        ]
     )
     if any(reason.wrong_bytes for reason in reasons):
         return f"for a wrong digest, {wrong}; for the others, {advice}"

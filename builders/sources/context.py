@@ -78,3 +78,8 @@ def shown(url: str) -> str:
 def redacted(text: str) -> str:
     """Return ``text`` without the user names and passwords of URLs in it."""
     return re.sub(r"(\w://)[^/@\s]+@", r"\1", text)
+
+
+def plain(text: str) -> str:
+    """Return a library's text for messages: as `redacted`, and without addresses of objects."""
+    return redacted(re.sub(r"<[^<>]*object at 0x[0-9a-f]+>:? ?", "", text))

@@ -9,7 +9,7 @@ from builders.errors import SourceError
 from builders.host.files import disk_errors, write_whole
 from builders.host.log import Log
 from builders.model.context import Context
-from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, SingleFile, Source
+from builders.model.recipe import Archive, DebianPool, Git, Local, PythonWheel, Recipe, SingleFile, Source
 from builders.model.source_tree import FetchedSource, SourceTree
 from builders.sources.context import FetchContext
 from builders.sources.edits import apply_edits
@@ -113,6 +113,9 @@ def _place(acquired: "Acquired", writer: TreeWriter, scratch: Path, context: Fet
     match acquired.way:
         case Archive() | DebianPool():
             unpack(acquired.path, writer, into, acquired.way.strip)
+            return f"sha256:{acquired.way.sha256}"
+        case PythonWheel():
+            unpack(acquired.path, writer, into, 0)
             return f"sha256:{acquired.way.sha256}"
         case SingleFile():
             place = (*into, *clean(acquired.way.name, f"name: of source {acquired.source.name!r}"))

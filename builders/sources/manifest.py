@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import assert_never
 
-from builders.model.recipe import Archive, DebianPool, Edit, Git, Local, Recipe, SingleFile, Source, Way
+from builders.model.recipe import Archive, DebianPool, Edit, Git, Local, PythonWheel, Recipe, SingleFile, Source, Way
 from builders.sources.kinds.folder import tree_digest
 
 LAYOUT = 1
@@ -34,7 +34,7 @@ def digest_of(document: dict[str, object]) -> str:
 def way_digest(way: Way, folder: Path) -> str:
     """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of a way; ``folder`` is the recipe's."""
     match way:
-        case Archive() | DebianPool() | SingleFile():
+        case Archive() | DebianPool() | SingleFile() | PythonWheel():
             return f"sha256:{way.sha256}"
         case Git():
             return f"git:{way.commit}"
@@ -53,6 +53,8 @@ def kind_of(way: Way) -> str:
             return "file"
         case DebianPool():
             return "debian"
+        case PythonWheel():
+            return "python"
         case Git():
             return "git"
         case Local():

@@ -118,9 +118,13 @@ class Bench:
     def cache(self) -> Path:
         return self.workspace.cache.downloads / "sha256"
 
-    def fetch(self, recipe: Recipe, *, offline: bool = False) -> SourceTree:
+    @property
+    def context(self) -> Context:
         log = Log(live=False, console=Console(file=self.said, highlight=False, soft_wrap=True))
-        return fetch(recipe, Context(self.folder, self.settings, self.workspace, AMD64, log), offline=offline)
+        return Context(self.folder, self.settings, self.workspace, AMD64, log)
+
+    def fetch(self, recipe: Recipe, *, offline: bool = False) -> SourceTree:
+        return fetch(recipe, self.context, offline=offline)
 
     def fetch_archive(self, data: bytes, **more: Any) -> SourceTree:
         """Fetch a recipe with one source: an archive with these bytes, by ``file://``."""

@@ -5,7 +5,17 @@ from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
 from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName
-from builders.model.recipe.source import Archive, DebianPool, Edit, Git, Local, SingleFile, Source, Way
+from builders.model.recipe.source import (
+    Archive,
+    DebianPool,
+    Edit,
+    Git,
+    Local,
+    PythonWheel,
+    SingleFile,
+    Source,
+    Way,
+)
 
 __all__ = [
     "Archive",
@@ -18,6 +28,7 @@ __all__ = [
     "Git",
     "Local",
     "Package",
+    "PythonWheel",
     "Recipe",
     "SingleFile",
     "Source",

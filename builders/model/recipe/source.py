@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import quote
 
 import pydantic
 
@@ -10,6 +11,11 @@ from builders.model.yaml_file import Model, RelativePath
 # No source has a default for its digest or commit: without one the recipe is refused.
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+WHEEL = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*)-(?P<version>[A-Za-z0-9._+!]+)(?:-[0-9][A-Za-z0-9_.]*)?"
+    r"-[a-z]+[0-9]+(?:\.[a-z]+[0-9]+)*-[A-Za-z0-9_.]+-[A-Za-z0-9_.]+\.whl"
+)
+"""A wheel's file name: name, version, perhaps a build number, and the tags of Python, ABI and platform."""
 SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 
 
@@ -48,6 +54,50 @@ class DebianPool(Model):
     """Number of leading path components that are removed when the archive is unpacked."""
 
 
+class PythonWheel(Model):
+    """A wheel of a Python package, fetched with pip from the index that pip is set up with; only its files are taken.
+
+    It is unpacked like a zip archive. None of its code runs.
+    """
+
+    name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+    """Name of the package in the index."""
+    version: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9._+!]*$")]
+    """Version of the package, spelled as in ``file``."""
+    file: str
+    """File name of the wheel, as in ``name-1.0-py3-none-any.whl``; it can be made for any Python and platform."""
+    sha256: Sha256
+    """SHA-256 of the wheel, in hex."""
+
+    @property
+    def purl(self) -> str:
+        """The package URL: what the file is, wherever it was fetched."""
+        return f"pkg:pypi/{_normal(self.name)}@{quote(self.version)}?file_name={quote(self.file)}"
+
+    @pydantic.field_validator("file")
+    @classmethod
+    def _wheel(cls, file: str) -> str:
+        if file.endswith((".tar.gz", ".zip", ".tar.bz2")):
+            raise ValueError("expected a wheel: pip runs code of a source distribution; use archive: for one")
+        if not WHEEL.fullmatch(file):
+            raise ValueError("expected the name of a wheel, as in name-1.0-py3-none-any.whl")
+        return file
+
+    @pydantic.model_validator(mode="after")
+    def _belongs(self) -> "PythonWheel":
+        found = WHEEL.fullmatch(self.file)
+        if found and (_normal(found["name"]), found["version"]) != (_normal(self.name), self.version):
+            raise ValueError(
+                f"the file is version {found['version']} of {found['name']}, not version {self.version} of {self.name}"
+            )
+        return self
+
+
+def _normal(name: str) -> str:
+    """Return the only spelling of a Python package's name for an index (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 class Git(Model):
     """A commit of a git repository."""
 
@@ -69,7 +119,7 @@ class Local(Model):
     """Files and folders that do not belong to the source, such as a build folder; relative to ``path``."""
 
 
-Way = Archive | SingleFile | DebianPool | Git | Local
+Way = Archive | SingleFile | DebianPool | PythonWheel | Git | Local
 
 
 class SourceKinds(Model):
@@ -81,6 +131,8 @@ class SourceKinds(Model):
     """A single file from a URL."""
     debian: DebianPool | None = None
     """An archive in Debian's pool."""
+    python: PythonWheel | None = None
+    """A wheel of a Python package."""
     git: Git | None = None
     """A commit of a git repository."""
     local: Local | None = None
@@ -92,18 +144,18 @@ class SourceKinds(Model):
         return self._set()[0]
 
     def _set(self) -> list[Way]:
-        ways = (self.archive, self.file, self.debian, self.git, self.local)
+        ways = (self.archive, self.file, self.debian, self.python, self.git, self.local)
         return [way for way in ways if way is not None]
 
     @pydantic.model_validator(mode="after")
     def _exclusive(self) -> "SourceKinds":
         if len(self._set()) != 1:
-            raise ValueError("expected exactly one of archive, file, debian, git, local")
+            raise ValueError("expected exactly one of archive, file, debian, python, git, local")
         return self
 
 
 class Source(SourceKinds):
-    """A source with one of ``archive``, ``file``, ``debian``, ``git`` and ``local``."""
+    """A source with one of ``archive``, ``file``, ``debian``, ``python``, ``git`` and ``local``."""
 
     name: SourceName
     """Name of the source in messages and for ``--source``."""
@@ -111,6 +163,11 @@ class Source(SourceKinds):
     """Folder of the tree into which the source is unpacked, over the sources before it."""
     alternatives: list[SourceKinds] = []
     """Other ways to obtain the same content, each with its own digest, tried in order if the first way fails."""
+
+    @property
+    def ways(self) -> list[Way]:
+        """All ways to obtain the source, in the order in which they are tried."""
+        return [self.way, *(kinds.way for kinds in self.alternatives)]
 
 
 def _compiles(value: str) -> str:

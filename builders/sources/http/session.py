@@ -1,7 +1,6 @@
 """Opening URLs: retries, time limits, proxies, and readable reasons of failures."""
 
 import os
-import re
 import socket
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +8,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from builders.sources.context import redacted
+from builders.sources.context import plain
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 30.0
@@ -66,8 +65,7 @@ def why(error: BaseException) -> str:
         return "no such host, or no name server answers"
     if isinstance(innermost, TimeoutError | urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>:? ?", "", str(innermost)) or type(innermost).__name__
-    return redacted(text)
+    return plain(str(innermost)) or type(innermost).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -64,7 +64,7 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("suites: [trixie]", "suites: [trixi]", "unknown suite 'trixi'; did you mean 'trixie'?"),
         ("armhf", "armhv", "unknown architecture 'armhv'; did you mean 'armhf'?"),
         ("find: GREETED", "find: '('", "not a regular expression"),
-        ("    local: {path: source}\n", "", "exactly one of archive, file, debian, git, local"),
+        ("    local: {path: source}\n", "", "exactly one of archive, file, debian, python, git, local"),
         ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", "expected a time zone"),
         ("2026-01-31T12:00:00Z", "1969-01-31T12:00:00Z", "from 1970 on"),
         ("2026-01-31T12:00:00Z", "2026-02-31T12:00:00Z", "day is out of range"),
