@@ -1,4 +1,7 @@
 // An HTTP/1.1 server on libevent: loops that read and write, and a pool of threads that answers.
+//
+// A loop never waits and never answers. Requests by GET and HEAD have a thread of their own, so that health and metrics
+// are answered while all other threads compute.
 #ifndef EMS_HTTP_SERVER_H_
 #define EMS_HTTP_SERVER_H_
 
@@ -35,17 +38,19 @@ class HttpServer {
     std::string address;  // empty: all, by IPv6 and IPv4
     int port = 8501;      // 0: any free one
     int loops = 1;
-    int threads = 4;                          // that answer requests
+    int threads = 4;                          // that answer requests other than GET and HEAD
     size_t queue = 256;                       // requests that wait for a thread; more are answered 429
     size_t most_body_bytes = 64U << 20;       // larger: 413, also after inflating
     size_t most_header_bytes = 64U << 10;     // larger: 431
+    size_t most_buffered_bytes = 256U << 20;  // bodies of all connections together; more: 503
     int most_connections = 1024;              // more are closed at once
     absl::Duration idle = absl::Seconds(60);  // connections without a request, or with a slow one, are closed
-    bool cors = false;
+    bool cors = false;                        // TensorFlow Serving's headers (3.1 of the facts), and OPTIONS
   };
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
-  // Listens and serves. FAILED_PRECONDITION where the port is taken, with its number.
+  // Listens and serves; `handler` is called by several threads. FAILED_PRECONDITION where the port is taken, with its
+  // number; INVALID_ARGUMENT for an address that this machine does not have.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const Options& options, Handler handler);
   virtual ~HttpServer() = default;  // answers requests that were read, then stops
   virtual int port() const = 0;

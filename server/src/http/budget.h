@@ -1,0 +1,49 @@
+// A limit on the memory that the bodies of all connections take together.
+#ifndef EMS_HTTP_BUDGET_H_
+#define EMS_HTTP_BUDGET_H_
+
+#include <atomic>
+#include <cstddef>
+#include <utility>
+
+namespace ems {
+
+class Budget {
+ public:
+  explicit Budget(size_t most) : most_(most) {}
+
+  // A share of a budget, given back by the destructor.
+  class Charge {
+   public:
+    explicit Charge(Budget& budget) : budget_(&budget) {}
+    Charge(Charge&& other) noexcept : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
+    Charge& operator=(Charge&& other) noexcept {
+      std::swap(budget_, other.budget_);
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    Charge(const Charge&) = delete;
+    Charge& operator=(const Charge&) = delete;
+    ~Charge() { budget_->used_ -= bytes_; }
+
+    // Returns false where the budget does not have the bytes; they count all the same, as they exist by then.
+    bool Resize(size_t bytes) {
+      const size_t used = budget_->used_ += bytes - bytes_;
+      const bool grows = bytes > bytes_;
+      bytes_ = bytes;
+      return !grows || used <= budget_->most_;
+    }
+
+   private:
+    Budget* budget_;
+    size_t bytes_ = 0;
+  };
+
+ private:
+  const size_t most_;
+  std::atomic<size_t> used_{0};
+};
+
+}  // namespace ems
+
+#endif  // EMS_HTTP_BUDGET_H_

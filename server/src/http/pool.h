@@ -1,0 +1,41 @@
+// Threads that run jobs from a bounded queue.
+#ifndef EMS_HTTP_POOL_H_
+#define EMS_HTTP_POOL_H_
+
+#include <cstddef>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+
+namespace ems {
+
+class Pool {
+ public:
+  using Job = absl::AnyInvocable<void()>;
+
+  Pool(int threads, size_t queue);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() { Stop(); }
+
+  // Returns false, and drops the job, where the queue is full or the pool has stopped.
+  bool Submit(Job job);
+  // Runs all jobs that were taken, then ends the threads.
+  void Stop();
+
+ private:
+  void Run();
+
+  const size_t most_;
+  absl::Mutex mutex_;
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace ems
+
+#endif  // EMS_HTTP_POOL_H_
