@@ -296,6 +296,15 @@ def test_an_alternative_is_taken_where_the_index_fails(bench: Bench, index: Inde
     assert tree.sources[0].location == f"{index.site.url}/elsewhere.whl"
 
 
+def test_advice_fits_all_that_was_tried(bench: Bench, index: Index) -> None:
+    other = {"archive": {"urls": [f"{index.site.url}/absent.whl"], "sha256": DIGEST}}
+    error = failed(bench, source() | {"alternatives": [other]})
+    assert f"{FILE}: no index that pip uses has a wheel of demo_data" in error.detail
+    assert f"{index.site.url}/absent.whl: status 404 Not Found" in error.detail
+    assert error.fix.startswith("check the URLs, the network")
+    assert "check the name and version of the Python package" in error.fix
+
+
 def test_a_wheel_that_leaves_its_folder_is_refused(bench: Bench, index: Index) -> None:
     data = wheel(members={"../escaped.txt": b"x"})
     index.add(FILE, data)
