@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,10 +31,11 @@ enum class VersionState : int { kUnknown = 0, kStart = 10, kLoading = 20, kAvail
 struct VersionStatus {
   int64_t version = 0;
   VersionState state = VersionState::kUnknown;
-  absl::Status error;  // why loading failed; OK otherwise
+  absl::Status error;  // why loading failed, at the last of the tries so far; OK otherwise
 };
 
-// A version in use. The version stays loaded while a handle exists.
+// A version in use. The version stays loaded while a handle exists. Letting the last one go is cheap: the version is
+// destroyed in a thread of the catalogue.
 struct ServableHandle {
   ServableId id;
   std::shared_ptr<Servable> servable;
@@ -64,20 +66,29 @@ class Catalogue {
 
   // `loader` must outlive the catalogue.
   Catalogue(Options options, Loader& loader);
-  ~Catalogue();  // stops polling, unloads all
+  // Stops polling, unloads all, and waits until the last handle is gone.
+  ~Catalogue();
 
   // Serves exactly these models from now on. Blocks until each new model has a version that is available or has given
-  // up, or `deadline` has passed. Refused as a whole, with the old configuration kept, where a label names a version
-  // that is not available (FAILED_PRECONDITION, see 3.4 of the facts) or a base path is missing at the start
-  // (NOT_FOUND). A new model whose versions all fail to load is an error, with the reason of the first.
+  // up, or `deadline` has passed.
+  //
+  // Refused as a whole, with the old configuration kept: INVALID_ARGUMENT for a name twice; FAILED_PRECONDITION for a
+  // label of a version that is not available (see 3.4 of the facts); NOT_FOUND, PERMISSION_DENIED or
+  // FAILED_PRECONDITION for the base path of a model that is new, or that has another base path now.
+  // In force, but not well: UNKNOWN "1 model(s) did not become available: ..." with each reason, for a new model that
+  // has no version or whose versions all failed to load; DEADLINE_EXCEEDED. IsInForce tells the two kinds apart.
   absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline);
+
+  // Looks at the base paths now, as each poll does.
+  void PollOnce();
 
   // Finds a version that is available. Errors and texts are TensorFlow Serving's:
   // NOT_FOUND "Servable not found for request: Latest(x)" or "Specific(x, 9)";
   // INVALID_ARGUMENT "ModelSpec has no name specified." or "Unrecognized servable version label: L".
   absl::StatusOr<ServableHandle> Find(const ModelSpec& spec) const;
 
-  // Returns the versions of a model, highest first, or the one that `spec` names.
+  // Returns the versions of a model, highest first, or the one that `spec` names. The last 16 versions that ended are
+  // among them, and so are those of the last 64 models that were removed.
   // NOT_FOUND "Could not find any versions of model x" or "Could not find version 9 of model x".
   absl::StatusOr<std::vector<VersionStatus>> Statuses(const ModelSpec& spec) const;
 
@@ -90,6 +101,9 @@ class Catalogue {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Returns whether a status of SetConfig means that the new configuration is in force.
+bool IsInForce(const absl::Status& status);
 
 }  // namespace ems
 

@@ -1,4 +1,5 @@
-// What is served: models, where they lie, which of their versions. Read from models.config as TensorFlow Serving does.
+// What is served: models, their base paths, which of their versions. Read from models.config as TensorFlow Serving
+// does.
 #ifndef EMS_CATALOGUE_CONFIG_H_
 #define EMS_CATALOGUE_CONFIG_H_
 
@@ -30,13 +31,20 @@ struct ModelConfig {
 using ModelConfigs = std::vector<ModelConfig>;
 
 // Converts and checks a list. INVALID_ARGUMENT names the model and what to do: a name twice or empty, no base_path, a
-// base_path on gs:// or s3://, a platform other than "tensorflow", a logging_config, a label of a version that a
-// specific policy does not name.
+// base_path that is relative or on gs:// or s3://, a platform other than "tensorflow", a logging_config, a specific
+// policy without versions, a label of a version that a specific policy does not name.
 absl::StatusOr<ModelConfigs> FromProto(const tensorflow::serving::ModelConfigList& list);
+
+// Returns the configuration of the flags --model_name and --model_base_path, checked in the same way.
+absl::StatusOr<ModelConfigs> SingleModel(const std::string& name, const std::string& base_path);
 
 // Reads a models.config in text format. INVALID_ARGUMENT with file, line and column for what does not parse;
 // NOT_FOUND or PERMISSION_DENIED for the file.
 absl::StatusOr<ModelConfigs> ReadModelConfigFile(const std::string& path);
+
+// The two steps of ReadModelConfigFile: the file's text, and its meaning. `path` is for the errors of the second.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path);
+absl::StatusOr<ModelConfigs> ParseModelConfig(const std::string& text, const std::string& path);
 
 }  // namespace ems
 

@@ -1,0 +1,539 @@
+#include "catalogue/catalogue.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <new>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "catalogue/model_state.h"
+#include "catalogue/served.h"
+#include "catalogue/task_pool.h"
+#include "catalogue/versions.h"
+
+namespace ems {
+namespace {
+
+using Clock = TaskPool::Clock;
+
+constexpr size_t kRemovedModels = 64;  // whose versions stay listed as ended
+
+// The deadline on the monotonic clock, so that a jump of the wall clock does not matter from here on.
+Clock::time_point Monotonic(absl::Time deadline) {
+  const absl::Duration left = std::min(deadline - absl::Now(), absl::Hours(24 * 365));
+  return Clock::now() + absl::ToChronoNanoseconds(std::max(left, absl::ZeroDuration()));
+}
+
+absl::Status BasePathError(const ModelConfig& config, const absl::Status& status) {
+  const std::string text = absl::StrCat("Could not find base path ", config.base_path, " for servable ", config.name,
+                                        ": ", status.message(), "; create it or correct base_path");
+  if (absl::IsNotFound(status) || absl::IsPermissionDenied(status)) return {status.code(), text};
+  return absl::FailedPreconditionError(text);
+}
+
+absl::Status LabelError(const std::string& name, int64_t version) {
+  // The first part is TensorFlow Serving's text (server_core.cc, UpdateModelVersionLabelMap).
+  return absl::FailedPreconditionError(absl::StrCat(
+      "Request to assign label to version ", version, " of model ", name,
+      ", which is not currently available for inference; assign it when the version is available, or start with "
+      "--allow_version_labels_for_unavailable_models, which allows new labels"));
+}
+
+absl::Status CheckNames(const ModelConfigs& configs) {
+  std::set<std::string> names;
+  for (const ModelConfig& config : configs) {
+    if (!names.insert(config.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Illegal to list model ", config.name, " multiple times in config list"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// One mutex guards the states; Find uses a table of its own (served.h). Whatever changes a state calls Step, which
+// starts loads and unloads; these run in pools and change the states again at their end.
+class Catalogue::Impl {
+ public:
+  Impl(Options options, Loader& loader);
+  ~Impl();
+
+  absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline);
+  void PollOnce();
+  std::vector<VersionStatus> Statuses(const std::string& name) const;
+  std::vector<ModelReport> Report() const;
+  const Served& served() const { return served_; }
+
+ private:
+  // A look at the disk, taken without the mutex: a network disk may hang.
+  struct Look {
+    ModelConfig config;
+    uint64_t generation = 0;
+    std::map<EntryPtr, std::string> stamps;  // of the folders that failed to load
+    absl::StatusOr<Scan> scan;
+  };
+
+  // What follows needs mu_.
+  absl::Status CheckLabels(const ModelConfigs& configs) const;
+  std::set<std::string> Configure(const ModelConfigs& configs, const std::vector<absl::StatusOr<Scan>>& scans);
+  void Remove(Model& model);
+  void Apply(Model& model, const absl::StatusOr<Scan>& scan);
+  void RetryIfChanged(Model& model, const EntryPtr& entry, const std::string& stamp);
+  void DropUnwanted(Model& model);
+  void Step(Model& model);
+  void ScheduleLoad(const EntryPtr& entry, Clock::time_point due);
+  void StartUnload(const EntryPtr& entry);
+  void LoadFailed(Model& model, const EntryPtr& entry, const absl::Status& status);
+  void ForgetRemovedModels();
+  void Publish();
+  void Say(const Entry& entry, const std::string& text);
+  void Say(const std::string& name, const std::string& text);
+
+  // What follows must not have mu_.
+  absl::StatusOr<std::vector<absl::StatusOr<Scan>>> ScanAll(const ModelConfigs& configs) const;
+  absl::Status AwaitModels(const std::set<std::string>& names, Clock::time_point deadline);
+  std::vector<Look> WhatToLookAt() const;
+  void Poll();
+  void Load(const EntryPtr& entry, uint64_t ticket);
+  void Loaded(const EntryPtr& entry, const std::string& stamp, absl::StatusOr<std::unique_ptr<Servable>> servable);
+  void Unload(const EntryPtr& entry, std::unique_ptr<Servable> servable);
+  void FlushLog();
+
+  const Options options_;
+  Loader& loader_;
+  Served served_;
+
+  mutable std::mutex mu_;
+  std::condition_variable changed_;
+  std::map<std::string, Model> models_;
+  std::deque<std::string> removed_;  // names, in the order of their removal; some may be configured again
+  uint64_t generation_ = 0;
+  std::vector<std::string> lines_;  // for the log, in order
+  std::mutex log_mu_;               // taken before mu_; keeps the lines in order
+
+  TaskPool load_pool_;
+  TaskPool unload_pool_;
+  TaskPool poll_pool_;
+};
+
+Catalogue::Impl::Impl(Options options, Loader& loader)
+    : options_(std::move(options)),
+      loader_(loader),
+      load_pool_(options_.num_load_threads),
+      unload_pool_(options_.num_unload_threads),
+      poll_pool_(1) {
+  if (options_.poll > absl::ZeroDuration()) {
+    poll_pool_.AddAt(Clock::now() + absl::ToChronoNanoseconds(options_.poll), [this] { Poll(); });
+  }
+}
+
+Catalogue::Impl::~Impl() {
+  poll_pool_.Stop();
+  {
+    std::unique_lock lock(mu_);
+    for (auto& [name, model] : models_) Remove(model);
+    Publish();
+    changed_.wait(lock, [this] {
+      return std::all_of(models_.begin(), models_.end(),
+                         [](const auto& model) { return model.second.entries.empty(); });
+    });
+  }
+  load_pool_.Stop();
+  unload_pool_.Stop();
+  FlushLog();
+}
+
+absl::StatusOr<std::vector<absl::StatusOr<Scan>>> Catalogue::Impl::ScanAll(const ModelConfigs& configs) const {
+  std::vector<absl::StatusOr<Scan>> scans;
+  for (const ModelConfig& config : configs) {
+    scans.push_back(ScanVersions(config));
+    if (scans.back().ok()) continue;
+    const std::lock_guard lock(mu_);
+    const auto known = models_.find(config.name);
+    const bool same =
+        known != models_.end() && known->second.configured && known->second.config.base_path == config.base_path;
+    if (!same) return BasePathError(config, scans.back().status());
+  }
+  return scans;
+}
+
+absl::Status Catalogue::Impl::SetConfig(const ModelConfigs& configs, absl::Time deadline) {
+  const Clock::time_point until = Monotonic(deadline);
+  if (absl::Status status = CheckNames(configs); !status.ok()) return status;
+  absl::StatusOr<std::vector<absl::StatusOr<Scan>>> scans = ScanAll(configs);
+  if (!scans.ok()) return scans.status();
+  std::set<std::string> new_names;
+  {
+    const std::lock_guard lock(mu_);
+    if (absl::Status status = CheckLabels(configs); !status.ok()) return status;
+    new_names = Configure(configs, *scans);
+  }
+  FlushLog();
+  return AwaitModels(new_names, until);
+}
+
+absl::Status Catalogue::Impl::CheckLabels(const ModelConfigs& configs) const {
+  for (const ModelConfig& config : configs) {
+    const auto known = models_.find(config.name);
+    for (const auto& [label, version] : config.labels) {
+      if (known != models_.end() && IsAvailable(known->second, version)) continue;
+      if (!options_.allow_labels_for_unavailable_versions) return LabelError(config.name, version);
+      if (known == models_.end() || !known->second.configured) continue;
+      const auto old = known->second.config.labels.find(label);
+      if (old != known->second.config.labels.end() && old->second != version) return LabelError(config.name, version);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::set<std::string> Catalogue::Impl::Configure(const ModelConfigs& configs,
+                                                 const std::vector<absl::StatusOr<Scan>>& scans) {
+  std::set<std::string> names;
+  std::set<std::string> new_names;
+  ++generation_;
+  for (size_t i = 0; i < configs.size(); ++i) {
+    Model& model = models_[configs[i].name];
+    names.insert(configs[i].name);
+    if (!model.configured) new_names.insert(configs[i].name);
+    model.config = configs[i];
+    model.configured = true;
+    model.generation = generation_;
+    Apply(model, scans[i]);
+  }
+  for (auto& [name, model] : models_) {
+    if (model.configured && names.count(name) == 0) Remove(model);
+  }
+  ForgetRemovedModels();
+  Publish();
+  changed_.notify_all();
+  return new_names;
+}
+
+void Catalogue::Impl::Remove(Model& model) {
+  if (model.configured) {
+    model.configured = false;
+    model.warnings.clear();
+    model.unreadable = false;
+    removed_.push_back(model.config.name);
+    Say(model.config.name, "removed from the configuration");
+  }
+  Aspire(model, Scan{}, "the model was removed");
+  Step(model);
+}
+
+void Catalogue::Impl::ForgetRemovedModels() {
+  // A name may be in the queue twice, or configured again; then it only makes the memory shorter.
+  while (removed_.size() > kRemovedModels) {
+    const auto found = models_.find(removed_.front());
+    if (found != models_.end() && !found->second.configured && found->second.entries.empty()) models_.erase(found);
+    removed_.pop_front();
+  }
+}
+
+absl::Status Catalogue::Impl::AwaitModels(const std::set<std::string>& names, Clock::time_point deadline) {
+  std::vector<std::string> failed;
+  std::vector<std::string> late;
+  const auto all_settled = [&] {
+    failed.clear();
+    late.clear();
+    for (const std::string& name : names) {
+      const auto found = models_.find(name);
+      const Outcome outcome = OutcomeOf(name, found == models_.end() ? nullptr : &found->second);
+      if (!outcome.available) (outcome.settled ? failed : late).push_back(absl::StrCat("{", outcome.detail, "}"));
+    }
+    return late.empty();
+  };
+  std::unique_lock lock(mu_);
+  changed_.wait_until(lock, deadline, all_settled);
+  if (late.empty() && failed.empty()) return absl::OkStatus();
+  const bool in_time = late.empty();
+  failed.insert(failed.end(), late.begin(), late.end());
+  const std::string text =
+      absl::StrCat(failed.size(), " model(s) did not become available: {", absl::StrJoin(failed, ", "), "}");
+  return in_time ? absl::UnknownError(text) : absl::DeadlineExceededError(absl::StrCat(text, "; loading goes on"));
+}
+
+std::vector<Catalogue::Impl::Look> Catalogue::Impl::WhatToLookAt() const {
+  const std::lock_guard lock(mu_);
+  std::vector<Look> looks;
+  for (const auto& [name, model] : models_) {
+    if (!model.configured) continue;
+    Look look{model.config, model.generation, {}, Scan()};
+    for (const EntryPtr& entry : model.entries) {
+      const bool waits = entry->state == VersionState::kLoading && entry->pending;
+      if (waits || entry->state == VersionState::kEnd) look.stamps[entry];
+    }
+    looks.push_back(std::move(look));
+  }
+  return looks;
+}
+
+void Catalogue::Impl::PollOnce() {
+  std::vector<Look> looks = WhatToLookAt();
+  for (Look& look : looks) {
+    look.scan = ScanVersions(look.config);
+    for (auto& [entry, stamp] : look.stamps) stamp = FolderStamp(entry->folder);
+  }
+  {
+    const std::lock_guard lock(mu_);
+    for (const Look& look : looks) {
+      const auto found = models_.find(look.config.name);
+      if (found == models_.end() || found->second.generation != look.generation) continue;
+      for (const auto& [entry, stamp] : look.stamps) RetryIfChanged(found->second, entry, stamp);
+      Apply(found->second, look.scan);
+    }
+    Publish();
+    changed_.notify_all();
+  }
+  FlushLog();
+}
+
+void Catalogue::Impl::Poll() {
+  PollOnce();
+  poll_pool_.AddAt(Clock::now() + absl::ToChronoNanoseconds(options_.poll), [this] { Poll(); });
+}
+
+void Catalogue::Impl::Apply(Model& model, const absl::StatusOr<Scan>& scan) {
+  const std::string& name = model.config.name;
+  if (!scan.ok()) {
+    // What is loaded stays: a disk that is away for a moment must not end the service.
+    if (!model.unreadable) Say(name, absl::StrCat(scan.status().message(), "; what is loaded stays"));
+    model.unreadable = true;
+    return;
+  }
+  if (model.unreadable) Say(name, absl::StrCat("base path ", model.config.base_path, " can be read again"));
+  model.unreadable = false;
+  for (const std::string& warning : scan->warnings) {
+    const auto& known = model.warnings;
+    if (std::find(known.begin(), known.end(), warning) == known.end()) Say(name, warning);
+  }
+  model.warnings = scan->warnings;
+  Aspire(model, *scan, "it is not on disk any more, or the version policy does not choose it");
+  Step(model);
+}
+
+// A folder that was still being copied failed to load. It is tried again at once when it has changed since, and then
+// stayed the same from one poll to the next; the files are complete by then.
+void Catalogue::Impl::RetryIfChanged(Model& model, const EntryPtr& entry, const std::string& stamp) {
+  const bool waits = entry->state == VersionState::kLoading && entry->pending;
+  const bool gave_up = entry->state == VersionState::kEnd && entry->aspired;
+  if ((!waits && !gave_up) || stamp.empty()) return;
+  const bool settled = stamp != entry->failed_stamp && stamp == entry->seen_stamp;
+  entry->seen_stamp = stamp;
+  if (!settled) return;
+  entry->tries = 0;
+  entry->state = VersionState::kLoading;
+  Say(*entry, "its files have changed, loading again");
+  ScheduleLoad(entry, Clock::time_point::min());
+  Step(model);
+}
+
+void Catalogue::Impl::DropUnwanted(Model& model) {
+  const std::vector<EntryPtr> entries = model.entries;  // Retire changes the list
+  for (const EntryPtr& entry : entries) {
+    const bool waits = entry->state == VersionState::kStart ||
+                       (entry->state == VersionState::kLoading && entry->pending) || entry->state == VersionState::kEnd;
+    if (entry->aspired || !waits) continue;
+    if (entry->state != VersionState::kEnd) Say(*entry, absl::StrCat("not loaded: ", entry->reason));
+    entry->pending = false;
+    Retire(model, entry);
+  }
+}
+
+void Catalogue::Impl::Step(Model& model) {
+  DropUnwanted(model);
+  while (const std::optional<Action> action = NextAction(Candidates(model), options_.keep_available)) {
+    const EntryPtr entry = model.entries[action->index];
+    if (action->kind == Action::Kind::kLoad) {
+      ScheduleLoad(entry, Clock::time_point::min());
+    } else {
+      StartUnload(entry);
+    }
+  }
+}
+
+void Catalogue::Impl::ScheduleLoad(const EntryPtr& entry, Clock::time_point due) {
+  entry->pending = true;
+  const uint64_t ticket = ++entry->ticket;
+  load_pool_.AddAt(due, [this, entry, ticket] { Load(entry, ticket); });
+}
+
+// The version is destroyed when its last handle is gone, see Loaded.
+void Catalogue::Impl::StartUnload(const EntryPtr& entry) {
+  entry->state = VersionState::kUnloading;
+  entry->servable = nullptr;
+  Say(*entry, absl::StrCat("unloading: ", entry->reason));
+}
+
+void Catalogue::Impl::Load(const EntryPtr& entry, uint64_t ticket) {
+  {
+    const std::lock_guard lock(mu_);
+    if (!entry->pending || entry->ticket != ticket) return;
+    entry->pending = false;
+    if (entry->state == VersionState::kStart) Say(*entry, absl::StrCat("loading from ", entry->folder));
+    entry->state = VersionState::kLoading;
+  }
+  FlushLog();
+  // Before the load: a file that changes during it makes the stamp another.
+  const std::string stamp = FolderStamp(entry->folder);
+  try {
+    Loaded(entry, stamp, loader_.Load(entry->id, entry->folder));
+  } catch (const std::bad_alloc&) {
+    Loaded(entry, stamp, absl::ResourceExhaustedError("out of memory"));
+  }
+}
+
+void Catalogue::Impl::Loaded(const EntryPtr& entry, const std::string& stamp,
+                             absl::StatusOr<std::unique_ptr<Servable>> servable) {
+  {
+    const std::lock_guard lock(mu_);
+    Model& model = models_[entry->id.name];
+    if (servable.ok()) {
+      // The last handle may be a request's. Destroying a model takes long, so that it happens in the unload pool.
+      entry->servable = std::shared_ptr<Servable>(servable->release(), [this, entry](Servable* last) {
+        unload_pool_.Add([this, entry, last] { Unload(entry, std::unique_ptr<Servable>(last)); });
+      });
+      entry->state = VersionState::kAvailable;
+      entry->error = absl::OkStatus();
+      Say(*entry, "available");
+    } else {
+      entry->failed_stamp = stamp;
+      LoadFailed(model, entry, servable.status());
+    }
+    Step(model);
+    Publish();
+    changed_.notify_all();
+  }
+  FlushLog();
+}
+
+void Catalogue::Impl::LoadFailed(Model& model, const EntryPtr& entry, const absl::Status& status) {
+  entry->error = status;
+  ++entry->tries;
+  if (!entry->aspired) {
+    Say(*entry, absl::StrCat("not loaded: ", entry->reason));
+    Retire(model, entry);
+    return;
+  }
+  const int left = options_.max_load_retries + 1 - entry->tries;
+  if (left > 0) {
+    Say(*entry, absl::StrCat("cannot load: ", status.message(), "; next try in ",
+                             absl::FormatDuration(options_.load_retry_interval), ", ", left, " left"));
+    ScheduleLoad(entry, Clock::now() + absl::ToChronoNanoseconds(options_.load_retry_interval));
+  } else {
+    entry->state = VersionState::kEnd;
+    Say(*entry, absl::StrCat("gave up after ", entry->tries, " tries: ", status.message(),
+                             "; correct the files, and it is loaded again"));
+  }
+}
+
+void Catalogue::Impl::Unload(const EntryPtr& entry, std::unique_ptr<Servable> servable) {
+  servable = nullptr;
+  {
+    const std::lock_guard lock(mu_);
+    Model& model = models_[entry->id.name];
+    Retire(model, entry);
+    Say(*entry, "unloaded");
+    Step(model);
+    Publish();
+    changed_.notify_all();
+  }
+  FlushLog();
+}
+
+void Catalogue::Impl::Publish() {
+  Served::Table table;
+  for (const auto& [name, model] : models_) {
+    if (!model.configured) continue;  // its versions are on their way out
+    ServedModel& served = table[name];
+    served.labels = model.config.labels;
+    for (const EntryPtr& entry : model.entries) {
+      if (entry->servable == nullptr) continue;
+      std::shared_ptr<Servable>& place = served.versions[entry->id.version];
+      if (place == nullptr || entry->aspired) place = entry->servable;
+    }
+  }
+  served_.Replace(std::move(table));
+}
+
+std::vector<VersionStatus> Catalogue::Impl::Statuses(const std::string& name) const {
+  const std::lock_guard lock(mu_);
+  const auto found = models_.find(name);
+  return found == models_.end() ? std::vector<VersionStatus>() : StatusList(found->second);
+}
+
+std::vector<ModelReport> Catalogue::Impl::Report() const {
+  const std::lock_guard lock(mu_);
+  std::vector<ModelReport> reports;
+  for (const auto& [name, model] : models_) {
+    if (!model.configured && model.entries.empty()) continue;
+    reports.push_back({name, model.config.base_path, model.config.labels, StatusList(model)});
+  }
+  return reports;
+}
+
+void Catalogue::Impl::Say(const Entry& entry, const std::string& text) {
+  lines_.push_back(absl::StrCat("model ", entry.id.name, " version ", entry.id.version, ": ", text));
+}
+
+void Catalogue::Impl::Say(const std::string& name, const std::string& text) {
+  lines_.push_back(absl::StrCat("model ", name, ": ", text));
+}
+
+void Catalogue::Impl::FlushLog() {
+  const std::lock_guard order(log_mu_);
+  std::vector<std::string> lines;
+  {
+    const std::lock_guard lock(mu_);
+    lines.swap(lines_);
+  }
+  if (!options_.log) return;
+  for (const std::string& line : lines) options_.log(line);
+}
+
+Catalogue::Catalogue(Options options, Loader& loader) : impl_(std::make_unique<Impl>(std::move(options), loader)) {}
+
+Catalogue::~Catalogue() = default;
+
+absl::Status Catalogue::SetConfig(const ModelConfigs& configs, absl::Time deadline) {
+  return impl_->SetConfig(configs, deadline);
+}
+
+void Catalogue::PollOnce() { impl_->PollOnce(); }
+
+absl::StatusOr<ServableHandle> Catalogue::Find(const ModelSpec& spec) const { return impl_->served().Find(spec); }
+
+absl::StatusOr<std::vector<VersionStatus>> Catalogue::Statuses(const ModelSpec& spec) const {
+  std::optional<int64_t> version = spec.version;
+  if (!spec.label.empty()) {
+    absl::StatusOr<int64_t> labelled = impl_->served().VersionOfLabel(spec);
+    if (!labelled.ok()) return labelled.status();
+    version = *labelled;
+  }
+  std::vector<VersionStatus> all = impl_->Statuses(spec.name);
+  if (!version) {
+    if (!all.empty()) return all;
+    return absl::NotFoundError(absl::StrCat("Could not find any versions of model ", spec.name));
+  }
+  for (const VersionStatus& status : all) {
+    if (status.version == *version) return std::vector<VersionStatus>{status};
+  }
+  return absl::NotFoundError(absl::StrCat("Could not find version ", *version, " of model ", spec.name));
+}
+
+std::vector<ModelReport> Catalogue::Report() const { return impl_->Report(); }
+
+bool Catalogue::Ready() const { return impl_->served().Ready(); }
+
+bool IsInForce(const absl::Status& status) {
+  return status.ok() || absl::IsUnknown(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace ems
