@@ -3,6 +3,7 @@
 #ifndef EMS_DEVICES_DEVICES_H_
 #define EMS_DEVICES_DEVICES_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,7 +17,12 @@
 
 namespace ems {
 
-enum class DeviceState { kOk, kSuspect, kOut, kAbsent };
+// ok: runs jobs. suspect: a run failed; a run of zeros decides between ok and out. out: the worker died, hung or loads
+// no model; it is started again after a pause that doubles. absent: the delegate finds no device; tried again likewise.
+enum class DeviceState : uint8_t { kOk, kSuspect, kOut, kAbsent };
+
+// Returns "ok", "suspect", "out" or "absent".
+const char* Name(DeviceState state);
 
 struct DeviceReport {
   std::string name;  // "usb:0"
@@ -25,6 +31,7 @@ struct DeviceReport {
   uint64_t runs = 0;
   uint64_t failures = 0;
   uint64_t restarts = 0;
+  int pid = 0;  // of the worker; 0: none runs
 };
 
 class Devices {
@@ -37,6 +44,8 @@ class Devices {
     int threads = 1;                 // CPU threads of a worker's interpreters, for the ops that stay on the CPU
     int queue = 100;                 // jobs that may wait for each version
     absl::Duration least_hang = absl::Seconds(2);  // a run over this and over 10 times its 99th percentile is a hang
+    absl::Duration most_load = absl::Seconds(60);  // a load with its first run that takes longer is a hang
+    absl::Duration least_backoff = absl::Seconds(1);
     absl::Duration most_backoff = absl::Seconds(60);
     std::function<void(const std::string& line)> log;
   };

@@ -135,13 +135,7 @@ std::string EncodeOne(const UnloadModel& unload) {
   return out.Take();
 }
 
-std::string EncodeOne(const RunModel& run) {
-  Writer out(Kind::kRun, run.signature.size() + BytesOf(run.inputs));
-  out.Number(run.model);
-  out.Text(run.signature);
-  out.Tensors(run.inputs);
-  return out.Take();
-}
+std::string EncodeOne(const RunModel& run) { return EncodeRun(run.model, run.signature, run.inputs); }
 
 LoadModel DecodeLoad(Reader& in) {
   LoadModel load;
@@ -183,6 +177,14 @@ std::optional<WorkerRequest> DecodeKind(Kind kind, Reader& in) {
 
 std::string Encode(const WorkerRequest& request) {
   return std::visit([](const auto& one) { return EncodeOne(one); }, request);
+}
+
+std::string EncodeRun(uint64_t model, const std::string& signature, const TensorMap& inputs) {
+  Writer out(Kind::kRun, signature.size() + BytesOf(inputs));
+  out.Number(model);
+  out.Text(signature);
+  out.Tensors(inputs);
+  return out.Take();
 }
 
 std::string Encode(const WorkerReply& reply) {

@@ -47,6 +47,8 @@ struct WorkerReply {
 
 std::string Encode(const WorkerRequest& request);
 std::string Encode(const WorkerReply& reply);
+// As of a RunModel, without a copy of the inputs.
+std::string EncodeRun(uint64_t model, const std::string& signature, const TensorMap& inputs);
 
 // Total: whatever the bytes are, the result is an error (DATA_LOSS) or a whole message, whose tensors are whole.
 // The memory used is bounded by a small multiple of the message's size.

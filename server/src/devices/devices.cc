@@ -1,0 +1,107 @@
+#include "devices/devices.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "devices/device.h"
+#include "devices/scheduler.h"
+#include "model/rows.h"
+#include "tflite/runner.h"
+
+namespace ems {
+
+class Devices::Impl {
+ public:
+  explicit Impl(Options options) : options_(std::move(options)), scheduler_(options_) {
+    for (size_t i = 0; i < options_.names.size(); ++i) {
+      threads_.push_back(std::make_unique<DeviceThread>(static_cast<int>(i), options_, scheduler_));
+    }
+  }
+  ~Impl() { Stop(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void Stop() {
+    scheduler_.Stop();
+    threads_.clear();
+  }
+  const Options& options() const { return options_; }
+  Scheduler& scheduler() { return scheduler_; }
+
+ private:
+  const Options options_;
+  Scheduler scheduler_;
+  std::vector<std::unique_ptr<DeviceThread>> threads_;
+};
+
+namespace {
+
+// Returns a run of zeros: of the default signature, or of another where that has no fixed shapes.
+RunModel TrialOf(const SignatureMap& signatures) {
+  RunModel trial;
+  for (const auto& [key, signature] : signatures) {
+    bool fixed = true;
+    for (const auto& [name, input] : signature.inputs) fixed = fixed && NumElements(input.shape).has_value();
+    if (!fixed || (!trial.signature.empty() && key != kDefaultSignature)) continue;
+    trial.signature = key;
+    trial.inputs = ZeroInputs(signature);
+  }
+  return trial;
+}
+
+class DeviceServable : public Servable {
+ public:
+  DeviceServable(std::shared_ptr<Scheduler> scheduler, std::shared_ptr<ScheduledModel> model, SignatureMap signatures)
+      : scheduler_(std::move(scheduler)), model_(std::move(model)), signatures_(std::move(signatures)) {}
+  ~DeviceServable() override { scheduler_->Remove(model_); }
+  DeviceServable(const DeviceServable&) = delete;
+  DeviceServable& operator=(const DeviceServable&) = delete;
+
+  const SignatureMap& signatures() const override { return signatures_; }
+
+  absl::StatusOr<TensorMap> Run(const std::string& signature, const TensorMap& inputs,
+                                const RunOptions& options) override {
+    const absl::StatusOr<int64_t> runs = CheckInputs(signatures_.at(signature), inputs);
+    if (!runs.ok()) return runs.status();
+    std::vector<std::string> messages;
+    for (int64_t run = 0; run < *runs; ++run) {
+      messages.push_back(EncodeRun(model_->number, signature, *runs == 1 ? inputs : Slice(inputs, run, *runs)));
+      if (messages.back().size() > kMostMessageBytes) {
+        return absl::InvalidArgumentError(absl::StrCat("a run's inputs take more than ", kMostMessageBytes, " bytes"));
+      }
+    }
+    absl::StatusOr<std::vector<TensorMap>> rows =
+        scheduler_->Run(model_, std::move(messages), FromDeadline(options.deadline));
+    if (!rows.ok()) return rows.status();
+    return *runs == 1 ? std::move(rows->front()) : Join(*std::move(rows));
+  }
+
+  std::vector<Placement> placements() const override { return scheduler_->Placements(*model_); }
+
+ private:
+  const std::shared_ptr<Scheduler> scheduler_;
+  const std::shared_ptr<ScheduledModel> model_;
+  const SignatureMap signatures_;
+};
+
+}  // namespace
+
+Devices::Devices(Options options) : impl_(std::make_shared<Impl>(std::move(options))) {}
+
+Devices::~Devices() { impl_->Stop(); }
+
+absl::StatusOr<std::unique_ptr<Servable>> Devices::Load(const ServableId& id, std::shared_ptr<const TfliteModel> model,
+                                                        const std::string& path) {
+  const Options& options = impl_->options();
+  const LoadModel load{0, path, {options.threads, options.delegate, options.delegate_options}};
+  absl::StatusOr<std::shared_ptr<ScheduledModel>> scheduled =
+      impl_->scheduler().Add(absl::StrCat(id.name, " version ", id.version), load, TrialOf(model->signatures()));
+  if (!scheduled.ok()) return scheduled.status();
+  const std::shared_ptr<Scheduler> scheduler(impl_, &impl_->scheduler());  // keeps all of the implementation
+  return std::make_unique<DeviceServable>(scheduler, *std::move(scheduled), model->signatures());
+}
+
+std::vector<DeviceReport> Devices::Report() const { return impl_->scheduler().Report(); }
+
+}  // namespace ems

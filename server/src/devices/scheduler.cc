@@ -1,0 +1,266 @@
+// The side of those who ask: models, requests, reports.
+#include "devices/scheduler.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ems {
+
+namespace {
+
+using Place = ScheduledModel::Place;
+
+// A device that is absent costs little to look for, and people wait for the one that they plug in.
+constexpr absl::Duration kMostAbsentPause = absl::Seconds(5);
+
+}  // namespace
+
+const char* Name(DeviceState state) {
+  switch (state) {
+    case DeviceState::kOk:
+      return "ok";
+    case DeviceState::kSuspect:
+      return "suspect";
+    case DeviceState::kOut:
+      return "out";
+    case DeviceState::kAbsent:
+      break;
+  }
+  return "absent";
+}
+
+Scheduler::Scheduler(const Devices::Options& options)
+    : options_(options), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), devices_(options.names.size()) {
+  for (int d = 0; d < Count(); ++d) {
+    At(d).report.name = options.names[static_cast<size_t>(d)];
+    At(d).report.detail = "no model uses it";
+    At(d).wake = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  }
+}
+
+absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string& title, LoadModel load,
+                                                               const RunModel& trial) {
+  const auto model = std::make_shared<ScheduledModel>();
+  model->title = title;
+  model->load = std::move(load);
+  model->on.resize(devices_.size());
+  Lock lock(mutex_);
+  model->number = model->load.model = next_number_++;
+  if (!trial.signature.empty()) model->trial = EncodeRun(model->number, trial.signature, trial.inputs);
+  for (Device& device : devices_) {
+    if (device.phase != Phase::kNoWorker || device.report.state != DeviceState::kAbsent) continue;
+    device.losses = 0;  // look for it now
+    device.retry_at = Clock::now();
+  }
+  models_.push_back(model);
+  WakeAll();
+  changed_.wait(lock, [&] {
+    for (int d = 0; d < Count(); ++d) {
+      if (model->on[static_cast<size_t>(d)].place == Place::kWaiting && MayRun(d, *model)) return stopping_;
+    }
+    return true;
+  });
+  const bool loaded = std::any_of(model->on.begin(), model->on.end(),
+                                  [](const auto& device) { return device.place == Place::kLoaded; });
+  if (loaded && !stopping_) return model;
+  absl::Status why = WhyHopeless(*model);
+  Erase(model, lock);
+  return why;
+}
+
+void Scheduler::Remove(const std::shared_ptr<ScheduledModel>& model) {
+  Lock lock(mutex_);
+  Erase(model, lock);
+}
+
+void Scheduler::Erase(const ModelPtr& model, Lock& lock) {
+  model->removed = true;
+  WakeAll();
+  changed_.wait(lock, [&] {
+    return stopping_ || std::none_of(model->on.begin(), model->on.end(), [](const auto& on) { return on.held; });
+  });
+  models_.erase(std::remove(models_.begin(), models_.end(), model), models_.end());
+  if (!models_.empty()) return;
+  for (Device& device : devices_) {
+    if (device.phase == Phase::kNoWorker) device.losses = 0;  // the next model is another matter
+  }
+}
+
+absl::StatusOr<std::vector<TensorMap>> Scheduler::Run(const std::shared_ptr<ScheduledModel>& model,
+                                                      std::vector<std::string> messages, Instant deadline) {
+  const auto call = std::make_shared<Call>();
+  call->rows.resize(messages.size());
+  call->left = messages.size();
+  call->deadline = deadline;
+  Lock lock(mutex_);
+  if (stopping_) return absl::UnavailableError("the server is stopping");
+  if (IsHopeless(*model)) return WhyHopeless(*model);
+  const auto most = static_cast<size_t>(options_.queue);
+  if (model->queue.size() + messages.size() > most && !model->queue.empty()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(model->title, ": ", model->queue.size(), " runs wait for a device; the bound is ", most));
+  }
+  for (size_t row = 0; row < messages.size(); ++row) {
+    model->queue.push_back(Job{call, row, std::move(messages[row]), Clock::now(), -1, {}});
+    WakeFor(*model);
+  }
+  if (!call->changed.wait_until(lock, deadline, [&] { return call->ended; })) {
+    Settle(*model, call, absl::DeadlineExceededError(absl::StrCat(model->title, ": no device was done in time")));
+  }
+  if (!call->status.ok()) return call->status;
+  return std::move(call->rows);
+}
+
+std::vector<DeviceReport> Scheduler::Report() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<DeviceReport> reports;
+  for (const Device& device : devices_) reports.push_back(device.report);
+  return reports;
+}
+
+std::vector<Placement> Scheduler::Placements(const ScheduledModel& model) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<Placement> placements;
+  for (int d = 0; d < Count(); ++d) {
+    const DeviceReport& report = At(d).report;
+    const ScheduledModel::OnDevice& on = model.on[static_cast<size_t>(d)];
+    if (on.place == Place::kRefused) {
+      placements.push_back({report.name, Name(DeviceState::kOut), std::string(on.refusal.message())});
+    } else {
+      placements.push_back({report.name, Name(report.state), report.detail});
+    }
+  }
+  return placements;
+}
+
+size_t Scheduler::WaitingRuns(const ScheduledModel& model) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return model.queue.size();
+}
+
+void Scheduler::Stop() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stopping_ = true;
+  for (const ModelPtr& model : models_) {
+    while (!model->queue.empty()) {
+      const std::shared_ptr<Call> call = model->queue.front().call;
+      Settle(*model, call, absl::UnavailableError("the server is stopping"));
+    }
+  }
+  eventfd_write(stop_.get(), 1);
+  WakeAll();
+  changed_.notify_all();
+}
+
+// Ends a call: no job of it waits any more.
+void Scheduler::Settle(ScheduledModel& model, const std::shared_ptr<Call>& call, const absl::Status& status) {
+  if (call->ended) return;
+  call->ended = true;
+  call->status = status;
+  if (!status.ok()) {
+    auto& queue = model.queue;
+    queue.erase(std::remove_if(queue.begin(), queue.end(), [&](const Job& job) { return job.call == call; }),
+                queue.end());
+  }
+  call->changed.notify_all();
+}
+
+// Returns whether a job for the model could start at once, were the device free.
+bool Scheduler::IsReady(int d, const ScheduledModel& model) const {
+  const Device& device = At(d);
+  return device.phase == Phase::kRunning && device.report.state == DeviceState::kOk &&
+         model.on[static_cast<size_t>(d)].place == Place::kLoaded;
+}
+
+// Returns whether a job for the model is worth waiting: the device has it, or a worker starts for the first time, or
+// for the first time after a loss.
+bool Scheduler::MayRun(int d, const ScheduledModel& model) const {
+  const Device& device = At(d);
+  if (model.on[static_cast<size_t>(d)].place == Place::kRefused) return false;
+  if (device.phase == Phase::kRunning) return true;
+  if (device.report.state == DeviceState::kAbsent) return device.losses == 0;
+  return device.losses <= 1;
+}
+
+bool Scheduler::IsHopeless(const ScheduledModel& model) const {
+  for (int d = 0; d < Count(); ++d) {
+    if (MayRun(d, model)) return false;
+  }
+  return true;
+}
+
+absl::Status Scheduler::WhyHopeless(const ScheduledModel& model) const {
+  std::string text = absl::StrCat("no device can run ", model.title);
+  for (int d = 0; d < Count(); ++d) {
+    const DeviceReport& report = At(d).report;
+    const ScheduledModel::OnDevice& on = model.on[static_cast<size_t>(d)];
+    absl::StrAppend(&text, d == 0 ? ": " : "; ", report.name);
+    if (on.place == Place::kRefused) {
+      absl::StrAppend(&text, " does not load it (", std::string(on.refusal.message()), ")");
+    } else {
+      absl::StrAppend(&text, " is ", Name(report.state), " (", report.detail, ")");
+    }
+  }
+  return absl::UnavailableError(text);
+}
+
+void Scheduler::FailHopeless() {
+  for (const ModelPtr& model : models_) {
+    if (model->queue.empty() || !IsHopeless(*model)) continue;
+    const absl::Status why = WhyHopeless(*model);
+    while (!model->queue.empty()) {
+      const std::shared_ptr<Call> call = model->queue.front().call;
+      Settle(*model, call, why);
+    }
+  }
+}
+
+void Scheduler::SetState(int d, DeviceState state, const std::string& detail) {
+  DeviceReport& report = At(d).report;
+  if (report.state == state && report.detail == detail) return;
+  report.state = state;
+  report.detail = detail;
+  log_.push_back(absl::StrCat("device ", report.name, " is ", Name(state), detail.empty() ? "" : ": ", detail));
+}
+
+absl::Duration Scheduler::Backoff(int losses, DeviceState state) const {
+  const absl::Duration pause =
+      options_.least_backoff * static_cast<double>(uint64_t{1} << std::clamp(losses - 1, 0, 30));
+  const absl::Duration most = std::min(pause, options_.most_backoff);
+  return state == DeviceState::kAbsent ? std::min(most, kMostAbsentPause) : most;
+}
+
+void Scheduler::Wake(int d) {
+  At(d).idle = false;
+  eventfd_write(At(d).wake.get(), 1);
+}
+
+void Scheduler::WakeAll() {
+  for (int d = 0; d < Count(); ++d) Wake(d);
+}
+
+// Wakes one idle device for a job of the model, if possible one that has its parameters loaded.
+void Scheduler::WakeFor(const ScheduledModel& model) {
+  int best = -1;
+  for (int d = 0; d < Count(); ++d) {
+    if (!At(d).idle || !IsReady(d, model)) continue;
+    if (best < 0 || At(d).last_model == model.number) best = d;
+  }
+  if (best >= 0) Wake(best);
+}
+
+void Scheduler::FlushLog() {
+  std::vector<std::string> lines;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    lines.swap(log_);
+  }
+  if (!options_.log) return;
+  for (const std::string& line : lines) options_.log(line);
+}
+
+}  // namespace ems

@@ -1,0 +1,272 @@
+// The side of the devices: what each does next, and what came of it.
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "devices/scheduler.h"
+
+namespace ems {
+
+namespace {
+
+using Place = ScheduledModel::Place;
+
+// Jobs of one model that a device runs while another model waits: loading parameters costs about as much as four runs,
+// so that even two models in turn lose at most a fifth of the time.
+constexpr int kMostInRow = 16;
+
+// How many times its 99th percentile a run may take.
+constexpr int kHangFactor = 10;
+
+// Returns whether an error of a worker speaks against the device, and not against the request or the model.
+bool IsDeviceFailure(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kInternal || status.code() == absl::StatusCode::kUnavailable ||
+         status.code() == absl::StatusCode::kUnknown;
+}
+
+}  // namespace
+
+Scheduler::Task Scheduler::Next(int d) {
+  Task task;
+  {
+    const Lock lock(mutex_);
+    Device& device = At(d);
+    device.idle = false;
+    eventfd_t ignored = 0;
+    eventfd_read(device.wake.get(), &ignored);
+    task.until = FromNow(absl::InfiniteDuration());
+    if (stopping_) {
+      task.kind = Task::Kind::kStop;
+    } else if (device.phase == Phase::kNoWorker) {
+      NextStart(d, &task);
+    } else if (!NextChange(d, &task) && !Decide(d, &task) && !NextTry(d, &task) && !NextJob(d, &task)) {
+      device.idle = true;
+    }
+  }
+  FlushLog();
+  return task;
+}
+
+void Scheduler::NextStart(int d, Task* task) {
+  Device& device = At(d);
+  const bool needed =
+      std::any_of(models_.begin(), models_.end(), [](const ModelPtr& model) { return !model->removed; });
+  if (!needed) return;
+  if (Clock::now() < device.retry_at) {
+    task->until = device.retry_at;
+    return;
+  }
+  device.phase = Phase::kStarting;
+  task->kind = Task::Kind::kStart;
+}
+
+// Finds a model to load or to unload.
+bool Scheduler::NextChange(int d, Task* task) {
+  for (const ModelPtr& model : models_) {
+    ScheduledModel::OnDevice& on = model->on[static_cast<size_t>(d)];
+    if (model->removed ? !on.held : on.place != Place::kWaiting) continue;
+    on.held = true;
+    task->kind = model->removed ? Task::Kind::kUnload : Task::Kind::kLoad;
+    task->model = model;
+    return true;
+  }
+  return false;
+}
+
+// After the last load: a device that has a model is ok; one that refused all of them, for reasons of its own, is not.
+bool Scheduler::Decide(int d, Task* task) {
+  Device& device = At(d);
+  bool loaded = false;
+  absl::Status refusal;
+  for (const ModelPtr& model : models_) {
+    const ScheduledModel::OnDevice& on = model->on[static_cast<size_t>(d)];
+    loaded = loaded || on.place == Place::kLoaded;
+    if (on.place != Place::kRefused || !IsDeviceFailure(on.refusal)) continue;
+    if (refusal.ok() || absl::IsUnavailable(on.refusal)) refusal = on.refusal;
+  }
+  if (!loaded && !refusal.ok()) {
+    task->kind = Task::Kind::kGiveUp;
+    task->state = absl::IsUnavailable(refusal) ? DeviceState::kAbsent : DeviceState::kOut;
+    task->reason = std::string(refusal.message());
+    return true;
+  }
+  const bool started = std::exchange(device.phase, Phase::kRunning) == Phase::kStarting;
+  if (loaded && device.report.state != DeviceState::kOk && device.report.state != DeviceState::kSuspect) {
+    SetState(d, DeviceState::kOk, "");
+  }
+  if (started) changed_.notify_all();
+  return false;
+}
+
+// A suspect device must run zeros before it gets a job.
+bool Scheduler::NextTry(int d, Task* task) {
+  if (At(d).report.state != DeviceState::kSuspect) return false;
+  for (const ModelPtr& model : models_) {
+    if (model->on[static_cast<size_t>(d)].place != Place::kLoaded || model->trial.empty()) continue;
+    task->kind = Task::Kind::kTry;
+    task->model = model;
+    task->limit = Limit(*model);
+    if (model->number == At(d).last_model) break;  // the one that failed
+  }
+  if (task->model) return true;
+  SetState(d, DeviceState::kOk, "");
+  return false;
+}
+
+bool Scheduler::NextJob(int d, Task* task) {
+  Device& device = At(d);
+  while (const ModelPtr model = PickModel(d)) {
+    const auto found = FirstFor(d, *model);
+    Job job = *found;
+    if (Clock::now() >= job.call->deadline) {
+      Settle(*model, job.call, absl::DeadlineExceededError(absl::StrCat(model->title, ": no device was free in time")));
+      continue;
+    }
+    model->queue.erase(found);
+    device.in_row = std::exchange(device.last_model, model->number) == model->number ? device.in_row + 1 : 1;
+    task->kind = Task::Kind::kRun;
+    task->model = model;
+    task->job = std::move(job);
+    task->limit = Limit(*model);
+    return true;
+  }
+  return false;
+}
+
+// Returns the model whose job the device takes next: the last one for a while, else the one that waits longest.
+Scheduler::ModelPtr Scheduler::PickModel(int d) const {
+  const Device& device = At(d);
+  ModelPtr last;
+  ModelPtr oldest;
+  Instant since;
+  for (const ModelPtr& model : models_) {
+    if (!IsReady(d, *model)) continue;
+    const auto job = FirstFor(d, *model);
+    if (job == model->queue.end()) continue;
+    if (model->number == device.last_model) {
+      last = model;
+    } else if (!oldest || job->since < since) {
+      oldest = model;
+      since = job->since;
+    }
+  }
+  return last && (!oldest || device.in_row < kMostInRow) ? last : oldest;
+}
+
+// Returns the first job that the device may take. It takes one that failed on it only where no other can.
+std::deque<Job>::const_iterator Scheduler::FirstFor(int d, const ScheduledModel& model) const {
+  bool other = false;
+  for (int i = 0; i < Count(); ++i) other = other || (i != d && IsReady(i, model));
+  return std::find_if(model.queue.begin(), model.queue.end(),
+                      [&](const Job& job) { return job.failed_on != d || !other; });
+}
+
+absl::Duration Scheduler::Limit(const ScheduledModel& model) const {
+  return std::max(options_.least_hang, kHangFactor * model.times.Percentile99());
+}
+
+void Scheduler::Started(int d, int pid) {
+  const Lock lock(mutex_);
+  Device& device = At(d);
+  device.report.pid = pid;
+  device.started = Clock::now();
+  if (std::exchange(device.ever_started, true)) ++device.report.restarts;
+}
+
+void Scheduler::Loaded(int d, ScheduledModel& model, const WorkerReply& reply) {
+  {
+    const Lock lock(mutex_);
+    ScheduledModel::OnDevice& on = model.on[static_cast<size_t>(d)];
+    on.held = reply.status.ok();
+    on.place = reply.status.ok() ? Place::kLoaded : Place::kRefused;
+    on.refusal = reply.status;
+    if (reply.status.ok()) {
+      model.times.Add(absl::Microseconds(static_cast<int64_t>(reply.run_micros)));
+    } else if (IsDeviceFailure(reply.status) && At(d).report.state == DeviceState::kOk) {
+      SetState(d, DeviceState::kSuspect, absl::StrCat(model.title, ": ", reply.status.message()));
+    }
+    FailHopeless();
+    changed_.notify_all();
+  }
+  FlushLog();
+}
+
+void Scheduler::Unloaded(int d, ScheduledModel& model) {
+  const Lock lock(mutex_);
+  model.on[static_cast<size_t>(d)].held = false;
+  changed_.notify_all();
+}
+
+void Scheduler::TrialPassed(int d) {
+  {
+    const Lock lock(mutex_);
+    SetState(d, DeviceState::kOk, "");
+    WakeAll();
+  }
+  FlushLog();
+}
+
+void Scheduler::Ran(int d, ScheduledModel& model, Job job, absl::StatusOr<WorkerReply> reply) {
+  {
+    const Lock lock(mutex_);
+    DeviceReport& report = At(d).report;
+    const absl::Status& status = reply.ok() ? reply->status : reply.status();
+    if (status.ok()) {
+      ++report.runs;
+      At(d).losses = 0;
+      model.times.Add(absl::Microseconds(static_cast<int64_t>(reply->run_micros)));
+      Call& call = *job.call;
+      call.rows[job.row] = std::move(reply->outputs);
+      if (--call.left == 0) Settle(model, job.call, absl::OkStatus());
+    } else if (reply.ok() && !IsDeviceFailure(status)) {
+      Settle(model, job.call, status);
+    } else {
+      ++report.failures;
+      if (reply.ok()) SetState(d, DeviceState::kSuspect, std::string(status.message()));
+      Fail(d, model, std::move(job), status);
+    }
+  }
+  FlushLog();
+}
+
+// Puts a job back after its first failure, for another device; ends its call after the second.
+void Scheduler::Fail(int d, ScheduledModel& model, Job job, const absl::Status& failure) {
+  const std::string text = absl::StrCat(At(d).report.name, " (", failure.message(), ")");
+  if (stopping_) {
+    Settle(model, job.call, absl::UnavailableError("the server is stopping"));
+  } else if (job.failed_on >= 0) {
+    Settle(
+        model, job.call,
+        absl::Status(failure.code(), absl::StrCat(model.title, ": the run failed on ", job.failure, " and on ", text)));
+  } else if (!job.call->ended) {
+    job.failed_on = d;
+    job.failure = text;
+    model.queue.push_front(std::move(job));
+    WakeFor(model);
+  }
+}
+
+void Scheduler::Lost(int d, DeviceState state, const std::string& reason) {
+  {
+    const Lock lock(mutex_);
+    Device& device = At(d);
+    const bool lasted = device.phase == Phase::kRunning &&
+                        Clock::now() - device.started > absl::ToChronoNanoseconds(options_.most_backoff);
+    if (lasted) device.losses = 0;
+    device.phase = Phase::kNoWorker;
+    device.report.pid = 0;
+    device.last_model = 0;
+    for (const ModelPtr& model : models_) model->on[static_cast<size_t>(d)] = {};
+    ++device.losses;
+    device.retry_at = FromNow(Backoff(device.losses, state));
+    SetState(d, state, reason);
+    FailHopeless();
+    WakeAll();
+    changed_.notify_all();
+  }
+  FlushLog();
+}
+
+}  // namespace ems

@@ -1,0 +1,356 @@
+// What the scheduler decides, without processes: the test does each device's tasks by hand.
+#include "devices/scheduler.h"
+
+#include <gmock/gmock.h>
+
+#include <future>
+#include <thread>
+
+#include "devices/run_times.h"
+
+namespace ems {
+namespace {
+
+using Kind = Scheduler::Task::Kind;
+using testing::HasSubstr;
+
+TensorMap Answer(int value) {
+  TensorMap outputs{{"y", MakeTensor(DataType::kInt32, {1})}};
+  outputs["y"].data<int32_t>()[0] = value;
+  return outputs;
+}
+
+WorkerReply Good(int value = 0) { return {absl::OkStatus(), Answer(value), 0, 1000}; }
+WorkerReply Bad(absl::Status status) { return {std::move(status), {}, 0, 0}; }
+
+class SchedulerTest : public testing::Test {
+ protected:
+  SchedulerTest() {
+    options_.names = {"usb:0", "usb:1"};
+    options_.queue = 3;
+    options_.least_backoff = absl::ZeroDuration();
+    options_.most_backoff = absl::ZeroDuration();
+    options_.log = [this](const std::string& line) { log_.push_back(line); };
+  }
+  ~SchedulerTest() override {
+    if (scheduler_) scheduler_->Stop();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  Scheduler& scheduler() {
+    if (!scheduler_) scheduler_ = std::make_unique<Scheduler>(options_);
+    return *scheduler_;
+  }
+
+  // Calls in a thread of its own, as gRPC does.
+  template <typename Function>
+  auto InThread(Function function) {
+    std::packaged_task<decltype(function())()> task(function);
+    auto result = task.get_future();
+    threads_.emplace_back(std::move(task));
+    return result;
+  }
+
+  // Returns the next task of the device that is not to wait.
+  Scheduler::Task Await(int d) {
+    while (true) {
+      Scheduler::Task task = scheduler().Next(d);
+      if (task.kind != Kind::kIdle) return task;
+      std::this_thread::yield();
+    }
+  }
+  bool IsIdle(int d) { return scheduler().Next(d).kind == Kind::kIdle; }
+
+  using Model = std::shared_ptr<ScheduledModel>;
+  std::future<absl::StatusOr<Model>> Add(const std::string& title) {
+    return InThread([this, title] { return scheduler().Add(title, {}, RunModel{0, "s", {}}); });
+  }
+  void StartAndLoad(int d, const WorkerReply& reply) {
+    ASSERT_EQ(Await(d).kind, Kind::kStart);
+    scheduler().Started(d, 100 + d);
+    Load(d, reply);
+  }
+  void Load(int d, const WorkerReply& reply) {
+    const Scheduler::Task task = Await(d);
+    ASSERT_EQ(task.kind, Kind::kLoad);
+    scheduler().Loaded(d, *task.model, reply);
+  }
+  // Adds a model that every device loads.
+  Model Everywhere(const std::string& title, bool started = false) {
+    auto added = Add(title);
+    for (int d = 0; d < static_cast<int>(options_.names.size()); ++d) {
+      started ? Load(d, Good()) : StartAndLoad(d, Good());
+      EXPECT_TRUE(IsIdle(d));
+    }
+    return *added.get();
+  }
+  std::future<absl::StatusOr<std::vector<TensorMap>>> Run(const Model& model, size_t rows = 1,
+                                                          absl::Duration time = absl::Hours(1)) {
+    const auto result = std::make_shared<std::future<absl::StatusOr<std::vector<TensorMap>>>>();
+    const Instant deadline = FromNow(time);
+    const size_t before = Waiting(model);
+    auto future = InThread([this, model, rows, deadline] {
+      return scheduler().Run(model, std::vector<std::string>(rows, "row"), deadline);
+    });
+    while (Waiting(model) == before && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+      std::this_thread::yield();
+    }
+    return future;
+  }
+  size_t Waiting(const Model& model) { return scheduler().WaitingRuns(*model); }
+  void Finish(int d, Scheduler::Task task, absl::StatusOr<WorkerReply> reply) {
+    ASSERT_EQ(task.kind, Kind::kRun);
+    scheduler().Ran(d, *task.model, std::move(task.job), std::move(reply));
+  }
+  DeviceReport Report(int d) { return scheduler().Report()[static_cast<size_t>(d)]; }
+
+  Devices::Options options_;
+  std::vector<std::string> log_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(SchedulerTest, StartsNothingBeforeThereIsAModel) {
+  EXPECT_TRUE(IsIdle(0));
+  EXPECT_EQ(Report(0).state, DeviceState::kAbsent);
+  EXPECT_EQ(Report(0).detail, "no model uses it");
+}
+
+TEST_F(SchedulerTest, GivesRowsToTheDevicesAndJoinsThemInOrder) {
+  const Model model = Everywhere("m version 1");
+  EXPECT_EQ(Report(1).state, DeviceState::kOk);
+  auto result = Run(model, 2);
+  Scheduler::Task first = Await(0);
+  Scheduler::Task second = Await(1);
+  EXPECT_EQ(first.job.row, 0);
+  Finish(1, std::move(second), Good(11));
+  Finish(0, std::move(first), Good(10));
+  const auto rows = result.get();
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ((*rows)[0].at("y").bytes, Answer(10)["y"].bytes);
+  EXPECT_EQ((*rows)[1].at("y").bytes, Answer(11)["y"].bytes);
+}
+
+TEST_F(SchedulerTest, RetriesAFailedJobOnAnotherDeviceAndTriesTheSuspect) {
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model);
+  Finish(0, Await(0), Bad(absl::InternalError("transfer failed")));
+  EXPECT_EQ(Report(0).state, DeviceState::kSuspect);
+  const Scheduler::Task trial = Await(0);
+  EXPECT_EQ(trial.kind, Kind::kTry);
+  scheduler().TrialPassed(0);
+  EXPECT_EQ(Report(0).state, DeviceState::kOk);
+  EXPECT_TRUE(IsIdle(0));  // the job is not for the device on which it failed
+  Finish(1, Await(1), Good(7));
+  EXPECT_EQ((*result.get())[0].at("y").bytes, Answer(7)["y"].bytes);
+  EXPECT_THAT(log_, testing::ElementsAre("device usb:0 is ok", "device usb:1 is ok",
+                                         "device usb:0 is suspect: transfer failed", "device usb:0 is ok"));
+}
+
+TEST_F(SchedulerTest, ASuspectDeviceTakesNoJobs) {
+  const Model model = Everywhere("m version 1");
+  auto first = Run(model);
+  Finish(0, Await(0), Bad(absl::InternalError("transfer failed")));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Await(0).kind, Kind::kTry);
+  scheduler().Lost(0, DeviceState::kOut, "transfer failed");
+  EXPECT_EQ(Await(0).kind, Kind::kStart);
+  Finish(1, Await(1), Good());
+  EXPECT_TRUE(first.get().ok());
+}
+
+TEST_F(SchedulerTest, FailsAJobAfterItsSecondFailure) {
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model);
+  Finish(0, Await(0), Bad(absl::InternalError("no")));
+  Finish(1, Await(1), absl::UnavailableError("the worker was killed"));
+  EXPECT_EQ(result.get().status(),
+            absl::UnavailableError("m version 1: the run failed on usb:0 (no) and on usb:1 (the worker was killed)"));
+}
+
+TEST_F(SchedulerTest, DoesNotRetryWhatTheModelRefuses) {
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model, 2);
+  Finish(0, Await(0), Bad(absl::InvalidArgumentError("out of range")));
+  EXPECT_EQ(result.get().status(), absl::InvalidArgumentError("out of range"));
+  EXPECT_EQ(Report(0).state, DeviceState::kOk);
+  EXPECT_TRUE(IsIdle(1));  // the other row is of no use any more
+}
+
+TEST_F(SchedulerTest, WithOneDeviceTheJobWaitsForItsWorker) {
+  options_.names = {"usb:0"};
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model);
+  Finish(0, Await(0), absl::UnavailableError("killed"));
+  scheduler().Lost(0, DeviceState::kOut, "killed");
+  StartAndLoad(0, Good());
+  Finish(0, Await(0), Good(3));
+  EXPECT_TRUE(result.get().ok());
+  EXPECT_EQ(Report(0).restarts, 1);
+}
+
+TEST_F(SchedulerTest, NamesTheDevicesAndReasonsWhereAllAreGone) {
+  const Model model = Everywhere("m version 1");
+  auto waiting = Run(model);
+  for (int d = 0; d < 2; ++d) {
+    scheduler().Lost(d, DeviceState::kOut, "killed");
+    ASSERT_EQ(Await(d).kind, Kind::kStart);
+    scheduler().Started(d, 1);
+    Load(d, Bad(absl::UnavailableError("there is no device")));
+    const Scheduler::Task task = Await(d);
+    ASSERT_EQ(task.kind, Kind::kGiveUp);
+    scheduler().Lost(d, task.state, task.reason);
+  }
+  EXPECT_EQ(waiting.get().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Run(model).get().status(), absl::UnavailableError("no device can run m version 1: usb:0 is absent (there "
+                                                              "is no device); usb:1 is absent (there is no device)"));
+  StartAndLoad(1, Good());  // it is back
+  EXPECT_TRUE(IsIdle(1));
+  auto again = Run(model);
+  Finish(1, Await(1), Good());
+  EXPECT_TRUE(again.get().ok());
+}
+
+TEST_F(SchedulerTest, AddTellsWhyNoDeviceCouldLoad) {
+  auto added = Add("m version 1");
+  StartAndLoad(0, Bad(absl::InvalidArgumentError("bad model")));
+  ASSERT_EQ(Await(1).kind, Kind::kStart);
+  scheduler().Lost(1, DeviceState::kOut, "cannot start");
+  ASSERT_EQ(Await(1).kind, Kind::kStart);
+  scheduler().Lost(1, DeviceState::kOut, "cannot start");
+  EXPECT_EQ(added.get().status(),
+            absl::UnavailableError("no device can run m version 1: usb:0 does not load it (bad model); "
+                                   "usb:1 is out (cannot start)"));
+  EXPECT_TRUE(IsIdle(1));
+}
+
+TEST_F(SchedulerTest, AModelThatOneDeviceRefusesRunsOnTheOther) {
+  auto added = Add("m version 1");
+  StartAndLoad(0, Good());
+  StartAndLoad(1, Bad(absl::InvalidArgumentError("too large")));
+  const Model model = *added.get();
+  EXPECT_TRUE(IsIdle(1));
+  auto result = Run(model);
+  EXPECT_TRUE(IsIdle(1));
+  Finish(0, Await(0), Good());
+  EXPECT_TRUE(result.get().ok());
+  const std::vector<Placement> placements = scheduler().Placements(*model);
+  EXPECT_EQ(placements[0].state, "ok");
+  EXPECT_EQ(placements[1].detail, "too large");
+}
+
+TEST_F(SchedulerTest, AnotherModelsFailedLoadMakesADeviceSuspect) {
+  options_.names = {"usb:0"};
+  const Model model = Everywhere("m version 1");
+  auto added = Add("n version 1");
+  Load(0, Bad(absl::InternalError("the first run failed")));
+  EXPECT_FALSE(added.get().ok());
+  EXPECT_EQ(Report(0).state, DeviceState::kSuspect);
+  const Scheduler::Task trial = Await(0);
+  EXPECT_EQ(trial.kind, Kind::kTry);
+  EXPECT_EQ(trial.model, model);
+}
+
+TEST_F(SchedulerTest, RemoveWaitsForTheWorkers) {
+  options_.names = {"usb:0"};
+  const Model model = Everywhere("m version 1");
+  auto removed = InThread([&] {
+    scheduler().Remove(model);
+    return true;
+  });
+  const Scheduler::Task task = Await(0);
+  ASSERT_EQ(task.kind, Kind::kUnload);
+  EXPECT_EQ(removed.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  scheduler().Unloaded(0, *task.model);
+  EXPECT_TRUE(removed.get());
+}
+
+TEST_F(SchedulerTest, RefusesJobsBeyondTheBoundUnlessNothingWaits) {
+  const Model model = Everywhere("m version 1");
+  auto large = Run(model, 5);
+  const absl::Status refused = Run(model).get().status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("5 runs wait"));
+  for (int row = 0; row < 5; ++row) Finish(row % 2, Await(row % 2), Good());
+  EXPECT_EQ(large.get()->size(), 5);
+}
+
+TEST_F(SchedulerTest, DoesNotRunWhatIsLate) {
+  const Model model = Everywhere("m version 1");
+  EXPECT_EQ(Run(model, 1, absl::Milliseconds(1)).get().status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(IsIdle(0));
+}
+
+TEST_F(SchedulerTest, RunsAModelsJobsTogetherUpToABound) {
+  options_.names = {"usb:0"};
+  options_.queue = 100;
+  const Model a = Everywhere("a version 1");
+  const Model b = Everywhere("b version 1", true);
+  auto from_b = Run(b);
+  Finish(0, Await(0), Good());
+  auto from_a = Run(a);
+  auto more_from_b = Run(b, 20);
+  int in_row = 0;
+  Scheduler::Task task = Await(0);
+  for (; task.model == b; task = Await(0)) {
+    Finish(0, std::move(task), Good());
+    ++in_row;
+  }
+  EXPECT_EQ(in_row, 15);  // 16 with the first
+  EXPECT_EQ(task.model, a);
+  Finish(0, std::move(task), Good());
+  for (; in_row < 20; ++in_row) Finish(0, Await(0), Good());
+  EXPECT_TRUE(more_from_b.get().ok());
+}
+
+TEST_F(SchedulerTest, TheHangLimitFollowsTheModelsRuns) {
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model);
+  Scheduler::Task task = Await(0);
+  EXPECT_EQ(task.limit, options_.least_hang);
+  WorkerReply slow = Good();
+  slow.run_micros = 1'000'000;
+  Finish(0, std::move(task), slow);
+  auto again = Run(model);
+  task = Await(0);
+  EXPECT_GE(task.limit, absl::Seconds(10));
+  EXPECT_LE(task.limit, absl::Seconds(12));
+  Finish(0, std::move(task), Good());
+}
+
+TEST_F(SchedulerTest, PausesBetweenStarts) {
+  options_.names = {"usb:0"};
+  options_.least_backoff = absl::Seconds(10);
+  options_.most_backoff = absl::Seconds(35);
+  const Model model = Everywhere("m version 1");
+  std::vector<int64_t> pauses;
+  for (int i = 0; i < 4; ++i) {
+    scheduler().Lost(0, DeviceState::kOut, "killed");
+    pauses.push_back(std::chrono::round<std::chrono::seconds>(scheduler().Next(0).until - Clock::now()).count());
+  }
+  EXPECT_THAT(pauses, testing::ElementsAre(10, 20, 35, 35));
+}
+
+TEST_F(SchedulerTest, StopEndsWhatWaits) {
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model);
+  scheduler().Stop();
+  EXPECT_EQ(result.get().status(), absl::UnavailableError("the server is stopping"));
+  EXPECT_EQ(Await(0).kind, Kind::kStop);
+}
+
+TEST(RunTimes, GivesThe99thPercentile) {
+  RunTimes times;
+  EXPECT_EQ(times.Percentile99(), absl::ZeroDuration());
+  for (int i = 0; i < 198; ++i) times.Add(absl::Milliseconds(3));
+  times.Add(absl::Seconds(5));
+  times.Add(absl::Seconds(5));
+  EXPECT_GE(times.Percentile99(), absl::Milliseconds(3));
+  EXPECT_LE(times.Percentile99(), absl::Microseconds(3600));
+  times.Add(absl::Seconds(5));
+  EXPECT_GE(times.Percentile99(), absl::Seconds(5));
+  for (int i = 0; i < 100000; ++i) times.Add(absl::Milliseconds(1));
+  EXPECT_LE(times.Percentile99(), absl::Microseconds(1200));
+  times.Add(absl::InfiniteDuration());  // no bucket is beyond the last
+}
+
+}  // namespace
+}  // namespace ems
