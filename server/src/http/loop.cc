@@ -50,7 +50,7 @@ void Loop::Start() {
 void Loop::Post(Task task) {
   bool wake = false;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     wake = tasks_.empty();
     tasks_.push_back(std::move(task));
   }
@@ -62,7 +62,7 @@ void Loop::RunTasks() {
   eventfd_read(wake_fd_, &count);
   std::vector<Task> tasks;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     tasks.swap(tasks_);
   }
   for (Task& task : tasks) task();

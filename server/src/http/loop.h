@@ -7,12 +7,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "http/budget.h"
 #include "http/connection.h"
 #include "http/pool.h"
@@ -83,8 +83,8 @@ class Loop {
   uint64_t next_id_ = 0;
   bool draining_ = false;
   bool finishing_ = false;
-  absl::Mutex mutex_;
-  std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  std::vector<Task> tasks_;  // guarded by mutex_
   std::thread thread_;
 };
 

@@ -9,29 +9,32 @@ Pool::Pool(int threads, size_t queue) : most_(queue) {
 }
 
 bool Pool::Submit(Job job) {
-  const absl::MutexLock lock(&mutex_);
-  if (stopped_ || jobs_.size() >= most_) return false;
-  jobs_.push_back(std::move(job));
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_ || jobs_.size() >= most_) return false;
+    jobs_.push_back(std::move(job));
+  }
+  changed_.notify_one();
   return true;
 }
 
 void Pool::Stop() {
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     stopped_ = true;
   }
+  changed_.notify_all();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
 }
 
 void Pool::Run() {
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopped_ || !jobs_.empty(); };
   while (true) {
     Job job;
     {
-      const absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(&ready));
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopped_ || !jobs_.empty(); });
       if (jobs_.empty()) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();

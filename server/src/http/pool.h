@@ -2,13 +2,14 @@
 #ifndef EMS_HTTP_POOL_H_
 #define EMS_HTTP_POOL_H_
 
+#include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 
 namespace ems {
 
@@ -30,9 +31,11 @@ class Pool {
   void Run();
 
   const size_t most_;
-  absl::Mutex mutex_;
-  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  // Not Abseil's: the thread sanitizer does not see inside Debian's library.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job> jobs_;  // guarded by mutex_, as stopped_
+  bool stopped_ = false;
   std::vector<std::thread> threads_;
 };
 
