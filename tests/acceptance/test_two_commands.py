@@ -17,7 +17,11 @@ from builders.host.files import remove_tree
 from builders.model.deb_file import control_of
 from tests.support.checkout import CHECKOUT, project_like
 
-BUILT = "builds/tensorflow-lite/trixie-arm64"
+PACKAGES = {
+    "tensorflow-lite": ("libtensorflow-lite2.14.1", "libtensorflow-lite-dev", "tflite-tools"),
+    "edge-model-server": ("edge-model-server", "edge-model-server-tfs"),
+}
+"""What the recipes that are built by default build."""
 
 
 @dataclass
@@ -29,9 +33,13 @@ class Stranger:
     apt: Path
     output: str = ""
 
-    @property
-    def built(self) -> Path:
-        return self.project / "artifacts" / BUILT
+    def built(self, recipe: str) -> Path:
+        return self.project / "artifacts" / "builds" / recipe / "trixie-arm64"
+
+    def verdicts(self, recipe: str) -> dict[str, bool]:
+        """Return whether each check of the recipe's packages passed on the emulated board, by its name."""
+        [path] = self.built(recipe).glob("install-report-*.json")
+        return {verdict["check"]: verdict["passed"] for verdict in json.loads(path.read_text())["verdicts"]}
 
     def inv(self, *words: str) -> str:
         kept = {name: value for name, value in os.environ.items() if name != "CI"}
@@ -56,8 +64,9 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     made = Stranger(folder, tmp_path_factory.mktemp("elsewhere"), project_like(CHECKOUT, folder))
     try:
         # A build that is there already may stay, the board's verdicts on it and the repository are made by this run.
-        for report in made.built.glob("install-report-*.json"):
-            report.unlink()
+        for recipe in PACKAGES:
+            for report in made.built(recipe).glob("install-report-*.json"):
+                report.unlink()
         made.output = made.inv("build-arm", "publish-apt")
         yield made
     finally:
@@ -66,22 +75,28 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
 
 def test_the_packages_are_built_and_published(stranger: Stranger) -> None:
     assert "trixie: published" in stranger.output
-    assert "▸ run check/tensorflow-lite" in stranger.output
-    for package in ("libtensorflow-lite2.14.1", "libtensorflow-lite-dev", "tflite-tools"):
-        [deb] = stranger.built.glob(f"{package}_*_arm64.deb")
-        assert control_of(deb)["Version"].endswith("~deb13")
+    for recipe, packages in PACKAGES.items():
+        assert f"▸ run check/{recipe}" in stranger.output
+        for package in packages:
+            [deb] = stranger.built(recipe).glob(f"{package}_*_arm64.deb")
+            assert control_of(deb)["Version"].endswith("~deb13")
 
 
 def test_an_int8_model_ran_to_the_expected_answers_on_arm64(stranger: Stranger) -> None:
-    [report] = [json.loads(path.read_text()) for path in stranger.built.glob("install-report-*.json")]
-    verdicts = {verdict["check"]: verdict["passed"] for verdict in report["verdicts"]}
+    verdicts = stranger.verdicts("tensorflow-lite")
     assert {"install", "upgrade", "purge", "run:inference"} <= set(verdicts)
+    assert all(verdicts.values())
+
+
+def test_the_model_server_answered_on_arm64(stranger: Stranger) -> None:
+    verdicts = stranger.verdicts("edge-model-server")
+    assert {"install", "upgrade", "purge", "run:server"} <= set(verdicts)
     assert all(verdicts.values())
 
 
 def test_the_repository_is_sound_as_a_stranger_sees_it(stranger: Stranger) -> None:
     found = verify(stranger.apt, "trixie")
-    assert found.debs >= 3
+    assert found.debs >= sum(map(len, PACKAGES.values()))
 
 
 def test_a_second_run_finds_nothing_to_do(stranger: Stranger) -> None:

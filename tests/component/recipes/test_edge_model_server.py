@@ -1,0 +1,160 @@
+"""The recipe edge-model-server without a build: its unit as systemd judges it, its README's commands, its packages as
+real apt sees them beside the recipe tensorflow-serving's.
+"""
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builders.model.recipe import load_recipe
+from builders.model.target import parse_target
+from tests.support.boards import Board, package, packages_of
+from tests.support.checkout import CHECKOUT
+
+RECIPE = load_recipe(CHECKOUT / "recipes/edge-model-server")
+FILES = RECIPE.folder / "files"
+TARGET = parse_target("trixie/arm64")
+VERSION = RECIPE.debian_version(TARGET)
+SANDBOX = {
+    "CapabilityBoundingSet": "", "DevicePolicy": "closed", "DynamicUser": "yes", "LockPersonality": "yes",
+    "MemoryDenyWriteExecute": "yes", "NoNewPrivileges": "yes", "PrivateTmp": "yes", "ProtectClock": "yes",
+    "ProtectControlGroups": "yes", "ProtectHome": "yes", "ProtectHostname": "yes", "ProtectKernelLogs": "yes",
+    "ProtectKernelModules": "yes", "ProtectKernelTunables": "yes", "ProtectProc": "invisible",
+    "ProtectSystem": "strict", "RestrictAddressFamilies": "AF_INET AF_INET6 AF_NETLINK AF_UNIX",
+    "RestrictNamespaces": "yes", "RestrictRealtime": "yes", "RestrictSUIDSGID": "yes",
+    "SupplementaryGroups": "plugdev apex", "SystemCallArchitectures": "native", "UMask": "0077",
+}  # fmt: skip
+MOST_EXPOSED = "18"
+"""In tenths, on systemd's scale from 0 to 10; the systemd of Debian 12 said 1.8 when this was written."""
+
+
+def unit(path: Path) -> dict[str, list[str]]:
+    """Return the settings of the unit's section Service, each with all its values."""
+    section = re.sub(r"\\\n\s*", "", path.read_text()).partition("[Service]\n")[2].partition("\n[")[0]
+    found: dict[str, list[str]] = {}
+    for line in section.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_the_service_tells_when_it_is_ready_and_runs_in_a_sandbox() -> None:
+    service = unit(FILES / "edge-model-server.service")
+    assert {name: service.get(name) for name in SANDBOX} == {name: [value] for name, value in SANDBOX.items()}
+    assert service["DeviceAllow"] == ["char-usb_device rw", "char-apex rw"]
+    assert service["SystemCallFilter"] == ["@system-service", "~@privileged"]
+    assert (service["Type"], service["Restart"]) == (["notify"], ["on-failure"])
+    assert service["WatchdogSec"] == ["30"]
+    exposed = ["systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED}"]
+    done = subprocess.run(
+        [*exposed, str(FILES / "edge-model-server.service")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+    units = tmp_path / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    copy = units / "edge-model-server.service"
+    shutil.copy(FILES / copy.name, copy)
+    for program in ("usr/bin/edge_model_server", "bin/kill"):
+        (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / program).write_text("")
+        (tmp_path / program).chmod(0o755)
+    verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={tmp_path}", copy.name]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    copy.write_text(copy.read_text().replace("WatchdogSec=30", "WatchdogSec=thirty"))
+    assert "thirty" in subprocess.run(verify, capture_output=True, text=True, check=False).stderr
+
+
+def test_the_unit_has_a_default_for_each_setting_of_its_file() -> None:
+    """The file may be removed: the service then runs with the settings that the package came with."""
+    defaults = configparser.RawConfigParser(strict=True)
+    defaults.optionxform = str  # type: ignore[assignment,method-assign]
+    defaults.read_string("[file]\n" + (FILES / "edge-model-server").read_text())
+    settings = {name: value.strip('"') for name, value in defaults["file"].items()}
+    service = unit(FILES / "edge-model-server.service")
+    assert dict(word.split("=", 1) for word in service["Environment"][0].split()) == settings
+    assert set(re.findall(r"\$\{?([A-Z_]+)\}?", service["ExecStart"][0])) == set(settings)
+    conffiles = RECIPE.packages[0].conffiles
+    assert settings["MODEL_CONFIG"].lstrip("/") in conffiles
+
+
+STAND_INS = {"sudo": 'exec "$@"', "systemctl": 'echo "systemctl $*"', "sleep": ":", "curl": 'echo "curl $*"'}
+"""Programs of the board that the commands use and a test cannot: they only print."""
+
+
+def test_the_readmes_three_commands_bring_up_a_first_model(tmp_path: Path) -> None:
+    commands = re.findall(r"^    (sudo .*)$", (FILES / "README.Debian").read_text(), re.MULTILINE)
+    assert len(commands) == 3
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, body in STAND_INS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+    config = tmp_path / "etc/edge-model-server/models.config"
+    config.parent.mkdir(parents=True)
+    shipped = (FILES / "models.config").read_text()
+    config.write_text(shipped)
+    (tmp_path / "any.tflite").write_text("a model")
+    script = "\n".join(commands).replace("/var/lib/", f"{tmp_path}/var/lib/").replace(" /etc/", f" {tmp_path}/etc/")
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script.replace(" MODEL ", " any.tflite ")], cwd=tmp_path, text=True, check=True,
+        env={"PATH": f"{programs}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}, capture_output=True,
+    )  # fmt: skip
+    output = done.stdout.splitlines()
+    assert output == [
+        "systemctl reload-or-restart edge-model-server", "curl http://localhost:8501/v1/models/first"
+    ]  # fmt: skip
+    place = f"{tmp_path}/var/lib/edge-model-server/models/first"
+    assert (Path(place) / "1/model.tflite").read_text() == "a model"
+    assert (Path(place) / "1/model.tflite").stat().st_mode & 0o777 == 0o644
+    comments = "".join(line for line in shipped.splitlines(keepends=True) if line.startswith("#"))
+    assert config.read_text() == (
+        f"{comments}model_config_list {{\n"
+        f'  config {{ name: "first" base_path: "{place}" model_platform: "tensorflow" }}\n}}\n'
+    )
+
+
+def test_the_packages_have_the_programs_version() -> None:
+    project = re.search(
+        r"^project\(edge-model-server VERSION (\S+)", (CHECKOUT / "server/CMakeLists.txt").read_text(), re.MULTILINE
+    )
+    assert project
+    assert project[1] == RECIPE.version
+    for page in ("edge_model_server.1", "tensorflow_model_server.1"):
+        assert f'"edge-model-server {RECIPE.version}"' in (FILES / page).read_text()
+    [check] = RECIPE.checks
+    assert f"edge-model-server {RECIPE.version}" in check.expect
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    """A board that reaches this recipe's packages, TensorFlow Lite's and TensorFlow Serving's."""
+    folders = []
+    for name in ("edge-model-server", "tensorflow-lite", "tensorflow-serving"):
+        (tmp_path / name).mkdir()
+        folders.append(packages_of(load_recipe(CHECKOUT / "recipes" / name), TARGET, tmp_path / name))
+    (tmp_path / "debian").mkdir()
+    return Board(tmp_path / "board", [*folders, package(tmp_path / "debian", "adduser", "3.152", "all")], "arm64")
+
+
+def test_the_server_can_be_installed_beside_tensorflow_serving(board: Board) -> None:
+    plan = board.plan("install", "edge-model-server", "tensorflow-model-server")
+    assert plan["edge-model-server:arm64"] == VERSION
+    assert plan["tensorflow-model-server:arm64"].startswith("1:")
+
+
+def test_its_other_name_takes_the_place_of_tensorflow_serving(board: Board) -> None:
+    board.has("tensorflow-model-server", "1:2.16.1-1~deb13", "arm64")
+    board.has("adduser", "3.152", "all")
+    plan = board.plan("install", "edge-model-server-tfs")
+    assert plan["edge-model-server-tfs:arm64"] == VERSION
+    assert plan["tensorflow-model-server"] == "remove"
