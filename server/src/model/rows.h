@@ -2,6 +2,7 @@
 #ifndef EMS_MODEL_ROWS_H_
 #define EMS_MODEL_ROWS_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -9,14 +10,22 @@
 
 namespace ems {
 
+// Renames inputs that are called by the name of their tensor in the model ("serving_default_x", "x:0") to the names of
+// the signature. TensorFlow Serving knows a .tflite model's inputs by these names only, so clients of it send them.
+void RenameInputs(const Signature& signature, TensorMap& inputs);
+
 // Checks names, dtypes and shapes of a request against a signature, with TensorFlow Serving's texts (3.3 of the facts).
-// Returns the number of runs: 1, or n where every input has n times the fixed first dimension of its spec.
+// Returns the number of runs: 1, or n where every input has n times the fixed first dimension of its spec. Scalars
+// have no rows: every run gets them whole.
 absl::StatusOr<int64_t> CheckInputs(const Signature& signature, const TensorMap& inputs);
+
+// Returns the number of runs of inputs that CheckInputs has accepted.
+int64_t CountRuns(const Signature& signature, const TensorMap& inputs);
 
 // Returns the inputs of run `run` of `runs`.
 TensorMap Slice(const TensorMap& inputs, int64_t run, int64_t runs);
 
-// Joins the outputs of runs on their first dimension. INTERNAL where an output has none.
+// Joins the outputs of runs on their first dimension. INTERNAL where an output has none or the runs differ in it.
 absl::StatusOr<TensorMap> Join(std::vector<TensorMap> outputs);
 
 }  // namespace ems

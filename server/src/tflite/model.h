@@ -3,16 +3,18 @@
 #define EMS_TFLITE_MODEL_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "model/servable.h"
+#include "tflite/reporter.h"
 
-namespace tflite {
+namespace tflite::impl {
 class FlatBufferModel;
-}
+}  // namespace tflite::impl
 
 namespace ems {
 
@@ -23,30 +25,52 @@ struct SignatureTensors {
   std::map<std::string, int> outputs;
 };
 
+// Scale and zero point of a quantised tensor: real = scale * (value - zero_point). A scale of 0: not quantised.
+struct Quantisation {
+  float scale = 0;
+  int64_t zero_point = 0;
+};
+
 class TfliteModel {
  public:
   // Maps a file. Errors for the operator: NOT_FOUND, PERMISSION_DENIED; INVALID_ARGUMENT for a file that is cut, is not
-  // a TFLite model, is of a newer schema, or uses an operator (named) that this runtime does not have; a custom
-  // operator of a delegate (edgetpu-custom-op) is not an error.
+  // a TFLite model, is of a newer schema, or uses a builtin operator (named) that this runtime does not have. A custom
+  // operator is not an error: a delegate may compute it; see custom_operators().
   static absl::StatusOr<std::shared_ptr<const TfliteModel>> Open(const std::string& path);
   ~TfliteModel();
   TfliteModel(const TfliteModel&) = delete;
   TfliteModel& operator=(const TfliteModel&) = delete;
 
-  // The signatures: the model's own table; else the metadata "SignatureDef" map that TensorFlow Serving reads; else
-  // one serving_default of the tensors' names (":0" dropped).
+  // The signatures: the model's own table; else the metadata map of SignatureDefs that TensorFlow Serving reads; else
+  // one serving_default of the tensors' names (":0" dropped). A single signature of another name is serving_default
+  // too.
   const SignatureMap& signatures() const { return signatures_; }
   const std::map<std::string, SignatureTensors>& tensors() const { return tensors_; }
+
+  // Returns the quantisation of a tensor of a subgraph.
+  Quantisation quantisation(int subgraph, int tensor) const;
+
+  // The custom operators that only a delegate can compute, such as edgetpu-custom-op; sorted.
+  const std::vector<std::string>& custom_operators() const { return custom_operators_; }
   bool has_edgetpu_op() const { return has_edgetpu_op_; }
+
+  // Whether the model keeps values between runs in resource variables: then it needs a single interpreter.
+  bool has_resources() const { return has_resources_; }
+
   uint64_t file_bytes() const { return file_bytes_; }
-  const tflite::FlatBufferModel& flatbuffer() const { return *flatbuffer_; }
+  const tflite::impl::FlatBufferModel& flatbuffer() const { return *flatbuffer_; }
 
  private:
   TfliteModel();
-  std::unique_ptr<tflite::FlatBufferModel> flatbuffer_;
+  absl::Status ReadOperators();
+
+  Reporter reporter_;  // the flatbuffer keeps a pointer to it
+  std::unique_ptr<tflite::impl::FlatBufferModel> flatbuffer_;
   SignatureMap signatures_;
   std::map<std::string, SignatureTensors> tensors_;
+  std::vector<std::string> custom_operators_;
   bool has_edgetpu_op_ = false;
+  bool has_resources_ = false;
   uint64_t file_bytes_ = 0;
 };
 

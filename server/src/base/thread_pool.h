@@ -1,0 +1,40 @@
+// Threads that run tasks in the order of their submission.
+#ifndef EMS_BASE_THREAD_POOL_H_
+#define EMS_BASE_THREAD_POOL_H_
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace ems {
+
+class ThreadPool {
+ public:
+  // Starts no thread; the first `threads` submissions start one each.
+  explicit ThreadPool(int threads) : most_(threads) {}
+  ~ThreadPool();  // drops the tasks that have not begun, waits for the others
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  // Runs `task` on a thread of the pool, later. With 0 threads nothing ever runs. Thread-safe.
+  void Submit(std::function<void()> task);
+
+  int threads() const { return most_; }
+
+ private:
+  void Loop();
+
+  const int most_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  bool stop_ = false;
+};
+
+}  // namespace ems
+
+#endif  // EMS_BASE_THREAD_POOL_H_

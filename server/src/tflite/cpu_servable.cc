@@ -1,0 +1,214 @@
+#include "tflite/cpu_servable.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "model/rows.h"
+#include "tflite/runner_pool.h"
+
+namespace ems {
+namespace {
+
+constexpr char kLate[] = "the deadline passed between two rows of the request";
+
+// A request of several rows, worked on by the thread that brought it and by helpers.
+class RowsJob {
+ public:
+  RowsJob(std::shared_ptr<RunnerPool> pool, const std::string& signature, const TensorMap& inputs, int64_t runs,
+          absl::Time deadline)
+      : pool_(std::move(pool)),
+        signature_(signature),
+        inputs_(inputs),
+        runs_(runs),
+        deadline_(deadline),
+        outputs_(runs) {}
+
+  // Computes rows on `runner` until none is left, and gives it back. Others get a turn between two rows: a request of
+  // a thousand rows must not stop all small ones.
+  void Work(TfliteRunner* runner) {
+    while (ComputeNext(*runner)) {
+      runner = pool_->Yield(runner, deadline_);
+      if (runner == nullptr) return Fail(absl::DeadlineExceededError(kLate));
+    }
+    pool_->Release(runner);
+  }
+
+  // A helper's part: as many rows as nobody else waits for. It touches the inputs only for a row that it has taken,
+  // and the caller waits for that.
+  void Help() {
+    if (next_.load() >= runs_) return;
+    TfliteRunner* runner = pool_->TryAcquire();
+    if (runner == nullptr) return;
+    while (ComputeNext(*runner)) {
+      if (pool_->HandOver(runner)) return;
+    }
+    pool_->Release(runner);
+  }
+
+  // Waits until every row that was begun is done. The caller's own work has ended, so all were begun or given up.
+  absl::StatusOr<TensorMap> Finish() {
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [this] { return done_ == std::min(next_.load(), runs_); });
+    if (!status_.ok()) return status_;
+    return Join(std::move(outputs_));
+  }
+
+ private:
+  // Takes a row and computes it; returns false where none is left.
+  bool ComputeNext(TfliteRunner& runner) {
+    const int64_t run = next_.fetch_add(1);
+    if (run >= runs_) return false;
+    absl::Status status;
+    if (absl::Now() >= deadline_) {
+      status = absl::DeadlineExceededError(kLate);
+    } else {
+      absl::StatusOr<TensorMap> output = runner.Run(signature_, Slice(inputs_, run, runs_));
+      status = output.status();
+      if (output.ok()) outputs_[run] = *std::move(output);
+    }
+    if (!status.ok()) Fail(std::move(status));
+    const std::lock_guard lock(mutex_);
+    ++done_;
+    finished_.notify_all();
+    return true;
+  }
+
+  // Keeps the first failure and lets nobody begin another row.
+  void Fail(absl::Status status) {
+    const std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = std::move(status);
+    int64_t next = next_.load();
+    while (next < runs_ && !next_.compare_exchange_weak(next, next + runs_)) {
+    }
+    if (next < runs_) done_ += runs_ - next;
+  }
+
+  const std::shared_ptr<RunnerPool> pool_;
+  const std::string& signature_;
+  const TensorMap& inputs_;
+  const int64_t runs_;
+  const absl::Time deadline_;
+  std::vector<TensorMap> outputs_;
+  std::atomic<int64_t> next_ = 0;
+  std::mutex mutex_;
+  std::condition_variable finished_;
+  int64_t done_ = 0;
+  absl::Status status_;
+};
+
+class CpuServable final : public Servable {
+ public:
+  CpuServable(std::shared_ptr<const TfliteModel> model, CpuOptions options, std::shared_ptr<RunnerPool> pool,
+              std::vector<std::unique_ptr<MemoryBudget::Share>> shares, std::string detail)
+      : model_(std::move(model)),
+        options_(std::move(options)),
+        pool_(std::move(pool)),
+        shares_(std::move(shares)),
+        detail_(std::move(detail)) {}
+
+  const SignatureMap& signatures() const override { return model_->signatures(); }
+
+  absl::StatusOr<TensorMap> Run(const std::string& signature, const TensorMap& inputs,
+                                const RunOptions& options) override {
+    const auto found = model_->signatures().find(signature);
+    if (found == model_->signatures().end())
+      return absl::InvalidArgumentError(absl::StrCat("no signature ", signature));
+    if (absl::Now() >= options.deadline) return absl::DeadlineExceededError("the deadline passed before the run");
+    const int64_t runs = CountRuns(found->second, inputs);
+    absl::StatusOr<TfliteRunner*> runner = pool_->Acquire(options.deadline);
+    if (!runner.ok()) return runner.status();
+    if (runs > 1) return RunRows(*runner, signature, inputs, runs, options);
+    absl::StatusOr<TensorMap> outputs = (*runner)->Run(signature, inputs);
+    pool_->Release(*runner);
+    return outputs;
+  }
+
+  std::vector<Placement> placements() const override { return {{"cpu", "ok", detail_}}; }
+
+ private:
+  absl::StatusOr<TensorMap> RunRows(TfliteRunner* runner, const std::string& signature, const TensorMap& inputs,
+                                    int64_t runs, const RunOptions& options) {
+    const auto job = std::make_shared<RowsJob>(pool_, signature, inputs, runs, options.deadline);
+    const int64_t others = std::min<int64_t>(runs, static_cast<int64_t>(pool_->size())) - 1;
+    if (options_.helpers) {
+      for (int64_t i = 0; i < std::min<int64_t>(others, options_.helpers->threads()); ++i) {
+        options_.helpers->Submit([job] { job->Help(); });
+      }
+    }
+    job->Work(runner);
+    return job->Finish();
+  }
+
+  const std::shared_ptr<const TfliteModel> model_;
+  const CpuOptions options_;
+  const std::shared_ptr<RunnerPool> pool_;
+  const std::vector<std::unique_ptr<MemoryBudget::Share>> shares_;
+  const std::string detail_;
+};
+
+bool CanWarmUp(const Signature& signature) {
+  return std::all_of(signature.inputs.begin(), signature.inputs.end(), [](const auto& input) {
+    const Shape& shape = input.second.shape;
+    return input.second.dtype != DataType::kString &&
+           std::find(shape.begin() + (shape.empty() ? 0 : 1), shape.end(), -1) == shape.end();
+  });
+}
+
+// The first run allocates and touches what later runs use: without it the first client would wait for that. Returns the
+// failures: values that nobody sent prove nothing against a model (one that divides by its input refuses zeros).
+std::string WarmUp(const TfliteModel& model, TfliteRunner& runner) {
+  std::string failures;
+  for (const auto& [key, signature] : model.signatures()) {
+    if (!CanWarmUp(signature)) continue;
+    const absl::StatusOr<TensorMap> outputs = runner.Run(key, ZeroInputs(signature));
+    if (outputs.ok()) continue;
+    absl::StrAppend(&failures, failures.empty() ? "" : "; ", "a run of ", key,
+                    " with zeros failed: ", outputs.status().message());
+  }
+  return failures;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Servable>> LoadOnCpu(std::shared_ptr<const TfliteModel> model,
+                                                    const CpuOptions& options) {
+  const int wanted = model->has_resources() ? 1 : std::max(1, options.interpreters);
+  std::vector<std::unique_ptr<TfliteRunner>> runners;
+  std::vector<std::unique_ptr<MemoryBudget::Share>> shares;
+  std::string detail;
+  while (static_cast<int>(runners.size()) < wanted) {
+    RunnerOptions runner_options;
+    runner_options.threads = options.threads;
+    absl::StatusOr<std::unique_ptr<TfliteRunner>> runner = TfliteRunner::Create(model, runner_options);
+    if (!runner.ok()) return runner.status();
+    const std::string failures = WarmUp(*model, **runner);
+    if (runners.empty()) detail = failures;
+    if (options.memory) {
+      // The file is mapped once for all interpreters.
+      const uint64_t bytes = (*runner)->arena_bytes() + (runners.empty() ? model->file_bytes() : 0);
+      absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> share = options.memory->Take(bytes);
+      if (!share.ok() && !runners.empty()) break;
+      if (!share.ok()) return share.status();
+      shares.push_back(*std::move(share));
+    }
+    runners.push_back(*std::move(runner));
+  }
+  std::vector<std::string> details;
+  if (!options.fallback.empty()) details.push_back(options.fallback);
+  if (!detail.empty()) details.push_back(detail);
+  if (static_cast<int>(runners.size()) < wanted) {
+    details.push_back(absl::StrCat(runners.size(), " of ", wanted, " interpreters fit in the memory limit"));
+  }
+  auto pool = std::make_shared<RunnerPool>(std::move(runners), options.queue);
+  return std::make_unique<CpuServable>(std::move(model), options, std::move(pool), std::move(shares),
+                                       absl::StrJoin(details, "; "));
+}
+
+}  // namespace ems
