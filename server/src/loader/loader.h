@@ -1,0 +1,47 @@
+// Version folders to servables: finds the model, and where it is computed.
+#ifndef EMS_LOADER_LOADER_H_
+#define EMS_LOADER_LOADER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "model/servable.h"
+#include "tflite/cpu_servable.h"
+
+namespace ems {
+
+struct LoaderOptions {
+  // Loads a model on devices; Devices::Load of devices/devices.h. Empty: there are none.
+  using LoadOnDevices = std::function<absl::StatusOr<std::unique_ptr<Servable>>(
+      const ServableId& id, std::shared_ptr<const TfliteModel> model, const std::string& path)>;
+
+  CpuOptions cpu;
+  LoadOnDevices devices;
+  // Sends models without custom operators to the devices too, for delegates that compile a model themselves. The Edge
+  // TPU's computes nothing of such a model.
+  bool devices_for_all = false;
+  std::function<void(const std::string& line)> log;
+};
+
+class TfliteLoader : public Loader {
+ public:
+  explicit TfliteLoader(LoaderOptions options) : options_(std::move(options)) {}
+
+  // Loads the model that FindModelFiles finds. A model for a device goes to the devices. Where these are UNAVAILABLE,
+  // now or later, the CPU computes the model as long as a file without custom operators is there; the placement says
+  // so. Errors are those of TfliteModel::Open, LoadOnCpu and Devices::Load, with the file's path.
+  absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, const std::string& folder) override;
+
+ private:
+  absl::StatusOr<std::unique_ptr<Servable>> LoadOnDevices(const ServableId& id,
+                                                          const std::shared_ptr<const TfliteModel>& model,
+                                                          const std::string& path,
+                                                          const std::shared_ptr<const TfliteModel>& cpu) const;
+
+  const LoaderOptions options_;
+};
+
+}  // namespace ems
+
+#endif  // EMS_LOADER_LOADER_H_
