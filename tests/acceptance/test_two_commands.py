@@ -19,7 +19,7 @@ from tests.support.checkout import CHECKOUT, project_like
 
 PACKAGES = {
     "tensorflow-lite": ("libtensorflow-lite2.14.1", "libtensorflow-lite-dev", "tflite-tools"),
-    "edge-model-server": ("edge-model-server", "edge-model-server-tfs"),
+    "edge-model-server": ("edge-model-server", "edge-model-client", "edge-model-server-tfs"),
 }
 """What the recipes that are built by default build."""
 

@@ -2,3 +2,6 @@
 edge_model_server --version
 echo "by the other name: $(tensorflow_model_server --version)"
 getent group plugdev apex >/dev/null && echo "groups: plugdev and apex"
+code=0
+edge_model_client --timeout 10 health || code=$?
+echo "no server: $code"

@@ -129,7 +129,7 @@ def test_the_packages_have_the_programs_version() -> None:
     )
     assert project
     assert project[1] == RECIPE.version
-    for page in ("edge_model_server.1", "tensorflow_model_server.1"):
+    for page in ("edge_model_client.1", "edge_model_server.1", "tensorflow_model_server.1"):
         assert f'"edge-model-server {RECIPE.version}"' in (FILES / page).read_text()
     [check] = RECIPE.checks
     assert f"edge-model-server {RECIPE.version}" in check.expect
