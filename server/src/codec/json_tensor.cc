@@ -141,6 +141,11 @@ absl::Status AppendValue(const Value& value, Tensor* tensor) {
   }
 }
 
+absl::Status AppendNested(const Value& value, Tensor* tensor) {
+  int64_t count = 0;
+  return FillFrom(value, 0, tensor->shape, &count, tensor);
+}
+
 absl::Status JsonRows::Add(const Value& value) {
   Shape shape = ShapeOf(value);
   int64_t size = 0;

@@ -33,6 +33,9 @@ class JsonRows {
   int64_t row_size_ = 0;
 };
 
+// Appends the elements of lists that are nested as the shape of `tensor`. Errors as above.
+absl::Status AppendNested(const rapidjson::Value& value, Tensor* tensor);
+
 // Appends a number, bool, string or {"b64": ...} to the elements of `tensor`. Errors as above.
 absl::Status AppendValue(const rapidjson::Value& value, Tensor* tensor);
 

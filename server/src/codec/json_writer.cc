@@ -121,4 +121,11 @@ absl::Status WriteElements(const Tensor& tensor, size_t dim, bool as_base64, siz
   return absl::OkStatus();
 }
 
+void WriteFlat(const Tensor& tensor, JsonWriter* writer) {
+  const auto count = static_cast<size_t>(NumElements(tensor.shape).value_or(0));
+  writer->StartArray();
+  for (size_t i = 0; i < count; ++i) WriteElement(tensor, false, i, writer);
+  writer->EndArray();
+}
+
 }  // namespace ems

@@ -67,6 +67,9 @@ class JsonWriter {
 // INVALID_ARGUMENT "Failed to write JSON value for tensor type: complex64".
 absl::Status WriteElements(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer);
 
+// Writes all elements as a flat list; the dtype is not complex.
+void WriteFlat(const Tensor& tensor, JsonWriter* writer);
+
 }  // namespace ems
 
 #endif  // EMS_CODEC_JSON_WRITER_H_
