@@ -126,7 +126,7 @@ TEST(Input, PixelsAreBroughtToTheModelsType) {
 TEST(Input, ABrokenImageIsAnError) {
   const TensorSpec spec{DataType::kFloat, {1, -1, -1, 1}, ""};
   for (const char* content :
-       {"P5 2 2 255\nabc", "P2 2 1 16\n3 17\n", "P2 0 1 16\n", "P2 99999 99999 255\n1\n", "P2 \n"}) {
+       {"P5 2 2 255\nabc", "P2 2 1 16\n3 17\n", "P2 0 1 16\n", "P2 99999 99999 255\n1\n", "P2 \n\n"}) {
     EXPECT_FALSE(ReadInput(spec, File(content).path()).ok()) << content;
   }
 }
