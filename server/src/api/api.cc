@@ -89,9 +89,10 @@ absl::StatusOr<Target> Api::Resolve(const ModelSpec& spec, const std::string& si
   return target;
 }
 
-absl::StatusOr<TensorMap> Api::Predict(const Target& target, const TensorMap& inputs,
-                                       const std::vector<std::string>& filter, absl::Time deadline) const {
+absl::StatusOr<TensorMap> Api::Predict(const Target& target, TensorMap inputs, const std::vector<std::string>& filter,
+                                       absl::Time deadline) const {
   if (absl::Status status = CheckFilter(*target.signature, filter); !status.ok()) return status;
+  RenameInputs(*target.signature, inputs);
   absl::StatusOr<TensorMap> outputs = Run(target, inputs, "Predict", deadline);
   if (outputs.ok()) KeepOnly(filter, &*outputs);
   return outputs;

@@ -14,10 +14,13 @@
 #include "catalogue/catalogue.h"
 #include "metrics/metrics.h"
 #include "model/servable.h"
+#include "tensorflow_serving/apis/classification.pb.h"
 #include "tensorflow_serving/apis/get_model_metadata.pb.h"
 #include "tensorflow_serving/apis/get_model_status.pb.h"
+#include "tensorflow_serving/apis/inference.pb.h"
 #include "tensorflow_serving/apis/model.pb.h"
 #include "tensorflow_serving/apis/model_management.pb.h"
+#include "tensorflow_serving/apis/regression.pb.h"
 
 namespace ems {
 
@@ -42,11 +45,22 @@ class Api {
   // An empty `signature` is serving_default. FAILED_PRECONDITION `Serving signature key "s" not found.`
   absl::StatusOr<Target> Resolve(const ModelSpec& spec, const std::string& signature) const;
 
-  // Checks the inputs (model/rows.h) and the filter, and runs. `filter` names the outputs to return; empty: all.
+  // Checks the inputs (model/rows.h) and the filter, and runs. An input may be called by the name of its tensor in the
+  // model. `filter` names the outputs to return; empty: all.
   // INVALID_ARGUMENT "output tensor alias not found in signature: .." or "duplicate output tensor alias: ..";
   // DEADLINE_EXCEEDED before a run whose deadline has passed.
-  absl::StatusOr<TensorMap> Predict(const Target& target, const TensorMap& inputs,
-                                    const std::vector<std::string>& filter, absl::Time deadline) const;
+  absl::StatusOr<TensorMap> Predict(const Target& target, TensorMap inputs, const std::vector<std::string>& filter,
+                                    absl::Time deadline) const;
+
+  // The features of the examples become the inputs of a signature (codec/examples.h). Unlike Predict, an unknown
+  // signature is INVALID_ARGUMENT, as in TensorFlow Serving.
+  absl::StatusOr<tensorflow::serving::ClassificationResponse> Classify(
+      const tensorflow::serving::ClassificationRequest& request, absl::Time deadline) const;
+  absl::StatusOr<tensorflow::serving::RegressionResponse> Regress(const tensorflow::serving::RegressionRequest& request,
+                                                                  absl::Time deadline) const;
+  // Tasks on one model; each is run by itself.
+  absl::StatusOr<tensorflow::serving::MultiInferenceResponse> MultiInference(
+      const tensorflow::serving::MultiInferenceRequest& request, absl::Time deadline) const;
 
   // Returns the states of a model's versions. NOT_FOUND as Catalogue::Statuses.
   absl::StatusOr<tensorflow::serving::GetModelStatusResponse> Status(const ModelSpec& spec) const;
@@ -63,6 +77,17 @@ class Api {
  private:
   absl::StatusOr<TensorMap> Run(const Target& target, const TensorMap& inputs, const char* api,
                                 absl::Time deadline) const;
+
+  // Resolves a signature for examples, converts them, and runs.
+  struct Examples {
+    Target target;
+    TensorMap outputs;
+    int64_t count = 0;
+  };
+  using CheckSignature = absl::Status (*)(const Signature& signature);
+  absl::StatusOr<Examples> RunExamples(const tensorflow::serving::ModelSpec& spec,
+                                       const tensorflow::serving::Input& input, CheckSignature check, const char* api,
+                                       absl::Time deadline) const;
 
   Catalogue& catalogue_;
   Metrics& metrics_;

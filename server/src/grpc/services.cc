@@ -35,6 +35,13 @@ absl::Status CheckSpec(const Request& request) {
   return request.has_model_spec() ? absl::OkStatus() : absl::InvalidArgumentError("Missing ModelSpec");
 }
 
+// Returns the status of a result; moves its value where there is one.
+template <typename Response>
+absl::Status MoveTo(absl::StatusOr<Response> result, Response* response) {
+  if (result.ok()) *response = *std::move(result);
+  return result.status();
+}
+
 // Counts a request in metrics when it is done. `model` must be the name of a configured model, or empty: a client's
 // word makes no metric.
 class Counted {
@@ -91,7 +98,7 @@ absl::Status PredictionService::Predict(const tfs::PredictRequest& request, cons
   absl::StatusOr<TensorMap> inputs = Inputs(request, *target.signature);
   if (!inputs.ok()) return inputs.status();
   const std::vector<std::string> filter(request.output_filter().begin(), request.output_filter().end());
-  absl::StatusOr<TensorMap> outputs = api_.Predict(target, *inputs, filter, deadline);
+  absl::StatusOr<TensorMap> outputs = api_.Predict(target, *std::move(inputs), filter, deadline);
   if (!outputs.ok()) return outputs.status();
   ToProto(target, response->mutable_model_spec());
   for (const auto& [name, tensor] : *outputs) {
@@ -112,6 +119,41 @@ grpc::Status PredictionService::Predict(grpc::ServerContext* context, const tfs:
   return counted.Done(Predict(*request, *target, Deadline(*context), response));
 }
 
+grpc::Status PredictionService::Classify(grpc::ServerContext* context, const tfs::ClassificationRequest* request,
+                                         tfs::ClassificationResponse* response) {
+  return OnExamples(*context, *request, response, &Api::Classify, "Classify");
+}
+
+grpc::Status PredictionService::Regress(grpc::ServerContext* context, const tfs::RegressionRequest* request,
+                                        tfs::RegressionResponse* response) {
+  return OnExamples(*context, *request, response, &Api::Regress, "Regress");
+}
+
+grpc::Status PredictionService::MultiInference(grpc::ServerContext* context, const tfs::MultiInferenceRequest* request,
+                                               tfs::MultiInferenceResponse* response) {
+  Counted counted(api_.metrics(), "MultiInference");
+  if (request->tasks_size() > 0) counted.model(KnownName(request->tasks(0).model_spec()));
+  absl::Status status = CheckClient(*context);
+  if (status.ok()) status = MoveTo(api_.MultiInference(*request, Deadline(*context)), response);
+  return counted.Done(status);
+}
+
+template <typename Request, typename Response>
+grpc::Status PredictionService::OnExamples(const grpc::ServerContext& context, const Request& request,
+                                           Response* response, ExamplesCall<Request, Response> call,
+                                           const char* name) const {
+  Counted counted(api_.metrics(), name);
+  if (absl::Status status = CheckSpec(request); !status.ok()) return ToGrpc(status);
+  counted.model(KnownName(request.model_spec()));
+  absl::Status status = CheckClient(context);
+  if (status.ok()) status = MoveTo((api_.*call)(request, Deadline(context)), response);
+  return counted.Done(status);
+}
+
+std::string PredictionService::KnownName(const tfs::ModelSpec& spec) const {
+  return api_.catalogue().Find(FromProto(spec)).ok() ? spec.name() : "";
+}
+
 grpc::Status PredictionService::GetModelMetadata(grpc::ServerContext* /*context*/,
                                                  const tfs::GetModelMetadataRequest* request,
                                                  tfs::GetModelMetadataResponse* response) {
@@ -124,17 +166,13 @@ grpc::Status PredictionService::GetModelMetadata(grpc::ServerContext* /*context*
       return ToGrpc(absl::InvalidArgumentError(absl::StrCat("Metadata field ", field, " is not supported")));
     }
   }
-  absl::StatusOr<tfs::GetModelMetadataResponse> found = api_.Metadata(FromProto(request->model_spec()));
-  if (found.ok()) *response = *std::move(found);
-  return ToGrpc(found.status());
+  return ToGrpc(MoveTo(api_.Metadata(FromProto(request->model_spec())), response));
 }
 
 grpc::Status ModelService::GetModelStatus(grpc::ServerContext* /*context*/, const tfs::GetModelStatusRequest* request,
                                           tfs::GetModelStatusResponse* response) {
   if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
-  absl::StatusOr<tfs::GetModelStatusResponse> found = api_.Status(FromProto(request->model_spec()));
-  if (found.ok()) *response = *std::move(found);
-  return ToGrpc(found.status());
+  return ToGrpc(MoveTo(api_.Status(FromProto(request->model_spec())), response));
 }
 
 grpc::Status ModelService::HandleReloadConfigRequest(grpc::ServerContext* context,

@@ -17,6 +17,12 @@ class PredictionService final : public tensorflow::serving::PredictionService::S
 
   grpc::Status Predict(grpc::ServerContext* context, const tensorflow::serving::PredictRequest* request,
                        tensorflow::serving::PredictResponse* response) override;
+  grpc::Status Classify(grpc::ServerContext* context, const tensorflow::serving::ClassificationRequest* request,
+                        tensorflow::serving::ClassificationResponse* response) override;
+  grpc::Status Regress(grpc::ServerContext* context, const tensorflow::serving::RegressionRequest* request,
+                       tensorflow::serving::RegressionResponse* response) override;
+  grpc::Status MultiInference(grpc::ServerContext* context, const tensorflow::serving::MultiInferenceRequest* request,
+                              tensorflow::serving::MultiInferenceResponse* response) override;
   grpc::Status GetModelMetadata(grpc::ServerContext* context,
                                 const tensorflow::serving::GetModelMetadataRequest* request,
                                 tensorflow::serving::GetModelMetadataResponse* response) override;
@@ -24,6 +30,14 @@ class PredictionService final : public tensorflow::serving::PredictionService::S
  private:
   absl::Status Predict(const tensorflow::serving::PredictRequest& request, const Target& target, absl::Time deadline,
                        tensorflow::serving::PredictResponse* response) const;
+
+  template <typename Request, typename Response>
+  using ExamplesCall = absl::StatusOr<Response> (Api::*)(const Request& request, absl::Time deadline) const;
+  template <typename Request, typename Response>
+  grpc::Status OnExamples(const grpc::ServerContext& context, const Request& request, Response* response,
+                          ExamplesCall<Request, Response> call, const char* name) const;
+  // Returns the name of a model that is served, else an empty text.
+  std::string KnownName(const tensorflow::serving::ModelSpec& spec) const;
 
   Api& api_;
   bool as_tensor_content_;

@@ -1,0 +1,155 @@
+// Texts and codes are those of 3.3 of the facts, each with the file of TensorFlow Serving that it comes from there.
+#include "api/api.h"
+
+#include <gmock/gmock.h>
+
+#include "serving_fixture.h"
+
+namespace ems {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Key;
+
+Tensor Floats(Shape shape, const std::vector<float>& values) {
+  Tensor tensor = MakeTensor(DataType::kFloat, std::move(shape));
+  std::copy(values.begin(), values.end(), tensor.data<float>());
+  return tensor;
+}
+
+void ExpectError(const absl::Status& status, absl::StatusCode code, const std::string& text) {
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_EQ(std::string(status.message()), text);
+}
+
+class ApiTest : public ServingFixture {
+ protected:
+  absl::StatusOr<TensorMap> Predict(const TensorMap& inputs, const std::vector<std::string>& filter = {},
+                                    absl::Time deadline = absl::InfiniteFuture()) {
+    absl::StatusOr<Target> target = api_.Resolve({"m", {}, ""}, "");
+    if (!target.ok()) return target.status();
+    return api_.Predict(*target, inputs, filter, deadline);
+  }
+  const TensorMap good_ = {{"x", Floats({1, 2}, {1, 2})}};
+};
+
+TEST_F(ApiTest, EmptySignatureIsServingDefault) {
+  absl::StatusOr<Target> target = api_.Resolve({"m", {}, ""}, "");
+  ASSERT_TRUE(target.ok()) << target.status();
+  EXPECT_EQ(target->signature_name, "serving_default");
+  EXPECT_EQ(target->handle.id.version, 7);
+  tensorflow::serving::ModelSpec spec;
+  ToProto(*target, &spec);
+  EXPECT_EQ(spec.name(), "m");
+  EXPECT_EQ(spec.version().value(), 7);
+  EXPECT_EQ(spec.signature_name(), "serving_default");
+}
+
+TEST_F(ApiTest, FindsByVersionAndLabelOfTheMessage) {
+  tensorflow::serving::ModelSpec proto;
+  proto.set_name("m");
+  proto.mutable_version()->set_value(7);
+  EXPECT_TRUE(api_.Resolve(FromProto(proto), "").ok());
+  proto.clear_version();
+  proto.set_version_label("stable");
+  EXPECT_TRUE(api_.Resolve(FromProto(proto), "").ok());
+}
+
+TEST_F(ApiTest, UnknownModelsVersionsLabelsAndSignatures) {
+  ExpectError(api_.Resolve({"", {}, ""}, "").status(), absl::StatusCode::kInvalidArgument,
+              "ModelSpec has no name specified.");
+  ExpectError(api_.Resolve({"x", {}, ""}, "").status(), absl::StatusCode::kNotFound,
+              "Servable not found for request: Latest(x)");
+  ExpectError(api_.Resolve({"m", 9, ""}, "").status(), absl::StatusCode::kNotFound,
+              "Servable not found for request: Specific(m, 9)");
+  ExpectError(api_.Resolve({"m", {}, "new"}, "").status(), absl::StatusCode::kInvalidArgument,
+              "Unrecognized servable version label: new");
+  ExpectError(api_.Resolve({"m", {}, ""}, "s").status(), absl::StatusCode::kFailedPrecondition,
+              "Serving signature key \"s\" not found.");
+}
+
+TEST_F(ApiTest, PredictReturnsAllOutputsOrThoseOfTheFilter) {
+  absl::StatusOr<TensorMap> outputs = Predict(good_);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_THAT(*outputs, ElementsAre(Key("n"), Key("y")));
+  EXPECT_EQ(outputs->at("y").data<float>()[1], 4);
+  outputs = Predict(good_, {"y"});
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_THAT(*outputs, ElementsAre(Key("y")));
+}
+
+TEST_F(ApiTest, FilterNamesOutputsOnce) {
+  ExpectError(Predict(good_, {"z"}).status(), absl::StatusCode::kInvalidArgument,
+              "output tensor alias not found in signature: z Outputs expected to be in the set {n,y}.");
+  ExpectError(Predict(good_, {"y", "y"}).status(), absl::StatusCode::kInvalidArgument,
+              "duplicate output tensor alias: y");
+  EXPECT_EQ(model_.runs, 0);
+}
+
+TEST_F(ApiTest, InputsAreCheckedBeforeARun) {
+  EXPECT_EQ(Predict({}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Predict({{"x", Floats({1, 3}, {1, 2, 3})}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(model_.runs, 0);
+}
+
+TEST_F(ApiTest, DeadlineGoesToTheRunAndEndsIt) {
+  const absl::Time deadline = absl::Now() + absl::Hours(1);
+  ASSERT_TRUE(Predict(good_, {}, deadline).ok());
+  EXPECT_EQ(model_.last.deadline, deadline);
+  EXPECT_EQ(Predict(good_, {}, absl::Now()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(model_.runs, 1);
+}
+
+TEST_F(ApiTest, RunsAreTimed) {
+  ASSERT_TRUE(Predict(good_).ok());
+  EXPECT_THAT(metrics_.Text(), HasSubstr("runtime_latency"));
+}
+
+TEST_F(ApiTest, StatusNamesVersionsAndReasons) {
+  auto status = api_.Status({"m", {}, ""});
+  ASSERT_TRUE(status.ok()) << status.status();
+  ASSERT_EQ(status->model_version_status_size(), 1);
+  EXPECT_EQ(status->model_version_status(0).version(), 7);
+  EXPECT_EQ(status->model_version_status(0).state(), tensorflow::serving::ModelVersionStatus::AVAILABLE);
+  EXPECT_EQ(status->model_version_status(0).status().error_code(), tensorflow::error::OK);
+  ExpectError(api_.Status({"x", {}, ""}).status(), absl::StatusCode::kNotFound,
+              "Could not find any versions of model x");
+  ExpectError(api_.Status({"m", 9, ""}).status(), absl::StatusCode::kNotFound, "Could not find version 9 of model m");
+}
+
+TEST_F(ApiTest, MetadataHoldsTheSignatures) {
+  auto metadata = api_.Metadata({"m", {}, ""});
+  ASSERT_TRUE(metadata.ok()) << metadata.status();
+  EXPECT_EQ(metadata->model_spec().version().value(), 7);
+  tensorflow::serving::SignatureDefMap signatures;
+  ASSERT_TRUE(metadata->metadata().at("signature_def").UnpackTo(&signatures));
+  const tensorflow::SignatureDef& signature = signatures.signature_def().at("serving_default");
+  EXPECT_EQ(signature.method_name(), "tensorflow/serving/predict");
+  const tensorflow::TensorInfo& x = signature.inputs().at("x");
+  EXPECT_EQ(x.name(), "x:0");
+  EXPECT_EQ(x.dtype(), tensorflow::DT_FLOAT);
+  ASSERT_EQ(x.tensor_shape().dim_size(), 2);
+  EXPECT_EQ(x.tensor_shape().dim(0).size(), -1);
+  EXPECT_TRUE(signature.outputs().at("n").has_tensor_shape());
+  EXPECT_EQ(api_.Metadata({"x", {}, ""}).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ApiTest, ReloadTakesListsOnly) {
+  tensorflow::serving::ReloadConfigRequest request;
+  ExpectError(api_.Reload(request, absl::InfiniteFuture()), absl::StatusCode::kInvalidArgument,
+              "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
+              "supported");
+  folder_.File("other/1/model.tflite", "");
+  auto& config = *request.mutable_config()->mutable_model_config_list()->add_config();
+  config.set_name("other");
+  config.set_base_path(folder_ / "other");
+  config.set_model_platform("tensorflow");
+  const absl::Status status = api_.Reload(request, absl::Now() + absl::Seconds(30));
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(api_.Resolve({"other", {}, ""}, "").ok());
+  EXPECT_EQ(api_.Resolve({"m", {}, ""}, "").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace ems
