@@ -1,11 +1,22 @@
 // edge_model_server: reads its flags, loads the models, serves until it is asked to stop.
-#include <CLI/CLI.hpp>
 #include <iostream>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "app/log.h"
+#include "app/run.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("A model server with TensorFlow Serving's API for TensorFlow Lite models and accelerators.",
-               "edge_model_server");
-  app.set_version_flag("--version", "edge-model-server " EMS_VERSION);
-  CLI11_PARSE(app, argc, argv);
-  return 0;
+  absl::StatusOr<std::variant<ems::Options, ems::Printed>> parsed = ems::ParseOptions(argc, argv);
+  if (!parsed.ok()) {
+    ems::Log(ems::Severity::kError, std::string(parsed.status().message()));
+    return ems::kExitConfig;
+  }
+  if (const auto* printed = std::get_if<ems::Printed>(&*parsed)) {
+    std::cout << printed->text;
+    return ems::kExitOk;
+  }
+  auto& options = std::get<ems::Options>(*parsed);
+  return options.check ? ems::Check(std::move(options)) : ems::Run(std::move(options));
 }

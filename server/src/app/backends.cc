@@ -1,0 +1,109 @@
+#include "app/backends.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace ems {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kWorkerName[] = "edge_model_worker";
+
+// Returns the worker's program: where it is installed, else beside this program, as in a build folder.
+// /proc/self/exe names the dynamic loader where that started the program; --worker is for that.
+std::string FindWorker() {
+  std::error_code error;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+  const fs::path installed = folder.parent_path() / "libexec/edge-model-server" / kWorkerName;
+  return fs::exists(installed, error) ? installed : folder / kWorkerName;
+}
+
+// Returns whether a folder of /sys/bus/usb/devices is an Edge TPU: before its first use, or after, when its firmware
+// runs and it has another identity.
+bool IsEdgeTpu(const fs::path& folder) {
+  const auto word = [&folder](const char* name) {
+    std::string text;
+    std::ifstream(folder / name) >> text;
+    return text;
+  };
+  const std::string id = absl::StrCat(word("idVendor"), ":", word("idProduct"));
+  return id == "1a6e:089a" || id == "18d1:9302";
+}
+
+std::vector<std::string> FoundDevices(const fs::path& dev, const fs::path& usb) {
+  std::vector<std::string> names;
+  std::error_code error;
+  const auto add = [&names](const char* bus) {
+    const auto same = [bus](const std::string& name) { return absl::StartsWith(name, bus); };
+    names.push_back(absl::StrCat(bus, std::count_if(names.begin(), names.end(), same)));
+  };
+  for (const fs::directory_entry& entry : fs::directory_iterator(dev, error)) {
+    if (absl::StartsWith(entry.path().filename().string(), "apex_")) add("pci:");
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(usb, error)) {
+    if (IsEdgeTpu(entry.path())) add("usb:");
+  }
+  if (names.empty()) names.emplace_back("usb:0");
+  return names;
+}
+
+std::unique_ptr<Devices> MakeDevices(const ComputeOptions& options,
+                                     const std::function<void(const std::string& line)>& log) {
+  Devices::Options devices;
+  devices.names = DeviceNames(options, "/dev", "/sys/bus/usb/devices");
+  if (devices.names.empty()) return nullptr;
+  devices.worker = options.worker.empty() ? FindWorker() : options.worker;
+  devices.delegate = options.delegate;
+  devices.delegate_options = options.delegate_options;
+  devices.threads = options.threads;
+  devices.queue = options.queue;
+  devices.log = log;
+  return std::make_unique<Devices>(std::move(devices));
+}
+
+}  // namespace
+
+std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb) {
+  if (options.delegate.empty()) return {};
+  std::vector<std::string> names;
+  for (const std::string& name : options.devices.empty() ? std::vector<std::string>{"auto"} : options.devices) {
+    if (name == "auto") {
+      for (std::string& found : FoundDevices(dev, usb)) names.push_back(std::move(found));
+    } else if (name != "cpu") {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+Backends MakeBackends(const ComputeOptions& options, const std::function<void(const std::string& line)>& log) {
+  Backends backends;
+  backends.devices = MakeDevices(options, log);
+  LoaderOptions loader;
+  loader.cpu.interpreters = options.pools;
+  loader.cpu.threads = options.threads;
+  loader.cpu.queue = options.queue;
+  loader.cpu.memory = MemoryBudget::Create(static_cast<uint64_t>(options.memory_limit_mb) << 20U);
+  // The thread of the request runs rows too.
+  loader.cpu.helpers = std::make_shared<ThreadPool>(options.pools - 1);
+  loader.devices_for_all = options.delegate_for_all;
+  loader.log = log;
+  if (backends.devices != nullptr) {
+    loader.devices = [devices = backends.devices.get()](const ServableId& id, std::shared_ptr<const TfliteModel> model,
+                                                        const std::string& path) {
+      return devices->Load(id, std::move(model), path);
+    };
+  }
+  backends.loader = std::make_unique<TfliteLoader>(std::move(loader));
+  return backends;
+}
+
+}  // namespace ems

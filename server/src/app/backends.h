@@ -1,0 +1,31 @@
+// What computes the models: the CPU, and devices behind a delegate.
+#ifndef EMS_APP_BACKENDS_H_
+#define EMS_APP_BACKENDS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/options.h"
+#include "devices/devices.h"
+#include "loader/loader.h"
+
+namespace ems {
+
+struct Backends {
+  std::unique_ptr<Devices> devices;  // null: the CPU alone
+  std::unique_ptr<Loader> loader;    // uses the devices
+};
+
+// With a delegate, the workers of its devices start here.
+Backends MakeBackends(const ComputeOptions& options, const std::function<void(const std::string& line)>& log);
+
+// Returns the names of --device as the delegate takes them: without "cpu"; "auto" (or nothing, with a delegate) stands
+// for the Edge TPUs that are there, or for "usb:0" where there are none, which then counts as absent until it comes.
+// `dev` and `usb` are /dev and /sys/bus/usb/devices.
+std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb);
+
+}  // namespace ems
+
+#endif  // EMS_APP_BACKENDS_H_

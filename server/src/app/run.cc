@@ -1,0 +1,239 @@
+#include "app/run.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "api/api.h"
+#include "app/backends.h"
+#include "app/log.h"
+#include "app/reloader.h"
+#include "app/supervisor.h"
+#include "grpc/listen.h"
+#include "grpc/tls.h"
+
+namespace ems {
+
+namespace {
+
+void LogNote(const std::string& line) { Log(Severity::kInfo, line); }
+
+ExitCode Fail(ExitCode code, const absl::Status& status) {
+  Log(Severity::kError, std::string(status.message()));
+  return code;
+}
+
+// Signals are taken by the main thread alone, one after another.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// Ends the program where ending in order takes too long: a run cannot be interrupted.
+class LastResort {
+ public:
+  explicit LastResort(absl::Duration limit)
+      : thread_([this, limit] {
+          if (done_.WaitForNotificationWithTimeout(limit)) return;
+          Log(Severity::kWarning, "requests still run after --shutdown_grace_seconds; they are cut off");
+          _exit(kExitOk);
+        }) {}
+  ~LastResort() {
+    done_.Notify();
+    thread_.join();
+  }
+
+ private:
+  absl::Notification done_;
+  std::thread thread_;
+};
+
+// What is loaded, in words.
+std::string Summary(const Catalogue& catalogue) {
+  int available = 0;
+  int models = 0;
+  for (const ModelReport& model : catalogue.Report()) {
+    ++models;
+    for (const VersionStatus& version : model.versions) {
+      if (version.state == VersionState::kAvailable) {
+        ++available;
+        break;
+      }
+    }
+  }
+  return absl::StrCat(available, " of ", models, models == 1 ? " model is" : " models are", " available");
+}
+
+bool AnyAvailable(const Catalogue& catalogue) {
+  for (const ModelReport& model : catalogue.Report()) {
+    for (const VersionStatus& version : model.versions) {
+      if (version.state == VersionState::kAvailable) return true;
+    }
+  }
+  return false;
+}
+
+// The parts in the order in which they are made; they end in the other order.
+class Program {
+ public:
+  explicit Program(Options options)
+      : options_(std::move(options)),
+        backends_(MakeBackends(options_.compute, LogNote)),
+        catalogue_(WithLog(options_.catalogue), *backends_.loader),
+        api_(catalogue_, metrics_) {}
+
+  // Waits for the models. A model that fails beside others that load is no reason not to serve those.
+  ExitCode LoadModels(const ModelConfigs& configs) {
+    NotifyStatus("models are loading");
+    const absl::Status status = catalogue_.SetConfig(configs, absl::Now() + options_.start_timeout);
+    if (status.ok()) return kExitOk;
+    if (absl::IsDeadlineExceeded(status)) {
+      Log(Severity::kWarning, "models still load after --start_timeout_seconds; the ports open all the same");
+      return kExitOk;
+    }
+    if (!IsInForce(status)) return Fail(absl::IsInvalidArgument(status) ? kExitConfig : kExitModels, status);
+    if (!AnyAvailable(catalogue_)) return Fail(kExitModels, status);
+    Log(Severity::kError, std::string(status.message()));
+    return kExitOk;
+  }
+
+  ExitCode Listen() {
+    absl::StatusOr<std::unique_ptr<GrpcServer>> grpc = StartGrpc();
+    if (!grpc.ok()) return Fail(Listening(grpc.status()), grpc.status());
+    grpc_ = *std::move(grpc);
+    return kExitOk;
+  }
+
+  void Serve(const sigset_t& signals) {
+    Reloader reloader(
+        {options_.model_config_file, options_.model_config_poll,
+         [](bool failed, const std::string& line) { Log(failed ? Severity::kError : Severity::kInfo, line); }},
+        catalogue_);
+    // The locks of the catalogue and of the devices are those that every request takes.
+    const Watchdog watchdog([this] {
+      NotifyStatus(Summary(catalogue_));
+      if (backends_.devices != nullptr) backends_.devices->Report();
+    });
+    Log(Severity::kInfo, absl::StrCat("serving ", Where(), "; ", Summary(catalogue_)));
+    NotifyReady(Summary(catalogue_));
+    int signal = 0;
+    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reloader.Request();
+    // From now on the next signal ends the program at once, as if it were never handled.
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    Log(Severity::kInfo, "stopping: requests that run are ended");
+    NotifyStopping();
+    last_resort_ = std::make_unique<LastResort>(options_.shutdown_grace + absl::Seconds(1));
+    const absl::Time deadline = absl::Now() + options_.shutdown_grace;
+    if (grpc_ != nullptr) grpc_->SetServing(false);
+    if (grpc_ != nullptr) grpc_->Stop(deadline);
+  }
+
+ private:
+  static Catalogue::Options WithLog(Catalogue::Options options) {
+    options.log = LogNote;
+    return options;
+  }
+
+  static ExitCode Listening(const absl::Status& status) {
+    return absl::IsFailedPrecondition(status) ? kExitListening : kExitConfig;
+  }
+
+  absl::StatusOr<std::unique_ptr<GrpcServer>> StartGrpc() {
+    if (options_.grpc.address.empty() && options_.grpc.socket_path.empty()) return nullptr;
+    return GrpcServer::Start(options_.grpc, api_);
+  }
+
+  std::string Where() const {
+    std::string where;
+    const auto add = [&where](const std::string& text) { absl::StrAppend(&where, where.empty() ? "" : ", ", text); };
+    if (!options_.grpc.address.empty()) {
+      add(absl::StrCat("gRPC on ", HostPort(options_.grpc.address, grpc_->port()),
+                       options_.grpc.ssl_config_file.empty() ? "" : " with TLS"));
+    }
+    if (!options_.grpc.socket_path.empty()) add(absl::StrCat("gRPC on ", options_.grpc.socket_path));
+    return where;
+  }
+
+  Options options_;
+  std::unique_ptr<LastResort> last_resort_;  // first, so that it watches the others end
+  Metrics metrics_;
+  Backends backends_;
+  Catalogue catalogue_;
+  Api api_;
+  std::unique_ptr<GrpcServer> grpc_;
+};
+
+}  // namespace
+
+ExitCode Run(Options options) {
+  for (const std::string& note : options.notes) Log(Severity::kWarning, note);
+  if (absl::Status status = ReadFiles(&options); !status.ok()) return Fail(kExitConfig, status);
+  const absl::StatusOr<ModelConfigs> configs = ReadModels(options);
+  if (!configs.ok()) return Fail(kExitConfig, configs.status());
+  const sigset_t signals = BlockSignals();
+  TakeOverGrpcLog();
+  // Loading can take long; a port that is taken is said before.
+  if (!options.grpc.address.empty()) {
+    const absl::Status free = CheckPort(options.grpc.address, options.grpc.port);
+    if (!free.ok()) return Fail(absl::IsInvalidArgument(free) ? kExitConfig : kExitListening, free);
+  }
+  Program program(std::move(options));
+  if (const ExitCode code = program.LoadModels(*configs); code != kExitOk) return code;
+  if (const ExitCode code = program.Listen(); code != kExitOk) return code;
+  program.Serve(signals);
+  return kExitOk;
+}
+
+namespace {
+
+std::string Policy(const VersionPolicy& policy) {
+  switch (policy.kind) {
+    case VersionPolicy::Kind::kAll:
+      return "all versions";
+    case VersionPolicy::Kind::kSpecific: {
+      std::string text = "versions";
+      for (const int64_t version : policy.specific) absl::StrAppend(&text, " ", version);
+      return text;
+    }
+    default:
+      return policy.latest == 1 ? "the latest version" : absl::StrCat("the latest ", policy.latest, " versions");
+  }
+}
+
+}  // namespace
+
+ExitCode Check(Options options) {
+  for (const std::string& note : options.notes) Log(Severity::kWarning, note);
+  if (absl::Status status = ReadFiles(&options); !status.ok()) return Fail(kExitConfig, status);
+  if (!options.grpc.ssl_config_file.empty()) {
+    const absl::Status tls = ReadTlsCredentials(options.grpc.ssl_config_file).status();
+    if (!tls.ok()) return Fail(kExitConfig, tls);
+  }
+  const absl::StatusOr<ModelConfigs> configs = ReadModels(options);
+  if (!configs.ok()) return Fail(kExitConfig, configs.status());
+  ExitCode code = kExitOk;
+  for (const ModelConfig& model : *configs) {
+    std::cout << model.name << ": " << Policy(model.policy) << " in " << model.base_path << '\n';
+    std::error_code error;
+    if (!std::filesystem::is_directory(model.base_path, error)) {
+      code = Fail(kExitConfig, absl::NotFoundError(absl::StrCat(model.name, ": no folder ", model.base_path,
+                                                                "; create it, or correct base_path")));
+    }
+  }
+  return code;
+}
+
+}  // namespace ems
