@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -143,7 +144,7 @@ class FakeLog {
     const std::lock_guard lock(mu_);
     return lines_;
   }
-  long Count(const std::string& text) const {
+  int64_t Count(const std::string& text) const {
     const std::vector<std::string> all = lines();
     return std::count_if(all.begin(), all.end(), [&](const auto& line) { return absl::StrContains(line, text); });
   }

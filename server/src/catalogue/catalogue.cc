@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
-#include <new>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "catalogue/lifecycle.h"
 #include "catalogue/model_state.h"
+#include "catalogue/ordered_log.h"
 #include "catalogue/served.h"
 #include "catalogue/task_pool.h"
 #include "catalogue/versions.h"
@@ -58,8 +58,8 @@ absl::Status CheckNames(const ModelConfigs& configs) {
 
 }  // namespace
 
-// One mutex guards the states; Find uses a table of its own (served.h). Whatever changes a state calls Step, which
-// starts loads and unloads; these run in pools and change the states again at their end.
+// One mutex guards the models; Find uses a table of its own (served.h). Whatever changes which versions are asked for
+// calls Step of the lifecycle, which does the rest.
 class Catalogue::Impl {
  public:
   Impl(Options options, Loader& loader);
@@ -85,15 +85,8 @@ class Catalogue::Impl {
   std::set<std::string> Configure(const ModelConfigs& configs, const std::vector<absl::StatusOr<Scan>>& scans);
   void Remove(Model& model);
   void Apply(Model& model, const absl::StatusOr<Scan>& scan);
-  void RetryIfChanged(Model& model, const EntryPtr& entry, const std::string& stamp);
-  void DropUnwanted(Model& model);
-  void Step(Model& model);
-  void ScheduleLoad(const EntryPtr& entry, Clock::time_point due);
-  void StartUnload(const EntryPtr& entry);
-  void LoadFailed(Model& model, const EntryPtr& entry, const absl::Status& status);
   void ForgetRemovedModels();
-  void Publish();
-  void Say(const Entry& entry, const std::string& text);
+  void Changed();
   void Say(const std::string& name, const std::string& text);
 
   // What follows must not have mu_.
@@ -101,33 +94,25 @@ class Catalogue::Impl {
   absl::Status AwaitModels(const std::set<std::string>& names, Clock::time_point deadline);
   std::vector<Look> WhatToLookAt() const;
   void Poll();
-  void Load(const EntryPtr& entry, uint64_t ticket);
-  void Loaded(const EntryPtr& entry, const std::string& stamp, absl::StatusOr<std::unique_ptr<Servable>> servable);
-  void Unload(const EntryPtr& entry, std::unique_ptr<Servable> servable);
-  void FlushLog();
 
   const Options options_;
-  Loader& loader_;
   Served served_;
+  OrderedLog log_;
 
   mutable std::mutex mu_;
   std::condition_variable changed_;
   std::map<std::string, Model> models_;
-  std::deque<std::string> removed_;  // names, in the order of their removal; some may be configured again
   uint64_t generation_ = 0;
-  std::vector<std::string> lines_;  // for the log, in order
-  std::mutex log_mu_;               // taken before mu_; keeps the lines in order
+  uint64_t removals_ = 0;
 
-  TaskPool load_pool_;
-  TaskPool unload_pool_;
+  Lifecycle lifecycle_;
   TaskPool poll_pool_;
 };
 
 Catalogue::Impl::Impl(Options options, Loader& loader)
     : options_(std::move(options)),
-      loader_(loader),
-      load_pool_(options_.num_load_threads),
-      unload_pool_(options_.num_unload_threads),
+      log_(options_.log),
+      lifecycle_(options_, loader, mu_, log_, [this] { Changed(); }),
       poll_pool_(1) {
   if (options_.poll > absl::ZeroDuration()) {
     poll_pool_.AddAt(Clock::now() + absl::ToChronoNanoseconds(options_.poll), [this] { Poll(); });
@@ -139,15 +124,14 @@ Catalogue::Impl::~Impl() {
   {
     std::unique_lock lock(mu_);
     for (auto& [name, model] : models_) Remove(model);
-    Publish();
+    Changed();
     changed_.wait(lock, [this] {
       return std::all_of(models_.begin(), models_.end(),
                          [](const auto& model) { return model.second.entries.empty(); });
     });
   }
-  load_pool_.Stop();
-  unload_pool_.Stop();
-  FlushLog();
+  lifecycle_.Stop();
+  log_.Flush();
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<Scan>>> Catalogue::Impl::ScanAll(const ModelConfigs& configs) const {
@@ -175,7 +159,7 @@ absl::Status Catalogue::Impl::SetConfig(const ModelConfigs& configs, absl::Time 
     if (absl::Status status = CheckLabels(configs); !status.ok()) return status;
     new_names = Configure(configs, *scans);
   }
-  FlushLog();
+  log_.Flush();
   return AwaitModels(new_names, until);
 }
 
@@ -211,8 +195,7 @@ std::set<std::string> Catalogue::Impl::Configure(const ModelConfigs& configs,
     if (model.configured && names.count(name) == 0) Remove(model);
   }
   ForgetRemovedModels();
-  Publish();
-  changed_.notify_all();
+  Changed();
   return new_names;
 }
 
@@ -221,19 +204,22 @@ void Catalogue::Impl::Remove(Model& model) {
     model.configured = false;
     model.warnings.clear();
     model.unreadable = false;
-    removed_.push_back(model.config.name);
+    model.removal = ++removals_;
     Say(model.config.name, "removed from the configuration");
   }
   Aspire(model, Scan{}, "the model was removed");
-  Step(model);
+  lifecycle_.Step(model);
 }
 
+// Forgets the models that were removed first, so that names that come and go do not fill the memory.
 void Catalogue::Impl::ForgetRemovedModels() {
-  // A name may be in the queue twice, or configured again; then it only makes the memory shorter.
-  while (removed_.size() > kRemovedModels) {
-    const auto found = models_.find(removed_.front());
-    if (found != models_.end() && !found->second.configured && found->second.entries.empty()) models_.erase(found);
-    removed_.pop_front();
+  std::map<uint64_t, std::string> ended;  // by the time of their removal
+  for (const auto& [name, model] : models_) {
+    if (!model.configured && model.entries.empty()) ended.emplace(model.removal, name);
+  }
+  while (ended.size() > kRemovedModels) {
+    models_.erase(ended.begin()->second);
+    ended.erase(ended.begin());
   }
 }
 
@@ -267,8 +253,7 @@ std::vector<Catalogue::Impl::Look> Catalogue::Impl::WhatToLookAt() const {
     if (!model.configured) continue;
     Look look{model.config, model.generation, {}, Scan()};
     for (const EntryPtr& entry : model.entries) {
-      const bool waits = entry->state == VersionState::kLoading && entry->pending;
-      if (waits || entry->state == VersionState::kEnd) look.stamps[entry];
+      if (WaitsForRetry(*entry) || entry->state == VersionState::kEnd) look.stamps[entry];
     }
     looks.push_back(std::move(look));
   }
@@ -286,13 +271,12 @@ void Catalogue::Impl::PollOnce() {
     for (const Look& look : looks) {
       const auto found = models_.find(look.config.name);
       if (found == models_.end() || found->second.generation != look.generation) continue;
-      for (const auto& [entry, stamp] : look.stamps) RetryIfChanged(found->second, entry, stamp);
+      for (const auto& [entry, stamp] : look.stamps) lifecycle_.RetryIfChanged(entry, stamp);
       Apply(found->second, look.scan);
     }
-    Publish();
-    changed_.notify_all();
+    Changed();
   }
-  FlushLog();
+  log_.Flush();
 }
 
 void Catalogue::Impl::Poll() {
@@ -316,139 +300,11 @@ void Catalogue::Impl::Apply(Model& model, const absl::StatusOr<Scan>& scan) {
   }
   model.warnings = scan->warnings;
   Aspire(model, *scan, "it is not on disk any more, or the version policy does not choose it");
-  Step(model);
+  lifecycle_.Step(model);
 }
 
-// A folder that was still being copied failed to load. It is tried again at once when it has changed since, and then
-// stayed the same from one poll to the next; the files are complete by then.
-void Catalogue::Impl::RetryIfChanged(Model& model, const EntryPtr& entry, const std::string& stamp) {
-  const bool waits = entry->state == VersionState::kLoading && entry->pending;
-  const bool gave_up = entry->state == VersionState::kEnd && entry->aspired;
-  if ((!waits && !gave_up) || stamp.empty()) return;
-  const bool settled = stamp != entry->failed_stamp && stamp == entry->seen_stamp;
-  entry->seen_stamp = stamp;
-  if (!settled) return;
-  entry->tries = 0;
-  entry->state = VersionState::kLoading;
-  Say(*entry, "its files have changed, loading again");
-  ScheduleLoad(entry, Clock::time_point::min());
-  Step(model);
-}
-
-void Catalogue::Impl::DropUnwanted(Model& model) {
-  const std::vector<EntryPtr> entries = model.entries;  // Retire changes the list
-  for (const EntryPtr& entry : entries) {
-    const bool waits = entry->state == VersionState::kStart ||
-                       (entry->state == VersionState::kLoading && entry->pending) || entry->state == VersionState::kEnd;
-    if (entry->aspired || !waits) continue;
-    if (entry->state != VersionState::kEnd) Say(*entry, absl::StrCat("not loaded: ", entry->reason));
-    entry->pending = false;
-    Retire(model, entry);
-  }
-}
-
-void Catalogue::Impl::Step(Model& model) {
-  DropUnwanted(model);
-  while (const std::optional<Action> action = NextAction(Candidates(model), options_.keep_available)) {
-    const EntryPtr entry = model.entries[action->index];
-    if (action->kind == Action::Kind::kLoad) {
-      ScheduleLoad(entry, Clock::time_point::min());
-    } else {
-      StartUnload(entry);
-    }
-  }
-}
-
-void Catalogue::Impl::ScheduleLoad(const EntryPtr& entry, Clock::time_point due) {
-  entry->pending = true;
-  const uint64_t ticket = ++entry->ticket;
-  load_pool_.AddAt(due, [this, entry, ticket] { Load(entry, ticket); });
-}
-
-// The version is destroyed when its last handle is gone, see Loaded.
-void Catalogue::Impl::StartUnload(const EntryPtr& entry) {
-  entry->state = VersionState::kUnloading;
-  entry->servable = nullptr;
-  Say(*entry, absl::StrCat("unloading: ", entry->reason));
-}
-
-void Catalogue::Impl::Load(const EntryPtr& entry, uint64_t ticket) {
-  {
-    const std::lock_guard lock(mu_);
-    if (!entry->pending || entry->ticket != ticket) return;
-    entry->pending = false;
-    if (entry->state == VersionState::kStart) Say(*entry, absl::StrCat("loading from ", entry->folder));
-    entry->state = VersionState::kLoading;
-  }
-  FlushLog();
-  // Before the load: a file that changes during it makes the stamp another.
-  const std::string stamp = FolderStamp(entry->folder);
-  try {
-    Loaded(entry, stamp, loader_.Load(entry->id, entry->folder));
-  } catch (const std::bad_alloc&) {
-    Loaded(entry, stamp, absl::ResourceExhaustedError("out of memory"));
-  }
-}
-
-void Catalogue::Impl::Loaded(const EntryPtr& entry, const std::string& stamp,
-                             absl::StatusOr<std::unique_ptr<Servable>> servable) {
-  {
-    const std::lock_guard lock(mu_);
-    Model& model = models_[entry->id.name];
-    if (servable.ok()) {
-      // The last handle may be a request's. Destroying a model takes long, so that it happens in the unload pool.
-      entry->servable = std::shared_ptr<Servable>(servable->release(), [this, entry](Servable* last) {
-        unload_pool_.Add([this, entry, last] { Unload(entry, std::unique_ptr<Servable>(last)); });
-      });
-      entry->state = VersionState::kAvailable;
-      entry->error = absl::OkStatus();
-      Say(*entry, "available");
-    } else {
-      entry->failed_stamp = stamp;
-      LoadFailed(model, entry, servable.status());
-    }
-    Step(model);
-    Publish();
-    changed_.notify_all();
-  }
-  FlushLog();
-}
-
-void Catalogue::Impl::LoadFailed(Model& model, const EntryPtr& entry, const absl::Status& status) {
-  entry->error = status;
-  ++entry->tries;
-  if (!entry->aspired) {
-    Say(*entry, absl::StrCat("not loaded: ", entry->reason));
-    Retire(model, entry);
-    return;
-  }
-  const int left = options_.max_load_retries + 1 - entry->tries;
-  if (left > 0) {
-    Say(*entry, absl::StrCat("cannot load: ", status.message(), "; next try in ",
-                             absl::FormatDuration(options_.load_retry_interval), ", ", left, " left"));
-    ScheduleLoad(entry, Clock::now() + absl::ToChronoNanoseconds(options_.load_retry_interval));
-  } else {
-    entry->state = VersionState::kEnd;
-    Say(*entry, absl::StrCat("gave up after ", entry->tries, " tries: ", status.message(),
-                             "; correct the files, and it is loaded again"));
-  }
-}
-
-void Catalogue::Impl::Unload(const EntryPtr& entry, std::unique_ptr<Servable> servable) {
-  servable = nullptr;
-  {
-    const std::lock_guard lock(mu_);
-    Model& model = models_[entry->id.name];
-    Retire(model, entry);
-    Say(*entry, "unloaded");
-    Step(model);
-    Publish();
-    changed_.notify_all();
-  }
-  FlushLog();
-}
-
-void Catalogue::Impl::Publish() {
+// Gives requests what is available now, and wakes those that wait for models.
+void Catalogue::Impl::Changed() {
   Served::Table table;
   for (const auto& [name, model] : models_) {
     if (!model.configured) continue;  // its versions are on their way out
@@ -461,6 +317,7 @@ void Catalogue::Impl::Publish() {
     }
   }
   served_.Replace(std::move(table));
+  changed_.notify_all();
 }
 
 std::vector<VersionStatus> Catalogue::Impl::Statuses(const std::string& name) const {
@@ -479,23 +336,8 @@ std::vector<ModelReport> Catalogue::Impl::Report() const {
   return reports;
 }
 
-void Catalogue::Impl::Say(const Entry& entry, const std::string& text) {
-  lines_.push_back(absl::StrCat("model ", entry.id.name, " version ", entry.id.version, ": ", text));
-}
-
 void Catalogue::Impl::Say(const std::string& name, const std::string& text) {
-  lines_.push_back(absl::StrCat("model ", name, ": ", text));
-}
-
-void Catalogue::Impl::FlushLog() {
-  const std::lock_guard order(log_mu_);
-  std::vector<std::string> lines;
-  {
-    const std::lock_guard lock(mu_);
-    lines.swap(lines_);
-  }
-  if (!options_.log) return;
-  for (const std::string& line : lines) options_.log(line);
+  log_.Add(absl::StrCat("model ", name, ": ", text));
 }
 
 Catalogue::Catalogue(Options options, Loader& loader) : impl_(std::make_unique<Impl>(std::move(options), loader)) {}

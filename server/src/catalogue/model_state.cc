@@ -62,6 +62,7 @@ void Aspire(Model& model, const Scan& scan, const std::string& reason) {
     EntryPtr entry = FindEntry(model, version, folder);
     if (entry == nullptr) {
       entry = std::make_shared<Entry>();
+      entry->model = &model;
       entry->id = {model.config.name, version};
       entry->folder = folder;
       model.entries.push_back(entry);

@@ -17,8 +17,11 @@
 
 namespace ems {
 
+struct Model;
+
 // A version in a folder. The same number in another folder is another entry: the new one is loaded before the old goes.
 struct Entry {
+  Model* model = nullptr;  // stays where it is while it has entries
   ServableId id;
   std::string folder;
   VersionState state = VersionState::kStart;
@@ -41,6 +44,7 @@ struct Model {
   ModelConfig config;
   bool configured = false;  // otherwise it was removed, and some versions may still be on their way out
   uint64_t generation = 0;  // of the configuration; a scan for an older one counts no more
+  uint64_t removal = 0;     // the number of the removal, where it was removed
   std::vector<EntryPtr> entries;
   std::deque<VersionStatus> ended;    // the last ones, oldest first, for Statuses
   bool unreadable = false;            // the base path, at the last scan
