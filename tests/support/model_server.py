@@ -1,0 +1,107 @@
+"""A running model server on loopback, for tests that are its clients."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support import native_server
+
+START_S = 60
+"""Limit on the start; a busy machine needs some of it."""
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class ModelServer:
+    """A server process: its ports, its log, and plain HTTP requests to it."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, **environment: str) -> None:
+        self.grpc_port, self.rest_port = free_port(), free_port()
+        self.log = folder / f"server-{self.grpc_port}.log"
+        program = native_server.bundle() / "bin" / "edge_model_server"
+        ports = ["--listen=127.0.0.1", f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [str(program), *ports, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={"PATH": "/usr/bin:/bin", **environment}, cwd="/",
+            )  # fmt: skip
+
+    def wait_until_ready(self) -> None:
+        """Wait until both ports answer; the process must still run."""
+        until = time.monotonic() + START_S
+        for port in (self.grpc_port, self.rest_port):
+            while True:
+                assert self.process.poll() is None, self.log.read_text()
+                with contextlib.suppress(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                    break
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.02)
+
+    def request(
+        self, method: str, target: str, body: bytes | dict[str, Any] | None = None, **headers: str
+    ) -> Reply:  # fmt: skip
+        """Make a request over HTTP/1.1; a dictionary is sent as JSON. ``_`` in a header's name stands for ``-``."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=60)
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        connection.request(method, target, data, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        reply = Reply(response.status, found, response.read())
+        connection.close()
+        return reply
+
+    def stop(self) -> int:
+        """Ask the process to end, as systemd does, and return its status."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[ModelServer]:
+    """Run a server that is ready; it must end well, with status 0."""
+    server = ModelServer(arguments, folder, **environment)
+    try:
+        server.wait_until_ready()
+        yield server
+        assert server.stop() == 0, server.log.read_text()
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+def make_models(folder: Path) -> Path:
+    """Return ``folder`` with the models that the server's own tests make: ``NAME/1/model.tflite``."""
+    maker = native_server.bundle() / "bin" / "make_test_models"
+    subprocess.run([str(maker), str(folder)], check=True)
+    return folder

@@ -1,0 +1,115 @@
+"""The model server compiled natively, in a real trixie root of the chroot engine, with the library it is packaged with.
+
+The programs run on this machine through the loader and the libraries of that root, so that a client of this machine
+reaches them on loopback.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from builders import sources
+from builders.host.files import remove_tree
+from builders.host.log import Log
+from builders.model.arch import AMD64
+from builders.model.jobs import CCACHE, BuildJob, Input, Root
+from builders.model.recipe import Recipe
+from builders.pipeline.project import Project
+from tests.support.checkout import CHECKOUT, NOWHERE, RUN, project_like
+from tests.support.place import INVOKE
+
+LITE = "tensorflow-lite"
+SERVER = "edge-model-server"
+COMPILERS = ("g++", "ccache", "libgtest-dev", "libgmock-dev")
+CLANG = ("clang", "clang-format", "clang-tidy", "libclang-rt-dev")
+PREPARE = """
+dpkg --install /reef/packages/libtensorflow-lite[0-9-]*.deb >/dev/null
+export CCACHE_DIR=/cache/ccache CCACHE_BASEDIR=/build CCACHE_NOHASHDIR=1
+export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+# The same folders as in the recipe's tree.
+export EMS_TF_TREE=/build/tree/tensorflow EMS_TFS_WHEEL=/build/tree/tensorflow-serving-api
+cd /build/server
+"""
+BUILD = """
+cmake --preset "$PRESET" -B /build/native >/dev/null
+cmake --build /build/native --parallel "$JOBS"
+"""
+BUNDLE = r"""
+mkdir -p /build/out/bin /build/out/programs /build/out/lib
+for program in edge_model_server edge_model_worker edge_model_client make_test_models; do
+    path=$(find /build/native -name "$program" -type f -perm -u+x | head -1)
+    [ -n "$path" ] || continue
+    cp "$path" /build/out/programs/
+    printf '#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")/..\nexec "$here"/lib/ld-linux-x86-64.so.2 %s\n' \
+        "--library-path \"\$here/lib\" --argv0 \"\$0\" \"\$here/programs/$program\" \"\$@\"" >"/build/out/bin/$program"
+    chmod +x "/build/out/bin/$program"
+done
+find /build/native -name 'libfake_edgetpu.so.1*' -exec cp -L -t /build/out/lib {} +
+for file in /build/out/programs/* /build/out/lib/*.so*; do ldd "$file"; done |
+    grep -oE '/[^ ]+' | sort -u | xargs cp -L -t /build/out/lib
+"""
+
+
+def _project() -> Project:
+    folder = RUN / "native-server-project"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            project_like(CHECKOUT, folder)
+    return Project.open(folder, Log(quiet=True))
+
+
+def _lite_debs(project: Project) -> Path:
+    """Return the folder with the natively built tensorflow-lite, which is built where it is not up to date."""
+    words = ["build-arm", "--recipe", LITE, "--target", "trixie/amd64"]
+    done = subprocess.run(
+        [str(INVOKE), "--search-root", str(CHECKOUT), *words], cwd="/", capture_output=True, text=True, check=False,
+        env=_environment(project),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return project.workspace.build(LITE, "trixie-amd64")
+
+
+def _environment(project: Project) -> Mapping[str, str]:
+    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": NOWHERE, "REEF_FOLDER": str(project.folder)}
+
+
+def _root(project: Project, recipe: Recipe, extra: tuple[str, ...]) -> Root:
+    development = next(p for p in project.recipes[LITE].packages if p.name.endswith("-dev"))
+    needs = [name.split()[0] for name in development.depends if not name.startswith("libtensorflow-lite")]
+    packages = dict.fromkeys([*COMPILERS, *extra, *recipe.build.tools, *recipe.build.libraries, *needs,
+                              *project.recipes[LITE].build.libraries])  # fmt: skip
+    return Root("trixie", AMD64, AMD64, tuple(packages))
+
+
+def run_job(name: str, script: str, output: Path, *, extra: tuple[str, ...] = (), **environment: str) -> Path:
+    """Run a shell script in ``server/`` of a root with the server's build dependencies; return its output folder.
+
+    The folder of the script's ``/build/out`` is ``output``. Raises BuildError with the script's last lines.
+    """
+    project = _project()
+    recipe = project.recipes[SERVER]
+    tree = sources.fetch(recipe, project, offline=False)
+    root = _root(project, recipe, extra)
+    inputs = (
+        Input(CHECKOUT / "server", "/build/server"),
+        Input(tree.path, "/build/tree"),
+        Input(_lite_debs(project), "/reef/packages"),
+    )
+    environment = {"JOBS": str(project.jobs(project.engines.get("chroot"), root)), **environment}
+    job = BuildJob(f"native/{name}", root, PREPARE + script, inputs=inputs, environment=environment, caches=(CCACHE,))
+    remove_tree(output)
+    return project.run_in_root(job, output).output
+
+
+def bundle() -> Path:
+    """Return the folder with the server's programs in ``bin``; the run's first test that asks compiles them."""
+    place = RUN / "native-server"
+    RUN.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            made = run_job("bundle", BUILD + BUNDLE, RUN / "native-server.new", PRESET="dev")
+            shutil.move(made, place)
+    return place

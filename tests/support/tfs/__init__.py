@@ -1,0 +1,81 @@
+"""TensorFlow Serving's own client, in a virtual environment of its own, driven by tests."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from builders.host.files import remove_tree
+from tests.support.checkout import CHECKOUT
+
+FOLDER = Path(__file__).parent
+SERVING_API = "tensorflow-serving-api==2.21.0"
+"""Installed without its dependency "tensorflow", which requirements.txt replaces by the build for CPUs alone."""
+
+
+def python() -> Path:
+    """Return the interpreter of the environment with TensorFlow, which the first test that asks makes (2 minutes)."""
+    requirements = FOLDER / "requirements.txt"
+    key = hashlib.sha256(requirements.read_bytes() + SERVING_API.encode() + sys.version.encode()).hexdigest()[:12]
+    place = CHECKOUT / "artifacts" / "tests" / f"tfs-client-{key}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not (place / "whole").exists():
+            remove_tree(place)
+            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+            pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+            subprocess.run([*pip, "--requirement", str(requirements)], check=True)
+            subprocess.run([*pip, "--no-deps", SERVING_API], check=True)
+            (place / "whole").touch()
+    return place / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a call: a status code's name, its text, and the reply."""
+
+    code: str
+    details: str
+    response: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Client:
+    """A process with TensorFlow that calls a server at ``address`` (``host:port`` or ``unix:PATH``)."""
+
+    def __init__(self, address: str, *certificates: Path) -> None:
+        self._process = subprocess.Popen(
+            [str(python()), str(FOLDER / "calls.py"), address, *map(str, certificates)],
+            env={"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": "/nonexistent"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert "ready" in self._line()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=60)
+
+    def call(
+        self, method: str, request: dict[str, Any], tensors: dict[str, dict[str, Any]] | None = None,
+        timeout_s: float = 20,
+    ) -> Answer:  # fmt: skip
+        """Make a call: ``request`` is the message in protobuf's JSON, ``tensors`` Predict's inputs."""
+        call = {"method": method, "request": request, "tensors": tensors or {}, "timeout_s": timeout_s}
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(call) + "\n")
+        self._process.stdin.flush()
+        return Answer(**self._line())
+
+    def _line(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, "the client's process ended"
+        parsed: dict[str, Any] = json.loads(line)
+        return parsed
