@@ -1,7 +1,7 @@
 """Plain HTTP against the model server: one test for each row of the REST API's behaviour.
 
-URLs, statuses and texts are those of TensorFlow Serving: http_rest_api_handler.cc, http_rest_api_util.cc, json_tensor.cc,
-http_server.cc and g3doc/api_rest.md.
+URLs, statuses and texts are those of TensorFlow Serving: http_rest_api_handler.cc, http_rest_api_util.cc,
+json_tensor.cc, http_server.cc and g3doc/api_rest.md.
 """
 
 import gzip

@@ -1,17 +1,12 @@
 """TensorFlow Serving's own client, in a virtual environment of its own, driven by tests."""
 
-import hashlib
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from builders.host.files import remove_tree
-from tests.support.checkout import CHECKOUT
+from tests.support.venvs import environment
 
 FOLDER = Path(__file__).parent
 SERVING_API = "tensorflow-serving-api==2.21.0"
@@ -19,20 +14,8 @@ SERVING_API = "tensorflow-serving-api==2.21.0"
 
 
 def python() -> Path:
-    """Return the interpreter of the environment with TensorFlow, which the first test that asks makes (2 minutes)."""
-    requirements = FOLDER / "requirements.txt"
-    key = hashlib.sha256(requirements.read_bytes() + SERVING_API.encode() + sys.version.encode()).hexdigest()[:12]
-    place = CHECKOUT / "artifacts" / "tests" / f"tfs-client-{key}"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
-        if not (place / "whole").exists():
-            remove_tree(place)
-            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-            pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-            subprocess.run([*pip, "--requirement", str(requirements)], check=True)
-            subprocess.run([*pip, "--no-deps", SERVING_API], check=True)
-            (place / "whole").touch()
-    return place / "bin" / "python"
+    """Return the interpreter of the environment with TensorFlow; making it takes 2 minutes."""
+    return environment("tfs-client", FOLDER / "requirements.txt", SERVING_API)
 
 
 @dataclass(frozen=True)
