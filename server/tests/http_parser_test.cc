@@ -50,7 +50,7 @@ TEST(RequestParser, RefusesChunksThatAreMalformed) {
   EXPECT_EQ(CodeOf(Post(chunked, "-1\r\n")), 400);
   EXPECT_EQ(CodeOf(Post(chunked, "\r\n")), 400);
   EXPECT_EQ(CodeOf(Post(chunked, "3\r\nabcd\r\n")), 400);
-  EXPECT_EQ(CodeOf(Post(chunked, std::string(300, '0'))), 400);
+  EXPECT_EQ(CodeOf(Post(chunked, "3;" + std::string(600, 'a'))), 431);
   EXPECT_EQ(CodeOf(Post(chunked, "ffffffffffffffffff\r\n")), 400);
   EXPECT_EQ(CodeOf(Post(chunked, "ffffffffffffffff\r\n")), 413);
   EXPECT_EQ(CodeOf(Post(chunked, "258\r\n" + std::string(600, 'a') + "\r\n258\r\n")), 413);
@@ -70,20 +70,21 @@ TEST(RequestParser, KeepsConnectionsByVersionAndHeader) {
   EXPECT_TRUE(keeps("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
 }
 
-TEST(RequestParser, TakesWholeUrlsEmptyLinesAndBareNewlines) {
+TEST(RequestParser, TakesWholeUrlsAndEmptyLines) {
   RequestParser parser(kLimits);
-  parser.Feed("\r\nGET http://h:1/x HTTP/1.1\nHost: h\n\n");
+  parser.Feed("\r\nGET http://h:1/x HTTP/1.1\r\nHost: h\r\n\r\n");
   ASSERT_EQ(parser.state(), State::kDone);
   EXPECT_EQ(parser.TakeRequest().target, "/x");
 }
 
 TEST(RequestParser, RefusesWhatIsNoRequest) {
-  EXPECT_EQ(CodeOf("\x16\x03\x01 tls\n"), 400);
-  EXPECT_EQ(CodeOf("GET /\r\n"), 400);
+  EXPECT_EQ(CodeOf("\x16\x03\x01 tls\n"), 501);
+  EXPECT_EQ(CodeOf("GET /\r\n\r\n"), 505);
+  EXPECT_EQ(CodeOf("GET / HTTP/1.1\r\nHost: h\n\n"), 400) << "a proxy may see other ends of lines";
   EXPECT_EQ(CodeOf("GET / x HTTP/1.1\r\n"), 400);
   EXPECT_EQ(CodeOf("GET x HTTP/1.1\r\n"), 400);
   EXPECT_EQ(CodeOf("GET /\x01 HTTP/1.1\r\n"), 400);
-  EXPECT_EQ(CodeOf("GET / HTTP/2.0\r\n"), 505);
+  EXPECT_EQ(CodeOf("GET / HTTP/2.0\r\n\r\n"), 505);
   EXPECT_EQ(CodeOf("BREW / HTTP/1.1\r\n"), 501);
   EXPECT_EQ(CodeOf("GET / HTTP/1.1\r\n\r\n"), 400) << "no Host";
   EXPECT_EQ(CodeOf("GET / HTTP/1.1\r\nHost : h\r\n"), 400);
@@ -104,7 +105,7 @@ TEST(RequestParser, HoldsItsLimits) {
   EXPECT_EQ(CodeOf(Post("Content-Length: 1000\r\n", std::string(1000, 'a'))), 0);
   EXPECT_EQ(CodeOf(Post("Content-Length: 1001\r\n", "")), 413);
   EXPECT_EQ(CodeOf("GET /" + std::string(600, 'a')), 431);
-  EXPECT_EQ(CodeOf(Post("X: " + std::string(480, 'a') + "\r\n", "")), 431);
+  EXPECT_EQ(CodeOf(Post("X: " + std::string(500, 'a') + "\r\n", "")), 431);
 }
 
 TEST(RequestParser, AsksForABodyThatTheClientHoldsBack) {

@@ -30,7 +30,7 @@ dpkg --install /reef/packages/libtensorflow-lite[0-9-]*.deb >/dev/null
 export CCACHE_DIR=/cache/ccache CCACHE_BASEDIR=/build CCACHE_NOHASHDIR=1
 export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 # The same folders as in the recipe's tree.
-export EMS_TF_TREE=/build/tree/tensorflow EMS_TFS_WHEEL=/build/tree/tensorflow-serving-api
+export EMS_TF_TREE=/build/tree/tensorflow-tree EMS_TFS_WHEEL=/build/tree/tensorflow-serving-api
 cd /build/server
 """
 BUILD = """

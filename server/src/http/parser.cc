@@ -1,145 +1,112 @@
 #include "http/parser.h"
 
-#include <algorithm>
-#include <array>
-#include <cctype>
-#include <charconv>
 #include <utility>
 
 #include "base/text.h"
 
 namespace ems {
-namespace {
 
-// A size in hexadecimal with an extension that nobody reads.
-constexpr size_t kMostChunkLine = 256;
+// The functions that llhttp calls. A result other than 0 ends the parsing.
+struct RequestParser::Callbacks {
+  static RequestParser& Of(llhttp_t* parser) { return *static_cast<RequestParser*>(parser->data); }
+  static int Result(bool good) { return good ? HPE_OK : HPE_USER; }
 
-bool IsTokenChar(unsigned char c) {
-  return std::isalnum(c) != 0 ||
-         std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+  static int Begin(llhttp_t* parser) {
+    Of(parser).state_ = State::kHeader;
+    return HPE_OK;
+  }
+  static int Url(llhttp_t* parser, const char* bytes, size_t size) {
+    Of(parser).request_.target.append(bytes, size);
+    return Result(Of(parser).Count(size));
+  }
+  static int Name(llhttp_t* parser, const char* bytes, size_t size) {
+    Of(parser).name_.append(bytes, size);
+    return Result(Of(parser).Count(size));
+  }
+  static int ChunkExtension(llhttp_t* parser, const char* /*bytes*/, size_t size) {
+    return Result(Of(parser).Count(size));
+  }
+  static int Value(llhttp_t* parser, const char* bytes, size_t size) {
+    Of(parser).value_.append(bytes, size);
+    return Result(Of(parser).Count(size));
+  }
+  static int ValueComplete(llhttp_t* parser) { return Result(Of(parser).EndOfHeader()); }
+  static int HeadersComplete(llhttp_t* parser) {
+    parser->upgrade = 0;  // no protocol is changed to: the request is answered as one of HTTP/1.1
+    return Of(parser).EndOfHeaders() ? 0 : -1;
+  }
+  static int Body(llhttp_t* parser, const char* bytes, size_t size) { return Result(Of(parser).Append({bytes, size})); }
+  static int Chunk(llhttp_t* parser) {
+    RequestParser& request = Of(parser);
+    const bool fits = parser->content_length <= request.limits_.body - request.body_bytes_;
+    return Result(fits || request.Fail(413, "The request's body is too large."));
+  }
+  // The bytes of the next request, if any, wait until this one is answered.
+  static int MessageComplete(llhttp_t* parser) { return Of(parser).Finish() ? HPE_PAUSED : HPE_USER; }
+};
+
+const llhttp_settings_t& RequestParser::Settings() {
+  static const llhttp_settings_t kSettings = [] {
+    llhttp_settings_t settings;
+    llhttp_settings_init(&settings);
+    settings.on_message_begin = Callbacks::Begin;
+    settings.on_url = Callbacks::Url;
+    settings.on_header_field = Callbacks::Name;
+    settings.on_header_value = Callbacks::Value;
+    settings.on_header_value_complete = Callbacks::ValueComplete;
+    settings.on_headers_complete = Callbacks::HeadersComplete;
+    settings.on_body = Callbacks::Body;
+    settings.on_chunk_header = Callbacks::Chunk;
+    settings.on_chunk_extension_name = Callbacks::ChunkExtension;
+    settings.on_chunk_extension_value = Callbacks::ChunkExtension;
+    settings.on_message_complete = Callbacks::MessageComplete;
+    return settings;
+  }();
+  return kSettings;
 }
 
-bool IsToken(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), IsTokenChar); }
+RequestParser::RequestParser(Limits limits) : limits_(limits) { Reset(); }
 
-// Returns whether a value has a control character, which no header and no target may have.
-bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+void RequestParser::Reset() {
+  llhttp_init(&llhttp_, HTTP_REQUEST, &Settings());
+  llhttp_.data = this;
+  state_ = State::kIdle;
+  request_ = HttpRequest();
+  name_.clear();
+  value_.clear();
+  header_bytes_ = 0;
+  body_bytes_ = 0;
+  inflater_.reset();
+  keep_alive_ = true;
+  wants_continue_ = false;
+  error_code_ = 0;
+  error_text_ = "";
 }
-
-bool IsKnownMethod(std::string_view method) {
-  static constexpr std::array<std::string_view, 9> kMethods = {"GET",     "HEAD",  "POST",  "PUT",    "DELETE",
-                                                               "OPTIONS", "PATCH", "TRACE", "CONNECT"};
-  return std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
-}
-
-// Parses digits only: no sign, no space, no overflow.
-bool ParseSize(std::string_view text, int base, uint64_t* value) {
-  const char* begin = text.data();
-  const char* end = begin + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, *value, base);
-  return !text.empty() && error == std::errc() && stop == end;
-}
-
-// Returns whether a list such as "keep-alive, Upgrade" has a member.
-bool HasMember(std::string_view list, std::string_view member) {
-  const std::vector<std::string_view> members = Split(list, ',');
-  return std::any_of(members.begin(), members.end(),
-                     [&](std::string_view text) { return EqualsIgnoreCase(Trim(text), member); });
-}
-
-}  // namespace
 
 size_t RequestParser::Feed(std::string_view bytes) {
-  size_t taken = 0;
-  while (taken < bytes.size() && state_ != State::kDone && state_ != State::kError) {
-    const std::string_view rest = bytes.substr(taken);
-    const bool data = step_ == Step::kLengthBody || step_ == Step::kChunkData;
-    taken += data ? FeedData(rest) : FeedLine(rest);
-  }
-  return taken;
+  if (bytes.empty() || state_ == State::kDone || state_ == State::kError) return 0;
+  if (llhttp_execute(&llhttp_, bytes.data(), bytes.size()) == HPE_OK) return bytes.size();
+  const char* stop = llhttp_get_error_pos(&llhttp_);
+  if (state_ != State::kDone) FailByParser();
+  return stop == nullptr ? bytes.size() : static_cast<size_t>(stop - bytes.data());
 }
 
-size_t RequestParser::FeedLine(std::string_view bytes) {
-  if (state_ == State::kIdle) state_ = State::kHeader;
-  const size_t end = bytes.find('\n');
-  const size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
-  const bool chunk = step_ == Step::kChunkSize || step_ == Step::kChunkEnd;
-  if (chunk && line_.size() + size > kMostChunkLine) {
-    Fail(400, "A chunk of the body has no valid size.");
-    return size;
-  }
-  if (!chunk) header_bytes_ += size;
-  if (header_bytes_ > limits_.header) {
-    Fail(431, "The request's headers are too large.");
-    return size;
-  }
-  line_.append(bytes.substr(0, size));
-  if (end == std::string_view::npos) return size;
-  std::string line = std::move(line_);
-  line_.clear();
-  line.pop_back();
-  if (!line.empty() && line.back() == '\r') line.pop_back();
-  Line(line);
-  return size;
+bool RequestParser::Count(size_t bytes) {
+  header_bytes_ += bytes;
+  return header_bytes_ <= limits_.header || Fail(431, "The request's headers are too large.");
 }
 
-void RequestParser::Line(std::string_view line) {
-  switch (step_) {
-    case Step::kRequestLine:
-      // An empty line between requests is passed over (RFC 9112, section 2.2).
-      if (!line.empty()) RequestLine(line);
-      return;
-    case Step::kHeaders:
-      return line.empty() ? EndOfHeaders() : HeaderLine(line);
-    case Step::kChunkSize:
-      return ChunkSize(line);
-    case Step::kChunkEnd:
-      if (!line.empty()) return Fail(400, "A chunk of the body is longer than its size.");
-      step_ = Step::kChunkSize;
-      return;
-    case Step::kTrailer:
-      if (line.empty()) Finish();
-      return;
-    case Step::kLengthBody:
-    case Step::kChunkData:
-      return;  // not lines
+bool RequestParser::EndOfHeader() {
+  // A name and a value without bytes cost memory too.
+  if (!Count(4)) return false;
+  const std::string_view value = Trim(value_);
+  if (state_ != State::kBody) {  // a trailer is read, and not kept
+    auto [header, is_new] = request_.headers.try_emplace(Lower(name_), value);
+    if (!is_new) header->second.append(", ").append(value);
   }
-}
-
-void RequestParser::RequestLine(std::string_view line) {
-  const std::vector<std::string_view> parts = Split(line, ' ');
-  if (parts.size() != 3 || !IsToken(parts[0]) || parts[1].empty() || HasControl(line)) {
-    return Fail(400, "The request line is malformed.");
-  }
-  if (!StartsWith(parts[2], "HTTP/")) return Fail(400, "The request line is malformed.");
-  if (parts[2] != "HTTP/1.0" && parts[2] != "HTTP/1.1") return Fail(505, "Only HTTP/1.0 and HTTP/1.1 are served.");
-  if (!IsKnownMethod(parts[0])) return Fail(501, "The method is unknown.");
-  minor_version_ = parts[2].back() - '0';
-  keep_alive_ = minor_version_ == 1;
-  request_.method = std::string(parts[0]);
-  Target(parts[1]);
-  step_ = Step::kHeaders;
-}
-
-void RequestParser::Target(std::string_view target) {
-  // Clients that take the server for a proxy send a whole URL (RFC 9112, section 3.2.2).
-  const size_t scheme = target.find("://");
-  if (target.front() != '/' && scheme != std::string_view::npos) {
-    const size_t path = target.find('/', scheme + 3);
-    target = path == std::string_view::npos ? "/" : target.substr(path);
-  }
-  if (target.front() != '/' && target != "*") return Fail(400, "The request's target is malformed.");
-  request_.target = std::string(target);
-}
-
-void RequestParser::HeaderLine(std::string_view line) {
-  const size_t colon = line.find(':');
-  // A folded line and a space before the colon are read differently by different servers.
-  if (colon == std::string_view::npos || !IsToken(line.substr(0, colon))) return Fail(400, "A header is malformed.");
-  const std::string_view value = Trim(line.substr(colon + 1));
-  if (HasControl(value)) return Fail(400, "A header is malformed.");
-  auto [header, is_new] = request_.headers.try_emplace(Lower(line.substr(0, colon)), value);
-  if (!is_new) header->second.append(", ").append(value);
+  name_.clear();
+  value_.clear();
+  return true;
 }
 
 const std::string& RequestParser::Header(const char* name) const {
@@ -148,105 +115,115 @@ const std::string& RequestParser::Header(const char* name) const {
   return found == request_.headers.end() ? kNone : found->second;
 }
 
-void RequestParser::EndOfHeaders() {
-  if (minor_version_ == 1 && request_.headers.count("host") == 0) return Fail(400, "The header Host is missing.");
-  const std::string& connection = Header("connection");
-  if (HasMember(connection, "close")) keep_alive_ = false;
-  if (minor_version_ == 0 && HasMember(connection, "keep-alive")) keep_alive_ = true;
-  if (!Framing()) return;
-  const std::string& expect = Header("expect");
-  if (!expect.empty() && !EqualsIgnoreCase(expect, "100-continue")) {
-    return Fail(417, "Only the expectation 100-continue is met.");
-  }
-  if (state_ == State::kBody) wants_continue_ = minor_version_ == 1 && !expect.empty();
-}
-
-bool RequestParser::Framing() {
-  const bool has_length = request_.headers.count("content-length") != 0;
-  const std::string& transfer = Header("transfer-encoding");
-  uint64_t length = 0;
-  // Two lengths, or a length beside chunks: a proxy in front may have taken the other.
-  if (has_length && (!transfer.empty() || !ParseSize(Header("content-length"), 10, &length))) {
-    Fail(400, "The body's length is malformed.");
-  } else if (length > limits_.body) {
-    Fail(413, "The request's body is too large.");
-  } else if (!transfer.empty() && (minor_version_ == 0 || !EqualsIgnoreCase(transfer, "chunked"))) {
-    Fail(minor_version_ == 0 ? 400 : 501, "Only the transfer encoding chunked is read.");
-  }
-  const std::string& coding = Header("content-encoding");
-  if (EqualsIgnoreCase(coding, "gzip") || EqualsIgnoreCase(coding, "x-gzip")) {
-    inflater_ = std::make_unique<Inflater>();
-  } else if (!coding.empty() && !EqualsIgnoreCase(coding, "identity") && state_ != State::kError) {
-    Fail(415, "Only the content encoding gzip is read.");
-  }
-  if (state_ == State::kError) return false;
-  if (transfer.empty() && length == 0) {
-    Finish();
-    return state_ != State::kError;
-  }
+bool RequestParser::EndOfHeaders() {
+  request_.method = llhttp_method_name(static_cast<llhttp_method_t>(llhttp_get_method(&llhttp_)));
+  keep_alive_ = llhttp_should_keep_alive(&llhttp_) != 0;
+  if (!CheckVersion() || !CheckTarget() || !CheckLength() || !CheckCoding() || !CheckExpectation()) return false;
+  const bool has_body = llhttp_.content_length > 0 || (llhttp_.flags & F_CHUNKED) != 0;
+  wants_continue_ = has_body && llhttp_.http_minor == 1 && !Header("expect").empty();
   state_ = State::kBody;
-  step_ = transfer.empty() ? Step::kLengthBody : Step::kChunkSize;
-  left_ = length;
+  header_bytes_ = 0;  // a trailer has the limit for itself
   return true;
 }
 
-void RequestParser::ChunkSize(std::string_view line) {
-  const std::string_view digits = Trim(line.substr(0, line.find(';')));
-  if (!ParseSize(digits, 16, &left_)) return Fail(400, "A chunk of the body has no valid size.");
-  if (left_ > limits_.body - body_bytes_) return Fail(413, "The request's body is too large.");
-  header_bytes_ = 0;  // a trailer has the limit for itself
-  step_ = left_ == 0 ? Step::kTrailer : Step::kChunkData;
+bool RequestParser::CheckVersion() {
+  if (llhttp_.http_major != 1) return Fail(505, "Only HTTP/1.0 and HTTP/1.1 are served.");
+  const bool has_host = llhttp_.http_minor == 0 || request_.headers.count("host") != 0;
+  return has_host || Fail(400, "The header Host is missing.");
 }
 
-size_t RequestParser::FeedData(std::string_view bytes) {
-  const size_t size = std::min<uint64_t>(bytes.size(), left_);
-  Append(bytes.substr(0, size));
-  left_ -= size;
-  body_bytes_ += size;
-  if (left_ == 0 && state_ != State::kError) {
-    if (step_ == Step::kChunkData) {
-      step_ = Step::kChunkEnd;
-    } else {
-      Finish();
-    }
+bool RequestParser::CheckTarget() {
+  std::string& target = request_.target;
+  // Clients that take the server for a proxy send a whole URL (RFC 9112, section 3.2.2).
+  const size_t scheme = target.find("://");
+  if (target.front() != '/' && scheme != std::string::npos) {
+    const size_t path = target.find('/', scheme + 3);
+    target = path == std::string::npos ? "/" : target.substr(path);
   }
-  return size;
+  return target.front() == '/' || target == "*" || Fail(400, "The request's target is malformed.");
 }
 
-void RequestParser::Append(std::string_view bytes) {
-  std::string& body = request_.body;
+bool RequestParser::CheckLength() {
+  if (request_.headers.count("content-length") != 0 && llhttp_.content_length > limits_.body) {
+    return Fail(413, "The request's body is too large.");
+  }
+  // llhttp reads other codings up to the end of the connection, and has no word on HTTP/1.0 (RFC 9112, section 6.1).
+  const std::string& transfer = Header("transfer-encoding");
+  if (transfer.empty() || (llhttp_.http_minor == 1 && EqualsIgnoreCase(transfer, "chunked"))) return true;
+  return Fail(llhttp_.http_minor == 0 ? 400 : 501, "Only the transfer encoding chunked is read.");
+}
+
+bool RequestParser::CheckCoding() {
+  const std::string& coding = Header("content-encoding");
+  if (EqualsIgnoreCase(coding, "gzip") || EqualsIgnoreCase(coding, "x-gzip")) {
+    inflater_ = std::make_unique<Inflater>();
+    return true;
+  }
+  return coding.empty() || EqualsIgnoreCase(coding, "identity") || Fail(415, "Only the content encoding gzip is read.");
+}
+
+bool RequestParser::CheckExpectation() {
+  const std::string& expect = Header("expect");
+  return expect.empty() || EqualsIgnoreCase(expect, "100-continue") ||
+         Fail(417, "Only the expectation 100-continue is met.");
+}
+
+bool RequestParser::Append(std::string_view bytes) {
+  body_bytes_ += bytes.size();
   if (inflater_ == nullptr) {
-    // Grown as the bytes arrive, as a length alone must not take memory; but never beyond that length.
-    const size_t size = body.size() + bytes.size();
-    const size_t most = step_ == Step::kLengthBody ? body.size() + left_ : limits_.body;
-    if (size > body.capacity()) body.reserve(std::max(size, std::min(2 * size, most)));
-    body.append(bytes);
-    return;
+    request_.body.append(bytes);
+    return true;
   }
-  switch (inflater_->Append(bytes, limits_.body, &body)) {
+  switch (inflater_->Append(bytes, limits_.body, &request_.body)) {
     case Inflater::Result::kOk:
-      return;
+      return true;
     case Inflater::Result::kTooLarge:
       return Fail(413, "The request's body is too large.");
     case Inflater::Result::kBroken:
-      return Fail(400, "The request's body is not valid gzip.");
+      break;
   }
+  return Fail(400, "The request's body is not valid gzip.");
 }
 
-void RequestParser::Finish() {
+bool RequestParser::Finish() {
   if (inflater_ != nullptr && body_bytes_ > 0 && !inflater_->done()) {
     return Fail(400, "The request's body is not valid gzip.");
   }
   state_ = State::kDone;
+  return true;
 }
 
 bool RequestParser::TakeContinue() { return std::exchange(wants_continue_, false); }
 
-void RequestParser::Fail(int code, const char* text) {
+void RequestParser::FailByParser() {
+  switch (llhttp_get_errno(&llhttp_)) {
+    case HPE_INVALID_METHOD:
+      Fail(501, "The method is unknown.");
+      return;
+    case HPE_INVALID_VERSION:
+    case HPE_PAUSED_H2_UPGRADE:
+      Fail(505, "Only HTTP/1.0 and HTTP/1.1 are served.");
+      return;
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+    case HPE_INVALID_TRANSFER_ENCODING:
+      Fail(400, "The body's length is malformed.");
+      return;
+    case HPE_INVALID_CHUNK_SIZE:
+      Fail(400, "A chunk of the body has no valid size.");
+      return;
+    default:
+      Fail(400, state_ == State::kBody ? "The request's body is malformed." : "The request is malformed.");
+  }
+}
+
+bool RequestParser::Fail(int code, const char* text) {
+  if (state_ == State::kError) return false;
   state_ = State::kError;
   error_code_ = code;
   error_text_ = text;
   keep_alive_ = false;
+  return false;
 }
 
 }  // namespace ems

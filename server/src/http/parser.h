@@ -1,7 +1,8 @@
-// An incremental parser of HTTP/1.0 and 1.1 requests, without sockets. It is strict where leniency lets requests be
-// smuggled past a proxy (RFC 9112, sections 5 and 6).
+// An incremental parser of HTTP/1.0 and 1.1 requests, without sockets: llhttp reads, and the server's limits hold.
 #ifndef EMS_HTTP_PARSER_H_
 #define EMS_HTTP_PARSER_H_
+
+#include <llhttp.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +23,11 @@ class RequestParser {
   };
   enum class State { kIdle, kHeader, kBody, kDone, kError };
 
-  explicit RequestParser(Limits limits) : limits_(limits) {}
+  explicit RequestParser(Limits limits);
+  // llhttp points back to the object.
+  RequestParser(const RequestParser&) = delete;
+  RequestParser& operator=(const RequestParser&) = delete;
+  ~RequestParser() = default;
 
   // Takes bytes up to the end of the request or to the first error, and returns how many.
   size_t Feed(std::string_view bytes);
@@ -36,42 +41,43 @@ class RequestParser {
   // After kDone. The parser is ready for the next request after Reset.
   HttpRequest TakeRequest() { return std::move(request_); }
   bool keep_alive() const { return keep_alive_; }
-  int minor_version() const { return minor_version_; }
-  void Reset() { *this = RequestParser(limits_); }
+  int minor_version() const { return llhttp_.http_minor; }
+  void Reset();
 
   // After kError: the code of the reply and its text.
   int error_code() const { return error_code_; }
   const char* error_text() const { return error_text_; }
 
  private:
-  enum class Step { kRequestLine, kHeaders, kLengthBody, kChunkSize, kChunkData, kChunkEnd, kTrailer };
+  struct Callbacks;
+  static const llhttp_settings_t& Settings();
 
-  size_t FeedLine(std::string_view bytes);
-  size_t FeedData(std::string_view bytes);
-  void Line(std::string_view line);
-  void RequestLine(std::string_view line);
-  void Target(std::string_view target);
-  void HeaderLine(std::string_view line);
-  void EndOfHeaders();
-  // Reads the headers that say where the body ends and how it is coded. Returns false after an error.
-  bool Framing();
-  void ChunkSize(std::string_view line);
-  void Append(std::string_view bytes);
-  void Finish();
-  void Fail(int code, const char* text);
+  // Each returns whether the request is still good.
+  bool Count(size_t bytes);
+  bool EndOfHeader();
+  bool EndOfHeaders();
+  bool CheckVersion();
+  bool CheckTarget();
+  bool CheckLength();
+  bool CheckCoding();
+  bool CheckExpectation();
+  bool Append(std::string_view bytes);
+  bool Finish();
+  // Keeps the first failure, and returns false.
+  bool Fail(int code, const char* text);
+  void FailByParser();
   // Returns the value of a header; empty where it is missing.
   const std::string& Header(const char* name) const;
 
   Limits limits_;
+  llhttp_t llhttp_;
   State state_ = State::kIdle;
-  Step step_ = Step::kRequestLine;
   HttpRequest request_;
-  std::string line_;         // the start of a line whose end has not come yet
-  size_t header_bytes_ = 0;  // so far
-  size_t body_bytes_ = 0;    // so far, as sent
-  uint64_t left_ = 0;        // bytes of the body or of the chunk that are still to come
+  std::string name_;   // of the header that is being read
+  std::string value_;  // of that header
+  size_t header_bytes_ = 0;
+  size_t body_bytes_ = 0;  // so far, as sent
   std::unique_ptr<Inflater> inflater_;
-  int minor_version_ = 1;
   bool keep_alive_ = true;
   bool wants_continue_ = false;
   int error_code_ = 0;
