@@ -63,7 +63,7 @@ TEST(Metrics, CountsExamplesWarmupAndQueuing) {
 TEST(Metrics, ReadsDevicesWhenAsked) {
   Metrics metrics;
   EXPECT_THAT(metrics.Text(), Not(HasSubstr("ems_")));
-  metrics.SetSource([] { return Samples{{{"usb:0", "out", 7, 2, 1}}, {{"m", 3, true}}}; });
+  metrics.SetSource([] { return Samples{{{"usb:0", "out", "it hung", 7, 2, 1}}, {{"m", 3, true}}}; });
   const std::string text = metrics.Text();
   EXPECT_THAT(text, HasSubstr("ems_device_state{device=\"usb:0\",state=\"out\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("ems_device_state{device=\"usb:0\",state=\"ok\"} 0\n"));

@@ -193,18 +193,20 @@ class Metrics::Impl {
 
   Traffic TrafficOf(const std::string& model) const;
 
-  std::string Text() const {
-    std::vector<prometheus::MetricFamily> families = registry_.Collect();
+  Samples Read() const {
     std::function<Samples()> source;
     {
       const std::shared_lock lock(mutex_);
       source = source_;
     }
-    if (source) {
-      const Samples samples = source();
-      AddDevices(samples.devices, &families);
-      AddFallbacks(samples.fallbacks, &families);
-    }
+    return source ? source() : Samples();
+  }
+
+  std::string Text() const {
+    std::vector<prometheus::MetricFamily> families = registry_.Collect();
+    const Samples samples = Read();
+    AddDevices(samples.devices, &families);
+    AddFallbacks(samples.fallbacks, &families);
     for (prometheus::MetricFamily& family : ProcessMetrics()) families.push_back(std::move(family));
     PutModelFirst(&families);
     return prometheus::TextSerializer().Serialize(families);
@@ -293,6 +295,8 @@ void Metrics::QueuingLatency(const std::string& thread_pool_name, absl::Duration
 }
 
 void Metrics::SetSource(std::function<Samples()> source) { impl_->SetSource(std::move(source)); }
+
+Samples Metrics::Read() const { return impl_->Read(); }
 
 Traffic Metrics::TrafficOf(const std::string& model) const { return impl_->TrafficOf(model); }
 

@@ -16,8 +16,9 @@ namespace ems {
 
 // A device, as the metrics see it.
 struct DeviceSample {
-  std::string name;   // "usb:0"
-  std::string state;  // "ok", "suspect", "out", "absent"
+  std::string name;    // "usb:0"
+  std::string state;   // "ok", "suspect", "out", "absent"
+  std::string detail;  // the last failure
   uint64_t runs = 0;
   uint64_t failures = 0;
   uint64_t restarts = 0;
@@ -66,6 +67,7 @@ class Metrics {
 
   // Sets where devices and fallbacks are read. `source` must stay callable until it is replaced.
   void SetSource(std::function<Samples()> source);
+  Samples Read() const;
 
   // Returns the requests to a model by all ways, since the start.
   Traffic TrafficOf(const std::string& model) const;

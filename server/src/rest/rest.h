@@ -2,23 +2,33 @@
 #ifndef EMS_REST_REST_H_
 #define EMS_REST_REST_H_
 
-#include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "api/api.h"
 #include "http/server.h"
+#include "rest/report.h"
+#include "rest/v1.h"
+#include "rest/v2.h"
 
 namespace ems {
 
 struct RestOptions {
   absl::Duration timeout = absl::Seconds(30);  // of each request
   std::string metrics_path;                    // empty: no metrics
+  std::string version;                         // the server's, for people
 };
 
+// Thread-safe.
 class Rest {
  public:
-  Rest(Api& api, RestOptions options) : api_(api), options_(std::move(options)) {}
+  Rest(Api& api, const RestOptions& options)
+      : api_(api),
+        options_(options),
+        v1_(api, options.timeout),
+        v2_(api, options.timeout, options.version),
+        reporter_(api, options.version) {}
 
   // Answers a request; never throws, never returns without a body for an error.
   HttpResponse Handle(const HttpRequest& request) const;
@@ -26,6 +36,9 @@ class Rest {
  private:
   Api& api_;
   RestOptions options_;
+  V1 v1_;
+  V2 v2_;
+  mutable Reporter reporter_;
 };
 
 }  // namespace ems
