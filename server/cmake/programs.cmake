@@ -14,3 +14,9 @@ set_source_files_properties(src/client/client.cc PROPERTIES COMPILE_DEFINITIONS 
 target_link_libraries(edge_model_client PRIVATE ems_client)
 target_link_options(edge_model_client PRIVATE -Wl,--as-needed)
 install(TARGETS edge_model_client RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+# A program of its own, so that a worker maps no gRPC. Nobody starts it by hand.
+add_executable(edge_model_worker src/programs/edge_model_worker.cc)
+target_link_libraries(edge_model_worker PRIVATE ems_worker)
+target_link_options(edge_model_worker PRIVATE -Wl,--as-needed)
+install(TARGETS edge_model_worker RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/edge-model-server)

@@ -212,6 +212,7 @@ TEST_F(SchedulerTest, NamesTheDevicesAndReasonsWhereAllAreGone) {
 TEST_F(SchedulerTest, AddTellsWhyNoDeviceCouldLoad) {
   auto added = Add("m version 1");
   StartAndLoad(0, Bad(absl::InvalidArgumentError("bad model")));
+  EXPECT_TRUE(IsIdle(0));
   ASSERT_EQ(Await(1).kind, Kind::kStart);
   scheduler().Lost(1, DeviceState::kOut, "cannot start");
   ASSERT_EQ(Await(1).kind, Kind::kStart);
@@ -226,8 +227,8 @@ TEST_F(SchedulerTest, AModelThatOneDeviceRefusesRunsOnTheOther) {
   auto added = Add("m version 1");
   StartAndLoad(0, Good());
   StartAndLoad(1, Bad(absl::InvalidArgumentError("too large")));
-  const Model model = *added.get();
   EXPECT_TRUE(IsIdle(1));
+  const Model model = *added.get();
   auto result = Run(model);
   EXPECT_TRUE(IsIdle(1));
   Finish(0, Await(0), Good());

@@ -59,8 +59,8 @@ absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string
   models_.push_back(model);
   WakeAll();
   changed_.wait(lock, [&] {
-    for (int d = 0; d < Count(); ++d) {
-      if (model->on[static_cast<size_t>(d)].place == Place::kWaiting && MayRun(d, *model)) return stopping_;
+    for (int d = 0; d < Count() && !stopping_; ++d) {
+      if (IsUndecided(d, *model)) return false;
     }
     return true;
   });
@@ -184,6 +184,13 @@ bool Scheduler::MayRun(int d, const ScheduledModel& model) const {
   if (device.phase == Phase::kRunning) return true;
   if (device.report.state == DeviceState::kAbsent) return device.losses == 0;
   return device.losses <= 1;
+}
+
+// Returns whether the device may still get the model, or has yet to say whether it was the model's fault.
+bool Scheduler::IsUndecided(int d, const ScheduledModel& model) const {
+  const Place place = model.on[static_cast<size_t>(d)].place;
+  if (place == Place::kRefused) return At(d).phase == Phase::kStarting;
+  return place == Place::kWaiting && MayRun(d, model);
 }
 
 bool Scheduler::IsHopeless(const ScheduledModel& model) const {

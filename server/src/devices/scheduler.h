@@ -162,6 +162,7 @@ class Scheduler {
 
   bool IsReady(int d, const ScheduledModel& model) const;
   bool MayRun(int d, const ScheduledModel& model) const;
+  bool IsUndecided(int d, const ScheduledModel& model) const;
   bool IsHopeless(const ScheduledModel& model) const;
   absl::Status WhyHopeless(const ScheduledModel& model) const;
   void FailHopeless();

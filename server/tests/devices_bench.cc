@@ -1,0 +1,96 @@
+// devices_bench: prints what devices cost, as "NAME VALUE" lines. Figures, not a test: wall times need a quiet machine.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "devices_fixture.h"
+
+namespace ems {
+namespace {
+
+// Opens protected members to a program that is no test.
+class Bench : public DevicesTest {
+ public:
+  void TestBody() override {}
+
+  // Two devices of 3 ms could do 667 runs a second.
+  void Saturate() {
+    board_.Set("usb:0", "ok 3000");
+    board_.Set("usb:1", "ok 3000");
+    const std::unique_ptr<Servable> servable = Loaded();
+    const int count = 16;
+    Clients clients(*servable, count);
+    clients.AwaitAnswers(50);
+    const uint64_t before = Report(0).runs + Report(1).runs;
+    const auto start = std::chrono::steady_clock::now();
+    clients.AwaitAnswers(1500);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    std::cout << "saturated_runs_per_s " << static_cast<double>(Report(0).runs + Report(1).runs - before) / seconds
+              << '\n';
+    clients.Stop();
+    std::cout << "wrong_or_failed " << clients.wrong() + clients.failed() << '\n';
+  }
+
+  // A device that takes no time: what is left is ours, with TensorFlow Lite's part of a run of one operator.
+  void RoundTrip(const std::string& name, const std::string& file, const TensorMap& inputs) {
+    options_.names = {"usb:0"};
+    board_.Set("usb:0", "ok 0");
+    path_ = folder_.Write("model.tflite", file);
+    const std::unique_ptr<Servable> servable = Loaded();
+    std::vector<double> micros;
+    rusage before{};
+    getrusage(RUSAGE_SELF, &before);
+    for (int i = 0; i < 5000; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      if (!servable->Run(kDefaultSignature, inputs, {}).ok()) std::abort();
+      micros.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+    }
+    rusage after{};
+    getrusage(RUSAGE_SELF, &after);
+    std::sort(micros.begin(), micros.end());
+    const auto cpu = [](const rusage& use) {
+      return static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1e6 +
+             static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+    };
+    std::cout << "round_trip_us_" << name << "_p50 " << micros[micros.size() / 2] << '\n';
+    std::cout << "round_trip_us_" << name << "_p99 " << micros[micros.size() * 99 / 100] << '\n';
+    std::cout << "server_cpu_us_" << name << ' ' << (cpu(after) - cpu(before)) / 5000 << '\n';
+    Memory(name);
+  }
+
+ private:
+  void Memory(const std::string& name) {
+    std::ifstream rollup("/proc/" + std::to_string(Report(0).pid) + "/smaps_rollup");
+    for (std::string line; std::getline(rollup, line);) {
+      std::istringstream words(line);
+      std::string key;
+      int64_t kilobytes = 0;
+      words >> key >> kilobytes;
+      if (key == "Pss:" || key == "Anonymous:" || key == "Rss:") {
+        std::cout << "worker_" << name << '_' << key.substr(0, key.size() - 1) << "_kb " << kilobytes << '\n';
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace ems
+
+int main() {
+  ems::Bench().Saturate();
+  const ems::TensorMap large{{"image", ems::MakeTensor(ems::DataType::kUint8, {1, 640, 640, 3})}};
+  ems::Bench().RoundTrip("16_bytes", fake_edgetpu::WrapModel(ems::testing::FixedBatchModel()), ems::Question(1));
+  ems::testing::ModelMaker maker;
+  const int x = maker.Tensor("image", tflite::TensorType_UINT8, {1, 640, 640, 3});
+  const int y = maker.Tensor("pixels", tflite::TensorType_UINT8, {1, 640 * 640 * 3});
+  maker.Copy(x, y, {1, 640 * 640 * 3});
+  maker.Inputs({x});
+  maker.Outputs({y});
+  maker.Signature("serving_default", {{"image", x}}, {{"pixels", y}});
+  ems::Bench().RoundTrip("1_2_megabytes", fake_edgetpu::WrapModel(maker.File()), large);
+  return 0;
+}
