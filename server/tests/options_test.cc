@@ -178,7 +178,7 @@ TEST(OptionsTest, MonitoringFile) {
   options.monitoring_config_file = folder.File("m", "prometheus_config { enable: true path: \"metrics\" }");
   EXPECT_EQ(ReadFiles(&options).code(), absl::StatusCode::kInvalidArgument);
   options.monitoring_config_file = folder.File("m", "prometheus { }");
-  EXPECT_THAT(std::string(ReadFiles(&options).message()), HasSubstr("m:1:"));
+  EXPECT_THAT(std::string(ReadFiles(&options).message()), HasSubstr("m: line 1, column "));
   options.monitoring_config_file = folder / "missing";
   EXPECT_EQ(ReadFiles(&options).code(), absl::StatusCode::kNotFound);
 }

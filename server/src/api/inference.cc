@@ -51,6 +51,7 @@ absl::StatusOr<Api::Examples> Api::RunExamples(const tfs::ModelSpec& spec, const
   if (absl::Status status = check(*target->signature); !status.ok()) return status;
   absl::StatusOr<TensorMap> inputs = InputsOfExamples(input, *target->signature);
   if (!inputs.ok()) return inputs.status();
+  metrics_.CountExamples(target->handle.id.name, CountExamples(input));
   absl::StatusOr<TensorMap> outputs = Run(*target, *inputs, api, deadline);
   if (!outputs.ok()) return outputs.status();
   return Examples{*std::move(target), *std::move(outputs), CountExamples(input)};

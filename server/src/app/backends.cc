@@ -106,4 +106,27 @@ Backends MakeBackends(const ComputeOptions& options, const std::function<void(co
   return backends;
 }
 
+Samples ReadSamples(const Devices* devices, const Catalogue& catalogue) {
+  Samples samples;
+  if (devices == nullptr) return samples;
+  for (const DeviceReport& device : devices->Report()) {
+    samples.devices.push_back(
+        {device.name, Name(device.state), device.detail, device.runs, device.failures, device.restarts});
+  }
+  for (const ModelReport& model : catalogue.Report()) {
+    for (const VersionStatus& version : model.versions) {
+      if (version.state != VersionState::kAvailable) continue;
+      const absl::StatusOr<ServableHandle> handle = catalogue.Find({model.name, version.version, ""});
+      if (!handle.ok()) continue;
+      const std::vector<Placement> placements = handle->servable->placements();
+      const auto fallback = [](const Placement& placement) {
+        return placement.device == "cpu" && !placement.detail.empty();
+      };
+      const bool on_cpu = std::any_of(placements.begin(), placements.end(), fallback);
+      samples.fallbacks.push_back({model.name, version.version, on_cpu});
+    }
+  }
+  return samples;
+}
+
 }  // namespace ems

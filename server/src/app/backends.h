@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "app/options.h"
+#include "catalogue/catalogue.h"
 #include "devices/devices.h"
 #include "loader/loader.h"
+#include "metrics/metrics.h"
 
 namespace ems {
 
@@ -25,6 +27,10 @@ Backends MakeBackends(const ComputeOptions& options, const std::function<void(co
 // for the Edge TPUs that are there, or for "usb:0" where there are none, which then counts as absent until it comes.
 // `dev` and `usb` are /dev and /sys/bus/usb/devices.
 std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb);
+
+// Returns what metrics and the status page show of devices, and of models that the CPU computes in place of them.
+// `devices` may be null.
+Samples ReadSamples(const Devices* devices, const Catalogue& catalogue);
 
 }  // namespace ems
 

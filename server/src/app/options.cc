@@ -193,6 +193,7 @@ absl::Status Complete(const Raw& raw, Options* o) {
   o->http.port = raw.rest_port;
   o->serve_http = raw.rest_port != 0;
   o->http.most_body_bytes = static_cast<size_t>(raw.body_mb) << 20U;
+  o->rest.version = EMS_VERSION;
   o->rest.timeout = absl::Milliseconds(raw.rest_timeout_ms);
   o->model_config_poll = absl::Seconds(std::max(0, raw.config_poll_seconds));
   o->catalogue.poll = absl::Seconds(raw.file_poll_seconds);

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -16,8 +18,8 @@
 #include "api/api.h"
 #include "app/backends.h"
 #include "app/log.h"
-#include "app/reloader.h"
 #include "app/supervisor.h"
+#include "catalogue/config_file_poller.h"
 #include "grpc/listen.h"
 #include "grpc/tls.h"
 
@@ -93,7 +95,12 @@ class Program {
       : options_(std::move(options)),
         backends_(MakeBackends(options_.compute, LogNote)),
         catalogue_(WithLog(options_.catalogue), *backends_.loader),
-        api_(catalogue_, metrics_) {}
+        api_(catalogue_, metrics_) {
+    metrics_.SetSource([this] { return ReadSamples(backends_.devices.get(), catalogue_); });
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program() { metrics_.SetSource(nullptr); }
 
   // Waits for the models. A model that fails beside others that load is no reason not to serve those.
   ExitCode LoadModels(const ModelConfigs& configs) {
@@ -114,14 +121,23 @@ class Program {
     absl::StatusOr<std::unique_ptr<GrpcServer>> grpc = StartGrpc();
     if (!grpc.ok()) return Fail(Listening(grpc.status()), grpc.status());
     grpc_ = *std::move(grpc);
+    if (!options_.serve_http) return kExitOk;
+    rest_ = std::make_unique<Rest>(api_, options_.rest);
+    absl::StatusOr<std::unique_ptr<HttpServer>> http =
+        HttpServer::Start(options_.http, [this](const HttpRequest& request) { return rest_->Handle(request); });
+    if (!http.ok()) return Fail(Listening(http.status()), http.status());
+    http_ = *std::move(http);
     return kExitOk;
   }
 
-  void Serve(const sigset_t& signals) {
-    Reloader reloader(
-        {options_.model_config_file, options_.model_config_poll,
-         [](bool failed, const std::string& line) { Log(failed ? Severity::kError : Severity::kInfo, line); }},
-        catalogue_);
+  // `config_text` is the content of the file that is in force.
+  void Serve(const sigset_t& signals, const std::string& config_text) {
+    std::optional<ConfigFilePoller> poller;
+    if (!options_.model_config_file.empty()) {
+      poller.emplace(
+          ConfigFilePoller::Options{options_.model_config_file, config_text, options_.model_config_poll, LogNote},
+          catalogue_);
+    }
     // The locks of the catalogue and of the devices are those that every request takes.
     const Watchdog watchdog([this] {
       NotifyStatus(Summary(catalogue_));
@@ -130,7 +146,9 @@ class Program {
     Log(Severity::kInfo, absl::StrCat("serving ", Where(), "; ", Summary(catalogue_)));
     NotifyReady(Summary(catalogue_));
     int signal = 0;
-    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reloader.Request();
+    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+      if (poller) poller->PollOnce();
+    }
     // From now on the next signal ends the program at once, as if it were never handled.
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
     Log(Severity::kInfo, "stopping: requests that run are ended");
@@ -138,6 +156,7 @@ class Program {
     last_resort_ = std::make_unique<LastResort>(options_.shutdown_grace + absl::Seconds(1));
     const absl::Time deadline = absl::Now() + options_.shutdown_grace;
     if (grpc_ != nullptr) grpc_->SetServing(false);
+    http_ = nullptr;
     if (grpc_ != nullptr) grpc_->Stop(deadline);
   }
 
@@ -164,6 +183,10 @@ class Program {
                        options_.grpc.ssl_config_file.empty() ? "" : " with TLS"));
     }
     if (!options_.grpc.socket_path.empty()) add(absl::StrCat("gRPC on ", options_.grpc.socket_path));
+    if (http_ != nullptr) {
+      const std::string address = options_.http.address.empty() ? "0.0.0.0" : options_.http.address;
+      add(absl::StrCat("REST on ", HostPort(address, http_->port())));
+    }
     return where;
   }
 
@@ -173,6 +196,8 @@ class Program {
   Backends backends_;
   Catalogue catalogue_;
   Api api_;
+  std::unique_ptr<Rest> rest_;
+  std::unique_ptr<HttpServer> http_;
   std::unique_ptr<GrpcServer> grpc_;
 };
 
@@ -181,6 +206,8 @@ class Program {
 ExitCode Run(Options options) {
   for (const std::string& note : options.notes) Log(Severity::kWarning, note);
   if (absl::Status status = ReadFiles(&options); !status.ok()) return Fail(kExitConfig, status);
+  // Read before the configuration is: a change in between is seen by the next poll.
+  const std::string config_text = ReadTextFile(options.model_config_file).value_or("");
   const absl::StatusOr<ModelConfigs> configs = ReadModels(options);
   if (!configs.ok()) return Fail(kExitConfig, configs.status());
   const sigset_t signals = BlockSignals();
@@ -193,7 +220,7 @@ ExitCode Run(Options options) {
   Program program(std::move(options));
   if (const ExitCode code = program.LoadModels(*configs); code != kExitOk) return code;
   if (const ExitCode code = program.Listen(); code != kExitOk) return code;
-  program.Serve(signals);
+  program.Serve(signals, config_text);
   return kExitOk;
 }
 

@@ -19,7 +19,7 @@ namespace {
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
   void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
+    if (text_.empty()) text_ = absl::StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
   }
   const std::string& text() const { return text_; }
 
@@ -42,7 +42,7 @@ absl::Status ReadTextProto(const std::string& path, google::protobuf::Message* m
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&first);
   if (!parser.ParseFromString(text, message)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ":", first.text()));
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", first.text()));
   }
   return absl::OkStatus();
 }

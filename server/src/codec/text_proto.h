@@ -11,7 +11,7 @@
 namespace ems {
 
 // Reads a text file into `message`. NOT_FOUND, PERMISSION_DENIED for the file; INVALID_ARGUMENT
-// "FILE:LINE:COLUMN: reason" for what does not parse, an unknown field among it.
+// "FILE: line N, column N: reason" for what does not parse, an unknown field among it.
 absl::Status ReadTextProto(const std::string& path, google::protobuf::Message* message);
 
 }  // namespace ems

@@ -11,7 +11,7 @@ constexpr absl::Duration kLeastInterval = absl::Seconds(4);
 
 }  // namespace
 
-double Reporter::RateOf(const std::string& model, uint64_t requests, absl::Time now) {
+double StatusReporter::RateOf(const std::string& model, uint64_t requests, absl::Time now) {
   const std::lock_guard lock(mutex_);
   Rate& rate = rates_.try_emplace(model, Rate{start_, 0, 0}).first->second;
   if (now - rate.time >= kLeastInterval) {
@@ -22,7 +22,7 @@ double Reporter::RateOf(const std::string& model, uint64_t requests, absl::Time 
   return rate.per_second;
 }
 
-ServerReport Reporter::Report() {
+ServerReport StatusReporter::Report() {
   const absl::Time now = absl::Now();
   ServerReport report;
   report.version = version_;

@@ -38,9 +38,9 @@ struct ServerReport {
 };
 
 // Thread-safe.
-class Reporter {
+class StatusReporter {
  public:
-  Reporter(Api& api, std::string version) : api_(api), version_(std::move(version)), start_(absl::Now()) {}
+  StatusReporter(Api& api, std::string version) : api_(api), version_(std::move(version)), start_(absl::Now()) {}
 
   ServerReport Report();
 

@@ -38,7 +38,7 @@ class Rest {
   RestOptions options_;
   V1 v1_;
   V2 v2_;
-  mutable Reporter reporter_;
+  mutable StatusReporter reporter_;
 };
 
 }  // namespace ems
