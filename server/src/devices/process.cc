@@ -142,7 +142,7 @@ absl::StatusOr<WorkerReply> WorkerProcess::Call(std::string_view message, Instan
     const absl::StatusOr<MessageReader::State> state = reader_.Read(socket_.get());
     if (!state.ok()) return state.status();
     if (*state == MessageReader::State::kEnd) return absl::UnavailableError("the worker ended");
-    if (*state == MessageReader::State::kMessage) return DecodeReply(reader_.Take());
+    if (*state == MessageReader::State::kMessage) return DecodeReply(reader_.message());
   }
 }
 
