@@ -21,7 +21,7 @@ bool IsInputObject(const Value& value) { return value.IsObject() && !IsBase64(va
 
 RowsByInput RowsOf(const Signature& signature) {
   RowsByInput rows;
-  for (const auto& [name, spec] : signature.inputs) rows.emplace(name, JsonRows(spec.dtype));
+  for (const auto& [name, spec] : signature.inputs) rows.emplace(name, JsonRows(spec.dtype, spec.image));
   return rows;
 }
 
@@ -83,7 +83,7 @@ absl::StatusOr<TensorMap> InputsOfRows(const Value& instances, const Signature& 
 }
 
 absl::StatusOr<Tensor> InputOf(const Value& value, const TensorSpec& spec) {
-  JsonRows rows(spec.dtype);
+  JsonRows rows(spec.dtype, spec.image);
   if (absl::Status status = rows.Add(value); !status.ok()) return status;
   return std::move(rows).Single();
 }
