@@ -90,9 +90,9 @@ void RenameInputs(const Signature& signature, TensorMap& inputs) {
   for (const auto& [key, spec] : signature.inputs) {
     if (inputs.count(key) != 0) continue;
     const absl::string_view tensor_name = absl::StripSuffix(spec.tensor_name, ":0");
-    const auto sent = std::find_if(inputs.begin(), inputs.end(), [&](const auto& entry) {
+    const auto sent = std::find_if(inputs.begin(), inputs.end(), [&, &alias = key](const auto& entry) {
       const absl::string_view name = absl::StripSuffix(entry.first, ":0");
-      return signature.inputs.count(entry.first) == 0 && (name == tensor_name || name == key);
+      return signature.inputs.count(entry.first) == 0 && (name == tensor_name || name == alias);
     });
     if (sent == inputs.end()) continue;
     TensorMap::node_type node = inputs.extract(sent);
