@@ -42,55 +42,36 @@ std::string Decimal(T value) {
 void WriteElement(const Tensor& tensor, bool as_base64, size_t i, JsonWriter* writer) {
   switch (tensor.dtype) {
     case DataType::kFloat:
-      writer->Decimal(tensor.data<float>()[i]);
-      break;
+      return writer->Decimal(tensor.data<float>()[i]);
     case DataType::kDouble:
-      writer->Decimal(tensor.data<double>()[i]);
-      break;
+      return writer->Decimal(tensor.data<double>()[i]);
     case DataType::kHalf:
-      writer->Decimal(HalfToFloat(tensor.data<uint16_t>()[i]));
-      break;
+      return writer->Decimal(HalfToFloat(tensor.data<uint16_t>()[i]));
     case DataType::kInt32:
-      writer->Int64(tensor.data<int32_t>()[i]);
-      break;
+      return writer->Int64(tensor.data<int32_t>()[i]);
     case DataType::kInt16:
-      writer->Int64(tensor.data<int16_t>()[i]);
-      break;
+      return writer->Int64(tensor.data<int16_t>()[i]);
     case DataType::kInt8:
-      writer->Int64(tensor.data<int8_t>()[i]);
-      break;
+      return writer->Int64(tensor.data<int8_t>()[i]);
     case DataType::kInt64:
-      writer->Int64(tensor.data<int64_t>()[i]);
-      break;
+      return writer->Int64(tensor.data<int64_t>()[i]);
     case DataType::kUint8:
-      writer->Uint64(tensor.data<uint8_t>()[i]);
-      break;
+      return writer->Uint64(tensor.data<uint8_t>()[i]);
     case DataType::kUint16:
-      writer->Uint64(tensor.data<uint16_t>()[i]);
-      break;
+      return writer->Uint64(tensor.data<uint16_t>()[i]);
     case DataType::kUint32:
-      writer->Uint64(tensor.data<uint32_t>()[i]);
-      break;
+      return writer->Uint64(tensor.data<uint32_t>()[i]);
     case DataType::kUint64:
-      writer->Uint64(tensor.data<uint64_t>()[i]);
-      break;
+      return writer->Uint64(tensor.data<uint64_t>()[i]);
     case DataType::kBool:
-      writer->Bool(tensor.data<bool>()[i]);
-      break;
+      return writer->Bool(tensor.data<bool>()[i]);
     default:
-      if (as_base64) {
-        writer->Base64(tensor.strings[i]);
-      } else {
-        writer->String(tensor.strings[i]);
-      }
+      return as_base64 ? writer->Base64(tensor.strings[i]) : writer->String(tensor.strings[i]);
   }
 }
 
 void WriteFrom(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer) {
-  if (dim >= tensor.shape.size()) {
-    WriteElement(tensor, as_base64, (*element)++, writer);
-    return;
-  }
+  if (dim >= tensor.shape.size()) return WriteElement(tensor, as_base64, (*element)++, writer);
   writer->StartArray();
   for (int64_t i = 0; i < tensor.shape[dim]; ++i) WriteFrom(tensor, dim + 1, as_base64, element, writer);
   writer->EndArray();
@@ -127,13 +108,9 @@ bool JsonWriter::Writer::Double(double value) {
 }
 
 void JsonWriter::Value(const rapidjson::Value& value) {
-  if (value.IsFloat()) {
-    Decimal(value.GetFloat());
-  } else if (value.IsDouble()) {
-    Decimal(value.GetDouble());
-  } else {
-    value.Accept(writer_);
-  }
+  if (value.IsFloat()) return Decimal(value.GetFloat());
+  if (value.IsDouble()) return Decimal(value.GetDouble());
+  value.Accept(writer_);
 }
 
 absl::Status WriteElements(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer) {

@@ -47,8 +47,7 @@ class Server : public HttpServer {
 
   ~Server() override {
     context_.draining = true;
-    loops_.front()->PostAndWait([this] {
-      Accept();
+    loops_.front()->Post([this] {
       resume_.reset();
       acceptable_.reset();
       close(fd_);

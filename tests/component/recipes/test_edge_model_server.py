@@ -135,6 +135,27 @@ def test_the_packages_have_the_programs_version() -> None:
     assert f"edge-model-server {RECIPE.version}" in check.expect
 
 
+def flags(text: str) -> set[str]:
+    """Return the flags that a text names, with underscores as in the program's own help."""
+    return {name.replace("-", "_") for name in re.findall(r"(?<![\w-])--([a-z][a-z_-]*[a-z])", text.replace("\\", ""))}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["docs/recipes/edge-model-server.md", *(f"recipes/edge-model-server/files/{name}" for name in (
+        "README.Debian", "edge-model-server", "edge-model-server.service", "edge_model_server.1"
+    ))],
+)  # fmt: skip
+def test_the_flags_in_texts_are_known_to_the_server(path: str) -> None:
+    sources = [*(CHECKOUT / "server/src/app").glob("*.cc"), *(CHECKOUT / "server/src/client").glob("*.cc")]
+    known = flags("".join(file.read_text() for file in sources)) | {"help"}
+    # Options of the other commands that the page shows.
+    known |= {"recipe"}
+    found = flags((CHECKOUT / path).read_text())
+    assert found
+    assert found <= known
+
+
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
     """A board that reaches this recipe's packages, TensorFlow Lite's and TensorFlow Serving's."""
