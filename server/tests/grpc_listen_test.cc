@@ -56,6 +56,7 @@ TEST(CheckSocketTest, TakesWhatAServerLeftBehind) {
   const std::string path = folder / "s";
   EXPECT_TRUE(CheckSocket(path).ok());
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_GE(fd, 0);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);

@@ -352,6 +352,28 @@ TEST(HttpServer, AnswersWhatItHasReadBeforeItEnds) {
   end.join();
 }
 
+TEST(HttpServer, FailsNoRequestThatItTookWhenItEnds) {
+  for (int round = 0; round < 20; ++round) {
+    auto server = Serve(Loopback());
+    std::atomic<int> answered{0};
+    std::atomic<int> failed{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&, port = server->port()] {
+        Client client(port);
+        for (int code = 200; code != 0;) {  // until the connection ends
+          code = client.Call(Post("x")).code;
+          ++(code == 200 || code == 0 ? answered : failed);
+        }
+      });
+    }
+    while (answered < 100) std::this_thread::yield();
+    server.reset();
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(failed, 0);
+  }
+}
+
 TEST(HttpServer, AnswersAHandlerThatThrows) {
   const auto server = Serve(Loopback(), [](const HttpRequest&) -> HttpResponse { throw std::bad_alloc(); });
   EXPECT_EQ(Client(server->port()).Call(kGet).code, 500);

@@ -127,6 +127,10 @@ TEST(PredictBody, ReadsEachDtype) {
               ElementsAre(1, 2.5, -1000, 16777215));
   EXPECT_THAT(Elements<double>(Input(row("1, 0.1, 9007199254740991, -9007199254740991"), DataType::kDouble)),
               ElementsAre(1, 0.1, 9007199254740991, -9007199254740991));
+  // The largest float and half, as replies print them.
+  EXPECT_THAT(Elements<float>(Input(row("3.40282347e+38"), DataType::kFloat)),
+              ElementsAre(std::numeric_limits<float>::max()));
+  EXPECT_THAT(Elements<uint16_t>(Input(row("-65519.9"), DataType::kHalf)), ElementsAre(0xfbff));
   EXPECT_THAT(Elements<uint16_t>(Input(row("1, -2.0, 2047"), DataType::kHalf)), ElementsAre(0x3c00, 0xc000, 0x67ff));
   EXPECT_THAT(Elements<int8_t>(Input(row("-128, 127"), DataType::kInt8)), ElementsAre(-128, 127));
   EXPECT_THAT(Elements<int16_t>(Input(row("-32768, 32767"), DataType::kInt16)), ElementsAre(-32768, 32767));
@@ -270,6 +274,7 @@ TEST(PredictBody, RefusesValuesThatTheDtypeDoesNotHold) {
       {DataType::kFloat, "16777216", lossy("16777216", "float")},
       {DataType::kFloat, "-16777216", lossy("-16777216", "float")},
       {DataType::kFloat, "1e39", lossy("1e+39", "float")},
+      {DataType::kFloat, "3.4028236e+38", lossy("3.4028235999999999e+38", "float")},
       {DataType::kFloat, "18446744073709551615", lossy("18446744073709551615", "float")},
       {DataType::kDouble, "9007199254740992", lossy("9007199254740992", "double")},
       {DataType::kDouble, "-9223372036854775808", lossy("-9223372036854775808", "double")},

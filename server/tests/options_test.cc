@@ -144,6 +144,21 @@ TEST(OptionsTest, BatchingFileNeedsBatching) {
   EXPECT_EQ(Parsed({"--batching_parameters_file=/etc/b", "--enable_batching"}).batching.file, "/etc/b");
 }
 
+// 3.6 of the facts.
+TEST(OptionsTest, BatchingFileIsChecked) {
+  const TempFolder folder;
+  Options options = Parsed({"--enable_batching"});
+  EXPECT_THAT(options.notes, ElementsAre(HasSubstr("--enable_batching has no effect yet")));
+  const auto read = [&](const std::string& text) {
+    options.batching.file = folder.File("batching", text);
+    return std::string(ReadFiles(&options).message());
+  };
+  EXPECT_EQ(read("max_batch_size { value: 4 } allowed_batch_sizes: 2 allowed_batch_sizes: 4"), "");
+  EXPECT_THAT(read("max_batch_size: 4"), HasSubstr("batching: line 1"));
+  EXPECT_THAT(read("allowed_batch_sizes: 4 allowed_batch_sizes: 2"), HasSubstr("must ascend; 2 comes after 4"));
+  EXPECT_THAT(read("max_batch_size { value: 8 } allowed_batch_sizes: 4"), HasSubstr("must be max_batch_size, 8"));
+}
+
 TEST(OptionsTest, Devices) {
   const Options options = Parsed({"--delegate=libedgetpu.so.1", "--device=usb:0,pci:1", "--delegate_option=a=b=c"});
   EXPECT_THAT(options.compute.devices, ElementsAre("usb:0", "pci:1"));

@@ -50,10 +50,35 @@ class HalfPlusTwo : public Servable {
   SignatureMap signatures_;
 };
 
+// Says the size of each file.
+class Picture : public Servable {
+ public:
+  Picture() {
+    Signature& signature = signatures_[kDefaultSignature];
+    signature.method_name = kPredictMethod;
+    signature.inputs["image"] = {DataType::kFloat, {1, 8, 8, 3}, "image:0"};
+    signature.inputs["image"].image = true;
+    signature.outputs["size"] = {DataType::kInt64, {-1}, "size:0"};
+  }
+  const SignatureMap& signatures() const override { return signatures_; }
+  absl::StatusOr<TensorMap> Run(const std::string& /*signature*/, const TensorMap& inputs,
+                                const RunOptions& /*options*/) override {
+    TensorMap outputs;
+    outputs["size"] = MakeTensor(DataType::kInt64, {1});
+    *outputs["size"].data<int64_t>() = static_cast<int64_t>(inputs.at("image").strings.at(0).size());
+    return outputs;
+  }
+  std::vector<Placement> placements() const override { return {}; }
+
+ private:
+  SignatureMap signatures_;
+};
+
 class HalfPlusTwoLoader : public Loader {
  public:
   absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, const std::string& /*folder*/) override {
     if (id.name == "broken") return absl::InvalidArgumentError("no <model> in it");
+    if (id.name == "picture") return std::make_unique<Picture>();
     return std::make_unique<HalfPlusTwo>();
   }
 };
@@ -62,7 +87,7 @@ class RestTest : public ::testing::Test {
  protected:
   RestTest() : catalogue_(CatalogueOptions(), loader_), api_(catalogue_, metrics_) {
     ModelConfigs configs;
-    for (const char* name : {"half", "a b"}) configs.push_back(Config(name));
+    for (const char* name : {"half", "a b", "picture"}) configs.push_back(Config(name));
     EXPECT_EQ(catalogue_.SetConfig(configs, absl::InfiniteFuture()), absl::OkStatus());
     configs[0].labels["stable"] = 123;  // of a version that is available by now
     EXPECT_EQ(catalogue_.SetConfig(configs, absl::InfiniteFuture()), absl::OkStatus());
@@ -211,6 +236,15 @@ TEST_F(RestTest, ClassifiesAndRegresses) {
   EXPECT_EQ(Post("/v1/models/half:classify", "{").code, 400);
   EXPECT_THAT(Get("/monitoring/prometheus/metrics").body,
               HasSubstr("request_latency_count{model_name=\"half\",API=\"regress\",entrypoint=\"REST\"} 2"));
+}
+
+TEST_F(RestTest, TakesAnImageAsTheBody) {
+  const std::map<std::string, std::string> type = {{"content-type", "image/jpeg"}};
+  const HttpResponse response = Post("/v1/models/picture:predict", "12345", type);
+  EXPECT_EQ(response.code, 200) << response.body;
+  EXPECT_THAT(response.body, HasSubstr("[5\n")) << "the size of the file";
+  EXPECT_THAT(Error(Post("/v1/models/half:predict", "12345", type), 400), HasSubstr("takes no image"));
+  EXPECT_EQ(Post("/v1/models/none:predict", "12345", type).code, 404);
 }
 
 TEST_F(RestTest, CountsRequestsOfModelsThatExist) {

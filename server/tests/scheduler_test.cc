@@ -62,7 +62,7 @@ class SchedulerTest : public testing::Test {
 
   using Model = std::shared_ptr<ScheduledModel>;
   std::future<absl::StatusOr<Model>> Add(const std::string& title) {
-    return InThread([this, title] { return scheduler().Add(title, {}, RunModel{0, "s", {}}); });
+    return InThread([&it = scheduler(), title] { return it.Add(title, {}, RunModel{0, "s", {}}); });
   }
   void StartAndLoad(int d, const WorkerReply& reply) {
     ASSERT_EQ(Await(d).kind, Kind::kStart);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "codec/half.h"
 #include "google/protobuf/text_format.h"
 
@@ -38,7 +39,7 @@ std::vector<T> Elements(const Tensor& tensor) {
   return std::vector<T>(tensor.data<T>(), tensor.data<T>() + tensor.bytes.size() / sizeof(T));
 }
 
-const std::string kPair = "tensor_shape { dim { size: 2 } } ";
+constexpr absl::string_view kPair = "tensor_shape { dim { size: 2 } } ";
 
 TEST(FromProto, ReadsTheTypedFieldOfEachDtype) {
   EXPECT_THAT(Elements<float>(Read(absl::StrCat("dtype: DT_FLOAT float_val: [1.5, -2]", kPair))), ElementsAre(1.5, -2));

@@ -149,7 +149,7 @@ TEST_F(Channel, CarriesMessagesOfAllSizes) {
   for (const size_t size : {size_t{0}, size_t{1}, size_t{3} << 20, size_t{5}}) {
     const absl::StatusOr<MessageReader::State> state = reader.Read(fds_[1]);
     ASSERT_TRUE(state.ok() && *state == MessageReader::State::kMessage) << size;
-    EXPECT_EQ(reader.Take(), std::string(size, static_cast<char>('a' + size % 7)));
+    EXPECT_EQ(reader.message(), std::string(size, static_cast<char>('a' + size % 7)));
   }
   sender.join();
   EXPECT_EQ(*reader.Read(fds_[1]), MessageReader::State::kEnd);
@@ -163,7 +163,7 @@ TEST_F(Channel, WaitsForNothingWhereTheSocketDoesNotBlock) {
   MessageWriter writer(message);
   EXPECT_FALSE(*writer.Write(fds_[0]));
   while (*reader.Read(fds_[1]) != MessageReader::State::kMessage) ASSERT_TRUE(writer.Write(fds_[0]).ok());
-  EXPECT_EQ(reader.Take(), message);
+  EXPECT_EQ(reader.message(), message);
 }
 
 TEST_F(Channel, TellsACutMessageFromAnEnd) {

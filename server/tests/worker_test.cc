@@ -101,7 +101,7 @@ class Served : public WorkerTest {
     if (!MessageWriter(Encode(request)).Write(fds_[0]).ok()) return absl::UnavailableError("not sent");
     const absl::StatusOr<MessageReader::State> state = reader.Read(fds_[0]);
     if (!state.ok() || *state != MessageReader::State::kMessage) return absl::UnavailableError("no reply");
-    return DecodeReply(reader.Take());
+    return DecodeReply(reader.message());
   }
   std::array<int, 2> fds_{-1, -1};
   std::thread thread_;

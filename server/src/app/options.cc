@@ -125,9 +125,10 @@ void AddModels(CLI::App& app, Options& o, Raw& raw) {
                  "availability: a new version loads before the old one goes; memory: the old one goes first")
       ->group(group)
       ->check(CLI::IsMember({"availability", "memory"}));
-  app.add_flag("--enable_model_warmup", o.warmup.enabled, "Run assets.extra/tf_serving_warmup_requests at load")
+  app.add_flag("--enable_model_warmup", o.warmup.enabled,
+               "No effect yet: a load runs each signature once, on zeros, and no recorded requests")
       ->group(group);
-  app.add_option("--num_request_iterations_for_warmup", o.warmup.iterations, "How often each of them runs")
+  app.add_option("--num_request_iterations_for_warmup", o.warmup.iterations, "No effect yet")
       ->group(group)
       ->check(CLI::PositiveNumber);
 }
@@ -165,8 +166,9 @@ void AddCompute(CLI::App& app, Options& o, Raw& raw) {
       ->group(group);
   app.add_option("--worker", o.compute.worker, "Program that holds a device; default: where it is installed")
       ->group(group);
-  app.add_flag("--enable_batching", o.batching.enabled, "Join requests to a model of any batch size")->group(group);
-  app.add_option("--batching_parameters_file", o.batching.file, "How; a text file")->group(group);
+  app.add_flag("--enable_batching", o.batching.enabled, "No effect yet: requests are not joined; the files are checked")
+      ->group(group);
+  app.add_option("--batching_parameters_file", o.batching.file, "Text file; checked")->group(group);
   app.add_flag("--enable_per_model_batching_parameters", o.batching.per_model,
                "Read VERSION/batching_params.pbtxt beside each model too")
       ->group(group);
@@ -296,6 +298,30 @@ absl::Status Parse(CLI::App& app, std::vector<std::string> arguments, Printed* p
   return app.remaining().empty() ? absl::OkStatus() : Unknown(app);
 }
 
+// Says what is taken and does nothing yet; nothing is passed over in silence.
+void NoteMissing(Options* o) {
+  if (o->batching.enabled) o->notes.emplace_back("--enable_batching has no effect yet: requests are not joined");
+  if (o->warmup.iterations != 1) {
+    o->notes.emplace_back("--num_request_iterations_for_warmup has no effect yet: a load runs each signature once");
+  }
+}
+
+// Checks what TensorFlow Serving's batching refuses too.
+absl::Status CheckBatching(const BatchingParameters& batching, const std::string& path) {
+  const auto& sizes = batching.allowed_batch_sizes();
+  for (int i = 1; i < sizes.size(); ++i) {
+    if (sizes[i] <= sizes[i - 1]) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": allowed_batch_sizes must ascend; ", sizes[i], " comes after ", sizes[i - 1]));
+    }
+  }
+  if (!sizes.empty() && batching.has_max_batch_size() && sizes[sizes.size() - 1] != batching.max_batch_size().value()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": the last of allowed_batch_sizes must be max_batch_size, ",
+                                                   batching.max_batch_size().value()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::variant<Options, Printed>> ParseOptions(int argc, const char* const* argv) {
@@ -325,6 +351,7 @@ absl::StatusOr<std::variant<Options, Printed>> ParseOptions(int argc, const char
   if (absl::Status status = foreign.Check(&options.notes); !status.ok()) return status;
   if (absl::Status status = Complete(raw, &options); !status.ok()) return status;
   if (absl::Status status = CheckTogether(options); !status.ok()) return status;
+  NoteMissing(&options);
   return options;
 }
 
@@ -334,6 +361,11 @@ absl::StatusOr<ModelConfigs> ReadModels(const Options& options) {
 }
 
 absl::Status ReadFiles(Options* options) {
+  if (!options->batching.file.empty()) {
+    BatchingParameters batching;
+    if (absl::Status status = ReadTextProto(options->batching.file, &batching); !status.ok()) return status;
+    if (absl::Status status = CheckBatching(batching, options->batching.file); !status.ok()) return status;
+  }
   options->rest.metrics_path = options->metrics_by_default ? kMetricsPath : "";
   if (!options->monitoring_config_file.empty()) {
     MonitoringConfig config;

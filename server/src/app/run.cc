@@ -217,6 +217,11 @@ ExitCode Run(Options options) {
     const absl::Status free = CheckPort(options.grpc.address, options.grpc.port);
     if (!free.ok()) return Fail(absl::IsInvalidArgument(free) ? kExitConfig : kExitListening, free);
   }
+  if (options.serve_http) {
+    const std::string address = options.http.address.empty() ? "0.0.0.0" : options.http.address;
+    const absl::Status free = CheckPort(address, options.http.port);
+    if (!free.ok()) return Fail(absl::IsInvalidArgument(free) ? kExitConfig : kExitListening, free);
+  }
   Program program(std::move(options));
   if (const ExitCode code = program.LoadModels(*configs); code != kExitOk) return code;
   if (const ExitCode code = program.Listen(); code != kExitOk) return code;

@@ -21,9 +21,9 @@ using tensorflow::serving::Input;
 using tensorflow::serving::RegressionResult;
 
 // TensorFlow's names of the outputs (tensorflow/cc/saved_model/signature_constants.h).
-constexpr char kClasses[] = "classes";
-constexpr char kScores[] = "scores";
-constexpr char kOutputs[] = "outputs";
+constexpr const char* kClasses = "classes";
+constexpr const char* kScores = "scores";
+constexpr const char* kOutputs = "outputs";
 
 const google::protobuf::RepeatedPtrField<Example>& ExamplesOf(const Input& input) {
   return input.has_example_list_with_context() ? input.example_list_with_context().examples()

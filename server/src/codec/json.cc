@@ -21,7 +21,7 @@ bool IsInputObject(const Value& value) { return value.IsObject() && !IsBase64(va
 
 RowsByInput RowsOf(const Signature& signature) {
   RowsByInput rows;
-  for (const auto& [name, spec] : signature.inputs) rows.emplace(name, JsonRows(spec.dtype));
+  for (const auto& [name, spec] : signature.inputs) rows.emplace(name, JsonRows(spec.dtype, spec.image));
   return rows;
 }
 
@@ -48,7 +48,7 @@ absl::Status AddObject(const Value& element, int64_t index, RowsByInput* rows) {
 
 // Adds an element of "instances" that is the value of the only input.
 absl::Status AddPlain(const Value& element, int64_t index, JsonRows* rows) {
-  const absl::Status status = rows->Add(element);
+  absl::Status status = rows->Add(element);
   if (status.ok()) return status;
   return absl::InvalidArgumentError(
       absl::StrCat("Failed to process element: ", index, " of 'instances' list. Error: ", status.ToString()));
@@ -69,8 +69,7 @@ absl::StatusOr<TensorMap> InputsOfRows(const Value& instances, const Signature& 
           objects ? absl::StrCat("Expecting object but got list at item ", index, " of input list")
                   : absl::StrCat("Expecting value/list but got object at item ", index, " of input list"));
     }
-    const absl::Status status =
-        objects ? AddObject(element, index, &rows) : AddPlain(element, index, &rows.begin()->second);
+    absl::Status status = objects ? AddObject(element, index, &rows) : AddPlain(element, index, &rows.begin()->second);
     if (!status.ok()) return status;
     ++index;
   }
@@ -83,7 +82,7 @@ absl::StatusOr<TensorMap> InputsOfRows(const Value& instances, const Signature& 
 }
 
 absl::StatusOr<Tensor> InputOf(const Value& value, const TensorSpec& spec) {
-  JsonRows rows(spec.dtype);
+  JsonRows rows(spec.dtype, spec.image);
   if (absl::Status status = rows.Add(value); !status.ok()) return status;
   return std::move(rows).Single();
 }

@@ -15,7 +15,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "codec/half.h"
 #include "codec/json.h"
 #include "codec/json_writer.h"
 
@@ -30,9 +29,9 @@ using rapidjson::Value;
 // The most bytes of a value in an error text.
 constexpr size_t kMostValueText = 1024;
 
-// Iterative: the parser's own stack is the heap. Full precision: doubles are the nearest to what was sent.
-constexpr unsigned kParseFlags =
-    rapidjson::kParseNanAndInfFlag | rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag;
+// Iterative: the parser's own stack is the heap. Not with full precision, as in TensorFlow Serving: rapidjson 1.1 then
+// counts the leading zeros of a zero for numbers such as 0e38. The last digit of a double can differ.
+constexpr unsigned kParseFlags = rapidjson::kParseNanAndInfFlag | rapidjson::kParseIterativeFlag;
 
 // Hands the parser's events to a document, and stops at the limits.
 class Limited {
@@ -114,15 +113,19 @@ class Parser {
   std::string limit_;
 };
 
-// Returns whether `number` is a whole number of at most `digits` bits, or a fraction up to `most`.
-bool Fits(const Value& number, int digits, double most) {
+// Returns whether `number` is a whole number of at most `digits` bits, or a fraction below `limit`.
+bool Fits(const Value& number, int digits, double limit) {
   const double value = number.GetDouble();
   if (!std::isfinite(value)) return true;
   const uint64_t most_int = (uint64_t{1} << digits) - 1;
   if (number.IsUint64()) return number.GetUint64() <= most_int;
   if (number.IsInt64()) return -value <= static_cast<double>(most_int);
-  return std::fabs(value) <= most;
+  return std::fabs(value) < limit;
 }
+
+// What rounds to infinity. The largest number of a type, printed with the digits that it needs, can be above itself.
+constexpr double kFloatLimit = 0x1.ffffffp127;
+constexpr double kHalfLimit = 65520;
 
 }  // namespace
 
@@ -224,14 +227,12 @@ absl::StatusOr<std::string> DecodeBase64(const Value& value) {
   return bytes;
 }
 
-bool FitsFloat(const Value& number) {
-  return Fits(number, std::numeric_limits<float>::digits, std::numeric_limits<float>::max());
-}
+bool FitsFloat(const Value& number) { return Fits(number, std::numeric_limits<float>::digits, kFloatLimit); }
 
 bool FitsDouble(const Value& number) {
-  return Fits(number, std::numeric_limits<double>::digits, std::numeric_limits<double>::max());
+  return Fits(number, std::numeric_limits<double>::digits, std::numeric_limits<double>::infinity());
 }
 
-bool FitsHalf(const Value& number) { return Fits(number, 11, kMaxHalf); }
+bool FitsHalf(const Value& number) { return Fits(number, 11, kHalfLimit); }
 
 }  // namespace ems

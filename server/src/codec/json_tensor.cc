@@ -73,6 +73,14 @@ absl::Status AppendBool(const Value& value, Tensor* tensor) {
   return absl::OkStatus();
 }
 
+const Value& FirstElement(const Value& value) {
+  const Value* element = &value;
+  while (element->IsArray() && !element->Empty()) element = &(*element)[0];
+  return *element;
+}
+
+bool IsString(const Value& value) { return value.IsString() || IsBase64(value); }
+
 // The first element of each list gives the sizes; FillFrom checks the others.
 Shape ShapeOf(const Value& value) {
   Shape shape;
@@ -147,6 +155,7 @@ absl::Status AppendNested(const Value& value, Tensor* tensor) {
 }
 
 absl::Status JsonRows::Add(const Value& value) {
+  if (image_ && rows_ == 0 && IsString(FirstElement(value))) tensor_.dtype = DataType::kString;
   Shape shape = ShapeOf(value);
   int64_t size = 0;
   if (absl::Status status = FillFrom(value, 0, shape, &size, &tensor_); !status.ok()) return status;

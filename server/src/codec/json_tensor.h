@@ -14,7 +14,8 @@ namespace ems {
 // A tensor of values of one shape, which become its rows.
 class JsonRows {
  public:
-  explicit JsonRows(DataType dtype) { tensor_.dtype = dtype; }
+  // Values of an image input may be strings instead (TensorSpec::image); the first value decides for all.
+  explicit JsonRows(DataType dtype, bool image = false) : image_(image) { tensor_.dtype = dtype; }
 
   // Appends a value. INVALID_ARGUMENT with TensorFlow Serving's texts: lists of unequal sizes or depth, a value that
   // the dtype does not hold, a shape or a number of elements other than the first value's. UNIMPLEMENTED for complex
@@ -28,6 +29,7 @@ class JsonRows {
   Tensor Single() &&;
 
  private:
+  bool image_;
   Tensor tensor_;  // its shape is that of a value
   int64_t rows_ = 0;
   int64_t row_size_ = 0;

@@ -42,36 +42,55 @@ std::string Decimal(T value) {
 void WriteElement(const Tensor& tensor, bool as_base64, size_t i, JsonWriter* writer) {
   switch (tensor.dtype) {
     case DataType::kFloat:
-      return writer->Decimal(tensor.data<float>()[i]);
+      writer->Decimal(tensor.data<float>()[i]);
+      break;
     case DataType::kDouble:
-      return writer->Decimal(tensor.data<double>()[i]);
+      writer->Decimal(tensor.data<double>()[i]);
+      break;
     case DataType::kHalf:
-      return writer->Decimal(HalfToFloat(tensor.data<uint16_t>()[i]));
+      writer->Decimal(HalfToFloat(tensor.data<uint16_t>()[i]));
+      break;
     case DataType::kInt32:
-      return writer->Int64(tensor.data<int32_t>()[i]);
+      writer->Int64(tensor.data<int32_t>()[i]);
+      break;
     case DataType::kInt16:
-      return writer->Int64(tensor.data<int16_t>()[i]);
+      writer->Int64(tensor.data<int16_t>()[i]);
+      break;
     case DataType::kInt8:
-      return writer->Int64(tensor.data<int8_t>()[i]);
+      writer->Int64(tensor.data<int8_t>()[i]);
+      break;
     case DataType::kInt64:
-      return writer->Int64(tensor.data<int64_t>()[i]);
+      writer->Int64(tensor.data<int64_t>()[i]);
+      break;
     case DataType::kUint8:
-      return writer->Uint64(tensor.data<uint8_t>()[i]);
+      writer->Uint64(tensor.data<uint8_t>()[i]);
+      break;
     case DataType::kUint16:
-      return writer->Uint64(tensor.data<uint16_t>()[i]);
+      writer->Uint64(tensor.data<uint16_t>()[i]);
+      break;
     case DataType::kUint32:
-      return writer->Uint64(tensor.data<uint32_t>()[i]);
+      writer->Uint64(tensor.data<uint32_t>()[i]);
+      break;
     case DataType::kUint64:
-      return writer->Uint64(tensor.data<uint64_t>()[i]);
+      writer->Uint64(tensor.data<uint64_t>()[i]);
+      break;
     case DataType::kBool:
-      return writer->Bool(tensor.data<bool>()[i]);
+      writer->Bool(tensor.data<bool>()[i]);
+      break;
     default:
-      return as_base64 ? writer->Base64(tensor.strings[i]) : writer->String(tensor.strings[i]);
+      if (as_base64) {
+        writer->Base64(tensor.strings[i]);
+      } else {
+        writer->String(tensor.strings[i]);
+      }
   }
 }
 
 void WriteFrom(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer) {
-  if (dim >= tensor.shape.size()) return WriteElement(tensor, as_base64, (*element)++, writer);
+  if (dim >= tensor.shape.size()) {
+    WriteElement(tensor, as_base64, (*element)++, writer);
+    return;
+  }
   writer->StartArray();
   for (int64_t i = 0; i < tensor.shape[dim]; ++i) WriteFrom(tensor, dim + 1, as_base64, element, writer);
   writer->EndArray();
@@ -108,9 +127,13 @@ bool JsonWriter::Writer::Double(double value) {
 }
 
 void JsonWriter::Value(const rapidjson::Value& value) {
-  if (value.IsFloat()) return Decimal(value.GetFloat());
-  if (value.IsDouble()) return Decimal(value.GetDouble());
-  value.Accept(writer_);
+  if (value.IsFloat()) {
+    Decimal(value.GetFloat());
+  } else if (value.IsDouble()) {
+    Decimal(value.GetDouble());
+  } else {
+    value.Accept(writer_);
+  }
 }
 
 absl::Status WriteElements(const Tensor& tensor, size_t dim, bool as_base64, size_t* element, JsonWriter* writer) {

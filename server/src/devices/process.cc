@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,11 @@ namespace {
 constexpr absl::Duration kStopGrace = absl::Seconds(1);  // for the run that a stop finds
 constexpr absl::Duration kKillGrace = absl::Seconds(5);  // a process that hangs in the kernel is left behind
 constexpr size_t kMostLine = 2000;                       // bytes of a line in the log
+
+// absl::ErrnoToStatus keeps a table that the thread sanitizer, which does not see into Abseil, takes for a race.
+absl::Status SystemError(int error, const std::string& what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", std::generic_category().message(error)));
+}
 
 int MillisUntil(Instant until) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
@@ -61,7 +67,7 @@ class SpawnSettings {
     pid_t pid = 0;
     const int error =
         posix_spawn(&pid, program.c_str(), &files_, &attributes_, const_cast<char* const*>(argv.data()), environ);
-    if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", program));
+    if (error != 0) return SystemError(error, absl::StrCat("cannot start ", program));
     return pid;
   }
 
@@ -87,15 +93,15 @@ void WaitReadable(int fd, Instant until) {
 absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(Options options) {
   std::array<int, 2> fds{-1, -1};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot make a socket pair");
+    return SystemError(errno, "cannot make a socket pair");
   }
   Fd ours(fds[0]);
   const Fd theirs(fds[1]);
-  if (pipe2(fds.data(), O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "cannot make a pipe");
+  if (pipe2(fds.data(), O_CLOEXEC) != 0) return SystemError(errno, "cannot make a pipe");
   Fd output(fds[0]);
   const Fd input(fds[1]);
   for (const Fd* const fd : {&ours, &output}) {
-    if (fcntl(fd->get(), F_SETFL, O_NONBLOCK) != 0) return absl::ErrnoToStatus(errno, "cannot set up a descriptor");
+    if (fcntl(fd->get(), F_SETFL, O_NONBLOCK) != 0) return SystemError(errno, "cannot set up a descriptor");
   }
   const absl::StatusOr<pid_t> pid = SpawnSettings(theirs.get(), input.get()).Spawn(options.program, options.name);
   if (!pid.ok()) return pid.status();
@@ -142,7 +148,7 @@ absl::StatusOr<WorkerReply> WorkerProcess::Call(std::string_view message, Instan
     const absl::StatusOr<MessageReader::State> state = reader_.Read(socket_.get());
     if (!state.ok()) return state.status();
     if (*state == MessageReader::State::kEnd) return absl::UnavailableError("the worker ended");
-    if (*state == MessageReader::State::kMessage) return DecodeReply(reader_.Take());
+    if (*state == MessageReader::State::kMessage) return DecodeReply(reader_.message());
   }
 }
 

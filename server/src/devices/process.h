@@ -32,7 +32,7 @@ class WorkerProcess {
   };
 
   // Starts the program with a socket pair, the log's pipe and no other descriptor. The kernel kills it when the calling
-  // thread ends. NOT_FOUND and the like where it does not start.
+  // thread ends. UNAVAILABLE where it does not start.
   static absl::StatusOr<std::unique_ptr<WorkerProcess>> Start(Options options);
 
   // Ends it at once where it still runs.

@@ -118,12 +118,13 @@ bool Scheduler::NextTry(int d, Task* task) {
 bool Scheduler::NextJob(int d, Task* task) {
   Device& device = At(d);
   while (const ModelPtr model = PickModel(d)) {
-    const auto found = FirstFor(d, *model);
-    Job job = *found;
-    if (Clock::now() >= job.call->deadline) {
-      Settle(*model, job.call, absl::DeadlineExceededError(absl::StrCat(model->title, ": no device was free in time")));
+    const auto found = model->queue.begin() + (FirstFor(d, *model) - model->queue.cbegin());
+    if (Clock::now() >= found->call->deadline) {
+      const std::shared_ptr<Call> call = found->call;
+      Settle(*model, call, absl::DeadlineExceededError(absl::StrCat(model->title, ": no device was free in time")));
       continue;
     }
+    Job job = std::move(*found);
     model->queue.erase(found);
     device.in_row = std::exchange(device.last_model, model->number) == model->number ? device.in_row + 1 : 1;
     task->kind = Task::Kind::kRun;

@@ -71,6 +71,7 @@ absl::Status CheckPort(const std::string& address, int port) {
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, &freeaddrinfo);
   const Socket probe(list->ai_family);
+  if (probe.fd() < 0) return CannotListen(HostPort(address, port), errno, PortFix(errno));
   const int on = 1;
   setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (bind(probe.fd(), list->ai_addr, list->ai_addrlen) != 0) {
@@ -93,6 +94,7 @@ absl::Status CheckSocket(const std::string& path) {
       return CannotListen(path, EEXIST, "it is no socket; remove it, or choose another path with --grpc_socket_path");
     }
     const Socket probe(AF_UNIX);
+    if (probe.fd() < 0) return CannotListen(path, errno, "raise the limit of open files");
     if (connect(probe.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
       return CannotListen(path, EADDRINUSE, "stop the other program, or choose another path with --grpc_socket_path");
     }

@@ -102,8 +102,8 @@ class Server final : public GrpcServer {
     absl::StatusOr<ChannelArguments> arguments = ParseChannelArguments(options.channel_arguments);
     if (!arguments.ok()) return arguments.status();
     arguments->merge(Defaults());  // what the operator gave stays
-    for (const auto& [key, value] : *arguments) {
-      std::visit([&builder, &name = key](const auto& argument) { builder->AddChannelArgument(name, argument); }, value);
+    for (const auto& [key, setting] : *arguments) {
+      std::visit([builder, &option = key](const auto& value) { builder->AddChannelArgument(option, value); }, setting);
     }
     grpc::ResourceQuota quota("edge-model-server");
     quota.SetMaxThreads(MostThreads(options));

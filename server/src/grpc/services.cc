@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "codec/tensor_proto.h"
+#include "model/rows.h"
 
 namespace ems {
 
@@ -97,6 +98,7 @@ absl::Status PredictionService::Predict(const tfs::PredictRequest& request, cons
                                         tfs::PredictResponse* response) const {
   absl::StatusOr<TensorMap> inputs = Inputs(request, *target.signature);
   if (!inputs.ok()) return inputs.status();
+  RenameInputs(*target.signature, *inputs);
   const std::vector<std::string> filter(request.output_filter().begin(), request.output_filter().end());
   absl::StatusOr<TensorMap> outputs = api_.Predict(target, *std::move(inputs), filter, deadline);
   if (!outputs.ok()) return outputs.status();

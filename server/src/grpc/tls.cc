@@ -77,7 +77,7 @@ absl::Status Check(const SslConfig& config) {
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ReadTlsCredentials(const std::string& path) {
   SslConfig config;
   if (absl::Status status = ReadTextProto(path, &config); !status.ok()) return status;
-  if (absl::Status status = Check(config); !status.ok()) {
+  if (const absl::Status status = Check(config); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", status.message()));
   }
   grpc::SslServerCredentialsOptions options(config.client_verify()

@@ -42,6 +42,8 @@ class Connection {
   void Expire();
   // Writes a reply. May destroy the object.
   void Send(Reply reply);
+  // Reads what has arrived. May destroy the object.
+  void OnReadable();
   bool is_reading() const { return state_ == State::kReading; }
 
  private:
@@ -49,7 +51,6 @@ class Connection {
   // at once would reset the connection before the client reads the reply.
   enum class State { kReading, kAnswering, kWriting, kLingering };
 
-  void OnReadable();
   // Feeds what was read to the parser until a request is whole.
   void Pump(std::string_view bytes);
   void Dispatch();

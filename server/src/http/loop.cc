@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 namespace ems {
@@ -98,14 +99,28 @@ void Loop::Sweep() {
   for (const uint64_t id : overdue) connections_.at(id)->Expire();
 }
 
+void Loop::PostAndWait(Task task) {
+  std::promise<void> done;
+  Post([&] {
+    task();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 void Loop::Drain() {
-  Post([this] {
+  PostAndWait([this] {
     draining_ = true;
     std::vector<uint64_t> waiting;
     for (const auto& [id, connection] : connections_) {
       if (connection->is_reading()) waiting.push_back(id);
     }
-    for (const uint64_t id : waiting) Close(id);
+    for (const uint64_t id : waiting) {
+      // A client that sent a request in time gets its reply.
+      connections_.at(id)->OnReadable();
+      const auto found = connections_.find(id);
+      if (found != connections_.end() && found->second->is_reading()) Close(id);
+    }
   });
 }
 

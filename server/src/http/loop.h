@@ -51,7 +51,10 @@ class Loop {
   void Start();
   // Runs a task in the loop's thread. Thread-safe; a task that comes after the end is dropped.
   void Post(Task task);
-  // Closes connections that have no whole request. Thread-safe.
+  // Runs a task in the loop's thread, and blocks until it is done. Not for the loop's own thread.
+  void PostAndWait(Task task);
+  // Reads once more what has arrived, then closes the connections that have no whole request. Blocks; no request is
+  // read afterwards.
   void Drain();
   // Ends the loop when all replies are written. Blocks.
   void Finish();

@@ -47,7 +47,8 @@ class Server : public HttpServer {
 
   ~Server() override {
     context_.draining = true;
-    loops_.front()->Post([this] {
+    loops_.front()->PostAndWait([this] {
+      Accept();
       resume_.reset();
       acceptable_.reset();
       close(fd_);

@@ -30,15 +30,11 @@ class TfliteLoader : public Loader {
 
   // Loads the model that FindModelFiles finds. A model for a device goes to the devices. Where these are UNAVAILABLE,
   // now or later, the CPU computes the model as long as a file without custom operators is there; the placement says
-  // so. Errors are those of TfliteModel::Open, LoadOnCpu and Devices::Load, with the file's path.
+  // so. The sidecar edge_model.pbtxt, where there is one, says more (protos/ems/edge_model.proto). Errors are those of
+  // TfliteModel::Open, LoadOnCpu, Devices::Load and ReadSidecar, with the file's path.
   absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, const std::string& folder) override;
 
  private:
-  absl::StatusOr<std::unique_ptr<Servable>> LoadOnDevices(const ServableId& id,
-                                                          const std::shared_ptr<const TfliteModel>& model,
-                                                          const std::string& path,
-                                                          const std::shared_ptr<const TfliteModel>& cpu) const;
-
   const LoaderOptions options_;
 };
 

@@ -62,6 +62,17 @@ absl::StatusOr<int64_t> RunsOf(const std::string& key, const TensorSpec& spec, c
   return tensor.shape.front() / fixed;
 }
 
+// The same for files at an image input.
+absl::StatusOr<int64_t> RunsOfFiles(const std::string& key, const TensorSpec& spec, const Tensor& tensor) {
+  const auto files = static_cast<int64_t>(tensor.strings.size());
+  const int64_t fixed = spec.shape.front();
+  if (tensor.shape.size() <= 1 && files > 0 && (fixed < 0 || files % fixed == 0)) return fixed < 0 ? 1 : files / fixed;
+  return absl::InvalidArgumentError(absl::StrCat("input ", key, " has image files of shape ", ToString(tensor.shape),
+                                                 ", but takes them one after the other, as many as the first dimension "
+                                                 "of ",
+                                                 ToString(spec.shape)));
+}
+
 void Append(const Tensor& from, Tensor& to) {
   to.bytes += from.bytes;
   to.strings.insert(to.strings.end(), from.strings.begin(), from.strings.end());
@@ -79,9 +90,9 @@ void RenameInputs(const Signature& signature, TensorMap& inputs) {
   for (const auto& [key, spec] : signature.inputs) {
     if (inputs.count(key) != 0) continue;
     const absl::string_view tensor_name = absl::StripSuffix(spec.tensor_name, ":0");
-    const auto sent = std::find_if(inputs.begin(), inputs.end(), [&](const auto& entry) {
+    const auto sent = std::find_if(inputs.begin(), inputs.end(), [&, &alias = key](const auto& entry) {
       const absl::string_view name = absl::StripSuffix(entry.first, ":0");
-      return signature.inputs.count(entry.first) == 0 && (name == tensor_name || name == key);
+      return signature.inputs.count(entry.first) == 0 && (name == tensor_name || name == alias);
     });
     if (sent == inputs.end()) continue;
     TensorMap::node_type node = inputs.extract(sent);
@@ -101,11 +112,13 @@ absl::StatusOr<int64_t> CheckInputs(const Signature& signature, const TensorMap&
                                                      ". Inputs expected to be in the set {",
                                                      absl::StrJoin(Keys(signature.inputs), ","), "}."));
     }
-    if (tensor.dtype != found->second.dtype) {
+    const bool files = found->second.image && tensor.dtype == DataType::kString;
+    if (!files && tensor.dtype != found->second.dtype) {
       return absl::InvalidArgumentError(absl::StrCat("input ", key, " is ", std::string(Name(tensor.dtype)),
                                                      ", but the model takes ", std::string(Name(found->second.dtype))));
     }
-    const absl::StatusOr<int64_t> own = RunsOf(key, found->second, tensor);
+    const absl::StatusOr<int64_t> own =
+        files ? RunsOfFiles(key, found->second, tensor) : RunsOf(key, found->second, tensor);
     if (!own.ok()) return own.status();
     if (runs != 0 && *own != 0 && *own != runs) {
       return absl::InvalidArgumentError(

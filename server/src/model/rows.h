@@ -16,10 +16,10 @@ void RenameInputs(const Signature& signature, TensorMap& inputs);
 
 // Checks names, dtypes and shapes of a request against a signature, with TensorFlow Serving's texts (3.3 of the facts).
 // Returns the number of runs: 1, or n where every input has n times the fixed first dimension of its spec. Scalars
-// have no rows: every run gets them whole.
+// have no rows: every run gets them whole. Files for an image input are a row each.
 absl::StatusOr<int64_t> CheckInputs(const Signature& signature, const TensorMap& inputs);
 
-// Returns the number of runs of inputs that CheckInputs has accepted.
+// Returns the number of runs of inputs that CheckInputs has accepted, none of them files.
 int64_t CountRuns(const Signature& signature, const TensorMap& inputs);
 
 // Returns the inputs of run `run` of `runs`.

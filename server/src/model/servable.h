@@ -20,6 +20,8 @@ struct TensorSpec {
   DataType dtype = DataType::kInvalid;
   Shape shape;              // -1 stands for any size
   std::string tensor_name;  // the name in the model, for metadata
+  // Whether the input also takes DT_STRING of shape [] or [n]: JPEG or PNG files, which become its first dimension.
+  bool image = false;
 };
 
 // A way to call a model. The keys are the names that clients use.

@@ -40,7 +40,7 @@ HttpResponse Rest::Handle(const HttpRequest& request) const {
   const std::string method = request.method == "HEAD" ? "GET" : request.method;
   const std::string path = request.target.substr(0, request.target.find('?'));
   if (IsV1(path)) {
-    absl::StatusOr<std::string> body = v1_.Handle(method, request.target, request.body);
+    absl::StatusOr<std::string> body = v1_.Handle(method, request);
     if (!body.ok()) return ErrorResponse(body.status());
     HttpResponse response;
     response.body = *std::move(body);

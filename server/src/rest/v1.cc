@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/text.h"
 #include "codec/json_examples.h"
 
 namespace ems {
@@ -41,6 +42,11 @@ tfs::ModelSpec ToProto(const ModelSpec& spec, const std::string& signature) {
   return proto;
 }
 
+bool IsImage(const HttpRequest& request) {
+  const auto type = request.headers.find("content-type");
+  return type != request.headers.end() && StartsWith(Lower(type->second), "image/");
+}
+
 const char* Name(V1Call::Kind kind) {
   switch (kind) {
     case V1Call::Kind::kClassify:
@@ -60,16 +66,15 @@ void Count(Metrics& metrics, const std::string& model, const char* api, absl::Ti
   metrics.RequestLatency(model, api, "REST", absl::Now() - start);
 }
 
-absl::StatusOr<std::string> V1::Handle(const std::string& method, const std::string& target,
-                                       const std::string& body) const {
-  const absl::StatusOr<V1Call> call = ParseV1(method, target);
+absl::StatusOr<std::string> V1::Handle(const std::string& method, const HttpRequest& request) const {
+  const absl::StatusOr<V1Call> call = ParseV1(method, request.target);
   if (!call.ok()) return call.status();
   if (call->spec.name.empty()) return absl::InvalidArgumentError("Missing model name in request.");
   if (call->kind == V1Call::Kind::kStatus) return Status(call->spec);
   if (call->kind == V1Call::Kind::kMetadata) return Metadata(call->spec);
   const absl::Time start = absl::Now();
   std::string model;
-  absl::StatusOr<std::string> reply = Compute(*call, body, start + timeout_, &model);
+  absl::StatusOr<std::string> reply = Compute(*call, request, start + timeout_, &model);
   Count(api_.metrics(), model, Name(call->kind), start, reply.status());
   return reply;
 }
@@ -105,6 +110,25 @@ absl::StatusOr<std::string> V1::Predict(const ModelSpec& spec, const std::string
   return PredictReply(*outputs, request->form());
 }
 
+absl::StatusOr<std::string> V1::PredictImage(const ModelSpec& spec, const std::string& file, absl::Time deadline,
+                                             std::string* model) const {
+  const absl::StatusOr<Target> target = api_.Resolve(spec, "");
+  if (absl::IsFailedPrecondition(target.status())) return UnknownSignature("");
+  if (!target.ok()) return target.status();
+  *model = target->handle.id.name;
+  const std::map<std::string, TensorSpec>& inputs = target->signature->inputs;
+  if (inputs.size() != 1 || !inputs.begin()->second.image) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model ", *model, " takes no image: it needs one input that is an image; send JSON"));
+  }
+  Tensor image = MakeTensor(DataType::kString, {1});
+  image.strings[0] = file;
+  const absl::StatusOr<TensorMap> outputs =
+      api_.Predict(*target, {{inputs.begin()->first, std::move(image)}}, {}, deadline);
+  if (!outputs.ok()) return outputs.status();
+  return PredictReply(*outputs, JsonForm::kRow);
+}
+
 template <typename Request, typename Call, typename Reply>
 absl::StatusOr<std::string> V1::OnExamples(const ModelSpec& spec, const std::string& body, std::string* model,
                                            Call call, Reply reply) const {
@@ -121,17 +145,19 @@ absl::StatusOr<std::string> V1::OnExamples(const ModelSpec& spec, const std::str
   return reply(response->result());
 }
 
-absl::StatusOr<std::string> V1::Compute(const V1Call& call, const std::string& body, absl::Time deadline,
+absl::StatusOr<std::string> V1::Compute(const V1Call& call, const HttpRequest& request, absl::Time deadline,
                                         std::string* model) const {
+  const std::string& body = request.body;
   switch (call.kind) {
     case V1Call::Kind::kClassify:
       return OnExamples<tfs::ClassificationRequest>(
-          call.spec, body, model, [&](const auto& request) { return api_.Classify(request, deadline); }, ClassifyReply);
+          call.spec, body, model, [&](const auto& message) { return api_.Classify(message, deadline); }, ClassifyReply);
     case V1Call::Kind::kRegress:
       return OnExamples<tfs::RegressionRequest>(
-          call.spec, body, model, [&](const auto& request) { return api_.Regress(request, deadline); }, RegressReply);
+          call.spec, body, model, [&](const auto& message) { return api_.Regress(message, deadline); }, RegressReply);
     default:
-      return Predict(call.spec, body, deadline, model);
+      return IsImage(request) ? PredictImage(call.spec, body, deadline, model)
+                              : Predict(call.spec, body, deadline, model);
   }
 }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -16,6 +15,9 @@ namespace {
 
 // The step by which a body's buffer grows.
 constexpr size_t kStep = size_t{1} << 20;
+
+// A larger buffer is not kept for the next message.
+constexpr size_t kMostKept = size_t{4} << 20;
 
 }  // namespace
 
@@ -62,6 +64,7 @@ absl::StatusOr<MessageReader::State> MessageReader::Receive(int fd, char* to, si
 }
 
 absl::StatusOr<MessageReader::State> MessageReader::Read(int fd) {
+  if (whole_) Begin();
   while (length_bytes_ < sizeof length_ || body_bytes_ < length_) {
     size_t got = 0;
     if (length_bytes_ < sizeof length_) {
@@ -74,19 +77,22 @@ absl::StatusOr<MessageReader::State> MessageReader::Read(int fd) {
       }
       continue;
     }
-    if (body_bytes_ == body_.size()) body_.resize(std::min<size_t>(length_, body_.size() + kStep));
-    absl::StatusOr<State> state = Receive(fd, body_.data() + body_bytes_, body_.size() - body_bytes_, &got);
+    if (body_bytes_ == buffer_.size()) buffer_.resize(std::min<size_t>(length_, buffer_.size() + kStep));
+    const size_t room = std::min<size_t>(length_, buffer_.size()) - body_bytes_;
+    absl::StatusOr<State> state = Receive(fd, buffer_.data() + body_bytes_, room, &got);
     if (!state.ok() || *state != State::kMessage) return state;
     body_bytes_ += got;
   }
+  whole_ = true;
   return State::kMessage;
 }
 
-std::string MessageReader::Take() {
+void MessageReader::Begin() {
   length_ = 0;
   length_bytes_ = 0;
   body_bytes_ = 0;
-  return std::exchange(body_, std::string());
+  whole_ = false;
+  if (buffer_.size() > kMostKept) buffer_ = std::string();
 }
 
 }  // namespace ems

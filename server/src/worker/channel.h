@@ -36,20 +36,23 @@ class MessageReader {
  public:
   enum class State : uint8_t { kPartial, kMessage, kEnd };
 
-  // Receives what is there, waiting for it where the socket blocks. kMessage: a message is whole, Take() it before the
-  // next call. kEnd: the peer closed its end between two messages. UNAVAILABLE where it broke off within one;
-  // DATA_LOSS for a length beyond the bound. Memory grows with the bytes received, not with the length announced.
+  // Receives what is there, waiting for it where the socket blocks. kMessage: message() is whole. kEnd: the peer closed
+  // its end between two messages. UNAVAILABLE where it broke off within one; DATA_LOSS for a length beyond the bound.
+  // Memory grows with the bytes received, not with the length announced.
   absl::StatusOr<State> Read(int fd);
 
-  std::string Take();
+  // The message that Read has just received, until the next call of Read.
+  std::string_view message() const { return std::string_view(buffer_).substr(0, length_); }
 
  private:
+  void Begin();
   absl::StatusOr<State> Receive(int fd, char* to, size_t room, size_t* got) const;
 
   uint32_t length_ = 0;
   size_t length_bytes_ = 0;  // received of the length
   size_t body_bytes_ = 0;    // received of the body
-  std::string body_;
+  bool whole_ = false;
+  std::string buffer_;  // of the body; kept for the next one, since new memory costs more than the copy
 };
 
 }  // namespace ems

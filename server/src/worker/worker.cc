@@ -77,7 +77,7 @@ absl::Status Worker::Serve(int fd, size_t most_bytes) {
     const absl::StatusOr<MessageReader::State> state = reader.Read(fd);
     if (!state.ok()) return state.status();
     if (*state == MessageReader::State::kEnd) return absl::OkStatus();
-    const absl::StatusOr<WorkerRequest> request = DecodeRequest(reader.Take());
+    const absl::StatusOr<WorkerRequest> request = DecodeRequest(reader.message());
     if (!request.ok()) return request.status();
     std::string message = Encode(Answer(*request));
     if (message.size() > most_bytes) {

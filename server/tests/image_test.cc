@@ -1,0 +1,193 @@
+#include "extras/image.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+#include "extras/image_input.h"
+#include "support/images.h"
+
+namespace ems {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::EncodeJpeg;
+using testing::EncodePng;
+using ::testing::HasSubstr;
+using testing::Paint;
+
+int Ramp(int x, int y, int channel) { return x * 8 + y * 4 + channel * 16; }
+int Level(int /*x*/, int /*y*/, int channel) { return 60 + channel * 40; }
+
+int Pixel(const Image& image, int x, int y, int channel) {
+  return static_cast<unsigned char>(image.pixels[(y * image.width + x) * image.channels + channel]);
+}
+
+std::string Refusal(const std::string& file) {
+  const absl::StatusOr<Image> image = DecodeImage(file, {});
+  EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(image.status().message());
+}
+
+TEST(DecodeImage, ReadsPngExactly) {
+  const Image painted = Paint(9, 5, 3, Ramp);
+  const Image image = DecodeImage(EncodePng(painted), {}).value();
+  EXPECT_EQ(image.width, 9);
+  EXPECT_EQ(image.height, 5);
+  EXPECT_EQ(image.pixels, painted.pixels);
+}
+
+TEST(DecodeImage, TakesTransparentPngPixelsAsBlack) {
+  const Image image =
+      DecodeImage(EncodePng(Paint(2, 2, 4, [](int x, int, int c) { return c == 3 ? x * 255 : 200; })), {}).value();
+  EXPECT_EQ(Pixel(image, 0, 0, 0), 0);
+  EXPECT_EQ(Pixel(image, 1, 0, 0), 200);
+}
+
+TEST(DecodeImage, ReadsJpegOfBothKinds) {
+  for (const bool progressive : {false, true}) {
+    const Image image = DecodeImage(EncodeJpeg(Paint(16, 24, 3, Level), progressive), {}).value();
+    EXPECT_EQ(image.width, 16);
+    EXPECT_EQ(image.height, 24);
+    for (int channel = 0; channel < 3; ++channel) EXPECT_NEAR(Pixel(image, 7, 20, channel), 60 + channel * 40, 3);
+  }
+}
+
+TEST(DecodeImage, MakesGreyOfColour) {
+  for (const std::string& file : {EncodePng(Paint(8, 8, 3, [](int, int, int) { return 90; })),
+                                  EncodeJpeg(Paint(8, 8, 3, [](int, int, int) { return 90; })),
+                                  EncodeJpeg(Paint(8, 8, 1, [](int, int, int) { return 90; }))}) {
+    const Image image = DecodeImage(file, {1, 8, 8}).value();
+    EXPECT_EQ(image.pixels.size(), 64);
+    EXPECT_NEAR(Pixel(image, 3, 3, 0), 90, 2);
+  }
+}
+
+TEST(DecodeImage, DecodesLargeJpegsSmaller) {
+  const std::string file = EncodeJpeg(Paint(640, 480, 3, Level));
+  EXPECT_EQ(DecodeImage(file, {3, 100, 100})->width, 160);
+  EXPECT_EQ(DecodeImage(file, {3, 641, 100})->width, 640);
+  EXPECT_EQ(DecodeImage(file, {3, 80, 60})->height, 60);
+}
+
+TEST(DecodeImage, RefusesWhatIsNoImage) {
+  EXPECT_THAT(Refusal("GIF89a"), HasSubstr("neither a JPEG nor a PNG file"));
+  EXPECT_THAT(Refusal(""), HasSubstr("the 0 bytes are neither"));
+}
+
+TEST(DecodeImage, RefusesFilesThatAreCut) {
+  for (const std::string& whole : {EncodePng(Paint(40, 40, 3, Ramp)), EncodeJpeg(Paint(40, 40, 3, Ramp))}) {
+    for (size_t size = 8; size + 12 < whole.size(); size += 97) {
+      EXPECT_THAT(Refusal(whole.substr(0, size)), HasSubstr("file cannot be read: ")) << size;
+    }
+  }
+}
+
+// Whatever the bytes are, decoding ends with a status.
+TEST(DecodeImage, SurvivesEveryFlippedByte) {
+  for (const std::string& whole : {EncodePng(Paint(12, 12, 3, Ramp)), EncodeJpeg(Paint(12, 12, 3, Ramp), true)}) {
+    for (size_t i = 0; i < whole.size(); ++i) {
+      std::string broken = whole;
+      broken[i] = static_cast<char>(broken[i] ^ 0x55);
+      (void)DecodeImage(broken, {});
+    }
+  }
+}
+
+TEST(DecodeImage, RefusesImagesThatAreTooLarge) {
+  EXPECT_THAT(Refusal(EncodePng(Paint(4097, 4097, 1, [](int, int, int) { return 0; }))),
+              HasSubstr("4097 x 4097 pixels are more than 16777216"));
+  // A small JPEG file whose head claims 65000 x 65000.
+  std::string file = EncodeJpeg(Paint(8, 8, 3, Level));
+  const size_t head = file.find("\xFF\xC0");
+  ASSERT_NE(head, std::string::npos);
+  file.replace(head + 5, 4, "\xFD\xE8\xFD\xE8");
+  EXPECT_THAT(Refusal(file), HasSubstr("65000 x 65000 pixels are more than"));
+}
+
+TEST(Resize, KeepsAnEvenImage) {
+  const Image image = Paint(7, 5, 3, Level);
+  for (const auto& [width, height] : {std::pair(3, 2), std::pair(14, 20), std::pair(7, 5), std::pair(1, 1)}) {
+    const Image resized = Resize(image, width, height);
+    EXPECT_EQ(resized.pixels, Paint(width, height, 3, Level).pixels);
+  }
+}
+
+// As bilinear interpolation with pixel centres at halves does by hand.
+TEST(Resize, Interpolates) {
+  const Image image = Resize(Paint(2, 1, 1, [](int x, int, int) { return x * 100; }), 4, 1);
+  EXPECT_THAT(
+      (std::vector<int>{Pixel(image, 0, 0, 0), Pixel(image, 1, 0, 0), Pixel(image, 2, 0, 0), Pixel(image, 3, 0, 0)}),
+      ElementsAre(0, 25, 75, 100));
+}
+
+TEST(Resize, AveragesWhereItShrinks) {
+  // Stripes of one pixel become grey, not black or white.
+  const Image image = Resize(Paint(64, 64, 1, [](int x, int, int) { return x % 2 * 255; }), 8, 8);
+  for (const char pixel : image.pixels) EXPECT_NEAR(static_cast<unsigned char>(pixel), 127, 8);
+}
+
+Tensor Files(const std::vector<std::string>& files) {
+  Tensor tensor = MakeTensor(DataType::kString, {static_cast<int64_t>(files.size())});
+  tensor.strings = files;
+  return tensor;
+}
+
+TEST(PlanImageInput, TakesIntegersWithoutASidecar) {
+  const auto plan = [](DataType dtype, Shape shape) {
+    return PlanImageInput("x", {dtype, std::move(shape), "x"}, {}, nullptr).value();
+  };
+  EXPECT_TRUE(plan(DataType::kUint8, {1, 4, 4, 3}).has_value());
+  EXPECT_EQ(plan(DataType::kInt8, {-1, 4, 4, 1})->offset, -128);
+  EXPECT_FALSE(plan(DataType::kFloat, {1, 4, 4, 3}).has_value());
+  EXPECT_FALSE(plan(DataType::kUint8, {1, 4, 4, 2}).has_value());
+  EXPECT_FALSE(plan(DataType::kUint8, {1, -1, -1, 3}).has_value());
+  EXPECT_FALSE(plan(DataType::kInt32, {1, 4, 4, 3}).has_value());
+}
+
+TEST(PlanImageInput, FollowsTheSidecar) {
+  ImageInput settings;
+  settings.set_mean(127.5F);
+  settings.set_std(127.5F);
+  const auto values = [&](DataType dtype, Quantisation quantisation) {
+    const ImageInputPlan plan = *PlanImageInput("x", {dtype, {1, 1, 1, 1}, "x"}, quantisation, &settings).value();
+    return DecodeImages(plan, Files({EncodePng(Paint(1, 1, 1, [](int, int, int) { return 255; }))})).value();
+  };
+  EXPECT_FLOAT_EQ(values(DataType::kFloat, {}).data<float>()[0], 1);
+  EXPECT_EQ(values(DataType::kInt8, {1 / 64.0F, 10}).data<int8_t>()[0], 74);
+  EXPECT_EQ(values(DataType::kUint8, {1 / 300.0F, 0}).data<uint8_t>()[0], 255);  // held in the type's range
+  const auto refused = PlanImageInput("x", {DataType::kFloat, {1, 8}, "x"}, {}, &settings);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("the input x cannot take images: it is DT_FLOAT [1,8]"));
+  settings.set_disabled(true);
+  EXPECT_FALSE(PlanImageInput("x", {DataType::kUint8, {1, 4, 4, 3}, "x"}, {}, &settings).value().has_value());
+}
+
+TEST(DecodeImages, MakesARowOfEachFile) {
+  const ImageInputPlan plan = *PlanImageInput("x", {DataType::kUint8, {1, 2, 2, 1}, "x"}, {}, nullptr).value();
+  const auto grey = [](int level) {
+    Image image = Paint(4, 4, 1, [](int, int, int) { return 0; });
+    std::fill(image.pixels.begin(), image.pixels.end(), static_cast<char>(level));
+    return EncodePng(image);
+  };
+  const Tensor tensor = DecodeImages(plan, Files({grey(10), grey(20)})).value();
+  EXPECT_EQ(tensor.shape, (Shape{2, 2, 2, 1}));
+  EXPECT_EQ(tensor.bytes, std::string(4, 10) + std::string(4, 20));
+  const auto refused = DecodeImages(plan, Files({grey(1), "nothing"}));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("image 1: the 7 bytes are neither"));
+}
+
+TEST(DecodeImages, PadsWhereTheAspectIsKept) {
+  ImageInput settings;
+  settings.set_keep_aspect(true);
+  settings.set_mean(7);
+  const ImageInputPlan plan = *PlanImageInput("x", {DataType::kFloat, {1, 4, 4, 1}, "x"}, {}, &settings).value();
+  const Tensor tensor =
+      DecodeImages(plan, Files({EncodePng(Paint(8, 4, 1, [](int, int, int) { return 107; }))})).value();
+  for (int i = 0; i < 16; ++i) EXPECT_EQ(tensor.data<float>()[i], i < 8 ? 100 : 0) << i;
+}
+
+}  // namespace
+}  // namespace ems
