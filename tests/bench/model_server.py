@@ -51,7 +51,7 @@ def grpc_body() -> bytes:
     sizes = b"".join(_message(2, bytes([0x08, size])) for size in (1, 8, 8, 1))
     content = bytes(pixel & 0xFF for row in image() for column in row for pixel in column)
     tensor = bytes([0x08, 6]) + _message(2, sizes) + _message(4, content)  # DT_INT8, shape, tensor_content
-    request = _message(1, _message(1, b"digits")) + _message(2, _message(1, b"image") + _message(2, tensor))
+    request = _message(1, _message(1, b"default")) + _message(2, _message(1, b"image") + _message(2, tensor))
     return struct.pack(">BI", 0, len(request)) + request
 
 
@@ -82,12 +82,6 @@ def load(url: str, body: Path, requests: int, connections: int, *options: str) -
 
 REST = ("--h1", "-H", "content-type: application/json")
 GRPC = ("-H", "content-type: application/grpc", "-H", "te: trailers")
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(pid: int) -> float:
@@ -122,31 +116,22 @@ def _until_listening(port: int) -> None:
     raise AssertionError(f"nobody listens on port {port}")
 
 
-def overhead(server: ModelServer, url: str, body: Path, model: Path) -> list[Budget]:
-    """Compare the CPU time of a call with that of a run in a bare loop of the interpreter."""
-    load(url, body, 1000, 1, *GRPC)
-    before = cpu_s(server.process.pid)
-    load(url, body, REQUESTS, 1, *GRPC)
-    call_us = (cpu_s(server.process.pid) - before) / REQUESTS * 1e6
-    bare_us = bare_loop_us(model)
-    note = f"{call_us:.0f} with gRPC, {bare_us:.0f} bare"
-    return [Budget("CPU of a gRPC Predict beyond the bare run", call_us - bare_us, MOST_OVERHEAD_US, "us", note)]
-
-
-def bare_loop_us(model: Path) -> float:
-    """Return the CPU time of one run of the model in a loop around the interpreter, by the program of server/bench."""
-    done = subprocess.run(
-        [str(native_server.bundle() / "bin" / "bare_loop"), str(model), str(REQUESTS)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return float(done.stdout)
+def overhead(server: ModelServer, model: Path) -> list[Budget]:
+    """Compare the CPU time of a call with that of a run in a bare loop, by the program predict_cpu."""
+    program = native_server.bundle() / "bin" / "predict_cpu"
+    argv = [program, model, f"127.0.0.1:{server.grpc_port}", server.process.pid, REQUESTS]
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, check=True)
+    [numbers] = re.findall(r"bare interpreter: ([\d.e+]+) us; server: ([\d.e+]+) us", done.stdout)
+    bare, served = map(float, numbers)
+    note = f"{served:.0f} with gRPC, {bare:.0f} bare"
+    return [Budget("CPU of a gRPC Predict beyond the bare run", served - bare, MOST_OVERHEAD_US, "us", note)]
 
 
 def rates(server: ModelServer, folder: Path, python: Path) -> list[Budget]:
     """Compare requests a second with those of the Python servers, on one processor each."""
     body = folder / "rest.json"
     body.write_text(json.dumps({"instances": [image()]}))
-    ours = f"http://127.0.0.1:{server.rest_port}/v1/models/digits:predict"
+    ours = f"http://127.0.0.1:{server.rest_port}/v1/models/default:predict"
     model = str(DIGITS / "digits.tflite")
     budgets = []
     for program in ("flask_server.py", "fastapi_server.py"):
@@ -180,17 +165,17 @@ def main() -> None:
     python = environment("bench-peers", PEERS / "requirements.txt")
     with tempfile.TemporaryDirectory(prefix="reef-bench-") as name:
         folder = Path(name)
-        place = folder / "digits" / "1"
+        place = folder / "model" / "1"
         place.mkdir(parents=True)
         (place / "model.tflite").write_bytes((DIGITS / "digits.tflite").read_bytes())
-        arguments = ["--model_name=digits", f"--model_base_path={folder / 'digits'}"]
+        arguments = ["--model_name=default", f"--model_base_path={folder / 'model'}"]
         budgets = at_rest(folder, arguments)
         body = folder / "grpc.bin"
         body.write_bytes(grpc_body())
         with serving(folder, *arguments) as server:
             os.sched_setaffinity(server.process.pid, {int(SERVER_CPU)})
             url = f"http://127.0.0.1:{server.grpc_port}/tensorflow.serving.PredictionService/Predict"
-            budgets += overhead(server, url, body, place / "model.tflite")
+            budgets += overhead(server, place / "model.tflite")
             budgets += [
                 Budget(f"gRPC, {connections} connections", load(url, body, REQUESTS, connections, *GRPC), unit="/s")
                 for connections in CONNECTIONS

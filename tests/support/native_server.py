@@ -35,13 +35,15 @@ cd /build/server
 """
 BUILD = """
 cmake --preset "$PRESET" -B /build/native >/dev/null
-cmake --build /build/native --parallel "$JOBS"
+cmake --build /build/native --parallel "$JOBS" --target ${TARGETS:-all}
 """
+PROGRAMS = ("edge_model_server", "edge_model_worker", "edge_model_client", "make_test_models", "predict_cpu")
 BUNDLE = r"""
+cmake --preset dev -B /build/native >/dev/null
+cmake --build /build/native --parallel "$JOBS" --target $PROGRAMS fake_edgetpu
 mkdir -p /build/out/bin /build/out/programs /build/out/lib
-for program in edge_model_server edge_model_worker edge_model_client make_test_models; do
-    path=$(find /build/native -name "$program" -type f -perm -u+x | head -1)
-    [ -n "$path" ] || continue
+for program in $PROGRAMS; do
+    path=$(find /build/native -name "$program" -type f -perm -u+x)
     cp "$path" /build/out/programs/
     printf '#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")/..\nexec "$here"/lib/ld-linux-x86-64.so.2 %s\n' \
         "--library-path \"\$here/lib\" --argv0 \"\$0\" \"\$here/programs/$program\" \"\$@\"" >"/build/out/bin/$program"
@@ -110,6 +112,6 @@ def bundle() -> Path:
     RUN.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if not place.exists():
-            made = run_job("bundle", BUILD + BUNDLE, RUN / "native-server.new", PRESET="dev")
+            made = run_job("bundle", BUNDLE, RUN / "native-server.new", PROGRAMS=" ".join(PROGRAMS))
             shutil.move(made, place)
     return place

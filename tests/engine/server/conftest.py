@@ -12,7 +12,7 @@ MODELS_CONFIG = """
 model_config_list {
   config { name: "half_plus_two" base_path: "%(models)s/half_plus_two" model_platform: "tensorflow"
            version_labels { key: "stable" value: 1 } }
-  config { name: "two_versions" base_path: "%(models)s/two_versions"
+  config { name: "two_versions" base_path: "%(models)s/two_versions" model_platform: "tensorflow"
            model_version_policy { specific { versions: 1 versions: 2 } }
            version_labels { key: "old" value: 1 } }
   %(rest)s
@@ -39,7 +39,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def models_config(models: Path) -> Path:
     """A models.config of all test models that can be loaded."""
-    rest = " ".join(f'config {{ name: "{name}" base_path: "{models / name}" }}' for name in REST)
+    rest = " ".join(
+        f'config {{ name: "{name}" base_path: "{models / name}" model_platform: "tensorflow" }}' for name in REST
+    )
     path = models / "models.config"
     path.write_text(MODELS_CONFIG % {"models": models, "rest": rest})
     return path
@@ -48,7 +50,9 @@ def models_config(models: Path) -> Path:
 @pytest.fixture(scope="module")
 def server(models_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """A server with all test models, shared by the tests of a module."""
-    with serving(tmp_path_factory.mktemp("server"), f"--model_config_file={models_config}") as running:
+    # As in TensorFlow Serving, a first configuration has no version that a label could name.
+    flags = [f"--model_config_file={models_config}", "--allow_version_labels_for_unavailable_models"]
+    with serving(tmp_path_factory.mktemp("server"), *flags) as running:
         yield running
 
 
