@@ -203,15 +203,17 @@ def test(_: Context, only: str = "", quick: bool = False, nightly: bool = False)
 @task(
     "development",
     apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
+    server="the model server instead, beside servers written in Python",
     strict="end with exit code 9 if a budget is not met",
 )
-def bench(_: Context, apt: bool = False, strict: bool = False) -> None:
+def bench(_: Context, apt: bool = False, server: bool = False, strict: bool = False) -> None:
     """Measure speed and memory as ratios (takes an hour)."""
     from builders.cli import maintenance
 
     wish = ["--strict"] if strict else []
-    building = [["python", "-m", f"tests.bench.{name}", *wish] for name in ("start_up", "toolkit", "engines")]
-    maintenance.run_tools(*([["python", "-m", "tests.bench.publishing", *wish]] if apt else building))
+    chosen = [*(["publishing"] if apt else []), *(["model_server"] if server else [])]
+    names = chosen or ["start_up", "toolkit", "engines"]
+    maintenance.run_tools(*(["python", "-m", f"tests.bench.{name}", *wish] for name in names))
 
 
 @task("development")
