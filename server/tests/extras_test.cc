@@ -134,7 +134,7 @@ TEST_F(ExtrasTest, KeepsTheBoxesThatWereFound) {
 }
 
 TEST_F(ExtrasTest, TellsASidecarThatDoesNotFit) {
-  EXPECT_THAT(Refusal(testing::HalfPlusTwoModel(), "nonsense: 1"), HasSubstr("edge_model.pbtxt:1:"));
+  EXPECT_THAT(Refusal(testing::HalfPlusTwoModel(), "nonsense: 1"), HasSubstr("edge_model.pbtxt: line 1, column 9: "));
   EXPECT_THAT(Refusal(testing::HalfPlusTwoModel(), "threads: -1"),
               HasSubstr("edge_model.pbtxt: threads, interpreters"));
   EXPECT_THAT(Refusal(testing::HalfPlusTwoModel(), "labels_file: '../secret'"), HasSubstr("give its name only"));

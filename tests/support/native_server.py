@@ -23,7 +23,7 @@ from tests.support.place import INVOKE
 
 LITE = "tensorflow-lite"
 SERVER = "edge-model-server"
-COMPILERS = ("g++", "ccache", "libgtest-dev", "libgmock-dev")
+COMPILERS = ("g++", "ccache", "libgtest-dev", "libgmock-dev", "openssl")
 CLANG = ("clang", "clang-format", "clang-tidy", "libclang-rt-dev")
 PREPARE = """
 dpkg --install /reef/packages/libtensorflow-lite[0-9-]*.deb >/dev/null
@@ -98,6 +98,7 @@ def run_job(name: str, script: str, output: Path, *, extra: tuple[str, ...] = ()
     inputs = (
         Input(CHECKOUT / "server", "/build/server"),
         Input(tree.path, "/build/tree"),
+        Input(CHECKOUT / "recipes" / LITE, f"/build/recipes/{LITE}"),  # its model of digits
         Input(_lite_debs(project), "/reef/packages"),
     )
     environment = {"JOBS": str(project.jobs(project.engines.get("chroot"), root)), **environment}

@@ -24,7 +24,7 @@ THREADED = (
 """Test programs of what threads share. The others need Debian's gRPC, which the thread sanitizer cannot see into."""
 
 
-def tests_passed(output: Path) -> int:
+def programs_passed(output: Path) -> int:
     """Return how many test programs ran; all must have passed."""
     passed = re.search(r"100% tests passed, 0 tests failed out of (\d+)", (output / "ctest.txt").read_text())
     assert passed
@@ -32,14 +32,14 @@ def tests_passed(output: Path) -> int:
 
 
 def test_the_tests_pass_under_the_address_sanitizer(tmp_path: Path) -> None:
-    assert tests_passed(run_job("asan", BUILD + TEST, tmp_path / "out", PRESET="asan")) >= LEAST_TESTS
+    assert programs_passed(run_job("asan", BUILD + TEST, tmp_path / "out", PRESET="asan")) >= LEAST_TESTS
 
 
 def test_what_threads_share_passes_under_the_thread_sanitizer(tmp_path: Path) -> None:
     names = " ".join(THREADED)
     script = BUILD + TEST.replace("--test-dir", f"-R '^({'|'.join(THREADED)})$' --test-dir")
     output = run_job("tsan", script, tmp_path / "out", PRESET="tsan", TARGETS=names)
-    assert tests_passed(output) == len(THREADED)
+    assert programs_passed(output) == len(THREADED)
 
 
 STYLE = "find src tests fuzz -name '*.cc' -o -name '*.h' | xargs clang-format --dry-run --Werror\n"
