@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,63 @@ def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Model
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    """Start a server that must end by itself; return its status and all that it printed."""
+    program = native_server.bundle() / "bin" / "edge_model_server"
+    done = subprocess.run(
+        [str(program), "--listen=127.0.0.1", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=120, env={"PATH": "/usr/bin:/bin"}, cwd="/", check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def until(condition: Callable[[], bool], limit_s: float = 60) -> None:
+    """Wait until a condition holds, and fail if it does not in time."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+class Load:
+    """Clients that predict by REST without a pause, each on a connection of its own, and check every answer."""
+
+    def __init__(
+        self, server: ModelServer, target: str, body: dict[str, Any], answer: dict[str, Any], clients: int = 4
+    ):
+        self.answered = 0
+        self.wrong: list[str] = []
+        self._arguments = (server.rest_port, target, json.dumps(body), answer)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        until(lambda: self.answered > 0 or bool(self.wrong))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        port, target, body, answer = self._arguments
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while not self._stop.is_set():
+            try:
+                connection.request("POST", target, body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                got = response.read()
+            except (ConnectionError, http.client.RemoteDisconnected) as error:
+                self.wrong.append(repr(error))
+                return
+            if response.status != 200 or json.loads(got) != answer:
+                self.wrong.append(f"{response.status} {got.decode(errors='replace')}")
+            self.answered += 1
 
 
 def make_models(folder: Path) -> Path:

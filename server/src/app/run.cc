@@ -201,14 +201,23 @@ class Program {
   std::unique_ptr<GrpcServer> grpc_;
 };
 
+// Reads all files that flags name, and returns the models. A wrong one is said before models are loaded, which can take
+// long.
+absl::StatusOr<ModelConfigs> ReadAll(Options* options) {
+  if (absl::Status status = ReadFiles(options); !status.ok()) return status;
+  if (!options->grpc.ssl_config_file.empty()) {
+    if (absl::Status status = ReadTlsCredentials(options->grpc.ssl_config_file).status(); !status.ok()) return status;
+  }
+  return ReadModels(*options);
+}
+
 }  // namespace
 
 ExitCode Run(Options options) {
   for (const std::string& note : options.notes) Log(Severity::kWarning, note);
-  if (absl::Status status = ReadFiles(&options); !status.ok()) return Fail(kExitConfig, status);
   // Read before the configuration is: a change in between is seen by the next poll.
   const std::string config_text = ReadTextFile(options.model_config_file).value_or("");
-  const absl::StatusOr<ModelConfigs> configs = ReadModels(options);
+  const absl::StatusOr<ModelConfigs> configs = ReadAll(&options);
   if (!configs.ok()) return Fail(kExitConfig, configs.status());
   const sigset_t signals = BlockSignals();
   TakeOverGrpcLog();
@@ -249,12 +258,7 @@ std::string Policy(const VersionPolicy& policy) {
 
 ExitCode Check(Options options) {
   for (const std::string& note : options.notes) Log(Severity::kWarning, note);
-  if (absl::Status status = ReadFiles(&options); !status.ok()) return Fail(kExitConfig, status);
-  if (!options.grpc.ssl_config_file.empty()) {
-    const absl::Status tls = ReadTlsCredentials(options.grpc.ssl_config_file).status();
-    if (!tls.ok()) return Fail(kExitConfig, tls);
-  }
-  const absl::StatusOr<ModelConfigs> configs = ReadModels(options);
+  const absl::StatusOr<ModelConfigs> configs = ReadAll(&options);
   if (!configs.ok()) return Fail(kExitConfig, configs.status());
   ExitCode code = kExitOk;
   for (const ModelConfig& model : *configs) {

@@ -1,0 +1,224 @@
+"""The model server's program: starts that are refused, faults while it runs, devices that fail."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support import native_server, tfs
+from tests.support.model_server import Load, ModelServer, refused, serving, until
+
+HALF = "/v1/models/half_plus_two:predict"
+ASKED = {"instances": [1.0, 2.0, 5.0]}
+ANSWER = {"predictions": [2.5, 3.0, 4.5]}
+
+
+def config(folder: Path, *models: tuple[str, Path], text: str = "") -> Path:
+    """Write a models.config of these models, or with this text, by a rename as editors do."""
+    lines = [f'config {{ name: "{n}" base_path: "{path}" model_platform: "tensorflow" }}' for n, path in models]
+    fresh = folder / "models.config.new"
+    fresh.write_text(text or f"model_config_list {{ {' '.join(lines)} }}\n")
+    return fresh.rename(folder / "models.config")
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "text"),
+    [
+        pytest.param(["--model_nam=x"], 2, "--model_name", id="a flag that is misspelt"),
+        pytest.param(["--use_alts_credentials"], 2, "use_alts_credentials", id="a flag of what is not here"),
+        pytest.param(["--model_name=x", "--model_base_path=gs://bucket/x"], 2, "gs://bucket/x", id="a bucket"),
+        pytest.param(["--model_name=x", "--model_base_path=/no/such"], 3, "/no/such", id="no base path"),
+        pytest.param(["--model_config_file=/no/such"], 2, "/no/such", id="no configuration"),
+        pytest.param(["--model_base_path=/tmp", "--ssl_config_file=/no/such"], 2, "/no/such", id="no certificates"),
+        pytest.param(["--model_base_path=/tmp", "--batching_parameters_file=/x"], 2, "enable_batching", id="batching"),
+        pytest.param(["--model_base_path=/tmp", "--port=70000"], 2, "port", id="no port"),
+    ],
+)  # fmt: skip
+def test_a_start_that_cannot_go_well_says_why(flags: list[str], status: int, text: str) -> None:
+    code, output = refused(*flags)
+    assert (code, text in output) == (status, True), output
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("model_config_list { config { nam: 1 } }", "line 1", id="unknown field"),
+        pytest.param("model_config_list {", "line", id="cut off"),
+        pytest.param('custom_model_config { type_url: "x" }', "custom_model_config", id="custom"),
+        pytest.param(
+            'model_config_list { config { name: "a" base_path: "/b" model_platform: "tensorflow" }'
+            ' config { name: "a" base_path: "/c" model_platform: "tensorflow" } }',
+            "model a multiple times", id="a name twice",
+        ),
+        pytest.param(
+            'model_config_list { config { name: "a" base_path: "/b" model_platform: "torch" } }', "torch", id="platform"
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_configuration_is_refused_with_its_line(text: str, says: str, tmp_path: Path) -> None:
+    path = config(tmp_path, text=text)
+    for words in ([], ["--check-config"]):
+        code, output = refused(f"--model_config_file={path}", *words)
+        assert (code, says in output, str(path) in output) == (2, True, True), output
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [("cut", "model.tflite"), ("unknown_version", "ADD"), ("custom_operator", "Mystery"), ("edgetpu", "edgetpu")],
+)
+def test_a_model_that_cannot_run_is_named_with_its_reason(model: str, says: str, models: Path) -> None:
+    code, output = refused(
+        f"--model_name={model}", f"--model_base_path={models / model}", "--max_num_load_retries=0",
+        "--start_timeout_seconds=20",
+    )  # fmt: skip
+    assert (code, says in output) == (3, True), output
+
+
+@pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
+def test_a_taken_port_is_said_before_models_are_loaded(flag: str, models: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        other = "--rest_api_port=0" if flag == "--port" else "--port=0"
+        code, output = refused(f"{flag}={port}", other, f"--model_base_path={models / 'half_plus_two'}")
+    assert (code, str(port) in output) == (4, True), output
+
+
+def test_a_configuration_that_breaks_keeps_the_old_one_serving(models: Path, tmp_path: Path) -> None:
+    path = config(tmp_path, ("half_plus_two", models / "half_plus_two"))
+    flags = [f"--model_config_file={path}", "--model_config_file_poll_wait_seconds=1"]
+    with serving(tmp_path, *flags) as server, Load(server, HALF, ASKED, ANSWER) as load:
+        config(tmp_path, text="model_config_list {")
+        until(lambda: "models.config" in server.log.read_text())
+        assert server.request("GET", "/v1/models/int8").status == 404
+        config(tmp_path, ("half_plus_two", models / "half_plus_two"), ("int8", models / "int8"))
+        until(lambda: server.request("GET", "/v1/models/int8").status == 200)
+    assert load.wrong == []
+
+
+def test_versions_change_under_load_without_a_failed_request(models: Path, tmp_path: Path) -> None:
+    base = tmp_path / "half_plus_two"
+    shutil.copytree(models / "half_plus_two", base)
+
+    def served(server: ModelServer, version: int) -> bool:
+        reply = server.request("GET", f"/v1/models/half_plus_two/versions/{version}")
+        return reply.status == 200 and reply.json["model_version_status"][0]["state"] == "AVAILABLE"
+
+    with serving(tmp_path, "--model_name=half_plus_two", f"--model_base_path={base}") as server:
+        with Load(server, HALF, ASKED, ANSWER) as load:
+            for version in range(2, 6):
+                shutil.copytree(base / "1", tmp_path / "new")
+                (tmp_path / "new").rename(base / str(version))
+                until(lambda version=version: served(server, version))  # type: ignore[misc]
+                until(lambda version=version: not served(server, version - 1))  # type: ignore[misc]
+        assert load.wrong == []
+
+
+def test_a_client_of_tensorflow_serving_changes_the_configuration(models: Path, tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, "--model_name=half_plus_two", f"--model_base_path={models / 'half_plus_two'}") as server,
+        tfs.Client(f"127.0.0.1:{server.grpc_port}") as client,
+    ):
+
+        def reload(**more: str) -> tfs.Answer:
+            model = {"name": "int8", "base_path": str(models / "int8"), "model_platform": "tensorflow"} | more
+            return client.call("HandleReloadConfigRequest", {"config": {"model_config_list": {"config": [model]}}})
+
+        assert reload(base_path="gs://bucket/int8").code == "INVALID_ARGUMENT"
+        assert server.request("POST", HALF, ASKED).json == ANSWER
+        assert reload().code == "OK"
+        assert server.request("GET", "/v1/models/int8").status == 200
+        assert server.request("POST", HALF, ASKED).status == 404
+
+
+def test_a_unix_socket_serves_too(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "grpc.socket"
+    flags = ["--model_name=half_plus_two", f"--model_base_path={models / 'half_plus_two'}"]
+    with serving(tmp_path, *flags, f"--grpc_socket_path={path}"), tfs.Client(f"unix:{path}") as client:
+        answer = client.call(
+            "Predict", {"model_spec": {"name": "half_plus_two"}}, {"x": {"values": [1.0], "dtype": "float32"}}
+        )
+    assert answer.tensors["y"]["values"] == [2.5]
+
+
+def test_the_page_and_the_metrics_tell_of_requests(server: ModelServer) -> None:
+    before = server.request("POST", HALF, ASKED)
+    assert before.status == 200
+    metrics = server.request("GET", "/monitoring/prometheus/metrics").body.decode()
+    count = re.search(r':tensorflow:serving:request_count\{[^}]*model_name="half_plus_two"[^}]*\} (\d+)', metrics)
+    assert count
+    assert int(count[1]) >= 1
+    page = server.request("GET", "/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "half_plus_two" in page.body.decode()
+
+
+class Board:
+    """Fake Edge TPUs: a folder with a file for each device (server/tests/fake_edgetpu)."""
+
+    def __init__(self, folder: Path, *devices: str) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.devices = devices
+        for device in devices:
+            self.set(device, "ok 1000")
+
+    def set(self, device: str, behaviour: str) -> None:
+        with (self.folder / device).open("r+" if (self.folder / device).exists() else "w") as file:
+            file.write(f"{behaviour}\n")
+            file.truncate()
+
+    def flags(self, models: Path) -> list[str]:
+        bundle = native_server.bundle()
+        return [
+            "--model_name=edgetpu", f"--model_base_path={models / 'edgetpu'}",
+            f"--delegate={bundle / 'lib' / 'libfake_edgetpu.so.1'}", f"--device={','.join(self.devices)}",
+            f"--worker={bundle / 'bin' / 'edge_model_worker'}",
+        ]  # fmt: skip
+
+
+EDGE = "/v1/models/edgetpu:predict"
+EDGE_ASKED = {"instances": [[0.0, 2.0, 4.0, 6.0], [2.0, 2.0, 2.0, 2.0]]}
+EDGE_ANSWER = {"predictions": [[2.0, 3.0, 4.0, 5.0], [3.0, 3.0, 3.0, 3.0]]}
+
+
+def workers(server: ModelServer) -> list[int]:
+    """Return the process ids of a server's workers."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    return sorted({int(pid) for path in [children, *tasks] for pid in path.read_text().split()})
+
+
+@pytest.mark.parametrize("fault", ["kill", "fail 1000", "abort 1000"])
+def test_a_device_that_fails_costs_no_request_where_another_is_there(fault: str, models: Path, tmp_path: Path) -> None:
+    board = Board(tmp_path / "devices", "usb:0", "usb:1")
+    with serving(tmp_path, *board.flags(models), FAKE_EDGETPU=str(board.folder)) as server:
+        until(lambda: len(workers(server)) == len(board.devices))
+        with Load(server, EDGE, EDGE_ASKED, EDGE_ANSWER) as load:
+            first = workers(server)[0]
+            if fault == "kill":
+                os.kill(first, signal.SIGKILL)
+            else:
+                board.set("usb:0", fault)
+            answered = load.answered
+            until(lambda: load.answered > answered + 200 or bool(load.wrong))
+            board.set("usb:0", "ok 1000")
+        assert load.wrong == []
+        until(lambda: len(workers(server)) == len(board.devices))
+    assert "usb:0" in server.log.read_text()
+
+
+def test_without_any_device_the_model_is_unavailable_and_comes_back(models: Path, tmp_path: Path) -> None:
+    board = Board(tmp_path / "devices", "usb:0")
+    with serving(tmp_path, *board.flags(models), FAKE_EDGETPU=str(board.folder)) as server:
+        assert server.request("POST", EDGE, EDGE_ASKED).json == EDGE_ANSWER
+        (board.folder / "usb:0").unlink()
+        until(lambda: server.request("POST", EDGE, EDGE_ASKED).status == 503)
+        board.set("usb:0", "ok 1000")
+        until(lambda: server.request("POST", EDGE, EDGE_ASKED).status == 200)
+        assert server.request("POST", EDGE, EDGE_ASKED).json == EDGE_ANSWER
