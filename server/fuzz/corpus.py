@@ -4,8 +4,10 @@
 corpus.py FUZZER FOLDER
 """
 
+import gzip
 import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -120,11 +122,104 @@ def examples() -> Iterable[bytes]:
     yield field(1, b"")
 
 
+def models_config() -> Iterable[bytes]:
+    """Return configurations: each field, and what is refused."""
+    model = 'config { name: "a" base_path: "/b" model_platform: "tensorflow" %s }'
+    policies = ("latest { num_versions: 2 }", "all {}", "specific { versions: 1 versions: -2 }")
+    for policy in policies:
+        yield ("model_config_list { " + model % f"model_version_policy {{ {policy} }}" + " }").encode()
+    yield ("model_config_list { " + model % 'version_labels { key: "s" value: 3 }' + " }").encode()
+    yield ("model_config_list { " + model % "" + model % "" + " }").encode()
+    yield b'model_config_list { config: [{ name: "x", base_path: "gs://b/x", model_type: TENSORFLOW }] }'
+    yield b'custom_model_config { type_url: "type.googleapis.com/x" }'
+    yield b"model_config_list {"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(colour: int, channels: int, depth: int = 8) -> bytes:
+    """Return a PNG file of 4 by 3 pixels."""
+    row = b"\0" + bytes(range(4 * channels * depth // 8))
+    header = struct.pack(">IIBBBBB", 4, 3, depth, colour, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(range(48))) if colour == 3 else b""
+    parts = chunk(b"IHDR", header) + palette + chunk(b"IDAT", zlib.compress(row * 3)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def jpeg(components: int) -> bytes:
+    """Return a baseline JPEG file of one grey block for each component: every coefficient is zero."""
+
+    def segment(marker: int, data: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+    ids = range(1, components + 1)
+    one_code = bytes([1] + [0] * 15 + [0])  # a table whose only code, of one bit, stands for 0
+    frame = struct.pack(">BHHB", 8, 8, 8, components) + b"".join(bytes([i, 0x11, 0]) for i in ids)
+    scan = bytes([components]) + b"".join(bytes([i, 0]) for i in ids) + bytes([0, 63, 0])
+    bits = "00" * components
+    data = bytes([int(bits.ljust(8, "1"), 2)])
+    return b"".join([
+        b"\xff\xd8", segment(0xDB, bytes([0] + [1] * 64)), segment(0xC0, frame), segment(0xC4, b"\0" + one_code),
+        segment(0xC4, b"\x10" + one_code), segment(0xDA, scan), data, b"\xff\xd9",
+    ])  # fmt: skip
+
+
+def image() -> Iterable[bytes]:
+    """Return small files of each kind behind each choice of a format."""
+    files = [png(0, 1), png(2, 3), png(3, 1), png(4, 2), png(6, 4), png(2, 3, 16), jpeg(1), jpeg(3)]
+    return (bytes([choice]) + file for choice in range(4) for file in files)
+
+
+def counted(data: bytes) -> bytes:
+    """Return bytes behind their number, as the worker protocol writes them."""
+    return struct.pack("<Q", len(data)) + data
+
+
+def worker_protocol() -> Iterable[bytes]:
+    """Return a message of each kind (worker/protocol.cc)."""
+    shape_and_bytes = struct.pack("<Qqq", 2, 1, 2) + counted(struct.pack("<2f", 1, 2)) + struct.pack("<Q", 0)
+    tensors = struct.pack("<Q", 1) + counted(b"x") + struct.pack("<i", 1) + shape_and_bytes
+    strings = struct.pack("<QqQ", 1, 2, 0) + struct.pack("<Q", 2) + counted(b"a") + counted(b"")
+    texts = struct.pack("<Q", 1) + counted(b"t") + struct.pack("<i", 7) + strings
+    option = struct.pack("<Q", 1) + counted(b"device") + counted(b"usb:0")
+    yield b"\1" + struct.pack("<Q", 7) + counted(b"/m/1/model.tflite") + struct.pack("<i", 1) + counted(b"lib") + option
+    yield b"\2" + struct.pack("<Q", 7)
+    for inputs in (tensors, texts):
+        yield b"\3" + struct.pack("<Q", 7) + counted(b"serving_default") + inputs
+        yield b"\4" + struct.pack("<i", 0) + counted(b"") + struct.pack("<QQ", 100, 5) + inputs
+    yield b"\4" + struct.pack("<i", 14) + counted(b"the device is gone") + struct.pack("<QQQ", 0, 0, 0)
+
+
+def http() -> Iterable[bytes]:
+    """Return requests of each form of a body, in pieces of several sizes."""
+    post = "POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\n"
+    requests = [
+        "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.0\r\n\r\n",
+        post + "Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+        post + "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: 1\r\n\r\n",
+        post + "Content-Encoding: gzip\r\nContent-Length: 23\r\n\r\n",
+        post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "GET http://h/x HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]
+    body = gzip.compress(b"abc", mtime=0)
+    return (
+        bytes([piece]) + text.encode() + (body if "gzip" in text else b"") for piece in (0, 6, 63) for text in requests
+    )
+
+
 FUZZERS: dict[str, Callable[[], Iterable[bytes]]] = {
     "examples": examples,
+    "http": http,
+    "image": image,
     "json": json,
     "json_v2": json_v2,
+    "models_config": models_config,
     "tensor_proto": tensor_proto,
+    "worker_protocol": worker_protocol,
 }
 
 

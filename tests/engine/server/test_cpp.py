@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import CHECKOUT
 from tests.support.native_server import BUILD, CLANG, run_job
 
 TEST = """
@@ -40,6 +41,38 @@ def test_what_threads_share_passes_under_the_thread_sanitizer(tmp_path: Path) ->
     script = BUILD + TEST.replace("--test-dir", f"-R '^({'|'.join(THREADED)})$' --test-dir")
     output = run_job("tsan", script, tmp_path / "out", PRESET="tsan", TARGETS=names)
     assert programs_passed(output) == len(THREADED)
+
+
+FUZZ = """
+cmake --preset fuzz -B /build/native >/dev/null
+cmake --build /build/native --parallel "$JOBS" --target fuzzers
+cd /build/native/fuzz
+for fuzzer in *_fuzz; do
+    "./$fuzzer" "$LIMIT" -seed=1 -max_len=4096 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \\
+        "corpus/${fuzzer%_fuzz}" >"/build/out/$fuzzer" 2>&1 || {
+        tail -n 50 "/build/out/$fuzzer"
+        exit 1
+    }
+done
+"""
+
+
+def fuzz(limit: str, output: Path) -> None:
+    """Run every fuzzer up to a limit of libFuzzer's; each must have run."""
+    run_job("fuzz", FUZZ, output, extra=CLANG, LIMIT=limit)
+    fuzzers = {path.name.removesuffix(".cc") for path in (CHECKOUT / "server" / "fuzz").glob("*_fuzz.cc")}
+    assert {path.name for path in output.iterdir()} == fuzzers
+    for path in output.iterdir():
+        assert re.search(r"number_of_executed_units: \d{4,}", path.read_text()), path.name
+
+
+def test_fuzzers_find_nothing_in_a_bounded_run(tmp_path: Path) -> None:
+    fuzz("-runs=20000", tmp_path / "out")
+
+
+@pytest.mark.nightly
+def test_fuzzers_find_nothing_in_ten_minutes_each(tmp_path: Path) -> None:
+    fuzz("-max_total_time=600", tmp_path / "out")
 
 
 STYLE = "find src tests fuzz -name '*.cc' -o -name '*.h' | xargs clang-format --dry-run --Werror\n"
