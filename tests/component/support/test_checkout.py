@@ -49,7 +49,7 @@ def test_the_acceptance_tests_project_shares_builds_and_publishes_elsewhere(
     assert mine.settings.repository.upload == []
     assert mine.settings.signing.home is None
     target = "trixie/arm64"
-    [one], [other] = select(mine, [], [target]), select(theirs, [], [target])
-    assert one.fingerprint == other.fingerprint
-    assert mine.workspace.build(*one.key).resolve() == theirs.workspace.build(*one.key).resolve()
-    assert [str(each.target) for each in select(mine, [], [])] == [target]
+    for ours, other in zip(select(mine, [], [target]), select(theirs, [], [target]), strict=True):
+        assert ours.fingerprint == other.fingerprint
+        assert mine.workspace.build(*ours.key).resolve() == theirs.workspace.build(*other.key).resolve()
+    assert {str(each.target) for each in select(mine, [], [])} == {target}
