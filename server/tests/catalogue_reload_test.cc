@@ -103,7 +103,9 @@ TEST_F(ReloadTest, FailsNoRequestWhileOtherModelsAndLabelsComeAndGo) {
   ModelConfig x{"x", folder_ / "x", {VersionPolicy::Kind::kAll, 1, {}}, {}};
   const ModelConfig y{"y", folder_ / "y", {}, {}};
   ASSERT_TRUE(catalogue.SetConfig({x}, absl::InfiniteFuture()).ok());
+  // A configuration is in force with the first version that is available; the labels need both.
   log_.Await("version 1: available");
+  log_.Await("version 2: available");
   x.labels = {{"stable", 2}};
   ASSERT_TRUE(catalogue.SetConfig({x}, absl::InfiniteFuture()).ok());
   Clients clients(catalogue, {"x", std::nullopt, "stable"});
