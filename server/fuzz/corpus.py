@@ -211,6 +211,29 @@ def http() -> Iterable[bytes]:
     )
 
 
+def checksum(data: bytes) -> bytes:
+    """Return the masked CRC-32C of a TFRecord file."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF)
+
+
+def records() -> Iterable[bytes]:
+    """Return TFRecord files: whole, cut, and with a length beyond the end."""
+
+    def record(data: bytes) -> bytes:
+        length = struct.pack("<Q", len(data))
+        return length + checksum(length) + data + checksum(data)
+
+    file = record(b"first") + record(b"") + record(bytes(range(256)))
+    far = struct.pack("<Q", 1 << 62)
+    return (b"", file, file[:-1], file[:30], far + checksum(far) + b"rest")
+
+
 FUZZERS: dict[str, Callable[[], Iterable[bytes]]] = {
     "examples": examples,
     "http": http,
@@ -218,6 +241,7 @@ FUZZERS: dict[str, Callable[[], Iterable[bytes]]] = {
     "json": json,
     "json_v2": json_v2,
     "models_config": models_config,
+    "records": records,
     "tensor_proto": tensor_proto,
     "worker_protocol": worker_protocol,
 }

@@ -151,5 +151,24 @@ TEST_F(ApiTest, ReloadTakesListsOnly) {
   EXPECT_EQ(api_.Resolve({"m", {}, ""}, "").status().code(), absl::StatusCode::kNotFound);
 }
 
+// As in TensorFlow Serving's multi_inference.cc, the examples of a request count once, for all its tasks.
+TEST_F(ApiTest, ExamplesOfSeveralTasksCountOnce) {
+  tensorflow::serving::MultiInferenceRequest request;
+  for (const float value : {1.0F, 2.0F}) {
+    tensorflow::Example& example = *request.mutable_input()->mutable_example_list()->add_examples();
+    (*example.mutable_features()->mutable_feature())["x"].mutable_float_list()->add_value(value);
+  }
+  for (const char* signature : {"regress", "regress_too"}) {
+    tensorflow::serving::InferenceTask& task = *request.add_tasks();
+    task.mutable_model_spec()->set_name("m");
+    task.mutable_model_spec()->set_signature_name(signature);
+    task.set_method_name(kRegressMethod);
+  }
+  const auto response = api_.MultiInference(request, absl::InfiniteFuture());
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->results(1).regression_result().regressions(1).value(), 4);
+  EXPECT_THAT(metrics_.Text(), HasSubstr(":tensorflow:serving:request_example_count_total{model=\"m\"} 2\n"));
+}
+
 }  // namespace
 }  // namespace ems

@@ -65,7 +65,7 @@ inline SignatureMap FakeSignatures() {
   regress.method_name = kRegressMethod;
   regress.inputs = {{"x", {DataType::kFloat, {-1, 1}, "x1:0"}}};
   regress.outputs = {{"outputs", {DataType::kFloat, {-1, 1}, "y1:0"}}};
-  return {{kDefaultSignature, twice}, {"classify", classify}, {"regress", regress}};
+  return {{kDefaultSignature, twice}, {"classify", classify}, {"regress", regress}, {"regress_too", regress}};
 }
 
 class FakeServable : public Servable {
@@ -84,7 +84,7 @@ class FakeServable : public Servable {
     const size_t count = twice.bytes.size() / sizeof(float);
     for (size_t i = 0; i < count; ++i) twice.data<float>()[i] *= 2;
     if (signature == "classify") return TensorMap{{"scores", twice}};
-    if (signature == "regress") return TensorMap{{"outputs", twice}};
+    if (signature != kDefaultSignature) return TensorMap{{"outputs", twice}};
     Tensor n = MakeTensor(DataType::kInt32, {});
     *n.data<int32_t>() = static_cast<int32_t>(count);
     return TensorMap{{"y", std::move(twice)}, {"n", std::move(n)}};

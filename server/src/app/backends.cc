@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "warmup/warmup.h"
 
 namespace ems {
 
@@ -84,17 +85,18 @@ std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::s
   return names;
 }
 
-Backends MakeBackends(const ComputeOptions& options, const std::function<void(const std::string& line)>& log) {
+Backends MakeBackends(const Options& options, Metrics& metrics,
+                      const std::function<void(const std::string& line)>& log) {
   Backends backends;
-  backends.devices = MakeDevices(options, log);
+  backends.devices = MakeDevices(options.compute, log);
   LoaderOptions loader;
-  loader.cpu.interpreters = options.pools;
-  loader.cpu.threads = options.threads;
-  loader.cpu.queue = options.queue;
-  loader.cpu.memory = MemoryBudget::Create(static_cast<uint64_t>(options.memory_limit_mb) << 20U);
+  loader.cpu.interpreters = options.compute.pools;
+  loader.cpu.threads = options.compute.threads;
+  loader.cpu.queue = options.compute.queue;
+  loader.cpu.memory = MemoryBudget::Create(static_cast<uint64_t>(options.compute.memory_limit_mb) << 20U);
   // The thread of the request runs rows too.
-  loader.cpu.helpers = std::make_shared<ThreadPool>(options.pools - 1);
-  loader.devices_for_all = options.delegate_for_all;
+  loader.cpu.helpers = std::make_shared<ThreadPool>(options.compute.pools - 1);
+  loader.devices_for_all = options.compute.delegate_for_all;
   loader.log = log;
   if (backends.devices != nullptr) {
     loader.devices = [devices = backends.devices.get()](const ServableId& id, std::shared_ptr<const TfliteModel> model,
@@ -103,6 +105,14 @@ Backends MakeBackends(const ComputeOptions& options, const std::function<void(co
     };
   }
   backends.loader = std::make_unique<TfliteLoader>(std::move(loader));
+  if (!options.warmup.enabled) return backends;
+  WarmupLoader::Options warmup;
+  warmup.iterations = options.warmup.iterations;
+  warmup.report = [&metrics](const std::string& folder, const absl::Status& status, absl::Duration latency) {
+    metrics.WarmupLatency(folder, status, latency);
+  };
+  warmup.log = log;
+  backends.loader = std::make_unique<WarmupLoader>(std::move(backends.loader), std::move(warmup));
   return backends;
 }
 

@@ -20,8 +20,9 @@ struct Backends {
   std::unique_ptr<Loader> loader;    // uses the devices
 };
 
-// With a delegate, the workers of its devices start here.
-Backends MakeBackends(const ComputeOptions& options, const std::function<void(const std::string& line)>& log);
+// With a delegate, the workers of its devices start here. `metrics` must outlive the result.
+Backends MakeBackends(const Options& options, Metrics& metrics,
+                      const std::function<void(const std::string& line)>& log);
 
 // Returns the names of --device as the delegate takes them: without "cpu"; "auto" (or nothing, with a delegate) stands
 // for the Edge TPUs that are there, or for "usb:0" where there are none, which then counts as absent until it comes.

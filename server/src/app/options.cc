@@ -126,9 +126,9 @@ void AddModels(CLI::App& app, Options& o, Raw& raw) {
       ->group(group)
       ->check(CLI::IsMember({"availability", "memory"}));
   app.add_flag("--enable_model_warmup", o.warmup.enabled,
-               "No effect yet: a load runs each signature once, on zeros, and no recorded requests")
+               "Each load runs the requests of VERSION/assets.extra/tf_serving_warmup_requests, where the file is")
       ->group(group);
-  app.add_option("--num_request_iterations_for_warmup", o.warmup.iterations, "No effect yet")
+  app.add_option("--num_request_iterations_for_warmup", o.warmup.iterations, "How often each of them runs")
       ->group(group)
       ->check(CLI::PositiveNumber);
 }
@@ -301,9 +301,6 @@ absl::Status Parse(CLI::App& app, std::vector<std::string> arguments, Printed* p
 // Says what is taken and does nothing yet; nothing is passed over in silence.
 void NoteMissing(Options* o) {
   if (o->batching.enabled) o->notes.emplace_back("--enable_batching has no effect yet: requests are not joined");
-  if (o->warmup.iterations != 1) {
-    o->notes.emplace_back("--num_request_iterations_for_warmup has no effect yet: a load runs each signature once");
-  }
 }
 
 // Checks what TensorFlow Serving's batching refuses too.

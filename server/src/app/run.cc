@@ -93,7 +93,7 @@ class Program {
  public:
   explicit Program(Options options)
       : options_(std::move(options)),
-        backends_(MakeBackends(options_.compute, LogNote)),
+        backends_(MakeBackends(options_, metrics_, LogNote)),
         catalogue_(WithLog(options_.catalogue), *backends_.loader),
         api_(catalogue_, metrics_) {
     metrics_.SetSource([this] { return ReadSamples(backends_.devices.get(), catalogue_); });
