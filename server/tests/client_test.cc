@@ -91,7 +91,8 @@ TEST(Input, NumpyArraysKeepTheirShapeAndBecomeTheModelsType) {
   ASSERT_TRUE(batched.ok()) << batched.status();
   EXPECT_EQ(batched->shape, (Shape{1, 2, 2, 1}));
   EXPECT_EQ(ReadInput({DataType::kUint8, {2, 2}, ""}, file.path()).status(),
-            absl::InvalidArgumentError("the value -2 is no DT_UINT8"));
+            absl::InvalidArgumentError("the value -2 is no DT_UINT8; for a quantized model, save "
+                                       "numpy.round(values / scale) + zero_point"));
 }
 
 TEST(Input, ABrokenNumpyArrayIsAnError) {

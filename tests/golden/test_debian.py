@@ -40,6 +40,18 @@ def changed(*, keep_source: bool = False, **build: object) -> Recipe:
     return copy
 
 
+def test_a_homepage_is_written_where_the_recipe_has_one() -> None:
+    with_one, without = (
+        debian_files(load_recipe(HELLO).model_copy(update=more), TARGET, SETTINGS) for more in ({}, {"homepage": ""})
+    )
+    for name, line in (
+        ("control", "Homepage: https://example.org/reef-hello\n"),
+        ("copyright", "Source: https://example.org/reef-hello\n"),
+    ):
+        assert with_one[name].replace(line, "") == without[name]
+        assert line in with_one[name]
+
+
 def test_recipe_texts_know_their_target() -> None:
     files = debian_files(changed(compile="make {{ triplet }} {{ version }} ${#1}"), TARGET, SETTINGS)
     assert files["reef/compile.sh"] == "make aarch64-linux-gnu 1.2-2~deb13 ${#1}"

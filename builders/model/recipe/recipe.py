@@ -146,8 +146,8 @@ class Recipe(Model):
     """The recipe in one line, shown by ``list``."""
     description: str = ""
     """Description of packages that have none."""
-    homepage: str
-    """Upstream's website."""
+    homepage: str = ""
+    """Upstream's website, if it has one."""
     license: str
     """Short name of the license, as in ``Apache-2.0``; also of the packaging."""
     section: str = "misc"

@@ -76,7 +76,7 @@ std::string Summary(const Catalogue& catalogue) {
       }
     }
   }
-  return absl::StrCat(available, " of ", models, models == 1 ? " model is" : " models are", " available");
+  return absl::StrCat("models available: ", available, " of ", models);
 }
 
 bool AnyAvailable(const Catalogue& catalogue) {

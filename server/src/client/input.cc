@@ -74,7 +74,10 @@ absl::StatusOr<Tensor> Converted(const TensorSpec& spec, Tensor from) {
   Tensor tensor = MakeTensor(spec.dtype, from.shape);
   const auto count = static_cast<size_t>(*NumElements(from.shape));
   for (size_t i = 0; i < count; ++i) {
-    if (absl::Status status = SetNumber(Number(from, i), i, &tensor); !status.ok()) return status;
+    if (absl::Status status = SetNumber(Number(from, i), i, &tensor); !status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(status.message(), "; for a quantized model, save numpy.round(values / scale) + zero_point"));
+    }
   }
   return tensor;
 }

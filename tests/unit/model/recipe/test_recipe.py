@@ -44,10 +44,10 @@ def test_the_miniature_is_read(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_is_reported_with_line_and_nearest(tmp_path: Path) -> None:
-    folder = written(tmp_path, "homepage:", "homepag:")
+    folder = written(tmp_path, "license:", "licens:")
     output = refused(folder)
-    assert f"recipe.yml:{line_of(folder, 'homepag:')}: unknown key 'homepag'; did you mean 'homepage'?" in output
-    assert "missing key 'homepage'" in output
+    assert f"recipe.yml:{line_of(folder, 'licens:')}: unknown key 'licens'; did you mean 'license'?" in output
+    assert "missing key 'license'" in output
 
 
 def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
