@@ -117,6 +117,15 @@ def test_packaging_alone_changes_without_compiling(place: Place) -> None:
     assert hits == compiled > 0, output
 
 
+def test_the_compilers_that_cmake_finds_share_work_too(place: Place) -> None:
+    """Debian 13's ccache has no links under the names cc and c++."""
+    place.edit('cc="${DEB_HOST_GNU_TYPE}-gcc"', "cc=cc")
+    place.run("build-arm", "--target", "trixie/amd64")
+    place.run("build-arm", "--target", "trixie/amd64", "--force")
+    hits, compiled = json.loads((place.artifacts / "builds/reef-hello/trixie-amd64/record.json").read_text())["ccache"]
+    assert hits == compiled > 0
+
+
 def test_a_changed_source_is_compiled_again(place: Place) -> None:
     give_build(place)
     place.edit("hello, %s", "good morning, %s", "source/greet.c")
