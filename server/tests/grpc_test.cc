@@ -1,7 +1,6 @@
 // The gRPC server against real clients over loopback and a Unix socket.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/client_unary_call.h>
 
 #include <thread>
 
@@ -68,25 +67,6 @@ class GrpcTest : public ServingFixture {
     EXPECT_EQ(status.error_code(), code);
     EXPECT_EQ(status.error_message(), text);
   }
-  // Returns what the health service says of a name; UNKNOWN where it does not know the name.
-  std::string Health(const std::string& service) {
-    // Two messages of one field each; the health service's own classes are not among Debian's headers.
-    std::string request;
-    if (!service.empty()) request = std::string("\x0a") + static_cast<char>(service.size()) + service;
-    grpc::Slice slice(request);
-    const grpc::ByteBuffer message(&slice, 1);
-    grpc::ByteBuffer reply;
-    grpc::ClientContext context;
-    const grpc::internal::RpcMethod method("/grpc.health.v1.Health/Check", grpc::internal::RpcMethod::NORMAL_RPC);
-    const grpc::Status status = grpc::internal::BlockingUnaryCall(channel_.get(), method, &context, message, &reply);
-    if (!status.ok()) return status.error_code() == grpc::StatusCode::NOT_FOUND ? "UNKNOWN" : status.error_message();
-    std::vector<grpc::Slice> slices;
-    EXPECT_TRUE(reply.Dump(&slices).ok());
-    std::string text;
-    for (const grpc::Slice& part : slices) text.append(reinterpret_cast<const char*>(part.begin()), part.size());
-    return text == std::string("\x08\x01") ? "SERVING" : "NOT_SERVING";
-  }
-
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<tfs::PredictionService::Stub> prediction_;
@@ -244,35 +224,6 @@ TEST_F(GrpcTest, ReloadSaysItsStatusInTheReplyToo) {
   EXPECT_TRUE(Predict(predict).ok());
   grpc::ClientContext again;
   EXPECT_EQ(models_->HandleReloadConfigRequest(&again, {}, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-}
-
-TEST_F(GrpcTest, HealthOfTheServerAndOfEachService) {
-  for (const std::string name : {"", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"}) {
-    EXPECT_EQ(Health(name), "SERVING") << name;
-  }
-  EXPECT_EQ(Health("another"), "UNKNOWN");
-  server_->SetServing(false);
-  EXPECT_EQ(Health(""), "NOT_SERVING");
-  EXPECT_EQ(Health("tensorflow.serving.PredictionService"), "NOT_SERVING");
-}
-
-TEST_F(GrpcTest, ReflectionIsThere) {
-  grpc::ClientContext context;
-  const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                         grpc::internal::RpcMethod::BIDI_STREAMING);
-  const auto stream = std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>>(
-      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel_.get(), method,
-                                                                                            &context));
-  grpc::Slice slice(std::string("\x3a\x01*", 3));  // list_services: "*"
-  ASSERT_TRUE(stream->Write(grpc::ByteBuffer(&slice, 1)));
-  grpc::ByteBuffer reply;
-  ASSERT_TRUE(stream->Read(&reply));
-  grpc::Slice whole;
-  ASSERT_TRUE(reply.DumpToSingleSlice(&whole).ok());
-  const std::string text(reinterpret_cast<const char*>(whole.begin()), whole.size());
-  EXPECT_THAT(text, HasSubstr("tensorflow.serving.PredictionService"));
-  stream->WritesDone();
-  EXPECT_TRUE(stream->Finish().ok());
 }
 
 // "Too many pings": with gRPC's own settings of a server this call ends after 4 s.

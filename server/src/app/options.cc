@@ -62,7 +62,7 @@ void AddGrpc(CLI::App& app, Options& o, Raw& raw) {
   app.add_option("--listen", raw.listen, "Address of both ports: 127.0.0.1 is this machine alone, :: all")
       ->group(group);
   app.add_option("--grpc_socket_path", o.grpc.socket_path, "Unix socket for gRPC, beside the port")->group(group);
-  app.add_option("--grpc_max_threads", o.grpc.max_threads, "Threads that answer; 0: 4 for each core")
+  app.add_option("--grpc_max_threads", o.grpc.max_threads, "Threads that answer, at least 2; 0: 4 for each core")
       ->group(group)
       ->check(CLI::NonNegativeNumber);
   app.add_option("--grpc_channel_arguments", o.grpc.channel_arguments, "Settings of gRPC: key=value,key=value")

@@ -3,19 +3,20 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "grpc/call_threads.h"
+#include "grpc/health.h"
 #include "grpc/listen.h"
+#include "grpc/reflection.h"
 #include "grpc/services.h"
 #include "grpc/tls.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 
@@ -56,10 +57,27 @@ absl::Status CheckAddresses(const GrpcOptions& options) {
   return options.socket_path.empty() ? absl::OkStatus() : CheckSocket(options.socket_path);
 }
 
+std::vector<std::string> Services(bool health) {
+  std::vector<std::string> names = {tensorflow::serving::PredictionService::service_full_name(),
+                                    tensorflow::serving::ModelService::service_full_name(),
+                                    grpc::reflection::v1alpha::ServerReflection::service_full_name()};
+  if (health) names.emplace_back(grpc::health::v1::Health::service_full_name());
+  return names;
+}
+
 class Server final : public GrpcServer {
  public:
   Server(const GrpcOptions& options, Api& api)
-      : prediction_(api, options.as_tensor_content), models_(api), address_(options.address), port_(options.port) {}
+      : prediction_(api, options.as_tensor_content),
+        models_(api),
+        health_({tensorflow::serving::PredictionService::service_full_name(),
+                 tensorflow::serving::ModelService::service_full_name()}),
+        reflection_(Services(options.health)),
+        address_(options.address),
+        port_(options.port) {}
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() override { Stop(absl::Now()); }
 
   absl::Status Start(const GrpcOptions& options) {
     absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = Credentials(options);
@@ -74,28 +92,34 @@ class Server final : public GrpcServer {
       // Files guard the socket; TLS would only cost.
       builder.AddListeningPort("unix:" + options.socket_path, grpc::InsecureServerCredentials());
     }
+    threads_ = std::make_unique<CallThreads>(builder.AddCompletionQueue(), MostThreads(options));
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat("gRPC cannot listen on ", HostPort(address_, options.port),
                                                         "; the lines of gRPC before this one say why"));
     }
+    prediction_.Serve(*threads_);
+    models_.Serve(*threads_);
+    reflection_.Serve(*threads_);
+    if (options.health) health_.Serve(*threads_);
     SetServing(true);
+    threads_->Start();
     return absl::OkStatus();
   }
 
   int port() const override { return port_; }
 
-  void SetServing(bool serving) override {
-    grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-    if (health == nullptr) return;
-    for (const char* name : {tensorflow::serving::PredictionService::service_full_name(),
-                             tensorflow::serving::ModelService::service_full_name()}) {
-      health->SetServingStatus(name, serving);
-    }
-    health->SetServingStatus(serving);
-  }
+  void SetServing(bool serving) override { health_.SetServing(serving); }
 
-  void Stop(absl::Time deadline) override { server_->Shutdown(absl::ToChronoTime(deadline)); }
+  void Stop(absl::Time deadline) override {
+    if (server_ != nullptr) {
+      // These two would last as long as their clients like.
+      health_.End();
+      reflection_.End();
+      server_->Shutdown(absl::ToChronoTime(deadline));
+    }
+    if (threads_ != nullptr) threads_->Stop();
+  }
 
  private:
   absl::Status Configure(const GrpcOptions& options, grpc::ServerBuilder* builder) {
@@ -105,28 +129,28 @@ class Server final : public GrpcServer {
     for (const auto& [key, setting] : *arguments) {
       std::visit([builder, &option = key](const auto& value) { builder->AddChannelArgument(option, value); }, setting);
     }
-    grpc::ResourceQuota quota("edge-model-server");
-    quota.SetMaxThreads(MostThreads(options));
-    builder->SetResourceQuota(quota);
     builder->SetMaxReceiveMessageSize(std::numeric_limits<int32_t>::max());
-    builder->RegisterService(&prediction_);
-    builder->RegisterService(&models_);
+    builder->RegisterService(prediction_.service());
+    builder->RegisterService(models_.service());
+    builder->RegisterService(reflection_.service());
+    if (options.health) builder->RegisterService(health_.service());
     return absl::OkStatus();
   }
 
   PredictionService prediction_;
   ModelService models_;
+  Health health_;
+  Reflection reflection_;
   std::string address_;
   int port_;
+  std::unique_ptr<CallThreads> threads_;
   std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options, Api& api) {
-  static std::once_flag once;
-  std::call_once(once, grpc::reflection::InitProtoReflectionServerBuilderPlugin);
-  grpc::EnableDefaultHealthCheckService(options.health);
+  grpc::EnableDefaultHealthCheckService(false);
   auto server = std::make_unique<Server>(options, api);
   if (absl::Status status = server->Start(options); !status.ok()) return status;
   return server;

@@ -1,13 +1,13 @@
 #include "grpc/services.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "codec/tensor_proto.h"
+#include "grpc/unary.h"
 #include "model/rows.h"
 
 namespace ems {
@@ -19,17 +19,6 @@ namespace tfs = tensorflow::serving;
 constexpr size_t kMostText = 1024;
 // A reload without a deadline of the client's ends by then; loading goes on.
 constexpr absl::Duration kMostReload = absl::Minutes(10);
-
-absl::Time Deadline(const grpc::ServerContext& context) {
-  const std::chrono::system_clock::time_point deadline = context.deadline();
-  // gRPC's "none" is the largest time of the clock.
-  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture() : absl::FromChrono(deadline);
-}
-
-// A request of a client that is gone is not worth a run.
-absl::Status CheckClient(const grpc::ServerContext& context) {
-  return context.IsCancelled() ? absl::CancelledError("the client is gone") : absl::OkStatus();
-}
 
 template <typename Request>
 absl::Status CheckSpec(const Request& request) {
@@ -109,82 +98,98 @@ absl::Status PredictionService::Predict(const tfs::PredictRequest& request, cons
   return absl::OkStatus();
 }
 
-grpc::Status PredictionService::Predict(grpc::ServerContext* context, const tfs::PredictRequest* request,
-                                        tfs::PredictResponse* response) {
+grpc::Status PredictionService::Predict(const tfs::PredictRequest& request, absl::Time deadline,
+                                        tfs::PredictResponse* response) const {
   Counted counted(api_.metrics(), "Predict");
-  if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
-  absl::StatusOr<Target> target =
-      api_.Resolve(FromProto(request->model_spec()), request->model_spec().signature_name());
+  if (absl::Status status = CheckSpec(request); !status.ok()) return ToGrpc(status);
+  absl::StatusOr<Target> target = api_.Resolve(FromProto(request.model_spec()), request.model_spec().signature_name());
   if (!target.ok()) return ToGrpc(target.status());
   counted.model(target->handle.id.name);
-  if (absl::Status status = CheckClient(*context); !status.ok()) return counted.Done(status);
-  return counted.Done(Predict(*request, *target, Deadline(*context), response));
+  return counted.Done(Predict(request, *target, deadline, response));
 }
 
-grpc::Status PredictionService::Classify(grpc::ServerContext* context, const tfs::ClassificationRequest* request,
-                                         tfs::ClassificationResponse* response) {
-  return OnExamples(*context, *request, response, &Api::Classify, "Classify");
-}
-
-grpc::Status PredictionService::Regress(grpc::ServerContext* context, const tfs::RegressionRequest* request,
-                                        tfs::RegressionResponse* response) {
-  return OnExamples(*context, *request, response, &Api::Regress, "Regress");
-}
-
-grpc::Status PredictionService::MultiInference(grpc::ServerContext* context, const tfs::MultiInferenceRequest* request,
-                                               tfs::MultiInferenceResponse* response) {
+grpc::Status PredictionService::MultiInference(const tfs::MultiInferenceRequest& request, absl::Time deadline,
+                                               tfs::MultiInferenceResponse* response) const {
   Counted counted(api_.metrics(), "MultiInference");
-  if (request->tasks_size() > 0) counted.model(KnownName(request->tasks(0).model_spec()));
-  absl::Status status = CheckClient(*context);
-  if (status.ok()) status = MoveTo(api_.MultiInference(*request, Deadline(*context)), response);
-  return counted.Done(status);
+  if (request.tasks_size() > 0) counted.model(KnownName(request.tasks(0).model_spec()));
+  return counted.Done(MoveTo(api_.MultiInference(request, deadline), response));
 }
 
 template <typename Request, typename Response>
-grpc::Status PredictionService::OnExamples(const grpc::ServerContext& context, const Request& request,
-                                           Response* response, ExamplesCall<Request, Response> call,
-                                           const char* name) const {
+grpc::Status PredictionService::OnExamples(const Request& request, absl::Time deadline, Response* response,
+                                           ExamplesCall<Request, Response> call, const char* name) const {
   Counted counted(api_.metrics(), name);
   if (absl::Status status = CheckSpec(request); !status.ok()) return ToGrpc(status);
   counted.model(KnownName(request.model_spec()));
-  absl::Status status = CheckClient(context);
-  if (status.ok()) status = MoveTo((api_.*call)(request, Deadline(context)), response);
-  return counted.Done(status);
+  return counted.Done(MoveTo((api_.*call)(request, deadline), response));
 }
 
 std::string PredictionService::KnownName(const tfs::ModelSpec& spec) const {
   return api_.catalogue().Find(FromProto(spec)).ok() ? spec.name() : "";
 }
 
-grpc::Status PredictionService::GetModelMetadata(grpc::ServerContext* /*context*/,
-                                                 const tfs::GetModelMetadataRequest* request,
-                                                 tfs::GetModelMetadataResponse* response) {
-  if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
-  if (request->metadata_field().empty()) {
+grpc::Status PredictionService::GetModelMetadata(const tfs::GetModelMetadataRequest& request,
+                                                 tfs::GetModelMetadataResponse* response) const {
+  if (absl::Status status = CheckSpec(request); !status.ok()) return ToGrpc(status);
+  if (request.metadata_field().empty()) {
     return ToGrpc(absl::InvalidArgumentError("GetModelMetadataRequest must specify at least one metadata_field"));
   }
-  for (const std::string& field : request->metadata_field()) {
+  for (const std::string& field : request.metadata_field()) {
     if (field != "signature_def") {
       return ToGrpc(absl::InvalidArgumentError(absl::StrCat("Metadata field ", field, " is not supported")));
     }
   }
-  return ToGrpc(MoveTo(api_.Metadata(FromProto(request->model_spec())), response));
+  return ToGrpc(MoveTo(api_.Metadata(FromProto(request.model_spec())), response));
 }
 
-grpc::Status ModelService::GetModelStatus(grpc::ServerContext* /*context*/, const tfs::GetModelStatusRequest* request,
-                                          tfs::GetModelStatusResponse* response) {
-  if (absl::Status status = CheckSpec(*request); !status.ok()) return ToGrpc(status);
-  return ToGrpc(MoveTo(api_.Status(FromProto(request->model_spec())), response));
+void PredictionService::Serve(CallThreads& threads) {
+  using Service = tfs::PredictionService::AsyncService;
+  ServeUnary(threads, service_, &Service::RequestPredict, Pace::kSlow,
+             [this](const auto& request, absl::Time deadline, auto* response) {
+               return Predict(request, deadline, response);
+             });
+  ServeUnary(threads, service_, &Service::RequestClassify, Pace::kSlow,
+             [this](const auto& request, absl::Time deadline, auto* response) {
+               return OnExamples(request, deadline, response, &Api::Classify, "Classify");
+             });
+  ServeUnary(threads, service_, &Service::RequestRegress, Pace::kSlow,
+             [this](const auto& request, absl::Time deadline, auto* response) {
+               return OnExamples(request, deadline, response, &Api::Regress, "Regress");
+             });
+  ServeUnary(threads, service_, &Service::RequestMultiInference, Pace::kSlow,
+             [this](const auto& request, absl::Time deadline, auto* response) {
+               return MultiInference(request, deadline, response);
+             });
+  ServeUnary(threads, service_, &Service::RequestGetModelMetadata, Pace::kQuick,
+             [this](const auto& request, absl::Time /*deadline*/, auto* response) {
+               return GetModelMetadata(request, response);
+             });
 }
 
-grpc::Status ModelService::HandleReloadConfigRequest(grpc::ServerContext* context,
-                                                     const tfs::ReloadConfigRequest* request,
-                                                     tfs::ReloadConfigResponse* response) {
-  const absl::Time deadline = std::min(Deadline(*context), absl::Now() + kMostReload);
-  const absl::Status status = api_.Reload(*request, deadline);
+grpc::Status ModelService::GetModelStatus(const tfs::GetModelStatusRequest& request,
+                                          tfs::GetModelStatusResponse* response) const {
+  if (absl::Status status = CheckSpec(request); !status.ok()) return ToGrpc(status);
+  return ToGrpc(MoveTo(api_.Status(FromProto(request.model_spec())), response));
+}
+
+grpc::Status ModelService::HandleReloadConfigRequest(const tfs::ReloadConfigRequest& request, absl::Time deadline,
+                                                     tfs::ReloadConfigResponse* response) const {
+  const absl::Status status = api_.Reload(request, std::min(deadline, absl::Now() + kMostReload));
   response->mutable_status()->set_error_code(static_cast<tensorflow::error::Code>(status.code()));
   response->mutable_status()->set_error_message(std::string(status.message()));
   return ToGrpc(status);
+}
+
+void ModelService::Serve(CallThreads& threads) {
+  using Service = tfs::ModelService::AsyncService;
+  ServeUnary(threads, service_, &Service::RequestGetModelStatus, Pace::kQuick,
+             [this](const auto& request, absl::Time /*deadline*/, auto* response) {
+               return GetModelStatus(request, response);
+             });
+  ServeUnary(threads, service_, &Service::RequestHandleReloadConfigRequest, Pace::kSlow,
+             [this](const auto& request, absl::Time deadline, auto* response) {
+               return HandleReloadConfigRequest(request, deadline, response);
+             });
 }
 
 }  // namespace ems

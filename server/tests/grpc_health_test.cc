@@ -1,0 +1,261 @@
+// The health service and reflection, and what they do while threads are busy or the server stops.
+#include <gmock/gmock.h>
+#include <google/protobuf/descriptor.pb.h>
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "ems/health.grpc.pb.h"
+#include "ems/reflection.grpc.pb.h"
+#include "grpc/health.h"
+#include "grpc/server.h"
+#include "serving_fixture.h"
+#include "tensorflow_serving/apis/prediction_service.grpc.pb.h"
+
+namespace ems {
+namespace {
+
+namespace tfs = tensorflow::serving;
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+using grpc::reflection::v1alpha::ServerReflection;
+using grpc::reflection::v1alpha::ServerReflectionRequest;
+using grpc::reflection::v1alpha::ServerReflectionResponse;
+using testing::Contains;
+
+constexpr char kPrediction[] = "tensorflow.serving.PredictionService";
+
+class GrpcHealthTest : public ServingFixture {
+ protected:
+  void SetUp() override {
+    ServingFixture::SetUp();
+    Start(0);
+  }
+  void Start(int threads, bool health = true) {
+    GrpcOptions options;
+    options.address = "127.0.0.1";
+    options.port = 0;
+    options.max_threads = threads;
+    options.health = health;
+    absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(options, api_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()), grpc::InsecureChannelCredentials());
+    health_ = grpc::health::v1::Health::NewStub(channel_);
+  }
+  void TearDown() override { model_.gate.Open(); }
+
+  // Returns the status by name, or the code of a call that fails.
+  std::string Check(const std::string& service) {
+    HealthCheckRequest request;
+    request.set_service(service);
+    HealthCheckResponse response;
+    grpc::ClientContext context;
+    const grpc::Status status = health_->Check(&context, request, &response);
+    return status.ok() ? HealthCheckResponse::ServingStatus_Name(response.status())
+                       : absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
+  }
+
+  std::unique_ptr<GrpcServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+// A call of Watch.
+class Watch {
+ public:
+  Watch(grpc::health::v1::Health::Stub& stub, const std::string& service) {
+    HealthCheckRequest request;
+    request.set_service(service);
+    reader_ = stub.Watch(&context_, request);
+  }
+  // Waits for a status; returns its name, or "end".
+  std::string Next() {
+    HealthCheckResponse response;
+    return reader_->Read(&response) ? HealthCheckResponse::ServingStatus_Name(response.status()) : "end";
+  }
+  grpc::Status Finish() { return reader_->Finish(); }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<HealthCheckResponse>> reader_;
+};
+
+TEST_F(GrpcHealthTest, CheckOfTheServerAndOfEachService) {
+  for (const std::string name : {"", kPrediction, "tensorflow.serving.ModelService"}) {
+    EXPECT_EQ(Check(name), "SERVING") << name;
+  }
+  EXPECT_EQ(Check("another"), "NOT_FOUND");
+  server_->SetServing(false);
+  EXPECT_EQ(Check(""), "NOT_SERVING");
+  EXPECT_EQ(Check(kPrediction), "NOT_SERVING");
+  EXPECT_EQ(Check("another"), "NOT_FOUND");
+}
+
+TEST_F(GrpcHealthTest, WithoutTheFlagThereIsNoService) {
+  Start(0, /*health=*/false);
+  EXPECT_EQ(Check(""), "UNIMPLEMENTED");
+}
+
+TEST_F(GrpcHealthTest, WatchTellsOfEachChange) {
+  Watch all(*health_, "");
+  Watch prediction(*health_, kPrediction);
+  for (Watch* watch : {&all, &prediction}) EXPECT_EQ(watch->Next(), "SERVING");
+  server_->SetServing(true);  // no change, so nothing is sent
+  server_->SetServing(false);
+  for (Watch* watch : {&all, &prediction}) EXPECT_EQ(watch->Next(), "NOT_SERVING");
+  server_->SetServing(true);
+  for (Watch* watch : {&all, &prediction}) EXPECT_EQ(watch->Next(), "SERVING");
+}
+
+// As the description of the protocol asks: the service may come later.
+TEST_F(GrpcHealthTest, WatchOfAnUnknownServiceStays) {
+  Watch watch(*health_, "another");
+  EXPECT_EQ(watch.Next(), "SERVICE_UNKNOWN");
+  server_->SetServing(false);
+  server_->Stop(absl::InfiniteFuture());
+  EXPECT_EQ(watch.Next(), "end");
+}
+
+TEST_F(GrpcHealthTest, StopEndsWatchersAtOnceAndTellsThem) {
+  Watch watch(*health_, "");
+  EXPECT_EQ(watch.Next(), "SERVING");
+  server_->SetServing(false);
+  EXPECT_EQ(watch.Next(), "NOT_SERVING");
+  server_->Stop(absl::InfiniteFuture());
+  EXPECT_EQ(watch.Next(), "end");
+  EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(GrpcHealthTest, WatchersAreLimitedAndThoseWhoGoMakeRoom) {
+  std::deque<Watch> watchers;
+  for (size_t i = 0; i < Health::kMostWatchers; ++i) {
+    EXPECT_EQ(watchers.emplace_back(*health_, "").Next(), "SERVING");
+  }
+  Watch more(*health_, "");
+  EXPECT_EQ(more.Next(), "end");
+  EXPECT_EQ(more.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Check(""), "SERVING");
+  watchers.front().Cancel();
+  EXPECT_EQ(watchers.front().Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // The server learns of it a moment after the client.
+  std::string next;
+  do {
+    next = Watch(*health_, "").Next();
+  } while (next == "end");
+  EXPECT_EQ(next, "SERVING");
+  for (Watch& watch : watchers) watch.Cancel();
+}
+
+TEST_F(GrpcHealthTest, HealthAnswersWhileAllThreadsCompute) {
+  Start(2);
+  model_.gate.Close();
+  const auto stub = tfs::PredictionService::NewStub(channel_);
+  tfs::PredictRequest request;
+  request.mutable_model_spec()->set_name("m");
+  tensorflow::TensorProto& x = (*request.mutable_inputs())["x"];
+  x.set_dtype(tensorflow::DT_FLOAT);
+  x.mutable_tensor_shape()->add_dim()->set_size(1);
+  x.mutable_tensor_shape()->add_dim()->set_size(2);
+  x.add_float_val(1);
+  const auto predict = [&] {
+    grpc::ClientContext context;
+    tfs::PredictResponse response;
+    return stub->Predict(&context, request, &response);
+  };
+  grpc::Status first;
+  std::thread client([&] { first = predict(); });
+  model_.gate.AwaitWaiting();
+  EXPECT_EQ(Check(""), "SERVING");
+  const grpc::Status second = predict();
+  EXPECT_EQ(second.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(second.error_message(), "All threads of the server are busy. Try again.");
+  model_.gate.Open();
+  client.join();
+  EXPECT_TRUE(first.ok()) << first.error_message();
+  EXPECT_TRUE(predict().ok());
+}
+
+class GrpcReflectionTest : public GrpcHealthTest {
+ protected:
+  void SetUp() override {
+    GrpcHealthTest::SetUp();
+    stub_ = ServerReflection::NewStub(channel_);
+    stream_ = stub_->ServerReflectionInfo(&context_);
+  }
+  ServerReflectionResponse Ask(const ServerReflectionRequest& request) {
+    ServerReflectionResponse response;
+    EXPECT_TRUE(stream_->Write(request));
+    EXPECT_TRUE(stream_->Read(&response));
+    EXPECT_EQ(response.original_request().SerializeAsString(), request.SerializeAsString());
+    return response;
+  }
+
+  grpc::ClientContext context_;
+  std::unique_ptr<ServerReflection::Stub> stub_;
+  std::unique_ptr<grpc::ClientReaderWriter<ServerReflectionRequest, ServerReflectionResponse>> stream_;
+};
+
+TEST_F(GrpcReflectionTest, ListsTheServices) {
+  ServerReflectionRequest request;
+  request.set_list_services("*");
+  std::vector<std::string> names;
+  const ServerReflectionResponse response = Ask(request);
+  for (const auto& service : response.list_services_response().service()) names.push_back(service.name());
+  EXPECT_THAT(names,
+              testing::UnorderedElementsAre(kPrediction, "tensorflow.serving.ModelService", "grpc.health.v1.Health",
+                                            "grpc.reflection.v1alpha.ServerReflection"));
+  stream_->WritesDone();
+  EXPECT_TRUE(stream_->Finish().ok());
+}
+
+TEST_F(GrpcReflectionTest, FilesComeWithThoseThatTheyImport) {
+  ServerReflectionRequest request;
+  request.set_file_containing_symbol(kPrediction);
+  const auto bytes = Ask(request).file_descriptor_response().file_descriptor_proto();
+  std::vector<std::string> names;
+  for (const std::string& file : bytes) {
+    google::protobuf::FileDescriptorProto proto;
+    ASSERT_TRUE(proto.ParseFromString(file));
+    names.push_back(proto.name());
+  }
+  EXPECT_THAT(names, Contains("tensorflow_serving/apis/prediction_service.proto"));
+  EXPECT_THAT(names, Contains("tensorflow/core/framework/tensor.proto").Times(1));
+  request.set_file_by_filename("tensorflow/core/framework/types.proto");
+  EXPECT_EQ(Ask(request).file_descriptor_response().file_descriptor_proto_size(), 1);
+}
+
+TEST_F(GrpcReflectionTest, ExtensionsOfAMessage) {
+  ServerReflectionRequest request;
+  request.set_all_extension_numbers_of_type("tensorflow.serving.PredictRequest");
+  EXPECT_EQ(Ask(request).all_extension_numbers_response().base_type_name(), "tensorflow.serving.PredictRequest");
+  request.mutable_file_containing_extension()->set_containing_type("tensorflow.serving.PredictRequest");
+  request.mutable_file_containing_extension()->set_extension_number(1);
+  EXPECT_EQ(Ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(GrpcReflectionTest, UnknownNamesAreErrorsInTheAnswer) {
+  ServerReflectionRequest request;
+  request.set_file_containing_symbol("no.such.Symbol");
+  EXPECT_EQ(Ask(request).error_response().error_message(), "Symbol not found.");
+  request.set_file_by_filename("no/such.proto");
+  EXPECT_EQ(Ask(request).error_response().error_message(), "File not found.");
+  request.set_all_extension_numbers_of_type("no.such.Type");
+  EXPECT_EQ(Ask(request).error_response().error_message(), "Type not found.");
+  EXPECT_EQ(Ask({}).error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(GrpcReflectionTest, StopEndsSessionsAtOnce) {
+  ServerReflectionRequest request;
+  request.set_list_services("*");
+  Ask(request);
+  server_->Stop(absl::InfiniteFuture());
+  ServerReflectionResponse response;
+  EXPECT_FALSE(stream_->Read(&response));
+}
+
+}  // namespace
+}  // namespace ems
