@@ -116,10 +116,16 @@ def _until_listening(port: int) -> None:
     raise AssertionError(f"nobody listens on port {port}")
 
 
+def pin(pid: int, cpu: str) -> None:
+    """Move all threads of a process to one processor; those that start later inherit it."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {int(cpu)})
+
+
 def overhead(server: ModelServer, model: Path) -> list[Budget]:
     """Compare the CPU time of a call with that of a run in a bare loop, by the program predict_cpu."""
     program = native_server.bundle() / "bin" / "predict_cpu"
-    argv = [program, model, f"127.0.0.1:{server.grpc_port}", server.process.pid, REQUESTS]
+    argv = ["taskset", "-c", LOAD_CPU, program, model, f"127.0.0.1:{server.grpc_port}", server.process.pid, REQUESTS]
     done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, check=True)
     [numbers] = re.findall(r"bare interpreter: ([\d.e+]+) us; server: ([\d.e+]+) us", done.stdout)
     bare, served = map(float, numbers)
@@ -173,7 +179,7 @@ def main() -> None:
         body = folder / "grpc.bin"
         body.write_bytes(grpc_body())
         with serving(folder, *arguments) as server:
-            os.sched_setaffinity(server.process.pid, {int(SERVER_CPU)})
+            pin(server.process.pid, SERVER_CPU)
             url = f"http://127.0.0.1:{server.grpc_port}/tensorflow.serving.PredictionService/Predict"
             budgets += overhead(server, place / "model.tflite")
             budgets += [
