@@ -142,7 +142,7 @@ TEST(LoadOnCpu, RefusesWhatDoesNotFitInTheMemory) {
   options.memory = MemoryBudget::Create(100);
   const auto servable = LoadOnCpu(Open(testing::FixedBatchModel()), options);
   EXPECT_EQ(servable.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(servable.status().message()), HasSubstr("the model needs 0.0 MB"));
+  EXPECT_THAT(std::string(servable.status().message()), HasSubstr("the 0.0 MB that --memory_limit_mb permits"));
   EXPECT_EQ(options.memory->used(), 0);
 }
 

@@ -108,6 +108,21 @@ TEST(RequestParser, HoldsItsLimits) {
   EXPECT_EQ(CodeOf(Post("X: " + std::string(500, 'a') + "\r\n", "")), 431);
 }
 
+TEST(RequestParser, CountsTheMemoryOfHeadersAndBody) {
+  RequestParser parser({100, 100000});
+  parser.Feed("POST / HTTP/1.1\r\nHost: h\r\nA: " + std::string(50000, 'a'));
+  EXPECT_GE(parser.buffered(), 50000);
+  EXPECT_LE(parser.buffered(), 51000);
+  const size_t before = parser.buffered();
+  parser.Feed("\r\nB: b\r\nC: c\r\nContent-Length: 100\r\n\r\n");
+  EXPECT_GE(parser.buffered(), before + 200);  // short headers cost more than their bytes
+  const size_t headers = parser.buffered();
+  parser.Feed(std::string(100, 'b'));
+  EXPECT_GE(parser.buffered(), headers + 80);  // some bytes have room in the object
+  parser.Reset();
+  EXPECT_LE(parser.buffered(), 100);  // the body's memory, for the next one
+}
+
 TEST(RequestParser, AsksForABodyThatTheClientHoldsBack) {
   RequestParser parser(kLimits);
   parser.Feed(Post("Content-Length: 3\r\nExpect: 100-continue\r\n", ""));

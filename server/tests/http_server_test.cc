@@ -202,6 +202,22 @@ TEST(HttpServer, HoldsTheMemoryOfAllBodies) {
   EXPECT_EQ(Client(server->port()).Call(Post(std::string(2U << 20, 'a'))).code, 200);
 }
 
+TEST(HttpServer, HoldsTheMemoryOfAllHeaders) {
+  HttpServer::Options options = Loopback();
+  options.most_buffered_bytes = 100 << 10;
+  const auto server = Serve(options);
+  const std::string header = "GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(60 << 10, 'a');
+  Client first(server->port());
+  first.Send(header);
+  // Refused as soon as the loop of the first has read it.
+  int code = 200;
+  while (code == 200) code = Client(server->port()).Call(header + "\r\n\r\n").code;
+  EXPECT_EQ(code, 503);
+  first.Send("\r\n\r\n");
+  EXPECT_EQ(first.Read().code, 200);
+  EXPECT_EQ(Client(server->port()).Call(header + "\r\n\r\n").code, 200);
+}
+
 TEST(HttpServer, RefusesRequestsBeyondItsQueueButAnswersGet) {
   HttpServer::Options options = Loopback();
   options.threads = 1;

@@ -83,6 +83,7 @@ TEST(OptionsTest, ValuesReachTheModules) {
   EXPECT_EQ(options.shutdown_grace, absl::Seconds(9));
   EXPECT_EQ(options.start_timeout, absl::Seconds(10));
   EXPECT_EQ(options.compute.memory_limit_mb, 11);
+  EXPECT_EQ(Parsed({}).compute.memory_limit_mb, std::nullopt);
 }
 
 TEST(OptionsTest, PortZeroIsNone) {

@@ -10,12 +10,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.support import native_server
 
+Serve = Callable[..., AbstractContextManager["ModelServer"]]
+"""`serving`, or its like for a server that is run in another way."""
 START_S = 60
 """Limit on the start; a busy machine needs some of it."""
 
@@ -42,18 +45,31 @@ class Reply:
 
 
 class ModelServer:
-    """A server process: its ports, its log, and plain HTTP requests to it."""
+    """A server process: its ports, its log, and plain HTTP requests to it.
 
-    def __init__(self, arguments: Sequence[str], folder: Path, **environment: str) -> None:
+    ``within`` is the command that the program is started by, as ``unshare``; it must become the program.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], folder: Path, within: Sequence[str] = (), **environment: str
+    ) -> None:  # fmt: skip
         self.grpc_port, self.rest_port = free_port(), free_port()
         self.log = folder / f"server-{self.grpc_port}.log"
-        program = native_server.bundle() / "bin" / "edge_model_server"
         ports = ["--listen=127.0.0.1", f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}"]
+        words = [*within, *self.program(), *ports, *arguments]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [str(program), *ports, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env={"PATH": "/usr/bin:/bin", **environment}, cwd="/",
             )  # fmt: skip
+
+    def program(self) -> list[str]:
+        """Return the words that start the program: here the natively compiled one."""
+        return [str(native_server.bundle() / "bin" / "edge_model_server")]
+
+    def pid(self) -> int:
+        """Return the process id of the program itself."""
+        return self.process.pid
 
     def wait_until_ready(self) -> None:
         """Wait until both ports answer; the process must still run."""
@@ -83,14 +99,18 @@ class ModelServer:
     def stop(self) -> int:
         """Ask the process to end, as systemd does, and return its status."""
         if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGTERM)
+            os.kill(self.pid(), signal.SIGTERM)
         return self.process.wait(timeout=60)
 
 
+def serving(folder: Path, *arguments: str, **environment: str) -> AbstractContextManager[ModelServer]:
+    """Run the native server; it is ready, and must end well."""
+    return running(ModelServer(arguments, folder, **environment))
+
+
 @contextlib.contextmanager
-def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[ModelServer]:
-    """Run a server that is ready; it must end well, with status 0."""
-    server = ModelServer(arguments, folder, **environment)
+def running(server: ModelServer) -> Iterator[ModelServer]:
+    """Yield a server when it is ready; it must end well, with status 0."""
     try:
         server.wait_until_ready()
         yield server

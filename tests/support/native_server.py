@@ -55,7 +55,8 @@ for file in /build/out/programs/* /build/out/lib/*.so*; do ldd "$file"; done |
 """
 
 
-def _project() -> Project:
+def project() -> Project:
+    """Return the project in which the tests of a run build the server's packages, with the checkout's builds."""
     folder = RUN / "native-server-project"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
@@ -63,15 +64,15 @@ def _project() -> Project:
     return Project.open(folder, Log(quiet=True))
 
 
-def _lite_debs(project: Project) -> Path:
-    """Return the folder with the natively built tensorflow-lite, which is built where it is not up to date."""
-    words = ["build-arm", "--recipe", LITE, "--target", "trixie/amd64"]
+def built(project: Project, target: str, *recipes: str) -> list[Path]:
+    """Return the folders with the .debs of recipes for ``target``, which are built where they are not up to date."""
+    words = ["build-arm", "--target", target, *(word for name in recipes for word in ("--recipe", name))]
     done = subprocess.run(
         [str(INVOKE), "--search-root", str(CHECKOUT), *words], cwd="/", capture_output=True, text=True, check=False,
         env=_environment(project),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return project.workspace.build(LITE, "trixie-amd64")
+    return [project.workspace.build(name, target.replace("/", "-")) for name in recipes]
 
 
 def _environment(project: Project) -> Mapping[str, str]:
@@ -91,20 +92,21 @@ def run_job(name: str, script: str, output: Path, *, extra: tuple[str, ...] = ()
 
     The folder of the script's ``/build/out`` is ``output``. Raises BuildError with the script's last lines.
     """
-    project = _project()
-    recipe = project.recipes[SERVER]
-    tree = sources.fetch(recipe, project, offline=False)
-    root = _root(project, recipe, extra)
+    place = project()
+    recipe = place.recipes[SERVER]
+    tree = sources.fetch(recipe, place, offline=False)
+    root = _root(place, recipe, extra)
+    [lite] = built(place, "trixie/amd64", LITE)
     inputs = (
         Input(CHECKOUT / "server", "/build/server"),
         Input(tree.path, "/build/tree"),
         Input(CHECKOUT / "recipes" / LITE, f"/build/recipes/{LITE}"),  # its model of digits
-        Input(_lite_debs(project), "/reef/packages"),
+        Input(lite, "/reef/packages"),
     )
-    environment = {"JOBS": str(project.jobs(project.engines.get("chroot"), root)), **environment}
+    environment = {"JOBS": str(place.jobs(place.engines.get("chroot"), root)), **environment}
     job = BuildJob(f"native/{name}", root, PREPARE + script, inputs=inputs, environment=environment, caches=(CCACHE,))
     remove_tree(output)
-    return project.run_in_root(job, output).output
+    return place.run_in_root(job, output).output
 
 
 def bundle() -> Path:

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "app/limits.h"
 #include "warmup/warmup.h"
 
 namespace ems {
@@ -70,6 +72,14 @@ std::unique_ptr<Devices> MakeDevices(const ComputeOptions& options,
   return std::make_unique<Devices>(std::move(devices));
 }
 
+std::shared_ptr<MemoryBudget> MakeBudget(std::optional<int> limit_mb,
+                                         const std::function<void(const std::string& line)>& log) {
+  if (limit_mb) return MemoryBudget::Create(static_cast<uint64_t>(*limit_mb) << 20U);
+  const uint64_t bytes = ControlGroupMemory("/proc/self/cgroup", "/sys/fs/cgroup");
+  if (bytes != 0) log(absl::StrCat("models may take ", bytes >> 20U, " MB: the limit of the control group"));
+  return MemoryBudget::Create(bytes, "the control group (MemoryMax=)");
+}
+
 }  // namespace
 
 std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb) {
@@ -93,7 +103,7 @@ Backends MakeBackends(const Options& options, Metrics& metrics,
   loader.cpu.interpreters = options.compute.pools;
   loader.cpu.threads = options.compute.threads;
   loader.cpu.queue = options.compute.queue;
-  loader.cpu.memory = MemoryBudget::Create(static_cast<uint64_t>(options.compute.memory_limit_mb) << 20U);
+  loader.cpu.memory = MakeBudget(options.compute.memory_limit_mb, log);
   // The thread of the request runs rows too.
   loader.cpu.helpers = std::make_shared<ThreadPool>(options.compute.pools - 1);
   loader.devices_for_all = options.compute.delegate_for_all;

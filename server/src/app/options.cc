@@ -150,7 +150,8 @@ void AddCompute(CLI::App& app, Options& o, Raw& raw) {
   app.add_option("--queue", o.compute.queue, "Requests of a model that may wait; more are refused")
       ->group(group)
       ->check(CLI::PositiveNumber);
-  app.add_option("--memory_limit_mb", o.compute.memory_limit_mb, "A load that needs more is refused; 0: no limit")
+  app.add_option("--memory_limit_mb", o.compute.memory_limit_mb,
+                 "Memory of all models; a load that needs more is refused. 0: no limit; default: systemd's MemoryMax=")
       ->group(group)
       ->check(CLI::NonNegativeNumber);
   app.add_option("--delegate", o.compute.delegate, "Library of an accelerator, such as libedgetpu.so.1")->group(group);

@@ -2,6 +2,7 @@
 #ifndef EMS_APP_OPTIONS_H_
 #define EMS_APP_OPTIONS_H_
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -30,8 +31,8 @@ struct ComputeOptions {
   int pools = 0;  // interpreters of a model on the CPU; 0: one for each core
   int threads = 1;
   int queue = 100;
-  int memory_limit_mb = 0;  // 0: none
-  std::string delegate;     // empty: the CPU alone
+  std::optional<int> memory_limit_mb;  // 0: none; not given: that of the control group
+  std::string delegate;                // empty: the CPU alone
   std::vector<std::pair<std::string, std::string>> delegate_options;
   std::vector<std::string> devices;  // "usb:0", "pci:1", "auto", "cpu"
   bool delegate_for_all = false;     // models without custom operators go to the devices too

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "api/api.h"
 #include "app/backends.h"
+#include "app/limits.h"
 #include "app/log.h"
 #include "app/supervisor.h"
 #include "catalogue/config_file_poller.h"
@@ -42,6 +44,14 @@ sigset_t BlockSignals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return signals;
+}
+
+// Leaves files to models, devices and gRPC where a process may not open many.
+void LimitConnections(uint64_t files, HttpServer::Options* http) {
+  constexpr uint64_t kOthers = 256;
+  if (files < kOthers + static_cast<uint64_t>(http->most_connections)) {
+    http->most_connections = files < 2 * kOthers ? kOthers : static_cast<int>(files - kOthers);
+  }
 }
 
 // Ends the program where ending in order takes too long: a run cannot be interrupted.
@@ -221,6 +231,7 @@ ExitCode Run(Options options) {
   if (!configs.ok()) return Fail(kExitConfig, configs.status());
   const sigset_t signals = BlockSignals();
   TakeOverGrpcLog();
+  LimitConnections(RaiseFileLimit(), &options.http);
   // Loading can take long; a port that is taken is said before.
   if (!options.grpc.address.empty()) {
     const absl::Status free = CheckPort(options.grpc.address, options.grpc.port);

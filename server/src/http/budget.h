@@ -1,4 +1,4 @@
-// A limit on the memory that the bodies of all connections take together.
+// A limit on the memory that the requests of all connections take together.
 #ifndef EMS_HTTP_BUDGET_H_
 #define EMS_HTTP_BUDGET_H_
 

@@ -6,6 +6,8 @@
 
 namespace ems {
 
+constexpr size_t kHeaderCost = 112;  // bytes of a map's node for a header, beside long names and values
+
 // The functions that llhttp calls. A result other than 0 ends the parsing.
 struct RequestParser::Callbacks {
   static RequestParser& Of(llhttp_t* parser) { return *static_cast<RequestParser*>(parser->data); }
@@ -75,6 +77,7 @@ void RequestParser::Reset() {
   name_.clear();
   value_.clear();
   header_bytes_ = 0;
+  kept_bytes_ = 0;
   body_bytes_ = 0;
   inflater_.reset();
   keep_alive_ = true;
@@ -93,6 +96,7 @@ size_t RequestParser::Feed(std::string_view bytes) {
 
 bool RequestParser::Count(size_t bytes) {
   header_bytes_ += bytes;
+  if (state_ != State::kBody) kept_bytes_ += bytes;
   return header_bytes_ <= limits_.header || Fail(431, "The request's headers are too large.");
 }
 
@@ -102,6 +106,7 @@ bool RequestParser::EndOfHeader() {
   const std::string_view value = Trim(value_);
   if (state_ != State::kBody) {  // a trailer is read, and not kept
     auto [header, is_new] = request_.headers.try_emplace(Lower(name_), value);
+    if (is_new) kept_bytes_ += kHeaderCost;
     if (!is_new) header->second.append(", ").append(value);
   }
   name_.clear();

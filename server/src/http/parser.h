@@ -35,8 +35,8 @@ class RequestParser {
   State state() const { return state_; }
   // Returns whether the client waits for "100 Continue" before it sends the body; true once.
   bool TakeContinue();
-  // Returns the bytes of memory that the body takes.
-  size_t buffered() const { return request_.body.capacity(); }
+  // Returns the bytes of memory that the request takes, about.
+  size_t buffered() const { return kept_bytes_ + request_.body.capacity(); }
 
   // After kDone. The parser is ready for the next request after Reset.
   HttpRequest TakeRequest() { return std::move(request_); }
@@ -76,6 +76,7 @@ class RequestParser {
   std::string name_;   // of the header that is being read
   std::string value_;  // of that header
   size_t header_bytes_ = 0;
+  size_t kept_bytes_ = 0;  // memory of the request line and the headers
   size_t body_bytes_ = 0;  // so far, as sent
   std::unique_ptr<Inflater> inflater_;
   bool keep_alive_ = true;

@@ -175,6 +175,39 @@ std::string WarmUp(const TfliteModel& model, TfliteRunner& runner) {
   return failures;
 }
 
+// An interpreter that has run once, and its memory.
+struct WarmRunner {
+  std::unique_ptr<TfliteRunner> runner;
+  std::vector<std::unique_ptr<MemoryBudget::Share>> shares;
+  std::string failures;
+};
+
+absl::Status Reserve(const CpuOptions& options, uint64_t bytes, WarmRunner* warm) {
+  if (!options.memory || bytes == 0) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> share = options.memory->Take(bytes);
+  if (share.ok()) warm->shares.push_back(*std::move(share));
+  return share.status();
+}
+
+// Makes an interpreter; `shared` are the bytes that it uses beside its own. The memory is reserved before the first run
+// touches it: the kernel would end a server that exceeds its limit.
+absl::StatusOr<WarmRunner> MakeRunner(const std::shared_ptr<const TfliteModel>& model, const CpuOptions& options,
+                                      uint64_t shared) {
+  RunnerOptions runner_options;
+  runner_options.threads = options.threads;
+  absl::StatusOr<std::unique_ptr<TfliteRunner>> runner = TfliteRunner::Create(model, runner_options);
+  if (!runner.ok()) return runner.status();
+  WarmRunner warm;
+  warm.runner = *std::move(runner);
+  const uint64_t allocated = warm.runner->arena_bytes();
+  if (absl::Status status = Reserve(options, allocated + shared, &warm); !status.ok()) return status;
+  warm.failures = WarmUp(*model, *warm.runner);
+  // Tensors of dynamic size come with the run.
+  const uint64_t used = std::max(allocated, warm.runner->arena_bytes());
+  if (absl::Status status = Reserve(options, used - allocated, &warm); !status.ok()) return status;
+  return warm;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Servable>> LoadOnCpu(std::shared_ptr<const TfliteModel> model,
@@ -184,21 +217,13 @@ absl::StatusOr<std::unique_ptr<Servable>> LoadOnCpu(std::shared_ptr<const Tflite
   std::vector<std::unique_ptr<MemoryBudget::Share>> shares;
   std::string detail;
   while (static_cast<int>(runners.size()) < wanted) {
-    RunnerOptions runner_options;
-    runner_options.threads = options.threads;
-    absl::StatusOr<std::unique_ptr<TfliteRunner>> runner = TfliteRunner::Create(model, runner_options);
-    if (!runner.ok()) return runner.status();
-    const std::string failures = WarmUp(*model, **runner);
-    if (runners.empty()) detail = failures;
-    if (options.memory) {
-      // The file is mapped once for all interpreters.
-      const uint64_t bytes = (*runner)->arena_bytes() + (runners.empty() ? model->file_bytes() : 0);
-      absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> share = options.memory->Take(bytes);
-      if (!share.ok() && !runners.empty()) break;
-      if (!share.ok()) return share.status();
-      shares.push_back(*std::move(share));
-    }
-    runners.push_back(*std::move(runner));
+    // The file is mapped once for all interpreters.
+    absl::StatusOr<WarmRunner> made = MakeRunner(model, options, runners.empty() ? model->file_bytes() : 0);
+    if (absl::IsResourceExhausted(made.status()) && !runners.empty()) break;
+    if (!made.ok()) return made.status();
+    if (runners.empty()) detail = made->failures;
+    for (auto& share : made->shares) shares.push_back(std::move(share));
+    runners.push_back(std::move(made->runner));
   }
   std::vector<std::string> details;
   if (!options.fallback.empty()) details.push_back(options.fallback);

@@ -1,5 +1,7 @@
 #include "tflite/memory_budget.h"
 
+#include <utility>
+
 #include "absl/strings/str_format.h"
 
 namespace ems {
@@ -9,17 +11,17 @@ double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / (1U << 20
 
 }  // namespace
 
-std::shared_ptr<MemoryBudget> MemoryBudget::Create(uint64_t limit_bytes) {
-  return std::shared_ptr<MemoryBudget>(new MemoryBudget(limit_bytes));
+std::shared_ptr<MemoryBudget> MemoryBudget::Create(uint64_t limit_bytes, std::string name) {
+  return std::shared_ptr<MemoryBudget>(new MemoryBudget(limit_bytes, std::move(name)));
 }
 
 absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> MemoryBudget::Take(uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (limit_ != 0 && (used_ > limit_ || bytes > limit_ - used_)) {
     return absl::ResourceExhaustedError(absl::StrFormat(
-        "the model needs %.1f MB, but of --memory_limit_mb=%.0f other models use %.1f MB: raise the limit or serve "
-        "fewer models or versions",
-        Megabytes(bytes), Megabytes(limit_), Megabytes(used_)));
+        "the model needs %.1f MB, but of the %.1f MB that %s permits, other models use %.1f MB: raise the limit or "
+        "serve fewer models or versions",
+        Megabytes(bytes), Megabytes(limit_), name_, Megabytes(used_)));
   }
   used_ += bytes;
   return std::make_unique<Share>(shared_from_this(), bytes);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 
@@ -27,8 +28,8 @@ class MemoryBudget : public std::enable_shared_from_this<MemoryBudget> {
     uint64_t bytes_;
   };
 
-  // A limit of 0 is none.
-  static std::shared_ptr<MemoryBudget> Create(uint64_t limit_bytes);
+  // A limit of 0 is none; `name` says in messages who set it.
+  static std::shared_ptr<MemoryBudget> Create(uint64_t limit_bytes, std::string name = "--memory_limit_mb");
 
   // RESOURCE_EXHAUSTED where the limit does not leave `bytes`, with all three figures.
   absl::StatusOr<std::unique_ptr<Share>> Take(uint64_t bytes);
@@ -36,10 +37,11 @@ class MemoryBudget : public std::enable_shared_from_this<MemoryBudget> {
   uint64_t used() const;
 
  private:
-  explicit MemoryBudget(uint64_t limit) : limit_(limit) {}
+  MemoryBudget(uint64_t limit, std::string name) : limit_(limit), name_(std::move(name)) {}
   void Return(uint64_t bytes);
 
   const uint64_t limit_;
+  const std::string name_;
   mutable std::mutex mutex_;
   uint64_t used_ = 0;
 };

@@ -58,6 +58,13 @@ def test_the_service_tells_when_it_is_ready_and_runs_in_a_sandbox() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_service_may_open_a_file_for_each_connection() -> None:
+    [limit] = unit(FILES / "edge-model-server.service")["LimitNOFILE"]
+    header = (CHECKOUT / "server/src/http/server.h").read_text()
+    [connections] = re.findall(r"int most_connections = (\d+);", header)
+    assert int(limit) >= 2 * int(connections) >= 20_000  # gRPC has as many again
+
+
 def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     units = tmp_path / "usr/lib/systemd/system"
     units.mkdir(parents=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import tfs
-from tests.support.model_server import ModelServer, make_models, serving
+from tests.support.model_server import ModelServer, Serve, make_models, serving
 
 MODELS_CONFIG = """
 model_config_list {
@@ -47,12 +47,18 @@ def models_config(models: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    """How a test runs its server. Tests that take this run with the packaged server too (test_emulated.py)."""
+    return serving
+
+
 @pytest.fixture(scope="module")
-def server(models_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+def server(serve: Serve, models_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """A server with all test models, shared by the tests of a module."""
     # As in TensorFlow Serving, a first configuration has no version that a label could name.
     flags = [f"--model_config_file={models_config}", "--allow_version_labels_for_unavailable_models"]
-    with serving(tmp_path_factory.mktemp("server"), *flags) as running:
+    with serve(tmp_path_factory.mktemp("server"), *flags) as running:
         yield running
 
 

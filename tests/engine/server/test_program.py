@@ -1,16 +1,21 @@
 """The model server's program: starts that are refused, faults while it runs, devices that fail."""
 
+import contextlib
+import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import native_server, tfs
-from tests.support.model_server import Load, ModelServer, refused, serving, until
+from tests.support.dockers import certificates
+from tests.support.model_server import Load, ModelServer, Serve, refused, running, serving, until
 
 HALF = "/v1/models/half_plus_two:predict"
 ASKED = {"instances": [1.0, 2.0, 5.0]}
@@ -101,7 +106,7 @@ def test_a_configuration_that_breaks_keeps_the_old_one_serving(models: Path, tmp
     assert load.wrong == []
 
 
-def test_versions_change_under_load_without_a_failed_request(models: Path, tmp_path: Path) -> None:
+def test_versions_change_under_load_without_a_failed_request(serve: Serve, models: Path, tmp_path: Path) -> None:
     base = tmp_path / "half_plus_two"
     shutil.copytree(models / "half_plus_two", base)
 
@@ -109,7 +114,7 @@ def test_versions_change_under_load_without_a_failed_request(models: Path, tmp_p
         reply = server.request("GET", f"/v1/models/half_plus_two/versions/{version}")
         return reply.status == 200 and reply.json["model_version_status"][0]["state"] == "AVAILABLE"
 
-    with serving(tmp_path, "--model_name=half_plus_two", f"--model_base_path={base}") as server:
+    with serve(tmp_path, "--model_name=half_plus_two", f"--model_base_path={base}") as server:
         with Load(server, HALF, ASKED, ANSWER) as load:
             for version in range(2, 6):
                 shutil.copytree(base / "1", tmp_path / "new")
@@ -136,14 +141,31 @@ def test_a_client_of_tensorflow_serving_changes_the_configuration(models: Path, 
         assert server.request("POST", HALF, ASKED).status == 404
 
 
-def test_a_unix_socket_serves_too(models: Path, tmp_path: Path) -> None:
+def test_a_unix_socket_serves_too(serve: Serve, models: Path, tmp_path: Path) -> None:
     path = tmp_path / "grpc.socket"
     flags = ["--model_name=half_plus_two", f"--model_base_path={models / 'half_plus_two'}"]
-    with serving(tmp_path, *flags, f"--grpc_socket_path={path}"), tfs.Client(f"unix:{path}") as client:
+    with serve(tmp_path, *flags, f"--grpc_socket_path={path}"), tfs.Client(f"unix:{path}") as client:
         answer = client.call(
             "Predict", {"model_spec": {"name": "half_plus_two"}}, {"x": {"values": [1.0], "dtype": "float32"}}
         )
     assert answer.tensors["y"]["values"] == [2.5]
+
+
+def test_a_client_with_a_certificate_connects_by_tls(serve: Serve, models: Path, tmp_path: Path) -> None:
+    made = certificates(tmp_path / "certificates")
+    files = {"server_key": "server-key.pem", "server_cert": "server-cert.pem", "custom_ca": "ca.pem"}
+    path = tmp_path / "ssl.config"
+    lines = [f"{field}: {json.dumps((made / name).read_text())}" for field, name in files.items()]
+    path.write_text("\n".join([*lines, "client_verify: true\n"]))
+    flags = ["--model_name=half_plus_two", f"--model_base_path={models / 'half_plus_two'}"]
+    keys = [made / name for name in ("ca.pem", "cert.pem", "key.pem")]
+    request = {"model_spec": {"name": "half_plus_two"}}
+    with serve(tmp_path, *flags, f"--ssl_config_file={path}") as server:
+        address = f"127.0.0.1:{server.grpc_port}"
+        with tfs.Client(address, *keys) as client:
+            assert client.call("GetModelStatus", request).code == "OK"
+        with tfs.Client(address) as stranger:
+            assert stranger.call("GetModelStatus", request).code == "UNAVAILABLE"
 
 
 def test_the_page_and_the_metrics_tell_of_requests(server: ModelServer) -> None:
@@ -156,6 +178,52 @@ def test_the_page_and_the_metrics_tell_of_requests(server: ModelServer) -> None:
     page = server.request("GET", "/")
     assert page.headers["content-type"].startswith("text/html")
     assert "half_plus_two" in page.body.decode()
+
+
+@pytest.fixture
+def control_group() -> Iterator[Path]:
+    """A control group below this process's own, which limits the memory to 300 MB."""
+    lines = (line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines())
+    paths = {controllers: path for _, controllers, path in lines}
+    first = "memory" in paths  # else version 2 of control groups
+    parent = Path(f"/sys/fs/cgroup/memory{paths['memory']}" if first else f"/sys/fs/cgroup{paths['']}")
+    group = parent / f"reef-test-{os.urandom(3).hex()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text("300000000")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"no control group that limits memory can be made here: {error}")
+    yield group
+    group.rmdir()
+
+
+def test_a_load_beyond_the_control_groups_memory_is_refused(models: Path, tmp_path: Path, control_group: Path) -> None:
+    fits, large = tmp_path / "fits" / "1", tmp_path / "large" / "1"
+    shutil.copytree(models / "half_plus_two" / "1", fits)
+    large.mkdir(parents=True)
+    with (large / "model.tflite").open("wb") as file:
+        file.write((fits / "model.tflite").read_bytes())
+        file.truncate(400_000_000)
+    path = config(tmp_path, ("fits", fits.parent), ("large", large.parent))
+    enter = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(control_group / "cgroup.procs")]
+    flags = [f"--model_config_file={path}", "--max_num_load_retries=0"]
+    with running(ModelServer(flags, tmp_path, enter)) as server:
+        assert server.request("POST", "/v1/models/fits:predict", ASKED).json == ANSWER
+        [state] = server.request("GET", "/v1/models/large").json["model_version_status"]
+        assert state["state"] == "END"
+        said = "the model needs 381.5 MB, but of the 286.1 MB that the control group (MemoryMax=) permits, "
+        assert said in state["status"]["error_message"]
+
+
+def test_the_server_opens_as_many_files_as_it_may(models: Path, tmp_path: Path) -> None:
+    enter = ["sh", "-c", 'ulimit -S -n 1024 && exec "$@"', "sh"]
+    flags = ["--model_name=half_plus_two", f"--model_base_path={models / 'half_plus_two'}"]
+    with running(ModelServer(flags, tmp_path, enter)) as server:
+        metrics = server.request("GET", "/monitoring/prometheus/metrics").body.decode()
+        [most] = re.findall(r"^process_max_fds (\S+)$", metrics, re.MULTILINE)
+        assert int(float(most)) == resource.getrlimit(resource.RLIMIT_NOFILE)[1] > 1024
 
 
 class Board:

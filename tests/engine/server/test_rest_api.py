@@ -139,7 +139,7 @@ def test_a_status_that_is_not_there(target: str, status: int, text: str | None, 
     assert text is None or reply.json == error(text)
 
 
-def test_metadata_is_the_signatures(server: ModelServer) -> None:
+def test_metadata_in_json_is_the_signatures(server: ModelServer) -> None:
     reply = server.request("GET", "/v1/models/half_plus_two/metadata")
     assert reply.json["model_spec"] == {"name": "half_plus_two", "signature_name": "", "version": "1"}
     signatures = reply.json["metadata"]["signature_def"]["signature_def"]
