@@ -43,10 +43,10 @@ void Await(Condition condition) {
   while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-// Threads that run a model without a pause, until they are told to stop.
+// Threads that run a model without a pause, until they are told to stop: requests of 1 row to `most_rows`, in turn.
 class Clients {
  public:
-  Clients(Servable& servable, int count) {
+  Clients(Servable& servable, int count, int most_rows = 3) : most_rows_(most_rows) {
     for (int i = 0; i < count; ++i) threads_.emplace_back([this, &servable, i] { Ask(servable, i * 1000); });
   }
   ~Clients() { Stop(); }
@@ -73,7 +73,7 @@ class Clients {
  private:
   void Ask(Servable& servable, int number) {
     for (; !stop_; ++number) {
-      const int rows = 1 + number % 3;
+      const int rows = 1 + number % most_rows_;
       const absl::StatusOr<TensorMap> outputs =
           servable.Run(kDefaultSignature, Question(number, rows), {absl::Now() + absl::Minutes(1)});
       if (!outputs.ok()) {
@@ -85,6 +85,7 @@ class Clients {
     }
   }
 
+  const int most_rows_;
   std::atomic<bool> stop_{false};
   std::atomic<int> right_{0};
   std::atomic<int> wrong_{0};

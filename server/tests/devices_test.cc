@@ -56,6 +56,27 @@ TEST_F(DevicesTest, RunsWhatIsThereWhereADeviceIsMissing) {
   EXPECT_TRUE(IsRight(*Ask(*servable, 2), 2));
 }
 
+TEST_F(DevicesTest, ADeviceThatAppearsGetsTheModelsAndTheRuns) {
+  board_.Set("usb:0", "ok 300");
+  options_.names = {"usb:0"};
+  const std::unique_ptr<Servable> servable = Loaded();
+  Clients clients(*servable, 4);
+  clients.AwaitAnswers(10);
+  board_.Set("pci:0", "ok 300");
+  devices().AddDevice("pci:0");
+  devices().AddDevice("pci:0");
+  devices().AddDevice("usb:0");
+  ASSERT_EQ(devices().Report().size(), 2);
+  Await([&] { return Report(1).runs >= 10; });
+  board_.Unplug("usb:0");
+  AwaitState(0, DeviceState::kAbsent);
+  clients.AwaitAnswers(10);
+  clients.Stop();
+  EXPECT_EQ(clients.wrong(), 0);
+  EXPECT_EQ(clients.failed(), 0) << clients.first_failure();
+  EXPECT_EQ(servable->placements()[1].device, "pci:0");
+}
+
 TEST_F(DevicesTest, SaysWhyNoDeviceCouldLoad) {
   board_.Set("usb:1", "fail 0");
   const absl::Status status = Load(path_).status();
@@ -68,7 +89,29 @@ TEST_F(DevicesTest, SaysWhyNoDeviceCouldLoad) {
 
 TEST_F(DevicesTest, SaysThatTheDelegateIsMissing) {
   options_.delegate = "/nonexistent/libedgetpu.so.1";
-  EXPECT_THAT(Text(Load(path_).status()), HasSubstr("/nonexistent/libedgetpu.so.1"));
+  const std::string text = Text(Load(path_).status());
+  EXPECT_THAT(text, HasSubstr("cannot load the delegate /nonexistent/libedgetpu.so.1: "));
+  EXPECT_THAT(text, HasSubstr("; install it or correct --delegate"));
+}
+
+TEST_F(DevicesTest, SaysWhichOptionTheDelegateDoesNotKnow) {
+  board_.Set("usb:0", "ok 0");
+  options_.delegate_options = {{"speed", "max"}};
+  const std::string text = Text(Load(path_).status());
+  EXPECT_THAT(text, HasSubstr("did not start: there is no option speed (its options: speed=max, device=usb:0); "));
+  EXPECT_THAT(text, HasSubstr("or correct --device or --delegate_option"));
+}
+
+TEST_F(DevicesTest, ACompiledModelThatIsBrokenIsTheModelsFault) {
+  board_.Set("usb:0", "ok 0");
+  options_.names = {"usb:0"};
+  const std::unique_ptr<Servable> servable = Loaded();
+  const absl::Status status =
+      Load(folder_.Write("bad.tflite", testing::CustomOperatorModel("edgetpu-custom-op", "rubbish"))).status();
+  EXPECT_THAT(Text(status), HasSubstr("usb:0 does not load it ("));
+  EXPECT_THAT(Text(status), HasSubstr("fake_edgetpu: the compiled model is broken"));
+  AwaitState(0, DeviceState::kOk);
+  EXPECT_TRUE(IsRight(*Ask(*servable, 1), 1));
 }
 
 TEST_F(DevicesTest, SaysThatTheWorkerProgramIsMissing) {

@@ -90,7 +90,7 @@ class FakeServable : public Servable {
     return TensorMap{{"y", std::move(twice)}, {"n", std::move(n)}};
   }
 
-  std::vector<Placement> placements() const override { return {{"cpu", "ok", ""}}; }
+  std::vector<Placement> placements() const override { return {{"cpu", "ok", "", false, ""}}; }
 
  private:
   SignatureMap signatures_ = FakeSignatures();

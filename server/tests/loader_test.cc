@@ -7,6 +7,7 @@
 #include "fake_edgetpu/wrap_model.h"
 #include "loader/files.h"
 #include "support/model_maker.h"
+#include "support/split_model.h"
 
 namespace ems {
 namespace {
@@ -14,6 +15,42 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::TemporaryFolder;
+
+TEST(FindModelFiles, FindsSegmentsInTheirOrder) {
+  const TemporaryFolder folder;
+  const auto text = [&] { return std::string(FindModelFiles(folder.path()).status().message()); };
+  // Eleven, so that the order of names is not that of numbers.
+  for (const int i : {10, 0, 1, 2, 3, 4, 6, 8, 9}) {
+    folder.Write("cats_segment_" + std::to_string(i) + "_of_11_edgetpu.tflite", "");
+  }
+  EXPECT_EQ(FindModelFiles(folder.path()).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(text(), folder.path() +
+                        " holds 9 of 11 segments: put there too cats_segment_5_of_11_edgetpu.tflite, "
+                        "cats_segment_7_of_11_edgetpu.tflite");
+  for (const int i : {5, 7}) folder.Write("cats_segment_" + std::to_string(i) + "_of_11_edgetpu.tflite", "");
+  folder.Write("model.tflite", "");
+  const ModelFiles files = *FindModelFiles(folder.path());
+  ASSERT_EQ(files.segments.size(), 11);
+  for (int i = 0; i < 11; ++i) {
+    EXPECT_EQ(files.segments[static_cast<size_t>(i)],
+              folder.path() + "/cats_segment_" + std::to_string(i) + "_of_11_edgetpu.tflite");
+  }
+  EXPECT_EQ(files.cpu, folder.path() + "/model.tflite");
+  EXPECT_EQ(files.device, "");
+  folder.Write("cats_edgetpu.tflite", "");
+  EXPECT_THAT(text(), HasSubstr("holds segments and the whole model cats_edgetpu.tflite for a device: keep one"));
+  folder.Write("cats_segment_0_of_2_edgetpu.tflite", "");
+  EXPECT_THAT(text(), HasSubstr("segments of several compilations (cats_segment_"));
+}
+
+TEST(FindModelFiles, TakesNoOtherNamesForSegments) {
+  for (const char* const name : {"a_segment_2_of_2.tflite", "a_segment_01_of_2.tflite", "a_segment_x_of_2.tflite",
+                                 "a_segment_0_of_.tflite", "a_segment_0_of_2000000000.tflite", "_segment_.tflite"}) {
+    const TemporaryFolder folder;
+    folder.Write(name, "");
+    EXPECT_EQ(FindModelFiles(folder.path())->cpu, folder.path() + "/" + name);
+  }
+}
 
 TEST(FindModelFiles, FindsTheModel) {
   const TemporaryFolder folder;
@@ -45,7 +82,7 @@ class FakeDevice : public Servable {
     if (!status_.ok()) return status_;
     return TensorMap{};
   }
-  std::vector<Placement> placements() const override { return {{"usb:0", "ok", ""}}; }
+  std::vector<Placement> placements() const override { return {{"usb:0", "ok", "", false, ""}}; }
 
  private:
   SignatureMap signatures_;
@@ -58,9 +95,10 @@ class TfliteLoaderTest : public ::testing::Test {
     LoaderOptions options;
     options.log = [this](const std::string& line) { log_.push_back(line); };
     if (!devices) return options;
-    options.devices = [this](const ServableId&, std::shared_ptr<const TfliteModel> model,
+    options.devices = [this](const ServableId&, const std::string& part, std::shared_ptr<const TfliteModel> model,
                              const std::string& path) -> absl::StatusOr<std::unique_ptr<Servable>> {
       path_ = path;
+      if (!part.empty()) parts_.push_back(part);
       if (!load_status_.ok()) return load_status_;
       return std::make_unique<FakeDevice>(model->signatures(), run_status_);
     };
@@ -69,6 +107,12 @@ class TfliteLoaderTest : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<Servable>> Load(bool devices, bool for_all = false) {
     LoaderOptions options = Options(devices);
     options.devices_for_all = for_all;
+    options.isolate = isolate_;
+    options.isolated = [this](const ServableId&, std::shared_ptr<const TfliteModel> model, const std::string& path,
+                              const CpuOptions& cpu) -> absl::StatusOr<std::unique_ptr<Servable>> {
+      isolated_.push_back(path);
+      return LoadOnCpu(std::move(model), cpu);
+    };
     return TfliteLoader(options).Load({"m", 3}, folder_.path());
   }
   static absl::StatusOr<TensorMap> Run(Servable& servable) {
@@ -76,7 +120,23 @@ class TfliteLoaderTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  // Writes a model of two operators, y = (x + 1) * 3, in two segments, compiled or not.
+  void WriteSegments(bool compiled) {
+    const std::vector<std::string> segments = testing::SplitModel(testing::TwoStepModel(), 2);
+    for (size_t i = 0; i < 2; ++i) {
+      const std::string name = "m_segment_" + std::to_string(i) + "_of_2";
+      folder_.Write(name + (compiled ? "_edgetpu.tflite" : ".tflite"),
+                    compiled ? fake_edgetpu::WrapModel(segments[i]) : segments[i]);
+    }
+  }
+  static std::string Text(const absl::StatusOr<std::unique_ptr<Servable>>& servable) {
+    return std::string(servable.status().message());
+  }
+
   std::string path_;
+  std::vector<std::string> parts_;
+  std::vector<std::string> isolated_;
+  LoaderOptions::Isolate isolate_ = LoaderOptions::Isolate::kAuto;
   absl::Status load_status_;
   absl::Status run_status_;
   std::vector<std::string> log_;
@@ -96,7 +156,7 @@ TEST_F(TfliteLoaderTest, NamesTheFileThatFails) {
   EXPECT_EQ(std::string(servable.status().message()),
             folder_.path() +
                 "/model.tflite: the CPU cannot compute the custom operator edgetpu-custom-op: the model is "
-                "compiled for the Edge TPU: connect one and set --device");
+                "compiled for the Edge TPU: connect one and set --delegate and --device");
 }
 
 TEST_F(TfliteLoaderTest, SendsAModelForADeviceThere) {
@@ -114,7 +174,9 @@ TEST_F(TfliteLoaderTest, SendsAnyModelWhereAsked) {
 
 TEST_F(TfliteLoaderTest, NeedsADeviceForACompiledModelAlone) {
   folder_.Write("model_edgetpu.tflite", fake_edgetpu::WrapModel(testing::FixedBatchModel()));
-  EXPECT_THAT(std::string(Load(/*devices=*/false).status().message()), HasSubstr("needs a device: set --device"));
+  EXPECT_THAT(
+      std::string(Load(/*devices=*/false).status().message()),
+      HasSubstr("needs a device, and the server has no device: set --delegate and --device, or put the model "));
   EXPECT_TRUE(Load(/*devices=*/true).ok());
 }
 
@@ -142,10 +204,119 @@ TEST_F(TfliteLoaderTest, FallsBackToTheCpuWhileDevicesAreGone) {
   EXPECT_EQ(Run(*servable)->at("y").data<float>()[0], 2);
   ASSERT_EQ(servable->placements().size(), 2);
   EXPECT_EQ(servable->placements().back().detail, "usb:0 is gone");
+  EXPECT_TRUE(servable->placements().back().fallback);
   run_status_ = absl::OkStatus();
   EXPECT_TRUE(Run(*servable)->empty());
+  EXPECT_EQ(servable->placements().size(), 1);
   EXPECT_THAT(log_, ElementsAre("model m version 3: the CPU takes over: usb:0 is gone",
                                 "model m version 3: the devices are back"));
+}
+
+TEST_F(TfliteLoaderTest, RefusesAModelWhosePlaceIsADeviceWhereThereIsNone) {
+  folder_.Write("model.tflite", testing::FixedBatchModel());
+  folder_.Write("edge_model.pbtxt", "place: DEVICE");
+  EXPECT_EQ(Text(Load(/*devices=*/false)),
+            "edge_model.pbtxt of m version 3 says place: DEVICE, but the server has no device: set --delegate and "
+            "--device, or say cpu_fallback: true there");
+  EXPECT_EQ(Load(/*devices=*/true).value()->placements().front().device, "usb:0");
+}
+
+TEST_F(TfliteLoaderTest, SaysThatTheCpuTakesTheDevicesPlace) {
+  folder_.Write("model.tflite", testing::FixedBatchModel());
+  folder_.Write("edge_model.pbtxt", "place: DEVICE cpu_fallback: true");
+  const auto servable = Load(/*devices=*/false).value();
+  EXPECT_EQ(Run(*servable)->at("y").data<float>()[0], 2);
+  EXPECT_TRUE(servable->placements().front().fallback);
+  EXPECT_THAT(servable->placements().front().detail, HasSubstr("the server has no device: set --delegate"));
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("model m version 3: the CPU takes over: ")));
+}
+
+// A compiled model beside: somebody means a device.
+TEST_F(TfliteLoaderTest, SaysThatACompiledModelIsNotUsed) {
+  folder_.Write("model.tflite", testing::FixedBatchModel());
+  folder_.Write("model_edgetpu.tflite", fake_edgetpu::WrapModel(testing::FixedBatchModel()));
+  const auto servable = Load(/*devices=*/false).value();
+  EXPECT_TRUE(servable->placements().front().fallback);
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("model_edgetpu.tflite needs a device")));
+}
+
+TEST_F(TfliteLoaderTest, FallsBackNeverWhereTheSidecarForbidsIt) {
+  folder_.Write("model.tflite", testing::FixedBatchModel());
+  folder_.Write("edge_model.pbtxt", "place: DEVICE cpu_fallback: false");
+  EXPECT_FALSE(Load(/*devices=*/false).ok());
+  const auto servable = Load(/*devices=*/true).value();
+  run_status_ = absl::UnavailableError("gone");
+  EXPECT_EQ(Run(*servable).status(), run_status_);
+  load_status_ = absl::UnavailableError("no device");
+  EXPECT_EQ(Load(/*devices=*/true).status(), load_status_);
+}
+
+TEST_F(TfliteLoaderTest, ACompiledModelCannotHaveThePlaceCpu) {
+  folder_.Write("model_edgetpu.tflite", fake_edgetpu::WrapModel(testing::FixedBatchModel()));
+  folder_.Write("edge_model.pbtxt", "place: CPU");
+  EXPECT_THAT(Text(Load(/*devices=*/true)), HasSubstr("edge_model.pbtxt says place: CPU: leave that out, or put"));
+}
+
+TEST_F(TfliteLoaderTest, SegmentsBecomeOneModel) {
+  WriteSegments(/*compiled=*/true);
+  EXPECT_THAT(Text(Load(/*devices=*/false)), HasSubstr("m_segment_0_of_2_edgetpu.tflite needs a device"));
+  const auto servable = Load(/*devices=*/true).value();
+  EXPECT_THAT(parts_, ElementsAre("segment 0 of 2", "segment 1 of 2"));
+  const Signature& signature = servable->signatures().at("serving_default");
+  EXPECT_EQ(signature.inputs.begin()->first, "x");
+  EXPECT_EQ(signature.outputs.begin()->first, "y");
+  ASSERT_EQ(servable->placements().size(), 2);
+  EXPECT_EQ(servable->placements()[1].part, "segment 1 of 2");
+}
+
+TEST_F(TfliteLoaderTest, SegmentsThatNeedNoDeviceRunOnTheCpu) {
+  WriteSegments(/*compiled=*/false);
+  auto servable = Load(/*devices=*/true).value();
+  EXPECT_TRUE(parts_.empty());
+  EXPECT_EQ(Run(*servable)->at("y").data<float>()[0], 3);
+  EXPECT_FALSE(servable->placements()[0].fallback);
+  servable = Load(/*devices=*/true, /*for_all=*/true).value();
+  EXPECT_EQ(parts_.size(), 2);
+  run_status_ = absl::UnavailableError("gone");  // a segment alone falls back
+  EXPECT_EQ(Run(*servable)->at("y").data<float>()[0], 3);
+  EXPECT_EQ(servable->placements().back().part, "segment 1 of 2");
+  EXPECT_TRUE(servable->placements().back().fallback);
+}
+
+TEST_F(TfliteLoaderTest, TheWholeModelTakesOverFromSegments) {
+  WriteSegments(/*compiled=*/true);
+  folder_.Write("model.tflite", testing::TwoStepModel());
+  const auto servable = Load(/*devices=*/true).value();
+  // Its signature names what the segments know by their tensors only.
+  EXPECT_EQ(servable->signatures().at("serving_default").outputs.begin()->first, "result");
+  run_status_ = absl::UnavailableError("gone");
+  EXPECT_EQ(servable->Run("serving_default", {{"in", MakeTensor(DataType::kFloat, {1, 4})}}, {})
+                ->at("result")
+                .data<float>()[0],
+            3);
+  load_status_ = absl::UnavailableError("no device");
+  EXPECT_EQ(Load(/*devices=*/true).value()->placements().front().device, "cpu");
+  folder_.Write("model.tflite", testing::HalfPlusTwoModel());
+  EXPECT_THAT(Text(Load(/*devices=*/true)), HasSubstr("takes the tensor x, which no segment before it makes and the"));
+}
+
+TEST_F(TfliteLoaderTest, IsolatesTheModelsThatAskForIt) {
+  const std::string path = folder_.Write("model.tflite", testing::FixedBatchModel());
+  using Isolate = LoaderOptions::Isolate;
+  const auto count = [this](Isolate isolate) {
+    isolate_ = isolate;
+    isolated_.clear();
+    EXPECT_TRUE(Load(/*devices=*/true).ok());
+    return isolated_.size();
+  };
+  EXPECT_EQ(count(Isolate::kAuto), 0);
+  EXPECT_EQ(count(Isolate::kAlways), 1);
+  EXPECT_EQ(isolated_.front(), path);
+  folder_.Write("edge_model.pbtxt", "isolate: true");
+  EXPECT_EQ(count(Isolate::kAuto), 1);
+  EXPECT_TRUE(log_.empty());
+  EXPECT_EQ(count(Isolate::kNever), 0);
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("isolate: true of edge_model.pbtxt has no effect")));
 }
 
 TEST_F(TfliteLoaderTest, RefusesACompiledModelOfAnotherModel) {

@@ -65,7 +65,7 @@ TEST(OptionsTest, ValuesReachTheModules) {
               "--rest_api_timeout_in_ms=5", "--model_config_file_poll_wait_seconds=6",
               "--file_system_poll_wait_seconds=7", "--load_retry_interval_micros=8", "--version_transition=memory",
               "--tensorflow_intra_op_parallelism=2", "--num_tflite_pools=1", "--rest_api_max_body_mb=1",
-              "--shutdown_grace_seconds=9", "--start_timeout_seconds=10", "--memory_limit_mb=11"});
+              "--shutdown_grace_seconds=9", "--start_timeout_seconds=10", "--memory_limit_mb=11", "--isolate=always"});
   EXPECT_EQ(options.grpc.port, 1);
   EXPECT_EQ(options.grpc.address, "::1");
   EXPECT_EQ(options.http.address, "::1");
@@ -84,6 +84,9 @@ TEST(OptionsTest, ValuesReachTheModules) {
   EXPECT_EQ(options.start_timeout, absl::Seconds(10));
   EXPECT_EQ(options.compute.memory_limit_mb, 11);
   EXPECT_EQ(Parsed({}).compute.memory_limit_mb, std::nullopt);
+  EXPECT_EQ(options.compute.isolate, LoaderOptions::Isolate::kAlways);
+  EXPECT_EQ(Parsed({"--isolate=never"}).compute.isolate, LoaderOptions::Isolate::kNever);
+  ExpectRefused({"--isolate=maybe"}, "--isolate");
 }
 
 TEST(OptionsTest, PortZeroIsNone) {

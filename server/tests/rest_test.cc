@@ -44,7 +44,9 @@ class HalfPlusTwo : public Servable {
     if (signature == "classify") y.shape.push_back(1);
     return outputs;
   }
-  std::vector<Placement> placements() const override { return {{"usb:<0>", "suspect", "it \"blinks\""}}; }
+  std::vector<Placement> placements() const override {
+    return {{"usb:<0>", "suspect", "it \"blinks\"", false, "segment <0>"}};
+  }
 
  private:
   SignatureMap signatures_;
@@ -336,8 +338,8 @@ TEST_F(RestTest, ShowsAPageAndEscapesAllOfIt) {
   const HttpResponse response = Get("/");
   EXPECT_EQ(response.code, 200);
   EXPECT_EQ(response.content_type, "text/html; charset=utf-8");
-  for (const char* part : {"half", "Version 123", "stable", "usb:&lt;0&gt;", "it &quot;blinks&quot;", "usb:&lt;1&gt;",
-                           "it &lt;hung&gt;", "version 1.2.3"}) {
+  for (const char* part : {"half", "Version 123", "stable", "segment &lt;0&gt; on usb:&lt;0&gt;",
+                           "it &quot;blinks&quot;", "usb:&lt;1&gt;", "it &lt;hung&gt;", "version 1.2.3"}) {
     EXPECT_THAT(response.body, HasSubstr(part));
   }
   EXPECT_THAT(response.body, Not(HasSubstr("://"))) << "nothing from elsewhere";

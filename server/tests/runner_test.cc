@@ -201,7 +201,7 @@ TEST(TfliteRunner, SendsACustomOperatorToADelegate) {
   };
   EXPECT_EQ(refusal(fake_edgetpu::WrapModel(testing::FixedBatchModel())),
             "the CPU cannot compute the custom operator edgetpu-custom-op: the model is compiled for the Edge TPU: "
-            "connect one and set --device");
+            "connect one and set --delegate and --device");
   EXPECT_THAT(refusal(testing::CustomOperatorModel("ethos-u", "")), HasSubstr("ethos-u: set --delegate"));
 }
 

@@ -59,9 +59,16 @@ TEST_F(WorkerTest, RunsSignaturesOfFixedShapesAtLoad) {
 TEST_F(WorkerTest, DoesNotKeepAModelWhoseFirstRunFails) {
   signatures_["broken"] = WithShape({1});
   Worker worker = MakeWorker();
-  const WorkerReply reply = worker.Answer(LoadModel{kModel, "/m", {}});
+  const WorkerReply reply = worker.Answer(LoadModel{kModel, "/m", {1, "libedgetpu.so.1", {}}});
   EXPECT_EQ(reply.status, absl::InternalError("the first run failed: a kernel failed"));
   EXPECT_EQ(worker.Answer(RunModel{kModel, "fixed", {}}).status.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(WorkerTest, OnTheCpuAFirstRunThatFailsProvesNothing) {
+  signatures_["broken"] = WithShape({1});
+  Worker worker = MakeWorker();
+  EXPECT_TRUE(worker.Answer(LoadModel{kModel, "/m", {}}).status.ok());
+  EXPECT_TRUE(worker.Answer(RunModel{kModel, "fixed", {}}).status.ok());
 }
 
 TEST_F(WorkerTest, RunsUntilUnloaded) {

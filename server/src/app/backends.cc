@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "app/limits.h"
+#include "devices/isolated.h"
 #include "warmup/warmup.h"
 
 namespace ems {
@@ -19,6 +20,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kWorkerName[] = "edge_model_worker";
+constexpr char kAuto[] = "auto";
+constexpr char kDev[] = "/dev";
+constexpr char kUsb[] = "/sys/bus/usb/devices";
+
+constexpr absl::Duration kWatchPause = absl::Seconds(5);
 
 // Returns the worker's program: where it is installed, else beside this program, as in a build folder.
 // /proc/self/exe names the dynamic loader where that started the program; --worker is for that.
@@ -41,29 +47,39 @@ bool IsEdgeTpu(const fs::path& folder) {
   return id == "1a6e:089a" || id == "18d1:9302";
 }
 
+// Returns what a folder holds, as far as it can be read: devices come and go meanwhile.
+std::vector<fs::path> Entries(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) paths.push_back(entry->path());
+  return paths;
+}
+
 std::vector<std::string> FoundDevices(const fs::path& dev, const fs::path& usb) {
   std::vector<std::string> names;
-  std::error_code error;
   const auto add = [&names](const char* bus) {
     const auto same = [bus](const std::string& name) { return absl::StartsWith(name, bus); };
     names.push_back(absl::StrCat(bus, std::count_if(names.begin(), names.end(), same)));
   };
-  for (const fs::directory_entry& entry : fs::directory_iterator(dev, error)) {
-    if (absl::StartsWith(entry.path().filename().string(), "apex_")) add("pci:");
+  for (const fs::path& path : Entries(dev)) {
+    if (absl::StartsWith(path.filename().string(), "apex_")) add("pci:");
   }
-  for (const fs::directory_entry& entry : fs::directory_iterator(usb, error)) {
-    if (IsEdgeTpu(entry.path())) add("usb:");
+  for (const fs::path& path : Entries(usb)) {
+    if (IsEdgeTpu(path)) add("usb:");
   }
   if (names.empty()) names.emplace_back("usb:0");
   return names;
 }
 
+std::string WorkerOf(const ComputeOptions& options) { return options.worker.empty() ? FindWorker() : options.worker; }
+
 std::unique_ptr<Devices> MakeDevices(const ComputeOptions& options,
                                      const std::function<void(const std::string& line)>& log) {
   Devices::Options devices;
-  devices.names = DeviceNames(options, "/dev", "/sys/bus/usb/devices");
+  devices.names = DeviceNames(options, kDev, kUsb);
   if (devices.names.empty()) return nullptr;
-  devices.worker = options.worker.empty() ? FindWorker() : options.worker;
+  devices.worker = WorkerOf(options);
   devices.delegate = options.delegate;
   devices.delegate_options = options.delegate_options;
   devices.threads = options.threads;
@@ -85,14 +101,26 @@ std::shared_ptr<MemoryBudget> MakeBudget(std::optional<int> limit_mb,
 std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb) {
   if (options.delegate.empty()) return {};
   std::vector<std::string> names;
-  for (const std::string& name : options.devices.empty() ? std::vector<std::string>{"auto"} : options.devices) {
-    if (name == "auto") {
+  for (const std::string& name : options.devices.empty() ? std::vector<std::string>{kAuto} : options.devices) {
+    if (name == kAuto) {
       for (std::string& found : FoundDevices(dev, usb)) names.push_back(std::move(found));
     } else if (name != "cpu") {
       names.push_back(name);
     }
   }
   return names;
+}
+
+DeviceWatch::DeviceWatch(Devices& devices, std::function<std::vector<std::string>()> find, absl::Duration pause)
+    : thread_([this, &devices, find = std::move(find), pause] {
+        while (!stop_.WaitForNotificationWithTimeout(pause)) {
+          for (const std::string& name : find()) devices.AddDevice(name);
+        }
+      }) {}
+
+DeviceWatch::~DeviceWatch() {
+  stop_.Notify();
+  thread_.join();
 }
 
 Backends MakeBackends(const Options& options, Metrics& metrics,
@@ -109,11 +137,22 @@ Backends MakeBackends(const Options& options, Metrics& metrics,
   loader.devices_for_all = options.compute.delegate_for_all;
   loader.log = log;
   if (backends.devices != nullptr) {
-    loader.devices = [devices = backends.devices.get()](const ServableId& id, std::shared_ptr<const TfliteModel> model,
+    loader.devices = [devices = backends.devices.get()](const ServableId& id, const std::string& part,
+                                                        std::shared_ptr<const TfliteModel> model,
                                                         const std::string& path) {
-      return devices->Load(id, std::move(model), path);
+      return part.empty() ? devices->Load(id, std::move(model), path)
+                          : devices->LoadSegment(id, part, std::move(model), path);
     };
   }
+  const std::vector<std::string>& names = options.compute.devices;
+  if (backends.devices != nullptr && (names.empty() || std::find(names.begin(), names.end(), kAuto) != names.end())) {
+    backends.watch = std::make_unique<DeviceWatch>(
+        *backends.devices, [compute = options.compute] { return DeviceNames(compute, kDev, kUsb); }, kWatchPause);
+  }
+  loader.isolate = options.compute.isolate;
+  loader.isolated = [isolated = IsolatedOptions{WorkerOf(options.compute), log}](
+                        const ServableId& id, std::shared_ptr<const TfliteModel> model, const std::string& path,
+                        const CpuOptions& cpu) { return LoadIsolated(id, std::move(model), path, cpu, isolated); };
   backends.loader = std::make_unique<TfliteLoader>(std::move(loader));
   if (!options.warmup.enabled) return backends;
   WarmupLoader::Options warmup;
@@ -128,8 +167,7 @@ Backends MakeBackends(const Options& options, Metrics& metrics,
 
 Samples ReadSamples(const Devices* devices, const Catalogue& catalogue) {
   Samples samples;
-  if (devices == nullptr) return samples;
-  for (const DeviceReport& device : devices->Report()) {
+  for (const DeviceReport& device : devices == nullptr ? std::vector<DeviceReport>() : devices->Report()) {
     samples.devices.push_back(
         {device.name, Name(device.state), device.detail, device.runs, device.failures, device.restarts});
   }
@@ -139,10 +177,9 @@ Samples ReadSamples(const Devices* devices, const Catalogue& catalogue) {
       const absl::StatusOr<ServableHandle> handle = catalogue.Find({model.name, version.version, ""});
       if (!handle.ok()) continue;
       const std::vector<Placement> placements = handle->servable->placements();
-      const auto fallback = [](const Placement& placement) {
-        return placement.device == "cpu" && !placement.detail.empty();
-      };
-      const bool on_cpu = std::any_of(placements.begin(), placements.end(), fallback);
+      const bool on_cpu = std::any_of(placements.begin(), placements.end(),
+                                      [](const Placement& placement) { return placement.fallback; });
+      if (devices == nullptr && !on_cpu) continue;  // no place for it to fall back from
       samples.fallbacks.push_back({model.name, version.version, on_cpu});
     }
   }

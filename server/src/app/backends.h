@@ -5,8 +5,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "app/options.h"
 #include "catalogue/catalogue.h"
 #include "devices/devices.h"
@@ -15,9 +18,24 @@
 
 namespace ems {
 
+// Looks for Edge TPUs that appear while the server runs, and adds them to the devices.
+class DeviceWatch {
+ public:
+  // `find` returns the names of the devices that are there. It is called every `pause`, on a thread of the watch.
+  DeviceWatch(Devices& devices, std::function<std::vector<std::string>()> find, absl::Duration pause);
+  ~DeviceWatch();
+  DeviceWatch(const DeviceWatch&) = delete;
+  DeviceWatch& operator=(const DeviceWatch&) = delete;
+
+ private:
+  absl::Notification stop_;
+  std::thread thread_;
+};
+
 struct Backends {
-  std::unique_ptr<Devices> devices;  // null: the CPU alone
-  std::unique_ptr<Loader> loader;    // uses the devices
+  std::unique_ptr<Devices> devices;    // null: the CPU alone
+  std::unique_ptr<Loader> loader;      // uses the devices
+  std::unique_ptr<DeviceWatch> watch;  // where "auto" is among the devices
 };
 
 // With a delegate, the workers of its devices start here. `metrics` must outlive the result.

@@ -48,6 +48,7 @@ struct Raw {
   int pools = 0;
   int per_pool = 1;
   std::string transition = "availability";
+  std::string isolate = "auto";
   std::vector<std::string> delegate_options;
   int start_seconds = 60;
   int grace_seconds = 20;
@@ -167,6 +168,11 @@ void AddCompute(CLI::App& app, Options& o, Raw& raw) {
       ->group(group);
   app.add_option("--worker", o.compute.worker, "Program that holds a device; default: where it is installed")
       ->group(group);
+  app.add_option("--isolate", raw.isolate,
+                 "Models on the CPU in processes of their own: always, never, or auto: those whose edge_model.pbtxt "
+                 "says isolate: true")
+      ->group(group)
+      ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_flag("--enable_batching", o.batching.enabled, "No effect yet: requests are not joined; the files are checked")
       ->group(group);
   app.add_option("--batching_parameters_file", o.batching.file, "Text file; checked")->group(group);
@@ -202,6 +208,10 @@ absl::Status Complete(const Raw& raw, Options* o) {
   o->catalogue.poll = absl::Seconds(raw.file_poll_seconds);
   o->catalogue.load_retry_interval = absl::Microseconds(raw.retry_micros);
   o->catalogue.keep_available = raw.transition == "availability";
+  using Isolate = LoaderOptions::Isolate;
+  o->compute.isolate = raw.isolate == "always"  ? Isolate::kAlways
+                       : raw.isolate == "never" ? Isolate::kNever
+                                                : Isolate::kAuto;
   o->compute.threads = std::max({1, raw.intra_threads, raw.session_threads});
   o->compute.pools = std::min((raw.pools == 0 ? Cores() : raw.pools) * raw.per_pool, Cores());
   o->start_timeout = absl::Seconds(raw.start_seconds);

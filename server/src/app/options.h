@@ -14,6 +14,7 @@
 #include "catalogue/config.h"
 #include "grpc/server.h"
 #include "http/server.h"
+#include "loader/loader.h"
 #include "rest/rest.h"
 
 namespace ems {
@@ -37,6 +38,8 @@ struct ComputeOptions {
   std::vector<std::string> devices;  // "usb:0", "pci:1", "auto", "cpu"
   bool delegate_for_all = false;     // models without custom operators go to the devices too
   std::string worker;                // path of edge_model_worker; empty: beside this program
+  // Which models on the CPU have processes of their own.
+  LoaderOptions::Isolate isolate = LoaderOptions::Isolate::kAuto;
 };
 
 struct WarmupOptions {

@@ -1,8 +1,57 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace ems {
+
+namespace {
+
+// The items of a ForEach. A helper that comes late finds none left, and then does not touch `work`, which is gone.
+class Items {
+ public:
+  Items(int64_t count, const std::function<absl::Status(int64_t)>& work) : count_(count), work_(work) {}
+
+  void Work() {
+    std::unique_lock lock(mutex_);
+    while (next_ < count_ && status_.ok()) {
+      const int64_t item = next_++;
+      ++running_;
+      lock.unlock();
+      absl::Status status = work_(item);
+      lock.lock();
+      --running_;
+      if (status_.ok()) status_ = std::move(status);
+    }
+    if (running_ == 0) done_.notify_all();
+  }
+
+  absl::Status Finish() {
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return running_ == 0; });
+    return status_;
+  }
+
+ private:
+  const int64_t count_;
+  const std::function<absl::Status(int64_t)>& work_;
+  std::mutex mutex_;
+  std::condition_variable done_;
+  int64_t next_ = 0;
+  int64_t running_ = 0;
+  absl::Status status_;
+};
+
+}  // namespace
+
+absl::Status ForEach(ThreadPool& pool, int64_t count, const std::function<absl::Status(int64_t)>& work) {
+  const auto items = std::make_shared<Items>(count, work);
+  const int64_t helpers = std::min<int64_t>(count - 1, pool.threads());
+  for (int64_t i = 0; i < helpers; ++i) pool.Submit([items] { items->Work(); });
+  items->Work();
+  return items->Finish();
+}
 
 ThreadPool::~ThreadPool() {
   {

@@ -3,11 +3,14 @@
 #define EMS_BASE_THREAD_POOL_H_
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "absl/status/status.h"
 
 namespace ems {
 
@@ -34,6 +37,10 @@ class ThreadPool {
   std::vector<std::thread> threads_;
   bool stop_ = false;
 };
+
+// Calls `work` for each of 0 .. count - 1, on this thread and, as they are free, on all of `pool`. Returns the first
+// failure, after which no other item is begun, when all that were begun are done. `work` must be thread-safe.
+absl::Status ForEach(ThreadPool& pool, int64_t count, const std::function<absl::Status(int64_t)>& work);
 
 }  // namespace ems
 

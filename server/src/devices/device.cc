@@ -16,12 +16,8 @@ constexpr absl::Duration kMostUnload = absl::Seconds(10);
 
 }  // namespace
 
-DeviceThread::DeviceThread(int index, const Devices::Options& options, Scheduler& scheduler)
-    : index_(index),
-      name_(options.names[static_cast<size_t>(index)]),
-      options_(options),
-      scheduler_(scheduler),
-      thread_([this] { Main(); }) {}
+DeviceThread::DeviceThread(int index, std::string name, const Devices::Options& options, Scheduler& scheduler)
+    : index_(index), name_(std::move(name)), options_(options), scheduler_(scheduler), thread_([this] { Main(); }) {}
 
 DeviceThread::~DeviceThread() { thread_.join(); }
 

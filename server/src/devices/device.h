@@ -16,7 +16,7 @@ namespace ems {
 class DeviceThread {
  public:
   // `scheduler` must outlive the thread. It ends after Scheduler::Stop.
-  DeviceThread(int index, const Devices::Options& options, Scheduler& scheduler);
+  DeviceThread(int index, std::string name, const Devices::Options& options, Scheduler& scheduler);
   ~DeviceThread();
   DeviceThread(const DeviceThread&) = delete;
   DeviceThread& operator=(const DeviceThread&) = delete;

@@ -1,6 +1,7 @@
 #include "devices/devices.h"
 
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,9 +15,7 @@ namespace ems {
 class Devices::Impl {
  public:
   explicit Impl(Options options) : options_(std::move(options)), scheduler_(options_) {
-    for (size_t i = 0; i < options_.names.size(); ++i) {
-      threads_.push_back(std::make_unique<DeviceThread>(static_cast<int>(i), options_, scheduler_));
-    }
+    for (size_t i = 0; i < options_.names.size(); ++i) StartThread(i, options_.names[i]);
   }
   ~Impl() { Stop(); }
   Impl(const Impl&) = delete;
@@ -24,14 +23,27 @@ class Devices::Impl {
 
   void Stop() {
     scheduler_.Stop();
+    const std::lock_guard<std::mutex> lock(mutex_);
     threads_.clear();
   }
-  const Options& options() const { return options_; }
+  void AddDevice(const std::string& name) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (scheduler_.AddDevice(name)) StartThread(threads_.size(), name);
+  }
   Scheduler& scheduler() { return scheduler_; }
 
+  static absl::StatusOr<std::unique_ptr<Servable>> Load(const std::shared_ptr<Impl>& self, const std::string& title,
+                                                        const TfliteModel& model, const std::string& path,
+                                                        bool segment);
+
  private:
+  void StartThread(size_t index, const std::string& name) {
+    threads_.push_back(std::make_unique<DeviceThread>(static_cast<int>(index), name, options_, scheduler_));
+  }
+
   const Options options_;
   Scheduler scheduler_;
+  std::mutex mutex_;
   std::vector<std::unique_ptr<DeviceThread>> threads_;
 };
 
@@ -91,16 +103,29 @@ Devices::Devices(Options options) : impl_(std::make_shared<Impl>(std::move(optio
 
 Devices::~Devices() { impl_->Stop(); }
 
+absl::StatusOr<std::unique_ptr<Servable>> Devices::Impl::Load(const std::shared_ptr<Impl>& self,
+                                                              const std::string& title, const TfliteModel& model,
+                                                              const std::string& path, bool segment) {
+  const LoadModel load{0, path, {self->options_.threads, self->options_.delegate, self->options_.delegate_options}};
+  absl::StatusOr<std::shared_ptr<ScheduledModel>> scheduled =
+      self->scheduler_.Add(title, load, TrialOf(model.signatures()), segment);
+  if (!scheduled.ok()) return scheduled.status();
+  const std::shared_ptr<Scheduler> scheduler(self, &self->scheduler_);  // keeps all of the implementation
+  return std::make_unique<DeviceServable>(scheduler, *std::move(scheduled), model.signatures());
+}
+
 absl::StatusOr<std::unique_ptr<Servable>> Devices::Load(const ServableId& id, std::shared_ptr<const TfliteModel> model,
                                                         const std::string& path) {
-  const Options& options = impl_->options();
-  const LoadModel load{0, path, {options.threads, options.delegate, options.delegate_options}};
-  absl::StatusOr<std::shared_ptr<ScheduledModel>> scheduled =
-      impl_->scheduler().Add(absl::StrCat(id.name, " version ", id.version), load, TrialOf(model->signatures()));
-  if (!scheduled.ok()) return scheduled.status();
-  const std::shared_ptr<Scheduler> scheduler(impl_, &impl_->scheduler());  // keeps all of the implementation
-  return std::make_unique<DeviceServable>(scheduler, *std::move(scheduled), model->signatures());
+  return Impl::Load(impl_, absl::StrCat(id.name, " version ", id.version), *model, path, /*segment=*/false);
 }
+
+absl::StatusOr<std::unique_ptr<Servable>> Devices::LoadSegment(const ServableId& id, const std::string& part,
+                                                               std::shared_ptr<const TfliteModel> model,
+                                                               const std::string& path) {
+  return Impl::Load(impl_, absl::StrCat(id.name, " version ", id.version, ", ", part), *model, path, /*segment=*/true);
+}
+
+void Devices::AddDevice(const std::string& name) { impl_->AddDevice(name); }
 
 std::vector<DeviceReport> Devices::Report() const { return impl_->scheduler().Report(); }
 

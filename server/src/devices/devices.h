@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "devices/clock.h"
 #include "model/servable.h"
 #include "tflite/model.h"
 
@@ -31,14 +32,15 @@ struct DeviceReport {
   uint64_t runs = 0;
   uint64_t failures = 0;
   uint64_t restarts = 0;
-  int pid = 0;  // of the worker; 0: none runs
+  int pid = 0;               // of the worker; 0: none runs
+  uint64_t arena_bytes = 0;  // that its models take beside their files
 };
 
 class Devices {
  public:
   struct Options {
     std::string worker;    // path of edge_model_worker
-    std::string delegate;  // path or soname, such as libedgetpu.so.1
+    std::string delegate;  // path or soname, such as libedgetpu.so.1; empty: the workers compute on the CPU
     std::vector<std::pair<std::string, std::string>> delegate_options;
     std::vector<std::string> names;  // "usb:0", "pci:1": the delegate's option "device"; each gets a worker
     int threads = 1;                 // CPU threads of a worker's interpreters, for the ops that stay on the CPU
@@ -47,6 +49,12 @@ class Devices {
     absl::Duration most_load = absl::Seconds(60);  // a load with its first run that takes longer is a hang
     absl::Duration least_backoff = absl::Seconds(1);
     absl::Duration most_backoff = absl::Seconds(60);
+    // A turn of a model, whose parameters are loaded: so many jobs, or jobs for so long, while another model waits.
+    // Loading parameters costs about as much as four runs, so that even two models in turn lose at most a fifth of the
+    // time. 1 job: first in, first out.
+    int most_in_row = 16;
+    absl::Duration most_turn = absl::Milliseconds(200);
+    std::function<Instant()> now = Clock::now;  // for turns, deadlines of jobs that wait, and pauses between starts
     std::function<void(const std::string& line)> log;
   };
 
@@ -57,6 +65,16 @@ class Devices {
   // each device's reason. The servable spreads the rows of a request over the devices that have the model.
   absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, std::shared_ptr<const TfliteModel> model,
                                                  const std::string& path);
+
+  // The same for a segment of a model. The segments of all models share out the devices that are ok: as long as these
+  // are enough, each runs one segment, whose parameters it keeps. Where one is lost, another takes over its segments,
+  // at once, since each has loaded all. Whoever runs the segments bounds what waits for them. `part` is for people.
+  absl::StatusOr<std::unique_ptr<Servable>> LoadSegment(const ServableId& id, const std::string& part,
+                                                        std::shared_ptr<const TfliteModel> model,
+                                                        const std::string& path);
+
+  // Adds a device that has appeared; it gets all models. Nothing where there is one of this name.
+  void AddDevice(const std::string& name);
 
   std::vector<DeviceReport> Report() const;
 

@@ -78,7 +78,9 @@ class SpawnSettings {
 
 std::string HowItEnded(int status) {
   if (WIFSIGNALED(status)) {
-    return absl::StrCat("was killed by signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")");
+    // A worker that we kill ourselves hung: that is said instead.
+    const char* const hint = WTERMSIG(status) == SIGKILL ? ", as the kernel does where memory runs out" : "";
+    return absl::StrCat("was killed by signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")", hint);
   }
   return absl::StrCat("ended with status ", WEXITSTATUS(status));
 }

@@ -34,18 +34,32 @@ const char* Name(DeviceState state) {
 }
 
 Scheduler::Scheduler(const Devices::Options& options)
-    : options_(options), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), devices_(options.names.size()) {
-  for (int d = 0; d < Count(); ++d) {
-    At(d).report.name = options.names[static_cast<size_t>(d)];
-    At(d).report.detail = "no model uses it";
-    At(d).wake = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  }
+    : options_(options), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  for (const std::string& name : options.names) Append(name);
+}
+
+void Scheduler::Append(const std::string& name) {
+  Device& device = devices_.emplace_back();
+  device.report.name = name;
+  device.report.detail = "no model uses it";
+  device.wake = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+bool Scheduler::AddDevice(const std::string& name) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const bool known =
+      std::any_of(devices_.begin(), devices_.end(), [&](const Device& device) { return device.report.name == name; });
+  if (known || stopping_) return false;
+  Append(name);
+  for (const ModelPtr& model : models_) model->on.resize(devices_.size());
+  return true;
 }
 
 absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string& title, LoadModel load,
-                                                               const RunModel& trial) {
+                                                               const RunModel& trial, bool segment) {
   const auto model = std::make_shared<ScheduledModel>();
   model->title = title;
+  model->segment = segment;
   model->load = std::move(load);
   model->on.resize(devices_.size());
   Lock lock(mutex_);
@@ -54,7 +68,7 @@ absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string
   for (Device& device : devices_) {
     if (device.phase != Phase::kNoWorker || device.report.state != DeviceState::kAbsent) continue;
     device.losses = 0;  // look for it now
-    device.retry_at = Clock::now();
+    device.retry_at = Now();
   }
   models_.push_back(model);
   WakeAll();
@@ -100,12 +114,12 @@ absl::StatusOr<std::vector<TensorMap>> Scheduler::Run(const std::shared_ptr<Sche
   if (stopping_) return absl::UnavailableError("the server is stopping");
   if (IsHopeless(*model)) return WhyHopeless(*model);
   const auto most = static_cast<size_t>(options_.queue);
-  if (model->queue.size() + messages.size() > most && !model->queue.empty()) {
+  if (!model->segment && model->queue.size() + messages.size() > most && !model->queue.empty()) {
     return absl::ResourceExhaustedError(
         absl::StrCat(model->title, ": ", model->queue.size(), " runs wait for a device; the bound is ", most));
   }
   for (size_t row = 0; row < messages.size(); ++row) {
-    model->queue.push_back(Job{call, row, std::move(messages[row]), Clock::now(), -1, {}});
+    model->queue.push_back(Job{call, row, std::move(messages[row]), Now(), -1, {}});
     WakeFor(*model);
   }
   if (!call->changed.wait_until(lock, deadline, [&] { return call->ended; })) {
@@ -118,20 +132,27 @@ absl::StatusOr<std::vector<TensorMap>> Scheduler::Run(const std::shared_ptr<Sche
 std::vector<DeviceReport> Scheduler::Report() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<DeviceReport> reports;
-  for (const Device& device : devices_) reports.push_back(device.report);
+  for (const Device& device : devices_) {
+    const size_t d = reports.size();
+    reports.push_back(device.report);
+    for (const ModelPtr& model : models_) reports.back().arena_bytes += model->on[d].arena_bytes;
+  }
   return reports;
 }
 
 std::vector<Placement> Scheduler::Placements(const ScheduledModel& model) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<Placement> placements;
+  bool home = false;
+  for (int d = 0; d < Count(); ++d) home = home || IsHome(d, model);
   for (int d = 0; d < Count(); ++d) {
+    if (model.segment && home && !IsHome(d, model)) continue;
     const DeviceReport& report = At(d).report;
     const ScheduledModel::OnDevice& on = model.on[static_cast<size_t>(d)];
     if (on.place == Place::kRefused) {
-      placements.push_back({report.name, Name(DeviceState::kOut), std::string(on.refusal.message())});
+      placements.push_back({report.name, Name(DeviceState::kOut), std::string(on.refusal.message()), false, ""});
     } else {
-      placements.push_back({report.name, Name(report.state), report.detail});
+      placements.push_back({report.name, Name(report.state), report.detail, false, ""});
     }
   }
   return placements;
@@ -174,6 +195,31 @@ bool Scheduler::IsReady(int d, const ScheduledModel& model) const {
   const Device& device = At(d);
   return device.phase == Phase::kRunning && device.report.state == DeviceState::kOk &&
          model.on[static_cast<size_t>(d)].place == Place::kLoaded;
+}
+
+// Returns whether the device is for the model's jobs: a device that is ready for it; for a segment one of its own.
+//
+// The segments of all models and the devices that are ready have each an order. Where the devices are enough, device i
+// is for segment i modulo the number of segments, so that none is idle; else segment i is on device i modulo the number
+// of devices.
+bool Scheduler::IsHome(int d, const ScheduledModel& model) const {
+  if (!IsReady(d, model)) return false;
+  if (!model.segment) return true;
+  int segments = 0;
+  int segment = 0;
+  for (const ModelPtr& other : models_) {
+    if (!other->segment || other->removed) continue;
+    if (other.get() == &model) segment = segments;
+    ++segments;
+  }
+  int ready = 0;
+  int device = 0;
+  for (int i = 0; i < Count(); ++i) {
+    if (!IsReady(i, model)) continue;
+    if (i == d) device = ready;
+    ++ready;
+  }
+  return ready >= segments ? device % std::max(segments, 1) == segment : segment % ready == device;
 }
 
 // Returns whether a job for the model is worth waiting: the device has it, or a worker starts for the first time, or
@@ -254,7 +300,7 @@ void Scheduler::WakeAll() {
 void Scheduler::WakeFor(const ScheduledModel& model) {
   int best = -1;
   for (int d = 0; d < Count(); ++d) {
-    if (!At(d).idle || !IsReady(d, model)) continue;
+    if (!At(d).idle || !IsReady(d, model) || FirstFor(d, model) == model.queue.end()) continue;
     if (best < 0 || At(d).last_model == model.number) best = d;
   }
   if (best >= 0) Wake(best);

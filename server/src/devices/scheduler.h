@@ -52,12 +52,14 @@ struct ScheduledModel {
     Place place = Place::kWaiting;
     absl::Status refusal;
     bool held = false;  // the worker has been asked to load it, and not yet to unload it
+    uint64_t arena_bytes = 0;
   };
 
   uint64_t number = 0;
   std::string title;         // "NAME version N"
   LoadModel load;            // but for the device's own option
   std::string trial;         // the message of a run of zeros; empty: the model has none
+  bool segment = false;      // its jobs go to its own devices (IsHome), not to any
   bool removed = false;      // its servable is going
   std::deque<Job> queue;     // oldest first, but for retries, which are in front
   std::vector<OnDevice> on;  // by device
@@ -73,8 +75,9 @@ class Scheduler {
   // ---- For those who ask
 
   // Adds a model and waits until each device has loaded it or cannot. UNAVAILABLE where none could, with each device's
-  // reason; the model is removed again by then.
-  absl::StatusOr<std::shared_ptr<ScheduledModel>> Add(const std::string& title, LoadModel load, const RunModel& trial);
+  // reason; the model is removed again by then. The bound of what may wait is not for segments.
+  absl::StatusOr<std::shared_ptr<ScheduledModel>> Add(const std::string& title, LoadModel load, const RunModel& trial,
+                                                      bool segment = false);
   // Takes a model away and waits until no worker holds it.
   void Remove(const std::shared_ptr<ScheduledModel>& model);
 
@@ -82,6 +85,10 @@ class Scheduler {
   // A request that would leave more than the bound waiting is refused, unless nothing waits.
   absl::StatusOr<std::vector<TensorMap>> Run(const std::shared_ptr<ScheduledModel>& model,
                                              std::vector<std::string> messages, Instant deadline);
+
+  // Adds a device, whose number is that of those before; its thread must start then. False where there is one of this
+  // name, or where all stops.
+  bool AddDevice(const std::string& name);
 
   std::vector<DeviceReport> Report() const;
   std::vector<Placement> Placements(const ScheduledModel& model) const;
@@ -112,8 +119,8 @@ class Scheduler {
     absl::Duration limit;  // for kTry and kRun: a run that takes longer is a hang
   };
 
-  // Returns what to do next. Jobs of the model that ran last come first, since its parameters are loaded; after
-  // kMostInRow of them another model's turn comes.
+  // Returns what to do next. Jobs of the model that ran last come first, since its parameters are loaded, until its
+  // turn ends (Devices::Options::most_in_row); then the model comes whose job waits longest.
   Task Next(int d);
   // Each of these tells what came of a task.
   void Started(int d, int pid);
@@ -126,7 +133,10 @@ class Scheduler {
   void Lost(int d, DeviceState state, const std::string& reason);
 
   // Descriptors that are readable when there may be another task, and from Stop on.
-  int wake_fd(int d) const { return At(d).wake.get(); }
+  int wake_fd(int d) const {
+    const std::lock_guard<std::mutex> lock(mutex_);  // devices may be added
+    return At(d).wake.get();
+  }
   int stop_fd() const { return stop_.get(); }
 
  private:
@@ -141,6 +151,7 @@ class Scheduler {
     Instant retry_at;
     uint64_t last_model = 0;
     int in_row = 0;  // jobs of last_model since another's
+    Instant turn_began;
     bool idle = false;
   };
   using ModelPtr = std::shared_ptr<ScheduledModel>;
@@ -159,14 +170,18 @@ class Scheduler {
   ModelPtr PickModel(int d) const;
   std::deque<Job>::const_iterator FirstFor(int d, const ScheduledModel& model) const;
   absl::Duration Limit(const ScheduledModel& model) const;
+  bool IsDeviceFailure(const absl::Status& status) const;
 
+  Instant Now() const { return options_.now(); }
   bool IsReady(int d, const ScheduledModel& model) const;
+  bool IsHome(int d, const ScheduledModel& model) const;
   bool MayRun(int d, const ScheduledModel& model) const;
   bool IsUndecided(int d, const ScheduledModel& model) const;
   bool IsHopeless(const ScheduledModel& model) const;
   absl::Status WhyHopeless(const ScheduledModel& model) const;
   void FailHopeless();
 
+  void Append(const std::string& name);
   void Erase(const ModelPtr& model, Lock& lock);
   static void Settle(ScheduledModel& model, const std::shared_ptr<Call>& call, const absl::Status& status);
   void Fail(int d, ScheduledModel& model, Job job, const absl::Status& failure);

@@ -13,20 +13,20 @@ namespace {
 
 using Place = ScheduledModel::Place;
 
-// Jobs of one model that a device runs while another model waits: loading parameters costs about as much as four runs,
-// so that even two models in turn lose at most a fifth of the time.
-constexpr int kMostInRow = 16;
-
 // How many times its 99th percentile a run may take.
 constexpr int kHangFactor = 10;
 
-// Returns whether an error of a worker speaks against the device, and not against the request or the model.
-bool IsDeviceFailure(const absl::Status& status) {
+constexpr absl::Duration kNever = absl::Hours(24 * 365);
+
+}  // namespace
+
+// Returns whether an error of a worker speaks against the device, and not against the request or the model. Where there
+// is no delegate there is no device: a kernel that fails does so on every processor.
+bool Scheduler::IsDeviceFailure(const absl::Status& status) const {
+  if (options_.delegate.empty()) return false;
   return status.code() == absl::StatusCode::kInternal || status.code() == absl::StatusCode::kUnavailable ||
          status.code() == absl::StatusCode::kUnknown;
 }
-
-}  // namespace
 
 Scheduler::Task Scheduler::Next(int d) {
   Task task;
@@ -36,7 +36,7 @@ Scheduler::Task Scheduler::Next(int d) {
     device.idle = false;
     eventfd_t ignored = 0;
     eventfd_read(device.wake.get(), &ignored);
-    task.until = FromNow(absl::InfiniteDuration());
+    task.until = Now() + absl::ToChronoNanoseconds(kNever);
     if (stopping_) {
       task.kind = Task::Kind::kStop;
     } else if (device.phase == Phase::kNoWorker) {
@@ -54,7 +54,7 @@ void Scheduler::NextStart(int d, Task* task) {
   const bool needed =
       std::any_of(models_.begin(), models_.end(), [](const ModelPtr& model) { return !model->removed; });
   if (!needed) return;
-  if (Clock::now() < device.retry_at) {
+  if (Now() < device.retry_at) {
     task->until = device.retry_at;
     return;
   }
@@ -95,6 +95,7 @@ bool Scheduler::Decide(int d, Task* task) {
   const bool started = std::exchange(device.phase, Phase::kRunning) == Phase::kStarting;
   if (loaded && device.report.state != DeviceState::kOk && device.report.state != DeviceState::kSuspect) {
     SetState(d, DeviceState::kOk, "");
+    WakeAll();  // segments move
   }
   if (started) changed_.notify_all();
   return false;
@@ -112,6 +113,7 @@ bool Scheduler::NextTry(int d, Task* task) {
   }
   if (task->model) return true;
   SetState(d, DeviceState::kOk, "");
+  WakeAll();
   return false;
 }
 
@@ -119,14 +121,19 @@ bool Scheduler::NextJob(int d, Task* task) {
   Device& device = At(d);
   while (const ModelPtr model = PickModel(d)) {
     const auto found = model->queue.begin() + (FirstFor(d, *model) - model->queue.cbegin());
-    if (Clock::now() >= found->call->deadline) {
+    if (Now() >= found->call->deadline) {
       const std::shared_ptr<Call> call = found->call;
       Settle(*model, call, absl::DeadlineExceededError(absl::StrCat(model->title, ": no device was free in time")));
       continue;
     }
     Job job = std::move(*found);
     model->queue.erase(found);
-    device.in_row = std::exchange(device.last_model, model->number) == model->number ? device.in_row + 1 : 1;
+    if (std::exchange(device.last_model, model->number) == model->number) {
+      ++device.in_row;
+    } else {
+      device.in_row = 1;
+      device.turn_began = Now();
+    }
     task->kind = Task::Kind::kRun;
     task->model = model;
     task->job = std::move(job);
@@ -136,7 +143,7 @@ bool Scheduler::NextJob(int d, Task* task) {
   return false;
 }
 
-// Returns the model whose job the device takes next: the last one for a while, else the one that waits longest.
+// Returns the model whose job the device takes next: the last one until its turn ends, else the one that waits longest.
 Scheduler::ModelPtr Scheduler::PickModel(int d) const {
   const Device& device = At(d);
   ModelPtr last;
@@ -153,15 +160,20 @@ Scheduler::ModelPtr Scheduler::PickModel(int d) const {
       since = job->since;
     }
   }
-  return last && (!oldest || device.in_row < kMostInRow) ? last : oldest;
+  const bool turn_ends = device.in_row >= options_.most_in_row ||
+                         Now() - device.turn_began >= absl::ToChronoNanoseconds(options_.most_turn);
+  return last && (!oldest || !turn_ends) ? last : oldest;
 }
 
-// Returns the first job that the device may take. It takes one that failed on it only where no other can.
+// Returns the first job that the device may take. It takes one that failed on it only where no other can; one that
+// failed elsewhere in any case.
 std::deque<Job>::const_iterator Scheduler::FirstFor(int d, const ScheduledModel& model) const {
+  if (model.queue.empty()) return model.queue.end();
   bool other = false;
   for (int i = 0; i < Count(); ++i) other = other || (i != d && IsReady(i, model));
+  const bool home = IsHome(d, model);
   return std::find_if(model.queue.begin(), model.queue.end(),
-                      [&](const Job& job) { return job.failed_on != d || !other; });
+                      [&](const Job& job) { return job.failed_on == d ? !other : home || job.failed_on >= 0; });
 }
 
 absl::Duration Scheduler::Limit(const ScheduledModel& model) const {
@@ -172,7 +184,7 @@ void Scheduler::Started(int d, int pid) {
   const Lock lock(mutex_);
   Device& device = At(d);
   device.report.pid = pid;
-  device.started = Clock::now();
+  device.started = Now();
   if (std::exchange(device.ever_started, true)) ++device.report.restarts;
 }
 
@@ -183,8 +195,10 @@ void Scheduler::Loaded(int d, ScheduledModel& model, const WorkerReply& reply) {
     on.held = reply.status.ok();
     on.place = reply.status.ok() ? Place::kLoaded : Place::kRefused;
     on.refusal = reply.status;
+    on.arena_bytes = reply.arena_bytes;
     if (reply.status.ok()) {
       model.times.Add(absl::Microseconds(static_cast<int64_t>(reply.run_micros)));
+      if (model.segment) WakeAll();  // it may move
     } else if (IsDeviceFailure(reply.status) && At(d).report.state == DeviceState::kOk) {
       SetState(d, DeviceState::kSuspect, absl::StrCat(model.title, ": ", reply.status.message()));
     }
@@ -227,6 +241,7 @@ void Scheduler::Ran(int d, ScheduledModel& model, Job job, absl::StatusOr<Worker
       ++report.failures;
       if (reply.ok()) SetState(d, DeviceState::kSuspect, std::string(status.message()));
       Fail(d, model, std::move(job), status);
+      WakeAll();  // segments move
     }
   }
   FlushLog();
@@ -253,15 +268,15 @@ void Scheduler::Lost(int d, DeviceState state, const std::string& reason) {
   {
     const Lock lock(mutex_);
     Device& device = At(d);
-    const bool lasted = device.phase == Phase::kRunning &&
-                        Clock::now() - device.started > absl::ToChronoNanoseconds(options_.most_backoff);
+    const bool lasted =
+        device.phase == Phase::kRunning && Now() - device.started > absl::ToChronoNanoseconds(options_.most_backoff);
     if (lasted) device.losses = 0;
     device.phase = Phase::kNoWorker;
     device.report.pid = 0;
     device.last_model = 0;
     for (const ModelPtr& model : models_) model->on[static_cast<size_t>(d)] = {};
     ++device.losses;
-    device.retry_at = FromNow(Backoff(device.losses, state));
+    device.retry_at = Now() + absl::ToChronoNanoseconds(Backoff(device.losses, state));
     SetState(d, state, reason);
     FailHopeless();
     WakeAll();

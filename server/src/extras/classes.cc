@@ -53,8 +53,9 @@ std::string LabelOf(const std::vector<std::string>& labels, int64_t index) {
   return known ? labels[index] : absl::StrCat(index);
 }
 
-absl::StatusOr<std::optional<ClassesPlan>> PlanClasses(const Sidecar& sidecar, const SignatureTensors& tensors,
-                                                       const TfliteModel& model, Signature& signature) {
+absl::StatusOr<std::optional<ClassesPlan>> PlanClasses(const Sidecar& sidecar,
+                                                       const std::map<std::string, Quantisation>& quantisations,
+                                                       Signature& signature) {
   if (!sidecar.settings.has_classification()) return std::nullopt;
   const Classification& settings = sidecar.settings.classification();
   std::string name = settings.output();
@@ -74,7 +75,7 @@ absl::StatusOr<std::optional<ClassesPlan>> PlanClasses(const Sidecar& sidecar, c
   }
   ClassesPlan plan;
   plan.output = name;
-  plan.quantisation = model.quantisation(tensors.subgraph, tensors.outputs.at(name));
+  plan.quantisation = quantisations.at(name);
   plan.top_k =
       static_cast<int>(std::min<int64_t>(settings.top_k() == 0 ? kDefaultTopK : settings.top_k(), spec.shape[1]));
   plan.minimum_score = settings.minimum_score();

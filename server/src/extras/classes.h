@@ -2,6 +2,7 @@
 #ifndef EMS_EXTRAS_CLASSES_H_
 #define EMS_EXTRAS_CLASSES_H_
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ struct ClassesPlan {
 
 // Plans what `settings` asks of a signature, and adds its outputs to the signature; nothing where the signature has no
 // such output but another may. INVALID_ARGUMENT where the output is named but cannot be scores.
-absl::StatusOr<std::optional<ClassesPlan>> PlanClasses(const Sidecar& sidecar, const SignatureTensors& tensors,
-                                                       const TfliteModel& model, Signature& signature);
+absl::StatusOr<std::optional<ClassesPlan>> PlanClasses(const Sidecar& sidecar,
+                                                       const std::map<std::string, Quantisation>& quantisations,
+                                                       Signature& signature);
 
 // Adds top_labels, top_scores and top_indices. INTERNAL where the model gave other scores than its signature says.
 absl::Status AddClasses(const ClassesPlan& plan, TensorMap& outputs);

@@ -27,10 +27,10 @@ const ImageInput* SettingsOf(const Sidecar& sidecar, const Signature& signature,
   return nullptr;
 }
 
-absl::Status PlanImages(const Sidecar& sidecar, const TfliteModel& model, const SignatureTensors& tensors,
+absl::Status PlanImages(const Sidecar& sidecar, const std::map<std::string, Quantisation>& quantisations,
                         Signature& signature, Plan& plan) {
   for (auto& [name, spec] : signature.inputs) {
-    const Quantisation quantisation = model.quantisation(tensors.subgraph, tensors.inputs.at(name));
+    const Quantisation& quantisation = quantisations.at(name);
     absl::StatusOr<std::optional<ImageInputPlan>> image =
         PlanImageInput(name, spec, quantisation, SettingsOf(sidecar, signature, name));
     if (!image.ok()) return image.status();
@@ -41,11 +41,10 @@ absl::Status PlanImages(const Sidecar& sidecar, const TfliteModel& model, const 
   return absl::OkStatus();
 }
 
-absl::Status MakePlan(const Sidecar& sidecar, const TfliteModel& model, const std::string& key, Signature& signature,
+absl::Status MakePlan(const Sidecar& sidecar, const SignatureQuantisation& quantisation, Signature& signature,
                       Plan& plan) {
-  const SignatureTensors& tensors = model.tensors().at(key);
-  if (absl::Status status = PlanImages(sidecar, model, tensors, signature, plan); !status.ok()) return status;
-  absl::StatusOr<std::optional<ClassesPlan>> classes = PlanClasses(sidecar, tensors, model, signature);
+  if (absl::Status status = PlanImages(sidecar, quantisation.inputs, signature, plan); !status.ok()) return status;
+  absl::StatusOr<std::optional<ClassesPlan>> classes = PlanClasses(sidecar, quantisation.outputs, signature);
   if (!classes.ok()) return classes.status();
   plan.classes = *std::move(classes);
   absl::StatusOr<std::optional<BoxesPlan>> boxes = PlanBoxes(sidecar, signature);
@@ -106,12 +105,12 @@ class ExtrasServable final : public Servable {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Servable>> WithExtras(std::unique_ptr<Servable> inner, const Sidecar& sidecar,
-                                                     const TfliteModel& model) {
+                                                     const QuantisationMap& quantisations) {
   SignatureMap signatures = inner->signatures();
   std::map<std::string, Plan> plans;
   for (auto& [key, signature] : signatures) {
     Plan plan;
-    if (absl::Status status = MakePlan(sidecar, model, key, signature, plan); !status.ok()) {
+    if (absl::Status status = MakePlan(sidecar, quantisations.at(key), signature, plan); !status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("edge_model.pbtxt, signature ", key, ": ", status.message()));
     }
     if (!plan.images.empty() || plan.classes || plan.boxes) plans[key] = std::move(plan);

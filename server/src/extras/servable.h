@@ -15,7 +15,7 @@ namespace ems {
 // (TensorSpec::image) and take files, decoded on the caller's thread, and whose signatures have the outputs that the
 // sidecar asks for. INVALID_ARGUMENT where the sidecar does not fit the model.
 absl::StatusOr<std::unique_ptr<Servable>> WithExtras(std::unique_ptr<Servable> inner, const Sidecar& sidecar,
-                                                     const TfliteModel& model);
+                                                     const QuantisationMap& quantisations);
 
 }  // namespace ems
 

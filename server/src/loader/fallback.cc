@@ -34,8 +34,8 @@ class FallbackServable final : public Servable {
 
   std::vector<Placement> placements() const override {
     std::vector<Placement> placements = devices_->placements();
+    if (!on_cpu_) return placements;
     const std::lock_guard lock(mutex_);
-    if (!cpu_) return placements;
     for (Placement& placement : cpu_->placements()) placements.push_back(std::move(placement));
     return placements;
   }

@@ -1,65 +1,22 @@
 #include "loader/loader.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "extras/servable.h"
 #include "extras/sidecar.h"
 #include "loader/fallback.h"
-#include "loader/files.h"
+#include "loader/models.h"
+#include "pipeline/pipeline.h"
 
 namespace ems {
 namespace {
 
-using ModelPointer = std::shared_ptr<const TfliteModel>;
+using ServableOr = absl::StatusOr<std::unique_ptr<Servable>>;
 
-bool SameTensors(const std::map<std::string, TensorSpec>& left, const std::map<std::string, TensorSpec>& right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](const auto& a, const auto& b) {
-    return a.first == b.first && a.second.dtype == b.second.dtype && a.second.shape == b.second.shape;
-  });
-}
-
-// Whether clients see no difference between two models.
-bool SameSignatures(const TfliteModel& left, const TfliteModel& right) {
-  const SignatureMap& a = left.signatures();
-  const SignatureMap& b = right.signatures();
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
-    return one.first == other.first && SameTensors(one.second.inputs, other.second.inputs) &&
-           SameTensors(one.second.outputs, other.second.outputs);
-  });
-}
-
-// The models of a version folder; at least one is set.
-struct Models {
-  ModelFiles files;
-  ModelPointer cpu;
-  ModelPointer device;
-};
-
-absl::StatusOr<ModelPointer> OpenIf(const std::string& path) {
-  if (path.empty()) return ModelPointer();
-  return TfliteModel::Open(path);
-}
-
-absl::StatusOr<Models> OpenModels(const std::string& folder, bool devices) {
-  absl::StatusOr<ModelFiles> files = FindModelFiles(folder);
-  if (!files.ok()) return files.status();
-  if (!devices && files->cpu.empty()) {
-    return absl::UnavailableError(absl::StrCat(files->device,
-                                               " needs a device: set --device, or put the model before "
-                                               "its compilation there as model.tflite"));
-  }
-  if (!devices) files->device.clear();
-  absl::StatusOr<ModelPointer> cpu = OpenIf(files->cpu);
-  if (!cpu.ok()) return cpu.status();
-  absl::StatusOr<ModelPointer> device = OpenIf(files->device);
-  if (!device.ok()) return device.status();
-  if (*cpu && *device && !SameSignatures(**cpu, **device)) {
-    return absl::InvalidArgumentError(absl::StrCat(files->device, " and ", files->cpu,
-                                                   " differ in their signatures: compile the first from the second"));
-  }
-  return Models{*std::move(files), *std::move(cpu), *std::move(device)};
-}
+constexpr char kNoDevices[] = "the server has no device: set --delegate and --device";
 
 CpuOptions Adapted(CpuOptions options, const EdgeModel& settings) {
   if (settings.threads() > 0) options.threads = settings.threads();
@@ -67,52 +24,125 @@ CpuOptions Adapted(CpuOptions options, const EdgeModel& settings) {
   return options;
 }
 
+// Whether the CPU can compute a file; false where there is none.
+bool RunsOnCpu(const ModelFile& file) { return file.model && file.model->custom_operators().empty(); }
+
+// How a version's files are loaded on the CPU. A fallback keeps it for later.
+struct CpuLoad {
+  ServableId id;
+  CpuOptions options;
+  LoaderOptions::LoadIsolated isolated;  // empty: in this process
+
+  // Where `reason` is not empty, in place of a device.
+  ServableOr Run(const ModelFile& file, const std::string& reason) const {
+    CpuOptions with_reason = options;
+    with_reason.fallback = reason;
+    ServableOr servable =
+        isolated ? isolated(id, file.model, file.path, with_reason) : LoadOnCpu(file.model, with_reason);
+    if (servable.ok()) return servable;
+    return absl::Status(servable.status().code(), absl::StrCat(file.path, ": ", servable.status().message()));
+  }
+};
+
 // A load of one folder.
 class FolderLoad {
  public:
-  FolderLoad(const LoaderOptions& options, const ServableId& id, const EdgeModel& settings, Models models)
-      : options_(options), cpu_(Adapted(options.cpu, settings)), id_(id), models_(std::move(models)) {
-    const bool compiled = models_.device || !models_.cpu->custom_operators().empty();
-    const bool asked = options.devices_for_all || settings.place() == EdgeModel::DEVICE;
-    on_devices_ = options.devices && settings.place() != EdgeModel::CPU && (compiled || asked);
-  }
+  FolderLoad(const LoaderOptions& options, const ServableId& id, const EdgeModel& settings, const FolderModels& models)
+      : options_(options),
+        settings_(settings),
+        cpu_{id, Adapted(options.cpu, settings), Isolated(options, settings)},
+        title_(absl::StrCat(id.name, " version ", id.version)),
+        models_(models) {}
 
-  absl::StatusOr<std::unique_ptr<Servable>> Run() const {
-    if (on_devices_) return OnDevices();
-    if (!models_.cpu) return absl::InvalidArgumentError(absl::StrCat(models_.files.device, " needs a device"));
-    absl::StatusOr<std::unique_ptr<Servable>> servable = LoadOnCpu(models_.cpu, cpu_);
-    if (servable.ok()) return servable;
-    return absl::Status(servable.status().code(), absl::StrCat(models_.files.cpu, ": ", servable.status().message()));
+  ServableOr Run() const {
+    if (settings_.isolate() && options_.isolate == LoaderOptions::Isolate::kNever) {
+      Log(title_, "isolate: true of edge_model.pbtxt has no effect, because of --isolate=never");
+    }
+    if (settings_.place() == EdgeModel::CPU) return models_.cpu.model || models_.segments.empty() ? Cpu() : Segments();
+    const bool asked = settings_.place() == EdgeModel::DEVICE;
+    if (!options_.devices && asked && !settings_.cpu_fallback()) {
+      return absl::FailedPreconditionError(absl::StrCat("edge_model.pbtxt of ", title_, " says place: DEVICE, but ",
+                                                        kNoDevices, ", or say cpu_fallback: true there"));
+    }
+    if (!models_.segments.empty()) return WithWhole(Segments());
+    const ModelFile& compiled = models_.device.model ? models_.device : models_.cpu;
+    const bool meant = asked || models_.device.model || !RunsOnCpu(compiled);
+    if (!meant && !(options_.devices && options_.devices_for_all)) return Cpu();
+    if (options_.devices) return WithWhole(options_.devices(cpu_.id, "", compiled.model, compiled.path));
+    if (!asked && !models_.device.model) return Cpu();  // its error names the operators that the CPU does not have
+    return WithWhole(NoDevices(compiled.path));
   }
-
-  // The model that clients see; both have the same signatures.
-  const TfliteModel& model() const { return models_.device ? *models_.device : *models_.cpu; }
 
  private:
-  absl::StatusOr<std::unique_ptr<Servable>> OnDevices() const {
-    const ModelPointer& model = models_.device ? models_.device : models_.cpu;
-    const std::string& path = models_.device ? models_.files.device : models_.files.cpu;
-    absl::StatusOr<std::unique_ptr<Servable>> servable = options_.devices(id_, model, path);
-    if (!models_.cpu || !models_.cpu->custom_operators().empty()) return servable;
-    const LoadFallback load = [model = models_.cpu, options = cpu_](const std::string& reason) {
-      CpuOptions with_reason = options;
-      with_reason.fallback = reason;
-      return LoadOnCpu(model, with_reason);
-    };
-    const auto log = [log = options_.log, id = id_](const std::string& line) {
-      if (log) log(absl::StrCat("model ", id.name, " version ", id.version, ": ", line));
-    };
-    if (servable.ok()) return WithFallback(*std::move(servable), load, log);
+  static absl::Status NoDevices(const std::string& path) {
+    return absl::UnavailableError(absl::StrCat(path, " needs a device, and ", kNoDevices,
+                                               ", or put the model before its compilation there as model.tflite"));
+  }
+
+  static LoaderOptions::LoadIsolated Isolated(const LoaderOptions& options, const EdgeModel& settings) {
+    using Isolate = LoaderOptions::Isolate;
+    const bool isolated =
+        options.isolate == Isolate::kAlways || (options.isolate == Isolate::kAuto && settings.isolate());
+    return isolated ? options.isolated : nullptr;
+  }
+
+  void Log(const std::string& title, const std::string& line) const {
+    if (options_.log) options_.log(absl::StrCat("model ", title, ": ", line));
+  }
+
+  // The model as a whole on the CPU.
+  ServableOr Cpu() const {
+    if (!models_.cpu.model) {
+      return absl::FailedPreconditionError(absl::StrCat(models_.device.path,
+                                                        " needs a device, but edge_model.pbtxt says place: CPU: leave "
+                                                        "that out, or put the model before its compilation there as "
+                                                        "model.tflite"));
+    }
+    return cpu_.Run(models_.cpu, "");
+  }
+
+  // Lets the CPU take over, now or later, where a file of the whole model is there that it can compute.
+  ServableOr WithWhole(ServableOr servable) const { return WithCpu(std::move(servable), models_.cpu, title_); }
+
+  ServableOr WithCpu(ServableOr servable, const ModelFile& file, const std::string& title) const {
+    const bool allowed = !settings_.has_cpu_fallback() || settings_.cpu_fallback();
+    if (!allowed || !RunsOnCpu(file)) return servable;
+    if (servable.ok()) {
+      return WithFallback(
+          *std::move(servable), [cpu = cpu_, file](const std::string& reason) { return cpu.Run(file, reason); },
+          [log = options_.log, title](const std::string& line) {
+            if (log) log(absl::StrCat("model ", title, ": ", line));
+          });
+    }
     if (!absl::IsUnavailable(servable.status())) return servable.status();
-    log(absl::StrCat("the CPU takes over: ", servable.status().message()));
-    return load(std::string(servable.status().message()));
+    const std::string reason(servable.status().message());
+    Log(title, absl::StrCat("the CPU takes over: ", reason));
+    return cpu_.Run(file, reason);
+  }
+
+  ServableOr Segments() const {
+    std::vector<std::unique_ptr<Servable>> servables;
+    for (size_t i = 0; i < models_.segments.size(); ++i) {
+      ServableOr servable = OneSegment(models_.segments[i], SegmentName(i, models_.segments.size()));
+      if (!servable.ok()) return servable.status();
+      servables.push_back(*std::move(servable));
+    }
+    return MakePipeline(models_.pipeline, std::move(servables), {title_, cpu_.options.queue});
+  }
+
+  ServableOr OneSegment(const ModelFile& file, const std::string& part) const {
+    const bool never = settings_.place() == EdgeModel::CPU;
+    const bool asked = !never && (settings_.place() == EdgeModel::DEVICE || options_.devices_for_all);
+    if (RunsOnCpu(file) && (!asked || !options_.devices)) return cpu_.Run(file, asked ? kNoDevices : "");
+    if (!options_.devices || never) return NoDevices(file.path);
+    return WithCpu(options_.devices(cpu_.id, part, file.model, file.path), file, absl::StrCat(title_, ", ", part));
   }
 
   const LoaderOptions& options_;
-  const CpuOptions cpu_;
-  const ServableId id_;
-  const Models models_;
-  bool on_devices_ = false;
+  const EdgeModel& settings_;
+  const CpuLoad cpu_;
+  const std::string title_;
+  const FolderModels& models_;
 };
 
 }  // namespace
@@ -120,12 +150,11 @@ class FolderLoad {
 absl::StatusOr<std::unique_ptr<Servable>> TfliteLoader::Load(const ServableId& id, const std::string& folder) {
   const absl::StatusOr<Sidecar> sidecar = ReadSidecar(folder);
   if (!sidecar.ok()) return sidecar.status();
-  absl::StatusOr<Models> models = OpenModels(folder, options_.devices != nullptr);
+  const absl::StatusOr<FolderModels> models = OpenFolder(folder);
   if (!models.ok()) return models.status();
-  const FolderLoad load(options_, id, sidecar->settings, *std::move(models));
-  absl::StatusOr<std::unique_ptr<Servable>> servable = load.Run();
+  ServableOr servable = FolderLoad(options_, id, sidecar->settings, *models).Run();
   if (!servable.ok()) return servable.status();
-  return WithExtras(*std::move(servable), *sidecar, load.model());
+  return WithExtras(*std::move(servable), *sidecar, models->quantisations);
 }
 
 }  // namespace ems

@@ -2,6 +2,7 @@
 #ifndef EMS_LOADER_LOADER_H_
 #define EMS_LOADER_LOADER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,12 +13,22 @@
 namespace ems {
 
 struct LoaderOptions {
-  // Loads a model on devices; Devices::Load of devices/devices.h. Empty: there are none.
+  // Loads a model on devices, or a segment of it, which `part` then names; Devices::Load and LoadSegment of
+  // devices/devices.h. Empty: there are none.
   using LoadOnDevices = std::function<absl::StatusOr<std::unique_ptr<Servable>>(
-      const ServableId& id, std::shared_ptr<const TfliteModel> model, const std::string& path)>;
+      const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model,
+      const std::string& path)>;
+  // As LoadOnCpu, in processes of its own; LoadIsolated of devices/isolated.h.
+  using LoadIsolated = std::function<absl::StatusOr<std::unique_ptr<Servable>>(
+      const ServableId& id, std::shared_ptr<const TfliteModel> model, const std::string& path,
+      const CpuOptions& options)>;
+  // Which models on the CPU have processes of their own; kAuto: those whose sidecar asks for it.
+  enum class Isolate : uint8_t { kAuto, kAlways, kNever };
 
   CpuOptions cpu;
   LoadOnDevices devices;
+  LoadIsolated isolated;
+  Isolate isolate = Isolate::kAuto;
   // Sends models without custom operators to the devices too, for delegates that compile a model themselves. The Edge
   // TPU's computes nothing of such a model.
   bool devices_for_all = false;
@@ -30,8 +41,9 @@ class TfliteLoader : public Loader {
 
   // Loads the model that FindModelFiles finds. A model for a device goes to the devices. Where these are UNAVAILABLE,
   // now or later, the CPU computes the model as long as a file without custom operators is there; the placement says
-  // so. The sidecar edge_model.pbtxt, where there is one, says more (protos/ems/edge_model.proto). Errors are those of
-  // TfliteModel::Open, LoadOnCpu, Devices::Load and ReadSidecar, with the file's path.
+  // so. A model in segments becomes one servable, and each segment has its own place in the same way.
+  // The sidecar edge_model.pbtxt, where there is one, says more (protos/ems/edge_model.proto). Errors are those of
+  // TfliteModel::Open, LoadOnCpu, Devices::Load, PlanPipeline and ReadSidecar, with the file's path.
   absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, const std::string& folder) override;
 
  private:

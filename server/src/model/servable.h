@@ -51,9 +51,11 @@ struct RunOptions {
 
 // What computes a version, for people: the status page and the status text.
 struct Placement {
-  std::string device;  // "cpu", "usb:0", "pci:1"
-  std::string state;   // "ok", "suspect", "out", "absent"
-  std::string detail;  // the reason of a state other than ok, or of a fallback to the CPU
+  std::string device;     // "cpu", "usb:0", "pci:1"
+  std::string state;      // "ok", "suspect", "out", "absent"
+  std::string detail;     // the reason of a state other than ok, or of a fallback to the CPU
+  bool fallback = false;  // the CPU in place of a device
+  std::string part;       // "segment 0 of 2"; empty: the whole model
 };
 
 // A loaded version. Its destructor releases all that it holds; nobody calls Run by then.

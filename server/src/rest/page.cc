@@ -109,7 +109,8 @@ std::string VersionHtml(const VersionPart& version) {
   }
   absl::StrAppend(&html, "</div>", VersionPill(version.status.state, !version.status.error.ok()), "</div>\n");
   for (const Placement& placement : version.placements) {
-    absl::StrAppend(&html, "<div class=\"soft\">on ", EscapeHtml(placement.device));
+    absl::StrAppend(&html, "<div class=\"soft\">", EscapeHtml(placement.part), placement.part.empty() ? "" : " ", "on ",
+                    EscapeHtml(placement.device));
     if (placement.state != "ok") absl::StrAppend(&html, ", ", EscapeHtml(placement.state));
     if (!placement.detail.empty()) absl::StrAppend(&html, ": ", EscapeHtml(placement.detail));
     absl::StrAppend(&html, "</div>\n");

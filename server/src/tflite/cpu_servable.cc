@@ -130,7 +130,9 @@ class CpuServable final : public Servable {
     return outputs;
   }
 
-  std::vector<Placement> placements() const override { return {{"cpu", "ok", detail_}}; }
+  std::vector<Placement> placements() const override {
+    return {{"cpu", "ok", detail_, !options_.fallback.empty(), ""}};
+  }
 
  private:
   absl::StatusOr<TensorMap> RunRows(TfliteRunner* runner, const std::string& signature, const TensorMap& inputs,

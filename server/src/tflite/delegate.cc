@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace ems {
 namespace {
@@ -56,7 +57,9 @@ absl::StatusOr<std::unique_ptr<Delegate>> Delegate::Create(
   if (delegate->delegate_ != nullptr) return delegate;
   const std::string reason = TakeReport();
   return absl::UnavailableError(
-      absl::StrCat("the delegate ", library, " did not start: ", reason.empty() ? "it gives no reason" : reason));
+      absl::StrCat("the delegate ", library, " did not start: ", reason.empty() ? "it gives no reason" : reason,
+                   " (its options: ", options.empty() ? "none" : absl::StrJoin(options, ", ", absl::PairFormatter("=")),
+                   "); connect the device, end other programs that use it, or correct --device or --delegate_option"));
 }
 
 Delegate::~Delegate() {

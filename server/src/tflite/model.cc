@@ -133,4 +133,14 @@ Quantisation TfliteModel::quantisation(int subgraph, int tensor) const {
   return quantisation;
 }
 
+QuantisationMap TfliteModel::quantisations() const {
+  QuantisationMap all;
+  for (const auto& [key, tensors] : tensors_) {
+    SignatureQuantisation& of = all[key];
+    for (const auto& [name, tensor] : tensors.inputs) of.inputs[name] = quantisation(tensors.subgraph, tensor);
+    for (const auto& [name, tensor] : tensors.outputs) of.outputs[name] = quantisation(tensors.subgraph, tensor);
+  }
+  return all;
+}
+
 }  // namespace ems

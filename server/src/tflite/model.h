@@ -31,6 +31,13 @@ struct Quantisation {
   int64_t zero_point = 0;
 };
 
+// Of the inputs and outputs of a signature, by their names in it.
+struct SignatureQuantisation {
+  std::map<std::string, Quantisation> inputs;
+  std::map<std::string, Quantisation> outputs;
+};
+using QuantisationMap = std::map<std::string, SignatureQuantisation>;
+
 class TfliteModel {
  public:
   // Maps a file. Errors for the operator: NOT_FOUND, PERMISSION_DENIED; INVALID_ARGUMENT for a file that is cut, is not
@@ -49,6 +56,9 @@ class TfliteModel {
 
   // Returns the quantisation of a tensor of a subgraph.
   Quantisation quantisation(int subgraph, int tensor) const;
+
+  // Returns that of all inputs and outputs, by signature.
+  QuantisationMap quantisations() const;
 
   // The custom operators that only a delegate can compute, such as edgetpu-custom-op; sorted.
   const std::vector<std::string>& custom_operators() const { return custom_operators_; }

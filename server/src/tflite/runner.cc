@@ -94,8 +94,8 @@ absl::Status Runner::Build(const RunnerOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat("TensorFlow Lite refuses the model: ", Reason()));
   }
   if (delegate_ && interpreter_->ModifyGraphWithDelegate(delegate_->get()) != kTfLiteOk) {
-    return absl::UnavailableError(
-        absl::StrCat("the delegate ", options.delegate, " does not accept the model: ", Reason()));
+    return absl::UnavailableError(absl::StrCat("the delegate ", options.delegate, " does not accept the model: ",
+                                               Reason(), "; compile the model again for this device"));
   }
   return Prepare();
 }
@@ -228,8 +228,9 @@ uint64_t Runner::arena_bytes() const {
 absl::Status CheckCustomOperators(const TfliteModel& model, const RunnerOptions& options) {
   if (!options.delegate.empty() || model.custom_operators().empty()) return absl::OkStatus();
   const std::string& name = model.custom_operators().front();
-  const char* fix = model.has_edgetpu_op() ? "the model is compiled for the Edge TPU: connect one and set --device"
-                                           : "set --delegate to the library that computes it";
+  const char* fix = model.has_edgetpu_op()
+                        ? "the model is compiled for the Edge TPU: connect one and set --delegate and --device"
+                        : "set --delegate to the library that computes it";
   return absl::InvalidArgumentError(absl::StrCat("the CPU cannot compute the custom operator ", name, ": ", fix));
 }
 

@@ -34,7 +34,8 @@ class Worker {
   explicit Worker(ModelOpener open) : open_(std::move(open)) {}
 
   // Does what the request asks. LoadModel ends with a run of each signature of fixed shapes, since a delegate that
-  // loads proves nothing. Errors are those of the opener and the runner; NOT_FOUND for a model that is not loaded.
+  // loads proves nothing; with a delegate a failure of that run is one of the load. Errors are those of the opener and
+  // the runner; NOT_FOUND for a model that is not loaded.
   WorkerReply Answer(const WorkerRequest& request);
 
   // Answers requests from the socket `fd`, which blocks, until the server closes its end. A reply of more than

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 
 namespace fake_edgetpu {
 
@@ -20,6 +21,15 @@ void Board::Set(const std::string& device, const std::string& behaviour) const {
 
 void Board::Unplug(const std::string& device) const {
   if (unlink(PathOf(device).c_str()) != 0) std::abort();
+}
+
+void Board::StartJournal() const { std::ofstream(PathOf(".journal"), std::ios::trunc); }
+
+std::vector<Board::Entry> Board::Journal() const {
+  std::vector<Entry> entries;
+  std::ifstream file(PathOf(".journal"));
+  for (Entry entry; file >> entry.what >> entry.device >> entry.model;) entries.push_back(entry);
+  return entries;
 }
 
 }  // namespace fake_edgetpu

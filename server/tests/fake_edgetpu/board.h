@@ -3,6 +3,7 @@
 #define EMS_TESTS_FAKE_EDGETPU_BOARD_H_
 
 #include <string>
+#include <vector>
 
 #include "support/model_maker.h"
 
@@ -16,6 +17,15 @@ class Board {
   // Plugs a device in, or changes how it behaves, as device.h says: "ok 3000".
   void Set(const std::string& device, const std::string& behaviour) const;
   void Unplug(const std::string& device) const;
+
+  // Begins a journal of runs (device.h), or begins it anew.
+  void StartJournal() const;
+  struct Entry {
+    std::string what;  // "begin", "load", "end"
+    std::string device;
+    std::string model;
+  };
+  std::vector<Entry> Journal() const;
   std::string PathOf(const std::string& device) const { return folder_.path() + "/" + device; }
 
  private:

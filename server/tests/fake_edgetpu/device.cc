@@ -34,6 +34,15 @@ bool SameFile(int fd, const std::string& path) {
          held.st_dev == now.st_dev;
 }
 
+// Adds a line to the journal; one write, so that lines of several processes do not mix.
+void Note(const char* what, const std::string& device, size_t model) {
+  const int fd = open(PathOf(".journal").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (fd < 0) return;
+  const std::string line = std::string(what) + ' ' + device + ' ' + std::to_string(model) + '\n';
+  if (write(fd, line.data(), line.size()) < 0) std::abort();
+  close(fd);
+}
+
 struct Behaviour {
   std::string mode;
   std::chrono::microseconds time{0};
@@ -86,9 +95,14 @@ bool Device::Run(size_t model, const std::function<bool()>& compute, std::string
   if (behaviour.mode == "hang") {
     while (true) pause();
   }
+  Note("begin", name_, model);
   const bool computed = behaviour.mode == "ok" && compute();
-  if (behaviour.mode == "ok" && std::exchange(loaded_, model) != model) behaviour.time *= 5;
+  if (behaviour.mode == "ok" && std::exchange(loaded_, model) != model) {
+    Note("load", name_, model);
+    behaviour.time *= 5;
+  }
   std::this_thread::sleep_until(start + behaviour.time);
+  Note("end", name_, model);
   if (behaviour.mode == "abort") {
     std::cerr << "fake_edgetpu: " << name_ << ": fatal USB error\n";
     std::abort();

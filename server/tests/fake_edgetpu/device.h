@@ -7,6 +7,9 @@
 //   hang 0       every run takes for ever
 //   abort 3000   every run ends the process after 3000 microseconds, as libedgetpu does on USB errors
 //
+// The file .journal in the folder, where there is one, gets a line at the begin and at the end of each run: "begin
+// usb:0 17" and "end usb:0 17", where 17 stands for the parameters; and "load usb:0 17" where these were not there.
+//
 // A file that is removed is a device that was unplugged: what holds it fails for good, even after another file has
 // taken its place. Rewrite a file in place, with one write, to change how a device behaves.
 #ifndef EMS_TESTS_FAKE_EDGETPU_DEVICE_H_

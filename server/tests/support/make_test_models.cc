@@ -1,8 +1,10 @@
-// make_test_models DIR: writes the models of the tests in TensorFlow Serving's layout, DIR/NAME/1/model.tflite.
+// make_test_models DIR: writes the models of the tests in TensorFlow Serving's layout, DIR/NAME/1/model.tflite, and one
+// in segments.
 #include <iostream>
 
 #include "fake_edgetpu/wrap_model.h"
 #include "support/model_maker.h"
+#include "support/split_model.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) {
@@ -21,6 +23,7 @@ int main(int argc, char** argv) {
       {"scalar", ScalarModel()},
       {"image", ImageModel()},
       {"failing", FailingModel()},
+      {"crashing", CrashingModel()},
       {"detection", DetectionModel()},
       {"no_signature", NoSignatureModel()},
       {"serving_signatures", ServingSignaturesModel()},
@@ -31,6 +34,11 @@ int main(int argc, char** argv) {
   };
   for (const auto& [name, file] : models) {
     WriteFile(std::string(argv[1]) + "/" + name + "/1/model.tflite", file);
+  }
+  const std::vector<std::string> segments = SplitModel(FixedBatchModel(), 2);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const std::string name = "model_segment_" + std::to_string(i) + "_of_2_edgetpu.tflite";
+    WriteFile(std::string(argv[1]) + "/segments/1/" + name, fake_edgetpu::WrapModel(segments[i]));
   }
   return 0;
 }

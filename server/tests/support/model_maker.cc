@@ -198,6 +198,22 @@ std::string FixedBatchModel() {
   return maker.File();
 }
 
+std::string TwoStepModel() {
+  ModelMaker maker;
+  const int x = maker.Tensor("x", tflite::TensorType_FLOAT32, {1, 4});
+  const int middle = maker.Tensor("middle", tflite::TensorType_FLOAT32, {1, 4});
+  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {1, 4});
+  const int one = maker.Constant("one", {}, std::vector<float>{1});
+  tflite::BuiltinOptionsUnion add;
+  add.Set(tflite::AddOptionsT());
+  maker.Operator(tflite::BuiltinOperator_ADD, {x, one}, {middle}, std::move(add));
+  maker.Times(middle, 3, y);
+  maker.Inputs({x});
+  maker.Outputs({y});
+  maker.Signature("serving_default", {{"in", x}}, {{"result", y}});
+  return maker.File();
+}
+
 std::string TwoInputsModel() {
   ModelMaker maker;
   const int a = maker.Tensor("a", tflite::TensorType_FLOAT32, {-1, 2});
@@ -311,6 +327,22 @@ std::string FailingModel() {
   tflite::BuiltinOptionsUnion options;
   options.Set(tflite::GatherOptionsT());
   maker.Operator(tflite::BuiltinOperator_GATHER, {values, index}, {y}, std::move(options));
+  maker.Inputs({index});
+  maker.Outputs({y});
+  maker.Signature("serving_default", {{"index", index}}, {{"y", y}});
+  return maker.File();
+}
+
+std::string CrashingModel() {
+  ModelMaker maker;
+  const int index = maker.Tensor("index", tflite::TensorType_INT32, {1});
+  const int size = maker.Constant("size", {1}, std::vector<int32_t>{4});
+  const int value = maker.Constant("value", {1}, std::vector<float>{7});
+  const int rest = maker.Constant("rest", {}, std::vector<float>{0});
+  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {4});
+  tflite::BuiltinOptionsUnion options;
+  options.Set(tflite::SparseToDenseOptionsT());
+  maker.Operator(tflite::BuiltinOperator_SPARSE_TO_DENSE, {index, size, value, rest}, {y}, std::move(options));
   maker.Inputs({index});
   maker.Outputs({y});
   maker.Signature("serving_default", {{"index", index}}, {{"y", y}});

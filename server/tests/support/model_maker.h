@@ -65,16 +65,20 @@ class ModelMaker {
 };
 
 // Complete models. Each has a signature serving_default, but for the last ones.
-std::string HalfPlusTwoModel();        // x float [-1] -> y = x / 2 + 2, as TensorFlow Serving's example of that name
-std::string FixedBatchModel();         // x float [1,4] -> y = x / 2 + 2
-std::string TwoInputsModel();          // a, b float [-1,2] -> sum, product
-std::string TwoSignaturesModel();      // serving_default: y = 2 x; triple: y = 3 x; x float [-1]
-std::string StringEchoModel();         // text string [-1] -> echo_bytes
-std::string Int8Model();               // x int8 [-1,4] -> y = x
-std::string ManyTypesModel();          // float, double, half, int8 .. uint64, bool, each [-1,2] -> <name>_out
-std::string ScalarModel();             // x float [-1] -> y float [], the sum
-std::string ImageModel();              // image uint8 [1,4,4,3] -> pixels uint8 [1,48]
-std::string FailingModel();            // index int32 [1] -> y = {1,2,3}[index]; other indices make the kernel fail
+std::string HalfPlusTwoModel();    // x float [-1] -> y = x / 2 + 2, as TensorFlow Serving's example of that name
+std::string FixedBatchModel();     // x float [1,4] -> y = x / 2 + 2
+std::string TwoStepModel();        // x float [1,4] -> y = (x + 1) * 3 by two operators; "in" to "result" for clients
+std::string TwoInputsModel();      // a, b float [-1,2] -> sum, product
+std::string TwoSignaturesModel();  // serving_default: y = 2 x; triple: y = 3 x; x float [-1]
+std::string StringEchoModel();     // text string [-1] -> echo_bytes
+std::string Int8Model();           // x int8 [-1,4] -> y = x
+std::string ManyTypesModel();      // float, double, half, int8 .. uint64, bool, each [-1,2] -> <name>_out
+std::string ScalarModel();         // x float [-1] -> y float [], the sum
+std::string ImageModel();          // image uint8 [1,4,4,3] -> pixels uint8 [1,48]
+std::string FailingModel();        // index int32 [1] -> y = {1,2,3}[index]; other indices make the kernel fail
+// y float [4]: 7 at `index` int32 [1], else 0. TensorFlow Lite 2.14 does not check the index of SPARSE_TO_DENSE: a far
+// one ends the process.
+std::string CrashingModel();
 std::string DetectionModel();          // image uint8 [1,4,4,3] -> the four outputs of TFLite_Detection_PostProcess
 std::string NoSignatureModel();        // tensors "x:0" and "y", no signature: y = x / 2 + 2
 std::string ServingSignaturesModel();  // the same with the metadata of TensorFlow Serving

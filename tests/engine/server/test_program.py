@@ -241,10 +241,10 @@ class Board:
             file.write(f"{behaviour}\n")
             file.truncate()
 
-    def flags(self, models: Path) -> list[str]:
+    def flags(self, models: Path, model: str = "edgetpu") -> list[str]:
         bundle = native_server.bundle()
         return [
-            "--model_name=edgetpu", f"--model_base_path={models / 'edgetpu'}",
+            f"--model_name={model}", f"--model_base_path={models / model}",
             f"--delegate={bundle / 'lib' / 'libfake_edgetpu.so.1'}", f"--device={','.join(self.devices)}",
             f"--worker={bundle / 'bin' / 'edge_model_worker'}",
         ]  # fmt: skip
@@ -262,12 +262,15 @@ def workers(server: ModelServer) -> list[int]:
     return sorted({int(pid) for path in [children, *tasks] for pid in path.read_text().split()})
 
 
+@pytest.mark.parametrize("model", ["edgetpu", "segments"])
 @pytest.mark.parametrize("fault", ["kill", "fail 1000", "abort 1000"])
-def test_a_device_that_fails_costs_no_request_where_another_is_there(fault: str, models: Path, tmp_path: Path) -> None:
+def test_a_device_that_fails_costs_no_request_where_another_is_there(
+    fault: str, model: str, models: Path, tmp_path: Path
+) -> None:
     board = Board(tmp_path / "devices", "usb:0", "usb:1")
-    with serving(tmp_path, *board.flags(models), FAKE_EDGETPU=str(board.folder)) as server:
+    with serving(tmp_path, *board.flags(models, model), FAKE_EDGETPU=str(board.folder)) as server:
         until(lambda: len(workers(server)) == len(board.devices))
-        with Load(server, EDGE, EDGE_ASKED, EDGE_ANSWER) as load:
+        with Load(server, f"/v1/models/{model}:predict", EDGE_ASKED, EDGE_ANSWER) as load:
             first = workers(server)[0]
             if fault == "kill":
                 os.kill(first, signal.SIGKILL)
@@ -279,6 +282,46 @@ def test_a_device_that_fails_costs_no_request_where_another_is_there(fault: str,
         assert load.wrong == []
         until(lambda: len(workers(server)) == len(board.devices))
     assert "usb:0" in server.log.read_text()
+
+
+def test_the_page_says_where_each_segment_is(models: Path, tmp_path: Path) -> None:
+    board = Board(tmp_path / "devices", "usb:0", "usb:1")
+    with serving(tmp_path, *board.flags(models, "segments"), FAKE_EDGETPU=str(board.folder)) as server:
+        page = server.request("GET", "/").body.decode()
+    assert "segment 0 of 2 on usb:0" in page
+    assert "segment 1 of 2 on usb:1" in page
+
+
+def test_a_model_that_crashes_in_a_process_of_its_own_takes_nothing_down(models: Path, tmp_path: Path) -> None:
+    listed = config(tmp_path, ("crashing", models / "crashing"), ("half_plus_two", models / "half_plus_two"))
+    worker = native_server.bundle() / "bin" / "edge_model_worker"
+    with serving(tmp_path, f"--model_config_file={listed}", f"--worker={worker}", "--isolate=always") as server:
+        url = "/v1/models/crashing:predict"
+        for _ in range(3):
+            assert server.request("POST", url, {"inputs": [1]}).json == {"outputs": [0.0, 7.0, 0.0, 0.0]}
+            crash = server.request("POST", url, {"inputs": [2**30]})
+            assert crash.status == 503
+            assert "the worker was killed by signal 11" in crash.json["error"]
+            assert server.request("POST", HALF, ASKED).json == ANSWER
+            until(lambda: server.request("POST", url, {"inputs": [1]}).status == 200)
+    assert "device cpu:0 is out: the worker was killed by signal 11" in server.log.read_text()
+
+
+@pytest.mark.parametrize("fallback", ["", "cpu_fallback: true"])
+def test_a_place_that_the_server_does_not_have(fallback: str, models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "half_plus_two", tmp_path / "model")
+    (tmp_path / "model" / "1" / "edge_model.pbtxt").write_text(f"place: DEVICE {fallback}")
+    flags = ["--model_name=m", f"--model_base_path={tmp_path / 'model'}"]
+    if not fallback:
+        status, output = refused(*flags, "--max_num_load_retries=0")
+        assert (status, "set --delegate and --device" in output) == (3, True), output
+        return
+    with serving(tmp_path, *flags) as server:
+        metrics = server.request("GET", "/monitoring/prometheus/metrics").body.decode()
+        page = server.request("GET", "/").body.decode()
+    assert re.search(r'fallback\S*{[^}]*model_name="m"[^}]*} 1', metrics), metrics
+    assert "the server has no device" in page
+    assert "the CPU takes over" in server.log.read_text()
 
 
 def test_without_any_device_the_model_is_unavailable_and_comes_back(models: Path, tmp_path: Path) -> None:

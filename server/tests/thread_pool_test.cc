@@ -1,0 +1,71 @@
+#include "base/thread_pool.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <future>
+#include <set>
+
+namespace ems {
+namespace {
+
+TEST(ForEach, DoesEveryItemOnce) {
+  ThreadPool pool(3);
+  std::vector<std::atomic<int>> done(1000);
+  for (int round = 0; round < 20; ++round) {
+    EXPECT_TRUE(ForEach(pool, 1000, [&](int64_t item) {
+                  ++done[static_cast<size_t>(item)];
+                  return absl::OkStatus();
+                }).ok());
+    for (const std::atomic<int>& count : done) ASSERT_EQ(count, round + 1);
+  }
+  EXPECT_TRUE(ForEach(pool, 0, [](int64_t) { return absl::InternalError("none"); }).ok());
+}
+
+TEST(ForEach, UsesThePoolBesideThisThread) {
+  ThreadPool pool(2);
+  std::atomic<int> running = 0;
+  // Each item waits for the two others: three threads are necessary.
+  EXPECT_TRUE(ForEach(pool, 3, [&](int64_t) {
+                ++running;
+                while (running < 3) std::this_thread::yield();
+                return absl::OkStatus();
+              }).ok());
+}
+
+TEST(ForEach, WithABusyPoolThisThreadDoesAll) {
+  ThreadPool pool(1);
+  std::promise<void> free;
+  pool.Submit([&] { free.get_future().wait(); });
+  std::set<std::thread::id> threads;
+  EXPECT_TRUE(ForEach(pool, 5, [&](int64_t) {
+                threads.insert(std::this_thread::get_id());
+                return absl::OkStatus();
+              }).ok());
+  EXPECT_THAT(threads, testing::ElementsAre(std::this_thread::get_id()));
+  free.set_value();
+}
+
+TEST(ForEach, BeginsNothingAfterAFailureAndWaitsForWhatRuns) {
+  ThreadPool pool(1);
+  std::atomic<int> begun = 0;
+  std::atomic<int> ended = 0;
+  const absl::Status status = ForEach(pool, 100, [&](int64_t item) {
+    ++begun;
+    if (item == 0) {
+      while (begun < 2) std::this_thread::yield();
+      ++ended;
+      return absl::InternalError("no");
+    }
+    while (ended == 0) std::this_thread::yield();
+    std::this_thread::yield();
+    ++ended;
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status, absl::InternalError("no"));
+  EXPECT_EQ(begun, ended);
+  EXPECT_LT(begun, 100);
+}
+
+}  // namespace
+}  // namespace ems
