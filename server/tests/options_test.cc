@@ -148,19 +148,23 @@ TEST(OptionsTest, BatchingFileNeedsBatching) {
   EXPECT_EQ(Parsed({"--batching_parameters_file=/etc/b", "--enable_batching"}).batching.file, "/etc/b");
 }
 
-// 3.6 of the facts.
-TEST(OptionsTest, BatchingFileIsChecked) {
+TEST(OptionsTest, BatchingFileIsRead) {
   const TempFolder folder;
   Options options = Parsed({"--enable_batching"});
-  EXPECT_THAT(options.notes, ElementsAre(HasSubstr("--enable_batching has no effect yet")));
-  const auto read = [&](const std::string& text) {
-    options.batching.file = folder.File("batching", text);
-    return std::string(ReadFiles(&options).message());
-  };
-  EXPECT_EQ(read("max_batch_size { value: 4 } allowed_batch_sizes: 2 allowed_batch_sizes: 4"), "");
-  EXPECT_THAT(read("max_batch_size: 4"), HasSubstr("batching: line 1"));
-  EXPECT_THAT(read("allowed_batch_sizes: 4 allowed_batch_sizes: 2"), HasSubstr("must ascend; 2 comes after 4"));
-  EXPECT_THAT(read("max_batch_size { value: 8 } allowed_batch_sizes: 4"), HasSubstr("must be max_batch_size, 8"));
+  EXPECT_TRUE(options.notes.empty());
+  ASSERT_TRUE(ReadFiles(&options).ok());
+  EXPECT_EQ(options.batching.settings.thread_pool_name, "model_server_batch_threads");
+  options.batching.file = folder.File("batching", "max_batch_size { value: 4 }");
+  ASSERT_TRUE(ReadFiles(&options).ok());
+  EXPECT_EQ(options.batching.settings.max_batch_size, 4);
+  EXPECT_EQ(options.batching.settings.thread_pool_name, "batch_threads");
+  options.batching.file = folder.File("batching", "max_batch_size: 4");
+  EXPECT_THAT(std::string(ReadFiles(&options).message()), HasSubstr("batching: line 1"));
+}
+
+TEST(OptionsTest, BatchingPerModelNeedsBatching) {
+  EXPECT_THAT(Parsed({"--enable_per_model_batching_parameters"}).notes,
+              ElementsAre(HasSubstr("no effect without --enable_batching")));
 }
 
 TEST(OptionsTest, Devices) {

@@ -5,11 +5,14 @@
 #include <fstream>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "app/limits.h"
+#include "batching/servable.h"
+#include "batching/settings.h"
 #include "devices/isolated.h"
 #include "warmup/warmup.h"
 
@@ -96,6 +99,29 @@ std::shared_ptr<MemoryBudget> MakeBudget(std::optional<int> limit_mb,
   return MemoryBudget::Create(bytes, "the control group (MemoryMax=)");
 }
 
+// Returns what joins the requests to the models, empty where none are joined.
+decltype(LoaderOptions::wrap) MakeBatching(const Options& options, Metrics& metrics) {
+  if (!options.batching.enabled) return nullptr;
+  const BatchingSettings& settings = options.batching.settings;
+  const auto queued = [&metrics, pool = settings.thread_pool_name](absl::Duration waited) {
+    metrics.QueuingLatency(pool, waited);
+  };
+  const int running = settings.num_batch_threads > 0
+                          ? settings.num_batch_threads
+                          : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return
+      [settings, per_model = options.batching.per_model, batcher = std::make_shared<Batcher>(running, queued)](
+          std::unique_ptr<Servable> servable, const std::string& folder) -> absl::StatusOr<std::unique_ptr<Servable>> {
+        if (!per_model) return WithBatching(std::move(servable), settings, batcher);
+        const std::string path = absl::StrCat(folder, "/", kBatchingFile);
+        std::error_code error;
+        if (!fs::exists(path, error)) return servable;
+        const absl::StatusOr<BatchingSettings> own = ReadBatchingFile(path);
+        if (!own.ok()) return own.status();
+        return WithBatching(std::move(servable), *own, batcher);
+      };
+}
+
 }  // namespace
 
 std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb) {
@@ -135,6 +161,7 @@ Backends MakeBackends(const Options& options, Metrics& metrics,
   // The thread of the request runs rows too.
   loader.cpu.helpers = std::make_shared<ThreadPool>(options.compute.pools - 1);
   loader.devices_for_all = options.compute.delegate_for_all;
+  loader.wrap = MakeBatching(options, metrics);
   loader.log = log;
   if (backends.devices != nullptr) {
     loader.devices = [devices = backends.devices.get()](const ServableId& id, const std::string& part,

@@ -173,11 +173,14 @@ void AddCompute(CLI::App& app, Options& o, Raw& raw) {
                  "says isolate: true")
       ->group(group)
       ->check(CLI::IsMember({"auto", "always", "never"}));
-  app.add_flag("--enable_batching", o.batching.enabled, "No effect yet: requests are not joined; the files are checked")
+  app.add_flag("--enable_batching", o.batching.enabled,
+               "Joins requests that come at the same time to one run of the model")
       ->group(group);
-  app.add_option("--batching_parameters_file", o.batching.file, "Text file; checked")->group(group);
+  app.add_option("--batching_parameters_file", o.batching.file,
+                 "How many requests and how long they wait: a text file of BatchingParameters")
+      ->group(group);
   app.add_flag("--enable_per_model_batching_parameters", o.batching.per_model,
-               "Read VERSION/batching_params.pbtxt beside each model too")
+               "Join requests of the models that have a file VERSION/batching_params.pbtxt, and as it says")
       ->group(group);
 }
 
@@ -309,27 +312,6 @@ absl::Status Parse(CLI::App& app, std::vector<std::string> arguments, Printed* p
   return app.remaining().empty() ? absl::OkStatus() : Unknown(app);
 }
 
-// Says what is taken and does nothing yet; nothing is passed over in silence.
-void NoteMissing(Options* o) {
-  if (o->batching.enabled) o->notes.emplace_back("--enable_batching has no effect yet: requests are not joined");
-}
-
-// Checks what TensorFlow Serving's batching refuses too.
-absl::Status CheckBatching(const BatchingParameters& batching, const std::string& path) {
-  const auto& sizes = batching.allowed_batch_sizes();
-  for (int i = 1; i < sizes.size(); ++i) {
-    if (sizes[i] <= sizes[i - 1]) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": allowed_batch_sizes must ascend; ", sizes[i], " comes after ", sizes[i - 1]));
-    }
-  }
-  if (!sizes.empty() && batching.has_max_batch_size() && sizes[sizes.size() - 1] != batching.max_batch_size().value()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": the last of allowed_batch_sizes must be max_batch_size, ",
-                                                   batching.max_batch_size().value()));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<std::variant<Options, Printed>> ParseOptions(int argc, const char* const* argv) {
@@ -359,7 +341,9 @@ absl::StatusOr<std::variant<Options, Printed>> ParseOptions(int argc, const char
   if (absl::Status status = foreign.Check(&options.notes); !status.ok()) return status;
   if (absl::Status status = Complete(raw, &options); !status.ok()) return status;
   if (absl::Status status = CheckTogether(options); !status.ok()) return status;
-  NoteMissing(&options);
+  if (options.batching.per_model && !options.batching.enabled) {
+    options.notes.emplace_back("--enable_per_model_batching_parameters has no effect without --enable_batching");
+  }
   return options;
 }
 
@@ -369,10 +353,11 @@ absl::StatusOr<ModelConfigs> ReadModels(const Options& options) {
 }
 
 absl::Status ReadFiles(Options* options) {
+  options->batching.settings.thread_pool_name = "model_server_batch_threads";  // TensorFlow Serving's, without a file
   if (!options->batching.file.empty()) {
-    BatchingParameters batching;
-    if (absl::Status status = ReadTextProto(options->batching.file, &batching); !status.ok()) return status;
-    if (absl::Status status = CheckBatching(batching, options->batching.file); !status.ok()) return status;
+    absl::StatusOr<BatchingSettings> batching = ReadBatchingFile(options->batching.file);
+    if (!batching.ok()) return batching.status();
+    options->batching.settings = *std::move(batching);
   }
   options->rest.metrics_path = options->metrics_by_default ? kMetricsPath : "";
   if (!options->monitoring_config_file.empty()) {

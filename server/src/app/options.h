@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "batching/settings.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/config.h"
 #include "grpc/server.h"
@@ -51,6 +52,7 @@ struct BatchingOptions {
   bool enabled = false;
   std::string file;
   bool per_model = false;
+  BatchingSettings settings;  // of the file
 };
 
 struct Options {

@@ -153,6 +153,7 @@ absl::StatusOr<std::unique_ptr<Servable>> TfliteLoader::Load(const ServableId& i
   const absl::StatusOr<FolderModels> models = OpenFolder(folder);
   if (!models.ok()) return models.status();
   ServableOr servable = FolderLoad(options_, id, sidecar->settings, *models).Run();
+  if (servable.ok() && options_.wrap) servable = options_.wrap(*std::move(servable), folder);
   if (!servable.ok()) return servable.status();
   return WithExtras(*std::move(servable), *sidecar, models->quantisations);
 }

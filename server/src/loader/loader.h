@@ -32,6 +32,10 @@ struct LoaderOptions {
   // Sends models without custom operators to the devices too, for delegates that compile a model themselves. The Edge
   // TPU's computes nothing of such a model.
   bool devices_for_all = false;
+  // Wraps what computes a version of the folder, before the sidecar's extras; empty: nothing is wrapped.
+  std::function<absl::StatusOr<std::unique_ptr<Servable>>(std::unique_ptr<Servable> servable,
+                                                          const std::string& folder)>
+      wrap;
   std::function<void(const std::string& line)> log;
 };
 
