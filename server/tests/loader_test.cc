@@ -319,10 +319,43 @@ TEST_F(TfliteLoaderTest, IsolatesTheModelsThatAskForIt) {
   EXPECT_THAT(log_, ElementsAre(HasSubstr("isolate: true of edge_model.pbtxt has no effect")));
 }
 
+// Returns a model of one operator, x -> y, by types and shapes.
+std::string OneStepModel(tflite::TensorType type, const std::vector<int>& shape, const std::vector<int>& out) {
+  testing::ModelMaker maker;
+  const int x = maker.Tensor("x", type, shape);
+  const int y = maker.Tensor("y", type, out);
+  maker.Copy(x, y, out);
+  maker.Inputs({x});
+  maker.Outputs({y});
+  maker.Signature("serving_default", {{"x", x}}, {{"y", y}});
+  return maker.File();
+}
+
 TEST_F(TfliteLoaderTest, RefusesACompiledModelOfAnotherModel) {
-  folder_.Write("model.tflite", testing::TwoInputsModel());
-  folder_.Write("model_edgetpu.tflite", fake_edgetpu::WrapModel(testing::FixedBatchModel()));
-  EXPECT_THAT(std::string(Load(/*devices=*/true).status().message()), HasSubstr("differ in their signatures"));
+  const std::string compiled = OneStepModel(tflite::TensorType_INT8, {1, 4}, {1, 4});
+  folder_.Write("model_edgetpu.tflite", fake_edgetpu::WrapModel(compiled));
+  folder_.Write("model.tflite", compiled);
+  EXPECT_TRUE(Load(/*devices=*/true).ok());
+  for (const std::string& other :
+       {testing::TwoInputsModel(), OneStepModel(tflite::TensorType_UINT8, {1, 4}, {1, 4}),
+        OneStepModel(tflite::TensorType_INT8, {2, 2}, {1, 4}), OneStepModel(tflite::TensorType_INT8, {1, 4}, {4, 1})}) {
+    folder_.Write("model.tflite", other);
+    EXPECT_THAT(Text(Load(/*devices=*/true)), HasSubstr("differ in their signatures"));
+  }
+}
+
+// The scale of the scores is that of the last segment: 1/256 for the digits.
+TEST_F(TfliteLoaderTest, SegmentsKeepTheirQuantisation) {
+  const std::vector<std::string> segments = testing::SplitModel(testing::ReadFile(EMS_DIGITS "/digits.tflite"), 2);
+  for (size_t i = 0; i < 2; ++i) folder_.Write("m_segment_" + std::to_string(i) + "_of_2.tflite", segments[i]);
+  folder_.Write("edge_model.pbtxt", "classification { top_k: 1 }");
+  const auto servable = Load(/*devices=*/false).value();
+  Tensor image = MakeTensor(DataType::kInt8, {1, 8, 8, 1});
+  image.bytes = testing::ReadFile(EMS_DIGITS "/digit-5.raw");
+  const TensorMap outputs = servable->Run("serving_default", {{"image", image}}, {}).value();
+  EXPECT_EQ(outputs.at("top_indices").data<int32_t>()[0], 5);
+  EXPECT_GT(outputs.at("top_scores").data<float>()[0], 0.5F);
+  EXPECT_LE(outputs.at("top_scores").data<float>()[0], 1.0F);
 }
 
 }  // namespace

@@ -222,6 +222,26 @@ TEST_F(PipelineTest, AFailureEndsTheRequest) {
   EXPECT_TRUE(pipeline->Run(kDefaultSignature, Numbers({1}), {}).ok());
 }
 
+TEST_F(PipelineTest, TheBoundCountsAllRequests) {
+  queue_ = 2;
+  std::atomic<int> begun = 0;
+  std::promise<void> end;
+  const std::shared_future<void> may_end = end.get_future().share();
+  first_ = [&](int) {
+    ++begun;
+    may_end.wait();
+    return absl::OkStatus();
+  };
+  const auto pipeline = Make();
+  const auto ask = [&] { return pipeline->Run(kDefaultSignature, Numbers({1}), {}).status(); };
+  auto one = std::async(std::launch::async, ask);
+  auto other = std::async(std::launch::async, ask);
+  while (begun < 2) std::this_thread::yield();
+  EXPECT_EQ(ask().code(), absl::StatusCode::kResourceExhausted);
+  end.set_value();
+  EXPECT_TRUE(one.get().ok() && other.get().ok());
+}
+
 TEST_F(PipelineTest, BoundsTheRowsThatAreUnderWay) {
   queue_ = 2;
   std::promise<void> begun;

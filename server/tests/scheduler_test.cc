@@ -160,6 +160,20 @@ TEST_F(SchedulerTest, RetriesAFailedJobOnAnotherDeviceAndTriesTheSuspect) {
                                          "device usb:0 is suspect: transfer failed", "device usb:0 is ok"));
 }
 
+TEST_F(SchedulerTest, TheTrialIsOfTheModelThatFailed) {
+  const Model first = Everywhere("a version 1");
+  const Model second = Everywhere("b version 1", true);
+  for (const Model& model : {first, second}) {
+    auto result = Run(model);
+    Finish(0, Await(0), Bad(absl::InternalError("transfer failed")));
+    const Scheduler::Task trial = Await(0);
+    ASSERT_EQ(trial.kind, Kind::kTry);
+    EXPECT_EQ(trial.model, model);
+    scheduler().TrialPassed(0);
+    Finish(1, Await(1), Good());
+  }
+}
+
 TEST_F(SchedulerTest, ASuspectDeviceTakesNoJobs) {
   const Model model = Everywhere("m version 1");
   auto first = Run(model);
@@ -187,6 +201,16 @@ TEST_F(SchedulerTest, DoesNotRetryWhatTheModelRefuses) {
   EXPECT_EQ(result.get().status(), absl::InvalidArgumentError("out of range"));
   EXPECT_EQ(Report(0).state, DeviceState::kOk);
   EXPECT_TRUE(IsIdle(1));  // the other row is of no use any more
+}
+
+TEST_F(SchedulerTest, DoesNotRetryWhatNobodyWaitsFor) {
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model, 2);
+  Scheduler::Task other = Await(1);
+  Finish(0, Await(0), Bad(absl::InvalidArgumentError("out of range")));
+  EXPECT_FALSE(result.get().ok());
+  Finish(1, std::move(other), Bad(absl::InternalError("transfer failed")));
+  EXPECT_EQ(Waiting(model), 0);
 }
 
 TEST_F(SchedulerTest, WithOneDeviceTheJobWaitsForItsWorker) {
@@ -532,6 +556,21 @@ TEST_F(SchedulerTest, AWaitingSegmentWakesTheDeviceThatItMovesTo) {
   pollfd wake{scheduler().wake_fd(1), POLLIN, 0};
   EXPECT_EQ(poll(&wake, 1, 0), 1);
   for (int i = 0; i < 2; ++i) Finish(1, Await(1), Good());
+}
+
+// The device to which a segment moves may be idle, whatever made the other one suspect.
+TEST_F(SchedulerTest, AFailedLoadMovesTheSegmentsOfTheDevice) {
+  const std::vector<Model> segments = Segments(2);
+  auto waiting = Run(segments[0]);
+  EXPECT_TRUE(IsIdle(1));
+  auto added = Add("n version 1");
+  Load(1, Good());
+  EXPECT_TRUE(IsIdle(1));
+  Load(0, Bad(absl::InternalError("the first run failed")));
+  pollfd wake{scheduler().wake_fd(1), POLLIN, 0};
+  EXPECT_EQ(poll(&wake, 1, 0), 1);
+  Finish(1, Await(1), Good());
+  EXPECT_TRUE(waiting.get().ok() && added.get().ok());
 }
 
 TEST_F(SchedulerTest, TheBoundOfWaitingJobsIsNotForSegments) {

@@ -275,6 +275,7 @@ void Scheduler::FailHopeless() {
 void Scheduler::SetState(int d, DeviceState state, const std::string& detail) {
   DeviceReport& report = At(d).report;
   if (report.state == state && report.detail == detail) return;
+  if (report.state != state) WakeAll();  // segments move
   report.state = state;
   report.detail = detail;
   log_.push_back(absl::StrCat("device ", report.name, " is ", Name(state), detail.empty() ? "" : ": ", detail));

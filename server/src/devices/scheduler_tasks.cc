@@ -95,7 +95,6 @@ bool Scheduler::Decide(int d, Task* task) {
   const bool started = std::exchange(device.phase, Phase::kRunning) == Phase::kStarting;
   if (loaded && device.report.state != DeviceState::kOk && device.report.state != DeviceState::kSuspect) {
     SetState(d, DeviceState::kOk, "");
-    WakeAll();  // segments move
   }
   if (started) changed_.notify_all();
   return false;
@@ -113,7 +112,6 @@ bool Scheduler::NextTry(int d, Task* task) {
   }
   if (task->model) return true;
   SetState(d, DeviceState::kOk, "");
-  WakeAll();
   return false;
 }
 
@@ -218,7 +216,6 @@ void Scheduler::TrialPassed(int d) {
   {
     const Lock lock(mutex_);
     SetState(d, DeviceState::kOk, "");
-    WakeAll();
   }
   FlushLog();
 }
@@ -241,7 +238,6 @@ void Scheduler::Ran(int d, ScheduledModel& model, Job job, absl::StatusOr<Worker
       ++report.failures;
       if (reply.ok()) SetState(d, DeviceState::kSuspect, std::string(status.message()));
       Fail(d, model, std::move(job), status);
-      WakeAll();  // segments move
     }
   }
   FlushLog();

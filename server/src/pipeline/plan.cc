@@ -56,10 +56,9 @@ class Planner {
 
   PipelinePlan ByTheSegments() {
     plan_.signature.method_name = segments_.back().signature.method_name;
-    const int last = static_cast<int>(segments_.size()) - 1;
     for (const auto& [name, tensor] : known_) {
       if (!tensor.made || passed_.count(name) != 0) Add(tensor, plan_.signature.inputs);
-      if (tensor.made && (tensor.segment == last || !tensor.taken)) Add(tensor, plan_.signature.outputs);
+      if (tensor.made && !tensor.taken) Add(tensor, plan_.signature.outputs);
     }
     return std::move(plan_);
   }
