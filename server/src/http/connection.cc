@@ -135,7 +135,9 @@ void Connection::Dispatch() {
 void Connection::Refuse(int code, const char* text) {
   cut_off_ = true;
   // Its memory is others' while the client reads why.
-  { const HttpRequest dropped = parser_.TakeRequest(); }
+  {
+    const HttpRequest dropped = parser_.TakeRequest();
+  }
   charge_.Resize(0);
   ReplyOptions options;
   options.cors = loop_.context().options.cors;
