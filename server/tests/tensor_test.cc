@@ -18,6 +18,7 @@ TEST(NumElements, RefusesWhatIsNoShape) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(NumElements({-1, 2}), std::nullopt);
   EXPECT_EQ(NumElements({kMost, 2}), std::nullopt);
+  EXPECT_EQ(NumElements({65536, 65536}).has_value(), sizeof(size_t) == 8);
   EXPECT_EQ(NumElements({kMost, 0, -1}), std::nullopt);
 }
 

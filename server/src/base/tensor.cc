@@ -37,6 +37,11 @@ size_t ElementSize(DataType dtype) { return Row(dtype).size; }
 
 std::string_view Name(DataType dtype) { return Row(dtype).name; }
 
+// With addresses of 32 bits, the bytes of more elements could not even be counted.
+constexpr int64_t kMostElements = sizeof(size_t) < sizeof(int64_t)
+                                      ? static_cast<int64_t>(std::numeric_limits<size_t>::max() / 16)
+                                      : std::numeric_limits<int64_t>::max();
+
 std::optional<int64_t> NumElements(const Shape& shape) {
   int64_t product = 1;
   bool empty = false;
@@ -44,7 +49,7 @@ std::optional<int64_t> NumElements(const Shape& shape) {
     if (size < 0) return std::nullopt;
     if (size == 0) {
       empty = true;
-    } else if (product > std::numeric_limits<int64_t>::max() / size) {
+    } else if (product > kMostElements / size) {
       return std::nullopt;
     } else {
       product *= size;

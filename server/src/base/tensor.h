@@ -41,7 +41,7 @@ std::string_view Name(DataType dtype);
 // Sizes of the dimensions; in a TensorSpec -1 stands for any size.
 using Shape = std::vector<int64_t>;
 
-// Returns the number of elements, 1 for a scalar; nothing for a negative dimension or a product beyond int64.
+// Returns the number of elements, 1 for a scalar; nothing for a negative dimension or more than memory can hold.
 std::optional<int64_t> NumElements(const Shape& shape);
 
 // Returns a shape as TensorFlow prints it: "[1,8,8,1]", "[?,3]", "[]".
