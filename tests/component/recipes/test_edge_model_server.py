@@ -157,7 +157,7 @@ def test_the_flags_in_texts_are_known_to_the_server(path: str) -> None:
     sources = [*(CHECKOUT / "server/src/app").glob("*.cc"), *(CHECKOUT / "server/src/client").glob("*.cc")]
     known = flags("".join(file.read_text() for file in sources)) | {"help"}
     # Options of the other commands that the page shows.
-    known |= {"recipe"}
+    known |= {"recipe", "num_segments"}
     found = flags((CHECKOUT / path).read_text())
     assert found
     assert found <= known
