@@ -159,7 +159,7 @@ TEST(LoadOnCpu, MakesAsManyInterpretersAsFit) {
   options.memory = MemoryBudget::Create(3000000);
   {
     const auto servable = LoadOnCpu(Open(maker.File()), options).value();
-    EXPECT_EQ(servable->placements().front().detail, "no device; 2 of 4 interpreters fit in the memory limit");
+    EXPECT_EQ(servable->placements().front().detail, "no device; 2 of 4 interpreters fit in memory");
     EXPECT_GT(options.memory->used(), 1600000);
   }
   EXPECT_EQ(options.memory->used(), 0);

@@ -103,9 +103,11 @@ class ModelServer:
         return self.process.wait(timeout=60)
 
 
-def serving(folder: Path, *arguments: str, **environment: str) -> AbstractContextManager[ModelServer]:
+def serving(
+    folder: Path, *arguments: str, within: Sequence[str] = (), **environment: str
+) -> AbstractContextManager[ModelServer]:  # fmt: skip
     """Run the native server; it is ready, and must end well."""
-    return running(ModelServer(arguments, folder, **environment))
+    return running(ModelServer(arguments, folder, within, **environment))
 
 
 @contextlib.contextmanager
@@ -178,8 +180,33 @@ class Load:
             self.answered += 1
 
 
+class EdgeClient:
+    """A call over gRPC by ``edge_model_client``, in a process of its own."""
+
+    def __init__(self, server: ModelServer, *words: str, timeout_s: int = 60) -> None:
+        program = native_server.bundle() / "bin" / "edge_model_client"
+        address = f"--server=127.0.0.1:{server.grpc_port}"
+        self.process = subprocess.Popen(
+            [str(program), address, f"--timeout={timeout_s}", *words], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the answer; return the exit code and what was printed."""
+        output, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, output
+
+
 def make_models(folder: Path) -> Path:
     """Return ``folder`` with the models that the server's own tests make: ``NAME/1/model.tflite``."""
     maker = native_server.bundle() / "bin" / "make_test_models"
     subprocess.run([str(maker), str(folder)], check=True)
     return folder
+
+
+def config(folder: Path, *models: tuple[str, Path], text: str = "") -> Path:
+    """Write a models.config of these models, or with this text, by a rename as editors do."""
+    lines = [f'config {{ name: "{n}" base_path: "{path}" model_platform: "tensorflow" }}' for n, path in models]
+    fresh = folder / "models.config.new"
+    fresh.write_text(text or f"model_config_list {{ {' '.join(lines)} }}\n")
+    return fresh.rename(folder / "models.config")

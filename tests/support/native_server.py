@@ -40,7 +40,7 @@ cmake --build /build/native --parallel "$JOBS" --target ${TARGETS:-all}
 PROGRAMS = ("edge_model_server", "edge_model_worker", "edge_model_client", "make_test_models", "predict_cpu")
 BUNDLE = r"""
 cmake --preset dev -B /build/native >/dev/null
-cmake --build /build/native --parallel "$JOBS" --target $PROGRAMS fake_edgetpu
+cmake --build /build/native --parallel "$JOBS" --target $PROGRAMS fake_edgetpu clock_jump
 mkdir -p /build/out/bin /build/out/programs /build/out/lib
 for program in $PROGRAMS; do
     path=$(find /build/native -name "$program" -type f -perm -u+x)
@@ -49,7 +49,7 @@ for program in $PROGRAMS; do
         "--library-path \"\$here/lib\" --argv0 \"\$0\" \"\$here/programs/$program\" \"\$@\"" >"/build/out/bin/$program"
     chmod +x "/build/out/bin/$program"
 done
-find /build/native -name 'libfake_edgetpu.so.1*' -exec cp -L -t /build/out/lib {} +
+find /build/native '(' -name 'libfake_edgetpu.so.1*' -o -name libclock_jump.so ')' -exec cp -L -t /build/out/lib {} +
 for file in /build/out/programs/* /build/out/lib/*.so*; do ldd "$file"; done |
     grep -oE '/[^ ]+' | sort -u | xargs cp -L -t /build/out/lib
 """

@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "codec/examples.h"
 #include "model/rows.h"
 
@@ -114,12 +114,12 @@ absl::StatusOr<TensorMap> Inference::Predict(const Target& target, TensorMap inp
 absl::StatusOr<TensorMap> Inference::Run(const Target& target, const TensorMap& inputs, const char* api,
                                          absl::Time deadline) const {
   if (absl::StatusOr<int64_t> runs = CheckInputs(*target.signature, inputs); !runs.ok()) return runs.status();
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   if (start >= deadline) return absl::DeadlineExceededError("the deadline passed before the run");
   RunOptions options;
   options.deadline = deadline;
   absl::StatusOr<TensorMap> outputs = target.handle.servable->Run(target.signature_name, inputs, options);
-  if (run_metrics_ != nullptr) run_metrics_->RuntimeLatency(target.handle.id.name, api, absl::Now() - start);
+  if (run_metrics_ != nullptr) run_metrics_->RuntimeLatency(target.handle.id.name, api, SteadyNow() - start);
   return outputs;
 }
 

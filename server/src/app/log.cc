@@ -1,6 +1,7 @@
 #include "app/log.h"
 
 #include <grpc/support/log.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,13 @@ const char* Word(Severity severity) {
   }
 }
 
+// Returns whether stderr takes a line now, or soon. A pipe whose reader hangs costs lines; it must not stop the server.
+bool TakesLine() {
+  constexpr int kPatienceMilliseconds = 200;
+  pollfd ready = {STDERR_FILENO, POLLOUT, 0};
+  return poll(&ready, 1, kPatienceMilliseconds) != 0;
+}
+
 void FromGrpc(gpr_log_func_args* args) {
   const Severity severity = args->severity == GPR_LOG_SEVERITY_ERROR ? Severity::kWarning : Severity::kInfo;
   Log(severity, absl::StrCat("gRPC: ", args->message));
@@ -45,6 +53,7 @@ void Log(Severity severity, const std::string& line) {
                                 : absl::StrCat("edge_model_server: ", Word(severity), line);
   std::replace(text.begin(), text.end(), '\n', ' ');
   text += '\n';
+  if (!TakesLine()) return;
   // One call for a line, so that lines of two threads do not mix. There is nowhere to report a failure.
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
 }

@@ -15,12 +15,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "api/api.h"
 #include "app/backends.h"
 #include "app/limits.h"
 #include "app/log.h"
 #include "app/supervisor.h"
+#include "base/clock.h"
 #include "catalogue/config_file_poller.h"
 #include "grpc/listen.h"
 #include "grpc/tls.h"
@@ -115,7 +115,7 @@ class Program {
   // Waits for the models. A model that fails beside others that load is no reason not to serve those.
   ExitCode LoadModels(const ModelConfigs& configs) {
     NotifyStatus("models are loading");
-    const absl::Status status = catalogue_.SetConfig(configs, absl::Now() + options_.start_timeout);
+    const absl::Status status = catalogue_.SetConfig(configs, SteadyNow() + options_.start_timeout);
     if (status.ok()) return kExitOk;
     if (absl::IsDeadlineExceeded(status)) {
       Log(Severity::kWarning, "models still load after --start_timeout_seconds; the ports open all the same");
@@ -164,7 +164,7 @@ class Program {
     Log(Severity::kInfo, "stopping: requests that run are ended");
     NotifyStopping();
     last_resort_ = std::make_unique<LastResort>(options_.shutdown_grace + absl::Seconds(1));
-    const absl::Time deadline = absl::Now() + options_.shutdown_grace;
+    const absl::Time deadline = SteadyNow() + options_.shutdown_grace;
     if (grpc_ != nullptr) grpc_->SetServing(false);
     http_ = nullptr;
     if (grpc_ != nullptr) grpc_->Stop(deadline);

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/clock.h"
 #include "catalogue/lifecycle.h"
 #include "catalogue/model_state.h"
 #include "catalogue/ordered_log.h"
@@ -26,7 +27,7 @@ constexpr size_t kRemovedModels = 64;  // whose versions stay listed as ended
 
 // The deadline on the monotonic clock, so that a jump of the wall clock does not matter from here on.
 Clock::time_point Monotonic(absl::Time deadline) {
-  const absl::Duration left = std::min(deadline - absl::Now(), absl::Hours(24 * 365));
+  const absl::Duration left = std::min(deadline - SteadyNow(), absl::Hours(24 * 365));
   return Clock::now() + absl::ToChronoNanoseconds(std::max(left, absl::ZeroDuration()));
 }
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 
 namespace ems {
 
@@ -18,8 +18,8 @@ inline Instant FromNow(absl::Duration duration) {
   return Clock::now() + absl::ToChronoNanoseconds(std::min(duration, absl::Hours(24 * 365 * 10)));
 }
 
-// Returns the instant at which a deadline of the wall clock, as it stands now, passes.
-inline Instant FromDeadline(absl::Time deadline) { return FromNow(deadline - absl::Now()); }
+// Returns the instant at which a deadline on SteadyNow's scale passes.
+inline Instant FromDeadline(absl::Time deadline) { return FromNow(deadline - SteadyNow()); }
 
 }  // namespace ems
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "grpc/call_threads.h"
 #include "grpc/health.h"
 #include "grpc/listen.h"
@@ -77,7 +78,7 @@ class Server final : public GrpcServer {
         port_(options.port) {}
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
-  ~Server() override { Stop(absl::Now()); }
+  ~Server() override { Stop(SteadyNow()); }
 
   absl::Status Start(const GrpcOptions& options) {
     absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = Credentials(options);
@@ -116,7 +117,7 @@ class Server final : public GrpcServer {
       // These two would last as long as their clients like.
       health_.End();
       reflection_.End();
-      server_->Shutdown(absl::ToChronoTime(deadline));
+      server_->Shutdown(absl::ToChronoTime(ToWallClock(deadline)));
     }
     if (threads_ != nullptr) threads_->Stop();
   }

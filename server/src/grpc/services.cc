@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "codec/tensor_proto.h"
 #include "grpc/unary.h"
 #include "model/rows.h"
@@ -36,12 +36,12 @@ absl::Status MoveTo(absl::StatusOr<Response> result, Response* response) {
 // word makes no metric.
 class Counted {
  public:
-  Counted(Metrics& metrics, const char* api) : metrics_(metrics), api_(api), start_(absl::Now()) {}
+  Counted(Metrics& metrics, const char* api) : metrics_(metrics), api_(api), start_(SteadyNow()) {}
   void model(const std::string& name) { model_ = name; }
   grpc::Status Done(const absl::Status& status) {
     if (!model_.empty()) {
       metrics_.CountRequest(model_, status);
-      metrics_.RequestLatency(model_, api_, "GRPC", absl::Now() - start_);
+      metrics_.RequestLatency(model_, api_, "GRPC", SteadyNow() - start_);
     }
     return ToGrpc(status);
   }
@@ -174,7 +174,7 @@ grpc::Status ModelService::GetModelStatus(const tfs::GetModelStatusRequest& requ
 
 grpc::Status ModelService::HandleReloadConfigRequest(const tfs::ReloadConfigRequest& request, absl::Time deadline,
                                                      tfs::ReloadConfigResponse* response) const {
-  const absl::Status status = api_.Reload(request, std::min(deadline, absl::Now() + kMostReload));
+  const absl::Status status = api_.Reload(request, std::min(deadline, SteadyNow() + kMostReload));
   response->mutable_status()->set_error_code(static_cast<tensorflow::error::Code>(status.code()));
   response->mutable_status()->set_error_message(std::string(status.message()));
   return ToGrpc(status);

@@ -46,7 +46,7 @@ struct ServableId {
 };
 
 struct RunOptions {
-  absl::Time deadline = absl::InfiniteFuture();
+  absl::Time deadline = absl::InfiniteFuture();  // on the scale of SteadyNow (base/clock.h)
 };
 
 // What computes a version, for people: the status page and the status text.

@@ -1,6 +1,5 @@
 #include "rest/report.h"
 
-#include "absl/time/clock.h"
 #include "metrics/process.h"
 
 namespace ems {
@@ -23,7 +22,7 @@ double StatusReporter::RateOf(const std::string& model, uint64_t requests, absl:
 }
 
 ServerReport StatusReporter::Report() {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   ServerReport report;
   report.version = version_;
   report.ready = api_.catalogue().Ready();

@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "api/api.h"
+#include "base/clock.h"
 
 namespace ems {
 
@@ -40,7 +41,7 @@ struct ServerReport {
 // Thread-safe.
 class StatusReporter {
  public:
-  StatusReporter(Api& api, std::string version) : api_(api), version_(std::move(version)), start_(absl::Now()) {}
+  StatusReporter(Api& api, std::string version) : api_(api), version_(std::move(version)), start_(SteadyNow()) {}
 
   ServerReport Report();
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "codec/json_examples.h"
 
@@ -63,7 +63,7 @@ const char* Name(V1Call::Kind kind) {
 void Count(Metrics& metrics, const std::string& model, const char* api, absl::Time start, const absl::Status& status) {
   if (model.empty()) return;
   metrics.CountRequest(model, status);
-  metrics.RequestLatency(model, api, "REST", absl::Now() - start);
+  metrics.RequestLatency(model, api, "REST", SteadyNow() - start);
 }
 
 absl::StatusOr<std::string> V1::Handle(const std::string& method, const HttpRequest& request) const {
@@ -72,7 +72,7 @@ absl::StatusOr<std::string> V1::Handle(const std::string& method, const HttpRequ
   if (call->spec.name.empty()) return absl::InvalidArgumentError("Missing model name in request.");
   if (call->kind == V1Call::Kind::kStatus) return Status(call->spec);
   if (call->kind == V1Call::Kind::kMetadata) return Metadata(call->spec);
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   std::string model;
   absl::StatusOr<std::string> reply = Compute(*call, request, start + timeout_, &model);
   Count(api_.metrics(), model, Name(call->kind), start, reply.status());

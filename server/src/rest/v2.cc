@@ -6,7 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "codec/json_v2.h"
 #include "codec/json_writer.h"
 #include "rest/status.h"
@@ -89,7 +89,7 @@ absl::StatusOr<HttpResponse> V2::Call(const V2Call& call, const HttpRequest& req
     case V2Call::Kind::kInfer:
       break;
   }
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   std::string model;
   absl::StatusOr<HttpResponse> response = Infer(call.spec, request, start + timeout_, &model);
   Count(api_.metrics(), model, "infer", start, response.status());

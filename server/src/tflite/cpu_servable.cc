@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "model/rows.h"
 #include "tflite/runner_pool.h"
 
@@ -66,7 +66,7 @@ class RowsJob {
     const int64_t run = next_.fetch_add(1);
     if (run >= runs_) return false;
     absl::Status status;
-    if (absl::Now() >= deadline_) {
+    if (SteadyNow() >= deadline_) {
       status = absl::DeadlineExceededError(kLate);
     } else {
       absl::StatusOr<TensorMap> output = runner.Run(signature_, Slice(inputs_, run, runs_));
@@ -120,7 +120,7 @@ class CpuServable final : public Servable {
     const auto found = model_->signatures().find(signature);
     if (found == model_->signatures().end())
       return absl::InvalidArgumentError(absl::StrCat("no signature ", signature));
-    if (absl::Now() >= options.deadline) return absl::DeadlineExceededError("the deadline passed before the run");
+    if (SteadyNow() >= options.deadline) return absl::DeadlineExceededError("the deadline passed before the run");
     const int64_t runs = CountRuns(found->second, inputs);
     absl::StatusOr<TfliteRunner*> runner = pool_->Acquire(options.deadline);
     if (!runner.ok()) return runner.status();
@@ -202,6 +202,7 @@ absl::StatusOr<WarmRunner> MakeRunner(const std::shared_ptr<const TfliteModel>& 
   WarmRunner warm;
   warm.runner = *std::move(runner);
   const uint64_t allocated = warm.runner->arena_bytes();
+  if (absl::Status status = CheckFree(allocated); !status.ok()) return status;
   if (absl::Status status = Reserve(options, allocated + shared, &warm); !status.ok()) return status;
   warm.failures = WarmUp(*model, *warm.runner);
   // Tensors of dynamic size come with the run.
@@ -231,7 +232,7 @@ absl::StatusOr<std::unique_ptr<Servable>> LoadOnCpu(std::shared_ptr<const Tflite
   if (!options.fallback.empty()) details.push_back(options.fallback);
   if (!detail.empty()) details.push_back(detail);
   if (static_cast<int>(runners.size()) < wanted) {
-    details.push_back(absl::StrCat(runners.size(), " of ", wanted, " interpreters fit in the memory limit"));
+    details.push_back(absl::StrCat(runners.size(), " of ", wanted, " interpreters fit in memory"));
   }
   auto pool = std::make_shared<RunnerPool>(std::move(runners), options.queue);
   return std::make_unique<CpuServable>(std::move(model), options, std::move(pool), std::move(shares),

@@ -1,5 +1,8 @@
 #include "tflite/memory_budget.h"
 
+#include <fstream>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -9,7 +12,28 @@ namespace {
 
 double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / (1U << 20); }
 
+// Returns a line of /proc/meminfo, which counts in KiB, in bytes; nothing where it is missing.
+std::optional<uint64_t> MemInfo(const std::string& name) {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  uint64_t kib = 0;
+  while (file >> word) {
+    if (word == name && file >> kib) return kib << 10U;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+absl::Status CheckFree(uint64_t bytes) {
+  const std::optional<uint64_t> available = MemInfo("MemAvailable:");
+  if (!available) return absl::OkStatus();
+  const uint64_t free = *available + MemInfo("SwapFree:").value_or(0);
+  if (bytes <= free) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("the model needs %.0f MB, but this machine has %.0f MB left: serve fewer or smaller models",
+                      Megabytes(bytes), Megabytes(free)));
+}
 
 std::shared_ptr<MemoryBudget> MemoryBudget::Create(uint64_t limit_bytes, std::string name) {
   return std::shared_ptr<MemoryBudget>(new MemoryBudget(limit_bytes, std::move(name)));

@@ -12,6 +12,10 @@
 
 namespace ems {
 
+// RESOURCE_EXHAUSTED, with both figures, where the machine does not have `bytes` left, swap included. Linux gives out
+// addresses that no memory stands behind, and ends a process that uses them.
+absl::Status CheckFree(uint64_t bytes);
+
 // Counts bytes against a limit. Thread-safe.
 class MemoryBudget : public std::enable_shared_from_this<MemoryBudget> {
  public:

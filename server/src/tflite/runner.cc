@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <new>
 
 #include "absl/strings/str_cat.h"
 #include "tensorflow/lite/interpreter.h"
@@ -59,10 +60,13 @@ class Runner final : public TfliteRunner {
 
   absl::Status Build(const RunnerOptions& options);
   absl::StatusOr<TensorMap> Run(const std::string& signature, const TensorMap& inputs) override;
+  // Tells that an allocation failed, with what the tensors take.
+  absl::Status OutOfMemory() const;
   uint64_t arena_bytes() const override;
 
  private:
   absl::Status Prepare();
+  absl::StatusOr<TensorMap> RunPrepared(Prepared& prepared, const TensorMap& inputs);
   absl::Status Allocate(Prepared& prepared);
   absl::Status SetShapes(Prepared& prepared, const TensorMap& inputs);
   absl::Status SetValues(const Prepared& prepared, const TensorMap& inputs);
@@ -201,8 +205,31 @@ absl::StatusOr<TensorMap> Runner::Outputs(const Prepared& prepared) {
 absl::StatusOr<TensorMap> Runner::Run(const std::string& signature, const TensorMap& inputs) {
   const auto found = prepared_.find(signature);
   if (found == prepared_.end()) return absl::InvalidArgumentError(absl::StrCat("no signature ", signature));
-  Prepared& prepared = found->second;
   reporter_.Take("");
+  // TensorFlow Lite reports nothing where memory ends; the next run allocates again.
+  try {
+    return RunPrepared(found->second, inputs);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
+}
+
+absl::Status Runner::OutOfMemory() const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; interpreter_ && i < interpreter_->subgraphs_size(); ++i) {
+    const tflite::Subgraph& graph = *interpreter_->subgraph(static_cast<int>(i));
+    for (size_t t = 0; t < graph.tensors_size(); ++t) {
+      if (graph.tensor(static_cast<int>(t))->allocation_type == kTfLiteArenaRw) {
+        bytes += graph.tensor(static_cast<int>(t))->bytes;
+      }
+    }
+  }
+  return absl::ResourceExhaustedError(absl::StrCat("there is no memory for the model's tensors, which take ",
+                                                   bytes >> 20U,
+                                                   " MB: send fewer rows, or serve fewer or smaller models"));
+}
+
+absl::StatusOr<TensorMap> Runner::RunPrepared(Prepared& prepared, const TensorMap& inputs) {
   if (absl::Status status = SetShapes(prepared, inputs); !status.ok()) return status;
   // A request must not depend on what another client sent before.
   if (prepared.has_variables && prepared.graph->ResetVariableTensors() != kTfLiteOk) {
@@ -253,7 +280,11 @@ absl::StatusOr<std::unique_ptr<TfliteRunner>> TfliteRunner::Create(std::shared_p
     delegate = *std::move(made);
   }
   auto runner = std::make_unique<Runner>(std::move(model), std::move(delegate));
-  if (absl::Status status = runner->Build(options); !status.ok()) return status;
+  try {
+    if (absl::Status status = runner->Build(options); !status.ok()) return status;
+  } catch (const std::bad_alloc&) {
+    return runner->OutOfMemory();
+  }
   return runner;
 }
 

@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 
 namespace ems {
 
@@ -80,7 +80,7 @@ TfliteRunner* RunnerPool::Wait(std::unique_lock<std::mutex>& lock, absl::Time de
     return waiter.runner;
   }
   // On the monotonic clock from here on: a wall clock that is set must not end or stretch the wait.
-  const auto patience = absl::ToChronoNanoseconds(deadline - absl::Now());
+  const auto patience = absl::ToChronoNanoseconds(deadline - SteadyNow());
   if (waiter.ready.wait_for(lock, patience, served)) return waiter.runner;
   waiters_.erase(place);
   return nullptr;

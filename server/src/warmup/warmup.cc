@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "api/inference.h"
+#include "base/clock.h"
 #include "codec/tensor_proto.h"
 #include "tensorflow_serving/apis/prediction_log.pb.h"
 #include "warmup/records.h"
@@ -104,11 +104,11 @@ absl::StatusOr<std::unique_ptr<Servable>> WarmupLoader::Load(const ServableId& i
   const std::string path = absl::StrCat(folder, "/", kWarmupFile);
   std::error_code error;
   if (!servable.ok() || !std::filesystem::exists(path, error)) return servable;
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   // The servable stays with its owner, which outlives the handle.
   const std::shared_ptr<Servable> borrowed(std::shared_ptr<void>(), servable->get());
   const absl::StatusOr<int> records = WarmUp({id, borrowed}, path, options_.iterations);
-  const absl::Duration latency = absl::Now() - start;
+  const absl::Duration latency = SteadyNow() - start;
   if (options_.report) options_.report(folder, records.status(), latency);
   if (!records.ok()) return records.status();
   if (options_.log) {

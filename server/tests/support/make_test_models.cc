@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
   const std::vector<std::pair<std::string, std::string>> models = {
       {"half_plus_two", HalfPlusTwoModel()},
       {"fixed_batch", FixedBatchModel()},
+      {"giant", GiantModel()},
+      {"broad", BroadModel()},
       {"two_inputs", TwoInputsModel()},
       {"two_signatures", TwoSignaturesModel()},
       {"string_echo", StringEchoModel()},

@@ -187,16 +187,24 @@ std::string HalfPlusTwoModel() {
   return maker.File();
 }
 
-std::string FixedBatchModel() {
+namespace {
+
+// y = x / 2 + 2 on a fixed shape.
+std::string FixedModel(const std::vector<int>& shape) {
   ModelMaker maker;
-  const int x = maker.Tensor("x", tflite::TensorType_FLOAT32, {1, 4});
-  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {1, 4});
+  const int x = maker.Tensor("x", tflite::TensorType_FLOAT32, shape);
+  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, shape);
   maker.HalfPlusTwo(x, y);
   maker.Inputs({x});
   maker.Outputs({y});
   maker.Signature("serving_default", {{"x", x}}, {{"y", y}});
   return maker.File();
 }
+
+}  // namespace
+
+std::string FixedBatchModel() { return FixedModel({1, 4}); }
+std::string GiantModel() { return FixedModel({65536, 65536, 16}); }
 
 std::string TwoStepModel() {
   ModelMaker maker;
@@ -211,6 +219,23 @@ std::string TwoStepModel() {
   maker.Inputs({x});
   maker.Outputs({y});
   maker.Signature("serving_default", {{"in", x}}, {{"result", y}});
+  return maker.File();
+}
+
+std::string BroadModel() {
+  constexpr int kColumns = 1024;
+  ModelMaker maker;
+  const int x = maker.Tensor("x", tflite::TensorType_FLOAT32, {-1});
+  const int column = maker.Tensor("column", tflite::TensorType_FLOAT32, {-1, 1});
+  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {-1, kColumns});
+  const int ones = maker.Constant("ones", {1, kColumns}, std::vector<float>(kColumns, 1));
+  maker.Copy(x, column, {-1, 1});
+  tflite::BuiltinOptionsUnion mul;
+  mul.Set(tflite::MulOptionsT());
+  maker.Operator(tflite::BuiltinOperator_MUL, {column, ones}, {y}, std::move(mul));
+  maker.Inputs({x});
+  maker.Outputs({y});
+  maker.Signature("serving_default", {{"x", x}}, {{"y", y}});
   return maker.File();
 }
 

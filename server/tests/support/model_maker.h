@@ -67,6 +67,8 @@ class ModelMaker {
 // Complete models. Each has a signature serving_default, but for the last ones.
 std::string HalfPlusTwoModel();    // x float [-1] -> y = x / 2 + 2, as TensorFlow Serving's example of that name
 std::string FixedBatchModel();     // x float [1,4] -> y = x / 2 + 2
+std::string GiantModel();          // x float [65536,65536,16], which is 256 GiB -> y = x / 2 + 2
+std::string BroadModel();          // x float [-1] -> y [-1,1024], x in each column: much memory for few values
 std::string TwoStepModel();        // x float [1,4] -> y = (x + 1) * 3 by two operators; "in" to "result" for clients
 std::string TwoInputsModel();      // a, b float [-1,2] -> sum, product
 std::string TwoSignaturesModel();  // serving_default: y = 2 x; triple: y = 3 x; x float [-1]

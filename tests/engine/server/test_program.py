@@ -15,19 +15,12 @@ import pytest
 
 from tests.support import native_server, tfs
 from tests.support.dockers import certificates
-from tests.support.model_server import Load, ModelServer, Serve, refused, running, serving, until
+from tests.support.fake_board import EDGE, EDGE_ANSWER, EDGE_ASKED, Board, workers
+from tests.support.model_server import Load, ModelServer, Serve, config, refused, running, serving, until
 
 HALF = "/v1/models/half_plus_two:predict"
 ASKED = {"instances": [1.0, 2.0, 5.0]}
 ANSWER = {"predictions": [2.5, 3.0, 4.5]}
-
-
-def config(folder: Path, *models: tuple[str, Path], text: str = "") -> Path:
-    """Write a models.config of these models, or with this text, by a rename as editors do."""
-    lines = [f'config {{ name: "{n}" base_path: "{path}" model_platform: "tensorflow" }}' for n, path in models]
-    fresh = folder / "models.config.new"
-    fresh.write_text(text or f"model_config_list {{ {' '.join(lines)} }}\n")
-    return fresh.rename(folder / "models.config")
 
 
 @pytest.mark.parametrize(
@@ -224,42 +217,6 @@ def test_the_server_opens_as_many_files_as_it_may(models: Path, tmp_path: Path) 
         metrics = server.request("GET", "/monitoring/prometheus/metrics").body.decode()
         [most] = re.findall(r"^process_max_fds (\S+)$", metrics, re.MULTILINE)
         assert int(float(most)) == resource.getrlimit(resource.RLIMIT_NOFILE)[1] > 1024
-
-
-class Board:
-    """Fake Edge TPUs: a folder with a file for each device (server/tests/fake_edgetpu)."""
-
-    def __init__(self, folder: Path, *devices: str) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.devices = devices
-        for device in devices:
-            self.set(device, "ok 1000")
-
-    def set(self, device: str, behaviour: str) -> None:
-        with (self.folder / device).open("r+" if (self.folder / device).exists() else "w") as file:
-            file.write(f"{behaviour}\n")
-            file.truncate()
-
-    def flags(self, models: Path, model: str = "edgetpu") -> list[str]:
-        bundle = native_server.bundle()
-        return [
-            f"--model_name={model}", f"--model_base_path={models / model}",
-            f"--delegate={bundle / 'lib' / 'libfake_edgetpu.so.1'}", f"--device={','.join(self.devices)}",
-            f"--worker={bundle / 'bin' / 'edge_model_worker'}",
-        ]  # fmt: skip
-
-
-EDGE = "/v1/models/edgetpu:predict"
-EDGE_ASKED = {"instances": [[0.0, 2.0, 4.0, 6.0], [2.0, 2.0, 2.0, 2.0]]}
-EDGE_ANSWER = {"predictions": [[2.0, 3.0, 4.0, 5.0], [3.0, 3.0, 3.0, 3.0]]}
-
-
-def workers(server: ModelServer) -> list[int]:
-    """Return the process ids of a server's workers."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/children")
-    return sorted({int(pid) for path in [children, *tasks] for pid in path.read_text().split()})
 
 
 @pytest.mark.parametrize("model", ["edgetpu", "segments"])
