@@ -124,6 +124,21 @@ TEST(Input, PixelsAreBroughtToTheModelsType) {
               HasSubstr("an image of shape [1,1,2,1]; scale the image first"));
 }
 
+TEST(Input, APhotographGoesToTheServerAsItIs) {
+  for (const std::string& content : {std::string("\xFF\xD8\xFF\xE1 and more"), std::string("\x89PNG\r\n\x1A\n")}) {
+    const File file(content);
+    const auto tensor = ReadInput({DataType::kUint8, {1, 4, 4, 3}, ""}, file.path());
+    ASSERT_TRUE(tensor.ok()) << tensor.status();
+    EXPECT_EQ(tensor->dtype, DataType::kString);
+    EXPECT_EQ(tensor->shape, Shape{1});
+    EXPECT_EQ(tensor->strings, std::vector<std::string>{content});
+    // Bytes of the input's size are pixels, whatever they begin with.
+    const auto raw = ReadInput({DataType::kUint8, {1, 1, static_cast<int64_t>(content.size()), 1}, ""}, file.path());
+    EXPECT_EQ(raw->bytes, content);
+    EXPECT_FALSE(ReadInput({DataType::kUint8, {1, 48}, ""}, file.path()).ok());
+  }
+}
+
 TEST(Input, ABrokenImageIsAnError) {
   const TensorSpec spec{DataType::kFloat, {1, -1, -1, 1}, ""};
   for (const char* content :

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
+#include "absl/strings/escaping.h"
 #include "extras/image_input.h"
 #include "support/images.h"
 
@@ -53,6 +56,86 @@ TEST(DecodeImage, ReadsJpegOfBothKinds) {
     EXPECT_EQ(image.height, 24);
     for (int channel = 0; channel < 3; ++channel) EXPECT_NEAR(Pixel(image, 7, 20, channel), 60 + channel * 40, 3);
   }
+}
+
+// Puts an APP1 marker behind the file's first one, SOI.
+std::string WithApp1(const std::string& jpeg, const std::string& content) {
+  const size_t size = content.size() + 2;
+  std::string marker = "\xFF\xE1";
+  marker += {static_cast<char>(size >> 8U), static_cast<char>(size)};
+  return jpeg.substr(0, 2) + marker + content + jpeg.substr(2);
+}
+
+// Returns Exif's content with two entries: the camera's make, as text elsewhere, and the orientation.
+std::string Exif(int orientation, bool little) {
+  const auto number = [little](unsigned value, int size) {
+    std::string bytes;
+    for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8U * (little ? i : size - 1 - i)));
+    return bytes;
+  };
+  return std::string("Exif\0\0", 6) + (little ? "II" : "MM") + number(42, 2) + number(8, 4) + number(2, 2) +
+         number(0x010F, 2) + number(2, 2) + number(6, 4) + number(38, 4) + number(0x0112, 2) + number(3, 2) +
+         number(1, 4) + number(orientation, 2) + number(0, 2) + number(0, 4) + "Maker";
+}
+
+// The corner where the image is white: its number counts from the top left clockwise, as 0 to 3.
+int WhiteCorner(const Image& image) {
+  const std::array<std::pair<int, int>, 4> corners = {
+      {{2, 2}, {image.width - 3, 2}, {image.width - 3, image.height - 3}, {2, image.height - 3}}};
+  for (int i = 0; i < 4; ++i) {
+    if (Pixel(image, corners[i].first, corners[i].second, 0) > 200) return i;
+  }
+  return -1;
+}
+
+// A wide image with a white corner at the top left, and a grey one at the top right.
+int Marked(int x, int y, int /*channel*/) { return y >= 16 ? 0 : x < 16 ? 255 : x >= 32 ? 128 : 0; }
+
+TEST(DecodeImage, TurnsPhotographsUpright) {
+  const std::string jpeg = EncodeJpeg(Paint(48, 32, 3, Marked));
+  // Where the row at the top and the column at the left of the file belong: Exif 2.3, tag 0x0112.
+  const std::array<std::pair<int, int>, 8> corners = {{{0, 1}, {1, 0}, {2, 3}, {3, 2}, {0, 3}, {1, 2}, {2, 1}, {3, 0}}};
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    for (const bool little : {false, true}) {
+      const Image image = DecodeImage(WithApp1(jpeg, Exif(orientation, little)), {}).value();
+      EXPECT_EQ(image.width, orientation < 5 ? 48 : 32);
+      EXPECT_EQ(image.height, orientation < 5 ? 32 : 48);
+      EXPECT_EQ(WhiteCorner(image), corners[orientation - 1].first) << orientation;
+      const int grey = corners[orientation - 1].second;
+      const int x = grey == 0 || grey == 3 ? 4 : image.width - 5;
+      const int y = grey < 2 ? 4 : image.height - 5;
+      EXPECT_NEAR(Pixel(image, x, y, 0), 128, 20) << orientation;
+    }
+  }
+  ImageFormat stored;
+  stored.upright = false;
+  EXPECT_EQ(WhiteCorner(DecodeImage(WithApp1(jpeg, Exif(3, true)), stored).value()), 0);
+}
+
+TEST(DecodeImage, DecodesATurnedJpegSmaller) {
+  const std::string jpeg = WithApp1(EncodeJpeg(Paint(640, 320, 3, Level)), Exif(6, true));
+  const Image image = DecodeImage(jpeg, {3, 80, 160}).value();
+  EXPECT_EQ(image.width, 80);
+  EXPECT_EQ(image.height, 160);
+}
+
+TEST(DecodeImage, TakesOtherMarkersForNoOrientation) {
+  const std::string jpeg = EncodeJpeg(Paint(48, 32, 3, Marked));
+  const std::string exif = Exif(6, true);
+  for (size_t size = 0; size <= exif.size(); ++size) {  // the value ends at 38
+    EXPECT_EQ(DecodeImage(WithApp1(jpeg, exif.substr(0, size)), {}).value().width, size >= 38 ? 32 : 48) << size;
+  }
+  for (const std::string& content : {std::string("http://ns.adobe.com/xap/1.0/"), Exif(0, true), Exif(9, false)}) {
+    EXPECT_EQ(DecodeImage(WithApp1(jpeg, content), {}).value().width, 48);
+  }
+}
+
+TEST(DecodeImage, TakesFilesInBase64) {
+  const Image painted = Paint(9, 5, 3, Ramp);
+  EXPECT_EQ(DecodeImage(absl::Base64Escape(EncodePng(painted)), {}).value().pixels, painted.pixels);
+  EXPECT_EQ(DecodeImage(absl::Base64Escape(EncodeJpeg(painted)), {}).value().width, 9);
+  EXPECT_THAT(Refusal("/9j/ is no base64!"), HasSubstr("neither a JPEG nor a PNG"));
+  EXPECT_THAT(Refusal(absl::Base64Escape(absl::Base64Escape(EncodePng(painted)))), HasSubstr("neither"));
 }
 
 TEST(DecodeImage, MakesGreyOfColour) {

@@ -231,6 +231,11 @@ bool IsImage(const std::string& data) {
          absl::ascii_isspace(static_cast<unsigned char>(data[2]));
 }
 
+// Returns whether the server may decode the file: it scales photographs to inputs of [n, height, width, channels].
+bool IsPhotograph(const TensorSpec& spec, const std::string& data) {
+  return spec.shape.size() == 4 && (absl::StartsWith(data, "\xFF\xD8\xFF") || absl::StartsWith(data, "\x89PNG\r\n"));
+}
+
 }  // namespace
 
 absl::StatusOr<Tensor> ReadInput(const TensorSpec& spec, const std::string& source) {
@@ -243,8 +248,9 @@ absl::StatusOr<Tensor> ReadInput(const TensorSpec& spec, const std::string& sour
   if (spec.dtype == DataType::kString) return FromRaw(spec, *std::move(data));
   if (absl::StartsWith(*data, kNumpyMagic)) return FromNumpy(spec, *data);
   // Raw bytes of the expected size may begin like an image.
-  if (IsImage(*data) && data->size() != MakeTensor(spec.dtype, Smallest(spec.shape)).bytes.size()) {
-    return FromImage(spec, *data);
+  if (data->size() != MakeTensor(spec.dtype, Smallest(spec.shape)).bytes.size()) {
+    if (IsImage(*data)) return FromImage(spec, *data);
+    if (IsPhotograph(spec, *data)) return Tensor{DataType::kString, {1}, "", {*std::move(data)}};
   }
   return FromRaw(spec, *std::move(data));
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace ems {
@@ -11,6 +12,14 @@ namespace {
 
 constexpr std::string_view kJpegStart = "\xFF\xD8\xFF";
 constexpr std::string_view kPngStart = "\x89PNG\r\n\x1A\n";
+
+// The same in base64.
+constexpr std::string_view kJpegText = "/9j/";
+constexpr std::string_view kPngText = "iVBORw0KGgo";
+
+bool IsBase64(std::string_view file) {
+  return file.substr(0, kJpegText.size()) == kJpegText || file.substr(0, kPngText.size()) == kPngText;
+}
 
 // The pixels of the source that make a pixel of the result, along one dimension.
 struct Taps {
@@ -63,6 +72,9 @@ std::vector<float> ResizeRows(const Image& image, const std::vector<Taps>& taps)
 absl::StatusOr<Image> DecodeImage(std::string_view file, const ImageFormat& format) {
   if (file.substr(0, kJpegStart.size()) == kJpegStart) return DecodeJpeg(file, format);
   if (file.substr(0, kPngStart.size()) == kPngStart) return DecodePng(file, format);
+  std::string decoded;
+  if (IsBase64(file) && absl::Base64Unescape({file.data(), file.size()}, &decoded) && !IsBase64(decoded))
+    return DecodeImage(decoded, format);
   return absl::InvalidArgumentError(
       absl::StrCat("the ", file.size(), " bytes are neither a JPEG nor a PNG file: send one of these"));
 }

@@ -29,9 +29,12 @@ struct ImageFormat {
   // default every file keeps its size.
   int least_width = 1 << 16;
   int least_height = 1 << 16;
+  // The image is turned as the camera says that it was held (Exif's orientation).
+  bool upright = true;
 };
 
-// Decodes a file of the kind that its first bytes say. Transparent pixels are black. INVALID_ARGUMENT for another kind,
+// Decodes a file of the kind that its first bytes say; also its base64, which clients send where a text is all that
+// their protocol carries. Transparent pixels are black. INVALID_ARGUMENT for another kind,
 // a broken file, and one of more than kMostPixels.
 absl::StatusOr<Image> DecodeImage(std::string_view file, const ImageFormat& format);
 

@@ -93,6 +93,7 @@ absl::StatusOr<std::optional<ImageInputPlan>> PlanImageInput(const std::string& 
   plan.channels = static_cast<int>(spec.shape[3]);
   if (settings != nullptr) {
     plan.keep_aspect = settings->keep_aspect();
+    plan.upright = !settings->as_stored();
     SetScale(quantisation, *settings, plan);
   } else if (plan.dtype == DataType::kInt8) {
     // Converters give int8 images this form, whatever the model's real range is.
@@ -112,7 +113,7 @@ absl::StatusOr<Tensor> DecodeImages(const ImageInputPlan& plan, const Tensor& fi
   for (int64_t i = 0; i < count; ++i) {
     // Half the size again is left for the filter, which makes better small images than the decoder.
     const absl::StatusOr<Image> image =
-        DecodeImage(files.strings[i], {plan.channels, plan.width * 3 / 2, plan.height * 3 / 2});
+        DecodeImage(files.strings[i], {plan.channels, plan.width * 3 / 2, plan.height * 3 / 2, plan.upright});
     if (!image.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("image ", i, ": ", image.status().message()));
     }

@@ -20,6 +20,7 @@ struct ImageInputPlan {
   int width = 0;
   int channels = 0;
   bool keep_aspect = false;
+  bool upright = true;
   // The value of the tensor is pixel * scale + offset, rounded for integers.
   float scale = 1;
   float offset = 0;

@@ -3,15 +3,18 @@
 #include <jpeglib.h>
 // clang-format on
 #include <csetjmp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "extras/image.h"
+#include "extras/orientation.h"
 
 namespace ems {
 namespace {
 
 // A file of a few kilobytes can ask for thousands of passes over a large image.
 constexpr int kMostScans = 100;
+constexpr int kExifMarker = JPEG_APP0 + 1;
 
 // libjpeg leaves by longjmp, so nothing that has a destructor lives in the function that it leaves.
 struct Decoder {
@@ -20,6 +23,7 @@ struct Decoder {
   jpeg_progress_mgr progress;
   std::jmp_buf on_error;
   char message[JMSG_LENGTH_MAX];
+  int orientation;
 };
 
 Decoder& DecoderOf(j_common_ptr jpeg) { return *static_cast<Decoder*>(jpeg->client_data); }
@@ -52,11 +56,21 @@ void Start(Decoder& decoder, std::string_view file) {
   jpeg_mem_src(&decoder.jpeg, reinterpret_cast<const unsigned char*>(file.data()), file.size());
 }
 
+// Returns the orientation of the first marker that is Exif's.
+int OrientationOf(const jpeg_decompress_struct& jpeg) {
+  for (jpeg_saved_marker_ptr marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
+    const int orientation = ExifOrientation({reinterpret_cast<const char*>(marker->data), marker->data_length});
+    if (orientation != 1) return orientation;
+  }
+  return 1;
+}
+
 // Reads the head and prepares the size. Returns false with a message on failure.
 bool ReadHead(Decoder& decoder, std::string_view file, const ImageFormat& format) {
   if (setjmp(decoder.on_error) != 0) return false;  // NOLINT(cert-err52-cpp)
   Start(decoder, file);
   jpeg_decompress_struct& jpeg = decoder.jpeg;
+  jpeg_save_markers(&jpeg, kExifMarker, 0xFFFF);
   jpeg_read_header(&jpeg, TRUE);
   if (static_cast<int64_t>(jpeg.image_width) * jpeg.image_height > kMostPixels) {
     std::snprintf(decoder.message, sizeof(decoder.message), "%u x %u pixels are more than %lld", jpeg.image_width,
@@ -64,11 +78,14 @@ bool ReadHead(Decoder& decoder, std::string_view file, const ImageFormat& format
     return false;
   }
   jpeg.out_color_space = format.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  decoder.orientation = format.upright ? OrientationOf(jpeg) : 1;
+  auto least_width = static_cast<JDIMENSION>(format.least_width);
+  auto least_height = static_cast<JDIMENSION>(format.least_height);
+  if (IsTurned(decoder.orientation)) std::swap(least_width, least_height);
   jpeg.scale_num = 1;
   jpeg.scale_denom = 8;
   while (jpeg.scale_denom > 1 &&
-         (jpeg.image_width / jpeg.scale_denom < static_cast<JDIMENSION>(format.least_width) ||
-          jpeg.image_height / jpeg.scale_denom < static_cast<JDIMENSION>(format.least_height))) {
+         (jpeg.image_width / jpeg.scale_denom < least_width || jpeg.image_height / jpeg.scale_denom < least_height)) {
     jpeg.scale_denom /= 2;
   }
   jpeg_calc_output_dimensions(&jpeg);
@@ -101,7 +118,7 @@ absl::StatusOr<Image> DecodeJpeg(std::string_view file, const ImageFormat& forma
     ok = ReadPixels(decoder, image.pixels.data(), row_size);
   }
   jpeg_destroy_decompress(&decoder.jpeg);
-  if (ok) return image;
+  if (ok) return Upright(std::move(image), decoder.orientation);
   return absl::InvalidArgumentError(absl::StrCat("the JPEG file cannot be read: ", decoder.message));
 }
 
