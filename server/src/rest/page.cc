@@ -14,6 +14,7 @@ constexpr char kHead[] = R"(<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>edge-model-server</title>
+<link rel="icon" href="data:,">
 <noscript><meta http-equiv="refresh" content="10"></noscript>
 <style>
 :root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --text: #1c2024; --soft: #5b6470; --line: #dfe3e8;
@@ -22,7 +23,7 @@ constexpr char kHead[] = R"(<!doctype html>
   --line: #32383f; --good: #7fdca6; --good-back: #15391f; --warn: #f3c76b; --warn-back: #40300c; --bad: #ff9d97;
   --bad-back: #471a1a; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--page); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 header { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .75rem; }
 h1 { font-size: 1.25rem; margin: 0; }

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -18,7 +17,7 @@ from builders.apt.packages import changelogs
 from builders.apt.repository.layout import KEYRING
 from builders.apt.verify.server import serving
 from builders.model.settings import RepositorySettings, Settings
-from tests.support.browser import chromium, look
+from tests.support.browser import CONTRAST, asked, chromium, look
 from tests.support.repository import DATE, Publisher, facts_of
 
 PHONE, DESKTOP = 360, 1200
@@ -176,13 +175,6 @@ def url(publisher: Publisher) -> Iterator[str]:
         yield served
 
 
-def asked(driver: Chrome, expression: str) -> Any:
-    """Evaluate an expression in the page, also where the page itself may run no scripts."""
-    said = driver.execute_cdp_cmd("Runtime.evaluate", {"expression": expression, "returnByValue": True})
-    assert "exceptionDetails" not in said, said
-    return said["result"].get("value")
-
-
 @pytest.mark.parametrize("width", [320, PHONE, DESKTOP])
 @pytest.mark.parametrize("scripts", [True, False])
 def test_nothing_is_wider_than_the_screen(driver: Chrome, url: str, width: int, scripts: bool) -> None:
@@ -226,25 +218,6 @@ def test_without_scripts_it_is_all_there(driver: Chrome, url: str) -> None:
     assert "Suites: trixie-testing" in text
     driver.find_element(By.TAG_NAME, "summary").click()
     assert driver.find_element(By.TAG_NAME, "dd").is_displayed()
-
-
-CONTRAST = """
-(() => {
-  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgb = color => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
-                         return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = color => rgb(color).slice(0, 3).map(c => c / 255)
-      .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-      .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = e => { for (; e; e = e.parentElement) {
-      const color = getComputedStyle(e).backgroundColor; if (rgb(color)[3] == 255) return color; } };
-  const texts = [...document.querySelectorAll("body *")].filter(
-      e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()) && e.checkVisibility());
-  return texts.map(e => { const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
-                          return [(a + 0.05) / (b + 0.05), e.tagName + ": " + e.textContent.trim().slice(0, 40)]; });
-})()
-"""
-"""The contrast of every visible text (WCAG 2.2, relative luminance)."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
