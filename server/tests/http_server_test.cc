@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "http/budget.h"
 #include "http/gzip.h"
 #include "http/server.h"
 #include "http_client.h"
@@ -216,6 +217,17 @@ TEST(HttpServer, HoldsTheMemoryOfAllHeaders) {
   first.Send("\r\n\r\n");
   EXPECT_EQ(first.Read().code, 200);
   EXPECT_EQ(Client(server->port()).Call(header + "\r\n\r\n").code, 200);
+}
+
+TEST(Budget, KeepsAQuarterMoreForSmallBodies) {
+  constexpr size_t kSmall = 16U << 10;
+  Budget budget(16 * kSmall);
+  Budget::Charge large(budget);
+  EXPECT_TRUE(large.Resize(16 * kSmall));
+  EXPECT_FALSE(Budget::Charge(budget).Resize(kSmall + 1));
+  std::vector<Budget::Charge> small;
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(small.emplace_back(budget).Resize(kSmall));
+  EXPECT_FALSE(Budget::Charge(budget).Resize(kSmall));
 }
 
 TEST(HttpServer, RefusesRequestsBeyondItsQueueButAnswersGet) {

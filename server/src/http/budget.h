@@ -26,15 +26,20 @@ class Budget {
     Charge& operator=(const Charge&) = delete;
     ~Charge() { budget_->used_ -= bytes_; }
 
-    // Returns false where the budget does not have the bytes; they count all the same, as they exist by then.
+    // Returns false where the budget does not have the bytes; they count all the same, as they exist by then. A quarter
+    // more is kept for small bodies.
     bool Resize(size_t bytes) {
       const size_t used = budget_->used_ += bytes - bytes_;
       const bool grows = bytes > bytes_;
       bytes_ = bytes;
-      return !grows || used <= budget_->most_;
+      // Clients with large bodies must not keep out those with small ones.
+      const size_t most = budget_->most_ + (bytes <= kSmall ? budget_->most_ / 4 : 0);
+      return !grows || used <= most;
     }
 
    private:
+    static constexpr size_t kSmall = 16U << 10;
+
     Budget* budget_;
     size_t bytes_ = 0;
   };
