@@ -12,9 +12,10 @@ HttpResponse Page(int code, std::string html) {
   response.code = code;
   response.content_type = "text/html; charset=utf-8";
   // Nothing from elsewhere, whatever a name or an error on the page says.
-  response.headers.emplace_back("Content-Security-Policy",
-                                "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                                "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  response.headers.emplace_back(
+      "Content-Security-Policy",
+      "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+      "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
   response.headers.emplace_back("Cache-Control", "no-store");
   response.body = std::move(html);
   return response;
