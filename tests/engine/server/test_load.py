@@ -207,7 +207,10 @@ def grpc_request() -> bytes:
 
 
 class H2Load:
-    """h2load's load on both front ends at once, from files in ``folder``."""
+    """h2load's load on both front ends at once, from files in ``folder``.
+
+    Four connections each: gRPC refuses calls where all of its threads, four for each processor by default, are busy.
+    """
 
     def __init__(self, server: ModelServer, folder: Path) -> None:
         self._server = server
@@ -234,7 +237,7 @@ class H2Load:
         url = f"http://127.0.0.1:{server.rest_port}{HALF}" if rest else (
             f"http://127.0.0.1:{server.grpc_port}/tensorflow.serving.PredictionService/Predict"
         )  # fmt: skip
-        words = ["h2load", "-n", str(requests), "-c", "8", "-m", "1", "-d", str(self._bodies[0 if rest else 1])]
+        words = ["h2load", "-n", str(requests), "-c", "4", "-m", "1", "-d", str(self._bodies[0 if rest else 1])]
         for header in headers:
             words += ["-H", header]
         return subprocess.Popen(
@@ -267,11 +270,7 @@ def state(server: ModelServer, version: int) -> str:
     return str(reply.json["model_version_status"][0]["state"]) if reply.status == 200 else ""
 
 
-@pytest.mark.parametrize(
-    ("requests", "reloads"),
-    [pytest.param(10_000, 50, id="short"), pytest.param(100_000, 500, id="long", marks=pytest.mark.nightly)],
-)
-def test_memory_stays(requests: int, reloads: int, models: Path, tmp_path: Path) -> None:
+def test_memory_stays_over_100_000_requests_and_500_reloads(models: Path, tmp_path: Path) -> None:
     """Within 5 percent of what it is after the first thousand requests and two reloads."""
     path = versions(tmp_path, models, 1)
     with serving(tmp_path, f"--model_config_file={path}") as server:
@@ -279,13 +278,10 @@ def test_memory_stays(requests: int, reloads: int, models: Path, tmp_path: Path)
         load.run(1000)
         reload(server, tmp_path, models, 2)
         first = resident_mb(server)
-        start = time.monotonic()
-        load.run(requests)
+        load.run(100_000)
         after_requests = resident_mb(server)
-        requests_s = time.monotonic() - start
-        reload(server, tmp_path, models, reloads)
+        reload(server, tmp_path, models, 500)
         last = resident_mb(server)
-        print(f"{first:.1f} MB, {after_requests:.1f} MB after {requests} requests in {requests_s:.0f} s, ", end="")
-        print(f"{last:.1f} MB after {reloads} reloads in {time.monotonic() - start - requests_s:.0f} s")
+        print(f"{first:.1f} MB, {after_requests:.1f} MB after the requests, {last:.1f} MB after the reloads")
         assert last <= first * 1.05
         assert after_requests <= first * 1.05

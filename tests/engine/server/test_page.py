@@ -1,6 +1,7 @@
 """The model server's status page in a real browser: on a phone and on a desk, by day and by night."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,9 +56,10 @@ def url(server: ModelServer) -> str:
 
 
 def card(driver: Chrome, name: str) -> str:
-    """Return the text of the card of a model or a device."""
-    [found] = [c for c in driver.find_elements(By.CSS_SELECTOR, ".card") if name in c.text.split("\n")]
-    return str(found.text)
+    """Return the text of the card of a model or a device, by one call: the page replaces its elements."""
+    texts = asked(driver, "[...document.querySelectorAll('.card')].map(card => card.innerText)")
+    [found] = [text for text in texts if name in text.split("\n")]
+    return re.sub(r"\n+", "\n", found)
 
 
 def test_it_shows_models_versions_devices_rates_and_latency(driver: Chrome, server: ModelServer) -> None:
@@ -102,7 +104,7 @@ def test_its_figures_follow_and_it_says_when_nobody_answers(driver: Chrome, mode
         for _ in range(7):
             server.request("POST", "/v1/models/half_plus_two:predict", ASKED)
         until(lambda: "requests\n7" in card(driver, "half_plus_two"))
-    until(lambda: "No answer" in driver.find_element(By.TAG_NAME, "header").text)
+    until(lambda: "No answer" in asked(driver, "document.querySelector('header').innerText"))
     assert "requests\n7" in card(driver, "half_plus_two")
 
 
