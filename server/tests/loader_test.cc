@@ -59,6 +59,8 @@ TEST(FindModelFiles, FindsTheModel) {
   EXPECT_THAT(std::string(find().status().message()), HasSubstr("holds no model: put it there as model.tflite"));
   folder.Write("saved_model.pb", "");
   EXPECT_THAT(std::string(find().status().message()), HasSubstr("TFLiteConverter.from_saved_model"));
+  folder.Write(".one.tflite.part.tflite", "");  // of a copy that runs
+  EXPECT_EQ(find().status().code(), absl::StatusCode::kNotFound);
   folder.Write("one.tflite", "");
   EXPECT_EQ(find()->cpu, folder.path() + "/one.tflite");
   EXPECT_EQ(find()->device, "");
@@ -111,6 +113,8 @@ class TfliteLoaderTest : public ::testing::Test {
     options.isolated = [this](const ServableId&, std::shared_ptr<const TfliteModel> model, const std::string& path,
                               const CpuOptions& cpu) -> absl::StatusOr<std::unique_ptr<Servable>> {
       isolated_.push_back(path);
+      cpu_ = cpu;
+      if (!cpu_status_.ok()) return cpu_status_;
       return LoadOnCpu(std::move(model), cpu);
     };
     return TfliteLoader(options).Load({"m", 3}, folder_.path());
@@ -136,6 +140,8 @@ class TfliteLoaderTest : public ::testing::Test {
   std::string path_;
   std::vector<std::string> parts_;
   std::vector<std::string> isolated_;
+  CpuOptions cpu_;  // of the last isolated model
+  absl::Status cpu_status_;
   LoaderOptions::Isolate isolate_ = LoaderOptions::Isolate::kAuto;
   absl::Status load_status_;
   absl::Status run_status_;
@@ -170,6 +176,8 @@ TEST_F(TfliteLoaderTest, SendsAModelForADeviceThere) {
 TEST_F(TfliteLoaderTest, SendsAnyModelWhereAsked) {
   folder_.Write("model.tflite", testing::FixedBatchModel());
   EXPECT_EQ(Load(/*devices=*/true, /*for_all=*/true).value()->placements().front().device, "usb:0");
+  const auto servable = Load(/*devices=*/false, /*for_all=*/true).value();
+  EXPECT_FALSE(servable->placements().front().fallback);  // nobody asked for a device for this one
 }
 
 TEST_F(TfliteLoaderTest, NeedsADeviceForACompiledModelAlone) {
@@ -210,6 +218,19 @@ TEST_F(TfliteLoaderTest, FallsBackToTheCpuWhileDevicesAreGone) {
   EXPECT_EQ(servable->placements().size(), 1);
   EXPECT_THAT(log_, ElementsAre("model m version 3: the CPU takes over: usb:0 is gone",
                                 "model m version 3: the devices are back"));
+}
+
+TEST_F(TfliteLoaderTest, LoadsTheFallbackOnce) {
+  folder_.Write("model.tflite", testing::FixedBatchModel());
+  isolate_ = LoaderOptions::Isolate::kAlways;
+  const auto servable = Load(/*devices=*/true, /*for_all=*/true).value();
+  run_status_ = absl::UnavailableError("usb:0 is gone");
+  cpu_status_ = absl::ResourceExhaustedError("the memory is full");
+  EXPECT_EQ(Run(*servable).status(), absl::UnavailableError("usb:0 is gone; nor the CPU: " + folder_.path() +
+                                                            "/model.tflite: the memory is full"));
+  cpu_status_ = absl::OkStatus();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Run(*servable).ok());
+  EXPECT_EQ(isolated_.size(), 2);  // with the try that failed
 }
 
 TEST_F(TfliteLoaderTest, RefusesAModelWhosePlaceIsADeviceWhereThereIsNone) {
@@ -281,6 +302,13 @@ TEST_F(TfliteLoaderTest, SegmentsThatNeedNoDeviceRunOnTheCpu) {
   EXPECT_EQ(Run(*servable)->at("y").data<float>()[0], 3);
   EXPECT_EQ(servable->placements().back().part, "segment 1 of 2");
   EXPECT_TRUE(servable->placements().back().fallback);
+  parts_.clear();
+  folder_.Write("edge_model.pbtxt", "place: DEVICE");
+  EXPECT_TRUE(Load(/*devices=*/true).ok());
+  EXPECT_EQ(parts_.size(), 2);
+  folder_.Write("edge_model.pbtxt", "place: CPU");
+  EXPECT_TRUE(Load(/*devices=*/true, /*for_all=*/true).ok());
+  EXPECT_EQ(parts_.size(), 2);
 }
 
 TEST_F(TfliteLoaderTest, TheWholeModelTakesOverFromSegments) {
@@ -311,9 +339,13 @@ TEST_F(TfliteLoaderTest, IsolatesTheModelsThatAskForIt) {
   };
   EXPECT_EQ(count(Isolate::kAuto), 0);
   EXPECT_EQ(count(Isolate::kAlways), 1);
+  EXPECT_EQ(cpu_.threads, 1);
+  EXPECT_EQ(cpu_.interpreters, 1);
   EXPECT_EQ(isolated_.front(), path);
-  folder_.Write("edge_model.pbtxt", "isolate: true");
+  folder_.Write("edge_model.pbtxt", "isolate: true threads: 2 interpreters: 3");
   EXPECT_EQ(count(Isolate::kAuto), 1);
+  EXPECT_EQ(cpu_.threads, 2);
+  EXPECT_EQ(cpu_.interpreters, 3);
   EXPECT_TRUE(log_.empty());
   EXPECT_EQ(count(Isolate::kNever), 0);
   EXPECT_THAT(log_, ElementsAre(HasSubstr("isolate: true of edge_model.pbtxt has no effect")));

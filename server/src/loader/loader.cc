@@ -70,6 +70,7 @@ class FolderLoad {
     if (!meant && !(options_.devices && options_.devices_for_all)) return Cpu();
     if (options_.devices) return WithWhole(options_.devices(cpu_.id, "", compiled.model, compiled.path));
     if (!asked && !models_.device.model) return Cpu();  // its error names the operators that the CPU does not have
+    if (asked) return WithWhole(absl::UnavailableError(absl::StrCat("place: DEVICE, but ", kNoDevices)));
     return WithWhole(NoDevices(compiled.path));
   }
 
