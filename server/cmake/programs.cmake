@@ -5,7 +5,7 @@ add_library(ems_app STATIC ${app_sources})
 # The headers of CLI11 with all debug information take 800 MB.
 set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/src/app/options.cc PROPERTIES COMPILE_OPTIONS -g1)
 target_compile_definitions(ems_app PRIVATE EMS_VERSION="${PROJECT_VERSION}")
-target_link_libraries(ems_app PUBLIC ems_grpc ems_rest ems_devices ems_loader ems_batching ems_warmup CLI11::CLI11 PkgConfig::SYSTEMD)
+target_link_libraries(ems_app PUBLIC ems_grpc ems_rest ems_devices ems_loader ems_batching ems_warmup CLI11::CLI11)
 add_executable(edge_model_server ${CMAKE_CURRENT_SOURCE_DIR}/src/app/main.cc)
 target_link_libraries(edge_model_server PRIVATE ems_app)
 target_link_options(edge_model_server PRIVATE -Wl,--as-needed)
