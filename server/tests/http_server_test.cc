@@ -261,6 +261,24 @@ TEST(HttpServer, RefusesRequestsBeyondItsQueueButAnswersGet) {
   EXPECT_EQ(computes.Read().code, 200);
 }
 
+// The loop's own thread answers the first request, which turns out to be slow.
+TEST(HttpServer, ASlowAnswerHoldsUpNoOtherConnection) {
+  HttpServer::Options options = Loopback();
+  options.loops = 1;
+  Gate gate;
+  const auto server = Serve(options, [&](const HttpRequest& request) {
+    return request.body == "slow" ? gate.handler()(request) : Echo(request);
+  });
+  Client slow(server->port());
+  slow.Send(Post("slow"));
+  gate.AwaitEntered(1);
+  Client quick(server->port());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(quick.Call(Post("quick")).code, 200);
+  gate.Open();
+  EXPECT_EQ(slow.Read().code, 200);
+  EXPECT_EQ(slow.Call(Post("quick")).code, 200);
+}
+
 TEST(HttpServer, ForgetsClientsThatAreGone) {
   HttpServer::Options options = Loopback();
   options.threads = 2;

@@ -1,16 +1,29 @@
 #include "grpc/call_threads.h"
 
-#include <algorithm>
+#include <sched.h>
+
 #include <utility>
 
 namespace ems {
 
+namespace {
+
+int Processors() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+}  // namespace
+
 CallThreads::CallThreads(std::unique_ptr<grpc::ServerCompletionQueue> queue, int most_threads)
-    : queue_(std::move(queue)), most_(std::max(2, most_threads)) {}
+    : queue_(std::move(queue)), turns_(most_threads, Processors() - 1, [this] { return TakeStep(); }) {}
 
 void CallThreads::Start() {
-  const std::lock_guard lock(mutex_);
-  StartThread();
+  {
+    const std::lock_guard lock(mutex_);
+    started_ = true;
+  }
+  turns_.Start();
 }
 
 void CallThreads::Stop() {
@@ -21,8 +34,9 @@ void CallThreads::Stop() {
     no_calls_.wait(lock, [this] { return calls_ == 0; });
   }
   queue_->Shutdown();
-  for (std::thread& thread : threads_) thread.join();
-  if (threads_.empty()) Run();
+  while (!started_ && TakeStep()) {
+  }
+  turns_.Join();
 }
 
 void CallThreads::AddCall(int count) {
@@ -31,27 +45,12 @@ void CallThreads::AddCall(int count) {
   if (calls_ == 0) no_calls_.notify_all();
 }
 
-bool CallThreads::BeginWork() {
-  const std::lock_guard lock(mutex_);
-  if (working_ + 1 >= most_) return false;
-  ++working_;
-  if (working_ == threads_.size()) StartThread();
-  return true;
-}
-
-void CallThreads::EndWork() {
-  const std::lock_guard lock(mutex_);
-  --working_;
-}
-
-void CallThreads::StartThread() {
-  threads_.emplace_back([this] { Run(); });
-}
-
-void CallThreads::Run() {
+bool CallThreads::TakeStep() {
   void* step = nullptr;
   bool ok = false;
-  while (queue_->Next(&step, &ok)) static_cast<Step*>(step)->Proceed(ok);
+  if (!queue_->Next(&step, &ok)) return false;
+  static_cast<Step*>(step)->Proceed(ok);
+  return true;
 }
 
 }  // namespace ems

@@ -1,6 +1,7 @@
 // The threads that answer gRPC calls, and the completion queue that feeds them.
 //
-// gRPC's threads for synchronous services cost more of the processor: a Predict takes a third less this way.
+// gRPC's threads for synchronous services cost more of the processor: a Predict takes a third less this way. One thread
+// waits for calls and answers them (base/turns.h).
 #ifndef EMS_GRPC_CALL_THREADS_H_
 #define EMS_GRPC_CALL_THREADS_H_
 
@@ -9,8 +10,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <thread>
-#include <vector>
+
+#include "base/turns.h"
 
 namespace ems {
 
@@ -29,7 +30,7 @@ class Step {
 // Thread-safe.
 class CallThreads {
  public:
-  // At least two threads: while all others compute, one answers.
+  // At least two threads: while all others work, one answers.
   CallThreads(std::unique_ptr<grpc::ServerCompletionQueue> queue, int most_threads);
   CallThreads(const CallThreads&) = delete;
   CallThreads& operator=(const CallThreads&) = delete;
@@ -37,7 +38,9 @@ class CallThreads {
 
   grpc::ServerCompletionQueue* queue() const { return queue_.get(); }
 
-  // Starts the first thread; others start when they are needed.
+  // Whoever computes or waits in a call does so under Turns::Work.
+  Turns& turns() { return turns_; }
+
   void Start();
   // Waits for all calls to end, and ends the threads. The server has been shut down by then.
   void Stop();
@@ -54,38 +57,17 @@ class CallThreads {
     CallThreads& threads_;
   };
 
-  // The time in which a thread computes or waits. Another thread takes the calls that come meanwhile.
-  class Work {
-   public:
-    explicit Work(CallThreads& threads) : threads_(threads), admitted_(threads.BeginWork()) {}
-    Work(const Work&) = delete;
-    Work& operator=(const Work&) = delete;
-    ~Work() {
-      if (admitted_) threads_.EndWork();
-    }
-    // Returns false where every other thread works already.
-    bool admitted() const { return admitted_; }
-
-   private:
-    CallThreads& threads_;
-    const bool admitted_;
-  };
-
  private:
   void AddCall(int count);
-  bool BeginWork();
-  void EndWork();
-  void StartThread();  // under mutex_
-  void Run();
+  bool TakeStep();
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  const size_t most_;
   std::mutex mutex_;
   std::condition_variable no_calls_;
-  std::vector<std::thread> threads_;  // guarded by mutex_, as what follows
-  size_t working_ = 0;
-  int calls_ = 0;
+  int calls_ = 0;  // guarded by mutex_, as what follows
+  bool started_ = false;
   bool stopped_ = false;
+  Turns turns_;
 };
 
 }  // namespace ems

@@ -61,7 +61,7 @@ class UnaryCall final : public Step {
 
   grpc::Status Answer() {
     if (method_->pace == Pace::kQuick) return Guarded();
-    const CallThreads::Work work(threads_);
+    const Turns::Work work(threads_.turns());
     if (!work.admitted()) {
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "All threads of the server are busy. Try again."};
     }

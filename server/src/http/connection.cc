@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <exception>
 #include <utility>
 
 #include "http/loop.h"
@@ -21,14 +20,6 @@ constexpr size_t kLeastBytesPerSecond = 4096;
 constexpr Clock::duration kLinger = std::chrono::seconds(2);
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-HttpResponse Answer(const HttpServer::Handler& handler, const HttpRequest& request) {
-  try {
-    return handler(request);
-  } catch (const std::exception&) {  // such as bad_alloc: a request must not end the server
-    return ErrorResponse(500, "The server failed on this request.");
-  }
-}
 
 }  // namespace
 
@@ -102,34 +93,14 @@ void Connection::Pump(std::string_view bytes) {
 void Connection::Dispatch() {
   ServerContext& context = loop_.context();
   Enter(State::kAnswering);
-  HttpRequest request = parser_.TakeRequest();
-  ReplyOptions options;
-  options.keep_alive = parser_.keep_alive();
-  options.head_only = request.method == "HEAD";
-  options.cors = context.options.cors;
+  Question question{id_, parser_.TakeRequest(), {}, std::move(charge_)};
+  const HttpRequest& request = question.request;
+  question.options.keep_alive = parser_.keep_alive();
+  question.options.head_only = request.method == "HEAD";
+  question.options.cors = context.options.cors;
   const auto accept = request.headers.find("accept-encoding");
-  options.gzip = accept != request.headers.end() && AcceptsGzip(accept->second);
-  const auto deliver = [&loop = loop_, id = id_](Reply reply) {
-    loop.Post([&loop, id, reply = std::move(reply)]() mutable { loop.Deliver(id, std::move(reply)); });
-  };
-  if (request.method == "OPTIONS" && options.cors) {
-    HttpResponse response;
-    response.content_type.clear();
-    return deliver(MakeReply(std::move(response), options));
-  }
-  Pool& pool = request.method == "GET" || options.head_only ? context.reads : context.writes;
-  auto job = [&context, deliver, options, request = std::move(request), charge = std::move(charge_)]() mutable {
-    HttpResponse response = Answer(context.handler, request);
-    // Given back before the reply, so that a client that waits for it finds room for its next request.
-    request = {};
-    charge.Resize(0);
-    options.keep_alive = options.keep_alive && !context.draining;
-    deliver(MakeReply(std::move(response), options));
-  };
-  if (!pool.Submit(std::move(job))) {
-    // Posted, not sent: a client that sends many requests at once must not make the stack grow.
-    deliver(MakeReply(ErrorResponse(429, "The server is busy: its queue of requests is full. Try again."), options));
-  }
+  question.options.gzip = accept != request.headers.end() && AcceptsGzip(accept->second);
+  loop_.Ask(std::move(question));
 }
 
 void Connection::Refuse(int code, const char* text) {

@@ -18,6 +18,14 @@ namespace ems {
 
 class Loop;
 
+// A whole request that waits for its reply.
+struct Question {
+  uint64_t connection = 0;
+  HttpRequest request;
+  ReplyOptions options;
+  Budget::Charge charge;
+};
+
 // A clock that no change of the time of day moves.
 using Clock = std::chrono::steady_clock;
 

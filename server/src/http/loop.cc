@@ -4,13 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <future>
+#include <optional>
 #include <utility>
 
 namespace ems {
 namespace {
 
 constexpr size_t kScratch = 64U << 10;
+// A larger request is never quick: its JSON takes longer than a hand-over.
+constexpr size_t kSmallBody = 16U << 10;
 
 // Every event base is used by its own thread only, so libevent needs no locks.
 event_base* NewBase() {
@@ -21,10 +25,32 @@ event_base* NewBase() {
   return base;
 }
 
+Reply Answer(ServerContext& context, Question& question) {
+  HttpResponse response;
+  try {
+    if (question.options.cors && question.request.method == "OPTIONS") {
+      response.content_type.clear();
+    } else {
+      response = context.handler(question.request);
+    }
+  } catch (const std::exception&) {  // such as bad_alloc: a request must not end the server
+    response = ErrorResponse(500, "The server failed on this request.");
+  }
+  // Given back before the reply, so that a client that waits for it finds room for its next request.
+  question.request = {};
+  question.charge.Resize(0);
+  question.options.keep_alive = question.options.keep_alive && !context.draining;
+  return MakeReply(std::move(response), question.options);
+}
+
 }  // namespace
 
 Loop::Loop(ServerContext& context)
-    : context_(context), base_(NewBase()), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), scratch_(kScratch) {
+    : context_(context),
+      base_(NewBase()),
+      wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      scratch_(kScratch),
+      turns_(2, 0, [this] { return Wait(); }) {
   wake_.reset(event_new(
       base(), wake_fd_, EV_READ | EV_PERSIST,
       [](evutil_socket_t, short, void* self) { static_cast<Loop*>(self)->RunTasks(); },  // NOLINT(google-runtime-int)
@@ -44,8 +70,59 @@ Loop::~Loop() {
   close(wake_fd_);
 }
 
-void Loop::Start() {
-  thread_ = std::thread([this] { event_base_dispatch(base()); });
+bool Loop::Wait() {
+  event_base_loop(base(), EVLOOP_ONCE | (questions_.empty() ? 0 : EVLOOP_NONBLOCK));
+  AnswerAll();
+  return !turns_.HasTurn() || !finishing_ || !connections_.empty();
+}
+
+void Loop::AnswerAll() {
+  if (questions_.size() != 1 || questions_.front().request.body.size() > kSmallBody) return SubmitAll();
+  Pool& pool = PoolOf(questions_.front());
+  if (!pool.Borrow()) return SubmitAll();
+  Question question = std::move(questions_.front());
+  questions_.clear();
+  AnswerHere(std::move(question), pool);
+}
+
+void Loop::SubmitAll() {
+  std::vector<Question> questions;
+  questions.swap(questions_);
+  for (Question& question : questions) AnswerLater(std::move(question));
+}
+
+Pool& Loop::PoolOf(const Question& question) {
+  return question.request.method == "GET" || question.options.head_only ? context_.reads : context_.writes;
+}
+
+void Loop::AnswerHere(Question question, Pool& pool) {
+  std::optional<Turns::Work> work(std::in_place, turns_);
+  if (!work->admitted()) {
+    pool.Return();
+    return AnswerLater(std::move(question));
+  }
+  Reply reply = Answer(context_, question);
+  pool.Return();
+  work.reset();
+  if (turns_.HasTurn()) {
+    Deliver(question.connection, std::move(reply));
+  } else {
+    PostReply(question.connection, std::move(reply));
+  }
+}
+
+void Loop::AnswerLater(Question question) {
+  Pool& pool = PoolOf(question);
+  const uint64_t id = question.connection;
+  const ReplyOptions options = question.options;
+  const bool taken = pool.Submit(
+      [this, question = std::move(question)]() mutable { PostReply(question.connection, Answer(context_, question)); });
+  if (taken) return;
+  Deliver(id, MakeReply(ErrorResponse(429, "The server is busy: its queue of requests is full. Try again."), options));
+}
+
+void Loop::PostReply(uint64_t id, Reply reply) {
+  Post([this, id, reply = std::move(reply)]() mutable { Deliver(id, std::move(reply)); });
 }
 
 void Loop::Post(Task task) {
@@ -87,7 +164,6 @@ void Loop::Deliver(uint64_t id, Reply reply) {
 void Loop::Close(uint64_t id) {
   connections_.erase(id);
   --context_.connections;
-  MayEnd();
 }
 
 void Loop::Sweep() {
@@ -121,19 +197,13 @@ void Loop::Drain() {
       const auto found = connections_.find(id);
       if (found != connections_.end() && found->second->is_reading()) Close(id);
     }
+    SubmitAll();  // the pools stop next
   });
 }
 
 void Loop::Finish() {
-  Post([this] {
-    finishing_ = true;
-    MayEnd();
-  });
-  if (thread_.joinable()) thread_.join();
-}
-
-void Loop::MayEnd() {
-  if (finishing_ && connections_.empty()) event_base_loopbreak(base());
+  Post([this] { finishing_ = true; });
+  turns_.Join();
 }
 
 }  // namespace ems

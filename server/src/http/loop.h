@@ -1,4 +1,7 @@
-// A thread that reads requests and writes replies on its connections, and never waits for anything else.
+// Reads requests and writes replies on its connections.
+//
+// A small request that comes alone is answered by the thread that read it, which spares two hand-overs; if that takes
+// long, a second thread goes on with the connections (base/turns.h). All others are answered by a pool.
 #ifndef EMS_HTTP_LOOP_H_
 #define EMS_HTTP_LOOP_H_
 
@@ -8,11 +11,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "base/turns.h"
 #include "http/budget.h"
 #include "http/connection.h"
 #include "http/pool.h"
@@ -48,7 +51,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
   ~Loop();  // Finish comes first
 
-  void Start();
+  void Start() { turns_.Start(); }
   // Runs a task in the loop's thread. Thread-safe; a task that comes after the end is dropped.
   void Post(Task task);
   // Runs a task in the loop's thread, and blocks until it is done. Not for the loop's own thread.
@@ -59,7 +62,7 @@ class Loop {
   // Ends the loop when all replies are written. Blocks.
   void Finish();
 
-  // For the loop's own thread.
+  // For the loop's own thread, the one that has the turn.
   event_base* base() { return base_.get(); }
   ServerContext& context() { return context_; }
   bool draining() const { return draining_; }
@@ -67,6 +70,8 @@ class Loop {
   std::vector<char>& scratch() { return scratch_; }
   // Takes over an accepted socket.
   void Adopt(int fd);
+  // Has a question answered, once all that has arrived is read.
+  void Ask(Question question) { questions_.push_back(std::move(question)); }
   // Writes a reply where the connection still exists.
   void Deliver(uint64_t id, Reply reply);
   void Close(uint64_t id);
@@ -74,7 +79,13 @@ class Loop {
  private:
   void RunTasks();
   void Sweep();
-  void MayEnd();
+  bool Wait();
+  void AnswerAll();
+  void SubmitAll();
+  Pool& PoolOf(const Question& question);
+  void AnswerHere(Question question, Pool& pool);
+  void AnswerLater(Question question);
+  void PostReply(uint64_t id, Reply reply);
 
   ServerContext& context_;
   std::unique_ptr<event_base, EventDeleter> base_;
@@ -83,12 +94,13 @@ class Loop {
   Event sweep_;
   std::vector<char> scratch_;
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
+  std::vector<Question> questions_;
   uint64_t next_id_ = 0;
   bool draining_ = false;
   bool finishing_ = false;
   std::mutex mutex_;
   std::vector<Task> tasks_;  // guarded by mutex_
-  std::thread thread_;
+  Turns turns_;              // the last, so that its threads end first
 };
 
 }  // namespace ems

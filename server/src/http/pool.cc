@@ -4,7 +4,7 @@
 
 namespace ems {
 
-Pool::Pool(int threads, size_t queue) : most_(queue) {
+Pool::Pool(int threads, size_t queue) : most_(queue), most_running_(threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
@@ -16,6 +16,22 @@ bool Pool::Submit(Job job) {
   }
   changed_.notify_one();
   return true;
+}
+
+bool Pool::Borrow() {
+  const std::lock_guard lock(mutex_);
+  if (stopped_ || !jobs_.empty() || running_ >= most_running_) return false;
+  ++running_;
+  return true;
+}
+
+void Pool::Return() {
+  {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    if (jobs_.empty()) return;
+  }
+  changed_.notify_one();  // a thread may have waited for this one's place
 }
 
 void Pool::Stop() {
@@ -30,16 +46,19 @@ void Pool::Stop() {
 }
 
 void Pool::Run() {
+  std::unique_lock lock(mutex_);
   while (true) {
-    Job job;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopped_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
-    }
+    changed_.wait(lock, [this] { return jobs_.empty() ? stopped_ : running_ < most_running_; });
+    if (jobs_.empty()) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    ++running_;
+    if (stopped_ && jobs_.empty()) changed_.notify_all();
+    lock.unlock();
     job();
+    job = nullptr;
+    lock.lock();
+    --running_;
   }
 }
 

@@ -24,6 +24,10 @@ class Pool {
 
   // Returns false, and drops the job, where the queue is full or the pool has stopped.
   bool Submit(Job job);
+  // Lets the calling thread compute in place of a thread of the pool, until Return. Returns false where all of them
+  // compute or jobs wait.
+  bool Borrow();
+  void Return();
   // Runs all jobs that were taken, then ends the threads.
   void Stop();
 
@@ -31,11 +35,13 @@ class Pool {
   void Run();
 
   const size_t most_;
+  const int most_running_;
   // Not Abseil's: the thread sanitizer does not see inside Debian's library.
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Job> jobs_;  // guarded by mutex_, as stopped_
   bool stopped_ = false;
+  int running_ = 0;
   std::vector<std::thread> threads_;
 };
 

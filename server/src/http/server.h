@@ -1,7 +1,8 @@
 // An HTTP/1.1 server on libevent: loops that read and write, and a pool of threads that answers.
 //
-// A loop never waits and never answers. Requests by GET and HEAD have a thread of their own, so that health and metrics
-// are answered while all other threads compute.
+// A loop answers a small request itself where nothing else is to do; if that takes longer than a millisecond, another
+// thread runs the loop meanwhile. Requests by GET and HEAD have a thread of their own, so that health and metrics are
+// answered while all other threads compute.
 #ifndef EMS_HTTP_SERVER_H_
 #define EMS_HTTP_SERVER_H_
 

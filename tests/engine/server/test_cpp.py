@@ -21,6 +21,7 @@ LEAST_TESTS = 30
 THREADED = (
     "batching_test", "catalogue_reload_test", "catalogue_test", "config_file_poller_test", "cpu_servable_test",
     "http_server_test", "metrics_test", "pipeline_test", "scheduler_test", "task_pool_test", "thread_pool_test",
+    "turns_test",
 )  # fmt: skip
 """Test programs of what threads share. The others need Debian's gRPC, which the thread sanitizer cannot see into."""
 
