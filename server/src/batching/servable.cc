@@ -59,8 +59,11 @@ void TakeAnyRows(Signature& signature) {
 
 class BatchingServable final : public Servable {
  public:
-  BatchingServable(std::unique_ptr<Servable> inner, const BatchingSettings& settings, std::shared_ptr<Batcher> batcher)
-      : settings_(settings), inner_(std::move(inner)), batcher_(std::move(batcher)), signatures_(inner_->signatures()) {
+  BatchingServable(std::unique_ptr<Servable> inner, BatchingSettings settings, std::shared_ptr<Batcher> batcher)
+      : settings_(std::move(settings)),
+        inner_(std::move(inner)),
+        batcher_(std::move(batcher)),
+        signatures_(inner_->signatures()) {
     for (auto& [key, signature] : signatures_) {
       const std::optional<int64_t> fixed = FixedRows(signature);
       if (!fixed) continue;
