@@ -63,7 +63,7 @@ absl::Status RunRecord(const Inference& inference, const std::string& record, in
   for (int i = 0; i < iterations; ++i) {
     const absl::Status status = RunRecord(inference, log);
     if (!status.ok()) {
-      return absl::Status(status.code(), absl::StrCat(path, ": record ", number, ": ", status.message()));
+      return {status.code(), absl::StrCat(path, ": record ", number, ": ", status.message())};
     }
   }
   return absl::OkStatus();
