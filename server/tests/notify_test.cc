@@ -1,6 +1,4 @@
 // Messages to systemd, at a socket as sd_notify(3) describes it.
-#include "app/supervisor.h"
-
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "app/supervisor.h"
 #include "temp_folder.h"
 
 namespace ems {
