@@ -198,7 +198,9 @@ TEST_F(DevicesTest, TheLogHasWhatAWorkerWrites) {
 TEST_F(DevicesTest, AWorkerHasNoDescriptorsOfTheServer) {
   board_.Set("usb:0", "ok 0");
   options_.names = {"usb:0"};
-  const int ours = open(folder_.Write("secret", "").c_str(), O_RDONLY);  // NOLINT(android-cloexec-open)
+  const int opened = open(folder_.Write("secret", "").c_str(), O_RDONLY | O_CLOEXEC);
+  const int ours = fcntl(opened, F_DUPFD, 100);  // inherited, and no number that the worker's own take
+  close(opened);
   const std::unique_ptr<Servable> servable = Loaded();
   std::vector<std::string> targets;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(Report(0).pid) + "/fd")) {
