@@ -67,14 +67,14 @@ std::string WithApp1(const std::string& jpeg, const std::string& content) {
 }
 
 // Returns Exif's content with two entries: the camera's make, as text elsewhere, and the orientation.
-std::string Exif(int orientation, bool little) {
+std::string Exif(int orientation, bool little, int type = 3) {
   const auto number = [little](unsigned value, int size) {
     std::string bytes;
     for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8U * (little ? i : size - 1 - i)));
     return bytes;
   };
   return std::string("Exif\0\0", 6) + (little ? "II" : "MM") + number(42, 2) + number(8, 4) + number(2, 2) +
-         number(0x010F, 2) + number(2, 2) + number(6, 4) + number(38, 4) + number(0x0112, 2) + number(3, 2) +
+         number(0x010F, 2) + number(2, 2) + number(6, 4) + number(38, 4) + number(0x0112, 2) + number(type, 2) +
          number(1, 4) + number(orientation, 2) + number(0, 2) + number(0, 4) + "Maker";
 }
 
@@ -125,7 +125,8 @@ TEST(DecodeImage, TakesOtherMarkersForNoOrientation) {
   for (size_t size = 0; size <= exif.size(); ++size) {  // the value ends at 38
     EXPECT_EQ(DecodeImage(WithApp1(jpeg, exif.substr(0, size)), {}).value().width, size >= 38 ? 32 : 48) << size;
   }
-  for (const std::string& content : {std::string("http://ns.adobe.com/xap/1.0/"), Exif(0, true), Exif(9, false)}) {
+  for (const std::string& content :
+       {std::string("http://ns.adobe.com/xap/1.0/"), Exif(0, true), Exif(9, false), Exif(6, true, 2)}) {  // 2: a text
     EXPECT_EQ(DecodeImage(WithApp1(jpeg, content), {}).value().width, 48);
   }
 }
@@ -210,6 +211,9 @@ TEST(Resize, AveragesWhereItShrinks) {
   // Stripes of one pixel become grey, not black or white.
   const Image image = Resize(Paint(64, 64, 1, [](int x, int, int) { return x % 2 * 255; }), 8, 8);
   for (const char pixel : image.pixels) EXPECT_NEAR(static_cast<unsigned char>(pixel), 127, 8);
+  // Not only the pixels at the centre: of four, the outer two are white.
+  const Image outer = Resize(Paint(8, 1, 1, [](int x, int, int) { return (x + 1) % 4 < 2 ? 240 : 0; }), 2, 1);
+  for (const char pixel : outer.pixels) EXPECT_GT(static_cast<unsigned char>(pixel), 60);
 }
 
 Tensor Files(const std::vector<std::string>& files) {
@@ -240,6 +244,7 @@ TEST(PlanImageInput, FollowsTheSidecar) {
   };
   EXPECT_FLOAT_EQ(values(DataType::kFloat, {}).data<float>()[0], 1);
   EXPECT_EQ(values(DataType::kInt8, {1 / 64.0F, 10}).data<int8_t>()[0], 74);
+  EXPECT_EQ(values(DataType::kInt8, {1 / 64.6F, 10}).data<int8_t>()[0], 75);     // the nearest value
   EXPECT_EQ(values(DataType::kUint8, {1 / 300.0F, 0}).data<uint8_t>()[0], 255);  // held in the type's range
   const auto refused = PlanImageInput("x", {DataType::kFloat, {1, 8}, "x"}, {}, &settings);
   EXPECT_THAT(std::string(refused.status().message()),
