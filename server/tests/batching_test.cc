@@ -314,7 +314,7 @@ class Adder : public Servable {
     return TensorMap{{"y", std::move(y)}};
   }
 
-  std::vector<Placement> placements() const override { return {{"cpu", "ok", ""}}; }
+  std::vector<Placement> placements() const override { return {{"cpu", "ok", "", false, ""}}; }
 
   std::vector<int64_t> runs;  // read when no thread runs
   absl::Time deadline;        // of the last run
