@@ -3,8 +3,13 @@
 #include <google/protobuf/descriptor.pb.h>
 #include <grpcpp/grpcpp.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <deque>
+#include <future>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "ems/health.grpc.pb.h"
@@ -27,18 +32,30 @@ using testing::Contains;
 
 constexpr char kPrediction[] = "tensorflow.serving.PredictionService";
 
+tfs::PredictRequest Request() {
+  tfs::PredictRequest request;
+  request.mutable_model_spec()->set_name("m");
+  tensorflow::TensorProto& x = (*request.mutable_inputs())["x"];
+  x.set_dtype(tensorflow::DT_FLOAT);
+  x.mutable_tensor_shape()->add_dim()->set_size(1);
+  x.mutable_tensor_shape()->add_dim()->set_size(2);
+  x.add_float_val(1);
+  return request;
+}
+
 class GrpcHealthTest : public ServingFixture {
  protected:
   void SetUp() override {
     ServingFixture::SetUp();
     Start(0);
   }
-  void Start(int threads, bool health = true) {
+  void Start(int threads, bool health = true, size_t queue = 256) {
     GrpcOptions options;
     options.address = "127.0.0.1";
     options.port = 0;
     options.max_threads = threads;
     options.health = health;
+    options.queue = queue;
     absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(options, api_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -150,33 +167,50 @@ TEST_F(GrpcHealthTest, WatchersAreLimitedAndThoseWhoGoMakeRoom) {
   for (Watch& watch : watchers) watch.Cancel();
 }
 
-TEST_F(GrpcHealthTest, HealthAnswersWhileAllThreadsCompute) {
-  Start(2);
+TEST_F(GrpcHealthTest, CallsWaitForAThreadAndHealthAnswersMeanwhile) {
+  Start(2, true, 1);
   model_.gate.Close();
   const auto stub = tfs::PredictionService::NewStub(channel_);
-  tfs::PredictRequest request;
-  request.mutable_model_spec()->set_name("m");
-  tensorflow::TensorProto& x = (*request.mutable_inputs())["x"];
-  x.set_dtype(tensorflow::DT_FLOAT);
-  x.mutable_tensor_shape()->add_dim()->set_size(1);
-  x.mutable_tensor_shape()->add_dim()->set_size(2);
-  x.add_float_val(1);
   const auto predict = [&] {
     grpc::ClientContext context;
     tfs::PredictResponse response;
-    return stub->Predict(&context, request, &response);
+    return stub->Predict(&context, Request(), &response);
   };
-  grpc::Status first;
-  std::thread client([&] { first = predict(); });
+  std::future<grpc::Status> first = std::async(std::launch::async, predict);
   model_.gate.AwaitWaiting();
   EXPECT_EQ(Check(""), "SERVING");
-  const grpc::Status second = predict();
-  EXPECT_EQ(second.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(second.error_message(), "All threads of the server are busy. Try again.");
+  // A second call waits for the thread, a third is one too many; which of these is which, their connections decide.
+  std::array others = {std::async(std::launch::async, predict), std::async(std::launch::async, predict)};
+  size_t refused = 0;
+  while (others.at(refused).wait_for(std::chrono::milliseconds(5)) != std::future_status::ready) refused = 1 - refused;
+  const grpc::Status busy = others.at(refused).get();
+  EXPECT_EQ(busy.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(busy.error_message(), "The server is busy: its queue of requests is full. Try again.");
+  EXPECT_EQ(Check(""), "SERVING");
   model_.gate.Open();
-  client.join();
-  EXPECT_TRUE(first.ok()) << first.error_message();
+  EXPECT_TRUE(first.get().ok());
+  EXPECT_TRUE(others.at(1 - refused).get().ok());
   EXPECT_TRUE(predict().ok());
+}
+
+// More clients at once than threads: none is refused, none is forgotten.
+TEST_F(GrpcHealthTest, ManyClientsShareFewThreads) {
+  Start(2);
+  std::atomic<int> failed{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.emplace_back([&] {
+      const auto stub = tfs::PredictionService::NewStub(
+          grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()), grpc::InsecureChannelCredentials()));
+      for (int call = 0; call < 100; ++call) {
+        grpc::ClientContext context;
+        tfs::PredictResponse response;
+        if (!stub->Predict(&context, Request(), &response).ok()) ++failed;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(failed, 0);
 }
 
 class GrpcReflectionTest : public GrpcHealthTest {

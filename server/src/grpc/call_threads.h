@@ -7,7 +7,10 @@
 
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <deque>
 #include <memory>
 #include <mutex>
 
@@ -27,19 +30,32 @@ class Step {
   virtual void Proceed(bool ok) = 0;
 };
 
+// A call that computes or waits.
+class Task {
+ public:
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  virtual ~Task() = default;
+
+  // Answers the call; the task may be gone then. `refused`: too many calls wait already.
+  virtual void Answer(bool refused) = 0;
+};
+
 // Thread-safe.
 class CallThreads {
  public:
-  // At least two threads: while all others work, one answers.
-  CallThreads(std::unique_ptr<grpc::ServerCompletionQueue> queue, int most_threads);
+  // At least two threads: while all others work, one answers. So many calls may wait for a thread.
+  CallThreads(std::unique_ptr<grpc::ServerCompletionQueue> queue, int most_threads, size_t most_waiting);
   CallThreads(const CallThreads&) = delete;
   CallThreads& operator=(const CallThreads&) = delete;
   ~CallThreads() { Stop(); }
 
   grpc::ServerCompletionQueue* queue() const { return queue_.get(); }
 
-  // Whoever computes or waits in a call does so under Turns::Work.
-  Turns& turns() { return turns_; }
+  // Has the task answered by the calling thread or, where all others work, by the first that is free. Calls that waited
+  // come first in the order of their arrival.
+  void Submit(Task& task);
 
   void Start();
   // Waits for all calls to end, and ends the threads. The server has been shut down by then.
@@ -60,6 +76,10 @@ class CallThreads {
  private:
   void AddCall(int count);
   bool TakeStep();
+  // Answers calls that wait, while threads are free.
+  void AnswerWaiting();
+  bool Wait(Task& task);
+  Task* NextWaiting();
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::mutex mutex_;
@@ -67,6 +87,9 @@ class CallThreads {
   int calls_ = 0;  // guarded by mutex_, as what follows
   bool started_ = false;
   bool stopped_ = false;
+  std::deque<Task*> waiting_;
+  const size_t most_waiting_;
+  std::atomic<size_t> waiting_count_{0};  // of waiting_; read without the mutex
   Turns turns_;
 };
 

@@ -93,7 +93,7 @@ class Server final : public GrpcServer {
       // Files guard the socket; TLS would only cost.
       builder.AddListeningPort("unix:" + options.socket_path, grpc::InsecureServerCredentials());
     }
-    threads_ = std::make_unique<CallThreads>(builder.AddCompletionQueue(), MostThreads(options));
+    threads_ = std::make_unique<CallThreads>(builder.AddCompletionQueue(), MostThreads(options), options.queue);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat("gRPC cannot listen on ", HostPort(address_, options.port),

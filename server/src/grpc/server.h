@@ -2,6 +2,7 @@
 #ifndef EMS_GRPC_SERVER_H_
 #define EMS_GRPC_SERVER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,7 @@ struct GrpcOptions {
   int port = 8500;                  // 0: any free one, as port() returns
   std::string socket_path;          // a Unix socket beside it; empty: none
   int max_threads = 0;              // 0: 4 for each core
+  size_t queue = 256;               // calls that wait for a thread; more are answered RESOURCE_EXHAUSTED
   std::string channel_arguments;    // --grpc_channel_arguments: key=value,...
   std::string ssl_config_file;      // empty: no TLS
   bool as_tensor_content = false;

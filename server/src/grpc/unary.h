@@ -20,7 +20,7 @@ namespace ems {
 // Returns when the client gives up; the infinite future where it set no deadline.
 absl::Time Deadline(const grpc::ServerContext& context);
 
-// Whether a call may take long. A quick one is answered even while all threads work.
+// Whether a call may take long. A quick one is answered at once, even while all threads work.
 enum class Pace { kQuick, kSlow };
 
 // A method of a service: how gRPC is asked for the next call, and the answer to one.
@@ -33,7 +33,7 @@ struct UnaryMethod {
 
 // A call. It deletes itself at its end.
 template <typename Request, typename Response>
-class UnaryCall final : public Step {
+class UnaryCall final : public Step, private Task {
  public:
   using Method = UnaryMethod<Request, Response>;
 
@@ -49,7 +49,11 @@ class UnaryCall final : public Step {
       return;
     }
     Serve(threads_, method_);
-    writer_.Finish(*response_, Answer(), this);
+    if (method_->pace == Pace::kQuick) {
+      Answer(false);
+    } else {
+      threads_.Submit(*this);
+    }
   }
 
  private:
@@ -59,13 +63,12 @@ class UnaryCall final : public Step {
   UnaryCall(CallThreads& threads, std::shared_ptr<const Method> method)
       : threads_(threads), call_(threads), method_(std::move(method)), arena_(block_.data(), block_.size()) {}
 
-  grpc::Status Answer() {
-    if (method_->pace == Pace::kQuick) return Guarded();
-    const Turns::Work work(threads_.turns());
-    if (!work.admitted()) {
-      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "All threads of the server are busy. Try again."};
-    }
-    return Guarded();
+  void Answer(bool refused) override {
+    writer_.Finish(*response_,
+                   refused ? grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                          "The server is busy: its queue of requests is full. Try again.")
+                           : Guarded(),
+                   this);
   }
 
   grpc::Status Guarded() {

@@ -209,7 +209,7 @@ def grpc_request() -> bytes:
 class H2Load:
     """h2load's load on both front ends at once, from files in ``folder``.
 
-    Four connections each: gRPC refuses calls where all of its threads, four for each processor by default, are busy.
+    Sixteen connections each, more than the threads of two processors: calls wait for one, and none is refused.
     """
 
     def __init__(self, server: ModelServer, folder: Path) -> None:
@@ -237,7 +237,7 @@ class H2Load:
         url = f"http://127.0.0.1:{server.rest_port}{HALF}" if rest else (
             f"http://127.0.0.1:{server.grpc_port}/tensorflow.serving.PredictionService/Predict"
         )  # fmt: skip
-        words = ["h2load", "-n", str(requests), "-c", "4", "-m", "1", "-d", str(self._bodies[0 if rest else 1])]
+        words = ["h2load", "-n", str(requests), "-c", "16", "-m", "1", "-d", str(self._bodies[0 if rest else 1])]
         for header in headers:
             words += ["-H", header]
         return subprocess.Popen(
