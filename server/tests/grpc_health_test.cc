@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "ems/health.grpc.pb.h"
 #include "ems/reflection.grpc.pb.h"
+#include "good_request.h"
 #include "grpc/health.h"
 #include "grpc/server.h"
 #include "serving_fixture.h"
@@ -31,17 +32,6 @@ using grpc::reflection::v1alpha::ServerReflectionResponse;
 using testing::Contains;
 
 constexpr char kPrediction[] = "tensorflow.serving.PredictionService";
-
-tfs::PredictRequest Request() {
-  tfs::PredictRequest request;
-  request.mutable_model_spec()->set_name("m");
-  tensorflow::TensorProto& x = (*request.mutable_inputs())["x"];
-  x.set_dtype(tensorflow::DT_FLOAT);
-  x.mutable_tensor_shape()->add_dim()->set_size(1);
-  x.mutable_tensor_shape()->add_dim()->set_size(2);
-  x.add_float_val(1);
-  return request;
-}
 
 class GrpcHealthTest : public ServingFixture {
  protected:
@@ -174,7 +164,7 @@ TEST_F(GrpcHealthTest, CallsWaitForAThreadAndHealthAnswersMeanwhile) {
   const auto predict = [&] {
     grpc::ClientContext context;
     tfs::PredictResponse response;
-    return stub->Predict(&context, Request(), &response);
+    return stub->Predict(&context, GoodRequest(), &response);
   };
   std::future<grpc::Status> first = std::async(std::launch::async, predict);
   model_.gate.AwaitWaiting();
@@ -205,7 +195,7 @@ TEST_F(GrpcHealthTest, ManyClientsShareFewThreads) {
       for (int call = 0; call < 100; ++call) {
         grpc::ClientContext context;
         tfs::PredictResponse response;
-        if (!stub->Predict(&context, Request(), &response).ok()) ++failed;
+        if (!stub->Predict(&context, GoodRequest(), &response).ok()) ++failed;
       }
     });
   }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "certificates.h"
+#include "good_request.h"
 #include "grpc/server.h"
 #include "serving_fixture.h"
 #include "tensorflow_serving/apis/model_service.grpc.pb.h"
@@ -16,18 +17,6 @@ namespace {
 namespace tfs = tensorflow::serving;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-tfs::PredictRequest GoodRequest() {
-  tfs::PredictRequest request;
-  request.mutable_model_spec()->set_name("m");
-  tensorflow::TensorProto& x = (*request.mutable_inputs())["x"];
-  x.set_dtype(tensorflow::DT_FLOAT);
-  x.mutable_tensor_shape()->add_dim()->set_size(1);
-  x.mutable_tensor_shape()->add_dim()->set_size(2);
-  x.add_float_val(1);
-  x.add_float_val(2);
-  return request;
-}
 
 class GrpcTest : public ServingFixture {
  protected:

@@ -13,8 +13,9 @@ constexpr uint32_t kMostRuns = 10000;
 
 void RunTimes::Add(absl::Duration time) {
   const double micros = std::max(1.0, absl::ToDoubleMicroseconds(time));
-  const auto bucket = static_cast<size_t>(std::ceil(4 * std::log2(micros)));
-  ++counts_.at(std::min(bucket, counts_.size() - 1));
+  // The least as floating point: infinity is no integer.
+  const double bucket = std::min(std::ceil(4 * std::log2(micros)), static_cast<double>(counts_.size() - 1));
+  ++counts_.at(static_cast<size_t>(bucket));
   if (++total_ < kMostRuns) return;
   total_ = 0;
   for (uint32_t& count : counts_) total_ += count /= 2;
