@@ -142,7 +142,8 @@ ClientExit ClientMain(int argc, const char* const* argv, std::ostream& out, std:
   CLI::App* metadata = app.add_subcommand("metadata", "Print the signatures of a model: names, types, shapes");
   CLI::App* predict = app.add_subcommand("predict", "Run a model and print its outputs");
   for (CLI::App* command : {status, metadata, predict}) AddModel(command, o);
-  predict->add_option("-i,--input", o.inputs, "[NAME=]SOURCE: a file (.npy, .pgm, .ppm, .jpg, .png, raw bytes), -, or zeros");
+  predict->add_option("-i,--input", o.inputs,
+                      "[NAME=]SOURCE: a file (.npy, .pgm, .ppm, .jpg, .png, raw bytes), -, or zeros");
   predict->add_option("--signature", o.signature, "Signature of the model")->capture_default_str();
   predict->add_option("--top", o.top, "Print only the greatest values of each row")->check(CLI::PositiveNumber);
   app.set_version_flag("--version", "edge-model-server " EMS_VERSION);
