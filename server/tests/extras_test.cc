@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "loader/loader.h"
 #include "model/rows.h"
 #include "support/images.h"
@@ -87,6 +88,13 @@ TEST_F(ExtrasTest, RefusesWhatIsNoImage) {
   EXPECT_THAT(refusal(Files({"text"}, {1})), HasSubstr("input image: image 0: the 4 bytes are neither a JPEG nor"));
   EXPECT_THAT(refusal(Files({"a", "b"}, {2, 1})), HasSubstr("input image has image files of shape [2,1]"));
   EXPECT_THAT(refusal(Files({}, {0})), HasSubstr("input image has image files of shape [0]"));
+}
+
+TEST_F(ExtrasTest, DecodesNothingAfterTheDeadline) {
+  const auto servable = Load(testing::ImageModel(), "").value();
+  const Tensor files = Files({"text"}, {1});
+  EXPECT_EQ(servable->Run("serving_default", {{"image", files}}, {SteadyNow() - absl::Seconds(1)}).status(),
+            absl::DeadlineExceededError("input image: the deadline passed when 0 of 1 images were decoded"));
 }
 
 TEST_F(ExtrasTest, LeavesAPlainModelAlone) {

@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "base/clock.h"
 #include "extras/image_input.h"
+#include "support/allocations.h"
 #include "support/images.h"
 
 namespace ems {
@@ -47,6 +49,74 @@ TEST(DecodeImage, TakesTransparentPngPixelsAsBlack) {
       DecodeImage(EncodePng(Paint(2, 2, 4, [](int x, int, int c) { return c == 3 ? x * 255 : 200; })), {}).value();
   EXPECT_EQ(Pixel(image, 0, 0, 0), 0);
   EXPECT_EQ(Pixel(image, 1, 0, 0), 200);
+}
+
+int Checks(int x, int y, int /*channel*/) { return (x + y) % 2; }
+
+TEST(DecodeImage, ReadsPngWithAPalette) {
+  const Image image = DecodeImage(EncodePng(Paint(3, 2, 1, Checks), {false, false, "abcxyz", "", ""}), {}).value();
+  EXPECT_EQ(image.pixels, "abcxyzabcxyzabcxyz");
+}
+
+TEST(DecodeImage, ReadsInterlacedPng) {
+  const Image painted = Paint(9, 5, 3, Ramp);
+  EXPECT_EQ(DecodeImage(EncodePng(painted, {false, true, "", "", ""}), {}).value().pixels, painted.pixels);
+}
+
+// Such files are in sRGB as those of 8 bits are: PNG's specification, 13.13, and what browsers do.
+TEST(DecodeImage, TakesSixteenBitsAsEight) {
+  for (const int channels : {1, 3}) {
+    const Image painted = Paint(5, 2, channels, [](int x, int, int) { return x * 32; });
+    EXPECT_EQ(DecodeImage(EncodePng(painted, {true, false, "", "", ""}), {channels}).value().pixels, painted.pixels);
+  }
+}
+
+std::string BigEndian(size_t number, int bytes) {
+  std::string text;
+  for (int i = bytes - 1; i >= 0; --i) text += static_cast<char>(number >> (8U * static_cast<unsigned>(i)));
+  return text;
+}
+
+// Returns data as zlib's format holds it without compression (RFC 1950 and 1951).
+std::string Stored(const std::string& data) {
+  size_t a = 1;
+  size_t b = 0;
+  for (const char byte : data) {
+    a = (a + static_cast<unsigned char>(byte)) % 65521;
+    b = (b + a) % 65521;
+  }
+  const auto little = [](size_t number) {
+    return std::string{static_cast<char>(number), static_cast<char>(number >> 8U)};
+  };
+  return "\x78\x01\x01" + little(data.size()) + little(~data.size()) + data + BigEndian(b << 16U | a, 4);
+}
+
+// Returns the head of an ICC profile of a display with red, green and blue, without tags (ICC.1:2010, 7.2).
+std::string RgbProfile() {
+  std::string profile = BigEndian(132, 4) + std::string(4, '\0') + BigEndian(0x02400000, 4) + "mntrRGB XYZ ";
+  profile.resize(36, '\0');
+  profile += "acsp";
+  profile.resize(68, '\0');
+  profile += BigEndian(0xF6D6, 4) + BigEndian(0x10000, 4) + BigEndian(0xD32D, 4);  // the white D50
+  profile.resize(132, '\0');
+  return profile;
+}
+
+// As ImageMagick leaves it when it makes a colour image grey.
+TEST(DecodeImage, ReadsPngWithAColourProfileThatDoesNotFit) {
+  const Image grey = Paint(5, 4, 1, Ramp);
+  const std::string file =
+      EncodePng(grey, {false, false, "", "iCCP", std::string("icc\0\0", 5) + Stored(RgbProfile())});
+  EXPECT_EQ(DecodeImage(file, {1}).value().pixels, grey.pixels);
+  EXPECT_EQ(DecodeImage(EncodePng(grey, {false, false, "", "sRGB", "too long"}), {1}).value().pixels, grey.pixels);
+  const size_t pixels = file.find("IDAT");
+  ASSERT_NE(pixels, std::string::npos);
+  for (size_t size = pixels - 4; size + 12 < file.size(); ++size) Refusal(file.substr(0, size));
+  for (size_t at = pixels; at + 12 < file.size(); ++at) {
+    std::string damaged = file;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x55);
+    Refusal(damaged);
+  }
 }
 
 TEST(DecodeImage, ReadsJpegOfBothKinds) {
@@ -216,6 +286,21 @@ TEST(Resize, AveragesWhereItShrinks) {
   for (const char pixel : outer.pixels) EXPECT_GT(static_cast<unsigned char>(pixel), 60);
 }
 
+// Files of a few kilobytes: the memory follows the image's size, not the product of its height and the model's width.
+TEST(Resize, TakesLittleMemoryForALine) {
+  constexpr int kLong = 1'000'000;
+  const auto half = [](int x, int y, int channel) { return x + y < kLong / 2 ? 0 : 100 + channel * 50; };
+  for (const auto& [width, height] : {std::pair(1, kLong), std::pair(kLong, 1)}) {
+    const Image image = DecodeImage(EncodePng(Paint(width, height, 3, half)), {}).value();
+    Image resized;
+    EXPECT_LT(testing::PeakOf([&] { resized = Resize(image, 224, 224); }), 50'000'000);
+    EXPECT_EQ(resized.pixels.size(), 224 * 224 * 3);
+    EXPECT_EQ(Pixel(resized, 100, 100, 2), 0);
+    EXPECT_EQ(Pixel(resized, width > 1 ? 120 : 0, width > 1 ? 0 : 120, 2), 200);
+    EXPECT_EQ(Pixel(resized, 223, 223, 1), 150);
+  }
+}
+
 Tensor Files(const std::vector<std::string>& files) {
   Tensor tensor = MakeTensor(DataType::kString, {static_cast<int64_t>(files.size())});
   tensor.strings = files;
@@ -265,6 +350,14 @@ TEST(DecodeImages, MakesARowOfEachFile) {
   EXPECT_EQ(tensor.bytes, std::string(4, 10) + std::string(4, 20));
   const auto refused = DecodeImages(plan, Files({grey(1), "nothing"}));
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("image 1: the 7 bytes are neither"));
+}
+
+TEST(DecodeImages, EndsAtTheDeadline) {
+  const ImageInputPlan plan = *PlanImageInput("x", {DataType::kUint8, {1, 2, 2, 1}, "x"}, {}, nullptr).value();
+  const Tensor files = Files({EncodePng(Paint(4, 4, 1, Ramp))});
+  EXPECT_EQ(DecodeImages(plan, files, SteadyNow() - absl::Seconds(1)).status(),
+            absl::DeadlineExceededError("the deadline passed when 0 of 1 images were decoded"));
+  EXPECT_TRUE(DecodeImages(plan, files, SteadyNow() + absl::Hours(1)).ok());
 }
 
 TEST(DecodeImages, PadsWhereTheAspectIsKept) {

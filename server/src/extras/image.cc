@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "extras/orientation.h"
 
 namespace ems {
 namespace {
@@ -16,6 +17,12 @@ constexpr std::string_view kPngStart = "\x89PNG\r\n\x1A\n";
 // The same in base64.
 constexpr std::string_view kJpegText = "/9j/";
 constexpr std::string_view kPngText = "iVBORw0KGgo";
+
+// Rows that grow take a float for each channel of at most so many pixels, as many bytes as the largest image.
+constexpr int64_t kMostGrownPixels = kMostPixels / 4;
+
+// The orientation in which rows are columns.
+constexpr int kTransposed = 5;
 
 bool IsBase64(std::string_view file) {
   return file.substr(0, kJpegText.size()) == kJpegText || file.substr(0, kPngText.size()) == kPngText;
@@ -67,20 +74,7 @@ std::vector<float> ResizeRows(const Image& image, const std::vector<Taps>& taps)
   return result;
 }
 
-}  // namespace
-
-absl::StatusOr<Image> DecodeImage(std::string_view file, const ImageFormat& format) {
-  if (file.substr(0, kJpegStart.size()) == kJpegStart) return DecodeJpeg(file, format);
-  if (file.substr(0, kPngStart.size()) == kPngStart) return DecodePng(file, format);
-  std::string decoded;
-  if (IsBase64(file) && absl::Base64Unescape({file.data(), file.size()}, &decoded) && !IsBase64(decoded))
-    return DecodeImage(decoded, format);
-  return absl::InvalidArgumentError(
-      absl::StrCat("the ", file.size(), " bytes are neither a JPEG nor a PNG file: send one of these"));
-}
-
-Image Resize(const Image& image, int width, int height) {
-  if (image.width == width && image.height == height) return image;
+Image RowsThenColumns(const Image& image, int width, int height) {
   const std::vector<float> rows = ResizeRows(image, MakeTaps(image.width, width));
   const size_t row_size = static_cast<size_t>(width) * image.channels;
   Image result{width, height, image.channels, std::string(row_size * height, '\0')};
@@ -95,6 +89,28 @@ Image Resize(const Image& image, int width, int height) {
     for (const float sum : sums) *out++ = static_cast<unsigned char>(std::clamp(sum, 0.0F, 255.0F));
   }
   return result;
+}
+
+}  // namespace
+
+absl::StatusOr<Image> DecodeImage(std::string_view file, const ImageFormat& format) {
+  if (file.substr(0, kJpegStart.size()) == kJpegStart) return DecodeJpeg(file, format);
+  if (file.substr(0, kPngStart.size()) == kPngStart) return DecodePng(file, format);
+  std::string decoded;
+  if (IsBase64(file) && absl::Base64Unescape({file.data(), file.size()}, &decoded) && !IsBase64(decoded))
+    return DecodeImage(decoded, format);
+  return absl::InvalidArgumentError(
+      absl::StrCat("the ", file.size(), " bytes are neither a JPEG nor a PNG file: send one of these"));
+}
+
+Image Resize(const Image& image, int width, int height) {
+  if (image.width == width && image.height == height) return image;
+  // A file of a few kilobytes may have a million rows of one pixel: longer rows would take gigabytes.
+  const bool grows = width > image.width && height < image.height;
+  if (grows && static_cast<int64_t>(width) * image.height > kMostGrownPixels) {
+    return Upright(RowsThenColumns(Upright(image, kTransposed), height, width), kTransposed);
+  }
+  return RowsThenColumns(image, width, height);
 }
 
 }  // namespace ems

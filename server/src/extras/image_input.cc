@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 
 namespace ems {
 namespace {
@@ -102,7 +103,7 @@ absl::StatusOr<std::optional<ImageInputPlan>> PlanImageInput(const std::string& 
   return plan;
 }
 
-absl::StatusOr<Tensor> DecodeImages(const ImageInputPlan& plan, const Tensor& files) {
+absl::StatusOr<Tensor> DecodeImages(const ImageInputPlan& plan, const Tensor& files, absl::Time deadline) {
   const auto count = static_cast<int64_t>(files.strings.size());
   const int64_t size = static_cast<int64_t>(plan.height) * plan.width * plan.channels;
   if (count > kMostElements / size) {
@@ -111,6 +112,10 @@ absl::StatusOr<Tensor> DecodeImages(const ImageInputPlan& plan, const Tensor& fi
   }
   Tensor tensor = MakeTensor(plan.dtype, {count, plan.height, plan.width, plan.channels});
   for (int64_t i = 0; i < count; ++i) {
+    if (SteadyNow() >= deadline) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("the deadline passed when ", i, " of ", count, " images were decoded"));
+    }
     // Half the size again is left for the filter, which makes better small images than the decoder.
     const absl::StatusOr<Image> image =
         DecodeImage(files.strings[i], {plan.channels, plan.width * 3 / 2, plan.height * 3 / 2, plan.upright});

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "ems/edge_model.pb.h"
 #include "extras/image.h"
 #include "model/servable.h"
@@ -34,8 +35,10 @@ absl::StatusOr<std::optional<ImageInputPlan>> PlanImageInput(const std::string& 
                                                              const ImageInput* settings);
 
 // Decodes the files of a DT_STRING tensor, of shape [] or [n], into a tensor [n, height, width, channels].
-// INVALID_ARGUMENT with the number of the file that is not an image.
-absl::StatusOr<Tensor> DecodeImages(const ImageInputPlan& plan, const Tensor& files);
+// INVALID_ARGUMENT with the number of the file that is not an image. DEADLINE_EXCEEDED where `deadline`, on the scale
+// of SteadyNow, passes before the last file is begun.
+absl::StatusOr<Tensor> DecodeImages(const ImageInputPlan& plan, const Tensor& files,
+                                    absl::Time deadline = absl::InfiniteFuture());
 
 }  // namespace ems
 

@@ -86,9 +86,9 @@ class ExtrasServable final : public Servable {
     for (const auto& [name, image] : plan.images) {
       const Tensor& sent = inputs.at(name);
       if (sent.dtype != DataType::kString) continue;
-      absl::StatusOr<Tensor> tensor = DecodeImages(image, sent);
+      absl::StatusOr<Tensor> tensor = DecodeImages(image, sent, options.deadline);
       if (!tensor.ok()) {
-        return absl::InvalidArgumentError(absl::StrCat("input ", name, ": ", tensor.status().message()));
+        return absl::Status(tensor.status().code(), absl::StrCat("input ", name, ": ", tensor.status().message()));
       }
       decoded[name] = *std::move(tensor);
     }

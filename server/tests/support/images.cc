@@ -7,6 +7,7 @@
 #include <png.h>
 
 #include <cstdlib>
+#include <vector>
 
 namespace ems::testing {
 
@@ -62,6 +63,39 @@ std::string EncodePng(const Image& image) {
   std::string file(size, '\0');
   if (png_image_write_to_memory(&png, file.data(), &size, 0, image.pixels.data(), 0, nullptr) == 0) std::abort();
   file.resize(size);
+  return file;
+}
+
+std::string EncodePng(const Image& image, const PngKind& kind) {
+  std::string file;
+  png_struct* png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_info* info = png_create_info_struct(png);
+  const auto append = [](png_struct* writer, png_byte* data, size_t size) {
+    static_cast<std::string*>(png_get_io_ptr(writer))->append(reinterpret_cast<char*>(data), size);
+  };
+  png_set_write_fn(png, &file, append, nullptr);
+  const int type =
+      !kind.palette.empty() ? PNG_COLOR_TYPE_PALETTE : (image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB);
+  png_set_IHDR(png, info, image.width, image.height, kind.sixteen_bits ? 16 : 8, type,
+               kind.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+               PNG_FILTER_TYPE_DEFAULT);
+  if (!kind.palette.empty()) {
+    png_set_PLTE(png, info, reinterpret_cast<const png_color*>(kind.palette.data()),
+                 static_cast<int>(kind.palette.size() / 3));
+  }
+  png_write_info(png, info);
+  if (!kind.chunk.empty()) {
+    png_write_chunk(png, reinterpret_cast<const png_byte*>(kind.chunk.data()),
+                    reinterpret_cast<const png_byte*>(kind.chunk_data.data()), kind.chunk_data.size());
+  }
+  std::string samples;
+  for (const char pixel : image.pixels) samples.append(1, pixel).append(kind.sixteen_bits ? 1 : 0, '\0');
+  std::vector<png_byte*> rows;
+  const size_t row_size = samples.size() / image.height;
+  for (int y = 0; y < image.height; ++y) rows.push_back(reinterpret_cast<png_byte*>(samples.data()) + y * row_size);
+  png_write_image(png, rows.data());
+  png_write_end(png, info);
+  png_destroy_write_struct(&png, &info);
   return file;
 }
 
