@@ -213,6 +213,9 @@ TEST_F(TfliteLoaderTest, FallsBackToTheCpuWhileDevicesAreGone) {
   ASSERT_EQ(servable->placements().size(), 2);
   EXPECT_EQ(servable->placements().back().detail, "usb:0 is gone");
   EXPECT_TRUE(servable->placements().back().fallback);
+  run_status_ = absl::DeadlineExceededError("too late");
+  EXPECT_EQ(Run(*servable).status(), run_status_);
+  EXPECT_EQ(servable->placements().size(), 2);  // that says nothing of the devices
   run_status_ = absl::OkStatus();
   EXPECT_TRUE(Run(*servable)->empty());
   EXPECT_EQ(servable->placements().size(), 1);

@@ -21,7 +21,8 @@ class FallbackServable final : public Servable {
                                 const RunOptions& options) override {
     absl::StatusOr<TensorMap> outputs = devices_->Run(signature, inputs, options);
     if (!absl::IsUnavailable(outputs.status())) {
-      if (on_cpu_.exchange(false)) Log("the devices are back");
+      // Other errors say nothing of the devices: a request may be late or wrong.
+      if (outputs.ok() && on_cpu_.exchange(false)) Log("the devices are back");
       return outputs;
     }
     const std::string reason(outputs.status().message());
