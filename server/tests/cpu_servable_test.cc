@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
 #include <string>
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "batching/servable.h"
+#include "support/allocations.h"
 #include "support/model_maker.h"
 #include "tflite/runner_pool.h"
 
@@ -129,6 +132,64 @@ TEST(LoadOnCpu, FailsARequestOfRowsWithTheRowsReason) {
   EXPECT_EQ(servable->Run("serving_default", {{"index", index}}, {})->at("y").data<float>()[3], 3);
 }
 
+// A model of long rows, so that the size of their memory is nobody else's.
+std::string LongRowModel() {
+  ModelMaker maker;
+  const int x = maker.Tensor("x", tflite::TensorType_FLOAT32, {1, 5000});
+  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {1, 5000});
+  maker.HalfPlusTwo(x, y);
+  maker.Inputs({x});
+  maker.Outputs({y});
+  maker.Signature("serving_default", {{"x", x}}, {{"y", y}});
+  return maker.File();
+}
+
+TEST(LoadOnCpu, ARowWithoutMemoryFailsTheRequestAlone) {
+  CpuOptions options;
+  options.queue = 0;
+  for (const int helpers : {0, 1}) {
+    options.interpreters = 1 + helpers;
+    options.helpers = std::make_shared<ThreadPool>(helpers);
+    const auto servable = LoadOnCpu(Open(LongRowModel()), options).value();
+    const TensorMap inputs = {{"x", MakeTensor(DataType::kFloat, {3, 5000})}};
+    {
+      const testing::NoMemoryFor a_row(5000 * sizeof(float) + 1);
+      EXPECT_EQ(servable->Run("serving_default", inputs, {}).status(),
+                absl::ResourceExhaustedError("there is no memory for a row: send fewer rows"));
+    }
+    EXPECT_TRUE(servable->Run("serving_default", inputs, {}).ok()) << "the interpreter is free";
+  }
+}
+
+TEST(LoadOnCpu, ManyRowsTakeLittleMemoryBesideTheirValues) {
+  CpuOptions options;
+  options.interpreters = 2;
+  options.helpers = std::make_shared<ThreadPool>(1);
+  const auto servable = LoadOnCpu(Open(testing::FixedBatchModel()), options).value();
+  const Tensor x = Rows(20000);
+  absl::StatusOr<TensorMap> outputs;
+  EXPECT_LT(testing::PeakOf([&] { outputs = servable->Run("serving_default", {{"x", x}}, {}); }), 3'000'000);
+  ExpectHalfPlusTwo(x, outputs->at("y"));
+}
+
+TEST(LoadOnCpu, InABatchTheRequestAloneFailsWhoseValuesAKernelRefuses) {
+  BatchingSettings settings;
+  settings.max_batch_size = settings.max_execution_batch_size = 2;
+  settings.timeout = absl::Hours(1);  // the batch runs when it is full
+  const auto servable =
+      WithBatching(LoadOnCpu(Open(testing::FailingModel(-1)), {}).value(), settings, std::make_shared<Batcher>(1));
+  const auto run = [&](int32_t index) {
+    TensorMap inputs = {{"index", MakeTensor(DataType::kInt32, {1})}};
+    inputs["index"].data<int32_t>()[0] = index;
+    return servable->Run("serving_default", inputs, {});
+  };
+  auto bad = std::async(std::launch::async, run, 9);
+  const absl::StatusOr<TensorMap> good = run(2);
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(good->at("y").data<float>()[0], 3);
+  EXPECT_THAT(std::string(bad.get().status().message()), HasSubstr("gather index out of bounds"));
+}
+
 TEST(LoadOnCpu, RefusesADeadlineThatHasPassed) {
   const auto servable = LoadOnCpu(Open(testing::FixedBatchModel()), {}).value();
   for (const int64_t rows : {1, 3}) {
@@ -197,6 +258,15 @@ TEST(RunnerPool, RefusesWhereTheQueueIsFull) {
   const auto refused = pool.Acquire(absl::InfiniteFuture());
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("1 interpreters run and 0 requests wait"));
+}
+
+TEST(RunnerPool, LetsTheNextRowsOfAnAdmittedRequestWait) {
+  RunnerPool pool(NoRunners(1), 0);
+  TfliteRunner* runner = pool.Acquire(absl::InfiniteFuture()).value();
+  auto waiting = std::async(std::launch::async, [&] { return pool.Acquire(absl::InfiniteFuture(), true).value(); });
+  while (pool.waiting() == 0) std::this_thread::yield();
+  pool.Release(runner);
+  EXPECT_EQ(waiting.get(), runner);
 }
 
 TEST(RunnerPool, EndsAWaitAtTheDeadline) {

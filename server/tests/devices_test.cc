@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "devices_fixture.h"
+#include "support/allocations.h"
 
 namespace ems {
 namespace {
@@ -34,6 +35,16 @@ TEST_F(DevicesTest, SpreadsTheRowsOfARequestOverTheDevices) {
   EXPECT_GT(Report(1).runs, 0);
   EXPECT_EQ(servable->placements()[1].device, "usb:1");
   EXPECT_EQ(servable->placements()[1].state, "ok");
+}
+
+TEST_F(DevicesTest, ManyRowsTakeLittleMemoryBesideTheirValues) {
+  board_.Set("usb:0", "ok 0");
+  options_.names = {"usb:0"};
+  const std::unique_ptr<Servable> servable = Loaded();
+  absl::StatusOr<TensorMap> outputs;
+  EXPECT_LT(testing::PeakOf([&] { outputs = Ask(*servable, 1, 10000); }), 3'000'000);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_TRUE(IsRight(*outputs, 1, 10000));
 }
 
 TEST_F(DevicesTest, ChecksTheInputs) {

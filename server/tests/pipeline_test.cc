@@ -5,8 +5,12 @@
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <new>
+#include <numeric>
 #include <set>
 #include <thread>
+
+#include "support/allocations.h"
 
 namespace ems {
 namespace {
@@ -219,6 +223,30 @@ TEST_F(PipelineTest, AFailureEndsTheRequest) {
   const auto pipeline = Make();
   EXPECT_EQ(pipeline->Run(kDefaultSignature, Numbers({1, 2, 3, 4}), {}).status(),
             absl::UnavailableError("usb:1 is gone"));
+  EXPECT_TRUE(pipeline->Run(kDefaultSignature, Numbers({1}), {}).ok());
+}
+
+TEST_F(PipelineTest, ManyRowsTakeLittleMemoryBesideTheirValues) {
+  const auto pipeline = Make();
+  std::vector<int32_t> numbers(20000);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  const TensorMap inputs = Numbers(numbers);
+  absl::StatusOr<TensorMap> outputs;
+  EXPECT_LT(testing::PeakOf([&] { outputs = pipeline->Run(kDefaultSignature, inputs, {}); }), 3'000'000);
+  for (int32_t& number : numbers) number += 11;
+  EXPECT_EQ(Values(outputs->at("c")), numbers);
+}
+
+TEST_F(PipelineTest, WithoutMemoryTheBoundStaysWhole) {
+  queue_ = 1;
+  second_ = [](int value) -> absl::Status {
+    if (value == 3) throw std::bad_alloc();
+    return absl::OkStatus();
+  };
+  const auto pipeline = Make();
+  EXPECT_THROW(static_cast<void>(pipeline->Run(kDefaultSignature, Numbers({2}), {})), std::bad_alloc);
+  EXPECT_EQ(pipeline->Run(kDefaultSignature, Numbers({1, 2, 5}), {}).status(),
+            absl::ResourceExhaustedError("there is no memory for a row: send fewer rows"));
   EXPECT_TRUE(pipeline->Run(kDefaultSignature, Numbers({1}), {}).ok());
 }
 

@@ -72,6 +72,19 @@ TEST(CheckInputs, CountsRuns) {
   EXPECT_EQ(CheckInputs(with_scalar, {{"a", Floats({5, 3}, {})}, {"limit", Floats({}, {1})}}).value(), 5);
 }
 
+TEST(CheckInputs, CountsFiles) {
+  Signature signature;
+  const auto runs = [&](int64_t fixed, int64_t files) {
+    signature.inputs["a"] = {DataType::kUint8, {fixed, 4, 4, 3}, "a", true};
+    return CheckInputs(signature, {{"a", MakeTensor(DataType::kString, {files})}});
+  };
+  EXPECT_EQ(runs(-1, 5).value(), 1);
+  EXPECT_EQ(runs(2, 6).value(), 3);
+  for (const int64_t fixed : {0, 4}) {  // a damaged file may say 0
+    EXPECT_EQ(runs(fixed, 6).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TEST(CheckInputs, RefusesInputsOfDifferentRows) {
   EXPECT_EQ(Refusal(Takes({{"a", {1, 3}}, {"b", {1}}}), {{"a", Floats({2, 3}, {})}, {"b", Floats({3}, {})}}),
             "input b has 3 rows, but input a has 2");
@@ -111,6 +124,25 @@ TEST(Join, IsTheInverseOfSlice) {
   const TensorMap joined = Join({Slice(inputs, 0, 2), Slice(inputs, 1, 2)}).value();
   EXPECT_EQ(joined.at("x").shape, (Shape{4, 2}));
   EXPECT_EQ(joined.at("x").bytes, inputs.at("x").bytes);
+}
+
+TEST(RunInWindows, JoinsWhatTheWindowsGive) {
+  std::vector<int64_t> counts;
+  const auto rows = [&](int64_t first, int64_t count) -> absl::StatusOr<TensorMap> {
+    counts.push_back(count);
+    return TensorMap{{"y", Floats({count}, std::vector<float>(count, static_cast<float>(first)))}};
+  };
+  const TensorMap outputs = RunInWindows(2 * kWindow + 5, rows).value();
+  EXPECT_THAT(counts, ElementsAre(kWindow, kWindow, 5));
+  EXPECT_EQ(outputs.at("y").shape, (Shape{2 * kWindow + 5}));
+  EXPECT_EQ(Values(outputs.at("y"))[kWindow], kWindow);
+  int calls = 0;
+  const auto fails = [&](int64_t, int64_t) -> absl::StatusOr<TensorMap> {
+    ++calls;
+    return absl::UnavailableError("gone");
+  };
+  EXPECT_EQ(RunInWindows(2 * kWindow, fails).status(), absl::UnavailableError("gone"));
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(Join, RefusesWhatHasNoCommonRows) {

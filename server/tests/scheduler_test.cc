@@ -356,6 +356,15 @@ TEST_F(SchedulerTest, RefusesJobsBeyondTheBoundUnlessNothingWaits) {
   EXPECT_EQ(large.get()->size(), 5);
 }
 
+TEST_F(SchedulerTest, WhatWasAdmittedIsNotRefused) {
+  const Model model = Everywhere("m version 1");
+  auto three = Run(model, 3);  // the bound
+  auto next = InThread([&] { return scheduler().Run(model, {"row"}, FromNow(absl::Hours(1)), /*admitted=*/true); });
+  while (Waiting(model) < 4) std::this_thread::yield();
+  for (int row = 0; row < 4; ++row) Finish(row % 2, Await(row % 2), Good());
+  EXPECT_TRUE(three.get().ok() && next.get().ok());
+}
+
 TEST_F(SchedulerTest, DoesNotRunWhatIsLate) {
   const Model model = Everywhere("m version 1");
   EXPECT_EQ(Run(model, 1, absl::Milliseconds(1)).get().status().code(), absl::StatusCode::kDeadlineExceeded);

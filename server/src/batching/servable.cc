@@ -132,6 +132,11 @@ class BatchingServable final : public Servable {
     return padded - rows;
   }
 
+  // A kernel that fails does so for its values more often than not.
+  static bool MayBeTheValues(const absl::Status& status) {
+    return absl::IsInvalidArgument(status) || absl::IsInternal(status);
+  }
+
   void RunBatch(const std::string& signature, const Joined& joined, const std::vector<BatchTask*>& tasks) {
     std::vector<const TensorMap*> requests;
     std::vector<int64_t> rows;
@@ -150,7 +155,7 @@ class BatchingServable final : public Servable {
       return;
     }
     absl::StatusOr<std::vector<TensorMap>> parts = RunRows(signature, requests, rows, padding, options);
-    if (absl::IsInvalidArgument(parts.status()) && tasks.size() > 1) {
+    if (tasks.size() > 1 && MayBeTheValues(parts.status())) {
       for (BatchTask* task : tasks) RunBatch(signature, joined, {task});
       return;
     }

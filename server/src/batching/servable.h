@@ -17,9 +17,10 @@ namespace ems {
 // fewer rows are joined and padded up to n. Requests that are not joined go to `inner`: scalars among the inputs, or
 // inputs whose numbers of rows differ.
 //
-// A batch has the latest deadline of its requests. Its error goes to all of them; where the model refuses the values
-// (INVALID_ARGUMENT) each then runs alone, so that the culprit alone fails. Run's errors besides: RESOURCE_EXHAUSTED
-// where too many batches wait, INVALID_ARGUMENT "Task size N is larger than maximum input batch size M".
+// A batch has the latest deadline of its requests. Its error goes to all of them; where the model may refuse the values
+// (INVALID_ARGUMENT, INTERNAL) each then runs alone, so that the culprit alone fails. Run's errors besides:
+// RESOURCE_EXHAUSTED where too many batches wait, INVALID_ARGUMENT "Task size N is larger than maximum input batch size
+// M".
 std::unique_ptr<Servable> WithBatching(std::unique_ptr<Servable> inner, const BatchingSettings& settings,
                                        std::shared_ptr<Batcher> batcher);
 

@@ -76,22 +76,30 @@ class DeviceServable : public Servable {
                                 const RunOptions& options) override {
     const absl::StatusOr<int64_t> runs = CheckInputs(signatures_.at(signature), inputs);
     if (!runs.ok()) return runs.status();
-    std::vector<std::string> messages;
-    for (int64_t run = 0; run < *runs; ++run) {
-      messages.push_back(EncodeRun(model_->number, signature, *runs == 1 ? inputs : Slice(inputs, run, *runs)));
-      if (messages.back().size() > kMostMessageBytes) {
-        return absl::InvalidArgumentError(absl::StrCat("a run's inputs take more than ", kMostMessageBytes, " bytes"));
-      }
-    }
-    absl::StatusOr<std::vector<TensorMap>> rows =
-        scheduler_->Run(model_, std::move(messages), FromDeadline(options.deadline));
-    if (!rows.ok()) return rows.status();
-    return *runs == 1 ? std::move(rows->front()) : Join(*std::move(rows));
+    return RunInWindows(*runs, [&](int64_t first, int64_t count) {
+      return RunRows(signature, inputs, *runs, first, count, FromDeadline(options.deadline));
+    });
   }
 
   std::vector<Placement> placements() const override { return scheduler_->Placements(*model_); }
 
  private:
+  // Runs `first` to `first` + `count` of `runs`.
+  absl::StatusOr<TensorMap> RunRows(const std::string& signature, const TensorMap& inputs, int64_t runs, int64_t first,
+                                    int64_t count, Instant deadline) {
+    std::vector<std::string> messages;
+    for (int64_t run = first; run < first + count; ++run) {
+      messages.push_back(EncodeRun(model_->number, signature, runs == 1 ? inputs : Slice(inputs, run, runs)));
+      if (messages.back().size() > kMostMessageBytes) {
+        return absl::InvalidArgumentError(absl::StrCat("a run's inputs take more than ", kMostMessageBytes, " bytes"));
+      }
+    }
+    absl::StatusOr<std::vector<TensorMap>> rows =
+        scheduler_->Run(model_, std::move(messages), deadline, /*admitted=*/first > 0);
+    if (!rows.ok()) return rows.status();
+    return Join(*std::move(rows));
+  }
+
   const std::shared_ptr<Scheduler> scheduler_;
   const std::shared_ptr<ScheduledModel> model_;
   const SignatureMap signatures_;

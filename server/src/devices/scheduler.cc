@@ -105,7 +105,8 @@ void Scheduler::Erase(const ModelPtr& model, Lock& lock) {
 }
 
 absl::StatusOr<std::vector<TensorMap>> Scheduler::Run(const std::shared_ptr<ScheduledModel>& model,
-                                                      std::vector<std::string> messages, Instant deadline) {
+                                                      std::vector<std::string> messages, Instant deadline,
+                                                      bool admitted) {
   const auto call = std::make_shared<Call>();
   call->rows.resize(messages.size());
   call->left = messages.size();
@@ -114,7 +115,7 @@ absl::StatusOr<std::vector<TensorMap>> Scheduler::Run(const std::shared_ptr<Sche
   if (stopping_) return absl::UnavailableError("the server is stopping");
   if (IsHopeless(*model)) return WhyHopeless(*model);
   const auto most = static_cast<size_t>(options_.queue);
-  if (!model->segment && model->queue.size() + messages.size() > most && !model->queue.empty()) {
+  if (!model->segment && !admitted && model->queue.size() + messages.size() > most && !model->queue.empty()) {
     return absl::ResourceExhaustedError(
         absl::StrCat(model->title, ": ", model->queue.size(), " runs wait for a device; the bound is ", most));
   }

@@ -82,9 +82,10 @@ class Scheduler {
   void Remove(const std::shared_ptr<ScheduledModel>& model);
 
   // Runs a message for each row; the results are in the order of the messages. Errors as Servable::Run has them.
-  // A request that would leave more than the bound waiting is refused, unless nothing waits.
+  // A request that would leave more than the bound waiting is refused, unless nothing waits or it was admitted before.
   absl::StatusOr<std::vector<TensorMap>> Run(const std::shared_ptr<ScheduledModel>& model,
-                                             std::vector<std::string> messages, Instant deadline);
+                                             std::vector<std::string> messages, Instant deadline,
+                                             bool admitted = false);
 
   // Adds a device, whose number is that of those before; its thread must start then. False where there is one of this
   // name, or where all stops.

@@ -66,7 +66,8 @@ absl::StatusOr<int64_t> RunsOf(const std::string& key, const TensorSpec& spec, c
 absl::StatusOr<int64_t> RunsOfFiles(const std::string& key, const TensorSpec& spec, const Tensor& tensor) {
   const auto files = static_cast<int64_t>(tensor.strings.size());
   const int64_t fixed = spec.shape.front();
-  if (tensor.shape.size() <= 1 && files > 0 && (fixed < 0 || files % fixed == 0)) return fixed < 0 ? 1 : files / fixed;
+  if (tensor.shape.size() <= 1 && files > 0 && (fixed < 0 || (fixed > 0 && files % fixed == 0)))
+    return fixed < 0 ? 1 : files / fixed;
   return absl::InvalidArgumentError(absl::StrCat("input ", key, " has image files of shape ", ToString(tensor.shape),
                                                  ", but takes them one after the other, as many as the first dimension "
                                                  "of ",
@@ -179,5 +180,18 @@ absl::StatusOr<TensorMap> Join(std::vector<TensorMap> outputs) {
   }
   return joined;
 }
+
+absl::StatusOr<TensorMap> RunInWindows(
+    int64_t runs, const std::function<absl::StatusOr<TensorMap>(int64_t first, int64_t count)>& run) {
+  std::vector<TensorMap> windows;
+  for (int64_t first = 0; first < runs; first += kWindow) {
+    absl::StatusOr<TensorMap> outputs = run(first, std::min(kWindow, runs - first));
+    if (!outputs.ok()) return outputs.status();
+    windows.push_back(*std::move(outputs));
+  }
+  return Join(std::move(windows));
+}
+
+absl::Status NoMemoryForARow() { return absl::ResourceExhaustedError("there is no memory for a row: send fewer rows"); }
 
 }  // namespace ems

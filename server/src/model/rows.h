@@ -3,6 +3,7 @@
 #define EMS_MODEL_ROWS_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,6 +28,18 @@ TensorMap Slice(const TensorMap& inputs, int64_t run, int64_t runs);
 
 // Joins the outputs of runs on their first dimension. INTERNAL where an output has none or the runs differ in it.
 absl::StatusOr<TensorMap> Join(std::vector<TensorMap> outputs);
+
+// Rows of a request that are computed before their outputs are joined: as tensors of their own these take hundreds of
+// bytes more than their values.
+inline constexpr int64_t kWindow = 1024;
+
+// Calls `run` for windows of `runs` runs, at most kWindow each, one after the other, and joins what it returns. The
+// first error ends it.
+absl::StatusOr<TensorMap> RunInWindows(
+    int64_t runs, const std::function<absl::StatusOr<TensorMap>(int64_t first, int64_t count)>& run);
+
+// The error of a row for whose values there is no memory.
+absl::Status NoMemoryForARow();
 
 }  // namespace ems
 

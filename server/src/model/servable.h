@@ -73,7 +73,7 @@ class Servable {
   // The caller has checked that `signature` exists and that names, dtypes and shapes of the inputs fit it. A request
   // of n rows to a model of fixed batch size 1 is n runs; the outputs are joined on their first dimension.
   // Errors: RESOURCE_EXHAUSTED (queue full), DEADLINE_EXCEEDED, UNAVAILABLE (no device), INVALID_ARGUMENT (the model
-  // refuses the values), INTERNAL.
+  // refuses the values), INTERNAL (a kernel fails, for the values or by itself).
   virtual absl::StatusOr<TensorMap> Run(const std::string& signature, const TensorMap& inputs,
                                         const RunOptions& options) = 0;
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -35,9 +36,10 @@ class Pipeline final : public Servable {
     const absl::StatusOr<int64_t> runs = CheckInputs(signatures_.at(signature), inputs);
     if (!runs.ok()) return runs.status();
     if (absl::Status status = Enter(*runs); !status.ok()) return status;
-    absl::StatusOr<TensorMap> outputs = *runs == 1 ? RunRow(inputs, options) : RunRows(inputs, *runs, options);
-    Leave(*runs);
-    return outputs;
+    const Leaver leaver{*this, *runs};
+    if (*runs == 1) return RunRow(inputs, options);
+    return RunInWindows(*runs,
+                        [&](int64_t first, int64_t count) { return RunRows(inputs, *runs, first, count, options); });
   }
 
   std::vector<Placement> placements() const override {
@@ -52,6 +54,13 @@ class Pipeline final : public Servable {
   }
 
  private:
+  // Takes the rows off the bound in any case, an exception too.
+  struct Leaver {
+    Pipeline& pipeline;
+    int64_t rows;
+    ~Leaver() { pipeline.Leave(rows); }
+  };
+
   absl::Status Enter(int64_t rows) {
     const std::lock_guard lock(mutex_);
     if (under_way_ > 0 && under_way_ + rows > options_.queue) {
@@ -67,12 +76,17 @@ class Pipeline final : public Servable {
     under_way_ -= rows;
   }
 
-  absl::StatusOr<TensorMap> RunRows(const TensorMap& inputs, int64_t runs, const RunOptions& options) {
-    std::vector<TensorMap> rows(static_cast<size_t>(runs));
-    const absl::Status status = ForEach(helpers_, runs, [&](int64_t run) {
-      absl::StatusOr<TensorMap> row = RunRow(Slice(inputs, run, runs), options);
-      if (row.ok()) rows[static_cast<size_t>(run)] = *std::move(row);
-      return row.status();
+  absl::StatusOr<TensorMap> RunRows(const TensorMap& inputs, int64_t runs, int64_t first, int64_t count,
+                                    const RunOptions& options) {
+    std::vector<TensorMap> rows(static_cast<size_t>(count));
+    const absl::Status status = ForEach(helpers_, count, [&](int64_t run) {
+      try {
+        absl::StatusOr<TensorMap> row = RunRow(Slice(inputs, first + run, runs), options);
+        if (row.ok()) rows[static_cast<size_t>(run)] = *std::move(row);
+        return row.status();
+      } catch (const std::bad_alloc&) {
+        return NoMemoryForARow();
+      }
     });
     if (!status.ok()) return status;
     return Join(std::move(rows));

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -18,23 +20,27 @@ namespace {
 
 constexpr char kLate[] = "the deadline passed between two rows of the request";
 
-// A request of several rows, worked on by the thread that brought it and by helpers.
+// What is computed: runs `first` to `first` + `count` of all `runs` of a request.
+struct RowsWork {
+  const std::string& signature;
+  const TensorMap& inputs;
+  int64_t runs;
+  int64_t first;
+  int64_t count;
+  absl::Time deadline;
+};
+
+// Several rows of a request, worked on by the thread that brought it and by helpers.
 class RowsJob {
  public:
-  RowsJob(std::shared_ptr<RunnerPool> pool, const std::string& signature, const TensorMap& inputs, int64_t runs,
-          absl::Time deadline)
-      : pool_(std::move(pool)),
-        signature_(signature),
-        inputs_(inputs),
-        runs_(runs),
-        deadline_(deadline),
-        outputs_(runs) {}
+  RowsJob(std::shared_ptr<RunnerPool> pool, const RowsWork& work)
+      : pool_(std::move(pool)), work_(work), outputs_(work.count) {}
 
   // Computes rows on `runner` until none is left, and gives it back. Others get a turn between two rows: a request of
   // a thousand rows must not stop all small ones.
   void Work(TfliteRunner* runner) {
     while (ComputeNext(*runner)) {
-      runner = pool_->Yield(runner, deadline_);
+      runner = pool_->Yield(runner, work_.deadline);
       if (runner == nullptr) return Fail(absl::DeadlineExceededError(kLate));
     }
     pool_->Release(runner);
@@ -43,7 +49,7 @@ class RowsJob {
   // A helper's part: as many rows as nobody else waits for. It touches the inputs only for a row that it has taken,
   // and the caller waits for that.
   void Help() {
-    if (next_.load() >= runs_) return;
+    if (next_.load() >= work_.count) return;
     TfliteRunner* runner = pool_->TryAcquire();
     if (runner == nullptr) return;
     while (ComputeNext(*runner)) {
@@ -55,7 +61,7 @@ class RowsJob {
   // Waits until every row that was begun is done. The caller's own work has ended, so all were begun or given up.
   absl::StatusOr<TensorMap> Finish() {
     std::unique_lock lock(mutex_);
-    finished_.wait(lock, [this] { return done_ == std::min(next_.load(), runs_); });
+    finished_.wait(lock, [this] { return done_ == std::min(next_.load(), work_.count); });
     if (!status_.ok()) return status_;
     return Join(std::move(outputs_));
   }
@@ -64,20 +70,25 @@ class RowsJob {
   // Takes a row and computes it; returns false where none is left.
   bool ComputeNext(TfliteRunner& runner) {
     const int64_t run = next_.fetch_add(1);
-    if (run >= runs_) return false;
-    absl::Status status;
-    if (SteadyNow() >= deadline_) {
-      status = absl::DeadlineExceededError(kLate);
-    } else {
-      absl::StatusOr<TensorMap> output = runner.Run(signature_, Slice(inputs_, run, runs_));
-      status = output.status();
-      if (output.ok()) outputs_[run] = *std::move(output);
-    }
-    if (!status.ok()) Fail(std::move(status));
+    if (run >= work_.count) return false;
+    if (absl::Status status = Compute(runner, run); !status.ok()) Fail(std::move(status));
     const std::lock_guard lock(mutex_);
     ++done_;
     finished_.notify_all();
     return true;
+  }
+
+  // Nothing may leave a helper's thread, or leave the caller without its runner.
+  absl::Status Compute(TfliteRunner& runner, int64_t run) {
+    if (SteadyNow() >= work_.deadline) return absl::DeadlineExceededError(kLate);
+    try {
+      absl::StatusOr<TensorMap> output =
+          runner.Run(work_.signature, Slice(work_.inputs, work_.first + run, work_.runs));
+      if (output.ok()) outputs_[run] = *std::move(output);
+      return output.status();
+    } catch (const std::bad_alloc&) {
+      return NoMemoryForARow();
+    }
   }
 
   // Keeps the first failure and lets nobody begin another row.
@@ -85,16 +96,13 @@ class RowsJob {
     const std::lock_guard lock(mutex_);
     if (status_.ok()) status_ = std::move(status);
     int64_t next = next_.load();
-    while (next < runs_ && !next_.compare_exchange_weak(next, next + runs_)) {
+    while (next < work_.count && !next_.compare_exchange_weak(next, next + work_.count)) {
     }
-    if (next < runs_) done_ += runs_ - next;
+    if (next < work_.count) done_ += work_.count - next;
   }
 
   const std::shared_ptr<RunnerPool> pool_;
-  const std::string& signature_;
-  const TensorMap& inputs_;
-  const int64_t runs_;
-  const absl::Time deadline_;
+  const RowsWork work_;
   std::vector<TensorMap> outputs_;
   std::atomic<int64_t> next_ = 0;
   std::mutex mutex_;
@@ -122,9 +130,13 @@ class CpuServable final : public Servable {
       return absl::InvalidArgumentError(absl::StrCat("no signature ", signature));
     if (SteadyNow() >= options.deadline) return absl::DeadlineExceededError("the deadline passed before the run");
     const int64_t runs = CountRuns(found->second, inputs);
+    if (runs > 1) {
+      return RunInWindows(runs, [&](int64_t first, int64_t count) {
+        return RunRows({signature, inputs, runs, first, count, options.deadline});
+      });
+    }
     absl::StatusOr<TfliteRunner*> runner = pool_->Acquire(options.deadline);
     if (!runner.ok()) return runner.status();
-    if (runs > 1) return RunRows(*runner, signature, inputs, runs, options);
     absl::StatusOr<TensorMap> outputs = (*runner)->Run(signature, inputs);
     pool_->Release(*runner);
     return outputs;
@@ -135,17 +147,25 @@ class CpuServable final : public Servable {
   }
 
  private:
-  absl::StatusOr<TensorMap> RunRows(TfliteRunner* runner, const std::string& signature, const TensorMap& inputs,
-                                    int64_t runs, const RunOptions& options) {
-    const auto job = std::make_shared<RowsJob>(pool_, signature, inputs, runs, options.deadline);
-    const int64_t others = std::min<int64_t>(runs, static_cast<int64_t>(pool_->size())) - 1;
-    if (options_.helpers) {
+  absl::StatusOr<TensorMap> RunRows(const RowsWork& work) {
+    const auto job = std::make_shared<RowsJob>(pool_, work);
+    absl::StatusOr<TfliteRunner*> runner = pool_->Acquire(work.deadline, /*admitted=*/work.first > 0);
+    if (!runner.ok()) return runner.status();
+    CallHelpers(job, work.count);
+    job->Work(*runner);
+    return job->Finish();
+  }
+
+  void CallHelpers(const std::shared_ptr<RowsJob>& job, int64_t rows) const {
+    if (!options_.helpers) return;
+    const int64_t others = std::min<int64_t>(rows, static_cast<int64_t>(pool_->size())) - 1;
+    try {
       for (int64_t i = 0; i < std::min<int64_t>(others, options_.helpers->threads()); ++i) {
         options_.helpers->Submit([job] { job->Help(); });
       }
+    } catch (const std::exception&) {
+      return;  // no memory or no thread for one more: those that came and the caller do all rows
     }
-    job->Work(runner);
-    return job->Finish();
   }
 
   const std::shared_ptr<const TfliteModel> model_;

@@ -12,14 +12,14 @@ RunnerPool::RunnerPool(std::vector<std::unique_ptr<TfliteRunner>> runners, int q
   for (const auto& runner : runners_) free_.push_back(runner.get());
 }
 
-absl::StatusOr<TfliteRunner*> RunnerPool::Acquire(absl::Time deadline) {
+absl::StatusOr<TfliteRunner*> RunnerPool::Acquire(absl::Time deadline, bool admitted) {
   std::unique_lock lock(mutex_);
   if (!free_.empty()) {
     TfliteRunner* runner = free_.back();
     free_.pop_back();
     return runner;
   }
-  if (waiters_.size() >= queue_) {
+  if (!admitted && waiters_.size() >= queue_) {
     return absl::ResourceExhaustedError(absl::StrCat("the model is busy: ", runners_.size(), " interpreters run and ",
                                                      waiters_.size(), " requests wait, which is the limit; try later"));
   }

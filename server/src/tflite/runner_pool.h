@@ -21,8 +21,9 @@ class RunnerPool {
   RunnerPool(std::vector<std::unique_ptr<TfliteRunner>> runners, int queue);
 
   // Waits for a free interpreter, behind those who wait already. RESOURCE_EXHAUSTED where the queue is full,
-  // DEADLINE_EXCEEDED where the deadline passes first.
-  absl::StatusOr<TfliteRunner*> Acquire(absl::Time deadline);
+  // DEADLINE_EXCEEDED where the deadline passes first. The queue's limit does not count for a request that was admitted
+  // before.
+  absl::StatusOr<TfliteRunner*> Acquire(absl::Time deadline, bool admitted = false);
 
   // Returns a free interpreter that nobody waits for, or null.
   TfliteRunner* TryAcquire();
@@ -34,7 +35,7 @@ class RunnerPool {
   bool HandOver(TfliteRunner* runner);
 
   // Gives `runner` to the first who waits, and waits behind the others for another; at once returns `runner` where
-  // nobody waits. The queue's limit does not count here: the request was admitted before. Null where the deadline has
+  // nobody waits. The queue's limit does not count here either. Null where the deadline has
   // passed.
   TfliteRunner* Yield(TfliteRunner* runner, absl::Time deadline);
 

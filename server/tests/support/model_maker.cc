@@ -344,10 +344,10 @@ std::string ImageModel() {
   return maker.File();
 }
 
-std::string FailingModel() {
+std::string FailingModel(int rows) {
   ModelMaker maker;
-  const int index = maker.Tensor("index", tflite::TensorType_INT32, {1});
-  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {1});
+  const int index = maker.Tensor("index", tflite::TensorType_INT32, {rows});
+  const int y = maker.Tensor("y", tflite::TensorType_FLOAT32, {rows});
   const int values = maker.Constant("values", {3}, std::vector<float>{1, 2, 3});
   tflite::BuiltinOptionsUnion options;
   options.Set(tflite::GatherOptionsT());

@@ -77,7 +77,7 @@ std::string Int8Model();           // x int8 [-1,4] -> y = x
 std::string ManyTypesModel();      // float, double, half, int8 .. uint64, bool, each [-1,2] -> <name>_out
 std::string ScalarModel();         // x float [-1] -> y float [], the sum
 std::string ImageModel();          // image uint8 [1,4,4,3] -> pixels uint8 [1,48]
-std::string FailingModel();        // index int32 [1] -> y = {1,2,3}[index]; other indices make the kernel fail
+std::string FailingModel(int rows = 1);  // index int32 [rows] -> y = {1,2,3}[index]; other indices make the kernel fail
 // y float [4]: 7 at `index` int32 [1], else 0. TensorFlow Lite 2.14 does not check the index of SPARSE_TO_DENSE: a far
 // one ends the process.
 std::string CrashingModel();
