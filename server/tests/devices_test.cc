@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <filesystem>
 
 #include "devices_fixture.h"
 #include "support/allocations.h"
+#include "worker/protocol.h"
 
 namespace ems {
 namespace {
@@ -45,6 +47,22 @@ TEST_F(DevicesTest, ManyRowsTakeLittleMemoryBesideTheirValues) {
   EXPECT_LT(testing::PeakOf([&] { outputs = Ask(*servable, 1, 10000); }), 3'000'000);
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   EXPECT_TRUE(IsRight(*outputs, 1, 10000));
+}
+
+TEST_F(DevicesTest, AReplyWithoutMemoryCostsTheWorkerAlone) {
+  options_.names = {"cpu:0"};
+  options_.delegate = "";
+  auto servable = Load(folder_.Write("half.tflite", testing::HalfPlusTwoModel()));
+  ASSERT_TRUE(servable.ok()) << servable.status();
+  const auto run = [&] {
+    return (*servable)->Run(kDefaultSignature, {{"x", MakeTensor(DataType::kFloat, {3001})}}, {});
+  };
+  {
+    const WorkerReply reply{absl::OkStatus(), {{"y", MakeTensor(DataType::kFloat, {3001})}}, 0, 0};
+    const testing::NoMemoryFor the_reply(Encode(reply).size() + 1);
+    EXPECT_THAT(Text(run().status()), HasSubstr("there is no memory for the worker's reply"));
+  }
+  Await([&] { return run().ok(); });
 }
 
 TEST_F(DevicesTest, ChecksTheInputs) {
@@ -206,6 +224,34 @@ TEST_F(DevicesTest, TheLogHasWhatAWorkerWrites) {
   EXPECT_THAT(Log(), HasSubstr("(Aborted); its last words: fake_edgetpu: usb:0: fatal USB error"));
 }
 
+TEST_F(DevicesTest, AWorkerThatWritesWithoutEndIsAHang) {
+  board_.Set("usb:0", "ok 0");
+  options_.names = {"usb:0"};
+  options_.least_hang = absl::Milliseconds(200);
+  options_.most_load = absl::Milliseconds(500);
+  const std::unique_ptr<Servable> servable = Loaded();
+  board_.Set("usb:0", "flood 0");
+  const absl::Status status = Ask(*servable, 1).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(Text(status), HasSubstr("the worker hung: no answer in "));
+  const std::string log = Log();
+  EXPECT_THAT(log, HasSubstr("device usb:0 writes: fake_edgetpu: the device is hot\n"));
+  EXPECT_THAT(log, HasSubstr(" lines more)"));
+  EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 1000);
+}
+
+TEST_F(DevicesTest, StopsWhileAWorkerWritesWithoutEnd) {
+  board_.Set("usb:0", "ok 0");
+  options_.names = {"usb:0"};
+  options_.least_hang = absl::Hours(1);
+  const std::unique_ptr<Servable> servable = Loaded();
+  board_.Set("usb:0", "flood 0");
+  std::thread client([&] { EXPECT_FALSE(Ask(*servable, 1).ok()); });
+  Await([&] { return Log().find(" is hot") != std::string::npos; });
+  devices_.reset();
+  client.join();
+}
+
 TEST_F(DevicesTest, AWorkerHasNoDescriptorsOfTheServer) {
   board_.Set("usb:0", "ok 0");
   options_.names = {"usb:0"};
@@ -247,6 +293,7 @@ TEST_F(DevicesTest, EndsAWorkerThatHangs) {
             absl::StatusCode::kDeadlineExceeded);
   devices_.reset();
   EXPECT_FALSE(Exists(worker));
+  EXPECT_THAT(Log(), HasSubstr("device usb:0 is out: the server stops\n"));  // we killed it: no word of memory
 }
 
 // The server dies without a word: the kernel ends the workers, even one that hangs.

@@ -155,6 +155,24 @@ TEST_F(Channel, CarriesMessagesOfAllSizes) {
   EXPECT_EQ(*reader.Read(fds_[1]), MessageReader::State::kEnd);
 }
 
+TEST_F(Channel, KeepsNoMemoryOfALargeMessage) {
+  std::thread sender([this] {
+    for (const size_t size : {size_t{1} << 20, size_t{5} << 20}) {
+      EXPECT_TRUE(MessageWriter(std::string(size, 'x')).Write(fds_[0]).ok());
+    }
+  });
+  MessageReader reader;
+  ASSERT_TRUE(reader.Read(fds_[1]).ok());
+  reader.Drop();
+  EXPECT_GE(reader.capacity(), size_t{1} << 20);  // new memory would cost more than the copy
+  ASSERT_TRUE(reader.Read(fds_[1]).ok());
+  EXPECT_EQ(reader.message().size(), size_t{5} << 20);
+  reader.Drop();
+  EXPECT_LT(reader.capacity(), 100);
+  EXPECT_EQ(reader.message(), "");
+  sender.join();
+}
+
 TEST_F(Channel, WaitsForNothingWhereTheSocketDoesNotBlock) {
   for (const int fd : fds_) fcntl(fd, F_SETFL, O_NONBLOCK);
   MessageReader reader;

@@ -1,5 +1,6 @@
 #include "devices/device.h"
 
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,10 @@ constexpr absl::Duration kEndGrace = absl::Seconds(2);
 
 // An unload frees memory; it is not a run.
 constexpr absl::Duration kMostUnload = absl::Seconds(10);
+
+std::string Hung(absl::Duration limit) {
+  return absl::StrCat("the worker hung: no answer in ", absl::FormatDuration(limit));
+}
 
 }  // namespace
 
@@ -55,6 +60,14 @@ void DeviceThread::Do(Scheduler::Task task) {
   }
 }
 
+absl::StatusOr<WorkerReply> DeviceThread::Call(std::string_view message, Instant deadline) {
+  try {
+    return process_->Call(message, deadline);
+  } catch (const std::bad_alloc&) {
+    return absl::DataLossError("there is no memory for the worker's reply");
+  }
+}
+
 void DeviceThread::Idle(Instant until) {
   if (!process_) {
     WaitReadable(scheduler_.wake_fd(index_), until);
@@ -78,21 +91,21 @@ void DeviceThread::Start() {
 void DeviceThread::Load(ScheduledModel& model) {
   LoadModel load = model.load;
   if (!load.options.delegate.empty()) load.options.delegate_options.emplace_back("device", name_);
-  const absl::StatusOr<WorkerReply> reply = process_->Call(Encode(load), FromNow(options_.most_load));
+  const absl::StatusOr<WorkerReply> reply = Call(Encode(load), FromNow(options_.most_load));
   if (reply.ok()) return scheduler_.Loaded(index_, model, *reply);
   const std::string why = Bury(reply.status(), options_.most_load);
   scheduler_.Lost(index_, DeviceState::kOut, absl::StrCat(why, ", while it loaded ", model.title));
 }
 
 void DeviceThread::Unload(ScheduledModel& model) {
-  const absl::StatusOr<WorkerReply> reply = process_->Call(Encode(UnloadModel{model.number}), FromNow(kMostUnload));
+  const absl::StatusOr<WorkerReply> reply = Call(Encode(UnloadModel{model.number}), FromNow(kMostUnload));
   if (reply.ok()) return scheduler_.Unloaded(index_, model);
   const std::string why = Bury(reply.status(), kMostUnload);
   scheduler_.Lost(index_, DeviceState::kOut, absl::StrCat(why, ", while it unloaded ", model.title));
 }
 
 void DeviceThread::Try(ScheduledModel& model, absl::Duration limit) {
-  const absl::StatusOr<WorkerReply> reply = process_->Call(model.trial, FromNow(limit));
+  const absl::StatusOr<WorkerReply> reply = Call(model.trial, FromNow(limit));
   if (reply.ok() && reply->status.ok()) return scheduler_.TrialPassed(index_);
   std::string why;
   if (reply.ok()) {
@@ -106,20 +119,22 @@ void DeviceThread::Try(ScheduledModel& model, absl::Duration limit) {
 }
 
 void DeviceThread::Run(Scheduler::Task task) {
-  absl::StatusOr<WorkerReply> reply = process_->Call(task.job.message, FromNow(task.limit));
+  absl::StatusOr<WorkerReply> reply = Call(task.job.message, FromNow(task.limit));
   if (reply.ok()) return scheduler_.Ran(index_, *task.model, std::move(task.job), std::move(reply));
+  // A worker that hangs in the kernel takes seconds to end: another device has the job by then.
+  const bool hung = absl::IsDeadlineExceeded(reply.status());
+  if (hung) scheduler_.Ran(index_, *task.model, std::move(task.job), absl::UnavailableError(Hung(task.limit)));
   const std::string why = Bury(reply.status(), task.limit);
-  scheduler_.Ran(index_, *task.model, std::move(task.job), absl::UnavailableError(why));
+  if (!hung) scheduler_.Ran(index_, *task.model, std::move(task.job), absl::UnavailableError(why));
   scheduler_.Lost(index_, DeviceState::kOut, why);
 }
 
 std::string DeviceThread::Bury(const absl::Status& failure, absl::Duration limit) {
   const std::string how = process_->End(absl::ZeroDuration());
   process_.reset();
-  if (absl::IsDeadlineExceeded(failure)) {
-    return absl::StrCat("the worker hung: no answer in ", absl::FormatDuration(limit));
-  }
-  if (absl::IsDataLoss(failure)) return std::string(failure.message());
+  if (absl::IsDeadlineExceeded(failure)) return Hung(limit);
+  // We have killed it ourselves: how it ended says nothing.
+  if (absl::IsDataLoss(failure) || absl::IsCancelled(failure)) return std::string(failure.message());
   return absl::StrCat("the worker ", how);
 }
 

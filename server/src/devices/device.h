@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,8 @@ class DeviceThread {
  private:
   void Main();
   void Do(Scheduler::Task task);
+  // As WorkerProcess::Call; DATA_LOSS where the reply does not fit in memory.
+  absl::StatusOr<WorkerReply> Call(std::string_view message, Instant deadline);
   void Idle(Instant until);
   void Start();
   void Load(ScheduledModel& model);

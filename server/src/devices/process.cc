@@ -26,6 +26,11 @@ constexpr absl::Duration kStopGrace = absl::Seconds(1);  // for the run that a s
 constexpr absl::Duration kKillGrace = absl::Seconds(5);  // a process that hangs in the kernel is left behind
 constexpr size_t kMostLine = 2000;                       // bytes of a line in the log
 
+// A worker may write without end: that must neither keep its thread from everything else nor fill the log.
+constexpr int kMostReads = 16;  // of 4 KiB each: what a pipe holds
+constexpr int kMostLines = 100;
+constexpr absl::Duration kLinesPeriod = absl::Seconds(10);
+
 // absl::ErrnoToStatus keeps a table that the thread sanitizer, which does not see into Abseil, takes for a race.
 absl::Status SystemError(int error, const std::string& what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::generic_category().message(error)));
@@ -150,7 +155,10 @@ absl::StatusOr<WorkerReply> WorkerProcess::Call(std::string_view message, Instan
     const absl::StatusOr<MessageReader::State> state = reader_.Read(socket_.get());
     if (!state.ok()) return state.status();
     if (*state == MessageReader::State::kEnd) return absl::UnavailableError("the worker ended");
-    if (*state == MessageReader::State::kMessage) return DecodeReply(reader_.message());
+    if (*state != MessageReader::State::kMessage) continue;
+    absl::StatusOr<WorkerReply> reply = DecodeReply(reader_.message());
+    reader_.Drop();  // the next message may be far off
+    return reply;
   }
 }
 
@@ -183,6 +191,7 @@ std::string WorkerProcess::Reap() {
   while ((reaped = waitpid(pid_, &status, WNOHANG)) == 0 && Clock::now() < until) usleep(1000);
   ReadOutput();
   if (!partial_line_.empty()) LogLine(std::exchange(partial_line_, ""));
+  LogOmission();
   std::string how = reaped == pid_ ? HowItEnded(status) : absl::StrCat("(process ", pid_, ") does not end");
   pid_ = 0;
   if (!last_line_.empty()) absl::StrAppend(&how, "; its last words: ", last_line_);
@@ -191,8 +200,10 @@ std::string WorkerProcess::Reap() {
 
 void WorkerProcess::ReadOutput() {
   std::array<char, 4096> text{};
-  ssize_t got = 0;
-  while (output_.get() >= 0 && (got = read(output_.get(), text.data(), text.size())) > 0) {
+  ssize_t got = 1;
+  for (int i = 0; i < kMostReads && output_.get() >= 0; ++i) {
+    got = read(output_.get(), text.data(), text.size());
+    if (got <= 0) break;
     for (const char c : std::string_view(text.data(), static_cast<size_t>(got))) {
       if (c != '\n') partial_line_ += c;
       if (c == '\n' || partial_line_.size() == kMostLine) LogLine(std::exchange(partial_line_, ""));
@@ -204,7 +215,17 @@ void WorkerProcess::ReadOutput() {
 void WorkerProcess::LogLine(const std::string& line) {
   if (line.empty()) return;
   last_line_ = line;
-  if (options_.log) options_.log(line);
+  if (!options_.log) return;
+  if (Clock::now() >= period_end_) {
+    LogOmission();
+    period_end_ = FromNow(kLinesPeriod);
+    lines_ = 0;
+  }
+  if (++lines_ <= kMostLines) options_.log(line);
+}
+
+void WorkerProcess::LogOmission() {
+  if (lines_ > kMostLines) options_.log(absl::StrCat("(", lines_ - kMostLines, " lines more)"));
 }
 
 }  // namespace ems

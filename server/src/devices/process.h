@@ -67,6 +67,7 @@ class WorkerProcess {
   bool AwaitEnd(Instant until);
   void ReadOutput();
   void LogLine(const std::string& line);
+  void LogOmission();
   std::string Reap();
 
   const Options options_;
@@ -75,6 +76,8 @@ class WorkerProcess {
   Fd output_;
   std::string partial_line_;
   std::string last_line_;
+  int lines_ = 0;  // that the worker has written before period_end_
+  Instant period_end_;
   MessageReader reader_;
 };
 

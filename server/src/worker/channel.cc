@@ -64,7 +64,7 @@ absl::StatusOr<MessageReader::State> MessageReader::Receive(int fd, char* to, si
 }
 
 absl::StatusOr<MessageReader::State> MessageReader::Read(int fd) {
-  if (whole_) Begin();
+  if (whole_) Drop();
   while (length_bytes_ < sizeof length_ || body_bytes_ < length_) {
     size_t got = 0;
     if (length_bytes_ < sizeof length_) {
@@ -87,12 +87,12 @@ absl::StatusOr<MessageReader::State> MessageReader::Read(int fd) {
   return State::kMessage;
 }
 
-void MessageReader::Begin() {
+void MessageReader::Drop() {
   length_ = 0;
   length_bytes_ = 0;
   body_bytes_ = 0;
   whole_ = false;
-  if (buffer_.size() > kMostKept) buffer_ = std::string();
+  if (buffer_.size() > kMostKept) std::string().swap(buffer_);  // an assignment would keep the memory
 }
 
 }  // namespace ems

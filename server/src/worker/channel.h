@@ -42,10 +42,15 @@ class MessageReader {
   absl::StatusOr<State> Read(int fd);
 
   // The message that Read has just received, until the next call of Read.
-  std::string_view message() const { return std::string_view(buffer_).substr(0, length_); }
+  std::string_view message() const { return std::string_view(buffer_).substr(0, whole_ ? length_ : 0); }
+
+  // Ends the message, and frees its memory where that is large. Read does so too.
+  void Drop();
+
+  // Returns the bytes of memory for messages.
+  size_t capacity() const { return buffer_.capacity(); }
 
  private:
-  void Begin();
   absl::StatusOr<State> Receive(int fd, char* to, size_t room, size_t* got) const;
 
   uint32_t length_ = 0;

@@ -57,6 +57,15 @@ Behaviour ReadBehaviour(int fd) {
   return {mode.data(), std::chrono::microseconds(micros)};
 }
 
+// Writes faster than anybody reads lines.
+[[noreturn]] void Flood() {
+  std::string lines;
+  while (lines.size() < (1U << 16U)) lines += "fake_edgetpu: the device is hot\n";
+  while (true) {
+    if (write(STDERR_FILENO, lines.data(), lines.size()) < 0) std::abort();
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<Device> Device::Open(const std::string& name, std::string* error) {
@@ -95,6 +104,7 @@ bool Device::Run(size_t model, const std::function<bool()>& compute, std::string
   if (behaviour.mode == "hang") {
     while (true) pause();
   }
+  if (behaviour.mode == "flood") Flood();
   Note("begin", name_, model);
   const bool computed = behaviour.mode == "ok" && compute();
   if (behaviour.mode == "ok" && std::exchange(loaded_, model) != model) {

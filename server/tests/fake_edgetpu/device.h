@@ -5,6 +5,7 @@
 //                it loads the parameters
 //   fail 3000    every run fails after 3000 microseconds
 //   hang 0       every run takes for ever
+//   flood 0      every run writes to stderr for ever
 //   abort 3000   every run ends the process after 3000 microseconds, as libedgetpu does on USB errors
 //
 // The file .journal in the folder, where there is one, gets a line at the begin and at the end of each run: "begin
