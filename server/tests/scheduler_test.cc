@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include <future>
 #include <thread>
@@ -64,7 +65,9 @@ class SchedulerTest : public testing::Test {
 
   using Model = std::shared_ptr<ScheduledModel>;
   std::future<absl::StatusOr<Model>> Add(const std::string& title, bool segment = false) {
-    return InThread([&it = scheduler(), title, segment] { return it.Add(title, {}, RunModel{0, "s", {}}, segment); });
+    return InThread([&it = scheduler(), title, segment, trial = trial_] {
+      return it.Add(title, {}, RunModel{0, trial, {}}, segment);
+    });
   }
   void StartAndLoad(int d, const WorkerReply& reply) {
     ASSERT_EQ(Await(d).kind, Kind::kStart);
@@ -118,6 +121,7 @@ class SchedulerTest : public testing::Test {
   DeviceReport Report(int d) { return scheduler().Report()[static_cast<size_t>(d)]; }
 
   Devices::Options options_;
+  std::string trial_ = "s";  // the signature of models' trials; empty: they have none
   std::vector<std::string> log_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<std::thread> threads_;
@@ -299,6 +303,67 @@ TEST_F(SchedulerTest, AddTellsWhyNoDeviceCouldLoad) {
             absl::UnavailableError("no device can run m version 1: usb:0 does not load it (bad model); "
                                    "usb:1 is out (cannot start)"));
   EXPECT_TRUE(IsIdle(1));
+}
+
+// A load that hangs must not stop the other models on all devices.
+TEST_F(SchedulerTest, ADeviceTriesANewModelWhileTheOthersServe) {
+  const Model model = Everywhere("m version 1");
+  auto added = Add("n version 1");
+  Scheduler::Task load = Await(0);
+  ASSERT_EQ(load.kind, Kind::kLoad);
+  auto result = Run(model);
+  Finish(1, Await(1), Good());
+  EXPECT_TRUE(IsIdle(1));
+  scheduler().Loaded(0, *load.model, Good());
+  pollfd wake{scheduler().wake_fd(1), POLLIN, 0};
+  EXPECT_EQ(poll(&wake, 1, 0), 1);
+  Load(1, Good());
+  EXPECT_TRUE(IsIdle(1));
+  EXPECT_TRUE(result.get().ok() && added.get().ok());
+}
+
+// The time to load is that of a device where none serves yet.
+TEST_F(SchedulerTest, DevicesThatServeNothingLoadAtOnce) {
+  auto added = Add("m version 1");
+  std::vector<Scheduler::Task> loads;
+  for (int d = 0; d < 2; ++d) {
+    ASSERT_EQ(Await(d).kind, Kind::kStart);
+    scheduler().Started(d, 1);
+    loads.push_back(Await(d));
+    EXPECT_EQ(loads.back().kind, Kind::kLoad);
+  }
+  for (int d = 0; d < 2; ++d) scheduler().Loaded(d, *loads[0].model, Good());
+  for (int d = 0; d < 2; ++d) EXPECT_TRUE(IsIdle(d));
+  EXPECT_TRUE(added.get().ok());
+}
+
+TEST_F(SchedulerTest, AModelThatOneDeviceRefusesIsTriedOnTheNext) {
+  const Model model = Everywhere("m version 1");
+  auto added = Add("n version 1");
+  const Scheduler::Task load = Await(0);
+  EXPECT_TRUE(IsIdle(1));
+  scheduler().Loaded(0, *load.model, Bad(absl::InvalidArgumentError("too large")));
+  Load(1, Good());
+  EXPECT_TRUE(added.get().ok());
+}
+
+// Each device is lost over it twice, one after the other; meanwhile the other one serves.
+TEST_F(SchedulerTest, AModelWhoseLoadsHangIsGivenUp) {
+  const Model model = Everywhere("m version 1");
+  auto added = Add("n version 1");
+  for (int i = 0; i < 4; ++i) {
+    const int tries = i % 2;
+    const int serves = 1 - tries;
+    ASSERT_EQ(Await(tries).kind, Kind::kLoad);
+    if (i > 0) StartAndLoad(serves, Good());  // after its own loss
+    auto result = Run(model);
+    Finish(serves, Await(serves), Good());
+    EXPECT_TRUE(IsIdle(serves));
+    EXPECT_TRUE(result.get().ok());
+    scheduler().Lost(tries, DeviceState::kOut, "the worker hung");
+  }
+  EXPECT_EQ(added.get().status(), absl::UnavailableError("no device can run n version 1: usb:0 does not load it (the "
+                                                         "worker hung); usb:1 does not load it (the worker hung)"));
 }
 
 TEST_F(SchedulerTest, AModelThatOneDeviceRefusesRunsOnTheOther) {
@@ -604,6 +669,43 @@ TEST_F(SchedulerTest, TheHangLimitFollowsTheModelsRuns) {
   Finish(0, std::move(task), Good());
 }
 
+// A request of many rows to a model of any batch size takes long, and is no hang.
+TEST_F(SchedulerTest, ARunOfAnySizeHasAMinute) {
+  trial_ = "";
+  const Model model = Everywhere("m version 1");
+  auto result = Run(model);
+  Scheduler::Task task = Await(0);
+  EXPECT_EQ(task.limit, absl::Minutes(1));
+  WorkerReply slow = Good();
+  slow.run_micros = 20'000'000;
+  Finish(0, std::move(task), slow);
+  auto again = Run(model);
+  task = Await(0);
+  EXPECT_GE(task.limit, absl::Seconds(200));
+  Finish(0, std::move(task), Good());
+}
+
+TEST_F(SchedulerTest, AModelThatIsUnloadedIsNoTrial) {
+  const Model first = Everywhere("a version 1");
+  const Model second = Everywhere("b version 1", true);
+  auto removed = InThread([&] {
+    scheduler().Remove(second);
+    return true;
+  });
+  Scheduler::Task task = Await(0);
+  ASSERT_EQ(task.kind, Kind::kUnload);
+  scheduler().Unloaded(0, *task.model);
+  auto added = Add("c version 1");
+  Load(0, Bad(absl::InternalError("the first run failed")));
+  task = Await(0);
+  ASSERT_EQ(task.kind, Kind::kTry);
+  EXPECT_EQ(task.model, first);
+  task = Await(1);
+  ASSERT_EQ(task.kind, Kind::kUnload);
+  scheduler().Unloaded(1, *task.model);
+  EXPECT_TRUE(removed.get());
+}
+
 TEST_F(SchedulerTest, PausesBetweenStarts) {
   options_.names = {"usb:0"};
   options_.least_backoff = absl::Seconds(10);
@@ -653,6 +755,66 @@ TEST_F(SchedulerTest, ANewModelLooksForAbsentDevicesAtOnce) {
   auto added = Add("n version 1");
   EXPECT_EQ(Await(0).kind, Kind::kStart);
   EXPECT_TRUE(IsIdle(1));  // what broke is left alone for its time
+}
+
+// Its clients have the CPU meanwhile.
+TEST_F(SchedulerTest, WhileADeviceIsLookedForTheOtherModelsDoNotWait) {
+  options_.names = {"usb:0"};
+  options_.least_backoff = options_.most_backoff = absl::Hours(1);
+  const Model model = Everywhere("m version 1");
+  scheduler().Lost(0, DeviceState::kAbsent, "gone");
+  auto added = Add("n version 1");
+  ASSERT_EQ(Await(0).kind, Kind::kStart);
+  EXPECT_EQ(Run(model, 1, absl::Milliseconds(50)).get().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(added.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  auto second = Add("o version 1");
+  pollfd wake{scheduler().wake_fd(0), POLLIN, 0};
+  EXPECT_EQ(poll(&wake, 1, -1), 1);  // it has come
+  scheduler().Started(0, 1);
+  for (int i = 0; i < 3; ++i) Load(0, Bad(absl::UnavailableError("there is no device")));
+  const Scheduler::Task task = Await(0);
+  ASSERT_EQ(task.kind, Kind::kGiveUp);
+  scheduler().Lost(0, task.state, task.reason);
+  EXPECT_THAT(std::string(added.get().status().message()), HasSubstr("usb:0 is absent (there is no device)"));
+  EXPECT_THAT(std::string(second.get().status().message()), HasSubstr("usb:0 is absent (there is no device)"));
+}
+
+// As many files as the process may open.
+class FileLimit {
+ public:
+  explicit FileLimit(rlim_t files) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit now{files, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~FileLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+  FileLimit(const FileLimit&) = delete;
+  FileLimit& operator=(const FileLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(SchedulerTest, SaysThatTheProcessMayOpenNoMoreFiles) {
+  {
+    const FileLimit none(0);
+    scheduler();
+  }
+  EXPECT_EQ(Add("m version 1").get().status(),
+            absl::UnavailableError("cannot make an event descriptor: Too many open files"));
+  EXPECT_TRUE(scheduler().Report().empty());
+}
+
+TEST_F(SchedulerTest, SaysThatADeviceCannotBeAdded) {
+  scheduler();
+  {
+    const FileLimit none(0);
+    EXPECT_FALSE(scheduler().AddDevice("pci:0"));
+  }
+  EXPECT_THAT(log_,
+              testing::ElementsAre("device pci:0 is not used: cannot make an event descriptor: Too many open files"));
+  EXPECT_EQ(scheduler().Report().size(), 2);
+  EXPECT_TRUE(scheduler().AddDevice("pci:0"));
 }
 
 TEST_F(SchedulerTest, StopEndsWhatWaits) {

@@ -15,7 +15,7 @@ namespace ems {
 class Devices::Impl {
  public:
   explicit Impl(Options options) : options_(std::move(options)), scheduler_(options_) {
-    for (size_t i = 0; i < options_.names.size(); ++i) StartThread(i, options_.names[i]);
+    for (const DeviceReport& device : scheduler_.Report()) StartThread(threads_.size(), device.name);
   }
   ~Impl() { Stop(); }
   Impl(const Impl&) = delete;

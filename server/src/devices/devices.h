@@ -45,7 +45,8 @@ class Devices {
     std::vector<std::string> names;  // "usb:0", "pci:1": the delegate's option "device"; each gets a worker
     int threads = 1;                 // CPU threads of a worker's interpreters, for the ops that stay on the CPU
     int queue = 100;                 // jobs that may wait for each version
-    absl::Duration least_hang = absl::Seconds(2);  // a run over this and over 10 times its 99th percentile is a hang
+    // A run over this and over 10 times its 99th percentile is a hang; over a minute where inputs may have any size.
+    absl::Duration least_hang = absl::Seconds(2);
     absl::Duration most_load = absl::Seconds(60);  // a load with its first run that takes longer is a hang
     absl::Duration least_backoff = absl::Seconds(1);
     absl::Duration most_backoff = absl::Seconds(60);

@@ -4,6 +4,8 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +18,11 @@ using Place = ScheduledModel::Place;
 
 // A device that is absent costs little to look for, and people wait for the one that they plug in.
 constexpr absl::Duration kMostAbsentPause = absl::Seconds(5);
+
+absl::Status NoDescriptor() {
+  return absl::UnavailableError(
+      absl::StrCat("cannot make an event descriptor: ", std::generic_category().message(errno)));
+}
 
 }  // namespace
 
@@ -35,28 +42,38 @@ const char* Name(DeviceState state) {
 
 Scheduler::Scheduler(const Devices::Options& options)
     : options_(options), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  for (const std::string& name : options.names) Append(name);
+  if (stop_.get() < 0) status_ = NoDescriptor();
+  for (const std::string& name : options.names) status_.Update(Append(name));
 }
 
-void Scheduler::Append(const std::string& name) {
+absl::Status Scheduler::Append(const std::string& name) {
+  Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (wake.get() < 0) return NoDescriptor();
   Device& device = devices_.emplace_back();
   device.report.name = name;
   device.report.detail = "no model uses it";
-  device.wake = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  device.wake = std::move(wake);
+  return absl::OkStatus();
 }
 
 bool Scheduler::AddDevice(const std::string& name) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const bool known =
-      std::any_of(devices_.begin(), devices_.end(), [&](const Device& device) { return device.report.name == name; });
-  if (known || stopping_) return false;
-  Append(name);
-  for (const ModelPtr& model : models_) model->on.resize(devices_.size());
-  return true;
+  absl::Status status;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const bool known =
+        std::any_of(devices_.begin(), devices_.end(), [&](const Device& device) { return device.report.name == name; });
+    if (known || stopping_) return false;
+    status = Append(name);
+    if (!status.ok()) log_.push_back(absl::StrCat("device ", name, " is not used: ", status.message()));
+    for (const ModelPtr& model : models_) model->on.resize(devices_.size());
+  }
+  FlushLog();
+  return status.ok();
 }
 
 absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string& title, LoadModel load,
                                                                const RunModel& trial, bool segment) {
+  if (!status_.ok()) return status_;
   const auto model = std::make_shared<ScheduledModel>();
   model->title = title;
   model->segment = segment;
@@ -65,10 +82,10 @@ absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string
   Lock lock(mutex_);
   model->number = model->load.model = next_number_++;
   if (!trial.signature.empty()) model->trial = EncodeRun(model->number, trial.signature, trial.inputs);
-  for (Device& device : devices_) {
-    if (device.phase != Phase::kNoWorker || device.report.state != DeviceState::kAbsent) continue;
-    device.losses = 0;  // look for it now
-    device.retry_at = Now();
+  for (int d = 0; d < Count(); ++d) {
+    if (At(d).phase == Phase::kRunning || At(d).report.state != DeviceState::kAbsent) continue;
+    model->on[static_cast<size_t>(d)].sought = true;
+    At(d).retry_at = Now();
   }
   models_.push_back(model);
   WakeAll();
@@ -224,17 +241,19 @@ bool Scheduler::IsHome(int d, const ScheduledModel& model) const {
 }
 
 // Returns whether a job for the model is worth waiting: the device has it, or a worker starts for the first time, or
-// for the first time after a loss.
+// for the first time after a loss, or to look for an absent device for the model's sake.
 bool Scheduler::MayRun(int d, const ScheduledModel& model) const {
   const Device& device = At(d);
-  if (model.on[static_cast<size_t>(d)].place == Place::kRefused) return false;
-  if (device.phase == Phase::kRunning) return true;
+  const ScheduledModel::OnDevice& on = model.on[static_cast<size_t>(d)];
+  if (on.place == Place::kRefused) return false;
+  if (device.phase == Phase::kRunning || on.sought) return true;
   if (device.report.state == DeviceState::kAbsent) return device.losses == 0;
   return device.losses <= 1;
 }
 
 // Returns whether the device may still get the model, or has yet to say whether it was the model's fault.
 bool Scheduler::IsUndecided(int d, const ScheduledModel& model) const {
+  if (model.removed) return false;
   const Place place = model.on[static_cast<size_t>(d)].place;
   if (place == Place::kRefused) return At(d).phase == Phase::kStarting;
   return place == Place::kWaiting && MayRun(d, model);

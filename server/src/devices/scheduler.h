@@ -51,16 +51,19 @@ struct ScheduledModel {
   struct OnDevice {
     Place place = Place::kWaiting;
     absl::Status refusal;
-    bool held = false;  // the worker has been asked to load it, and not yet to unload it
+    bool held = false;    // the worker has been asked to load it, and not yet to unload it
+    bool sought = false;  // the device was absent when the model came, and is looked for
+    int lost_loads = 0;   // workers that were lost while they loaded it, before it was loaded anywhere
     uint64_t arena_bytes = 0;
   };
 
   uint64_t number = 0;
   std::string title;         // "NAME version N"
   LoadModel load;            // but for the device's own option
-  std::string trial;         // the message of a run of zeros; empty: the model has none
+  std::string trial;         // the message of a run of zeros; empty: no signature has inputs of a fixed size
   bool segment = false;      // its jobs go to its own devices (IsHome), not to any
   bool removed = false;      // its servable is going
+  bool ever_loaded = false;  // on any device
   std::deque<Job> queue;     // oldest first, but for retries, which are in front
   std::vector<OnDevice> on;  // by device
   RunTimes times;
@@ -75,7 +78,8 @@ class Scheduler {
   // ---- For those who ask
 
   // Adds a model and waits until each device has loaded it or cannot. UNAVAILABLE where none could, with each device's
-  // reason; the model is removed again by then. The bound of what may wait is not for segments.
+  // reason; the model is removed again by then. UNAVAILABLE too where the process could not open the files that the
+  // devices need. The bound of what may wait is not for segments.
   absl::StatusOr<std::shared_ptr<ScheduledModel>> Add(const std::string& title, LoadModel load, const RunModel& trial,
                                                       bool segment = false);
   // Takes a model away and waits until no worker holds it.
@@ -88,7 +92,7 @@ class Scheduler {
                                              bool admitted = false);
 
   // Adds a device, whose number is that of those before; its thread must start then. False where there is one of this
-  // name, or where all stops.
+  // name, where all stops, and where the process may open no more files.
   bool AddDevice(const std::string& name);
 
   std::vector<DeviceReport> Report() const;
@@ -165,6 +169,7 @@ class Scheduler {
   // All below need the mutex, but for FlushLog.
   void NextStart(int d, Task* task);
   bool NextChange(int d, Task* task);
+  bool IsTriedElsewhere(int d, const ScheduledModel& model) const;
   bool Decide(int d, Task* task);
   bool NextTry(int d, Task* task);
   bool NextJob(int d, Task* task);
@@ -182,7 +187,8 @@ class Scheduler {
   absl::Status WhyHopeless(const ScheduledModel& model) const;
   void FailHopeless();
 
-  void Append(const std::string& name);
+  absl::Status Append(const std::string& name);
+  static void Forget(int d, ScheduledModel& model, const std::string& reason);
   void Erase(const ModelPtr& model, Lock& lock);
   static void Settle(ScheduledModel& model, const std::shared_ptr<Call>& call, const absl::Status& status);
   void Fail(int d, ScheduledModel& model, Job job, const absl::Status& failure);
@@ -196,6 +202,7 @@ class Scheduler {
 
   const Devices::Options options_;
   Fd stop_;
+  absl::Status status_;  // why nothing can be run
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a model's place, or a device's phase
   std::vector<Device> devices_;

@@ -16,6 +16,12 @@ using Place = ScheduledModel::Place;
 // How many times its 99th percentile a run may take.
 constexpr int kHangFactor = 10;
 
+// The same where inputs may have any size: what small ones took says nothing of a large one.
+constexpr absl::Duration kLeastHangOfAnySize = absl::Minutes(1);
+
+// A device does not load a model again that was never loaded, once so many of its workers were lost over it.
+constexpr int kMostLostLoads = 2;
+
 constexpr absl::Duration kNever = absl::Hours(24 * 365);
 
 }  // namespace
@@ -66,13 +72,22 @@ void Scheduler::NextStart(int d, Task* task) {
 bool Scheduler::NextChange(int d, Task* task) {
   for (const ModelPtr& model : models_) {
     ScheduledModel::OnDevice& on = model->on[static_cast<size_t>(d)];
-    if (model->removed ? !on.held : on.place != Place::kWaiting) continue;
+    if (model->removed ? !on.held : on.place != Place::kWaiting || IsTriedElsewhere(d, *model)) continue;
     on.held = true;
     task->kind = model->removed ? Task::Kind::kUnload : Task::Kind::kLoad;
     task->model = model;
     return true;
   }
   return false;
+}
+
+// Returns whether the device leaves a new model to another that tries it, because it serves: a load that hangs would
+// stop all models on all devices.
+bool Scheduler::IsTriedElsewhere(int d, const ScheduledModel& model) const {
+  const auto serves = [d](const ModelPtr& other) { return other->on[static_cast<size_t>(d)].place == Place::kLoaded; };
+  if (model.ever_loaded || std::none_of(models_.begin(), models_.end(), serves)) return false;
+  return std::any_of(model.on.begin(), model.on.end(),
+                     [](const auto& on) { return on.held && on.place == Place::kWaiting; });
 }
 
 // After the last load: a device that has a model is ok; one that refused all of them, for reasons of its own, is not.
@@ -175,7 +190,9 @@ std::deque<Job>::const_iterator Scheduler::FirstFor(int d, const ScheduledModel&
 }
 
 absl::Duration Scheduler::Limit(const ScheduledModel& model) const {
-  return std::max(options_.least_hang, kHangFactor * model.times.Percentile99());
+  const bool any_size = model.trial.empty();
+  const absl::Duration least = any_size ? std::max(options_.least_hang, kLeastHangOfAnySize) : options_.least_hang;
+  return std::max(least, kHangFactor * model.times.Percentile99());
 }
 
 void Scheduler::Started(int d, int pid) {
@@ -196,11 +213,16 @@ void Scheduler::Loaded(int d, ScheduledModel& model, const WorkerReply& reply) {
     on.arena_bytes = reply.arena_bytes;
     if (reply.status.ok()) {
       model.times.Add(absl::Microseconds(static_cast<int64_t>(reply.run_micros)));
-      if (model.segment) WakeAll();  // it may move
+      if (!std::exchange(model.ever_loaded, true)) {
+        for (auto& other : model.on) {
+          if (other.lost_loads >= kMostLostLoads) other = {};  // the fault was the device's
+        }
+      }
     } else if (IsDeviceFailure(reply.status) && At(d).report.state == DeviceState::kOk) {
       SetState(d, DeviceState::kSuspect, absl::StrCat(model.title, ": ", reply.status.message()));
     }
     FailHopeless();
+    WakeAll();  // another may load it now, and a segment may move
     changed_.notify_all();
   }
   FlushLog();
@@ -208,7 +230,7 @@ void Scheduler::Loaded(int d, ScheduledModel& model, const WorkerReply& reply) {
 
 void Scheduler::Unloaded(int d, ScheduledModel& model) {
   const Lock lock(mutex_);
-  model.on[static_cast<size_t>(d)].held = false;
+  model.on[static_cast<size_t>(d)] = {};
   changed_.notify_all();
 }
 
@@ -260,6 +282,18 @@ void Scheduler::Fail(int d, ScheduledModel& model, Job job, const absl::Status& 
   }
 }
 
+// The device has lost its worker, and with it the model.
+void Scheduler::Forget(int d, ScheduledModel& model, const std::string& reason) {
+  ScheduledModel::OnDevice& on = model.on[static_cast<size_t>(d)];
+  const int lost_loads = on.lost_loads + (on.held && on.place == Place::kWaiting ? 1 : 0);
+  on = {};
+  if (model.ever_loaded) return;
+  on.lost_loads = lost_loads;
+  if (lost_loads < kMostLostLoads) return;
+  on.place = Place::kRefused;
+  on.refusal = absl::InvalidArgumentError(reason);
+}
+
 void Scheduler::Lost(int d, DeviceState state, const std::string& reason) {
   {
     const Lock lock(mutex_);
@@ -270,7 +304,7 @@ void Scheduler::Lost(int d, DeviceState state, const std::string& reason) {
     device.phase = Phase::kNoWorker;
     device.report.pid = 0;
     device.last_model = 0;
-    for (const ModelPtr& model : models_) model->on[static_cast<size_t>(d)] = {};
+    for (const ModelPtr& model : models_) Forget(d, *model, reason);
     ++device.losses;
     device.retry_at = Now() + absl::ToChronoNanoseconds(Backoff(device.losses, state));
     SetState(d, state, reason);
