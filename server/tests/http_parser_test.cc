@@ -133,7 +133,7 @@ TEST(RequestParser, AsksForABodyThatTheClientHoldsBack) {
 }
 
 std::string Gzipped(std::string_view body, size_t cut = 0) {
-  std::string bytes = Deflate(body);
+  std::string bytes = *Deflate(body);
   bytes.resize(bytes.size() - cut);
   return Post("Content-Encoding: gzip\r\nContent-Length: " + std::to_string(bytes.size()) + "\r\n", bytes);
 }
@@ -153,7 +153,7 @@ TEST(RequestParser, InflatesBodies) {
 TEST(Gzip, InflatesMembersInARowAndNoOtherBytes) {
   std::string out;
   Inflater inflater;
-  EXPECT_EQ(inflater.Append(Deflate("a") + Deflate("b"), 10, &out), Inflater::Result::kOk);
+  EXPECT_EQ(inflater.Append(*Deflate("a") + *Deflate("b"), 10, &out), Inflater::Result::kOk);
   EXPECT_EQ(out, "ab");
   EXPECT_TRUE(inflater.done());
   EXPECT_EQ(inflater.Append("x", 10, &out), Inflater::Result::kOk) << "may be the start of a member";
@@ -163,7 +163,7 @@ TEST(Gzip, InflatesMembersInARowAndNoOtherBytes) {
 
 // A bomb of 100 MB in 100 kB must be noticed at the limit, not after it.
 TEST(Gzip, StopsABombAtTheLimit) {
-  const std::string bomb = Deflate(std::string(100U << 20, '\0'));
+  const std::string bomb = *Deflate(std::string(100U << 20, '\0'));
   std::string out;
   Inflater inflater;
   EXPECT_EQ(inflater.Append(bomb, 1U << 20, &out), Inflater::Result::kTooLarge);

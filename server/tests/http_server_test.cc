@@ -44,6 +44,13 @@ HttpResponse Echo(const HttpRequest& request) {
   return response;
 }
 
+// Larger than what the kernel buffers.
+HttpResponse LargeReply(const HttpRequest& /*request*/) {
+  HttpResponse response;
+  response.body = std::string(32U << 20, 'a');
+  return response;
+}
+
 std::unique_ptr<HttpServer> Serve(const HttpServer::Options& options, HttpServer::Handler handler = Echo) {
   absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(options, std::move(handler));
   EXPECT_TRUE(server.ok()) << server.status();
@@ -137,7 +144,7 @@ TEST(HttpServer, ReadsAndWritesGzip) {
   const auto server = Serve(Loopback());
   Client client(server->port());
   const std::string text(5000, 'a');
-  const ClientReply reply = client.Call(Post(Deflate(text), "Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\n"));
+  const ClientReply reply = client.Call(Post(*Deflate(text), "Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\n"));
   EXPECT_EQ(reply.headers.at("content-encoding"), "gzip");
   EXPECT_EQ(reply.headers.at("vary"), "Accept-Encoding");
   EXPECT_LT(reply.body.size(), 200);
@@ -228,6 +235,15 @@ TEST(Budget, KeepsAQuarterMoreForSmallBodies) {
   std::vector<Budget::Charge> small;
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(small.emplace_back(budget).Resize(kSmall));
   EXPECT_FALSE(Budget::Charge(budget).Resize(kSmall));
+}
+
+TEST(Budget, HasRoomForWhatIsAlone) {
+  Budget budget(100);
+  Budget::Charge alone(budget);
+  EXPECT_TRUE(alone.Resize(1U << 20));
+  EXPECT_FALSE(Budget::Charge(budget).Resize(1));
+  alone.Resize(0);
+  EXPECT_TRUE(Budget::Charge(budget).Resize(100));
 }
 
 TEST(HttpServer, RefusesRequestsBeyondItsQueueButAnswersGet) {
@@ -334,16 +350,41 @@ TEST(HttpServer, TellsASlowClientWhy) {
 TEST(HttpServer, ClosesConnectionsThatTakeNoReply) {
   HttpServer::Options options = Loopback();
   options.idle = absl::Milliseconds(100);
-  const auto server = Serve(options, [](const HttpRequest&) {
-    HttpResponse response;
-    response.body = std::string(32U << 20, 'a');  // more than the kernel buffers
-    return response;
-  });
+  const auto server = Serve(options, LargeReply);
   Client client(server->port(), 4096);
   client.Send(kGet);
   // The next client's requests are answered meanwhile; the first finds its connection cut.
   std::this_thread::sleep_for(std::chrono::milliseconds(400));
   EXPECT_LT(client.Read().body.size(), 32U << 20);
+}
+
+TEST(HttpServer, HoldsTheMemoryOfAllReplies) {
+  HttpServer::Options options = Loopback();
+  options.most_buffered_bytes = 40U << 20;
+  options.cors = true;
+  const auto server = Serve(options, LargeReply);
+  Client reads_late(server->port(), 4096);
+  reads_late.Send(kGet);
+  EXPECT_EQ(reads_late.ReadLine(), "HTTP/1.1 200 OK");
+  Client refused(server->port());
+  const ClientReply reply = refused.Call(kGet);
+  EXPECT_EQ(reply.code, 503);
+  EXPECT_EQ(reply.body, "{\n    \"error\": \"The server has too many large replies. Try again.\"\n}");
+  EXPECT_EQ(reply.headers.at("connection"), "keep-alive");
+  EXPECT_EQ(reply.headers.at("access-control-allow-origin"), "*");
+  // The memory is free again as soon as the server has seen the close, and after a reply.
+  reads_late.Close();
+  int code = 503;
+  for (int i = 0; i < 1000 && code == 503; ++i) code = refused.Call(kGet).code;
+  EXPECT_EQ(code, 200);
+  EXPECT_EQ(Client(server->port()).Call(kGet).body.size(), 32U << 20);
+}
+
+TEST(HttpServer, SendsAReplyLargerThanItsMemoryAlone) {
+  HttpServer::Options options = Loopback();
+  options.most_buffered_bytes = 1U << 20;
+  const auto server = Serve(options, LargeReply);
+  EXPECT_EQ(Client(server->port()).Call(kGet).body.size(), 32U << 20);
 }
 
 TEST(HttpServer, WritesLargeRepliesInParts) {
@@ -439,6 +480,14 @@ TEST(HttpServer, NamesThePortThatIsTaken) {
 TEST(HttpServer, ListensOnAllAddresses) {
   HttpServer::Options options = Loopback();
   options.address = "";
+  const auto server = Serve(options);
+  EXPECT_EQ(Client(server->port()).Call(kGet).code, 200);
+}
+
+// As "[::1]", which a machine need not have.
+TEST(HttpServer, TakesAnAddressInBrackets) {
+  HttpServer::Options options = Loopback();
+  options.address = "[127.0.0.1]";
   const auto server = Serve(options);
   EXPECT_EQ(Client(server->port()).Call(kGet).code, 200);
 }

@@ -100,6 +100,7 @@ void Connection::Dispatch() {
   question.options.cors = context.options.cors;
   const auto accept = request.headers.find("accept-encoding");
   question.options.gzip = accept != request.headers.end() && AcceptsGzip(accept->second);
+  charge_.Resize(ahead_.size());  // a scratch buffer's part at most, so it is not refused
   loop_.Ask(std::move(question));
 }
 
@@ -117,9 +118,22 @@ void Connection::Refuse(int code, const char* text) {
 
 void Connection::Send(Reply reply) {
   reply_ = std::move(reply);
+  // A client that reads slowly, or not at all, keeps the memory of its reply. A small one is counted only where the
+  // socket does not take it at once.
+  if (reply_.body.size() > Budget::kSmall && !ChargeReply()) {
+    ReplyOptions options;
+    options.keep_alive = reply_.keep_alive;
+    options.cors = loop_.context().options.cors;
+    reply_ = MakeReply(ErrorResponse(503, "The server has too many large replies. Try again."), options);
+    charge_.Resize(ahead_.size());
+  }
   written_ = 0;
   Enter(State::kWriting);
   Flush();
+}
+
+bool Connection::ChargeReply() {
+  return charge_.Resize(ahead_.size() + reply_.head.capacity() + reply_.body.capacity());
 }
 
 void Connection::Flush() {
@@ -136,6 +150,7 @@ void Connection::Flush() {
     const ssize_t sent = sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {
+      if (!ChargeReply()) return Close();  // no reply would get through
       event_add(writable_.get(), nullptr);
       return;
     }
@@ -149,6 +164,7 @@ void Connection::Flush() {
 void Connection::EndReply() {
   const bool keep_alive = reply_.keep_alive && !loop_.draining();
   reply_ = {};
+  charge_.Resize(ahead_.size());
   if (!keep_alive) {
     if (loop_.draining() && !cut_off_) return Close();
     shutdown(fd_, SHUT_WR);

@@ -63,6 +63,8 @@ class Connection {
   void Pump(std::string_view bytes);
   void Dispatch();
   void Refuse(int code, const char* text);
+  // Counts the memory of the reply; false where the budget does not have it.
+  bool ChargeReply();
   void Flush();
   void EndReply();
   void Progress(size_t bytes);
@@ -80,8 +82,8 @@ class Connection {
   Clock::time_point moved_ = since_;        // the last progress
   size_t progress_ = 0;                     // bytes read or written since the beginning
   RequestParser parser_;
-  Budget::Charge charge_;
-  std::string ahead_;  // read beyond the request that is answered
+  Budget::Charge charge_;  // of the request that is read, then of what is read ahead and of the reply that is written
+  std::string ahead_;      // read beyond the request that is answered
   Reply reply_;
   size_t written_ = 0;
   bool cut_off_ = false;  // the request was refused before its end

@@ -35,13 +35,15 @@ double Quality(const std::vector<std::string_view>& parts) {
 
 }  // namespace
 
-Inflater::Inflater() : stream_(std::make_unique<z_stream>()) {
-  if (inflateInit2(stream_.get(), kGzipOnly) != Z_OK) std::abort();  // only for want of memory
+// zlib fails here only for want of memory.
+Inflater::Inflater() : stream_(std::make_unique<z_stream>()), ready_(inflateInit2(stream_.get(), kGzipOnly) == Z_OK) {}
+
+Inflater::~Inflater() {
+  if (ready_) inflateEnd(stream_.get());
 }
 
-Inflater::~Inflater() { inflateEnd(stream_.get()); }
-
 Inflater::Result Inflater::Append(std::string_view bytes, size_t most, std::string* out) {
+  if (!ready_) return Result::kNoMemory;
   std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): zlib fills it
   stream_->next_in = Bytes(bytes);
   stream_->avail_in = bytes.size();
@@ -54,6 +56,7 @@ Inflater::Result Inflater::Append(std::string_view bytes, size_t most, std::stri
     stream_->next_out = reinterpret_cast<Bytef*>(buffer.data());
     stream_->avail_out = buffer.size();
     const int result = inflate(stream_.get(), Z_NO_FLUSH);
+    if (result == Z_MEM_ERROR) return Result::kNoMemory;
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) return Result::kBroken;
     const size_t size = buffer.size() - stream_->avail_out;
     if (size > most - out->size()) return Result::kTooLarge;
@@ -64,10 +67,11 @@ Inflater::Result Inflater::Append(std::string_view bytes, size_t most, std::stri
   return Result::kOk;
 }
 
-std::string Deflate(std::string_view bytes) {
+std::optional<std::string> Deflate(std::string_view bytes) {
   z_stream stream = {};
   // Level 1: a reply of numbers shrinks to half either way, and a small CPU needs five times as long at level 6.
-  if (deflateInit2(&stream, 1, Z_DEFLATED, kGzipOnly, 8, Z_DEFAULT_STRATEGY) != Z_OK) std::abort();
+  if (deflateInit2(&stream, 1, Z_DEFLATED, kGzipOnly, 8, Z_DEFAULT_STRATEGY) != Z_OK) return std::nullopt;
+  const std::unique_ptr<z_stream, decltype(&deflateEnd)> owner(&stream, &deflateEnd);
   std::string out(deflateBound(&stream, bytes.size()), '\0');
   stream.next_in = Bytes(bytes);
   stream.avail_in = bytes.size();
@@ -75,7 +79,6 @@ std::string Deflate(std::string_view bytes) {
   stream.avail_out = out.size();
   deflate(&stream, Z_FINISH);  // the bound is enough for one call
   out.resize(stream.total_out);
-  deflateEnd(&stream);
   return out;
 }
 

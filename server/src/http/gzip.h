@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,7 @@ namespace ems {
 // Inflates a body as it arrives, so that a small body of much content is refused at its limit.
 class Inflater {
  public:
-  enum class Result { kOk, kTooLarge, kBroken };
+  enum class Result { kOk, kTooLarge, kBroken, kNoMemory };
 
   Inflater();
   Inflater(const Inflater&) = delete;
@@ -28,11 +29,12 @@ class Inflater {
 
  private:
   std::unique_ptr<z_stream_s> stream_;
+  bool ready_;
   bool done_ = false;
 };
 
-// Returns `bytes` as a gzip member, compressed fast rather than small.
-std::string Deflate(std::string_view bytes);
+// Returns `bytes` as a gzip member, compressed fast rather than small; nothing where zlib gets no memory.
+std::optional<std::string> Deflate(std::string_view bytes);
 
 // Returns whether a header Accept-Encoding admits gzip.
 bool AcceptsGzip(std::string_view accept_encoding);

@@ -25,22 +25,30 @@ event_base* NewBase() {
   return base;
 }
 
-Reply Answer(ServerContext& context, Question& question) {
+HttpResponse Respond(ServerContext& context, const Question& question) {
+  if (!question.options.cors || question.request.method != "OPTIONS") return context.handler(question.request);
   HttpResponse response;
-  try {
-    if (question.options.cors && question.request.method == "OPTIONS") {
-      response.content_type.clear();
-    } else {
-      response = context.handler(question.request);
-    }
-  } catch (const std::exception&) {  // such as bad_alloc: a request must not end the server
-    response = ErrorResponse(500, "The server failed on this request.");
-  }
-  // Given back before the reply, so that a client that waits for it finds room for its next request.
+  response.content_type.clear();
+  return response;
+}
+
+// Gives the request's memory back before the reply is made, so that a client that waits for it finds room for its next
+// request.
+void Release(const ServerContext& context, Question& question) {
   question.request = {};
   question.charge.Resize(0);
   question.options.keep_alive = question.options.keep_alive && !context.draining;
-  return MakeReply(std::move(response), question.options);
+}
+
+Reply Answer(ServerContext& context, Question& question) {
+  try {
+    HttpResponse response = Respond(context, question);
+    Release(context, question);
+    return MakeReply(std::move(response), question.options);
+  } catch (const std::exception&) {  // such as bad_alloc: a request must not end the server
+    Release(context, question);
+    return MakeReply(ErrorResponse(500, "The server failed on this request."), question.options);
+  }
 }
 
 }  // namespace

@@ -184,6 +184,8 @@ bool RequestParser::Append(std::string_view bytes) {
       return true;
     case Inflater::Result::kTooLarge:
       return Fail(413, "The request's body is too large.");
+    case Inflater::Result::kNoMemory:
+      return Fail(503, "The server has no memory to inflate the request's body. Try again.");
     case Inflater::Result::kBroken:
       break;
   }

@@ -41,7 +41,6 @@ class RequestParser {
   // After kDone. The parser is ready for the next request after Reset.
   HttpRequest TakeRequest() { return std::move(request_); }
   bool keep_alive() const { return keep_alive_; }
-  int minor_version() const { return llhttp_.http_minor; }
   void Reset();
 
   // After kError: the code of the reply and its text.

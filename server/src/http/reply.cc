@@ -1,5 +1,7 @@
 #include "http/reply.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,7 +24,6 @@ const char* Reason(int code) {
     case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
     case 409: return "Conflict";
     case 413: return "Content Too Large";
@@ -55,8 +56,10 @@ Reply MakeReply(HttpResponse response, const ReplyOptions& options) {
   for (const auto& [name, value] : response.headers) absl::StrAppend(&reply.head, name, ": ", value, "\r\n");
   if (response.body.size() >= kLeastGzip && IsText(response.content_type)) {
     absl::StrAppend(&reply.head, "Vary: Accept-Encoding\r\n");
-    if (options.gzip) {
-      response.body = Deflate(response.body);
+    std::optional<std::string> small;
+    if (options.gzip) small = Deflate(response.body);
+    if (small) {
+      response.body = *std::move(small);
       absl::StrAppend(&reply.head, "Content-Encoding: gzip\r\n");
     }
   }

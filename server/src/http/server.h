@@ -43,7 +43,7 @@ class HttpServer {
     size_t queue = 256;                       // requests that wait for a thread; more are answered 429
     size_t most_body_bytes = 64U << 20;       // larger: 413, also after inflating
     size_t most_header_bytes = 64U << 10;     // larger: 431
-    size_t most_buffered_bytes = 256U << 20;  // requests of all connections together; more: 503
+    size_t most_buffered_bytes = 256U << 20;  // requests and replies of all connections together; more: 503
     int most_connections = 16384;             // more are closed at once
     absl::Duration idle = absl::Seconds(60);  // connections without a request, or with a slow one, are closed
     bool cors = false;                        // TensorFlow Serving's headers (3.1 of the facts), and OPTIONS
