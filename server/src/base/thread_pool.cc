@@ -1,7 +1,10 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace ems {
@@ -19,7 +22,7 @@ class Items {
       const int64_t item = next_++;
       ++running_;
       lock.unlock();
-      absl::Status status = work_(item);
+      absl::Status status = Do(item);
       lock.lock();
       --running_;
       if (status_.ok()) status_ = std::move(status);
@@ -34,6 +37,15 @@ class Items {
   }
 
  private:
+  // An exception would leave ForEach while helpers still use `work_`, and end the program in a helper.
+  absl::Status Do(int64_t item) const {
+    try {
+      return work_(item);
+    } catch (const std::exception& error) {  // such as bad_alloc
+      return absl::ResourceExhaustedError(std::string("the work failed: ") + error.what());
+    }
+  }
+
   const int64_t count_;
   const std::function<absl::Status(int64_t)>& work_;
   std::mutex mutex_;
@@ -65,9 +77,19 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::Submit(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
+  if (static_cast<int>(threads_.size()) < most_) StartThread();
+  if (threads_.empty()) return;
   tasks_.push_back(std::move(task));
-  if (static_cast<int>(threads_.size()) < most_) threads_.emplace_back([this] { Loop(); });
   changed_.notify_one();
+}
+
+void ThreadPool::StartThread() {
+  try {
+    threads_.emplace_back([this] { Loop(); });
+  } catch (const std::system_error&) {
+    // No more threads on this machine: those that run take the task when they are free.
+    return;
+  }
 }
 
 void ThreadPool::Loop() {

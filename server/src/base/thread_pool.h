@@ -22,13 +22,15 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Runs `task` on a thread of the pool, later. With 0 threads nothing ever runs. Thread-safe.
+  // Runs `task` on a thread of the pool, later. Drops it where there is none: with 0 threads, and where the machine
+  // starts no more; so a task may only help with what goes on without it. Thread-safe.
   void Submit(std::function<void()> task);
 
   int threads() const { return most_; }
 
  private:
   void Loop();
+  void StartThread();  // under mutex_
 
   const int most_;
   std::mutex mutex_;
@@ -39,7 +41,8 @@ class ThreadPool {
 };
 
 // Calls `work` for each of 0 .. count - 1, on this thread and, as they are free, on all of `pool`. Returns the first
-// failure, after which no other item is begun, when all that were begun are done. `work` must be thread-safe.
+// failure, after which no other item is begun, when all that were begun are done. `work` must be thread-safe; an
+// exception that it throws is RESOURCE_EXHAUSTED.
 absl::Status ForEach(ThreadPool& pool, int64_t count, const std::function<absl::Status(int64_t)>& work);
 
 }  // namespace ems
