@@ -113,6 +113,11 @@ TEST(InputsOfExamples, ReadsSeveralInputsAndTheContext) {
   EXPECT_EQ(inputs->at("c").shape, Shape({2, 1}));
 }
 
+TEST(InputsOfExamples, RoundsFloatsToHalf) {
+  const Input input = Xs({"float_list { value: [65519, -inf] }"});
+  EXPECT_THAT(Elements<uint16_t>(Read(input, DataType::kHalf, {-1, 2})), ElementsAre(0x7bff, 0xfc00));
+}
+
 TEST(InputsOfExamples, LimitsWhatTheContextIsRepeatedFor) {
   std::string text =
       "example_list_with_context { context { features { feature { key: 'x' value { bytes_list { value: '";
@@ -159,6 +164,7 @@ TEST(InputsOfExamples, RefusesFeaturesThatDoNotFit) {
       {DataType::kBool, {-1}, {"int64_list { value: 2 }"}, first + "bool) cannot hold 2."},
       {DataType::kFloat, {-1}, {"int64_list { value: 16777216 }"}, first + "float) cannot hold 16777216."},
       {DataType::kHalf, {-1}, {"int64_list { value: -2048 }"}, first + "half) cannot hold -2048."},
+      {DataType::kHalf, {-1}, {"float_list { value: -65520 }"}, first + "half) cannot hold -65520."},
   };
   for (const Refusal& refusal : refusals) {
     EXPECT_EQ(InputsOfExamples(Xs(refusal.values), OneInput(refusal.dtype, refusal.shape)).status(),

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "codec/json.h"
+
 namespace ems {
 namespace {
 
@@ -93,6 +96,17 @@ TEST(ParseInfer, ReadsBinaryData) {
   EXPECT_THAT(Elements<int8_t>(request.inputs.at("b")), ElementsAre(5));
   EXPECT_THAT(Elements<bool>(request.inputs.at("c")), ElementsAre(true, false, true));
   EXPECT_THAT(request.inputs.at("d").strings, ElementsAre("hi", ""));
+}
+
+TEST(ParseInfer, LimitsTheStringsOfAllInputs) {
+  constexpr int kCount = kMostValues / 2 + 1;
+  const auto input = [](const char* name) {
+    return absl::StrCat(R"({"name": ")", name, R"(", "datatype": "BYTES", "shape": [)", kCount,
+                        R"(], "parameters": {"binary_data_size": )", 4 * kCount, "}}");
+  };
+  const std::string json = absl::StrCat(R"({"inputs": [)", input("x"), ",", input("y"), "]}");
+  EXPECT_EQ(ParseInfer(json + std::string(8 * kCount, '\0'), json.size()).status(),
+            absl::InvalidArgumentError(absl::StrCat("input 'y': more than ", kMostValues, " elements")));
 }
 
 struct Refusal {

@@ -221,7 +221,7 @@ TEST(ToProto, ReturnsWhatFromProtoReads) {
 TEST(Half, ConvertsAsIeee754Says) {
   const std::vector<std::pair<uint16_t, float>> exact = {
       {0x0000, 0.0F},          {0x3c00, 1.0F},        {0xc000, -2.0F},
-      {0x7bff, kMaxHalf},      {0x0400, 0x1p-14F},    {0x0001, 0x1p-24F},
+      {0x7bff, 65504.0F},      {0x0400, 0x1p-14F},    {0x0001, 0x1p-24F},
       {0x83ff, -0x1.ff8p-15F}, {0x3555, 0x1.554p-2F}, {0x7c00, std::numeric_limits<float>::infinity()},
   };
   for (const auto& [half, value] : exact) {

@@ -1,5 +1,6 @@
 #include "codec/feature_reader.h"
 
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -63,6 +64,11 @@ bool AppendInt(int64_t value, Tensor* tensor) {
   }
 }
 
+bool TakesFloats(DataType dtype) {
+  return dtype == DataType::kFloat || dtype == DataType::kDouble || dtype == DataType::kHalf;
+}
+
+// Returns false where the dtype, one that takes floats, does not hold the value.
 bool AppendFloat(float value, Tensor* tensor) {
   switch (tensor->dtype) {
     case DataType::kFloat:
@@ -70,7 +76,8 @@ bool AppendFloat(float value, Tensor* tensor) {
     case DataType::kDouble:
       return Append(static_cast<double>(value), tensor);
     case DataType::kHalf:
-      return Append(FloatToHalf(value), tensor);
+      // As in JSON: an infinity is sent as such.
+      return (!std::isfinite(value) || std::fabs(value) < kHalfLimit) && Append(FloatToHalf(value), tensor);
     default:
       return false;
   }
@@ -119,7 +126,8 @@ absl::Status FeatureReader::Add(const tensorflow::Feature* feature, int index) {
 
 absl::Status FeatureReader::AddFloats(const tensorflow::FloatList& list, int index) {
   for (const float value : list.value()) {
-    if (!AppendFloat(value, &tensor_)) return Error(index, "is a list of floats.");
+    if (!TakesFloats(tensor_.dtype)) return Error(index, "is a list of floats.");
+    if (!AppendFloat(value, &tensor_)) return Error(index, absl::StrCat("cannot hold ", value, "."));
   }
   return CheckSize(list.value_size(), index);
 }

@@ -6,8 +6,8 @@
 
 namespace ems {
 
-// The largest finite half.
-inline constexpr float kMaxHalf = 65504.0F;
+// From here on a number rounds to infinity.
+inline constexpr float kHalfLimit = 65520.0F;
 
 // Returns the value of the half with these bits; exact.
 float HalfToFloat(uint16_t half);

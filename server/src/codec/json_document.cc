@@ -15,6 +15,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "codec/half.h"
 #include "codec/json.h"
 #include "codec/json_writer.h"
 
@@ -125,7 +126,6 @@ bool Fits(const Value& number, int digits, double limit) {
 
 // What rounds to infinity. The largest number of a type, printed with the digits that it needs, can be above itself.
 constexpr double kFloatLimit = 0x1.ffffffp127;
-constexpr double kHalfLimit = 65520;
 
 }  // namespace
 

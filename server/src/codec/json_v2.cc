@@ -97,10 +97,12 @@ absl::Status ReadData(const Value& data, Tensor* tensor) {
   return absl::OkStatus();
 }
 
-absl::Status ReadStrings(std::string_view bytes, Tensor* tensor) {
+// `*room`: how many elements the request may still have.
+absl::Status ReadStrings(std::string_view bytes, int64_t* room, Tensor* tensor) {
   const int64_t count = *NumElements(tensor->shape);
   // An element takes four bytes here, but a std::string in memory.
-  if (count > kMostValues) return Error(absl::StrCat("more than ", kMostValues, " elements"));
+  if (count > *room) return Error(absl::StrCat("more than ", kMostValues, " elements"));
+  *room -= count;
   while (!bytes.empty() && static_cast<int64_t>(tensor->strings.size()) <= count) {
     uint32_t size = 0;
     const std::optional<std::string_view> prefix = TakeBytes(sizeof(size), &bytes);
@@ -113,8 +115,8 @@ absl::Status ReadStrings(std::string_view bytes, Tensor* tensor) {
   return Error("the binary data has not as many elements as the shape " + ToString(tensor->shape));
 }
 
-absl::Status ReadBinary(std::string_view bytes, Tensor* tensor) {
-  if (tensor->dtype == DataType::kString) return ReadStrings(bytes, tensor);
+absl::Status ReadBinary(std::string_view bytes, int64_t* room, Tensor* tensor) {
+  if (tensor->dtype == DataType::kString) return ReadStrings(bytes, room, tensor);
   tensor->bytes.assign(bytes);
   if (!IsWhole(*tensor)) {
     return Error(absl::StrCat("the binary data has ", bytes.size(), " bytes for the shape ", ToString(tensor->shape)));
@@ -127,7 +129,7 @@ absl::Status ReadBinary(std::string_view bytes, Tensor* tensor) {
 }
 
 // Reads shape, datatype and data of an input; `*binary` is what follows the JSON and is not read.
-absl::StatusOr<Tensor> ReadInput(const Value& input, std::string_view* binary) {
+absl::StatusOr<Tensor> ReadInput(const Value& input, std::string_view* binary, int64_t* room) {
   const absl::StatusOr<std::string> datatype = StringMember(input, "datatype");
   if (!datatype.ok()) return datatype.status();
   Tensor tensor;
@@ -147,7 +149,7 @@ absl::StatusOr<Tensor> ReadInput(const Value& input, std::string_view* binary) {
     if (!(*size)->IsUint64()) return Error("parameter 'binary_data_size' must be a whole number");
     const std::optional<std::string_view> bytes = TakeBytes((*size)->GetUint64(), binary);
     if (!bytes) return Error(absl::StrCat("the body has only ", binary->size(), " bytes of binary data"));
-    status = ReadBinary(*bytes, &tensor);
+    status = ReadBinary(*bytes, room, &tensor);
   }
   if (!status.ok()) return status;
   return tensor;
@@ -165,10 +167,11 @@ absl::StatusOr<std::string> NameOf(const Value& element, const std::string& list
 absl::Status ReadInputs(const Document& body, std::string_view binary, InferRequest* request) {
   const Value* inputs = FindMember(body, "inputs");
   if (inputs == nullptr || !inputs->IsArray()) return Error("'inputs' must be a list of objects");
+  int64_t room = kMostValues;
   for (const Value& input : inputs->GetArray()) {
     const absl::StatusOr<std::string> name = NameOf(input, "inputs");
     if (!name.ok()) return name.status();
-    absl::StatusOr<Tensor> tensor = ReadInput(input, &binary);
+    absl::StatusOr<Tensor> tensor = ReadInput(input, &binary, &room);
     if (!tensor.ok()) return Error(absl::StrCat("input '", *name, "': ", tensor.status().message()));
     if (!request->inputs.emplace(*name, *std::move(tensor)).second) {
       return Error(absl::StrCat("duplicate input '", *name, "'"));

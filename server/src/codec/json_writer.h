@@ -32,7 +32,6 @@ class JsonWriter {
   void StartArray() { writer_.StartArray(); }
   void EndArray() { writer_.EndArray(); }
   void Key(std::string_view name) { writer_.Key(name.data(), static_cast<rapidjson::SizeType>(name.size())); }
-  void Null() { writer_.Null(); }
   void Bool(bool value) { writer_.Bool(value); }
   void Int64(int64_t value) { writer_.Int64(value); }
   void Uint64(uint64_t value) { writer_.Uint64(value); }
