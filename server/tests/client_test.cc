@@ -71,7 +71,13 @@ TEST(Input, RawBytesAreRows) {
   EXPECT_EQ(tensor->bytes, "abcdef");
   const auto fixed = ReadInput({DataType::kUint8, {1, 3}, ""}, file.path());
   EXPECT_EQ(fixed.status(), absl::InvalidArgumentError("expected DT_UINT8 [1,3], the input has 6 bytes instead of 3"));
-  EXPECT_TRUE(absl::IsNotFound(ReadInput({DataType::kUint8, {1, 3}, ""}, "/no/such/file").status()));
+}
+
+TEST(Input, AFileThatCannotBeReadIsNamedWithTheReason) {
+  EXPECT_EQ(ReadInput({DataType::kUint8, {1, 3}, ""}, "/no/such/file").status(),
+            absl::NotFoundError("cannot read /no/such/file: No such file or directory"));
+  EXPECT_EQ(ReadInput({DataType::kUint8, {1, 3}, ""}, "/tmp").status(),
+            absl::NotFoundError("cannot read /tmp: Is a directory"));
 }
 
 TEST(Input, AFileIsOneString) {
@@ -157,6 +163,26 @@ TEST(Numbers, OnlyValuesThatTheTypeHoldsAreWritten) {
   Tensor half = MakeTensor(DataType::kHalf, {1});
   EXPECT_TRUE(SetNumber(1.5, 0, &half).ok());
   EXPECT_EQ(Number(half, 0), 1.5);
+}
+
+TEST(Numbers, AreTheRealPartsOfComplexOnes) {
+  Tensor complex = MakeTensor(DataType::kComplex64, {2});
+  EXPECT_TRUE(SetNumber(1, 0, &complex).ok());
+  EXPECT_TRUE(SetNumber(2, 1, &complex).ok());
+  const float* parts = complex.data<float>();
+  EXPECT_THAT(std::vector<float>(parts, parts + 4), testing::ElementsAre(1, 0, 2, 0));
+}
+
+TEST(Output, ComplexNumbersHaveTwoParts) {
+  Tensor tensor = MakeTensor(DataType::kComplex64, {2});
+  const float values[] = {1, 2, -0.5, -1e10};
+  std::copy(std::begin(values), std::end(values), tensor.data<float>());
+  Tensor large = MakeTensor(DataType::kComplex128, {});
+  large.data<double>()[1] = std::numeric_limits<double>::quiet_NaN();
+  std::ostringstream out;
+  PrintTensor("c", tensor, 1, out);
+  PrintTensor("d", large, 0, out);
+  EXPECT_EQ(out.str(), "c: DT_COMPLEX64 [2]\n  0 1+2i\n  1 -0.5-1e+10i\nd: DT_COMPLEX128 []\n  0 0+nani\n");
 }
 
 TEST(Output, TheGreatestOfEachRowComeFirst) {
@@ -264,6 +290,8 @@ TEST_F(CommandLine, WhatDoesNotFitIsSaidBeforeTheServerIsAsked) {
   EXPECT_EQ(Run({"predict", "echo", "--input=x=zeros", "--input=z=zeros"}), kClientInput);
   EXPECT_THAT(err_.str(), HasSubstr("input z=zeros: expected NAME=SOURCE; the model has the inputs x"));
   EXPECT_EQ(Run({"predict", "echo", "--signature=other"}), kClientInput);
+  EXPECT_EQ(Run({"predict", "echo", "--input=/tmp"}), kClientInput);
+  EXPECT_EQ(err_.str(), "edge_model_client: input x: cannot read /tmp: Is a directory\n");
 }
 
 TEST_F(CommandLine, TheServersErrorIsPrintedWithItsCode) {
@@ -294,11 +322,24 @@ TEST_F(CommandLine, NoServerIsAnExitCodeOfItsOwn) {
   EXPECT_THAT(err_.str(), HasSubstr("systemctl status edge-model-server"));
 }
 
+TEST_F(CommandLine, ATimeoutHasALimit) {
+  EXPECT_EQ(Run({"--timeout=1e6", "health"}), kClientOk) << err_.str();
+  EXPECT_EQ(Run({"--timeout=1e10", "health"}), kClientUsage);
+  EXPECT_THAT(err_.str(), HasSubstr("--timeout"));
+  EXPECT_EQ(Run({"--timeout=0", "health"}), kClientUsage);
+}
+
 TEST_F(CommandLine, AWrongFlagOrCertificateIsUsage) {
   EXPECT_EQ(Run({"predict"}), kClientUsage);
   EXPECT_EQ(Run({"predict", "echo", "--label=a", "--version=1"}), kClientUsage);
   EXPECT_EQ(Run({"--ca=/no/such.pem", "health"}), kClientUsage);
-  EXPECT_THAT(err_.str(), HasSubstr("cannot read the PEM file /no/such.pem"));
+  EXPECT_EQ(err_.str(),
+            "edge_model_client: --ca, --cert and --key take PEM files: cannot read /no/such.pem: No such file or "
+            "directory\n");
+  EXPECT_EQ(Run({"--key=/tmp", "health"}), kClientUsage);
+  EXPECT_THAT(err_.str(), HasSubstr("cannot read /tmp: Is a directory"));
+  EXPECT_EQ(Run({"--cert", File("").path(), "health"}), kClientUsage);
+  EXPECT_THAT(err_.str(), HasSubstr(" is empty"));
   EXPECT_EQ(Run({"--version"}), kClientOk);
   EXPECT_EQ(out_.str(), "edge-model-server 0.1.0\n");
 }

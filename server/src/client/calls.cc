@@ -6,13 +6,12 @@
 #include <grpcpp/security/credentials.h>
 
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "client/file.h"
 #include "codec/tensor_proto.h"
 #include "tensorflow_serving/apis/model_service.grpc.pb.h"
 #include "tensorflow_serving/apis/prediction_service.grpc.pb.h"
@@ -30,10 +29,10 @@ absl::Status ToStatus(const grpc::Status& status) {
 
 absl::StatusOr<std::string> ReadPem(const std::string& path) {
   if (path.empty()) return "";
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file || text.empty()) return absl::InvalidArgumentError(absl::StrCat("cannot read the PEM file ", path));
-  return text;
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (text.ok() && text->empty()) text = absl::NotFoundError(absl::StrCat(path, " is empty"));
+  if (text.ok()) return text;
+  return absl::InvalidArgumentError(absl::StrCat("--ca, --cert and --key take PEM files: ", text.status().message()));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const ServerAddress& address) {

@@ -1,8 +1,6 @@
 #include "client/client.h"
 
 #include <CLI/CLI.hpp>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -37,7 +35,7 @@ void AddServer(CLI::App& app, Options& o) {
   app.add_option("--server", o.server.target, "HOST:PORT, or unix:PATH of a socket")->capture_default_str();
   app.add_option("--timeout", o.server.timeout_seconds, "Seconds to wait for an answer")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e6));  // gRPC counts in nanoseconds, and overflows
   app.add_option("--ca", o.server.ca_file, "TLS: certificates of the server's authority, a PEM file");
   app.add_option("--cert", o.server.cert_file, "TLS: the client's certificate, a PEM file");
   app.add_option("--key", o.server.key_file, "TLS: its key, a PEM file");

@@ -1,12 +1,7 @@
 #include "client/input.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <sstream>
@@ -18,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/file.h"
 #include "client/numbers.h"
 
 namespace ems {
@@ -25,18 +21,6 @@ namespace ems {
 namespace {
 
 constexpr char kNumpyMagic[] = "\x93NUMPY";
-
-absl::StatusOr<std::string> ReadAll(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
-  }
-  std::istream& stream = path == "-" ? std::cin : file;
-  std::string data{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  if (stream.bad()) return absl::NotFoundError(absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
-  return data;
-}
 
 // The shape with 1 for any size.
 Shape Smallest(Shape shape) {
@@ -243,7 +227,7 @@ absl::StatusOr<Tensor> ReadInput(const TensorSpec& spec, const std::string& sour
     return absl::InvalidArgumentError(absl::StrCat("no tensor has the shape ", ToString(spec.shape)));
   }
   if (source == "zeros") return MakeTensor(spec.dtype, Smallest(spec.shape));
-  absl::StatusOr<std::string> data = ReadAll(source);
+  absl::StatusOr<std::string> data = ReadFile(source);
   if (!data.ok()) return data.status();
   if (spec.dtype == DataType::kString) return FromRaw(spec, *std::move(data));
   if (absl::StartsWith(*data, kNumpyMagic)) return FromNumpy(spec, *data);

@@ -48,6 +48,14 @@ double Number(const Tensor& tensor, size_t index) {
 }
 
 absl::Status SetNumber(double value, size_t index, Tensor* tensor) {
+  if (tensor->dtype == DataType::kComplex64) {
+    tensor->data<float>()[2 * index] = static_cast<float>(value);
+    return absl::OkStatus();
+  }
+  if (tensor->dtype == DataType::kComplex128) {
+    tensor->data<double>()[2 * index] = value;
+    return absl::OkStatus();
+  }
   if (tensor->dtype == DataType::kHalf) {
     tensor->data<uint16_t>()[index] = FloatToHalf(static_cast<float>(value));
     return absl::OkStatus();

@@ -9,10 +9,12 @@
 
 namespace ems {
 
-// Returns element `index` of a tensor of numbers. 64-bit integers beyond 2^53 lose their last digits.
+// Returns element `index` of a tensor of numbers that are not complex. 64-bit integers beyond 2^53 lose their last
+// digits.
 double Number(const Tensor& tensor, size_t index);
 
-// Writes an element. INVALID_ARGUMENT for a value that the dtype does not hold; a fraction is no integer.
+// Writes an element; of a complex number, the real part. INVALID_ARGUMENT for a value that the dtype does not hold; a
+// fraction is no integer.
 absl::Status SetNumber(double value, size_t index, Tensor* tensor);
 
 }  // namespace ems

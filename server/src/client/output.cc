@@ -14,6 +14,18 @@ namespace ems {
 
 namespace {
 
+// Returns a complex number as "1+2i".
+template <typename Part>
+std::string Complex(const Tensor& tensor, size_t index) {
+  const Part* parts = tensor.data<Part>() + 2 * index;
+  const bool signs_itself = std::signbit(parts[1]) && !std::isnan(parts[1]);
+  return absl::StrCat(parts[0], signs_itself ? "" : "+", parts[1], "i");
+}
+
+bool HasOrder(DataType dtype) {
+  return dtype != DataType::kString && dtype != DataType::kComplex64 && dtype != DataType::kComplex128;
+}
+
 // 64-bit integers are printed as they are: no double holds all of them.
 std::string Value(const Tensor& tensor, size_t index) {
   switch (tensor.dtype) {
@@ -23,6 +35,10 @@ std::string Value(const Tensor& tensor, size_t index) {
       return absl::StrCat(tensor.data<int64_t>()[index]);
     case DataType::kUint64:
       return absl::StrCat(tensor.data<uint64_t>()[index]);
+    case DataType::kComplex64:
+      return Complex<float>(tensor, index);
+    case DataType::kComplex128:
+      return Complex<double>(tensor, index);
     default:
       return absl::StrCat(Number(tensor, index));
   }
@@ -35,7 +51,7 @@ double Rank(double value) { return std::isnan(value) ? -std::numeric_limits<doub
 std::vector<size_t> Order(const Tensor& tensor, size_t first, size_t width, int top) {
   std::vector<size_t> order(width);
   std::iota(order.begin(), order.end(), size_t{0});
-  if (top == 0 || tensor.dtype == DataType::kString) return order;
+  if (top == 0 || !HasOrder(tensor.dtype)) return order;
   const size_t shown = std::min(width, static_cast<size_t>(top));
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end(),
                     [&](size_t a, size_t b) {

@@ -11,7 +11,8 @@
 namespace ems {
 
 // Prints name, dtype and shape, then a line for each element: its index and its value. With `top`, the greatest values
-// of each row alone, the greatest first; a row is what the last dimension counts. Zero: all.
+// of each row alone, the greatest first; a row is what the last dimension counts. Zero: all. Strings and complex
+// numbers have no greatest: all are printed.
 void PrintTensor(const std::string& name, const Tensor& tensor, int top, std::ostream& out);
 
 // Prints the names, dtypes and shapes of a signature.
