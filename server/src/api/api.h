@@ -1,8 +1,8 @@
 // The calls behind both front ends, without a transport: find a version, check a request, run it.
 //
 // Calls that a client makes in protocol buffers (gRPC) or in JSON of the same messages (REST) take and return those
-// messages. A front end counts each request (Metrics::CountRequest) and its latency, once the model is known to be
-// configured; the latency of the run itself is counted here.
+// messages. A front end counts each request (Metrics::CountRequest) once the model is known to be configured, and its
+// latency where it succeeds; the latency of the run itself is counted here.
 #ifndef EMS_API_API_H_
 #define EMS_API_API_H_
 

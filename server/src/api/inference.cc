@@ -119,7 +119,10 @@ absl::StatusOr<TensorMap> Inference::Run(const Target& target, const TensorMap& 
   RunOptions options;
   options.deadline = deadline;
   absl::StatusOr<TensorMap> outputs = target.handle.servable->Run(target.signature_name, inputs, options);
-  if (run_metrics_ != nullptr) run_metrics_->RuntimeLatency(target.handle.id.name, api, SteadyNow() - start);
+  // As in TensorFlow Serving (predict_util.cc), a run that fails has no latency.
+  if (outputs.ok() && run_metrics_ != nullptr) {
+    run_metrics_->RuntimeLatency(target.handle.id.name, api, SteadyNow() - start);
+  }
   return outputs;
 }
 

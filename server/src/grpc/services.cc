@@ -41,7 +41,8 @@ class Counted {
   grpc::Status Done(const absl::Status& status) {
     if (!model_.empty()) {
       metrics_.CountRequest(model_, status);
-      metrics_.RequestLatency(model_, api_, "GRPC", SteadyNow() - start_);
+      // As in TensorFlow Serving (prediction_service_impl.cc), a failure has no latency.
+      if (status.ok()) metrics_.RequestLatency(model_, api_, "GRPC", SteadyNow() - start_);
     }
     return ToGrpc(status);
   }

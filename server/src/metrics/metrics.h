@@ -41,7 +41,7 @@ struct Samples {
 struct Traffic {
   uint64_t requests = 0;
   uint64_t errors = 0;                                 // of the requests
-  absl::Duration mean_latency = absl::ZeroDuration();  // of the runs
+  absl::Duration mean_latency = absl::ZeroDuration();  // of runs that succeeded
   absl::Duration latency_90th = absl::ZeroDuration();  // upper bound of the bucket
 };
 

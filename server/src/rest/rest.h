@@ -30,7 +30,7 @@ class Rest {
         v2_(api, options.timeout, options.version),
         reporter_(api, options.version) {}
 
-  // Answers a request; never throws, never returns without a body for an error.
+  // Answers a request; an error has a body. Throws only what the standard library does, such as std::bad_alloc.
   HttpResponse Handle(const HttpRequest& request) const;
 
  private:

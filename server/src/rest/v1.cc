@@ -63,7 +63,8 @@ const char* Name(V1Call::Kind kind) {
 void Count(Metrics& metrics, const std::string& model, const char* api, absl::Time start, const absl::Status& status) {
   if (model.empty()) return;
   metrics.CountRequest(model, status);
-  metrics.RequestLatency(model, api, "REST", SteadyNow() - start);
+  // As over gRPC and in TensorFlow Serving, a failure has no latency.
+  if (status.ok()) metrics.RequestLatency(model, api, "REST", SteadyNow() - start);
 }
 
 absl::StatusOr<std::string> V1::Handle(const std::string& method, const HttpRequest& request) const {

@@ -40,7 +40,7 @@ class V1 {
   const absl::Duration timeout_;
 };
 
-// Counts a request in the metrics, where `model` is not empty.
+// Counts a request in the metrics, where `model` is not empty, and its latency where it succeeded.
 void Count(Metrics& metrics, const std::string& model, const char* api, absl::Time start, const absl::Status& status);
 
 }  // namespace ems
