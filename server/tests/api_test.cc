@@ -93,6 +93,17 @@ TEST_F(ApiTest, InputsAreCheckedBeforeARun) {
   EXPECT_EQ(model_.runs, 0);
 }
 
+// The order of predict_util.cc.
+TEST_F(ApiTest, NamesComeBeforeTheFilterAndThatBeforeDtypes) {
+  const TensorMap strings = {{"x", MakeTensor(DataType::kString, {1, 2})}};
+  ExpectError(Predict({{"a", strings.at("x")}}, {"z"}).status(), absl::StatusCode::kInvalidArgument,
+              "input tensor alias not found in signature: a. Inputs expected to be in the set {x}.");
+  ExpectError(Predict(strings, {"z"}).status(), absl::StatusCode::kInvalidArgument,
+              "output tensor alias not found in signature: z Outputs expected to be in the set {n,y}.");
+  ExpectError(Predict(strings).status(), absl::StatusCode::kInvalidArgument,
+              "input x is DT_STRING, but the model takes DT_FLOAT");
+}
+
 TEST_F(ApiTest, DeadlineGoesToTheRunAndEndsIt) {
   const absl::Time deadline = absl::Now() + absl::Hours(1);
   ASSERT_TRUE(Predict(good_, {}, deadline).ok());

@@ -1,4 +1,5 @@
-// A model without a file: doubles `x`, floats of shape [?,2], into `y` and counts into `n`; its run can be held up.
+// A model without a file: doubles `x`, floats of shape [?,2], into `y` and counts into `n`; its run can be held up. The
+// signature `pair` has a second input, `z`.
 #ifndef EMS_TESTS_FAKE_SERVABLE_H_
 #define EMS_TESTS_FAKE_SERVABLE_H_
 
@@ -65,7 +66,14 @@ inline SignatureMap FakeSignatures() {
   regress.method_name = kRegressMethod;
   regress.inputs = {{"x", {DataType::kFloat, {-1, 1}, "x1:0"}}};
   regress.outputs = {{"outputs", {DataType::kFloat, {-1, 1}, "y1:0"}}};
-  return {{kDefaultSignature, twice}, {"classify", classify}, {"regress", regress}, {"regress_too", regress}};
+  Signature pair = regress;
+  pair.method_name = kPredictMethod;
+  pair.inputs = {{"x", {DataType::kFloat, {-1}, "x2:0"}}, {"z", {DataType::kFloat, {-1}, "z2:0"}}};
+  return {{kDefaultSignature, twice},
+          {"classify", classify},
+          {"regress", regress},
+          {"regress_too", regress},
+          {"pair", pair}};
 }
 
 class FakeServable : public Servable {

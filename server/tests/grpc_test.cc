@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "certificates.h"
+#include "codec/tensor_proto.h"
 #include "good_request.h"
 #include "grpc/server.h"
 #include "serving_fixture.h"
@@ -15,8 +16,9 @@ namespace ems {
 namespace {
 
 namespace tfs = tensorflow::serving;
+using testing::AllOf;
 using testing::HasSubstr;
-using testing::StartsWith;
+using testing::Not;
 
 class GrpcTest : public ServingFixture {
  protected:
@@ -130,6 +132,42 @@ TEST_F(GrpcTest, WrongNamesComeBeforeWrongTensors) {
   const grpc::Status status = Predict(request);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("not found in signature: a"));
+}
+
+TEST_F(GrpcTest, ABrokenTensorIsCalledAsItWasSent) {
+  tfs::PredictRequest request = GoodRequest();
+  request.mutable_inputs()->erase("x");
+  (*request.mutable_inputs())["x:0"].set_dtype(tensorflow::DT_RESOURCE);
+  ExpectError(request, grpc::StatusCode::INVALID_ARGUMENT, "tensor parsing error: x:0");
+}
+
+TEST_F(GrpcTest, InputsShareTheLimitOfRepeatedValues) {
+  tfs::PredictRequest request;
+  request.mutable_model_spec()->set_name("m");
+  request.mutable_model_spec()->set_signature_name("pair");
+  request.add_output_filter("unknown");  // the answer to tensors that are made
+  for (const char* name : {"x", "z"}) {
+    tensorflow::TensorProto& tensor = (*request.mutable_inputs())[name];
+    tensor.set_dtype(tensorflow::DT_FLOAT);
+    tensor.mutable_tensor_shape()->add_dim()->set_size(kMostRepeatedBytes / sizeof(float) / 2 + 1);
+  }
+  ExpectError(request, grpc::StatusCode::INVALID_ARGUMENT, "tensor parsing error: z");
+  (*request.mutable_inputs())["z"].mutable_tensor_shape()->mutable_dim(0)->set_size(2);
+  ExpectError(request, grpc::StatusCode::INVALID_ARGUMENT,
+              "output tensor alias not found in signature: unknown Outputs expected to be in the set {outputs}.");
+}
+
+// prediction_service_impl.cc and predict_util.cc
+TEST_F(GrpcTest, FailuresAreCountedButNotTimed) {
+  const std::string count = "request_count{model_name=\"m\",status=\"INTERNAL\"} 1\n";
+  const std::string latency = "request_latency_count{model_name=\"m\",API=\"Predict\",entrypoint=\"GRPC\"} ";
+  model_.result = absl::InternalError("no");
+  ASSERT_FALSE(Predict(GoodRequest()).ok());
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(HasSubstr(count), Not(HasSubstr(latency)), Not(HasSubstr("runtime_latency_count"))));
+  model_.result = absl::OkStatus();
+  ASSERT_TRUE(Predict(GoodRequest()).ok());
+  EXPECT_THAT(metrics_.Text(), AllOf(HasSubstr(count), HasSubstr(latency + "1\n")));
 }
 
 TEST_F(GrpcTest, ErrorsOfARunReachTheClientCutTo1024Characters) {

@@ -97,14 +97,28 @@ TEST(CountRuns, AgreesWithCheckInputs) {
   EXPECT_EQ(CountRuns(Takes({{"a", {-1}}}), {{"a", Floats({6}, {})}}), 1);
 }
 
-TEST(RenameInputs, TakesTheTensorsNames) {
+TEST(MatchNames, TakesTheTensorsNames) {
   const Signature signature = Takes({{"a", {1}}, {"b", {1}}, {"c", {1}}});
-  TensorMap inputs = {{"serving_default_a:0", Floats({1}, {1})}, {"b:0", Floats({1}, {2})}, {"other", {}}};
-  RenameInputs(signature, inputs);
-  EXPECT_EQ(inputs.size(), 3);
+  EXPECT_THAT(MatchNames(signature, {"c", "serving_default_a:0", "b:0"}).value(), ElementsAre("c", "a", "b"));
+  EXPECT_EQ(MatchNames(signature, {"serving_default_a:0", "b", "other"}).status(),
+            absl::InvalidArgumentError(
+                "input tensor alias not found in signature: other. Inputs expected to be in the set {a,b,c}."));
+  EXPECT_EQ(MatchNames(signature, {"other", "serving_default_b"}).status(),
+            absl::InvalidArgumentError("input size does not match signature: 2!=3 len({b,other}) != len({a,b,c}). Sent "
+                                       "extra: {other}. Missing but required: {a,c}."));
+  // A second name of the same input is one too many.
+  EXPECT_FALSE(MatchNames(signature, {"a", "a:0", "b"}).ok());
+}
+
+TEST(RenameInputs, GivesTheSignaturesNames) {
+  const Signature signature = Takes({{"a", {1}}, {"b", {1}}});
+  TensorMap inputs = {{"serving_default_b:0", Floats({1}, {2})}, {"a:0", Floats({1}, {1})}};
+  ASSERT_EQ(RenameInputs(signature, inputs), absl::OkStatus());
+  EXPECT_EQ(inputs.size(), 2);
   EXPECT_THAT(Values(inputs.at("a")), ElementsAre(1));
   EXPECT_THAT(Values(inputs.at("b")), ElementsAre(2));
-  EXPECT_EQ(inputs.count("other"), 1);
+  inputs = {{"a", {}}, {"other", {}}};
+  EXPECT_FALSE(RenameInputs(signature, inputs).ok());
 }
 
 TEST(Slice, TakesTheRowsOfARun) {

@@ -105,7 +105,6 @@ absl::StatusOr<Target> Inference::Resolve(const ModelSpec& spec, const std::stri
 absl::StatusOr<TensorMap> Inference::Predict(const Target& target, TensorMap inputs,
                                              const std::vector<std::string>& filter, absl::Time deadline) const {
   if (absl::Status status = CheckFilter(*target.signature, filter); !status.ok()) return status;
-  RenameInputs(*target.signature, inputs);
   absl::StatusOr<TensorMap> outputs = Run(target, inputs, "Predict", deadline);
   if (outputs.ok()) KeepOnly(filter, &*outputs);
   return outputs;
@@ -123,6 +122,7 @@ absl::StatusOr<TensorMap> Inference::Run(const Target& target, const TensorMap& 
   if (outputs.ok() && run_metrics_ != nullptr) {
     run_metrics_->RuntimeLatency(target.handle.id.name, api, SteadyNow() - start);
   }
+  if (absl::Status status = RenameInputs(*target.signature, inputs); !status.ok()) return status;
   return outputs;
 }
 

@@ -44,8 +44,8 @@ class Inference {
   // An empty `signature` is serving_default. FAILED_PRECONDITION `Serving signature key "s" not found.`
   absl::StatusOr<Target> Resolve(const ModelSpec& spec, const std::string& signature) const;
 
-  // Checks the inputs (model/rows.h) and the filter, and runs. An input may be called by the name of its tensor in the
-  // model. `filter` names the outputs to return; empty: all.
+  // Checks the names of the inputs (model/rows.h), the filter, then dtypes and shapes, and runs. An input may be called
+  // by the name of its tensor in the model. `filter` names the outputs to return; empty: all.
   // INVALID_ARGUMENT "output tensor alias not found in signature: .." or "duplicate output tensor alias: ..";
   // DEADLINE_EXCEEDED before a run whose deadline has passed.
   absl::StatusOr<TensorMap> Predict(const Target& target, TensorMap inputs, const std::vector<std::string>& filter,

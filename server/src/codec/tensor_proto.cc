@@ -188,7 +188,9 @@ absl::Status ReadStrings(const TensorProto& proto, int64_t count, int64_t* budge
   return absl::OkStatus();
 }
 
-absl::StatusOr<Tensor> Convert(const TensorProto& proto, int64_t* budget) {
+}  // namespace
+
+absl::StatusOr<Tensor> FromProto(const TensorProto& proto, int64_t* budget) {
   Tensor tensor;
   tensor.dtype = static_cast<DataType>(proto.dtype());
   if (Name(tensor.dtype) == Name(DataType::kInvalid)) {
@@ -211,18 +213,16 @@ absl::StatusOr<Tensor> Convert(const TensorProto& proto, int64_t* budget) {
   return tensor;
 }
 
-}  // namespace
-
 absl::StatusOr<Tensor> FromProto(const TensorProto& proto) {
   int64_t budget = kMostRepeatedBytes;
-  return Convert(proto, &budget);
+  return FromProto(proto, &budget);
 }
 
 absl::StatusOr<TensorMap> FromProtos(const google::protobuf::Map<std::string, TensorProto>& protos) {
   int64_t budget = kMostRepeatedBytes;
   TensorMap tensors;
   for (const auto& [name, proto] : protos) {
-    absl::StatusOr<Tensor> tensor = Convert(proto, &budget);
+    absl::StatusOr<Tensor> tensor = FromProto(proto, &budget);
     if (!tensor.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("tensor parsing error: ", name, " (", tensor.status().message(), ")"));

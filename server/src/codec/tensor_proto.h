@@ -15,8 +15,8 @@ namespace ems {
 // The most dimensions of a TensorProto: TensorFlow's limit.
 inline constexpr int kMostDimensions = 254;
 
-// The most memory, in bytes, of tensors whose values are repeated: a few bytes of a message may stand for any size.
-// Other tensors need no limit, they are as large as their message.
+// The most memory, in bytes, of a request's tensors whose values are repeated: a few bytes of a message may stand for
+// any size. Other tensors need no limit, they are as large as their message.
 inline constexpr int64_t kMostRepeatedBytes = int64_t{64} << 20;
 
 // Converts a tensor. INVALID_ARGUMENT for a dtype that is not served, an unknown rank, a negative or overflowing shape,
@@ -25,6 +25,9 @@ inline constexpr int64_t kMostRepeatedBytes = int64_t{64} << 20;
 // tensor_content goes before typed fields, the last value is repeated where the shape has more, and no values at all
 // are zeros or empty strings.
 absl::StatusOr<Tensor> FromProto(const tensorflow::TensorProto& proto);
+
+// Converts one of several tensors of a request: `*budget` is what is left of kMostRepeatedBytes for it and the next.
+absl::StatusOr<Tensor> FromProto(const tensorflow::TensorProto& proto, int64_t* budget);
 
 // Converts the inputs of a request; kMostRepeatedBytes holds for all of them together.
 // INVALID_ARGUMENT "tensor parsing error: NAME", then the reason in parentheses.

@@ -54,20 +54,22 @@ class Counted {
   std::string model_;
 };
 
-// Converts all inputs. The first that does not parse is reported, unless names are wrong too: those come first.
+// Converts all inputs, and gives them the signature's names. Names are checked before any tensor is made: a few bytes
+// of a message may stand for a large one.
 absl::StatusOr<TensorMap> Inputs(const tfs::PredictRequest& request, const Signature& signature) {
+  std::vector<std::string> sent;
+  sent.reserve(request.inputs_size());
+  for (const auto& [name, proto] : request.inputs()) sent.push_back(name);
+  std::sort(sent.begin(), sent.end());  // the message's order is any
+  const absl::StatusOr<std::vector<std::string>> names = MatchNames(signature, sent);
+  if (!names.ok()) return names.status();
   TensorMap inputs;
-  const std::string* broken = nullptr;
-  bool names_fit = request.inputs_size() == static_cast<int>(signature.inputs.size());
-  for (const auto& [name, proto] : request.inputs()) {
-    absl::StatusOr<Tensor> tensor = FromProto(proto);
-    if (!tensor.ok() && broken == nullptr) broken = &name;
-    names_fit = names_fit && signature.inputs.count(name) > 0;
-    inputs.emplace(name, tensor.ok() ? *std::move(tensor) : Tensor());
-  }
-  // TensorFlow Serving says no more than this (servables/tensorflow/predict_util.cc).
-  if (broken != nullptr && names_fit) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor parsing error: ", *broken));
+  int64_t budget = kMostRepeatedBytes;
+  for (size_t i = 0; i < sent.size(); ++i) {
+    absl::StatusOr<Tensor> tensor = FromProto(request.inputs().at(sent[i]), &budget);
+    // TensorFlow Serving says no more than this (servables/tensorflow/predict_util.cc).
+    if (!tensor.ok()) return absl::InvalidArgumentError(absl::StrCat("tensor parsing error: ", sent[i]));
+    inputs.emplace((*names)[i], *std::move(tensor));
   }
   return inputs;
 }
@@ -88,7 +90,6 @@ absl::Status PredictionService::Predict(const tfs::PredictRequest& request, cons
                                         tfs::PredictResponse* response) const {
   absl::StatusOr<TensorMap> inputs = Inputs(request, *target.signature);
   if (!inputs.ok()) return inputs.status();
-  RenameInputs(*target.signature, *inputs);
   const std::vector<std::string> filter(request.output_filter().begin(), request.output_filter().end());
   absl::StatusOr<TensorMap> outputs = api_.Predict(target, *std::move(inputs), filter, deadline);
   if (!outputs.ok()) return outputs.status();

@@ -26,14 +26,25 @@ std::string Difference(const std::vector<std::string>& left, const std::vector<s
   return absl::StrJoin(rest, ",");
 }
 
-// TensorFlow Serving's text (predict_util.cc).
-absl::Status WrongNumber(const Signature& signature, const TensorMap& inputs) {
-  const std::vector<std::string> sent = Keys(inputs);
+// TensorFlow Serving's text (predict_util.cc), as the next.
+absl::Status WrongNumber(const Signature& signature, std::vector<std::string> sent) {
+  std::sort(sent.begin(), sent.end());
   const std::vector<std::string> required = Keys(signature.inputs);
   return absl::InvalidArgumentError(
       absl::StrCat("input size does not match signature: ", sent.size(), "!=", required.size(), " len({",
                    absl::StrJoin(sent, ","), "}) != len({", absl::StrJoin(required, ","), "}). Sent extra: {",
                    Difference(sent, required), "}. Missing but required: {", Difference(required, sent), "}."));
+}
+
+absl::Status UnknownName(const Signature& signature, const std::string& name) {
+  return absl::InvalidArgumentError(absl::StrCat("input tensor alias not found in signature: ", name,
+                                                 ". Inputs expected to be in the set {",
+                                                 absl::StrJoin(Keys(signature.inputs), ","), "}."));
+}
+
+bool HasTheSignaturesNames(const Signature& signature, const TensorMap& inputs) {
+  return std::equal(inputs.begin(), inputs.end(), signature.inputs.begin(), signature.inputs.end(),
+                    [](const auto& input, const auto& spec) { return input.first == spec.first; });
 }
 
 absl::Status WrongShape(const std::string& key, const TensorSpec& spec, const Tensor& tensor) {
@@ -87,32 +98,41 @@ bool Joinable(const Tensor& first, const Tensor& other) {
 
 }  // namespace
 
-void RenameInputs(const Signature& signature, TensorMap& inputs) {
+absl::StatusOr<std::vector<std::string>> MatchNames(const Signature& signature, std::vector<std::string> sent) {
   for (const auto& [key, spec] : signature.inputs) {
-    if (inputs.count(key) != 0) continue;
+    if (std::find(sent.begin(), sent.end(), key) != sent.end()) continue;
     const absl::string_view tensor_name = absl::StripSuffix(spec.tensor_name, ":0");
-    const auto sent = std::find_if(inputs.begin(), inputs.end(), [&, &alias = key](const auto& entry) {
-      const absl::string_view name = absl::StripSuffix(entry.first, ":0");
-      return signature.inputs.count(entry.first) == 0 && (name == tensor_name || name == alias);
+    const auto found = std::find_if(sent.begin(), sent.end(), [&, &alias = key](const std::string& whole) {
+      const absl::string_view name = absl::StripSuffix(whole, ":0");
+      return signature.inputs.count(whole) == 0 && (name == tensor_name || name == alias);
     });
-    if (sent == inputs.end()) continue;
-    TensorMap::node_type node = inputs.extract(sent);
-    node.key() = key;
-    inputs.insert(std::move(node));
+    if (found != sent.end()) *found = key;
   }
+  if (sent.size() != signature.inputs.size()) return WrongNumber(signature, std::move(sent));
+  for (const std::string& name : sent) {
+    if (signature.inputs.count(name) == 0) return UnknownName(signature, name);
+  }
+  return sent;
+}
+
+absl::Status RenameInputs(const Signature& signature, TensorMap& inputs) {
+  if (HasTheSignaturesNames(signature, inputs)) return absl::OkStatus();
+  const absl::StatusOr<std::vector<std::string>> names = MatchNames(signature, Keys(inputs));
+  if (!names.ok()) return names.status();
+  TensorMap renamed;
+  auto name = names->begin();
+  for (auto& [sent, tensor] : inputs) renamed.emplace(*name++, std::move(tensor));
+  inputs = std::move(renamed);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int64_t> CheckInputs(const Signature& signature, const TensorMap& inputs) {
-  if (inputs.size() != signature.inputs.size()) return WrongNumber(signature, inputs);
+  if (inputs.size() != signature.inputs.size()) return WrongNumber(signature, Keys(inputs));
   int64_t runs = 0;
   std::string counted;
   for (const auto& [key, tensor] : inputs) {
     const auto found = signature.inputs.find(key);
-    if (found == signature.inputs.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("input tensor alias not found in signature: ", key,
-                                                     ". Inputs expected to be in the set {",
-                                                     absl::StrJoin(Keys(signature.inputs), ","), "}."));
-    }
+    if (found == signature.inputs.end()) return UnknownName(signature, key);
     const bool files = found->second.image && tensor.dtype == DataType::kString;
     if (!files && tensor.dtype != found->second.dtype) {
       return absl::InvalidArgumentError(absl::StrCat("input ", key, " is ", std::string(Name(tensor.dtype)),

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -11,9 +12,14 @@
 
 namespace ems {
 
-// Renames inputs that are called by the name of their tensor in the model ("serving_default_x", "x:0") to the names of
-// the signature. TensorFlow Serving knows a .tflite model's inputs by these names only, so clients of it send them.
-void RenameInputs(const Signature& signature, TensorMap& inputs);
+// Returns the signature's names of the inputs that a request calls by `sent`, in the same order. An input may be called
+// by the name of its tensor in the model ("serving_default_x", "x:0"): TensorFlow Serving knows a .tflite model's
+// inputs by these names only, so clients of it send them. INVALID_ARGUMENT for another number of inputs than the
+// signature's and for an unknown name, with TensorFlow Serving's texts (3.3 of the facts).
+absl::StatusOr<std::vector<std::string>> MatchNames(const Signature& signature, std::vector<std::string> sent);
+
+// Gives inputs the signature's names; errors as above.
+absl::Status RenameInputs(const Signature& signature, TensorMap& inputs);
 
 // Checks names, dtypes and shapes of a request against a signature, with TensorFlow Serving's texts (3.3 of the facts).
 // Returns the number of runs: 1, or n where every input has n times the fixed first dimension of its spec. Scalars

@@ -104,9 +104,9 @@ absl::StatusOr<std::string> V1::Predict(const ModelSpec& spec, const std::string
   if (absl::IsFailedPrecondition(target.status())) return UnknownSignature(request->signature_name());
   if (!target.ok()) return target.status();
   *model = target->handle.id.name;
-  const absl::StatusOr<TensorMap> inputs = request->Inputs(*target->signature);
+  absl::StatusOr<TensorMap> inputs = request->Inputs(*target->signature);
   if (!inputs.ok()) return inputs.status();
-  const absl::StatusOr<TensorMap> outputs = api_.Predict(*target, *inputs, {}, deadline);
+  const absl::StatusOr<TensorMap> outputs = api_.Predict(*target, *std::move(inputs), {}, deadline);
   if (!outputs.ok()) return outputs.status();
   return PredictReply(*outputs, request->form());
 }
@@ -122,10 +122,9 @@ absl::StatusOr<std::string> V1::PredictImage(const ModelSpec& spec, const std::s
     return absl::InvalidArgumentError(
         absl::StrCat("model ", *model, " takes no image: it needs one input that is an image; send JSON"));
   }
-  Tensor image = MakeTensor(DataType::kString, {1});
-  image.strings[0] = file;
-  const absl::StatusOr<TensorMap> outputs =
-      api_.Predict(*target, {{inputs.begin()->first, std::move(image)}}, {}, deadline);
+  TensorMap image;
+  image[inputs.begin()->first] = {DataType::kString, {1}, "", {file}};
+  const absl::StatusOr<TensorMap> outputs = api_.Predict(*target, std::move(image), {}, deadline);
   if (!outputs.ok()) return outputs.status();
   return PredictReply(*outputs, JsonForm::kRow);
 }

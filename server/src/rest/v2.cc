@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -149,14 +150,14 @@ absl::StatusOr<HttpResponse> V2::Infer(const ModelSpec& spec, const HttpRequest&
                                        std::string* model) const {
   const absl::StatusOr<std::optional<size_t>> json_bytes = JsonBytes(request);
   if (!json_bytes.ok()) return json_bytes.status();
-  const absl::StatusOr<InferRequest> infer = ParseInfer(request.body, *json_bytes);
+  absl::StatusOr<InferRequest> infer = ParseInfer(request.body, *json_bytes);
   if (!infer.ok()) return infer.status();
   const absl::StatusOr<Target> target = api_.Resolve(spec, infer->signature_name);
   if (!target.ok()) return target.status();
   *model = target->handle.id.name;
   std::vector<std::string> filter;
   for (const InferOutput& output : infer->outputs) filter.push_back(output.name);
-  const absl::StatusOr<TensorMap> outputs = api_.Predict(*target, infer->inputs, filter, deadline);
+  const absl::StatusOr<TensorMap> outputs = api_.Predict(*target, std::move(infer->inputs), filter, deadline);
   if (!outputs.ok()) return outputs.status();
   absl::StatusOr<InferReply> reply = ReplyToInfer(*infer, target->handle.id.name, target->handle.id.version, *outputs);
   if (!reply.ok()) return reply.status();
