@@ -181,5 +181,75 @@ TEST_F(ApiTest, ExamplesOfSeveralTasksCountOnce) {
   EXPECT_THAT(metrics_.Text(), HasSubstr(":tensorflow:serving:request_example_count_total{model=\"m\"} 2\n"));
 }
 
+struct Task {
+  std::string model;
+  std::string signature;
+  std::string method;
+};
+
+struct WrongTasks {
+  std::vector<Task> tasks;
+  absl::Status error;
+};
+
+// The order and the texts of multi_inference.cc and multi_inference_helper.cc.
+TEST_F(ApiTest, TasksAreCheckedBeforeTheFirstIsRun) {
+  const Task good = {"m", "regress", kRegressMethod};
+  const WrongTasks table[] = {
+      {{}, absl::InvalidArgumentError("ModelSpec has no name specified.")},
+      {{{"", "regress", kRegressMethod}}, absl::InvalidArgumentError("ModelSpec has no name specified.")},
+      {{{"x", "s", "m"}, {"x", "s", "m"}}, absl::NotFoundError("Servable not found for request: Latest(x)")},
+      {{good, {"", "regress_too", kRegressMethod}},
+       absl::InvalidArgumentError("Found ModelSpec with an empty model name.")},
+      {{good, {"x", "regress_too", kRegressMethod}},
+       absl::InvalidArgumentError("All ModelSpecs in a MultiInferenceRequest must access the same model name.")},
+      {{good, good}, absl::InvalidArgumentError("Duplicate evaluation of signature: regress")},
+      {{good, {"m", "s", "m"}}, absl::InvalidArgumentError("Requested signature not found in model graph: s")},
+      {{good, {"m", "", "m"}}, absl::UnimplementedError("Unsupported signature method_name: m")},
+      {{good, {"m", "regress_too", kClassifyMethod}},
+       absl::FailedPreconditionError("Expected classification signature outputs to contain at least one of "
+                                     "\"classes\" or \"scores\". Signature was: {outputs}")},
+      {{good, {"m", "classify", kRegressMethod}},
+       absl::FailedPreconditionError("No regression outputs found in SignatureDef: {scores}")},
+      {{good}, absl::InvalidArgumentError("Input is empty.")},
+  };
+  for (const WrongTasks& wrong : table) {
+    tensorflow::serving::MultiInferenceRequest request;
+    for (const Task& from : wrong.tasks) {
+      tensorflow::serving::InferenceTask& task = *request.add_tasks();
+      task.mutable_model_spec()->set_name(from.model);
+      task.mutable_model_spec()->set_signature_name(from.signature);
+      task.set_method_name(from.method);
+    }
+    EXPECT_EQ(api_.MultiInference(request, absl::InfiniteFuture()).status(), wrong.error);
+  }
+  EXPECT_EQ(model_.runs, 0);
+}
+
+// A new version that comes between two tasks must not answer the second.
+TEST_F(ApiTest, TheVersionOfTheFirstTaskServesAll) {
+  int found = 0;
+  const Inference inference(
+      [&](const ModelSpec& spec) {
+        ++found;
+        return catalogue_.Find(spec);
+      },
+      nullptr);
+  tensorflow::serving::MultiInferenceRequest request;
+  tensorflow::Example& example = *request.mutable_input()->mutable_example_list()->add_examples();
+  (*example.mutable_features()->mutable_feature())["x"].mutable_float_list()->add_value(1);
+  for (const char* signature : {"regress", "regress_too"}) {
+    tensorflow::serving::InferenceTask& task = *request.add_tasks();
+    task.mutable_model_spec()->set_name("m");
+    task.mutable_model_spec()->set_signature_name(signature);
+    task.set_method_name(kRegressMethod);
+  }
+  const auto response = inference.MultiInference(request, absl::InfiniteFuture());
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->results(1).model_spec().version().value(), 7);
+  EXPECT_EQ(response->results(1).model_spec().signature_name(), "regress_too");
+  EXPECT_EQ(found, 1);
+}
+
 }  // namespace
 }  // namespace ems

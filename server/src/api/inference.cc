@@ -49,25 +49,54 @@ std::string SignatureName(const tfs::ModelSpec& spec) {
   return spec.signature_name().empty() ? kDefaultSignature : spec.signature_name();
 }
 
-// Checks the tasks of a request before the first is run.
-absl::Status CheckTasks(const tfs::MultiInferenceRequest& request) {
-  std::set<std::string> signatures;
-  for (const tfs::InferenceTask& task : request.tasks()) {
-    if (task.model_spec().name().empty()) {
-      return absl::InvalidArgumentError("Found ModelSpec with an empty model name.");
-    }
-    if (task.model_spec().name() != request.tasks(0).model_spec().name()) {
-      return absl::InvalidArgumentError("All ModelSpecs in a MultiInferenceRequest must access the same model name.");
-    }
-    if (!signatures.insert(SignatureName(task.model_spec())).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Duplicate evaluation of signature: ", SignatureName(task.model_spec())));
-    }
-    if (task.method_name() != kClassifyMethod && task.method_name() != kRegressMethod) {
-      return absl::UnimplementedError(absl::StrCat("Unsupported signature method_name: ", task.method_name()));
-    }
+// FAILED_PRECONDITION for a signature that the version does not have.
+absl::StatusOr<Target> TargetOf(ServableHandle handle, const std::string& signature) {
+  Target target;
+  target.handle = std::move(handle);
+  target.signature_name = signature.empty() ? kDefaultSignature : signature;
+  const SignatureMap& signatures = target.handle.servable->signatures();
+  const auto found = signatures.find(target.signature_name);
+  if (found == signatures.end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("Serving signature key \"", target.signature_name, "\" not found."));
   }
-  return absl::OkStatus();
+  target.signature = &found->second;
+  return target;
+}
+
+// Checks a task on `model`; `names` has the signatures of those before.
+absl::StatusOr<Target> TargetOf(const tfs::InferenceTask& task, const std::string& model, const ServableHandle& handle,
+                                std::set<std::string>* names) {
+  const tfs::ModelSpec& spec = task.model_spec();
+  if (spec.name().empty()) return absl::InvalidArgumentError("Found ModelSpec with an empty model name.");
+  if (spec.name() != model) {
+    return absl::InvalidArgumentError("All ModelSpecs in a MultiInferenceRequest must access the same model name.");
+  }
+  const std::string name = SignatureName(spec);
+  if (!names->insert(name).second) {
+    return absl::InvalidArgumentError(absl::StrCat("Duplicate evaluation of signature: ", name));
+  }
+  absl::StatusOr<Target> target = TargetOf(handle, name);
+  if (!target.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("Requested signature not found in model graph: ", name));
+  }
+  absl::Status status = absl::UnimplementedError("Unsupported signature method_name: " + task.method_name());
+  if (task.method_name() == kClassifyMethod) status = CheckClassifySignature(*target->signature);
+  if (task.method_name() == kRegressMethod) status = CheckRegressSignature(*target->signature);
+  if (!status.ok()) return status;
+  return target;
+}
+
+// Checks all tasks before the first is run.
+absl::StatusOr<std::vector<Target>> TargetsOf(const tfs::MultiInferenceRequest& request, const ServableHandle& handle) {
+  std::vector<Target> targets;
+  std::set<std::string> names;
+  for (const tfs::InferenceTask& task : request.tasks()) {
+    absl::StatusOr<Target> target = TargetOf(task, request.tasks(0).model_spec().name(), handle, &names);
+    if (!target.ok()) return target.status();
+    targets.push_back(*std::move(target));
+  }
+  return targets;
 }
 
 }  // namespace
@@ -89,21 +118,12 @@ void ToProto(const Target& target, tfs::ModelSpec* proto) {
 absl::StatusOr<Target> Inference::Resolve(const ModelSpec& spec, const std::string& signature) const {
   absl::StatusOr<ServableHandle> handle = find_(spec);
   if (!handle.ok()) return handle.status();
-  Target target;
-  target.handle = *std::move(handle);
-  target.signature_name = signature.empty() ? kDefaultSignature : signature;
-  const SignatureMap& signatures = target.handle.servable->signatures();
-  const auto found = signatures.find(target.signature_name);
-  if (found == signatures.end()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("Serving signature key \"", target.signature_name, "\" not found."));
-  }
-  target.signature = &found->second;
-  return target;
+  return TargetOf(*std::move(handle), signature);
 }
 
 absl::StatusOr<TensorMap> Inference::Predict(const Target& target, TensorMap inputs,
                                              const std::vector<std::string>& filter, absl::Time deadline) const {
+  if (absl::Status status = RenameInputs(*target.signature, inputs); !status.ok()) return status;
   if (absl::Status status = CheckFilter(*target.signature, filter); !status.ok()) return status;
   absl::StatusOr<TensorMap> outputs = Run(target, inputs, "Predict", deadline);
   if (outputs.ok()) KeepOnly(filter, &*outputs);
@@ -122,81 +142,88 @@ absl::StatusOr<TensorMap> Inference::Run(const Target& target, const TensorMap& 
   if (outputs.ok() && run_metrics_ != nullptr) {
     run_metrics_->RuntimeLatency(target.handle.id.name, api, SteadyNow() - start);
   }
-  if (absl::Status status = RenameInputs(*target.signature, inputs); !status.ok()) return status;
   return outputs;
 }
 
-absl::StatusOr<Inference::Examples> Inference::RunExamples(const tfs::ModelSpec& spec, const tfs::Input& input,
-                                                           CheckSignature check, const char* api, bool counted,
-                                                           absl::Time deadline) const {
+absl::StatusOr<Target> Inference::ResolveForExamples(const tfs::ModelSpec& spec) const {
   absl::StatusOr<Target> target = Resolve(FromProto(spec), spec.signature_name());
   if (absl::IsFailedPrecondition(target.status())) {
     return absl::InvalidArgumentError(absl::StrCat("No signature was found with the name: ", SignatureName(spec)));
   }
-  if (!target.ok()) return target.status();
-  if (absl::Status status = check(*target->signature); !status.ok()) return status;
-  absl::StatusOr<TensorMap> inputs = InputsOfExamples(input, *target->signature);
+  return target;
+}
+
+absl::StatusOr<TensorMap> Inference::RunExamples(const Target& target, const tfs::Input& input, const char* api,
+                                                 bool counted, absl::Time deadline) const {
+  absl::StatusOr<TensorMap> inputs = InputsOfExamples(input, *target.signature);
   if (!inputs.ok()) return inputs.status();
-  if (counted && run_metrics_ != nullptr) run_metrics_->CountExamples(target->handle.id.name, CountExamples(input));
-  absl::StatusOr<TensorMap> outputs = Run(*target, *inputs, api, deadline);
+  if (counted && run_metrics_ != nullptr) run_metrics_->CountExamples(target.handle.id.name, CountExamples(input));
+  return Run(target, *inputs, api, deadline);
+}
+
+absl::StatusOr<tfs::ClassificationResult> Inference::Classify(const Target& target, const tfs::Input& input,
+                                                              bool counted, absl::Time deadline) const {
+  absl::StatusOr<TensorMap> outputs = RunExamples(target, input, "Classify", counted, deadline);
   if (!outputs.ok()) return outputs.status();
-  return Examples{*std::move(target), *std::move(outputs), CountExamples(input)};
+  return Classifications(*outputs, CountExamples(input));
 }
 
-absl::StatusOr<tfs::ClassificationResponse> Inference::Classify(const tfs::ModelSpec& spec, const tfs::Input& input,
-                                                                bool counted, absl::Time deadline) const {
-  absl::StatusOr<Examples> examples = RunExamples(spec, input, CheckClassifySignature, "Classify", counted, deadline);
-  if (!examples.ok()) return examples.status();
-  absl::StatusOr<tfs::ClassificationResult> result = Classifications(examples->outputs, examples->count);
-  if (!result.ok()) return result.status();
-  tfs::ClassificationResponse response;
-  ToProto(examples->target, response.mutable_model_spec());
-  *response.mutable_result() = *std::move(result);
-  return response;
-}
-
-absl::StatusOr<tfs::RegressionResponse> Inference::Regress(const tfs::ModelSpec& spec, const tfs::Input& input,
-                                                           bool counted, absl::Time deadline) const {
-  absl::StatusOr<Examples> examples = RunExamples(spec, input, CheckRegressSignature, "Regress", counted, deadline);
-  if (!examples.ok()) return examples.status();
-  absl::StatusOr<tfs::RegressionResult> result = Regressions(examples->outputs, examples->count);
-  if (!result.ok()) return result.status();
-  tfs::RegressionResponse response;
-  ToProto(examples->target, response.mutable_model_spec());
-  *response.mutable_result() = *std::move(result);
-  return response;
+absl::StatusOr<tfs::RegressionResult> Inference::Regress(const Target& target, const tfs::Input& input, bool counted,
+                                                         absl::Time deadline) const {
+  absl::StatusOr<TensorMap> outputs = RunExamples(target, input, "Regress", counted, deadline);
+  if (!outputs.ok()) return outputs.status();
+  return Regressions(*outputs, CountExamples(input));
 }
 
 absl::StatusOr<tfs::ClassificationResponse> Inference::Classify(const tfs::ClassificationRequest& request,
                                                                 absl::Time deadline) const {
-  return Classify(request.model_spec(), request.input(), true, deadline);
+  const absl::StatusOr<Target> target = ResolveForExamples(request.model_spec());
+  if (!target.ok()) return target.status();
+  if (absl::Status status = CheckClassifySignature(*target->signature); !status.ok()) return status;
+  absl::StatusOr<tfs::ClassificationResult> result = Classify(*target, request.input(), true, deadline);
+  if (!result.ok()) return result.status();
+  tfs::ClassificationResponse response;
+  ToProto(*target, response.mutable_model_spec());
+  *response.mutable_result() = *std::move(result);
+  return response;
 }
 
 absl::StatusOr<tfs::RegressionResponse> Inference::Regress(const tfs::RegressionRequest& request,
                                                            absl::Time deadline) const {
-  return Regress(request.model_spec(), request.input(), true, deadline);
+  const absl::StatusOr<Target> target = ResolveForExamples(request.model_spec());
+  if (!target.ok()) return target.status();
+  if (absl::Status status = CheckRegressSignature(*target->signature); !status.ok()) return status;
+  absl::StatusOr<tfs::RegressionResult> result = Regress(*target, request.input(), true, deadline);
+  if (!result.ok()) return result.status();
+  tfs::RegressionResponse response;
+  ToProto(*target, response.mutable_model_spec());
+  *response.mutable_result() = *std::move(result);
+  return response;
 }
 
 absl::StatusOr<tfs::MultiInferenceResponse> Inference::MultiInference(const tfs::MultiInferenceRequest& request,
                                                                       absl::Time deadline) const {
-  if (absl::Status status = CheckTasks(request); !status.ok()) return status;
+  // The version of the first task serves all.
+  const absl::StatusOr<ServableHandle> handle =
+      find_(request.tasks().empty() ? ModelSpec() : FromProto(request.tasks(0).model_spec()));
+  if (!handle.ok()) return handle.status();
+  const absl::StatusOr<std::vector<Target>> targets = TargetsOf(request, *handle);
+  if (!targets.ok()) return targets.status();
   tfs::MultiInferenceResponse response;
-  bool counted = true;  // the examples are those of one request
-  for (const tfs::InferenceTask& task : request.tasks()) {
+  for (int i = 0; i < request.tasks_size(); ++i) {
+    const Target& target = (*targets)[i];
+    const bool counted = i == 0;  // the examples are those of one request
     tfs::InferenceResult& result = *response.add_results();
-    if (task.method_name() == kClassifyMethod) {
-      absl::StatusOr<tfs::ClassificationResponse> answer =
-          Classify(task.model_spec(), request.input(), counted, deadline);
+    ToProto(target, result.mutable_model_spec());
+    if (request.tasks(i).method_name() == kClassifyMethod) {
+      absl::StatusOr<tfs::ClassificationResult> answer = Classify(target, request.input(), counted, deadline);
       if (!answer.ok()) return answer.status();
-      *result.mutable_model_spec() = std::move(*answer->mutable_model_spec());
-      *result.mutable_classification_result() = std::move(*answer->mutable_result());
+      *result.mutable_classification_result() = *std::move(answer);
     } else {
-      absl::StatusOr<tfs::RegressionResponse> answer = Regress(task.model_spec(), request.input(), counted, deadline);
+      absl::StatusOr<tfs::RegressionResult> answer = Regress(target, request.input(), counted, deadline);
       if (!answer.ok()) return answer.status();
-      *result.mutable_model_spec() = std::move(*answer->mutable_model_spec());
-      *result.mutable_regression_result() = std::move(*answer->mutable_result());
+      *result.mutable_regression_result() = *std::move(answer);
     }
-    counted = false;
   }
   return response;
 }

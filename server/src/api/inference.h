@@ -57,7 +57,9 @@ class Inference {
       const tensorflow::serving::ClassificationRequest& request, absl::Time deadline) const;
   absl::StatusOr<tensorflow::serving::RegressionResponse> Regress(const tensorflow::serving::RegressionRequest& request,
                                                                   absl::Time deadline) const;
-  // Tasks on one model; each is run by itself.
+  // Tasks on one version of a model, that of the first task; each is run by itself. All are checked before the first is
+  // run. No tasks: the error of Find for no name. INVALID_ARGUMENT for tasks without a name or on several models, for a
+  // signature that occurs twice or that the model does not have; UNIMPLEMENTED for methods other than the two above.
   absl::StatusOr<tensorflow::serving::MultiInferenceResponse> MultiInference(
       const tensorflow::serving::MultiInferenceRequest& request, absl::Time deadline) const;
 
@@ -65,22 +67,18 @@ class Inference {
   absl::StatusOr<TensorMap> Run(const Target& target, const TensorMap& inputs, const char* api,
                                 absl::Time deadline) const;
 
-  // Resolves a signature for examples, converts them, and runs.
-  struct Examples {
-    Target target;
-    TensorMap outputs;
-    int64_t count = 0;
-  };
-  using CheckSignature = absl::Status (*)(const Signature& signature);
-  absl::StatusOr<Examples> RunExamples(const tensorflow::serving::ModelSpec& spec,
-                                       const tensorflow::serving::Input& input, CheckSignature check, const char* api,
-                                       bool counted, absl::Time deadline) const;
-  absl::StatusOr<tensorflow::serving::ClassificationResponse> Classify(const tensorflow::serving::ModelSpec& spec,
-                                                                       const tensorflow::serving::Input& input,
-                                                                       bool counted, absl::Time deadline) const;
-  absl::StatusOr<tensorflow::serving::RegressionResponse> Regress(const tensorflow::serving::ModelSpec& spec,
-                                                                  const tensorflow::serving::Input& input, bool counted,
-                                                                  absl::Time deadline) const;
+  // Resolves the signature of Classify and Regress.
+  absl::StatusOr<Target> ResolveForExamples(const tensorflow::serving::ModelSpec& spec) const;
+  // Converts examples and runs. `counted`: whether the examples go to the metrics.
+  absl::StatusOr<TensorMap> RunExamples(const Target& target, const tensorflow::serving::Input& input, const char* api,
+                                        bool counted, absl::Time deadline) const;
+  // The signature has been checked.
+  absl::StatusOr<tensorflow::serving::ClassificationResult> Classify(const Target& target,
+                                                                     const tensorflow::serving::Input& input,
+                                                                     bool counted, absl::Time deadline) const;
+  absl::StatusOr<tensorflow::serving::RegressionResult> Regress(const Target& target,
+                                                                const tensorflow::serving::Input& input, bool counted,
+                                                                absl::Time deadline) const;
 
   const Find find_;
   Metrics* const run_metrics_;
