@@ -229,6 +229,10 @@ TEST_F(DevicesTest, AWorkerThatWritesWithoutEndIsAHang) {
   options_.names = {"usb:0"};
   options_.least_hang = absl::Milliseconds(200);
   options_.most_load = absl::Milliseconds(500);
+  options_.log = [log = options_.log](const std::string& line) {  // to a slow disk
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    log(line);
+  };
   const std::unique_ptr<Servable> servable = Loaded();
   board_.Set("usb:0", "flood 0");
   const absl::Status status = Ask(*servable, 1).status();

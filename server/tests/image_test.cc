@@ -119,6 +119,34 @@ TEST(DecodeImage, ReadsPngWithAColourProfileThatDoesNotFit) {
   }
 }
 
+// Returns the checksum of a chunk, of its name and data (PNG's specification, annex D).
+uint32_t Crc(const std::string& text) {
+  uint32_t crc = ~uint32_t{0};
+  for (const char byte : text) {
+    crc ^= static_cast<unsigned char>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0xEDB88320U : 0U);
+  }
+  return ~crc;
+}
+
+// Returns the file with a byte changed in its first chunk of this name, counted from the end where negative.
+std::string Changed(std::string file, const std::string& chunk, int at, char byte) {
+  const size_t name = file.find(chunk);
+  const size_t end = name + 4 + static_cast<unsigned char>(file[name - 1]);
+  file[at < 0 ? end + at : name + 4 + at] = byte;
+  return file.replace(end, 4, BigEndian(Crc(file.substr(name, end - name)), 4));
+}
+
+// The chunks are whole, but not what was packed. Of pixels that are too many libpng only warns.
+TEST(DecodeImage, RefusesPixelsThatDoNotFit) {
+  for (const std::string& profile : {std::string(), std::string("iCCP")}) {
+    const std::string file = EncodePng(Paint(5, 4, 1, Ramp), {false, false, "", profile, "a broken profile"});
+    EXPECT_TRUE(DecodeImage(file, {}).ok());
+    EXPECT_THAT(Refusal(Changed(file, "IDAT", -1, '?')), HasSubstr("IDAT: incorrect data check"));
+    EXPECT_THAT(Refusal(Changed(file, "IHDR", 7, 3)), HasSubstr("IDAT: "));  // the height
+  }
+}
+
 TEST(DecodeImage, ReadsJpegOfBothKinds) {
   for (const bool progressive : {false, true}) {
     const Image image = DecodeImage(EncodeJpeg(Paint(16, 24, 3, Level), progressive), {}).value();
