@@ -108,6 +108,7 @@ Image Resize(const Image& image, int width, int height) {
   // A file of a few kilobytes may have a million rows of one pixel: longer rows would take gigabytes.
   const bool grows = width > image.width && height < image.height;
   if (grows && static_cast<int64_t>(width) * image.height > kMostGrownPixels) {
+    // NOLINTNEXTLINE(readability-suspicious-call-argument): rows are columns
     return Upright(RowsThenColumns(Upright(image, kTransposed), height, width), kTransposed);
   }
   return RowsThenColumns(image, width, height);

@@ -82,8 +82,9 @@ class Pipeline final : public Servable {
     const absl::Status status = ForEach(helpers_, count, [&](int64_t run) {
       try {
         absl::StatusOr<TensorMap> row = RunRow(Slice(inputs, first + run, runs), options);
-        if (row.ok()) rows[static_cast<size_t>(run)] = *std::move(row);
-        return row.status();
+        if (!row.ok()) return row.status();
+        rows[static_cast<size_t>(run)] = *std::move(row);
+        return absl::OkStatus();
       } catch (const std::bad_alloc&) {
         return NoMemoryForARow();
       }

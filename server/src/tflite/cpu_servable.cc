@@ -84,8 +84,9 @@ class RowsJob {
     try {
       absl::StatusOr<TensorMap> output =
           runner.Run(work_.signature, Slice(work_.inputs, work_.first + run, work_.runs));
-      if (output.ok()) outputs_[run] = *std::move(output);
-      return output.status();
+      if (!output.ok()) return output.status();
+      outputs_[run] = *std::move(output);
+      return absl::OkStatus();
     } catch (const std::bad_alloc&) {
       return NoMemoryForARow();
     }
