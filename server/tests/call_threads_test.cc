@@ -3,7 +3,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +23,8 @@ namespace tfs = tensorflow::serving;
 class CallThreadsTest : public ServingFixture {
  protected:
   static constexpr size_t kQueue = 3;
+  static constexpr uintptr_t kCalls = kQueue + 2;  // one runs, so many wait, one is refused
+  static constexpr uintptr_t kNone = std::numeric_limits<uintptr_t>::max();
 
   void SetUp() override {
     ServingFixture::SetUp();
@@ -51,11 +55,12 @@ class CallThreadsTest : public ServingFixture {
     call.reader = stub_->AsyncPredict(&call.context, GoodRequest(), &queue_);
     call.reader->Finish(&call.response, &call.status, reinterpret_cast<void*>(sent_++));
   }
-  // Waits for the next answer, and returns the number of its call.
+  // Waits for the next answer, and returns the number of its call; kNone where none comes.
   uintptr_t AwaitAnswer() {
     void* tag = nullptr;
     bool ok = false;
-    EXPECT_TRUE(queue_.Next(&tag, &ok) && ok);
+    const auto most = std::chrono::system_clock::now() + std::chrono::seconds(20);
+    if (queue_.AsyncNext(&tag, &ok, most) != grpc::CompletionQueue::GOT_EVENT) return kNone;
     return reinterpret_cast<uintptr_t>(tag);
   }
   const grpc::Status& StatusOf(uintptr_t number) const { return calls_.at(number).status; }
@@ -69,35 +74,27 @@ class CallThreadsTest : public ServingFixture {
   std::unique_ptr<GrpcServer> server_;
   std::unique_ptr<tfs::PredictionService::Stub> stub_;
   grpc::CompletionQueue queue_;
-  std::array<Call, 2 * (kQueue + 1)> calls_;
+  std::array<Call, 2 * kCalls> calls_;
   uintptr_t sent_ = 0;
 };
 
 TEST_F(CallThreadsTest, AnswersInTheOrderOfArrivalAndRefusesWhatIsTooMuch) {
-  model_.gate.Close();
-  Send();
-  model_.gate.AwaitWaiting();
-  for (size_t i = 0; i < kQueue + 1; ++i) Send();
-  // As many wait as may, so the last is answered at once.
-  EXPECT_EQ(AwaitAnswer(), kQueue + 1);
-  EXPECT_EQ(StatusOf(kQueue + 1).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(StatusOf(kQueue + 1).error_message(), "The server is busy: its queue of requests is full. Try again.");
-  EXPECT_EQ(model_.runs, 1);
-  model_.gate.Open();
-  for (uintptr_t number = 0; number < kQueue + 1; ++number) {
-    EXPECT_EQ(AwaitAnswer(), number);
-    EXPECT_TRUE(StatusOf(number).ok()) << StatusOf(number).error_message();
-  }
-}
-
-TEST_F(CallThreadsTest, HasRoomAgainOnceTheCallsAreAnswered) {
-  for (int round = 0; round < 2; ++round) {
+  for (uintptr_t first : {uintptr_t{0}, kCalls}) {  // once they are answered, as many may wait again
     model_.gate.Close();
     Send();
     model_.gate.AwaitWaiting();
-    for (size_t i = 0; i < kQueue; ++i) Send();
+    for (uintptr_t i = 1; i < kCalls; ++i) Send();
+    // As many wait as may, so the last is answered at once.
+    const uintptr_t last = first + kCalls - 1;
+    ASSERT_EQ(AwaitAnswer(), last);
+    EXPECT_EQ(StatusOf(last).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(StatusOf(last).error_message(), "The server is busy: its queue of requests is full. Try again.");
     model_.gate.Open();
-    for (size_t i = 0; i < kQueue + 1; ++i) EXPECT_TRUE(StatusOf(AwaitAnswer()).ok());
+    for (uintptr_t number = first; number < last; ++number) {
+      ASSERT_EQ(AwaitAnswer(), number);
+      EXPECT_TRUE(StatusOf(number).ok()) << StatusOf(number).error_message();
+    }
+    EXPECT_EQ(model_.runs, last - first / kCalls);
   }
 }
 
