@@ -53,4 +53,19 @@ void operator delete(void* memory) noexcept {
 }
 void operator delete(void* memory, size_t /*size*/) noexcept { operator delete(memory); }
 
+// The other forms by the same pair: a sanitizer has its own, which would not fit.
+void* operator new(size_t size, const std::nothrow_t& /*tag*/) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new[](size_t size) { return operator new(size); }
+void* operator new[](size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
+void operator delete(void* memory, const std::nothrow_t& /*tag*/) noexcept { operator delete(memory); }
+void operator delete[](void* memory) noexcept { operator delete(memory); }
+void operator delete[](void* memory, size_t /*size*/) noexcept { operator delete(memory); }
+void operator delete[](void* memory, const std::nothrow_t& /*tag*/) noexcept { operator delete(memory); }
+
 #endif  // EMS_TESTS_SUPPORT_ALLOCATIONS_H_
