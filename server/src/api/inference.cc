@@ -132,7 +132,7 @@ absl::StatusOr<TensorMap> Inference::Predict(const Target& target, TensorMap inp
 
 absl::StatusOr<TensorMap> Inference::Run(const Target& target, const TensorMap& inputs, const char* api,
                                          absl::Time deadline) const {
-  if (absl::StatusOr<int64_t> runs = CheckInputs(*target.signature, inputs); !runs.ok()) return runs.status();
+  if (const absl::StatusOr<int64_t> runs = CheckInputs(*target.signature, inputs); !runs.ok()) return runs.status();
   const absl::Time start = SteadyNow();
   if (start >= deadline) return absl::DeadlineExceededError("the deadline passed before the run");
   RunOptions options;

@@ -66,7 +66,7 @@ absl::Status SetNumber(double value, size_t index, Tensor* tensor) {
       // The greatest 64-bit integers are no doubles: the limit above them is.
       const double limit = std::ldexp(1.0, std::numeric_limits<T>::digits);
       const double least = std::numeric_limits<T>::is_signed ? -limit : 0.0;
-      if (!(value >= least && value < limit && value == std::trunc(value))) {
+      if (value < least || value >= limit || value != std::trunc(value)) {
         return absl::InvalidArgumentError(
             absl::StrCat("the value ", value, " is no ", std::string(Name(tensor->dtype))));
       }

@@ -91,7 +91,7 @@ void Connection::Pump(std::string_view bytes) {
 }
 
 void Connection::Dispatch() {
-  ServerContext& context = loop_.context();
+  const ServerContext& context = loop_.context();
   Enter(State::kAnswering);
   Question question{id_, parser_.TakeRequest(), {}, std::move(charge_)};
   const HttpRequest& request = question.request;
