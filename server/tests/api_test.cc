@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "serving_fixture.h"
+#include "tensors.h"
 
 namespace ems {
 namespace {
@@ -11,12 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Key;
-
-Tensor Floats(Shape shape, const std::vector<float>& values) {
-  Tensor tensor = MakeTensor(DataType::kFloat, std::move(shape));
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
-}
 
 void ExpectError(const absl::Status& status, absl::StatusCode code, const std::string& text) {
   EXPECT_EQ(status.code(), code) << status;

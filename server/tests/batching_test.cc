@@ -16,6 +16,7 @@
 #include "batching/servable.h"
 #include "batching/settings.h"
 #include "temp_folder.h"
+#include "tensors.h"
 
 namespace ems {
 namespace {
@@ -23,22 +24,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Kind = Batches::Step::Kind;
-
-Tensor Floats(Shape shape, const std::vector<float>& values) {
-  Tensor tensor = MakeTensor(DataType::kFloat, std::move(shape));
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
-}
-
-std::vector<float> Values(const Tensor& tensor) {
-  return {tensor.data<float>(), tensor.data<float>() + tensor.bytes.size() / sizeof(float)};
-}
-
-Tensor Strings(Shape shape, std::vector<std::string> values) {
-  Tensor tensor = MakeTensor(DataType::kString, std::move(shape));
-  tensor.strings = std::move(values);
-  return tensor;
-}
 
 // ---- Settings
 
@@ -308,6 +293,7 @@ class Adder : public Servable {
     const size_t count = y.bytes.size() / sizeof(float);
     for (size_t i = 0; i < count; ++i) {
       if (y.data<float>()[i] < 0) return absl::InvalidArgumentError("a negative number");
+      if (y.data<float>()[i] > 1e9) throw std::bad_alloc();
       if (y.data<float>()[i] > 2e6) return absl::UnavailableError("no device");
       if (y.data<float>()[i] > 1e6) return absl::InternalError("a kernel failed");
       y.data<float>()[i] += 1;
@@ -402,6 +388,16 @@ TEST_F(BatchingServableTest, ARequestOfAWholeBatchIsNotCopied) {
   Make();
   EXPECT_THAT(Values(Run(Floats({4, 1}, {1, 2, 3, 4}))->at("y")), ElementsAre(2, 3, 4, 5));
   EXPECT_THAT(adder_->runs, ElementsAre(4));
+}
+
+TEST_F(BatchingServableTest, WithoutMemoryABatchFailsAndTheNextRuns) {
+  Make();
+  for (int i = 0; i < 3; ++i) {  // more often than batches run at a time
+    for (const absl::StatusOr<TensorMap>& result : RunTogether({1, 2, 2e9, 4})) {
+      EXPECT_EQ(result.status(), absl::ResourceExhaustedError("no memory for the batch"));
+    }
+  }
+  EXPECT_THAT(Values(Run(Floats({4, 1}, {1, 2, 3, 4}))->at("y")), ElementsAre(2, 3, 4, 5));
 }
 
 TEST_F(BatchingServableTest, ALargerRequestIsRefused) {

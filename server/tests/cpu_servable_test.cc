@@ -11,6 +11,7 @@
 #include "batching/servable.h"
 #include "support/allocations.h"
 #include "support/model_maker.h"
+#include "tensors.h"
 #include "tflite/runner_pool.h"
 
 namespace ems {
@@ -24,12 +25,6 @@ using testing::TemporaryFolder;
 std::shared_ptr<const TfliteModel> Open(const std::string& file) {
   const TemporaryFolder folder;
   return TfliteModel::Open(folder.Write("model.tflite", file)).value();
-}
-
-Tensor Floats(Shape shape, const std::vector<float>& values) {
-  Tensor tensor = MakeTensor(DataType::kFloat, std::move(shape));
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
 }
 
 // Row i holds four times i.

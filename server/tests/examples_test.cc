@@ -9,6 +9,7 @@
 #include "codec/tensor_proto.h"
 #include "google/protobuf/text_format.h"
 #include "tensorflow/core/example/example.pb.h"
+#include "tensors.h"
 
 namespace ems {
 namespace {
@@ -205,20 +206,6 @@ TEST(CheckSignature, NeedsTheOutputsOfTheMethod) {
             absl::InvalidArgumentError("Expected one output Tensor."));
   EXPECT_EQ(CheckRegressSignature(Outputs({"x"})),
             absl::FailedPreconditionError("No regression outputs found in SignatureDef: {x}"));
-}
-
-Tensor Floats(Shape shape, const std::vector<float>& values) {
-  Tensor tensor = MakeTensor(DataType::kFloat, std::move(shape));
-  EXPECT_EQ(values.size() * sizeof(float), tensor.bytes.size());
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
-}
-
-Tensor Strings(Shape shape, std::vector<std::string> values) {
-  Tensor tensor = MakeTensor(DataType::kString, std::move(shape));
-  tensor.strings = std::move(values);
-  EXPECT_TRUE(IsWhole(tensor));
-  return tensor;
 }
 
 TEST(Classifications, PairLabelsAndScores) {

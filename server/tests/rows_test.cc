@@ -4,20 +4,12 @@
 
 #include <string>
 
+#include "tensors.h"
+
 namespace ems {
 namespace {
 
 using ::testing::ElementsAre;
-
-Tensor Floats(Shape shape, const std::vector<float>& values) {
-  Tensor tensor = MakeTensor(DataType::kFloat, std::move(shape));
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
-}
-
-std::vector<float> Values(const Tensor& tensor) {
-  return {tensor.data<float>(), tensor.data<float>() + tensor.bytes.size() / sizeof(float)};
-}
 
 Signature Takes(const std::map<std::string, Shape>& inputs) {
   Signature signature;

@@ -36,6 +36,35 @@ TEST(Turns, LongWorkLetsAnotherThreadWait) {
   EXPECT_FALSE(kept);
 }
 
+TEST(Turns, WorkThatWillWaitPassesTheTurnOnAtOnce) {
+  std::atomic<int> events = 0;
+  std::promise<void> second;
+  std::thread::id first_thread;
+  Turns* self = nullptr;
+  bool before = false;
+  bool after = true;
+  Turns turns(2, 0, [&] {
+    if (++events > 1) {
+      EXPECT_NE(std::this_thread::get_id(), first_thread);
+      second.set_value();
+      return false;
+    }
+    first_thread = std::this_thread::get_id();
+    Turns::PassOnBeforeWaiting();  // this thread does no work, and keeps the turn
+    const Turns::Work work(*self);
+    before = self->HasTurn();
+    Turns::PassOnBeforeWaiting();
+    after = self->HasTurn();
+    second.get_future().wait();
+    return true;
+  });
+  self = &turns;
+  turns.Start();
+  turns.Join();
+  EXPECT_TRUE(before);
+  EXPECT_FALSE(after);
+}
+
 TEST(Turns, TheLastThreadIsNotAdmitted) {
   std::atomic<int> events = 0;
   std::promise<void> second;

@@ -2,6 +2,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -27,5 +28,10 @@ int main(int argc, char** argv) {
   // An arena of malloc for each core, not 8: each holds on to the memory of the requests that it has ever seen.
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(2U, std::thread::hardware_concurrency())));
   auto& options = std::get<ems::Options>(*parsed);
-  return options.check ? ems::Check(std::move(options)) : ems::Run(std::move(options));
+  try {
+    return options.check ? ems::Check(std::move(options)) : ems::Run(std::move(options));
+  } catch (const std::exception& error) {  // at the start: no memory, thread or descriptor
+    ems::Log(ems::Severity::kError, error.what());
+    return ems::kExitInternal;
+  }
 }

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <system_error>
 #include <utility>
 
 namespace ems {
@@ -17,6 +19,9 @@ constexpr int kProbe = 64;
 // A sharer goes back to rest after so many events.
 constexpr int kShared = 4096;
 
+// Whose work the calling thread does: null where none.
+thread_local Turns* working_for = nullptr;
+
 // Returns how often the calling thread has slept since its start.
 int64_t Sleeps() {
   rusage usage = {};
@@ -26,11 +31,23 @@ int64_t Sleeps() {
 
 }  // namespace
 
+Turns::Work::Work(Turns& turns) : turns_(turns), begin_(Clock::now()), admitted_(turns.Begin(begin_)) {
+  if (admitted_) working_for = &turns;
+}
+
+Turns::Work::~Work() {
+  if (!admitted_) return;
+  working_for = nullptr;
+  turns_.End(begin_);
+}
+
 Turns::Turns(int most, int sharers, std::function<bool()> wait)
     : most_(std::max(2, most)),
       most_sharers_(sharers),
       wait_(std::move(wait)),
-      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)) {}
+      timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)) {
+  if (timer_ < 0) throw std::system_error(errno, std::generic_category(), "cannot make a timer");
+}
 
 Turns::~Turns() {
   Join();
@@ -58,6 +75,10 @@ void Turns::Join() {
 bool Turns::HasTurn() const {
   const std::lock_guard lock(mutex_);
   return holder_ == std::this_thread::get_id();
+}
+
+void Turns::PassOnBeforeWaiting() {
+  if (working_for != nullptr) working_for->PassOnIfHeld();
 }
 
 void Turns::Run() {
@@ -142,6 +163,11 @@ bool Turns::NeverSlept() {
   return prober_ == std::this_thread::get_id() && Sleeps() - sleeps_ < kProbe / 8;
 }
 
+void Turns::PassOnIfHeld() {
+  const std::lock_guard lock(mutex_);
+  if (holder_ == std::this_thread::get_id()) PassOn();
+}
+
 void Turns::PassOn() {
   holder_ = {};
   holder_works_ = false;
@@ -152,7 +178,11 @@ void Turns::Wake() {
   if (idle_ > 0) {
     free_.notify_one();
   } else if (!over_ && threads_.size() < most_) {
-    threads_.emplace_back([this] { Run(); });
+    try {
+      threads_.emplace_back([this] { Run(); });
+    } catch (const std::system_error&) {
+      // This machine permits no more threads: the first that is free takes the turn.
+    }
   }
 }
 
@@ -167,7 +197,7 @@ void Turns::Arm(Clock::duration delay) {
 void Turns::Guard() {
   while (true) {
     uint64_t times = 0;
-    [[maybe_unused]] const ssize_t size = read(timer_, &times, sizeof(times));
+    if (read(timer_, &times, sizeof(times)) < 0 && errno != EINTR) return;
     const std::lock_guard lock(mutex_);
     armed_ = false;
     if (over_) return;

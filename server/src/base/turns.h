@@ -25,7 +25,7 @@ class Turns {
 
   // Each thread, at most `most`, calls `wait` again and again while it has the turn. `wait` waits for an event and acts
   // on it; once it returns false, no thread needs to call it again. Under load up to `sharers` further threads call it
-  // at the same time.
+  // at the same time. Throws std::system_error where the process may open no more files.
   Turns(int most, int sharers, std::function<bool()> wait);
   Turns(const Turns&) = delete;
   Turns& operator=(const Turns&) = delete;
@@ -38,15 +38,17 @@ class Turns {
   // Returns whether the calling thread still has the turn.
   bool HasTurn() const;
 
-  // The time in which the thread that has the turn computes or blocks.
+  // Says that the calling thread will wait for what others do, such as for the rest of its batch: if it has the turn,
+  // another thread takes it at once. No effect outside of Work.
+  static void PassOnBeforeWaiting();
+
+  // The time in which a thread computes or blocks.
   class Work {
    public:
-    explicit Work(Turns& turns) : turns_(turns), begin_(Clock::now()), admitted_(turns.Begin(begin_)) {}
+    explicit Work(Turns& turns);
     Work(const Work&) = delete;
     Work& operator=(const Work&) = delete;
-    ~Work() {
-      if (admitted_) turns_.End(begin_);
-    }
+    ~Work();
     // Returns false where nobody could take the turn: all other threads work.
     bool admitted() const { return admitted_; }
 
@@ -64,6 +66,7 @@ class Turns {
   bool Share();
   bool Finish();
   void Guard();
+  void PassOnIfHeld();
   void Arm(Clock::duration delay);  // under mutex_, as what follows
   // Returns whether the holder finds work without ever waiting for it.
   bool NeverSlept();

@@ -1,6 +1,9 @@
 #include "batching/batcher.h"
 
+#include <exception>
+
 #include "absl/status/status.h"
+#include "base/turns.h"
 
 namespace ems {
 
@@ -21,6 +24,7 @@ absl::StatusOr<TensorMap> Batcher::Run(BatchLane& lane, const TensorMap& inputs,
       case Batches::Step::Kind::kLate:
         return absl::DeadlineExceededError("the deadline passed while the request waited for its batch");
       case Batches::Step::Kind::kWait:
+        Turns::PassOnBeforeWaiting();
         if (step.until == Instant::max()) {
           task.changed.wait(lock);
         } else {
@@ -30,7 +34,12 @@ absl::StatusOr<TensorMap> Batcher::Run(BatchLane& lane, const TensorMap& inputs,
       case Batches::Step::Kind::kRun:
         lock.unlock();
         Report(step.tasks);
-        run(step.tasks);
+        // The others wait for this thread; it must not leave them.
+        try {
+          run(step.tasks);
+        } catch (const std::exception&) {  // such as bad_alloc
+          for (BatchTask* each : step.tasks) each->result = absl::ResourceExhaustedError("no memory for the batch");
+        }
         lock.lock();
         batches_.Finish(step.tasks, Clock::now());
         break;

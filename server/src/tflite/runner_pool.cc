@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/turns.h"
 
 namespace ems {
 
@@ -72,6 +73,7 @@ void RunnerPool::ReleaseLocked(TfliteRunner* runner) {
 }
 
 TfliteRunner* RunnerPool::Wait(std::unique_lock<std::mutex>& lock, absl::Time deadline) {
+  Turns::PassOnBeforeWaiting();
   Waiter waiter;
   const auto place = waiters_.insert(waiters_.end(), &waiter);
   const auto served = [&] { return waiter.runner != nullptr; };

@@ -1,13 +1,14 @@
 """Batches in the running server: requests of many clients at the same time."""
 
 import shutil
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support import tfs
-from tests.support.model_server import Load, ModelServer, refused, serving, until
+from tests.support.model_server import EdgeClient, Load, ModelServer, refused, serving, until
 
 CLIENTS = 16
 PREDICT = "/v1/models/m:predict"
@@ -60,6 +61,21 @@ def test_requests_of_many_clients_are_joined_and_each_gets_its_own_answer(base: 
         metrics = server.request("GET", "/monitoring/prometheus/metrics").body.decode()
         name = ':tensorflow:serving:batching_session:queuing_latency_count{thread_pool_name="batch_threads"}'
         assert f"{name} {10 * CLIENTS}\n" in metrics
+
+
+def test_calls_over_grpc_are_joined_too(base: Path, tmp_path: Path) -> None:
+    """Each call holds a thread while it waits, and the next is read nonetheless."""
+
+    def value(number: int) -> str:
+        path = tmp_path / f"{number}.raw"
+        path.write_bytes(struct.pack("<f", number))
+        return str(path)
+
+    with serving(tmp_path, *flags(base, FULL, f"--grpc_max_threads={2 * CLIENTS}")) as server:
+        clients = [EdgeClient(server, "predict", "m", "--input", value(number)) for number in range(CLIENTS)]
+        answers = [client.end() for client in clients]
+    assert [code for code, _ in answers] == [0] * CLIENTS, answers
+    assert [float(output.split()[-1]) for _, output in answers] == [number / 2 + 2 for number in range(CLIENTS)]
 
 
 def test_a_request_alone_is_answered_at_once_by_default(base: Path, tmp_path: Path) -> None:
