@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "catalogue_fakes.h"
 #include "temp_folder.h"
 
@@ -351,6 +352,27 @@ TEST_F(CatalogueTest, AllowsOnlyNewLabelsForVersionsThatAreNotAvailable) {
   EXPECT_EQ(Set({config}).code(), absl::StatusCode::kFailedPrecondition);
 }
 
+// A configuration with labels that was taken while the server ran must be good for its next start, too.
+TEST_F(CatalogueTest, ANewModelMayHaveLabels) {
+  AddVersion("1");
+  ModelConfig config = X();
+  config.labels = {{"stable", 1}};
+  StartWith({config});
+  EXPECT_EQ(Served({"x", std::nullopt, "stable"}), 1);
+  ASSERT_TRUE(Set({config}).ok());
+}
+
+TEST_F(CatalogueTest, ALabelThatStaysIsNoNewOne) {
+  AddVersion("1");
+  ModelConfig config = X();
+  config.labels = {{"stable", 1}, {"lost", 7}};
+  StartWith({config});
+  ASSERT_TRUE(Set({config}).ok());
+  config.labels = {{"stable", 7}};
+  EXPECT_EQ(Set({config}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Served({"x", std::nullopt, "stable"}), 1);
+}
+
 TEST_F(CatalogueTest, RemovesModelsAndTakesThemBack) {
   AddVersion("x/1");
   AddVersion("y/1");
@@ -393,6 +415,27 @@ TEST_F(CatalogueTest, GivesUpWaitingAtTheDeadline) {
   EXPECT_TRUE(IsInForce(status));
   loader_.OpenGate();
   log_.Await("version 1: available");
+}
+
+TEST_F(CatalogueTest, DoesNotWaitForTheRetryOfOneModelBesideOthers) {
+  options_.max_load_retries = 1;
+  AddVersion("x/1");
+  AddVersion("y/1", "bad");
+  Start();
+  const absl::Status status = catalogue_->SetConfig({{"x", folder_ / "x", {}, {}}, {"y", folder_ / "y", {}, {}}},
+                                                    absl::InfiniteFuture(), Catalogue::Retries::kPassOver);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnknown);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1 model(s) did not become available: {{{name: y version: 1}"));
+  EXPECT_THAT(States("y"), ElementsAre("1 20"));  // its retry comes
+}
+
+TEST_F(CatalogueTest, WaitsForTheRetryOfTheOnlyModel) {
+  options_.max_load_retries = 1;
+  AddVersion("1", "bad");
+  Start();
+  const absl::Status status =
+      catalogue_->SetConfig({X()}, SteadyNow() + absl::Milliseconds(100), Catalogue::Retries::kPassOver);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(CatalogueTest, PollsByItself) {

@@ -81,15 +81,32 @@ TEST_F(ConfigFilePollerTest, KeepsTheOldConfigurationWhenTheFileIsBad) {
 
 // A label is refused while its version loads; the same file is accepted later.
 TEST_F(ConfigFilePollerTest, TriesARefusedFileAgain) {
-  const std::string label = "version_labels { key: 'stable' value: 1 }";
-  Write(Config(label));
+  Write(Config());
   Start();
   poller_->PollOnce();
+  log_.Await("version 1: available");
+  Write(Config("version_labels { key: 'stable' value: 2 }"));
   poller_->PollOnce();
-  EXPECT_EQ(log_.Count("the old configuration stays: Request to assign label to version 1 of model x"), 1);
-  ASSERT_TRUE(catalogue_->SetConfig({{"x", folder_ / "x", {}, {}}}, absl::InfiniteFuture()).ok());
+  poller_->PollOnce();
+  EXPECT_EQ(log_.Count("the old configuration stays: Request to assign label to version 2 of model x"), 1);
+  folder_.File("x/2/model", "ok");
+  catalogue_->PollOnce();
+  log_.Await("version 2: available");
   poller_->PollOnce();
   EXPECT_TRUE(Serves("stable"));
+}
+
+TEST_F(ConfigFilePollerTest, AReloadAppliesAnUnchangedFileToo) {
+  Write(Config());
+  Start(Config());
+  poller_->Reload();
+  log_.Await("version 1: available");
+  EXPECT_EQ(log_.Count("models.config: the configuration is in force"), 1);
+  Write("model_config_list {");
+  poller_->Reload();
+  poller_->Reload();
+  EXPECT_EQ(log_.Count("the old configuration stays"), 2) << "each reload has its answer";
+  EXPECT_TRUE(Serves());
 }
 
 TEST_F(ConfigFilePollerTest, PollsByItself) {

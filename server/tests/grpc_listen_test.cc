@@ -40,15 +40,15 @@ TEST(HostPortTest, BracketsIPv6) {
 }
 
 TEST(CheckPortTest, SaysWhatToDo) {
-  EXPECT_TRUE(CheckPort("127.0.0.1", 0).ok());
+  EXPECT_TRUE(CheckPort("127.0.0.1", 0, "--port").ok());
   const Listening other;
-  const absl::Status taken = CheckPort("127.0.0.1", other.port());
+  const absl::Status taken = CheckPort("127.0.0.1", other.port(), "--port");
   EXPECT_EQ(taken.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(taken.message()), HasSubstr("Address already in use; stop the other program, or choose"));
-  const absl::Status foreign = CheckPort("192.0.2.1", 0);  // an address for documentation, RFC 5737
+  const absl::Status foreign = CheckPort("192.0.2.1", 0, "--port");  // an address for documentation, RFC 5737
   EXPECT_EQ(foreign.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(foreign.message()), HasSubstr("--listen"));
-  EXPECT_EQ(CheckPort("no address", 0).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckPort("no address", 0, "--port").code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(CheckSocketTest, TakesWhatAServerLeftBehind) {

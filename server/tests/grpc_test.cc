@@ -1,6 +1,7 @@
 // The gRPC server against real clients over loopback and a Unix socket.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -317,7 +318,12 @@ TEST_F(GrpcTest, UnixSocketAlone) {
   GrpcOptions options;
   options.address = "";
   options.socket_path = folder_ / "socket";
+  const mode_t mask = umask(0077);  // as the service has it
   Start(options);
+  umask(mask);
+  struct stat facts = {};
+  ASSERT_EQ(stat(options.socket_path.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0666);
   Connect("unix:" + options.socket_path, grpc::InsecureChannelCredentials(), {});
   const grpc::Status status = Predict(GoodRequest());
   EXPECT_TRUE(status.ok()) << status.error_message();

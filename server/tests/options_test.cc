@@ -135,6 +135,7 @@ TEST(OptionsTest, FlagsWhoseEffectIsMissingAreRefused) {
   ExpectRefused({"--tensorflow_session_config_file=/etc/p"}, "--num_tflite_pools");
   ExpectRefused({"--xla_gpu_compilation_enabled=true"}, "there is no XLA");
   ExpectRefused({"--per_process_gpu_memory_fraction=0.5"}, "there is no GPU");
+  EXPECT_EQ(Parsed({"--model_base_path=/m", "--per_process_gpu_memory_fraction=0.0"}).notes.size(), 1);
   ExpectRefused({"--prefer_tflite_model=false"}, "convert the SavedModel");
 }
 

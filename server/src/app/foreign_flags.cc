@@ -1,5 +1,6 @@
 #include "app/foreign_flags.h"
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace ems {
@@ -19,7 +20,7 @@ constexpr Row kRows[] = {
     {"enable_signature_method_name_check", true, nullptr, "classify and regress look at the names of the outputs"},
     {"enable_profiler", true, nullptr, "there is no profiler; see the metrics"},
     {"skip_initialize_tpu", true, nullptr, "there is no Cloud TPU"},
-    {"flush_filesystem_caches", true, nullptr, "models are mapped into memory, not read"},
+    {"flush_filesystem_caches", true, nullptr, "a file is always dropped from the cache once it is loaded"},
     {"saved_model_tags", false, nullptr, "models are .tflite files, which have no tags"},
     {"tensorflow_inter_op_parallelism", false, nullptr, "an interpreter runs one operator at a time"},
     {"xla_cpu_compilation_enabled", true, "false", "there is no XLA; leave the flag out"},
@@ -32,6 +33,13 @@ constexpr Row kRows[] = {
     {"thread_pool_factory_config_file", false, "", "use --num_tflite_pools and --tensorflow_intra_op_parallelism"},
     {"tensorflow_session_config_file", false, "", "use --num_tflite_pools and --tensorflow_intra_op_parallelism"},
 };
+
+// Whether two values are equal, as texts or as numbers.
+bool IsSame(const std::string& given, const std::string& value) {
+  double left = 0;
+  double right = 0;
+  return given == value || (absl::SimpleAtod(given, &left) && absl::SimpleAtod(value, &right) && left == right);
+}
 
 }  // namespace
 
@@ -52,7 +60,7 @@ absl::Status ForeignFlags::Check(std::vector<std::string>* notes) const {
   for (const Row& row : kRows) {
     const auto given = values_.find(row.name);
     if (given == values_.end()) continue;
-    if (row.harmless != nullptr && given->second != row.harmless) {
+    if (row.harmless != nullptr && !IsSame(given->second, row.harmless)) {
       return absl::InvalidArgumentError(absl::StrCat("--", row.name, "=", given->second, ": ", row.reason));
     }
     notes->push_back(absl::StrCat("--", row.name, " has no effect here: ", row.reason));

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -36,11 +37,16 @@ ExitCode Fail(ExitCode code, const absl::Status& status) {
   return code;
 }
 
-// Signals are taken by the main thread alone, one after another.
-sigset_t BlockSignals() {
+sigset_t Signals(std::initializer_list<int> numbers) {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  for (const int number : numbers) sigaddset(&signals, number);
+  return signals;
+}
+
+// Signals are taken by the main thread alone, one after another.
+sigset_t BlockSignals() {
+  const sigset_t signals = Signals({SIGTERM, SIGINT, SIGHUP});
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -112,10 +118,14 @@ class Program {
   Program& operator=(const Program&) = delete;
   ~Program() { metrics_.SetSource(nullptr); }
 
-  // Waits for the models. A model that fails beside others that load is no reason not to serve those.
-  ExitCode LoadModels(const ModelConfigs& configs) {
+  // Waits for the models. A model that fails beside others that load is no reason not to serve those. As no request
+  // runs, `stopping` signals end the program at once meanwhile.
+  ExitCode LoadModels(const ModelConfigs& configs, const sigset_t& stopping) {
     NotifyStatus("models are loading");
-    const absl::Status status = catalogue_.SetConfig(configs, SteadyNow() + options_.start_timeout);
+    pthread_sigmask(SIG_UNBLOCK, &stopping, nullptr);
+    const absl::Status status =
+        catalogue_.SetConfig(configs, SteadyNow() + options_.start_timeout, Catalogue::Retries::kPassOver);
+    pthread_sigmask(SIG_BLOCK, &stopping, nullptr);
     if (status.ok()) return kExitOk;
     if (absl::IsDeadlineExceeded(status)) {
       Log(Severity::kWarning, "models still load after --start_timeout_seconds; the ports open all the same");
@@ -157,7 +167,7 @@ class Program {
     NotifyReady(Summary(catalogue_));
     int signal = 0;
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
-      if (poller) poller->PollOnce();
+      if (poller) poller->Reload();
     }
     // From now on the next signal ends the program at once, as if it were never handled.
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
@@ -234,16 +244,16 @@ ExitCode Run(Options options) {
   LimitConnections(RaiseFileLimit(), &options.http);
   // Loading can take long; a port that is taken is said before.
   if (!options.grpc.address.empty()) {
-    const absl::Status free = CheckPort(options.grpc.address, options.grpc.port);
+    const absl::Status free = CheckPort(options.grpc.address, options.grpc.port, "--port");
     if (!free.ok()) return Fail(absl::IsInvalidArgument(free) ? kExitConfig : kExitListening, free);
   }
   if (options.serve_http) {
     const std::string address = options.http.address.empty() ? "0.0.0.0" : options.http.address;
-    const absl::Status free = CheckPort(address, options.http.port);
+    const absl::Status free = CheckPort(address, options.http.port, "--rest_api_port");
     if (!free.ok()) return Fail(absl::IsInvalidArgument(free) ? kExitConfig : kExitListening, free);
   }
   Program program(std::move(options));
-  if (const ExitCode code = program.LoadModels(*configs); code != kExitOk) return code;
+  if (const ExitCode code = program.LoadModels(*configs, Signals({SIGTERM, SIGINT})); code != kExitOk) return code;
   if (const ExitCode code = program.Listen(); code != kExitOk) return code;
   program.Serve(signals, config_text);
   return kExitOk;

@@ -66,7 +66,7 @@ class Catalogue::Impl {
   Impl(Options options, Loader& loader);
   ~Impl();
 
-  absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline);
+  absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline, Retries retries);
   void PollOnce();
   std::vector<VersionStatus> Statuses(const std::string& name) const;
   std::vector<ModelReport> Report() const;
@@ -92,7 +92,7 @@ class Catalogue::Impl {
 
   // What follows must not have mu_.
   absl::StatusOr<std::vector<absl::StatusOr<Scan>>> ScanAll(const ModelConfigs& configs) const;
-  absl::Status AwaitModels(const std::set<std::string>& names, Clock::time_point deadline);
+  absl::Status AwaitModels(const std::set<std::string>& names, Clock::time_point deadline, Retries retries);
   std::vector<Look> WhatToLookAt() const;
   void Poll();
 
@@ -149,7 +149,7 @@ absl::StatusOr<std::vector<absl::StatusOr<Scan>>> Catalogue::Impl::ScanAll(const
   return scans;
 }
 
-absl::Status Catalogue::Impl::SetConfig(const ModelConfigs& configs, absl::Time deadline) {
+absl::Status Catalogue::Impl::SetConfig(const ModelConfigs& configs, absl::Time deadline, Retries retries) {
   const Clock::time_point until = Monotonic(deadline);
   if (absl::Status status = CheckNames(configs); !status.ok()) return status;
   absl::StatusOr<std::vector<absl::StatusOr<Scan>>> scans = ScanAll(configs);
@@ -161,18 +161,23 @@ absl::Status Catalogue::Impl::SetConfig(const ModelConfigs& configs, absl::Time 
     new_names = Configure(configs, *scans);
   }
   log_.Flush();
-  return AwaitModels(new_names, until);
+  return AwaitModels(new_names, until, retries);
 }
 
 absl::Status Catalogue::Impl::CheckLabels(const ModelConfigs& configs) const {
   for (const ModelConfig& config : configs) {
     const auto known = models_.find(config.name);
+    // The versions of a new model load only after this. TensorFlow Serving refuses their labels: a configuration that
+    // it took while it ran keeps it from starting again.
+    if (known == models_.end() || !known->second.configured) continue;
+    const auto& old_labels = known->second.config.labels;
     for (const auto& [label, version] : config.labels) {
-      if (known != models_.end() && IsAvailable(known->second, version)) continue;
-      if (!options_.allow_labels_for_unavailable_versions) return LabelError(config.name, version);
-      if (known == models_.end() || !known->second.configured) continue;
-      const auto old = known->second.config.labels.find(label);
-      if (old != known->second.config.labels.end() && old->second != version) return LabelError(config.name, version);
+      const auto old = old_labels.find(label);
+      if (old != old_labels.end() && old->second == version) continue;
+      if (IsAvailable(known->second, version)) continue;
+      if (old != old_labels.end() || !options_.allow_labels_for_unavailable_versions) {
+        return LabelError(config.name, version);
+      }
     }
   }
   return absl::OkStatus();
@@ -224,17 +229,23 @@ void Catalogue::Impl::ForgetRemovedModels() {
   }
 }
 
-absl::Status Catalogue::Impl::AwaitModels(const std::set<std::string>& names, Clock::time_point deadline) {
+absl::Status Catalogue::Impl::AwaitModels(const std::set<std::string>& names, Clock::time_point deadline,
+                                          Retries retries) {
   std::vector<std::string> failed;
   std::vector<std::string> late;
   const auto all_settled = [&] {
     failed.clear();
     late.clear();
+    std::vector<std::string> waiting;
     for (const std::string& name : names) {
       const auto found = models_.find(name);
       const Outcome outcome = OutcomeOf(name, found == models_.end() ? nullptr : &found->second);
-      if (!outcome.available) (outcome.settled ? failed : late).push_back(absl::StrCat("{", outcome.detail, "}"));
+      if (outcome.available) continue;
+      (outcome.settled ? failed : outcome.retries ? waiting : late).push_back(absl::StrCat("{", outcome.detail, "}"));
     }
+    const bool any_available = failed.size() + late.size() + waiting.size() < names.size();
+    auto& place = retries == Retries::kAwait || !any_available ? late : failed;
+    place.insert(place.end(), waiting.begin(), waiting.end());
     return late.empty();
   };
   std::unique_lock lock(mu_);
@@ -345,8 +356,8 @@ Catalogue::Catalogue(Options options, Loader& loader) : impl_(std::make_unique<I
 
 Catalogue::~Catalogue() = default;
 
-absl::Status Catalogue::SetConfig(const ModelConfigs& configs, absl::Time deadline) {
-  return impl_->SetConfig(configs, deadline);
+absl::Status Catalogue::SetConfig(const ModelConfigs& configs, absl::Time deadline, Retries retries) {
+  return impl_->SetConfig(configs, deadline, retries);
 }
 
 void Catalogue::PollOnce() { impl_->PollOnce(); }

@@ -69,15 +69,21 @@ class Catalogue {
   // Stops polling, unloads all, and waits until the last handle is gone.
   ~Catalogue();
 
+  // Whether SetConfig waits for a model that failed to load and is tried again later.
+  enum class Retries : uint8_t {
+    kAwait,
+    kPassOver,  // not while another model is available
+  };
+
   // Serves exactly these models from now on. Blocks until each new model has a version that is available or has given
   // up, or `deadline` has passed.
   //
   // Refused as a whole, with the old configuration kept: INVALID_ARGUMENT for a name twice; FAILED_PRECONDITION for a
-  // label of a version that is not available (see 3.4 of the facts); NOT_FOUND, PERMISSION_DENIED or
-  // FAILED_PRECONDITION for the base path of a model that is new, or that has another base path now.
-  // In force, but not well: UNKNOWN "1 model(s) did not become available: ..." with each reason, for a new model that
-  // has no version or whose versions all failed to load; DEADLINE_EXCEEDED. IsInForce tells the two kinds apart.
-  absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline);
+  // new label of a version that is not available, of a model that is known (see 3.4 of the facts); NOT_FOUND,
+  // PERMISSION_DENIED or FAILED_PRECONDITION for the base path of a model that is new, or that has another base path
+  // now. In force, but not well: UNKNOWN "1 model(s) did not become available: ..." with each reason, for a new model
+  // that has no version or whose versions all failed to load; DEADLINE_EXCEEDED. IsInForce tells the two kinds apart.
+  absl::Status SetConfig(const ModelConfigs& configs, absl::Time deadline, Retries retries = Retries::kAwait);
 
   // Looks at the base paths now, as each poll does.
   void PollOnce();

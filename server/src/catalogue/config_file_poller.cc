@@ -22,13 +22,24 @@ void ConfigFilePoller::Poll() {
 
 void ConfigFilePoller::PollOnce() {
   const std::lock_guard lock(mu_);
+  Read(/*always=*/false);
+}
+
+void ConfigFilePoller::Reload() {
+  const std::lock_guard lock(mu_);
+  refused_.clear();
+  Read(/*always=*/true);
+}
+
+void ConfigFilePoller::Read(bool always) {
   const absl::StatusOr<std::string> text = ReadTextFile(options_.path);
   std::string line;
-  if (text.ok() && *text != in_force_) {
+  if (text.ok() && (always || *text != in_force_)) {
     const absl::Status status = Apply(*text);
     if (IsInForce(status)) {
+      options_.log(
+          absl::StrCat(options_.path, ": the ", *text == in_force_ ? "" : "new ", "configuration is in force"));
       in_force_ = *text;
-      options_.log(absl::StrCat(options_.path, ": the new configuration is in force"));
     } else {
       line = absl::StrCat("the old configuration stays: ", status.message());
     }

@@ -16,7 +16,8 @@ namespace ems {
 // Gives the catalogue each new content of the file. A content that is refused is tried again at each poll, as the
 // reason may pass (a label of a version that is still loading); it is logged once, and the old configuration stays.
 //
-// An unchanged file is not applied again: a configuration that came by HandleReloadConfig stays until the file changes.
+// A poll does not apply an unchanged file again: a configuration that came by HandleReloadConfig stays until the file
+// changes.
 class ConfigFilePoller {
  public:
   struct Options {
@@ -32,8 +33,12 @@ class ConfigFilePoller {
   // Reads the file now, as each poll does. Does not wait until models are loaded.
   void PollOnce();
 
+  // Applies the file, changed or not, and logs the result.
+  void Reload();
+
  private:
   void Poll();
+  void Read(bool always);  // under mu_
   absl::Status Apply(const std::string& text);
 
   const Options options_;

@@ -14,8 +14,6 @@ namespace ems {
 
 using Clock = TaskPool::Clock;
 
-bool WaitsForRetry(const Entry& entry) { return entry.state == VersionState::kLoading && entry.pending; }
-
 Lifecycle::Lifecycle(const Catalogue::Options& options, Loader& loader, std::mutex& mu, OrderedLog& log,
                      std::function<void()> changed)
     : keep_available_(options.keep_available),

@@ -58,9 +58,6 @@ class Lifecycle {
   TaskPool unload_pool_;
 };
 
-// Returns whether a version failed to load and waits for its next try.
-bool WaitsForRetry(const Entry& entry);
-
 }  // namespace ems
 
 #endif  // EMS_CATALOGUE_LIFECYCLE_H_

@@ -113,16 +113,21 @@ bool IsAvailable(const Model& model, int64_t version) {
   });
 }
 
+bool WaitsForRetry(const Entry& entry) { return entry.state == VersionState::kLoading && entry.pending; }
+
 Outcome OutcomeOf(const std::string& name, const Model* model) {
   if (model == nullptr || !model->configured) {
-    return {true, false, absl::StrCat("{name: ", name, "} was removed by a later configuration")};
+    return {true, false, false, absl::StrCat("{name: ", name, "} was removed by a later configuration")};
   }
-  Outcome outcome{true, false, absl::StrCat("{name: ", name, "} has no versions under ", model->config.base_path)};
+  Outcome outcome{true, false, false,
+                  absl::StrCat("{name: ", name, "} has no versions under ", model->config.base_path)};
   const Entry* highest = nullptr;
+  outcome.retries = true;
   for (const EntryPtr& entry : model->entries) {
     if (!entry->aspired) continue;
-    if (entry->state == VersionState::kAvailable) return {true, true, ""};
+    if (entry->state == VersionState::kAvailable) return {true, true, false, ""};
     if (entry->state != VersionState::kEnd) outcome.settled = false;
+    if (entry->state != VersionState::kEnd && !WaitsForRetry(*entry)) outcome.retries = false;
     if (highest == nullptr || entry->id.version > highest->id.version) highest = entry.get();
   }
   if (highest != nullptr) {

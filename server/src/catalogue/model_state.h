@@ -68,11 +68,15 @@ std::vector<VersionStatus> StatusList(const Model& model);
 
 bool IsAvailable(const Model& model, int64_t version);
 
+// Returns whether a version failed to load and waits for its next try.
+bool WaitsForRetry(const Entry& entry);
+
 // Returns whether waiting for a version is of use: true once one is available or none can be any more.
 struct Outcome {
   bool settled = false;
   bool available = false;
-  std::string detail;  // why none is available
+  bool retries = false;  // all that could become available failed, and are tried again
+  std::string detail;    // why none is available
 };
 Outcome OutcomeOf(const std::string& name, const Model* model);  // null: unknown by now
 

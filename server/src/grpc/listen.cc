@@ -15,37 +15,25 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/fd.h"
 
 namespace ems {
 
 namespace {
 
-// A socket that is closed at the end of the scope.
-class Socket {
- public:
-  explicit Socket(int family) : fd_(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
+Fd NewSocket(int family) { return Fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
 absl::Status CannotListen(const std::string& where, int error, const std::string& fix) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the text is copied at once
   return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", where, ": ", strerror(error), "; ", fix));
 }
 
-const char* PortFix(int error) {
+std::string PortFix(int error, const std::string& flag) {
   switch (error) {
     case EADDRINUSE:
-      return "stop the other program, or choose another port with --port";
+      return absl::StrCat("stop the other program, or choose another port with ", flag);
     case EACCES:
-      return "ports below 1024 need CAP_NET_BIND_SERVICE; choose another with --port";
+      return absl::StrCat("ports below 1024 need CAP_NET_BIND_SERVICE; choose another with ", flag);
     default:
       return "give an address of this machine with --listen";
   }
@@ -58,7 +46,7 @@ std::string HostPort(const std::string& address, int port) {
   return absl::StrCat(address, ":", port);
 }
 
-absl::Status CheckPort(const std::string& address, int port) {
+absl::Status CheckPort(const std::string& address, int port, const std::string& flag) {
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -70,12 +58,12 @@ absl::Status CheckPort(const std::string& address, int port) {
         absl::StrCat("cannot listen on ", HostPort(address, port), ": ", gai_strerror(failed)));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, &freeaddrinfo);
-  const Socket probe(list->ai_family);
-  if (probe.fd() < 0) return CannotListen(HostPort(address, port), errno, PortFix(errno));
+  const Fd probe = NewSocket(list->ai_family);
+  if (probe.get() < 0) return CannotListen(HostPort(address, port), errno, PortFix(errno, flag));
   const int on = 1;
-  setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (bind(probe.fd(), list->ai_addr, list->ai_addrlen) != 0) {
-    return CannotListen(HostPort(address, port), errno, PortFix(errno));
+  setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(probe.get(), list->ai_addr, list->ai_addrlen) != 0) {
+    return CannotListen(HostPort(address, port), errno, PortFix(errno, flag));
   }
   return absl::OkStatus();
 }
@@ -93,9 +81,9 @@ absl::Status CheckSocket(const std::string& path) {
     if (!S_ISSOCK(status.st_mode)) {
       return CannotListen(path, EEXIST, "it is no socket; remove it, or choose another path with --grpc_socket_path");
     }
-    const Socket probe(AF_UNIX);
-    if (probe.fd() < 0) return CannotListen(path, errno, "raise the limit of open files");
-    if (connect(probe.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    const Fd probe = NewSocket(AF_UNIX);
+    if (probe.get() < 0) return CannotListen(path, errno, "raise the limit of open files");
+    if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
       return CannotListen(path, EADDRINUSE, "stop the other program, or choose another path with --grpc_socket_path");
     }
     return absl::OkStatus();

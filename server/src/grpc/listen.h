@@ -16,8 +16,8 @@ std::string HostPort(const std::string& address, int port);
 
 // Returns an error where nobody could listen there now: gRPC itself only logs the reason.
 // FAILED_PRECONDITION: the port is taken, not permitted or not an address of this machine; INVALID_ARGUMENT: no
-// address.
-absl::Status CheckPort(const std::string& address, int port);
+// address. `flag` is the one that sets the port.
+absl::Status CheckPort(const std::string& address, int port, const std::string& flag);
 
 // The same for a Unix socket. A socket that a server left behind is not an error; gRPC replaces it.
 absl::Status CheckSocket(const std::string& path);

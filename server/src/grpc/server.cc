@@ -1,6 +1,9 @@
 #include "grpc/server.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <limits>
 #include <thread>
@@ -53,7 +56,7 @@ absl::Status CheckAddresses(const GrpcOptions& options) {
     return absl::InvalidArgumentError("neither an address nor a Unix socket for gRPC");
   }
   if (!options.address.empty()) {
-    if (absl::Status status = CheckPort(options.address, options.port); !status.ok()) return status;
+    if (absl::Status status = CheckPort(options.address, options.port, "--port"); !status.ok()) return status;
   }
   return options.socket_path.empty() ? absl::OkStatus() : CheckSocket(options.socket_path);
 }
@@ -98,6 +101,10 @@ class Server final : public GrpcServer {
     if (server_ == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat("gRPC cannot listen on ", HostPort(address_, options.port),
                                                         "; the lines of gRPC before this one say why"));
+    }
+    // As open to this machine as a port is, whatever the umask; the folder says who reaches it.
+    if (!options.socket_path.empty() && chmod(options.socket_path.c_str(), 0666) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", options.socket_path, " to other users"));
     }
     prediction_.Serve(*threads_);
     models_.Serve(*threads_);

@@ -56,9 +56,7 @@ def serve() -> Serve:
 @pytest.fixture(scope="module")
 def server(serve: Serve, models_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """A server with all test models, shared by the tests of a module."""
-    # As in TensorFlow Serving, a first configuration has no version that a label could name.
-    flags = [f"--model_config_file={models_config}", "--allow_version_labels_for_unavailable_models"]
-    with serve(tmp_path_factory.mktemp("server"), *flags) as running:
+    with serve(tmp_path_factory.mktemp("server"), f"--model_config_file={models_config}") as running:
         yield running
 
 

@@ -36,7 +36,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     )
     path = config(folder, text=f"model_config_list {{ {' '.join(listed)} }}")
     flags = [flag for flag in board.flags(models) if not flag.startswith("--model_")]
-    more = [f"--model_config_file={path}", "--allow_version_labels_for_unavailable_models", "--max_num_load_retries=0"]
+    more = [f"--model_config_file={path}", "--max_num_load_retries=0"]
     with serving(folder, *more, *flags, FAKE_EDGETPU=str(board.folder)) as running:
         for model in ("half_plus_two", "two_versions"):
             for body in (ASKED, ASKED, {"instances": ["x"]}):
