@@ -61,6 +61,13 @@ TEST(DeviceNames, WithoutAnEdgeTpuAutoIsTheOneThatMayCome) {
   EXPECT_THAT(tree.Names({"auto"}), ElementsAre("usb:0"));
 }
 
+TEST(FoundDevices, AreThoseThatAreThere) {
+  const Tree tree;
+  EXPECT_THAT(FoundDevices(tree.Path("dev"), tree.Path("usb")), IsEmpty());
+  tree.PlugPci("apex_0");
+  EXPECT_THAT(FoundDevices(tree.Path("dev"), tree.Path("usb")), ElementsAre("pci:0"));
+}
+
 TEST(DeviceNames, TakesNamesAsTheyAre) {
   const Tree tree;
   EXPECT_THAT(tree.Names({"usb:3", "pci:1"}), ElementsAre("usb:3", "pci:1"));
@@ -76,7 +83,8 @@ TEST_F(DeviceWatchTest, AddsWhatAppears) {
   board_.Set("usb:0", "ok 0");
   options_.names = tree.Names({"auto"});
   const std::unique_ptr<Servable> servable = Loaded();
-  const DeviceWatch watch(devices(), [&] { return tree.Names({"auto"}); }, absl::Milliseconds(1));
+  const DeviceWatch watch(
+      devices(), [&] { return FoundDevices(tree.Path("dev"), tree.Path("usb")); }, absl::Milliseconds(1));
   EXPECT_TRUE(IsRight(*Ask(*servable, 1), 1));
   EXPECT_EQ(devices().Report().size(), 1);
   board_.Set("usb:1", "ok 0");

@@ -36,9 +36,8 @@ class DevicePipeline : public DevicesTest {
   }
   std::unique_ptr<Servable> LoadFolder() {
     LoaderOptions options;
-    options.devices = [this](const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model,
-                             const std::string& path) {
-      return devices().LoadSegment(id, part, std::move(model), path);
+    options.devices = [this](const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model) {
+      return devices().LoadSegment(id, part, std::move(model));
     };
     absl::StatusOr<std::unique_ptr<Servable>> servable = TfliteLoader(options).Load({"m", 1}, version_.path());
     EXPECT_TRUE(servable.ok()) << servable.status();

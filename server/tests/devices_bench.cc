@@ -62,9 +62,8 @@ class Bench : public DevicesTest {
     }
     version.Write("model.tflite", testing::FixedBatchModel());  // gives the signature
     LoaderOptions options;
-    options.devices = [this](const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model,
-                             const std::string& path) {
-      return devices().LoadSegment(id, part, std::move(model), path);
+    options.devices = [this](const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model) {
+      return devices().LoadSegment(id, part, std::move(model));
     };
     const std::unique_ptr<Servable> servable = *TfliteLoader(options).Load({"m", 1}, version.path());
     const double alone = RunsPerSecond({servable.get()}, 1, 300, 1) / 2;

@@ -117,7 +117,7 @@ class DevicesTest : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<Servable>> Load(const std::string& path) {
     const absl::StatusOr<std::shared_ptr<const TfliteModel>> model = TfliteModel::Open(path);
     if (!model.ok()) return model.status();
-    return devices().Load({"m", 1}, *model, path);
+    return devices().Load({"m", 1}, *model);
   }
   std::unique_ptr<Servable> Loaded() {
     absl::StatusOr<std::unique_ptr<Servable>> servable = Load(path_);

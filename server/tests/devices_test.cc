@@ -11,6 +11,7 @@
 #include <array>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "devices_fixture.h"
 #include "support/allocations.h"
@@ -148,17 +149,30 @@ TEST_F(DevicesTest, SaysThatTheWorkerProgramIsMissing) {
   EXPECT_THAT(Text(Load(path_).status()), HasSubstr("cannot start /nonexistent/edge_model_worker"));
 }
 
-TEST_F(DevicesTest, ABadModelHarmsNoOther) {
+TEST_F(DevicesTest, AWorkerThatStartsAnewReadsTheModelThatIsServed) {
   board_.Set("usb:0", "ok 0");
   options_.names = {"usb:0"};
   const std::unique_ptr<Servable> servable = Loaded();
-  const std::string vanished = folder_.Write("bad.tflite", fake_edgetpu::WrapModel(testing::FixedBatchModel()));
-  const std::shared_ptr<const TfliteModel> model = *TfliteModel::Open(vanished);
-  std::filesystem::remove(vanished);
-  EXPECT_THAT(Text(devices().Load({"bad", 1}, model, vanished).status()), HasSubstr("usb:0 does not load it"));
-  EXPECT_EQ(Report(0).state, DeviceState::kOk);
+  // As cp does: into the same file.
+  std::ofstream(path_, std::ios::trunc) << "half of ano";
   EXPECT_TRUE(IsRight(*Ask(*servable, 1), 1));
-  EXPECT_EQ(Report(0).restarts, 0);
+  kill(Report(0).pid, SIGKILL);
+  Await([&] { return Report(0).restarts == 1; });
+  AwaitState(0, DeviceState::kOk);
+  EXPECT_TRUE(IsRight(*Ask(*servable, 2), 2));
+}
+
+TEST_F(DevicesTest, CountsTheMemoryOfItsWorkers) {
+  board_.Set("usb:0", "ok 0");
+  options_.names = {"usb:0"};
+  options_.memory = MemoryBudget::Create(10'000'000);
+  std::unique_ptr<Servable> servable = Loaded();
+  EXPECT_EQ(options_.memory->used(), Report(0).arena_bytes);
+  EXPECT_GT(options_.memory->used(), 0);
+  servable.reset();
+  EXPECT_EQ(options_.memory->used(), 0);
+  const auto rest = options_.memory->Take(9'999'999);
+  EXPECT_EQ(Load(path_).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(DevicesTest, ADeviceOfAnotherProcessIsAbsentUntilItIsFree) {
@@ -266,10 +280,11 @@ TEST_F(DevicesTest, AWorkerHasNoDescriptorsOfTheServer) {
   std::vector<std::string> targets;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(Report(0).pid) + "/fd")) {
     const std::string target = std::filesystem::read_symlink(entry.path());
-    if (target != path_ && target != board_.PathOf("usb:0")) targets.push_back(target.substr(0, target.find(':')));
+    if (target != board_.PathOf("usb:0")) targets.push_back(target.substr(0, target.find(':')));
   }
   close(ours);
-  EXPECT_THAT(targets, ::testing::UnorderedElementsAre("/dev/null", "pipe", "pipe", "socket"));
+  EXPECT_THAT(targets,
+              ::testing::UnorderedElementsAre("/dev/null", "pipe", "pipe", "socket", "/memfd"));  // the last: the model
 }
 
 bool Exists(int pid) { return kill(pid, 0) == 0; }

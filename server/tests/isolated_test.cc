@@ -24,7 +24,7 @@ class IsolatedTest : public DevicesTest {
     const std::string path = folder_.Write("model.tflite", file);
     const auto model = TfliteModel::Open(path);
     EXPECT_TRUE(model.ok()) << model.status();
-    return LoadIsolated({"m", 1}, *model, path, cpu_, {options_.worker, options_.log});
+    return LoadIsolated({"m", 1}, *model, cpu_, {options_.worker, options_.log});
   }
 
   CpuOptions cpu_;
@@ -69,9 +69,20 @@ TEST_F(IsolatedTest, ARefusedRunLeavesTheProcesses) {
 
 TEST_F(IsolatedTest, CountsItsMemory) {
   cpu_.memory = MemoryBudget::Create(10'000'000);
-  auto servable = Load(testing::FixedBatchModel());
-  ASSERT_TRUE(servable.ok()) << servable.status();
-  servable->reset();
+  const uint64_t two = [&] {
+    const auto servable = Load(testing::FixedBatchModel());
+    EXPECT_TRUE(servable.ok()) << servable.status();
+    return cpu_.memory->used();
+  }();
+  EXPECT_EQ(cpu_.memory->used(), 0);
+  {
+    cpu_.memory = MemoryBudget::Create(two - 1);
+    const auto servable = Load(testing::FixedBatchModel());
+    ASSERT_TRUE(servable.ok()) << servable.status();
+    EXPECT_EQ((*servable)->placements()[0].detail, "in 1 process of its own; 1 of 2 processes fit in memory");
+    EXPECT_TRUE(IsRight(*Ask(**servable, 4, 9), 4, 9));
+    EXPECT_EQ(cpu_.memory->used(), two / 2);
+  }
   cpu_.memory = MemoryBudget::Create(100);
   EXPECT_EQ(Load(testing::FixedBatchModel()).status().code(), absl::StatusCode::kResourceExhausted);
 }

@@ -97,9 +97,9 @@ class TfliteLoaderTest : public ::testing::Test {
     LoaderOptions options;
     options.log = [this](const std::string& line) { log_.push_back(line); };
     if (!devices) return options;
-    options.devices = [this](const ServableId&, const std::string& part, std::shared_ptr<const TfliteModel> model,
-                             const std::string& path) -> absl::StatusOr<std::unique_ptr<Servable>> {
-      path_ = path;
+    options.devices = [this](const ServableId&, const std::string& part,
+                             std::shared_ptr<const TfliteModel> model) -> absl::StatusOr<std::unique_ptr<Servable>> {
+      path_ = model->path();
       if (!part.empty()) parts_.push_back(part);
       if (!load_status_.ok()) return load_status_;
       return std::make_unique<FakeDevice>(model->signatures(), run_status_);
@@ -110,9 +110,9 @@ class TfliteLoaderTest : public ::testing::Test {
     LoaderOptions options = Options(devices);
     options.devices_for_all = for_all;
     options.isolate = isolate_;
-    options.isolated = [this](const ServableId&, std::shared_ptr<const TfliteModel> model, const std::string& path,
+    options.isolated = [this](const ServableId&, std::shared_ptr<const TfliteModel> model,
                               const CpuOptions& cpu) -> absl::StatusOr<std::unique_ptr<Servable>> {
-      isolated_.push_back(path);
+      isolated_.push_back(model->path());
       cpu_ = cpu;
       if (!cpu_status_.ok()) return cpu_status_;
       return LoadOnCpu(std::move(model), cpu);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
 
 #include "fake_edgetpu/wrap_model.h"
@@ -154,7 +155,33 @@ TEST(TfliteModel, TellsWhatIsNoModel) {
 
 TEST(TfliteModel, TellsAMissingAndAnUnreadableFile) {
   EXPECT_EQ(TfliteModel::Open("/nonexistent/model.tflite").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(TfliteModel::Map("/nonexistent/model.tflite").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(TfliteModel::Open("/").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(TfliteModel, IsACopyOfItsFile) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.Write("model.tflite", testing::HalfPlusTwoModel());
+  const auto model = TfliteModel::Open(path).value();
+  EXPECT_EQ(model->path(), path);
+  // As cp does: into the same file. A mapped file would end this process.
+  std::ofstream(path, std::ios::trunc) << "TFL3";
+  EXPECT_EQ(model->quantisation(0, 0).scale, 0);  // reads the model
+  const auto mapped = TfliteModel::Map(model->shared_path()).value();
+  EXPECT_EQ(mapped->signatures().size(), model->signatures().size());
+}
+
+TEST(TfliteModel, CountsItsMemoryWhileItExists) {
+  const testing::TemporaryFolder folder;
+  const std::string file = testing::HalfPlusTwoModel();
+  const std::string path = folder.Write("model.tflite", file);
+  const auto budget = MemoryBudget::Create(file.size());
+  {
+    const auto model = TfliteModel::Open(path, budget).value();
+    EXPECT_EQ(budget->used(), file.size());
+    EXPECT_EQ(TfliteModel::Open(path, budget).status().code(), absl::StatusCode::kResourceExhausted);
+  }
+  EXPECT_EQ(budget->used(), 0);
 }
 
 TEST(TfliteModel, RefusesAModelWithoutAGraph) {

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr char kWorkerName[] = "edge_model_worker";
 constexpr char kAuto[] = "auto";
+constexpr char kComing[] = "usb:0";  // where no device is found: the one that people plug in
 constexpr char kDev[] = "/dev";
 constexpr char kUsb[] = "/sys/bus/usb/devices";
 
@@ -59,25 +60,9 @@ std::vector<fs::path> Entries(const fs::path& folder) {
   return paths;
 }
 
-std::vector<std::string> FoundDevices(const fs::path& dev, const fs::path& usb) {
-  std::vector<std::string> names;
-  const auto add = [&names](const char* bus) {
-    const auto same = [bus](const std::string& name) { return absl::StartsWith(name, bus); };
-    names.push_back(absl::StrCat(bus, std::count_if(names.begin(), names.end(), same)));
-  };
-  for (const fs::path& path : Entries(dev)) {
-    if (absl::StartsWith(path.filename().string(), "apex_")) add("pci:");
-  }
-  for (const fs::path& path : Entries(usb)) {
-    if (IsEdgeTpu(path)) add("usb:");
-  }
-  if (names.empty()) names.emplace_back("usb:0");
-  return names;
-}
-
 std::string WorkerOf(const ComputeOptions& options) { return options.worker.empty() ? FindWorker() : options.worker; }
 
-std::unique_ptr<Devices> MakeDevices(const ComputeOptions& options,
+std::unique_ptr<Devices> MakeDevices(const ComputeOptions& options, std::shared_ptr<MemoryBudget> memory,
                                      const std::function<void(const std::string& line)>& log) {
   Devices::Options devices;
   devices.names = DeviceNames(options, kDev, kUsb);
@@ -87,6 +72,7 @@ std::unique_ptr<Devices> MakeDevices(const ComputeOptions& options,
   devices.delegate_options = options.delegate_options;
   devices.threads = options.threads;
   devices.queue = options.queue;
+  devices.memory = std::move(memory);
   devices.log = log;
   return std::make_unique<Devices>(std::move(devices));
 }
@@ -124,12 +110,29 @@ decltype(LoaderOptions::wrap) MakeBatching(const Options& options, Metrics& metr
 
 }  // namespace
 
+std::vector<std::string> FoundDevices(const std::string& dev, const std::string& usb) {
+  std::vector<std::string> names;
+  const auto add = [&names](const char* bus) {
+    const auto same = [bus](const std::string& name) { return absl::StartsWith(name, bus); };
+    names.push_back(absl::StrCat(bus, std::count_if(names.begin(), names.end(), same)));
+  };
+  for (const fs::path& path : Entries(dev)) {
+    if (absl::StartsWith(path.filename().string(), "apex_")) add("pci:");
+  }
+  for (const fs::path& path : Entries(usb)) {
+    if (IsEdgeTpu(path)) add("usb:");
+  }
+  return names;
+}
+
 std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb) {
   if (options.delegate.empty()) return {};
   std::vector<std::string> names;
   for (const std::string& name : options.devices.empty() ? std::vector<std::string>{kAuto} : options.devices) {
     if (name == kAuto) {
-      for (std::string& found : FoundDevices(dev, usb)) names.push_back(std::move(found));
+      std::vector<std::string> found = FoundDevices(dev, usb);
+      if (found.empty()) found.emplace_back(kComing);
+      names.insert(names.end(), found.begin(), found.end());
     } else if (name != "cpu") {
       names.push_back(name);
     }
@@ -152,12 +155,12 @@ DeviceWatch::~DeviceWatch() {
 Backends MakeBackends(const Options& options, Metrics& metrics,
                       const std::function<void(const std::string& line)>& log) {
   Backends backends;
-  backends.devices = MakeDevices(options.compute, log);
   LoaderOptions loader;
   loader.cpu.interpreters = options.compute.pools;
   loader.cpu.threads = options.compute.threads;
   loader.cpu.queue = options.compute.queue;
   loader.cpu.memory = MakeBudget(options.compute.memory_limit_mb, log);
+  backends.devices = MakeDevices(options.compute, loader.cpu.memory, log);
   // The thread of the request runs rows too.
   loader.cpu.helpers = std::make_shared<ThreadPool>(options.compute.pools - 1);
   loader.devices_for_all = options.compute.delegate_for_all;
@@ -165,21 +168,20 @@ Backends MakeBackends(const Options& options, Metrics& metrics,
   loader.log = log;
   if (backends.devices != nullptr) {
     loader.devices = [devices = backends.devices.get()](const ServableId& id, const std::string& part,
-                                                        std::shared_ptr<const TfliteModel> model,
-                                                        const std::string& path) {
-      return part.empty() ? devices->Load(id, std::move(model), path)
-                          : devices->LoadSegment(id, part, std::move(model), path);
+                                                        std::shared_ptr<const TfliteModel> model) {
+      return part.empty() ? devices->Load(id, std::move(model)) : devices->LoadSegment(id, part, std::move(model));
     };
   }
   const std::vector<std::string>& names = options.compute.devices;
   if (backends.devices != nullptr && (names.empty() || std::find(names.begin(), names.end(), kAuto) != names.end())) {
-    backends.watch = std::make_unique<DeviceWatch>(
-        *backends.devices, [compute = options.compute] { return DeviceNames(compute, kDev, kUsb); }, kWatchPause);
+    backends.watch =
+        std::make_unique<DeviceWatch>(*backends.devices, [] { return FoundDevices(kDev, kUsb); }, kWatchPause);
   }
   loader.isolate = options.compute.isolate;
   loader.isolated = [isolated = IsolatedOptions{WorkerOf(options.compute), log}](
-                        const ServableId& id, std::shared_ptr<const TfliteModel> model, const std::string& path,
-                        const CpuOptions& cpu) { return LoadIsolated(id, std::move(model), path, cpu, isolated); };
+                        const ServableId& id, std::shared_ptr<const TfliteModel> model, const CpuOptions& cpu) {
+    return LoadIsolated(id, std::move(model), cpu, isolated);
+  };
   backends.loader = std::make_unique<TfliteLoader>(std::move(loader));
   if (!options.warmup.enabled) return backends;
   WarmupLoader::Options warmup;

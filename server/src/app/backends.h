@@ -42,9 +42,13 @@ struct Backends {
 Backends MakeBackends(const Options& options, Metrics& metrics,
                       const std::function<void(const std::string& line)>& log);
 
+// Returns the names of the Edge TPUs that are there: "pci:0", "usb:0". `dev` and `usb` are /dev and
+// /sys/bus/usb/devices.
+std::vector<std::string> FoundDevices(const std::string& dev, const std::string& usb);
+
 // Returns the names of --device as the delegate takes them: without "cpu"; "auto" (or nothing, with a delegate) stands
 // for the Edge TPUs that are there, or for "usb:0" where there are none, which then counts as absent until it comes.
-// `dev` and `usb` are /dev and /sys/bus/usb/devices.
+// `dev` and `usb` as of FoundDevices.
 std::vector<std::string> DeviceNames(const ComputeOptions& options, const std::string& dev, const std::string& usb);
 
 // Returns what metrics and the status page show of devices, and of models that the CPU computes in place of them.

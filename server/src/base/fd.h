@@ -1,5 +1,5 @@
-#ifndef EMS_DEVICES_FD_H_
-#define EMS_DEVICES_FD_H_
+#ifndef EMS_BASE_FD_H_
+#define EMS_BASE_FD_H_
 
 #include <unistd.h>
 
@@ -32,4 +32,4 @@ class Fd {
 
 }  // namespace ems
 
-#endif  // EMS_DEVICES_FD_H_
+#endif  // EMS_BASE_FD_H_

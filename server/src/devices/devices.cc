@@ -33,8 +33,7 @@ class Devices::Impl {
   Scheduler& scheduler() { return scheduler_; }
 
   static absl::StatusOr<std::unique_ptr<Servable>> Load(const std::shared_ptr<Impl>& self, const std::string& title,
-                                                        const TfliteModel& model, const std::string& path,
-                                                        bool segment);
+                                                        std::shared_ptr<const TfliteModel> model, bool segment);
 
  private:
   void StartThread(size_t index, const std::string& name) {
@@ -64,17 +63,25 @@ RunModel TrialOf(const SignatureMap& signatures) {
 
 class DeviceServable : public Servable {
  public:
-  DeviceServable(std::shared_ptr<Scheduler> scheduler, std::shared_ptr<ScheduledModel> model, SignatureMap signatures)
-      : scheduler_(std::move(scheduler)), model_(std::move(model)), signatures_(std::move(signatures)) {}
+  DeviceServable(std::shared_ptr<Scheduler> scheduler, std::shared_ptr<ScheduledModel> model,
+                 std::shared_ptr<const TfliteModel> file)
+      : scheduler_(std::move(scheduler)), model_(std::move(model)), file_(std::move(file)) {}
   ~DeviceServable() override { scheduler_->Remove(model_); }
   DeviceServable(const DeviceServable&) = delete;
   DeviceServable& operator=(const DeviceServable&) = delete;
 
-  const SignatureMap& signatures() const override { return signatures_; }
+  // Counts the memory of the workers, which have run the model once.
+  absl::Status Reserve(MemoryBudget& memory) {
+    absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> share = memory.Take(scheduler_->ArenaBytes(*model_));
+    if (share.ok()) share_ = *std::move(share);
+    return share.status();
+  }
+
+  const SignatureMap& signatures() const override { return file_->signatures(); }
 
   absl::StatusOr<TensorMap> Run(const std::string& signature, const TensorMap& inputs,
                                 const RunOptions& options) override {
-    const absl::StatusOr<int64_t> runs = CheckInputs(signatures_.at(signature), inputs);
+    const absl::StatusOr<int64_t> runs = CheckInputs(signatures().at(signature), inputs);
     if (!runs.ok()) return runs.status();
     return RunInWindows(*runs, [&](int64_t first, int64_t count) {
       return RunRows(signature, inputs, *runs, first, count, FromDeadline(options.deadline));
@@ -102,7 +109,8 @@ class DeviceServable : public Servable {
 
   const std::shared_ptr<Scheduler> scheduler_;
   const std::shared_ptr<ScheduledModel> model_;
-  const SignatureMap signatures_;
+  const std::shared_ptr<const TfliteModel> file_;  // workers that start anew read it
+  std::unique_ptr<MemoryBudget::Share> share_;
 };
 
 }  // namespace
@@ -112,28 +120,35 @@ Devices::Devices(Options options) : impl_(std::make_shared<Impl>(std::move(optio
 Devices::~Devices() { impl_->Stop(); }
 
 absl::StatusOr<std::unique_ptr<Servable>> Devices::Impl::Load(const std::shared_ptr<Impl>& self,
-                                                              const std::string& title, const TfliteModel& model,
-                                                              const std::string& path, bool segment) {
-  const LoadModel load{0, path, {self->options_.threads, self->options_.delegate, self->options_.delegate_options}};
+                                                              const std::string& title,
+                                                              std::shared_ptr<const TfliteModel> model, bool segment) {
+  const Options& options = self->options_;
+  const LoadModel load{0, model->shared_path(), {options.threads, options.delegate, options.delegate_options}};
   absl::StatusOr<std::shared_ptr<ScheduledModel>> scheduled =
-      self->scheduler_.Add(title, load, TrialOf(model.signatures()), segment);
+      self->scheduler_.Add(title, load, TrialOf(model->signatures()), segment);
   if (!scheduled.ok()) return scheduled.status();
   const std::shared_ptr<Scheduler> scheduler(self, &self->scheduler_);  // keeps all of the implementation
-  return std::make_unique<DeviceServable>(scheduler, *std::move(scheduled), model.signatures());
+  auto servable = std::make_unique<DeviceServable>(scheduler, *std::move(scheduled), std::move(model));
+  if (options.memory) {
+    if (absl::Status status = servable->Reserve(*options.memory); !status.ok()) return status;
+  }
+  return servable;
 }
 
-absl::StatusOr<std::unique_ptr<Servable>> Devices::Load(const ServableId& id, std::shared_ptr<const TfliteModel> model,
-                                                        const std::string& path) {
-  return Impl::Load(impl_, absl::StrCat(id.name, " version ", id.version), *model, path, /*segment=*/false);
+absl::StatusOr<std::unique_ptr<Servable>> Devices::Load(const ServableId& id,
+                                                        std::shared_ptr<const TfliteModel> model) {
+  return Impl::Load(impl_, absl::StrCat(id.name, " version ", id.version), std::move(model), /*segment=*/false);
 }
 
 absl::StatusOr<std::unique_ptr<Servable>> Devices::LoadSegment(const ServableId& id, const std::string& part,
-                                                               std::shared_ptr<const TfliteModel> model,
-                                                               const std::string& path) {
-  return Impl::Load(impl_, absl::StrCat(id.name, " version ", id.version, ", ", part), *model, path, /*segment=*/true);
+                                                               std::shared_ptr<const TfliteModel> model) {
+  const std::string title = absl::StrCat(id.name, " version ", id.version, ", ", part);
+  return Impl::Load(impl_, title, std::move(model), /*segment=*/true);
 }
 
 void Devices::AddDevice(const std::string& name) { impl_->AddDevice(name); }
+
+void Devices::AwaitLoads() { impl_->scheduler().AwaitLoads(); }
 
 std::vector<DeviceReport> Devices::Report() const { return impl_->scheduler().Report(); }
 

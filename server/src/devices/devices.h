@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "devices/clock.h"
 #include "model/servable.h"
+#include "tflite/memory_budget.h"
 #include "tflite/model.h"
 
 namespace ems {
@@ -55,6 +56,7 @@ class Devices {
     // time. 1 job: first in, first out.
     int most_in_row = 16;
     absl::Duration most_turn = absl::Milliseconds(200);
+    std::shared_ptr<MemoryBudget> memory;       // for the arenas; null: no limit
     std::function<Instant()> now = Clock::now;  // for turns, deadlines of jobs that wait, and pauses between starts
     std::function<void(const std::string& line)> log;
   };
@@ -63,19 +65,21 @@ class Devices {
   ~Devices();  // ends the workers
 
   // Loads a model on every device that is there, and runs it once on each. UNAVAILABLE where no device could, with
-  // each device's reason. The servable spreads the rows of a request over the devices that have the model.
-  absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, std::shared_ptr<const TfliteModel> model,
-                                                 const std::string& path);
+  // each device's reason; RESOURCE_EXHAUSTED where they take more than the memory limit. The servable spreads the rows
+  // of a request over the devices that have the model.
+  absl::StatusOr<std::unique_ptr<Servable>> Load(const ServableId& id, std::shared_ptr<const TfliteModel> model);
 
   // The same for a segment of a model. The segments of all models share out the devices that are ok: as long as these
   // are enough, each runs one segment, whose parameters it keeps. Where one is lost, another takes over its segments,
   // at once, since each has loaded all. Whoever runs the segments bounds what waits for them. `part` is for people.
   absl::StatusOr<std::unique_ptr<Servable>> LoadSegment(const ServableId& id, const std::string& part,
-                                                        std::shared_ptr<const TfliteModel> model,
-                                                        const std::string& path);
+                                                        std::shared_ptr<const TfliteModel> model);
 
   // Adds a device that has appeared; it gets all models. Nothing where there is one of this name.
   void AddDevice(const std::string& name);
+
+  // Blocks until each device has loaded all models, or cannot.
+  void AwaitLoads();
 
   std::vector<DeviceReport> Report() const;
 

@@ -18,12 +18,11 @@ struct IsolatedOptions {
   std::function<void(const std::string& line)> log;
 };
 
-// Loads a model as LoadOnCpu does, but each interpreter in a worker process. A process that dies is started again, and
-// its run is tried once more in another. UNAVAILABLE where no process could
-// load the model, RESOURCE_EXHAUSTED where all together take more than the memory limit.
+// Loads a model as LoadOnCpu does, but each interpreter in a worker process: at most as many as the memory limit
+// permits. A process that dies is started again, and its run is tried once more in another. UNAVAILABLE where no
+// process could load the model, RESOURCE_EXHAUSTED where the first takes more than the limit.
 absl::StatusOr<std::unique_ptr<Servable>> LoadIsolated(const ServableId& id, std::shared_ptr<const TfliteModel> model,
-                                                       const std::string& path, const CpuOptions& cpu,
-                                                       const IsolatedOptions& options);
+                                                       const CpuOptions& cpu, const IsolatedOptions& options);
 
 }  // namespace ems
 

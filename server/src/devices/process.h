@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/fd.h"
 #include "devices/clock.h"
-#include "devices/fd.h"
 #include "worker/channel.h"
 #include "worker/protocol.h"
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/turns.h"
 
 namespace ems {
 
@@ -78,8 +79,8 @@ absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string
   model->title = title;
   model->segment = segment;
   model->load = std::move(load);
-  model->on.resize(devices_.size());
   Lock lock(mutex_);
+  model->on.resize(devices_.size());
   model->number = model->load.model = next_number_++;
   if (!trial.signature.empty()) model->trial = EncodeRun(model->number, trial.signature, trial.inputs);
   for (int d = 0; d < Count(); ++d) {
@@ -89,18 +90,23 @@ absl::StatusOr<std::shared_ptr<ScheduledModel>> Scheduler::Add(const std::string
   }
   models_.push_back(model);
   WakeAll();
-  changed_.wait(lock, [&] {
-    for (int d = 0; d < Count() && !stopping_; ++d) {
-      if (IsUndecided(d, *model)) return false;
-    }
-    return true;
-  });
+  changed_.wait(lock, [&] { return stopping_ || IsDecided(*model); });
   const bool loaded = std::any_of(model->on.begin(), model->on.end(),
                                   [](const auto& device) { return device.place == Place::kLoaded; });
   if (loaded && !stopping_) return model;
   absl::Status why = WhyHopeless(*model);
   Erase(model, lock);
   return why;
+}
+
+void Scheduler::AwaitLoads() {
+  Lock lock(mutex_);
+  const auto starts = [](const Device& device) { return device.phase == Phase::kStarting; };
+  changed_.wait(lock, [&] {
+    return stopping_ ||
+           (std::none_of(devices_.begin(), devices_.end(), starts) &&
+            std::all_of(models_.begin(), models_.end(), [&](const ModelPtr& model) { return IsDecided(*model); }));
+  });
 }
 
 void Scheduler::Remove(const std::shared_ptr<ScheduledModel>& model) {
@@ -140,11 +146,19 @@ absl::StatusOr<std::vector<TensorMap>> Scheduler::Run(const std::shared_ptr<Sche
     model->queue.push_back(Job{call, row, std::move(messages[row]), Now(), -1, {}});
     WakeFor(*model);
   }
+  Turns::PassOnBeforeWaiting();
   if (!call->changed.wait_until(lock, deadline, [&] { return call->ended; })) {
     Settle(*model, call, absl::DeadlineExceededError(absl::StrCat(model->title, ": no device was done in time")));
   }
   if (!call->status.ok()) return call->status;
   return std::move(call->rows);
+}
+
+uint64_t Scheduler::ArenaBytes(const ScheduledModel& model) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& device : model.on) bytes += device.arena_bytes;
+  return bytes;
 }
 
 std::vector<DeviceReport> Scheduler::Report() const {
@@ -257,6 +271,13 @@ bool Scheduler::IsUndecided(int d, const ScheduledModel& model) const {
   const Place place = model.on[static_cast<size_t>(d)].place;
   if (place == Place::kRefused) return At(d).phase == Phase::kStarting;
   return place == Place::kWaiting && MayRun(d, model);
+}
+
+bool Scheduler::IsDecided(const ScheduledModel& model) const {
+  for (int d = 0; d < Count(); ++d) {
+    if (IsUndecided(d, model)) return false;
+  }
+  return true;
 }
 
 bool Scheduler::IsHopeless(const ScheduledModel& model) const {

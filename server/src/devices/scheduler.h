@@ -16,10 +16,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/fd.h"
 #include "base/tensor.h"
 #include "devices/clock.h"
 #include "devices/devices.h"
-#include "devices/fd.h"
 #include "devices/run_times.h"
 #include "worker/protocol.h"
 
@@ -82,6 +82,8 @@ class Scheduler {
   // devices need. The bound of what may wait is not for segments.
   absl::StatusOr<std::shared_ptr<ScheduledModel>> Add(const std::string& title, LoadModel load, const RunModel& trial,
                                                       bool segment = false);
+  // Waits until each device has loaded all models, or cannot.
+  void AwaitLoads();
   // Takes a model away and waits until no worker holds it.
   void Remove(const std::shared_ptr<ScheduledModel>& model);
 
@@ -95,6 +97,8 @@ class Scheduler {
   // name, where all stops, and where the process may open no more files.
   bool AddDevice(const std::string& name);
 
+  // Returns what the model takes beside its file, on all devices together.
+  uint64_t ArenaBytes(const ScheduledModel& model) const;
   std::vector<DeviceReport> Report() const;
   std::vector<Placement> Placements(const ScheduledModel& model) const;
   size_t WaitingRuns(const ScheduledModel& model) const;
@@ -183,6 +187,7 @@ class Scheduler {
   bool IsHome(int d, const ScheduledModel& model) const;
   bool MayRun(int d, const ScheduledModel& model) const;
   bool IsUndecided(int d, const ScheduledModel& model) const;
+  bool IsDecided(const ScheduledModel& model) const;
   bool IsHopeless(const ScheduledModel& model) const;
   absl::Status WhyHopeless(const ScheduledModel& model) const;
   void FailHopeless();

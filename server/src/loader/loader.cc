@@ -24,8 +24,8 @@ CpuOptions Adapted(CpuOptions options, const EdgeModel& settings) {
   return options;
 }
 
-// Whether the CPU can compute a file; false where there is none.
-bool RunsOnCpu(const ModelFile& file) { return file.model && file.model->custom_operators().empty(); }
+// Whether the CPU can compute a model; false where there is none.
+bool RunsOnCpu(const ModelPtr& model) { return model && model->custom_operators().empty(); }
 
 // How a version's files are loaded on the CPU. A fallback keeps it for later.
 struct CpuLoad {
@@ -34,13 +34,12 @@ struct CpuLoad {
   LoaderOptions::LoadIsolated isolated;  // empty: in this process
 
   // Where `reason` is not empty, in place of a device.
-  ServableOr Run(const ModelFile& file, const std::string& reason) const {
+  ServableOr Run(const ModelPtr& model, const std::string& reason) const {
     CpuOptions with_reason = options;
     with_reason.fallback = reason;
-    ServableOr servable =
-        isolated ? isolated(id, file.model, file.path, with_reason) : LoadOnCpu(file.model, with_reason);
+    ServableOr servable = isolated ? isolated(id, model, with_reason) : LoadOnCpu(model, with_reason);
     if (servable.ok()) return servable;
-    return absl::Status(servable.status().code(), absl::StrCat(file.path, ": ", servable.status().message()));
+    return absl::Status(servable.status().code(), absl::StrCat(model->path(), ": ", servable.status().message()));
   }
 };
 
@@ -58,20 +57,20 @@ class FolderLoad {
     if (settings_.isolate() && options_.isolate == LoaderOptions::Isolate::kNever) {
       Log(title_, "isolate: true of edge_model.pbtxt has no effect, because of --isolate=never");
     }
-    if (settings_.place() == EdgeModel::CPU) return models_.cpu.model || models_.segments.empty() ? Cpu() : Segments();
+    if (settings_.place() == EdgeModel::CPU) return models_.cpu || models_.segments.empty() ? Cpu() : Segments();
     const bool asked = settings_.place() == EdgeModel::DEVICE;
     if (!options_.devices && asked && !settings_.cpu_fallback()) {
       return absl::FailedPreconditionError(absl::StrCat("edge_model.pbtxt of ", title_, " says place: DEVICE, but ",
                                                         kNoDevices, ", or say cpu_fallback: true there"));
     }
     if (!models_.segments.empty()) return WithWhole(Segments());
-    const ModelFile& compiled = models_.device.model ? models_.device : models_.cpu;
-    const bool meant = asked || models_.device.model || !RunsOnCpu(compiled);
+    const ModelPtr& compiled = models_.device ? models_.device : models_.cpu;
+    const bool meant = asked || models_.device || !RunsOnCpu(compiled);
     if (!meant && !(options_.devices && options_.devices_for_all)) return Cpu();
-    if (options_.devices) return WithWhole(options_.devices(cpu_.id, "", compiled.model, compiled.path));
-    if (!asked && !models_.device.model) return Cpu();  // its error names the operators that the CPU does not have
+    if (options_.devices) return WithWhole(options_.devices(cpu_.id, "", compiled));
+    if (!asked && !models_.device) return Cpu();  // its error names the operators that the CPU does not have
     if (asked) return WithWhole(absl::UnavailableError(absl::StrCat("place: DEVICE, but ", kNoDevices)));
-    return WithWhole(NoDevices(compiled.path));
+    return WithWhole(NoDevices(compiled->path()));
   }
 
  private:
@@ -93,8 +92,8 @@ class FolderLoad {
 
   // The model as a whole on the CPU.
   ServableOr Cpu() const {
-    if (!models_.cpu.model) {
-      return absl::FailedPreconditionError(absl::StrCat(models_.device.path,
+    if (!models_.cpu) {
+      return absl::FailedPreconditionError(absl::StrCat(models_.device->path(),
                                                         " needs a device, but edge_model.pbtxt says place: CPU: leave "
                                                         "that out, or put the model before its compilation there as "
                                                         "model.tflite"));
@@ -105,15 +104,19 @@ class FolderLoad {
   // Lets the CPU take over, now or later, where a file of the whole model is there that it can compute.
   ServableOr WithWhole(ServableOr servable) const { return WithCpu(std::move(servable), models_.cpu, title_); }
 
-  ServableOr WithCpu(ServableOr servable, const ModelFile& file, const std::string& title) const {
+  ServableOr WithCpu(ServableOr servable, const ModelPtr& file, const std::string& title) const {
     const bool allowed = !settings_.has_cpu_fallback() || settings_.cpu_fallback();
     if (!allowed || !RunsOnCpu(file)) return servable;
     if (servable.ok()) {
-      return WithFallback(
-          *std::move(servable), [cpu = cpu_, file](const std::string& reason) { return cpu.Run(file, reason); },
-          [log = options_.log, title](const std::string& line) {
-            if (log) log(absl::StrCat("model ", title, ": ", line));
-          });
+      // Its memory goes until it is needed.
+      const auto load = [cpu = cpu_, path = file->path(),
+                         signatures = file->signatures()](const std::string& reason) -> ServableOr {
+        const absl::StatusOr<ModelPtr> again = OpenAgain(path, signatures, cpu.options.memory);
+        return again.ok() ? cpu.Run(*again, reason) : again.status();
+      };
+      return WithFallback(*std::move(servable), load, [log = options_.log, title](const std::string& line) {
+        if (log) log(absl::StrCat("model ", title, ": ", line));
+      });
     }
     if (!absl::IsUnavailable(servable.status())) return servable.status();
     const std::string reason(servable.status().message());
@@ -131,12 +134,12 @@ class FolderLoad {
     return MakePipeline(models_.pipeline, std::move(servables), {title_, cpu_.options.queue});
   }
 
-  ServableOr OneSegment(const ModelFile& file, const std::string& part) const {
+  ServableOr OneSegment(const ModelPtr& file, const std::string& part) const {
     const bool never = settings_.place() == EdgeModel::CPU;
     const bool asked = !never && (settings_.place() == EdgeModel::DEVICE || options_.devices_for_all);
     if (RunsOnCpu(file) && (!asked || !options_.devices)) return cpu_.Run(file, asked ? kNoDevices : "");
-    if (!options_.devices || never) return NoDevices(file.path);
-    return WithCpu(options_.devices(cpu_.id, part, file.model, file.path), file, absl::StrCat(title_, ", ", part));
+    if (!options_.devices || never) return NoDevices(file->path());
+    return WithCpu(options_.devices(cpu_.id, part, file), file, absl::StrCat(title_, ", ", part));
   }
 
   const LoaderOptions& options_;
@@ -151,7 +154,7 @@ class FolderLoad {
 absl::StatusOr<std::unique_ptr<Servable>> TfliteLoader::Load(const ServableId& id, const std::string& folder) {
   const absl::StatusOr<Sidecar> sidecar = ReadSidecar(folder);
   if (!sidecar.ok()) return sidecar.status();
-  const absl::StatusOr<FolderModels> models = OpenFolder(folder);
+  const absl::StatusOr<FolderModels> models = OpenFolder(folder, options_.cpu.memory);
   if (!models.ok()) return models.status();
   ServableOr servable = FolderLoad(options_, id, sidecar->settings, *models).Run();
   if (servable.ok() && options_.wrap) servable = options_.wrap(*std::move(servable), folder);

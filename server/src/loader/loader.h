@@ -16,12 +16,10 @@ struct LoaderOptions {
   // Loads a model on devices, or a segment of it, which `part` then names; Devices::Load and LoadSegment of
   // devices/devices.h. Empty: there are none.
   using LoadOnDevices = std::function<absl::StatusOr<std::unique_ptr<Servable>>(
-      const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model,
-      const std::string& path)>;
+      const ServableId& id, const std::string& part, std::shared_ptr<const TfliteModel> model)>;
   // As LoadOnCpu, in processes of its own; LoadIsolated of devices/isolated.h.
   using LoadIsolated = std::function<absl::StatusOr<std::unique_ptr<Servable>>(
-      const ServableId& id, std::shared_ptr<const TfliteModel> model, const std::string& path,
-      const CpuOptions& options)>;
+      const ServableId& id, std::shared_ptr<const TfliteModel> model, const CpuOptions& options)>;
   // Which models on the CPU have processes of their own; kAuto: those whose sidecar asks for it.
   enum class Isolate : uint8_t { kAuto, kAlways, kNever };
 

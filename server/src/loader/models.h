@@ -12,24 +12,24 @@
 
 namespace ems {
 
-// A file and what is in it; null where there is no such file.
-struct ModelFile {
-  std::string path;
-  std::shared_ptr<const TfliteModel> model;
-};
+using ModelPtr = std::shared_ptr<const TfliteModel>;
 
-// At least one is set. `cpu` and `device` have the same signatures, and so has the pipeline of the segments, but for
-// those of other keys than serving_default.
+// At least one is set; null where there is no such file. `cpu` and `device` have the same signatures, and so has the
+// pipeline of the segments, but for those of other keys than serving_default.
 struct FolderModels {
-  ModelFile cpu;
-  ModelFile device;
-  std::vector<ModelFile> segments;
+  ModelPtr cpu;
+  ModelPtr device;
+  std::vector<ModelPtr> segments;
   PipelinePlan pipeline;  // of the segments
   QuantisationMap quantisations;
 };
 
-// Opens what FindModelFiles finds. INVALID_ARGUMENT where the files do not fit together.
-absl::StatusOr<FolderModels> OpenFolder(const std::string& folder);
+// Opens what FindModelFiles finds. Errors of TfliteModel::Open; INVALID_ARGUMENT where the files do not fit together.
+absl::StatusOr<FolderModels> OpenFolder(const std::string& folder, const std::shared_ptr<MemoryBudget>& memory);
+
+// Opens a file once more. FAILED_PRECONDITION where its signatures are others than before.
+absl::StatusOr<ModelPtr> OpenAgain(const std::string& path, const SignatureMap& signatures,
+                                   const std::shared_ptr<MemoryBudget>& memory);
 
 }  // namespace ems
 

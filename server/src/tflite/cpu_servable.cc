@@ -212,10 +212,9 @@ absl::Status Reserve(const CpuOptions& options, uint64_t bytes, WarmRunner* warm
   return share.status();
 }
 
-// Makes an interpreter; `shared` are the bytes that it uses beside its own. The memory is reserved before the first run
-// touches it: the kernel would end a server that exceeds its limit.
-absl::StatusOr<WarmRunner> MakeRunner(const std::shared_ptr<const TfliteModel>& model, const CpuOptions& options,
-                                      uint64_t shared) {
+// Makes an interpreter. Its memory is reserved before the first run touches it: the kernel would end a server that
+// exceeds its limit.
+absl::StatusOr<WarmRunner> MakeRunner(const std::shared_ptr<const TfliteModel>& model, const CpuOptions& options) {
   RunnerOptions runner_options;
   runner_options.threads = options.threads;
   absl::StatusOr<std::unique_ptr<TfliteRunner>> runner = TfliteRunner::Create(model, runner_options);
@@ -224,7 +223,7 @@ absl::StatusOr<WarmRunner> MakeRunner(const std::shared_ptr<const TfliteModel>& 
   warm.runner = *std::move(runner);
   const uint64_t allocated = warm.runner->arena_bytes();
   if (absl::Status status = CheckFree(allocated); !status.ok()) return status;
-  if (absl::Status status = Reserve(options, allocated + shared, &warm); !status.ok()) return status;
+  if (absl::Status status = Reserve(options, allocated, &warm); !status.ok()) return status;
   warm.failures = WarmUp(*model, *warm.runner);
   // Tensors of dynamic size come with the run.
   const uint64_t used = std::max(allocated, warm.runner->arena_bytes());
@@ -241,8 +240,7 @@ absl::StatusOr<std::unique_ptr<Servable>> LoadOnCpu(std::shared_ptr<const Tflite
   std::vector<std::unique_ptr<MemoryBudget::Share>> shares;
   std::string detail;
   while (static_cast<int>(runners.size()) < wanted) {
-    // The file is mapped once for all interpreters.
-    absl::StatusOr<WarmRunner> made = MakeRunner(model, options, runners.empty() ? model->file_bytes() : 0);
+    absl::StatusOr<WarmRunner> made = MakeRunner(model, options);
     if (absl::IsResourceExhausted(made.status()) && !runners.empty()) break;
     if (!made.ok()) return made.status();
     if (runners.empty()) detail = made->failures;

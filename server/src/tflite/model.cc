@@ -1,12 +1,15 @@
 #include "tflite/model.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -26,19 +29,31 @@ absl::Status Invalid(const std::string& path, const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", text));
 }
 
-// Reads size and identifier, so that the message says what the file is instead of "not a valid Flatbuffer".
-absl::StatusOr<uint64_t> CheckHead(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  struct stat facts = {};
+// Opens a file and reads its identifier, so that the message says what the file is instead of "not a valid Flatbuffer".
+absl::StatusOr<Fd> OpenFile(const std::string& path) {
+  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   char head[8] = {};
-  const bool read_ok = fstat(file, &facts) == 0 && pread(file, head, sizeof(head), 0) == sizeof(head);
-  close(file);
-  if (!read_ok) return Invalid(path, "the file is cut or no TensorFlow Lite model: copy it again");
+  if (pread(file.get(), head, sizeof(head), 0) != sizeof(head)) {
+    return Invalid(path, "the file is cut or no TensorFlow Lite model: copy it again");
+  }
   if (std::memcmp(head + 4, tflite::ModelIdentifier(), 4) != 0) {
     return Invalid(path, "this is no TensorFlow Lite model (its first bytes have no \"TFL3\"): export a .tflite file");
   }
-  return static_cast<uint64_t>(facts.st_size);
+  return file;
+}
+
+// Returns memory with the first `size` bytes of a file, or fewer where it has become shorter.
+absl::StatusOr<Fd> CopyToMemory(const Fd& file, size_t size, const std::string& path) {
+  Fd copy(memfd_create("model", MFD_CLOEXEC));
+  if (copy.get() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot copy ", path, " to memory"));
+  for (off_t done = 0; static_cast<size_t>(done) < size;) {
+    const ssize_t sent = sendfile(copy.get(), file.get(), &done, size - static_cast<size_t>(done));
+    if (sent < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    if (sent == 0) break;
+  }
+  posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);  // nobody reads it twice
+  return copy;
 }
 
 // Returns the highest version of a builtin operator that the runtime has, 0 for none.
@@ -77,26 +92,52 @@ absl::Status CheckShape(const tflite::Model& model) {
 
 }  // namespace
 
-TfliteModel::TfliteModel() = default;
+TfliteModel::TfliteModel(std::string path) : path_(std::move(path)) {}
 TfliteModel::~TfliteModel() = default;
 
-absl::StatusOr<std::shared_ptr<const TfliteModel>> TfliteModel::Open(const std::string& path) {
-  const absl::StatusOr<uint64_t> bytes = CheckHead(path);
-  if (!bytes.ok()) return bytes.status();
-  const std::shared_ptr<TfliteModel> model(new TfliteModel());
-  model->file_bytes_ = *bytes;
-  model->flatbuffer_ =
-      tflite::FlatBufferModel::VerifyAndBuildFromFile(path.c_str(), /*extra_verifier=*/nullptr, &model->reporter_);
-  if (model->flatbuffer_ == nullptr) {
-    return Invalid(path, absl::StrCat("the model is cut or damaged (", model->reporter_.Take("no reason given"),
-                                      "): copy it again"));
+absl::StatusOr<std::shared_ptr<const TfliteModel>> TfliteModel::Open(const std::string& path,
+                                                                     const std::shared_ptr<MemoryBudget>& budget) {
+  const absl::StatusOr<Fd> file = OpenFile(path);
+  if (!file.ok()) return file.status();
+  struct stat facts = {};
+  if (fstat(file->get(), &facts) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  const auto size = static_cast<uint64_t>(facts.st_size);
+  const std::shared_ptr<TfliteModel> model(new TfliteModel(path));
+  if (absl::Status status = CheckFree(size); !status.ok()) return status;
+  if (budget != nullptr) {
+    absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> share = budget->Take(size);
+    if (!share.ok()) return share.status();
+    model->share_ = *std::move(share);
   }
-  const tflite::Model& content = *model->flatbuffer_->GetModel();
-  absl::Status status = CheckShape(content);
-  if (status.ok()) status = model->ReadOperators();
-  if (status.ok()) status = ReadSignatures(content, model->signatures_, model->tensors_);
-  if (!status.ok()) return Invalid(path, std::string(status.message()));
+  absl::StatusOr<Fd> copy = CopyToMemory(*file, size, path);
+  if (!copy.ok()) return copy.status();
+  model->copy_ = *std::move(copy);
+  if (absl::Status status = model->Read(model->shared_path()); !status.ok()) return status;
   return std::shared_ptr<const TfliteModel>(model);
+}
+
+absl::StatusOr<std::shared_ptr<const TfliteModel>> TfliteModel::Map(const std::string& path) {
+  if (const absl::StatusOr<Fd> file = OpenFile(path); !file.ok()) return file.status();
+  const std::shared_ptr<TfliteModel> model(new TfliteModel(path));
+  if (absl::Status status = model->Read(path); !status.ok()) return status;
+  return std::shared_ptr<const TfliteModel>(model);
+}
+
+std::string TfliteModel::shared_path() const {
+  return copy_.get() < 0 ? path_ : absl::StrCat("/proc/", getpid(), "/fd/", copy_.get());
+}
+
+absl::Status TfliteModel::Read(const std::string& path) {
+  flatbuffer_ = tflite::FlatBufferModel::VerifyAndBuildFromFile(path.c_str(), /*extra_verifier=*/nullptr, &reporter_);
+  if (flatbuffer_ == nullptr) {
+    return Invalid(
+        path_, absl::StrCat("the model is cut or damaged (", reporter_.Take("no reason given"), "): copy it again"));
+  }
+  const tflite::Model& content = *flatbuffer_->GetModel();
+  absl::Status status = CheckShape(content);
+  if (status.ok()) status = ReadOperators();
+  if (status.ok()) status = ReadSignatures(content, signatures_, tensors_);
+  return status.ok() ? status : Invalid(path_, std::string(status.message()));
 }
 
 absl::Status TfliteModel::ReadOperators() {

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/fd.h"
 #include "model/servable.h"
+#include "tflite/memory_budget.h"
 #include "tflite/reporter.h"
 
 namespace tflite::impl {
@@ -40,10 +42,17 @@ using QuantisationMap = std::map<std::string, SignatureQuantisation>;
 
 class TfliteModel {
  public:
-  // Maps a file. Errors for the operator: NOT_FOUND, PERMISSION_DENIED; INVALID_ARGUMENT for a file that is cut, is not
-  // a TFLite model, is of a newer schema, or uses a builtin operator (named) that this runtime does not have. A custom
-  // operator is not an error: a delegate may compute it; see custom_operators().
-  static absl::StatusOr<std::shared_ptr<const TfliteModel>> Open(const std::string& path);
+  // Copies a file into memory of its own, so that whoever writes into the file changes nothing that is served. The
+  // memory counts against `budget`, where there is one, as long as the model exists.
+  // Errors for the operator: NOT_FOUND, PERMISSION_DENIED; RESOURCE_EXHAUSTED; INVALID_ARGUMENT for a file that is cut,
+  // is not a TFLite model, is of a newer schema, or uses a builtin operator (named) that this runtime does not have. A
+  // custom operator is not an error: a delegate may compute it; see custom_operators().
+  static absl::StatusOr<std::shared_ptr<const TfliteModel>> Open(const std::string& path,
+                                                                 const std::shared_ptr<MemoryBudget>& budget = nullptr);
+
+  // Maps a file that nobody changes, such as the copy of another process. Errors as Open.
+  static absl::StatusOr<std::shared_ptr<const TfliteModel>> Map(const std::string& path);
+
   ~TfliteModel();
   TfliteModel(const TfliteModel&) = delete;
   TfliteModel& operator=(const TfliteModel&) = delete;
@@ -67,13 +76,23 @@ class TfliteModel {
   // Whether the model keeps values between runs in resource variables: then it needs a single interpreter.
   bool has_resources() const { return has_resources_; }
 
-  uint64_t file_bytes() const { return file_bytes_; }
+  // The file that was opened, for people.
+  const std::string& path() const { return path_; }
+
+  // The path under which another process of the same user maps the copy, as long as this object exists.
+  std::string shared_path() const;
+
   const tflite::impl::FlatBufferModel& flatbuffer() const { return *flatbuffer_; }
 
  private:
-  TfliteModel();
+  explicit TfliteModel(std::string path);
+  // Maps the file at `path`, which must stay as it is, and checks it.
+  absl::Status Read(const std::string& path);
   absl::Status ReadOperators();
 
+  const std::string path_;
+  std::unique_ptr<MemoryBudget::Share> share_;
+  Fd copy_;
   Reporter reporter_;  // the flatbuffer keeps a pointer to it
   std::unique_ptr<tflite::impl::FlatBufferModel> flatbuffer_;
   SignatureMap signatures_;
@@ -81,7 +100,6 @@ class TfliteModel {
   std::vector<std::string> custom_operators_;
   bool has_edgetpu_op_ = false;
   bool has_resources_ = false;
-  uint64_t file_bytes_ = 0;
 };
 
 }  // namespace ems

@@ -7,7 +7,7 @@
 namespace ems {
 
 absl::StatusOr<OpenModel> OpenTfliteModel(const LoadModel& load) {
-  const absl::StatusOr<std::shared_ptr<const TfliteModel>> model = TfliteModel::Open(load.path);
+  const absl::StatusOr<std::shared_ptr<const TfliteModel>> model = TfliteModel::Map(load.path);
   if (!model.ok()) return model.status();
   absl::StatusOr<std::unique_ptr<TfliteRunner>> runner = TfliteRunner::Create(*model, load.options);
   if (!runner.ok()) return runner.status();

@@ -118,6 +118,26 @@ def test_a_full_disk_under_the_log_stops_nothing(models: Path, tmp_path: Path) -
     assert load.wrong == []
 
 
+def test_a_model_that_is_overwritten_while_it_is_served_changes_nothing(models: Path, tmp_path: Path) -> None:
+    """As ``cp`` and ``scp`` do: into the same file, which is cut first."""
+    base = copied(models, tmp_path)
+    board = Board(tmp_path / "devices", "usb:0")
+    edge = Path(shutil.copytree(models / "edgetpu", tmp_path / "edgetpu"))
+    file = config(tmp_path, ("half_plus_two", base), ("edgetpu", edge))
+    flags = [flag for flag in board.flags(models) if not flag.startswith("--model_")]
+    flags.append(f"--model_config_file={file}")
+    with serving(tmp_path, *flags, FAKE_EDGETPU=str(board.folder)) as server, Load(server, HALF, ASKED, ANSWER) as load:
+        for path in (*base.rglob("*.tflite"), *edge.rglob("*.tflite")):
+            path.write_bytes(b"TFL3" * 8)
+        assert server.request("POST", EDGE, EDGE_ASKED).json == EDGE_ANSWER
+        [worker] = workers(server)
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: workers(server) not in ([], [worker]))
+        until(lambda: server.request("POST", EDGE, EDGE_ASKED).status == 200)
+        assert server.request("POST", EDGE, EDGE_ASKED).json == EDGE_ANSWER
+    assert load.wrong == []
+
+
 def test_a_log_that_nobody_reads_stops_nothing(models: Path, tmp_path: Path) -> None:
     """Not the requests, not the devices' restart, not the end in order."""
     pipe = tmp_path / "log"
@@ -399,6 +419,37 @@ def test_a_second_signal_ends_at_once(models: Path, tmp_path: Path) -> None:
     finally:
         server.process.kill()
         server.process.wait()
+
+
+# --- Start ---
+
+
+def damaged(folder: Path) -> Path:
+    """Return a base path whose model cannot be loaded."""
+    path = folder / "damaged" / "1" / "model.tflite"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\0\0\0\0TFL3")
+    return path.parents[1]
+
+
+def test_a_signal_ends_a_server_whose_models_still_load(tmp_path: Path) -> None:
+    server = ModelServer(["--model_name=m", f"--model_base_path={damaged(tmp_path)}"], tmp_path)
+    try:
+        until(lambda: "next try in 1m" in server.log.read_text())
+        server.process.terminate()
+        assert server.process.wait(timeout=30) == -signal.SIGTERM
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+def test_a_damaged_model_beside_a_good_one_delays_nothing(models: Path, tmp_path: Path) -> None:
+    file = config(tmp_path, ("half_plus_two", models / "half_plus_two"), ("damaged", damaged(tmp_path)))
+    with serving(tmp_path, f"--model_config_file={file}") as server:
+        assert server.request("POST", HALF, ASKED).json == ANSWER
+        log = server.log.read_text()
+        assert "models available: 1 of 2" in log
+        assert "the ports open all the same" not in log, "it waited for the retry"
 
 
 # --- systemd ---
