@@ -21,6 +21,14 @@ class Board:
             file.write(f"{behaviour}\n")
             file.truncate()
 
+    def start_journal(self) -> None:
+        """Let the devices write down their runs from now on."""
+        (self.folder / ".journal").touch()
+
+    def has_begun(self) -> bool:
+        """Return whether a run has begun since the journal started."""
+        return "begin" in (self.folder / ".journal").read_text()
+
     def flags(self, models: Path, model: str = "edgetpu") -> list[str]:
         bundle = native_server.bundle()
         return [
