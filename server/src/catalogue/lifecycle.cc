@@ -12,7 +12,11 @@
 
 namespace ems {
 
+namespace {
+
 using Clock = TaskPool::Clock;
+
+}  // namespace
 
 Lifecycle::Lifecycle(const Catalogue::Options& options, Loader& loader, std::mutex& mu, OrderedLog& log,
                      std::function<void()> changed)

@@ -20,7 +20,7 @@ absl::Status TypeError(const Value& value, DataType dtype) {
 }
 
 template <typename T>
-void Append(T value, Tensor* tensor) {
+void Push(T value, Tensor* tensor) {
   tensor->bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
@@ -32,10 +32,10 @@ absl::Status AppendInt(const Value& value, Tensor* tensor) {
         value.GetInt64() > std::numeric_limits<T>::max()) {
       return TypeError(value, tensor->dtype);
     }
-    Append(static_cast<T>(value.GetInt64()), tensor);
+    Push(static_cast<T>(value.GetInt64()), tensor);
   } else {
     if (!value.IsUint64() || value.GetUint64() > std::numeric_limits<T>::max()) return TypeError(value, tensor->dtype);
-    Append(static_cast<T>(value.GetUint64()), tensor);
+    Push(static_cast<T>(value.GetUint64()), tensor);
   }
   return absl::OkStatus();
 }
@@ -44,13 +44,13 @@ absl::Status AppendDecimal(const Value& value, Tensor* tensor) {
   if (!value.IsNumber()) return TypeError(value, tensor->dtype);
   if (tensor->dtype == DataType::kFloat) {
     if (!FitsFloat(value)) return LossyError(value, "float");
-    Append(value.GetFloat(), tensor);
+    Push(value.GetFloat(), tensor);
   } else if (tensor->dtype == DataType::kDouble) {
     if (!FitsDouble(value)) return LossyError(value, "double");
-    Append(value.GetDouble(), tensor);
+    Push(value.GetDouble(), tensor);
   } else {
     if (!FitsHalf(value)) return LossyError(value, "half");
-    Append(FloatToHalf(value.GetFloat()), tensor);
+    Push(FloatToHalf(value.GetFloat()), tensor);
   }
   return absl::OkStatus();
 }
@@ -69,7 +69,7 @@ absl::Status AppendString(const Value& value, Tensor* tensor) {
 
 absl::Status AppendBool(const Value& value, Tensor* tensor) {
   if (!value.IsBool()) return TypeError(value, tensor->dtype);
-  Append(value.GetBool(), tensor);
+  Push(value.GetBool(), tensor);
   return absl::OkStatus();
 }
 

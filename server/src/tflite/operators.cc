@@ -11,7 +11,7 @@
 namespace ems {
 namespace {
 
-constexpr int kMostVersion = 16;  // of the guarded operators; the highest is 3
+constexpr int kMostGuardedVersion = 16;  // of the guarded operators; the highest is 3
 
 using Invoke = TfLiteStatus (*)(TfLiteContext*, TfLiteNode*);
 
@@ -62,7 +62,7 @@ struct Guard {
   }
 
   static void Add(tflite::MutableOpResolver& resolver) {
-    for (int version = 1; version <= kMostVersion; ++version) {
+    for (int version = 1; version <= kMostGuardedVersion; ++version) {
       const TfLiteRegistration* registration = resolver.FindOp(kOperator, version);
       if (registration == nullptr) continue;
       TfLiteRegistration guarded = *registration;
