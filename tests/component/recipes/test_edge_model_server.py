@@ -5,7 +5,6 @@ real apt sees them beside the recipe tensorflow-serving's.
 import configparser
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
