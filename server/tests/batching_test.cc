@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "base/turns.h"
 #include "batching/batcher.h"
 #include "batching/join.h"
 #include "batching/servable.h"
@@ -310,6 +311,29 @@ class Adder : public Servable {
   SignatureMap signatures_;
   std::mutex mutex_;
 };
+
+TEST(Batcher, ARequestThatWaitsLeavesTheTurnToAnother) {
+  Batcher batcher(1);
+  BatchLane lane;
+  lane.most_rows = 4;
+  lane.most_batches = 1;
+  lane.timeout = absl::FromChrono(Turns::kQuick) / 8;  // shorter than quick work, which keeps the turn
+  const TensorMap inputs = {{"x", Floats({1, 1}, {1})}};
+  std::atomic<int> events = 0;
+  Turns* self = nullptr;
+  bool kept = true;
+  Turns turns(2, 0, [&] {
+    if (++events > 1) return false;
+    const Turns::Work work(*self);
+    EXPECT_TRUE(batcher.Run(lane, inputs, 1, absl::InfiniteFuture(), [](const auto&) {}).ok());
+    kept = self->HasTurn();
+    return true;
+  });
+  self = &turns;
+  turns.Start();
+  turns.Join();
+  EXPECT_FALSE(kept);
+}
 
 class BatchingServableTest : public ::testing::Test {
  protected:
