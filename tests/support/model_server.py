@@ -126,8 +126,9 @@ def running(server: ModelServer) -> Iterator[ModelServer]:
 def refused(*arguments: str) -> tuple[int, str]:
     """Start a server that must end by itself; return its status and all that it printed."""
     program = native_server.bundle() / "bin" / "edge_model_server"
+    ports = [f"--port={free_port()}", f"--rest_api_port={free_port()}"]  # a model server may run on this machine
     done = subprocess.run(
-        [str(program), "--listen=127.0.0.1", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        [str(program), "--listen=127.0.0.1", *ports, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=120, env={"PATH": "/usr/bin:/bin"}, cwd="/", check=False,
     )  # fmt: skip
     return done.returncode, done.stdout
