@@ -391,6 +391,14 @@ TEST_F(CatalogueTest, RemovesModelsAndTakesThemBack) {
   EXPECT_THAT(States(), ElementsAre("1 30"));
 }
 
+TEST_F(CatalogueTest, SaysWhyItUnloadsAtTheEnd) {
+  AddVersion("1");
+  StartWith({X()});
+  catalogue_.reset();
+  EXPECT_EQ(log_.Count("model x version 1: unloading: the server stops"), 1);
+  EXPECT_EQ(log_.Count("removed"), 0);
+}
+
 TEST_F(CatalogueTest, ListsTheLastSixteenEndedVersions) {
   AddVersion("1");
   StartWith({X()});

@@ -85,6 +85,7 @@ class Catalogue::Impl {
   absl::Status CheckLabels(const ModelConfigs& configs) const;
   std::set<std::string> Configure(const ModelConfigs& configs, const std::vector<absl::StatusOr<Scan>>& scans);
   void Remove(Model& model);
+  void Unload(Model& model, const std::string& reason);
   void Apply(Model& model, const absl::StatusOr<Scan>& scan);
   void ForgetRemovedModels();
   void Changed();
@@ -124,7 +125,7 @@ Catalogue::Impl::~Impl() {
   poll_pool_.Stop();
   {
     std::unique_lock lock(mu_);
-    for (auto& [name, model] : models_) Remove(model);
+    for (auto& [name, model] : models_) Unload(model, "the server stops");
     Changed();
     changed_.wait(lock, [this] {
       return std::all_of(models_.begin(), models_.end(),
@@ -213,7 +214,11 @@ void Catalogue::Impl::Remove(Model& model) {
     model.removal = ++removals_;
     Say(model.config.name, "removed from the configuration");
   }
-  Aspire(model, Scan{}, "the model was removed");
+  Unload(model, "the model was removed");
+}
+
+void Catalogue::Impl::Unload(Model& model, const std::string& reason) {
+  Aspire(model, Scan{}, reason);
   lifecycle_.Step(model);
 }
 

@@ -47,7 +47,10 @@ ClientExit Fail(const absl::Status& status, const ServerAddress& server, std::os
   err << "edge_model_client: ";
   if (silent) err << "no answer from " << server.target << ": ";
   err << absl::StatusCodeToString(status.code()) << ": " << status.message() << '\n';
-  if (silent) err << "  is it running there? systemctl status edge-model-server; --server names another\n";
+  if (silent) {
+    err << "  is it running there, and with TLS (--ca) or without? systemctl status edge-model-server; --server names\n"
+           "  another, as HOST:PORT\n";
+  }
   return silent ? kClientUnreachable : kClientRefused;
 }
 
