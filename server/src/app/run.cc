@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <initializer_list>
 #include <iostream>
 #include <memory>
@@ -122,10 +123,14 @@ class Program {
   // runs, `stopping` signals end the program at once meanwhile.
   ExitCode LoadModels(const ModelConfigs& configs, const sigset_t& stopping) {
     NotifyStatus("models are loading");
+    // On a thread of its own: the threads that it starts keep the signals blocked for good.
+    std::future<absl::Status> loading = std::async(std::launch::async, [&] {
+      return catalogue_.SetConfig(configs, SteadyNow() + options_.start_timeout, Catalogue::Retries::kPassOver);
+    });
     pthread_sigmask(SIG_UNBLOCK, &stopping, nullptr);
-    const absl::Status status =
-        catalogue_.SetConfig(configs, SteadyNow() + options_.start_timeout, Catalogue::Retries::kPassOver);
+    loading.wait();
     pthread_sigmask(SIG_BLOCK, &stopping, nullptr);
+    const absl::Status status = loading.get();
     if (status.ok()) return kExitOk;
     if (absl::IsDeadlineExceeded(status)) {
       Log(Severity::kWarning, "models still load after --start_timeout_seconds; the ports open all the same");

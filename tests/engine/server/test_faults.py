@@ -443,6 +443,21 @@ def test_a_signal_ends_a_server_whose_models_still_load(tmp_path: Path) -> None:
         server.process.wait()
 
 
+def test_no_thread_of_a_start_takes_the_signal_that_ends_the_server(models: Path, tmp_path: Path) -> None:
+    """A thread that did not block it would end the server in the middle of requests. The main thread waits for it."""
+    broken = damaged(tmp_path)
+    listed = [(f"damaged{i}", broken) for i in range(40)]
+    file = config(tmp_path, ("half_plus_two", models / "half_plus_two"), *listed)
+    with serving(tmp_path, f"--model_config_file={file}", "--num_load_threads=16") as server:
+        tasks = Path(f"/proc/{server.process.pid}/task")
+        others = [task for task in tasks.iterdir() if task.name != str(server.process.pid)]
+        assert others
+        for task in others:
+            status = (task / "status").read_text()
+            [blocked] = re.findall(r"^SigBlk:\s+(\w+)$", status, re.MULTILINE)
+            assert int(blocked, 16) & 1 << (signal.SIGTERM - 1), status
+
+
 def test_a_damaged_model_beside_a_good_one_delays_nothing(models: Path, tmp_path: Path) -> None:
     file = config(tmp_path, ("half_plus_two", models / "half_plus_two"), ("damaged", damaged(tmp_path)))
     with serving(tmp_path, f"--model_config_file={file}") as server:
