@@ -11,7 +11,8 @@ class Suite:
     """A Debian release that boards run.
 
     ``release`` is Debian's release number (``13``); ``glibc``, ``glibcxx`` and ``cxxabi`` are the newest symbol
-    versions that the suite's own libc6 and libstdc++6 define. A package must not need newer ones.
+    versions that the suite's own libc6 and libstdc++6 define. A package must not need newer ones. ``systemd`` is the
+    version of its systemd. ``mirrored`` tells whether Debian's mirrors still hold the suite, so that roots can be made.
     """
 
     name: str
@@ -19,16 +20,23 @@ class Suite:
     glibc: tuple[int, ...]
     glibcxx: tuple[int, ...]
     cxxabi: tuple[int, ...]
+    systemd: int
+    mirrored: bool = True
 
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
-        Suite("bullseye", 11, (2, 31), (3, 4, 28), (1, 3, 12)),
-        Suite("bookworm", 12, (2, 36), (3, 4, 30), (1, 3, 13)),
-        Suite("trixie", 13, (2, 41), (3, 4, 33), (1, 3, 15)),
+        # Mendel, the system of Coral's Dev Boards, is buster underneath.
+        Suite("buster", 10, (2, 28), (3, 4, 25), (1, 3, 11), systemd=241, mirrored=False),
+        Suite("bullseye", 11, (2, 31), (3, 4, 28), (1, 3, 12), systemd=247),
+        Suite("bookworm", 12, (2, 36), (3, 4, 30), (1, 3, 13), systemd=252),
+        Suite("trixie", 13, (2, 41), (3, 4, 33), (1, 3, 15), systemd=257),
     )
 }
+
+MIRRORED = [suite.name for suite in SUITES.values() if suite.mirrored]
+"""The suites of which roots can be made."""
 
 
 @dataclass(frozen=True, order=True)

@@ -11,7 +11,7 @@ from builders.apt.repository.snapshots import require_published
 from builders.apt.verify.client_report import ClientReport, ask
 from builders.apt.verify.verify import Verified, verify
 from builders.errors import PublishError
-from builders.model.target import SUITES
+from builders.model.target import MIRRORED
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def verify_all(context: RepositoryContext, suite: str | None = None, *, roots: b
         scratch = Path(plain)
         for name in [require_published(place, suite)] if suite else place.suites():
             verified = verify(folder, name)
-            report = ask(context, folder, name, scratch, releases=SUITES if roots else ())
+            report = ask(context, folder, name, scratch, releases=MIRRORED if roots else ())
             result.append(VerifiedSuite(verified, report))
     return result
 

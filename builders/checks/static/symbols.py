@@ -14,7 +14,7 @@ UNNUMBERED = {"GLIBC_ABI_DT_RELR": ("GLIBC", (2, 36))}
 """Named features and the version that brought them (glibc's NEWS for 2.36)."""
 IN_EVERY_SUITE = re.compile(r"^CXXABI_(FLOAT128|TM_1|LDBL_1\.3|ARM_1\.3\.3)$")
 """Versions of libstdc++ that are older than every known suite (libstdc++'s manual, "ABI Policy")."""
-GCC_OF_SUITE = {"bullseye": (10,), "bookworm": (12,), "trixie": (14,)}
+GCC_OF_SUITE = {"buster": (8,), "bullseye": (10,), "bookworm": (12,), "trixie": (14,)}
 """The GCC whose libgcc_s each suite ships (packages.debian.org: libgcc-s1)."""
 FIX = "build it in a root of the target suite or an older one, with that suite's own libraries"
 

@@ -85,6 +85,8 @@ class RepositorySettings(Model):
         for name in value:
             if name not in SUITES:
                 raise ValueError(f"unknown release: {name!r}; {nearest(name, SUITES)}")
+            if not SUITES[name].mirrored:
+                raise ValueError(f"no root can be made of {name}, which Debian's mirrors no longer hold")
         return value
 
     @pydantic.field_validator("upload")

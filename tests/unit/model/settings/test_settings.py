@@ -40,6 +40,10 @@ def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
         ),
         ("repository: {valid_days: 5000000}\n", "valid_days: Input should be less than or equal to 36500"),
         ("repository: {clients: [trixy]}\n", "unknown release: 'trixy'; did you mean 'trixie'?"),
+        (
+            "repository: {clients: [buster]}\n",
+            "no root can be made of buster, which Debian's mirrors no longer hold",
+        ),
         ('artifacts: ""\n', "artifacts: "),
         ("artifacts: /\n", "expected the path of a folder other than /"),
         ("recipes: //\n", "expected the path of a folder other than /"),
