@@ -11,7 +11,7 @@ from builders.model.jobs import StepRecord
 from builders.model.packages import DebFile, PackageFile, Report, Verdict
 from builders.model.target import Target
 
-RULES = 1
+RULES = 2
 """Raise this number when a check, or a script that runs on the board, judges differently than before.
 
 Reports of other numbers count as absent, so that every package is judged again.

@@ -12,7 +12,7 @@ class Suite:
 
     ``release`` is Debian's release number (``13``); ``glibc``, ``glibcxx`` and ``cxxabi`` are the newest symbol
     versions that the suite's own libc6 and libstdc++6 define. A package must not need newer ones. ``systemd`` is the
-    version of its systemd. ``mirrored`` tells whether Debian's mirrors still hold the suite, so that roots can be made.
+    version of its systemd. ``mirrored`` says whether Debian's mirrors still hold the suite, so that roots can be made.
     """
 
     name: str

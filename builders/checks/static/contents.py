@@ -1,7 +1,7 @@
 """The content of one .deb for the static checks, read once."""
 
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,8 @@ from builders.model.deb_file import READ_ERRORS, control_of, members
 from builders.model.packages import DebFile
 
 DEBUG_SUFFIX = "-dbgsym"
+REMOVED = "remove-on-upgrade "
+"""How the line of a conffile begins that an upgrade removes."""
 Kind = Literal["file", "folder", "symlink", "hardlink", "special"]
 
 
@@ -21,7 +23,8 @@ Kind = Literal["file", "folder", "symlink", "hardlink", "special"]
 class Entry:
     """One entry of the data archive; ``path`` is relative to the root, without ``./`` and a slash at its end.
 
-    ``mode`` holds the permission bits, ``link`` where a symbolic or hard link leads.
+    ``mode`` holds the permission bits, ``link`` where a symbolic or hard link leads; ``pax``: a POSIX (pax) header
+    describes it.
     """
 
     path: str
@@ -31,17 +34,24 @@ class Entry:
     uid: int
     gid: int
     link: str = ""
+    pax: bool = False
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A .deb as the checks see it: control fields, conffiles (absolute paths), entries and ELF files."""
+    """A .deb as the checks see it: control fields, conffiles (absolute paths), entries and ELF files.
+
+    ``archive`` are the members of the outer ar archive in their order, ``remove_on_upgrade`` the conffiles that an
+    upgrade removes.
+    """
 
     deb: DebFile
     control: Mapping[str, str]
     conffiles: tuple[str, ...]
     entries: tuple[Entry, ...]
     elves: tuple[Elf, ...]
+    archive: tuple[str, ...] = ()
+    remove_on_upgrade: tuple[str, ...] = ()
 
     @property
     def debug(self) -> bool:
@@ -63,13 +73,17 @@ def read_contents(deb: DebFile) -> Contents:
         entry = _entry(member)
         entries.append(entry)
         elves += read_elves(entry.path, content or b"")
-    return Contents(deb, control_of(deb.path), _conffiles(deb), tuple(entries), tuple(elves))
+    names, conffiles = _outer(deb)
+    removed = tuple(line.removeprefix(REMOVED) for line in conffiles if line.startswith(REMOVED))
+    kept = tuple(line for line in conffiles if not line.startswith(REMOVED))
+    return Contents(deb, control_of(deb.path), kept, tuple(entries), tuple(elves), names, removed)
 
 
 def _entry(member: tarfile.TarInfo) -> Entry:
     path = member.name.removeprefix("./").strip("/") if member.name not in (".", "./") else ""
     owner = f"{member.uname or member.uid}:{member.gname or member.gid}"
-    return Entry(path, _kind(member), member.mode & 0o7777, owner, member.uid, member.gid, member.linkname)
+    pax = bool(member.pax_headers)
+    return Entry(path, _kind(member), member.mode & 0o7777, owner, member.uid, member.gid, member.linkname, pax)
 
 
 def _kind(member: tarfile.TarInfo) -> Kind:
@@ -82,20 +96,13 @@ def _kind(member: tarfile.TarInfo) -> Kind:
     return "hardlink" if member.islnk() else "special"
 
 
-def _conffiles(deb: DebFile) -> tuple[str, ...]:
-    """Return the paths in DEBIAN/conffiles (deb-conffiles(5)), without those that an upgrade removes."""
+def _outer(deb: DebFile) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of the members of the ar archive, and the lines of DEBIAN/conffiles (deb-conffiles(5))."""
     try:
         with DebianDebFile(str(deb.path)) as archive:
-            if not archive.control.has_file("conffiles"):
-                return ()
-            content = archive.control.get_content("conffiles") or b""
+            names = tuple(str(name) for name in archive.getnames())
+            content = archive.control.get_content("conffiles") if archive.control.has_file("conffiles") else b""
     except READ_ERRORS as error:
         raise PackageError(f"cannot read {deb.path} as a .deb", str(error), "build it again with --force") from error
-    text = content.decode(errors="replace") if isinstance(content, bytes) else content
-    return tuple(_kept_conffiles(text))
-
-
-def _kept_conffiles(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        if line and not line.startswith("remove-on-upgrade "):
-            yield line.strip()
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+    return names, [line.strip() for line in text.splitlines() if line.strip()]

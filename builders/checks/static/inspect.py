@@ -5,6 +5,7 @@ A check that judges differently than before needs another number RULES in builde
 
 from collections.abc import Sequence
 
+from builders.checks.static.archive import check_archive
 from builders.checks.static.contents import read_contents
 from builders.checks.static.cpu import check_cpu
 from builders.checks.static.file_policy import check_files
@@ -18,8 +19,8 @@ from builders.model.target import Target
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
-    """Judge a build's .debs without running them: ``elf-cpu``, ``symbol-floor``, ``depends``, ``file-policy`` and
-    ``version`` for each package, ``lintian`` for the whole build.
+    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor``, ``depends``,
+    ``file-policy`` and ``version`` for each package, ``lintian`` for the whole build.
 
     ``lintian_output`` is what lintian printed in the build root, with the line ``lintian-exit=<status>`` at its end.
     Raises PackageError for a .deb that cannot be read, or is not the one recorded.
@@ -27,7 +28,8 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     verdicts: list[Verdict] = []
     for deb in debs:
         contents = read_contents(deb)
-        verdicts += (check(contents, target) for check in (check_cpu, check_floor, check_depends, check_files))
+        checks = (check_archive, check_cpu, check_floor, check_depends, check_files)
+        verdicts += (check(contents, target) for check in checks)
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output))
     return tuple(verdicts)
