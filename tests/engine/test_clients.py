@@ -55,6 +55,19 @@ def test_publishing_asks_the_apt_of_releases_that_are_named(published: Place, mo
     assert gone(published) == []
 
 
+def test_the_apt_next_to_buster_s_takes_a_suite_for_buster(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No root of buster can be made; bullseye's apt 2.2 and gpgv 2.2 are the nearest that can be asked."""
+    monkeypatch.setenv("REEF_GNUPGHOME", str(place.gnupg))
+    with (place.folder / "reef.yml").open("a") as file:
+        file.write("repository: {clients: [bullseye]}\nengine: chroot\n")
+    said = io.StringIO()
+    project = Project.open(place.folder, Log(live=False, console=Console(file=said, width=400, highlight=False)))
+    apt.change(project, {"buster": [read_deb(make_deb(place.folder))]})
+    (line,) = (line for line in said.getvalue().splitlines() if line.startswith("buster: tried with "))
+    assert ("2.2", "(gpgv)") in set(re.findall(r"apt (\d+\.\d+)\S* (\(\w+\))", line)), line
+    assert gone(place) == []
+
+
 def test_a_release_that_the_mirror_lacks_stops_no_other(published: Place, tmp_path: Path) -> None:
     (published.artifacts / "cache").unlink()  # empty caches: every root would have to be made
     with (published.folder / "reef.yml").open("a") as file:

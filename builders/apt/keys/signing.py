@@ -1,7 +1,7 @@
 """The key that signs the repository: made on first use, checked before each use; Reef never reads its secret half.
 
-Ed25519 (RFC 8032, RFC 9580), for signing only: bullseye's gpgv and trixie's sqv both accept it, and its signatures
-are deterministic, so that the same Release and date give the same bytes.
+Ed25519 (RFC 8032) in packets of version 4 (RFC 4880), for signing only: the gpgv of every board release since buster
+and trixie's sqv accept it, and its signatures are deterministic, so that the same Release and date give the same bytes.
 """
 
 import errno
@@ -24,6 +24,8 @@ RECORD = "reef-signing-key"
 USER_ID = "Reef archive signing key"
 REVOKED, EXPIRED = "r", "e"
 EXTENSION_DAYS = 1095
+VERSION_4 = 40
+"""Digits of the fingerprint of a key of version 4 (RFC 4880, 12.2). GnuPG 2.3 and later also makes version 5."""
 EXPORT = "export it as text: gpg --homedir HOME --armor --export-secret-keys FINGERPRINT"
 DIGESTS = ("--digest-algo", "SHA512", "--cert-digest-algo", "SHA512")
 
@@ -189,6 +191,12 @@ def _read(home: Home, fingerprint: str, older: tuple[str, ...]) -> SigningKey:
     created, expires = int(secret[5]), int(secret[6]) if secret[6] else None
     _refuse_unusable(home, fingerprint, secret[1], created, expires)
     full = next(record[9] for record in records if record[0] == "fpr")
+    if len(full) != VERSION_4:
+        raise PublishError(
+            f"no board can verify the signing key {full}",
+            "it has a fingerprint of version 5; apt's gpgv (GnuPG 2.2) and sqv read keys of version 4",
+            "make another, as gpg --quick-generate-key NAME ed25519 sign does, and set signing.key to it",
+        )
     names = (full, *older)
     return SigningKey(home.path, full, created, expires, _public(home, names), _public(home, names, "--armor"), older)
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from builders.apt.keys import rotation, signing
+from builders.apt.keys import gnupg, rotation, signing
 from builders.apt.keys.gnupg import AGENT_MARK, home_path, opened
 from builders.apt.keys.signing import signing_key
 from builders.cli.repository import given_key
@@ -172,6 +172,19 @@ def test_public_half_alone_is_missing_too(home: Path, log: Log) -> None:
     for secret in (home / "private-keys-v1.d").iterdir():
         secret.unlink()
     with pytest.raises(PublishError, match=f"{key.fingerprint} is missing"):
+        signing_key(Settings(), log)
+
+
+def test_a_key_of_version_5(home: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gpg of Debian 12 makes none, but `gpg --quick-generate-key NAME ed448` of GnuPG 2.3 (its NEWS) and later does."""
+    made = signing_key(Settings(), log).fingerprint
+    real = gnupg.Home.records
+    monkeypatch.setattr(
+        gnupg.Home,
+        "records",
+        lambda *some: [[word.replace(made, made + "5" * 24) for word in record] for record in real(*some)],
+    )
+    with pytest.raises(PublishError, match="no board can verify the signing key"):
         signing_key(Settings(), log)
 
 
