@@ -11,6 +11,7 @@ from builders.errors import InputError
 from builders.model.recipe import Package, Recipe
 from builders.model.settings import Settings
 from builders.model.target import Target
+from builders.model.unit_file import for_systemd
 
 RECIPE_FOLDER = "/build/recipe"
 """The recipe's folder inside the root of a build."""
@@ -63,7 +64,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
     for package in recipe.packages:
-        files |= _package_files(recipe, package)
+        files |= _package_files(recipe, package, target)
     plain = {path: files[path] for path in PLAIN if path in files}
     hint = CPU_HINT if recipe.keep_source else ""
     expanded = {path: expand(text, f"debian/{path}", values, hint) for path, text in files.items() if path not in plain}
@@ -130,7 +131,7 @@ def _copyright(recipe: Recipe, settings: Settings) -> str:
     return render("copyright.j2", recipe=recipe, paragraphs=paragraphs, licenses=licenses)
 
 
-def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
+def _package_files(recipe: Recipe, package: Package, target: Target) -> dict[str, str]:
     name = package.name
     installs = list(package.files)
     files = {f"reef/man/{page}": _text(recipe, page) for page in package.manpages}
@@ -149,8 +150,10 @@ def _package_files(recipe: Recipe, package: Package) -> dict[str, str]:
         ],
     }
     files |= {f"{name}.{kind}": "\n".join(lines) + "\n" for kind, lines in lists.items() if lines}
-    named = {"symbols": package.symbols, "udev": package.udev, "service": package.systemd, "dkms": package.dkms}
+    named = {"symbols": package.symbols, "udev": package.udev, "dkms": package.dkms}
     files |= {f"{name}.{kind}": _text(recipe, source) for kind, source in named.items() if source}
+    if package.systemd:
+        files[f"{name}.service"] = for_systemd(_text(recipe, package.systemd), target.suite.systemd)
     for kind in ("preinst", "postinst", "prerm", "postrm"):
         if body := getattr(package.scripts, kind):
             files[f"{name}.{kind}"] = f"#!/bin/sh\nset -e\n\n{body.strip()}\n\n#DEBHELPER#\n\nexit 0\n"

@@ -1,8 +1,9 @@
 """The content of one .deb for the static checks, read once."""
 
+import posixpath
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from debian.debfile import DebFile as DebianDebFile
@@ -16,6 +17,8 @@ from builders.model.packages import DebFile
 DEBUG_SUFFIX = "-dbgsym"
 REMOVED = "remove-on-upgrade "
 """How the line of a conffile begins that an upgrade removes."""
+UNIT_FOLDERS = tuple(f"{place}/systemd/{kind}/" for place in ("usr/lib", "lib", "etc") for kind in ("system", "user"))
+"""The folders of systemd's units (systemd.unit(5)); D-Bus has files with the same endings elsewhere."""
 Kind = Literal["file", "folder", "symlink", "hardlink", "special"]
 
 
@@ -42,7 +45,7 @@ class Contents:
     """A .deb as the checks see it: control fields, conffiles (absolute paths), entries and ELF files.
 
     ``archive`` are the members of the outer ar archive in their order, ``remove_on_upgrade`` the conffiles that an
-    upgrade removes.
+    upgrade removes. ``units`` are the files of systemd that `is_unit` names: path -> text.
     """
 
     deb: DebFile
@@ -52,6 +55,7 @@ class Contents:
     elves: tuple[Elf, ...]
     archive: tuple[str, ...] = ()
     remove_on_upgrade: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def debug(self) -> bool:
@@ -69,14 +73,23 @@ def read_contents(deb: DebFile) -> Contents:
         )
     entries: list[Entry] = []
     elves: list[Elf] = []
+    units: dict[str, str] = {}
     for member, content in members(deb.path):
         entry = _entry(member)
         entries.append(entry)
         elves += read_elves(entry.path, content or b"")
+        if content and is_unit(entry.path):
+            units[entry.path] = content.decode(errors="replace")
     names, conffiles = _outer(deb)
     removed = tuple(line.removeprefix(REMOVED) for line in conffiles if line.startswith(REMOVED))
     kept = tuple(line for line in conffiles if not line.startswith(REMOVED))
-    return Contents(deb, control_of(deb.path), kept, tuple(entries), tuple(elves), names, removed)
+    return Contents(deb, control_of(deb.path), kept, tuple(entries), tuple(elves), names, removed, units)
+
+
+def is_unit(path: str) -> bool:
+    """Return whether ``path`` is a service, socket or timer of systemd, or a drop-in for such a unit."""
+    name = posixpath.dirname(path).removesuffix(".d") if path.endswith(".conf") else path
+    return path.startswith(UNIT_FOLDERS) and name.endswith((".service", ".socket", ".timer"))
 
 
 def _entry(member: tarfile.TarInfo) -> Entry:

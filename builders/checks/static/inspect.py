@@ -12,15 +12,19 @@ from builders.checks.static.file_policy import check_files
 from builders.checks.static.lintian import check_lintian
 from builders.checks.static.relations import check_depends
 from builders.checks.static.symbols import check_floor
+from builders.checks.static.units import check_units
 from builders.checks.static.version import check_versions
 from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe
 from builders.model.target import Target
 
+CHECKS = (check_archive, check_cpu, check_floor, check_depends, check_files, check_units)
+"""The checks of single packages."""
+
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
     """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor``, ``depends``,
-    ``file-policy`` and ``version`` for each package, ``lintian`` for the whole build.
+    ``file-policy``, ``systemd`` and ``version`` for each package, ``lintian`` for the whole build.
 
     ``lintian_output`` is what lintian printed in the build root, with the line ``lintian-exit=<status>`` at its end.
     Raises PackageError for a .deb that cannot be read, or is not the one recorded.
@@ -28,8 +32,7 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     verdicts: list[Verdict] = []
     for deb in debs:
         contents = read_contents(deb)
-        checks = (check_archive, check_cpu, check_floor, check_depends, check_files)
-        verdicts += (check(contents, target) for check in checks)
+        verdicts += (check(contents, target) for check in CHECKS)
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output))
     return tuple(verdicts)

@@ -173,7 +173,7 @@ def test_the_packages_are_those_of_the_recipe(tmp_path: Path) -> None:
 def test_inspect_judges_everything(tmp_path: Path, compiled: Compiled) -> None:
     deb = make_deb(tmp_path, {"usr/bin/program": compiled.program}, Depends="libc6 (>= 2.34)")
     verdicts = inspect(recipe_of("sample"), AMD64_BOOKWORM, [deb], "lintian-exit=0\n")
-    expected = ["archive", "elf-cpu", "symbol-floor", "depends", "file-policy", "version", "lintian"]
+    expected = ["archive", "elf-cpu", "symbol-floor", "depends", "file-policy", "systemd", "version", "lintian"]
     assert [v.check for v in verdicts] == expected
     assert all(v.passed for v in verdicts), verdicts
 
