@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from builders.deb import debian_files
 from builders.model.recipe import load_recipe
-from builders.model.target import parse_target
+from builders.model.settings import Settings
+from builders.model.target import SUITES, parse_target
+from builders.model.unit_file import for_systemd
 from tests.support.boards import Board, package, packages_of
 from tests.support.checkout import CHECKOUT
 
@@ -48,6 +51,7 @@ def test_the_service_tells_when_it_is_ready_and_runs_in_a_sandbox() -> None:
     assert {name: service.get(name) for name in SANDBOX} == {name: [value] for name, value in SANDBOX.items()}
     assert service["DeviceAllow"] == ["char-usb_device rw", "char-apex rw"]
     assert service["SystemCallFilter"] == ["@system-service", "~@privileged"]
+    assert service["SystemCallErrorNumber"] == ["ENOSYS"], "the C library would not try older calls"
     assert (service["Type"], service["Restart"]) == (["notify"], ["on-failure"])
     assert service["WatchdogSec"] == ["30"]
     assert service["OOMPolicy"] == ["continue"], "a worker that the kernel ends takes the service down"
@@ -85,11 +89,7 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     units = tmp_path / "usr/lib/systemd/system"
     units.mkdir(parents=True)
     copy = units / "edge-model-server.service"
-    text = (FILES / copy.name).read_text()
-    # Debian 12's systemd does not know them, and says so.
-    steps = re.findall("^Restart(?:Steps|MaxDelaySec)=.*\n", text, re.MULTILINE)
-    assert len(steps) == 2
-    copy.write_text(text if systemd_version() >= 254 else text.replace("".join(steps), ""))
+    copy.write_text(for_systemd((FILES / copy.name).read_text(), systemd_version()))
     for program in ("usr/bin/edge_model_server", "bin/kill"):
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text("")
@@ -99,6 +99,32 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     copy.write_text(copy.read_text().replace("WatchdogSec=30", "WatchdogSec=thirty"))
     assert "thirty" in subprocess.run(verify, capture_output=True, text=True, check=False).stderr
+
+
+LOST = {
+    "buster": "RestartSteps RestartMaxDelaySec OOMPolicy ProtectClock ProtectHostname ProtectKernelLogs ProtectProc "
+    "RestrictSUIDSGID",
+    "bullseye": "RestartSteps RestartMaxDelaySec",
+    "bookworm": "RestartSteps RestartMaxDelaySec",
+    "trixie": "",
+}
+"""The keys of the unit that the systemd of a suite does not know; the docs list them."""
+
+
+@pytest.mark.parametrize("suite", LOST)
+def test_the_unit_of_an_older_suite_says_which_settings_it_lacks(suite: str) -> None:
+    target = parse_target(f"{suite}/arm64")
+    text = debian_files(RECIPE, target, Settings())["edge-model-server.service"]
+    version = SUITES[suite].systemd
+    assert (
+        re.findall(rf"^# (\w+)=\S+ needs systemd \d+; this system has {version}\.$", text, re.MULTILINE)
+        == LOST[suite].split()
+    )
+    kept = [line for line in text.splitlines() if " needs systemd " not in line]
+    original = (FILES / "edge-model-server.service").read_text().splitlines()
+    assert kept == [line for line in original if line.partition("=")[0] not in LOST[suite].split()]
+    documented = (CHECKOUT / "docs/recipes/edge-model-server.md").read_text()
+    assert {key for key in LOST[suite].split() if f"`{key}`" not in documented} == set()
 
 
 def test_the_unit_has_a_default_for_each_setting_of_its_file() -> None:
