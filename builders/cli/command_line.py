@@ -106,6 +106,8 @@ def to_publish(context: Context, project: "Project", request: PublishRequest) ->
     for each in requests:
         if each != request:
             project.log.note(f"publish-apt uses the options of build-arm: {each}")
+        asked = project.targets(list(each.target))
         for build_target in select(project, each.recipe, each.target, engine=each.engine):
-            found.setdefault(build_target.key, build_target)
+            if build_target.target in asked:  # portable packages come from native packages, for another suite
+                found.setdefault(build_target.key, build_target)
     return list(found.values()), requests[-1].engine

@@ -117,7 +117,8 @@ def enter_shell(job: str | None) -> None:
 def pin(suite: list[str]) -> None:
     """Record the digests of the base images, as the registry has them now."""
     project = open_project()
-    suites = suite or sorted({name for recipe in project.recipes.values() for name in recipe.targets.suites})
+    served = {target.suite for recipe in project.recipes.values() for target in recipe.served}
+    suites = suite or sorted(suite.name for suite in served if suite.mirrored)
     file, digests = project.engines.buildx().pin(suites)
     project.log.table(f"pinned in {file}", ("base image", "digest"), sorted(digests.items()))
 

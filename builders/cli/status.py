@@ -7,10 +7,10 @@ from functools import cache, partial
 from builders.cli.app import open_project
 from builders.maintenance.debian_updates import drift
 from builders.model.packages import DebFile
-from builders.model.recipe import Recipe
-from builders.model.target import Target, parse_target
+from builders.model.recipe import Recipe, for_target
+from builders.model.target import Target
 from builders.pipeline.planning.plan import differences
-from builders.pipeline.planning.records import Record, Records
+from builders.pipeline.planning.records import Records
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 
@@ -19,7 +19,7 @@ def explain(recipe: str, target: list[str]) -> None:
     """Show the differences between the recorded fingerprint and a build now, and Debian's updates since."""
     project = open_project()
     for build_target in select(project, [recipe], target):
-        if build_target.recipe.name != recipe:
+        if build_target.recipe.name != recipe or build_target.target not in project.targets(target):
             continue
         record = build_target.record
         project.log.note(f"{recipe} for {build_target.target}:")
@@ -41,10 +41,9 @@ def list_all() -> None:
     project = open_project()
     records, published = Records(project.workspace), cache(partial(_published, project))
     rows = [
-        _listed(project, recipe, target, records.of(recipe.name, target), published(suite))
+        _listed(project, for_target(recipe, target, project.recipes), target, records, published(target.suite.name))
         for recipe in project.recipes.values()
-        for suite in recipe.targets.suites
-        for target in [parse_target(f"{suite}/{architecture}") for architecture in recipe.targets.architectures]
+        for target in recipe.served
     ]
     columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
     project.log.table("recipes", columns, rows)
@@ -60,8 +59,9 @@ def _published(project: Project, suite: str) -> Sequence[DebFile]:
 
 
 def _listed(
-    project: Project, recipe: Recipe, target: Target, record: Record | None, published: Sequence[DebFile]
+    project: Project, recipe: Recipe, target: Target, records: Records, published: Sequence[DebFile]
 ) -> tuple[str, ...]:
+    record = records.of(recipe.name, target)
     digests = {deb.sha256 for deb in published}
     live = record is not None and all(file.sha256 in digests for file in record.published)
     names, cpu = {package.name for package in recipe.packages}, target.architecture
@@ -70,7 +70,8 @@ def _listed(
     if record is None:  # without a record, no fingerprint is needed, and no rendered debian/ for it
         built, strategy = "no", recipe.strategy_for(project.engines.machine_for(cpu, None), target)
     else:
-        [build_target] = [each for each in select(project, [recipe.name], [str(target)]) if each.recipe is recipe]
+        selected = select(project, [recipe.name], [str(target)])
+        [build_target] = [each for each in selected if each.key == (recipe.name, target.slug)]
         built = "yes" if record.fingerprint == build_target.fingerprint else "stale"
         strategy = build_target.job.strategy
     return recipe.name, recipe.debian_version(target), str(target), strategy, built, shown, recipe.summary

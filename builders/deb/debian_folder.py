@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 
 from builders.deb.build_systems import build_system, executables
@@ -48,10 +49,15 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
             recipe=recipe,
             maintainer=settings.maintainer,
             build_depends=_build_depends(recipe),
-            relations_of=_relations,
+            # The needed libraries of portable packages are in portable packages, which Reef's driver finds.
+            relations_of=partial(_relations, libraries="reef" if recipe.build.portable else "shlibs"),
         ),
         "rules": render(
-            "rules.j2", recipe=recipe, recipe_folder=_recipe_folder(recipe), older_root=recipe.older_root(target)
+            "rules.j2",
+            recipe=recipe,
+            recipe_folder=_recipe_folder(recipe),
+            older_root=recipe.older_root(target),
+            usr_merged=target.suite.usr_merged,
         ),
         "changelog": _changelog(recipe, target, settings),
         "copyright": _copyright(recipe, settings),
@@ -60,7 +66,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     system = build_system(recipe)
     files["reef/configure.sh"] = recipe.build.configure
     files["reef/compile.sh"] = system.compile()
-    files["reef/install.sh"] = recipe.build.install
+    files["reef/install.sh"] = system.install()
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
     for package in recipe.packages:
@@ -81,8 +87,8 @@ def _recipe_folder(recipe: Recipe) -> str:
     return f"$(CURDIR)/debian/{KEPT_RECIPE}" if recipe.keep_source else RECIPE_FOLDER
 
 
-def _relations(package: Package) -> list[tuple[str, list[str]]]:
-    shared = ["${shlibs:Depends}"] if package.architecture == "any" else []
+def _relations(package: Package, libraries: str) -> list[tuple[str, list[str]]]:
+    shared = [f"${{{libraries}:Depends}}"] if package.architecture == "any" else []
     fields = [
         ("Pre-Depends", [*(["${misc:Pre-Depends}"] if package.systemd else []), *package.pre_depends]),
         ("Depends", [*shared, "${misc:Depends}", *package.depends]),

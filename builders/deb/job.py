@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.deb.build_systems import BuildSystem, build_system
+from builders.deb.build_systems.portable import PACKAGES
 from builders.deb.debian_folder import RECIPE_FOLDER, write_debian
 from builders.deb.source_package import copy_recipe
 from builders.deb.templates import render
@@ -20,7 +21,6 @@ ORIGINAL, SOURCE_PACKAGE = "/build/original", "/build/source"
 """Folders of upstream's unchanged tree, and of the source package, which is made from both trees."""
 UPSTREAM_TIME_S = 946_684_800
 """The modification time of all files in an upstream tarball: 2000-01-01 UTC, the same for all revisions."""
-PACKAGES = "/reef/packages"
 ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
 """Debian packages in the root of every build."""
 
@@ -87,7 +87,7 @@ class PlannedJob:
             inputs.append(Input(tree.original, f"{ORIGINAL}/{Path(place).name}"))
         else:
             inputs.append(Input(self.recipe.folder, RECIPE_FOLDER))
-        if self.recipe.build.recipes:
+        if self.recipe.needs(self.target):
             if packages is None:
                 raise AssertionError(f"{self.recipe.name} builds against packages that were not given")
             inputs.append(Input(packages, PACKAGES))
@@ -106,10 +106,12 @@ def plan_job(
 
 
 def _root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture, system: BuildSystem) -> Root:
-    """Return the build's root: of this machine's CPU for ``cross``, else of the target's."""
+    """Return the build's root: of this machine's CPU for ``cross`` and ``repack``, else of the target's."""
     host = target.architecture
     suite = recipe.build.root or target.suite.name
     tools = [*ALWAYS, *system.packages, *recipe.build.tools]
+    if strategy == "repack":
+        return Root(suite, machine, machine, tuple(tools))
     if strategy == "cross":
         # dpkg-shlibdeps takes the dependencies from the compilers' own runtime.
         libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]

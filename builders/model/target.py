@@ -23,6 +23,11 @@ class Suite:
     systemd: int
     mirrored: bool = True
 
+    @property
+    def usr_merged(self) -> bool:
+        """Whether packages ship nothing in /lib, which is a link to /usr/lib (from trixie on only base-files may)."""
+        return self.release >= 13
+
 
 SUITES: dict[str, Suite] = {
     suite.name: suite

@@ -15,6 +15,7 @@ from builders.model.context import Context
 from builders.model.jobs import JobResult, StepRecord, Storage
 from builders.model.packages import Report, SourcePackage
 from builders.model.source_tree import SourceTree
+from builders.model.target import Target
 from builders.pipeline.build_locks import build_locked
 from builders.pipeline.gate import require_sound, static_report
 from builders.pipeline.planning import records
@@ -80,7 +81,9 @@ def warn_of_strategies(context: Context, planned: Sequence[PlannedAction]) -> No
     """Show the cautions of recipes about the strategies of builds that are due."""
     for action in planned:
         job = action.build_target.job
-        if action.action == "build" and (caution := job.recipe.cautions.get(job.strategy)):
+        if action.action != "build" or job.strategy == "repack":
+            continue
+        if caution := job.recipe.cautions.get(job.strategy):
             context.log.warn(f"{action.build_target}, {job.strategy}: {caution}")
 
 
@@ -167,11 +170,11 @@ def run_build(
     rendered = scratch / "rendered"
     build_target.job.write_debian(rendered)
     packages = None
-    if build_target.recipe.build.recipes:
+    if needed := build_target.recipe.needs(build_target.target):
         packages = scratch / "packages"
         packages.mkdir()
-        for name in build_target.recipe.build.recipes:
-            _copy_debs(project, name, build_target, packages)
+        for name, target in needed:
+            _copy_debs(project, name, target, build_target, packages)
     job = build_target.job.with_inputs(
         tree=tree, rendered=rendered, settings=project.settings, jobs=project.jobs(engine, build_target.job.root),
         packages=packages, storage=storage,
@@ -179,10 +182,10 @@ def run_build(
     return project.engines.run(engine, job, scratch / "out")
 
 
-def _copy_debs(context: Context, recipe: str, build_target: BuildTarget, packages: Path) -> None:
+def _copy_debs(context: Context, recipe: str, target: Target, build_target: BuildTarget, packages: Path) -> None:
     """Copy the .debs of another recipe's build; raises BuildError unless it is the build that the fingerprint names."""
-    with build_locked(context, recipe, build_target.target.slug):
-        record = records.read_record(context.workspace.build(recipe, build_target.target.slug))
+    with build_locked(context, recipe, target.slug):
+        record = records.read_record(context.workspace.build(recipe, target.slug))
         if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
             raise BuildError(
                 f"another run changed the build of {recipe} that {build_target.recipe.name} needs",

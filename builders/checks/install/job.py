@@ -15,7 +15,8 @@ from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
-from builders.model.target import Target
+from builders.model.recipe.portable import FOLDER
+from builders.model.target import SUITES, Target
 
 KEYRING = "reef-archive-keyring.gpg"
 """The public keyring in the root of the published repository."""
@@ -25,8 +26,12 @@ TIME_LIMIT_S = 3600.0
 
 
 def board_root(target: Target) -> Root:
-    """Return the clean minimal root of the target's suite and CPU in which packages are installed."""
-    return Root(target.suite.name, target.architecture, target.architecture, ())
+    """Return the clean minimal root of the target's suite and CPU in which packages are installed.
+
+    For a suite that no mirror holds, it is of the next suite.
+    """
+    suites = (suite for suite in SUITES.values() if suite.mirrored and suite.release >= target.suite.release)
+    return Root(next(suites).name, target.architecture, target.architecture, ())
 
 
 def install_job(
@@ -66,6 +71,7 @@ def install_job(
         "archives": APT_CACHE.destination,
         "versions": {name: control["Version"] for name, control in ours.items()},
         "rounds": rounds,
+        "portable": _portable_facts(recipe, target),
         "not_upgraded": sorted(set(ours).difference(*(each["upgraded"] for each in rounds))),
     }
     inputs = [Input(repository, STAGED), Input(recipe.folder, RECIPE)]
@@ -81,6 +87,17 @@ def install_job(
         caches=(APT_CACHE,),
         limits=JobLimits(time_limit_s),
     )
+
+
+def _portable_facts(recipe: Recipe, target: Target) -> dict[str, str]:
+    """Return the runtime's package and loader, empty for native packages and a runtime itself."""
+    repack = recipe.build.repack
+    if repack is None:
+        return {}
+    private = f"/usr/lib/{target.architecture.triplet}/{FOLDER}"
+    bundle = f"{private}/{repack.runtime_version}"
+    loader = f"{bundle}/{Path(target.architecture.dynamic_linker).name}"
+    return {"runtime": repack.runtime, "loader": loader, "folders": f"{bundle}:{private}"}
 
 
 def _older_files(folder: Path | None, ours: Mapping[str, Mapping[str, str]]) -> dict[str, Path]:

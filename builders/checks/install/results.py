@@ -14,6 +14,7 @@ TABLE = "verdicts.tsv"
 FIXES = {
     "install": "correct the relations or maintainer scripts in the recipe, or the staged repository",
     "upgrade": "correct the relations (Breaks, Replaces) or maintainer scripts in the recipe",
+    "alone": "bundle the missing library: see build.runtime.libraries of the runtime's recipe",
     "purge": "remove in postrm what the package makes at run time (Debian Policy 6.8), or ship it in the package",
     "run": "correct what the script runs, or the script; the job's log has its whole output",
 }
@@ -31,7 +32,8 @@ class Row:
 
 
 def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Path | None = None) -> tuple[Verdict, ...]:
-    """Return the verdicts ``install`` and ``upgrade`` for each package, ``run:<name>`` for each check, and ``purge``.
+    """Return the verdicts ``install`` and ``upgrade`` for each package, ``run:<name>`` for each check, and ``purge``;
+    for each portable package also ``alone``.
 
     ``output`` is the folder that the job of `install_job` handed back, ``upgrade_from`` the folder that it got. A
     missing verdict counts as failed; only a package without an older revision has no ``upgrade``. The other upgrades
@@ -41,7 +43,7 @@ def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Pat
     rows = list(_rows(output / TABLE))
     verdicts = []
     for package in recipe.packages:
-        for check in ("install", "upgrade"):
+        for check in ("install", "upgrade", *(["alone"] if recipe.build.repack else [])):
             own = [row for row in rows if (row.check, row.subject) == (check, package.name)]
             if not (own and all(row.outcome == "skipped" for row in own)):
                 verdict = _judged(check, package.name, own, target, output)

@@ -13,6 +13,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.segments import InterpSegment
 
 MAGIC = b"\x7fELF"
 ARCHIVE = b"!<arch>\n"
@@ -34,7 +35,8 @@ class Elf:
 
     ``kind`` is e_type, ``bits`` 32 or 64. ``needed`` are the libraries named by NEEDED entries, ``versions`` the pairs
     (library, symbol version) that the dynamic linker will ask for. Files with debugging symbols only ask
-    for nothing. ``fault`` is the reason why the file cannot be read, else it is empty.
+    for nothing. ``loader`` is a program's dynamic linker (PT_INTERP), ``rpath`` the folders of DT_RPATH. ``fault`` is
+    the reason why the file cannot be read, else it is empty.
     """
 
     path: str
@@ -45,6 +47,8 @@ class Elf:
     flags: int = 0
     needed: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
+    loader: str = ""
+    rpath: str = ""
     fault: str = ""
 
 
@@ -79,11 +83,15 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
     dynamic = file.get_section_by_name(".dynamic")
     # dh_strip keeps the section's name in .debug files, as SHT_NOBITS without its content: not a DynamicSection.
     needed = dynamic.iter_tags("DT_NEEDED") if isinstance(dynamic, DynamicSection) else iter(())
+    rpath = dynamic.iter_tags("DT_RPATH") if isinstance(dynamic, DynamicSection) else iter(())
+    loader = next((item for item in file.iter_segments() if isinstance(item, InterpSegment)), None)
     required = file.get_section_by_name(".gnu.version_r")
     versions = required.iter_versions() if isinstance(required, GNUVerNeedSection) else iter(())
     return replace(
         header,
         needed=tuple(str(vars(tag)["needed"]) for tag in _bounded(needed)),
+        loader=loader.get_interp_name() if loader else "",
+        rpath=next((str(vars(tag)["rpath"]) for tag in _bounded(rpath)), ""),
         versions=tuple(
             (str(library.name), str(item.name)) for library, items in _bounded(versions) for item in _bounded(items)
         ),

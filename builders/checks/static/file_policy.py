@@ -16,7 +16,6 @@ EMPTY_PLACES = ("var/cache", "var/log")
 """Places in which a package may make folders but no files: these belong to run time (FHS 5.5, 5.10)."""
 OLD_PLACES = ("lib/udev", "lib/systemd", "lib/firmware", "lib/modprobe.d")
 """Further places before trixie; from trixie on only base-files may ship /lib, which is an alias of /usr/lib."""
-USR_MERGED = 13
 DEBUG_PLACES = ("usr/lib/debug", "usr/share/doc")
 LINKED_OUTSIDE = ("dev/null", "run", "var")
 """Targets of absolute links besides the places of packages."""
@@ -70,13 +69,13 @@ def _place_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[
 def _refusal(path: str, contents: Contents, target: Target) -> str:
     if contents.debug:
         return f"a package of debugging symbols holds only {' and '.join(f'/{place}' for place in DEBUG_PLACES)}"
-    if _within(path, ("lib",)) and target.suite.release >= USR_MERGED:
+    if _within(path, ("lib",)) and target.suite.usr_merged:
         return f"{target.suite.name} has /lib as a link to /usr/lib: put it under /usr/lib"
     return f"not a place for a package's files; places: {', '.join(f'/{place}' for place in _places(target))}"
 
 
 def _places(target: Target) -> tuple[str, ...]:
-    return PLACES if target.suite.release >= USR_MERGED else PLACES + OLD_PLACES
+    return PLACES if target.suite.usr_merged else PLACES + OLD_PLACES
 
 
 def _within(path: str, places: tuple[str, ...]) -> bool:

@@ -10,6 +10,7 @@ from builders.checks.static.contents import read_contents
 from builders.checks.static.cpu import check_cpu
 from builders.checks.static.file_policy import check_files
 from builders.checks.static.lintian import check_lintian
+from builders.checks.static.portable import check_portable
 from builders.checks.static.relations import check_depends
 from builders.checks.static.symbols import check_floor
 from builders.checks.static.units import check_units
@@ -18,13 +19,13 @@ from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe
 from builders.model.target import Target
 
-CHECKS = (check_archive, check_cpu, check_floor, check_depends, check_files, check_units)
-"""The checks of single packages."""
+CHECKS = (check_archive, check_cpu, check_depends, check_files, check_units)
+"""The checks of single packages, whatever recipe they are of."""
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
-    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor``, ``depends``,
-    ``file-policy``, ``systemd`` and ``version`` for each package, ``lintian`` for the whole build.
+    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor`` (or ``portable``),
+    ``depends``, ``file-policy``, ``systemd`` and ``version`` for each package, ``lintian`` for the whole build.
 
     ``lintian_output`` is what lintian printed in the build root, with the line ``lintian-exit=<status>`` at its end.
     Raises PackageError for a .deb that cannot be read, or is not the one recorded.
@@ -33,6 +34,8 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     for deb in debs:
         contents = read_contents(deb)
         verdicts += (check(contents, target) for check in CHECKS)
+        portable = recipe.build.portable
+        verdicts.append(check_portable(contents, target, recipe) if portable else check_floor(contents, target))
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output))
     return tuple(verdicts)

@@ -71,7 +71,8 @@ def check_depends(contents: Contents, target: Target) -> Verdict:
 
 def _faults(contents: Contents, architecture: Architecture) -> Iterator[str]:
     control = contents.control
-    linked = [elf for elf in contents.elves if elf.needed]
+    own = {elf.path.rpartition("/")[2] for elf in contents.elves}
+    linked = [elf for elf in contents.elves if not own.issuperset(elf.needed)]
     if linked and not (control.get("Depends", "").strip() or control.get("Pre-Depends", "").strip()):
         yield f"Depends is empty, but {linked[0].path} needs {', '.join(linked[0].needed)}"
     for field, value in control.items():

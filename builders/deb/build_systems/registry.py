@@ -8,14 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from builders.deb.build_systems.bazel import BazelBuild
+from builders.deb.build_systems.portable import RepackBuild, RuntimeBuild
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.jobs import CacheMount
-from builders.model.recipe import BazelSpec, BuildSystemModel, Recipe
+from builders.model.recipe import BazelSpec, BuildSystemModel, Recipe, RepackSpec, RuntimeSpec
 
 BuildSystem = ShellSteps
 """The type of all kinds."""
 
-KINDS: Mapping[type[BuildSystemModel], Any] = {BazelSpec: BazelBuild}
+KINDS: Mapping[type[BuildSystemModel], Any] = {
+    BazelSpec: BazelBuild,
+    RuntimeSpec: RuntimeBuild,
+    RepackSpec: RepackBuild,
+}
 
 
 def build_system(recipe: Recipe) -> BuildSystem:

@@ -31,6 +31,10 @@ class ShellSteps:
         """Return the shell step that compiles, without a network."""
         return self.recipe.build.compile
 
+    def install(self) -> str:
+        """Return the shell step that installs below ``DESTDIR``."""
+        return self.recipe.build.install
+
     def files(self, target: Target) -> dict[str, str]:  # noqa: ARG002 - other kinds need it
         """Return the build system's own files: path inside ``debian/`` -> text."""
         return {}

@@ -112,7 +112,7 @@ def jobs(
             f"{', '.join(sorted(missing))} serves none of the targets",
             fix="./inv list shows which recipe serves which target",
         )
-    needed = {(name, target) for recipe, target in pairs for name in recipe.build.recipes}
+    needed = {pair for recipe, target in pairs for pair in recipe.needs(target)}
     known = {**on.runners, **labels}
     found = [_job(recipe, target, known) for recipe, target in pairs if (recipe.name, target) not in needed]
     if len(found) > on.most_jobs:

@@ -2,9 +2,12 @@
 
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.check import Check
 from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
-from builders.model.recipe.recipe import BuildSpec, Check, Recipe, StrategyName
+from builders.model.recipe.portable import RepackSpec, RuntimeSpec
+from builders.model.recipe.recipe import BuildSpec, Recipe, StrategyName
+from builders.model.recipe.repack import for_target
 from builders.model.recipe.source import (
     Archive,
     DebianPool,
@@ -30,11 +33,14 @@ __all__ = [
     "Package",
     "PythonWheel",
     "Recipe",
+    "RepackSpec",
+    "RuntimeSpec",
     "SingleFile",
     "Source",
     "StrategyName",
     "Way",
     "choose",
+    "for_target",
     "load_recipe",
     "load_recipes",
     "recipe_named",

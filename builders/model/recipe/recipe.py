@@ -10,14 +10,22 @@ from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.check import Check
 from builders.model.recipe.package import Package, PackageName
-from builders.model.recipe.source import Edit, Local, Source, SourceName
+from builders.model.recipe.portable import Portable, RepackSpec, RuntimeSpec
+from builders.model.recipe.source import Edit, Local, Source
 from builders.model.target import SUITES, Target
 from builders.model.yaml_file import Model, duplicates
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
-StrategyName = Literal["native", "cross", "emulate"]
+RecipeStrategy = Literal["native", "cross", "emulate"]
+StrategyName = Literal[RecipeStrategy, "repack"]
+"""``repack`` makes portable packages from native packages; nobody chooses it."""
+
+
+MENDEL_KERNEL = "4.14.98-imx"
+"""The kernel's release on a Coral Dev Board under Mendel 4 and 5: portable packages are checked with it."""
 
 
 class Serves(Model):
@@ -60,9 +68,12 @@ class BuildSpec(Model):
     recipes: dict[str, list[str]] = {}
     """Packages of other recipes that are installed before the build, by the recipe that builds them."""
     root: str | None = None
-    """Suite of the build root, if not the target's: an older suite, so that all suites get the same programs."""
+    """Suite of the build root, if not the target's: an older suite, so that all suites get the same programs. Only a
+    ``runtime`` comes from a newer suite."""
     bazel: BazelSpec | None = None
     """Bazel's part of the build, after ``configure`` and before ``compile``."""
+    runtime: RuntimeSpec | None = None
+    """Libraries that are bundled for portable programs, before ``install``."""
     fetch: str | None = None
     """Script that runs before all others in the source tree, the only script with a network."""
     configure: str = ""
@@ -74,30 +85,34 @@ class BuildSpec(Model):
     time_limit_s: float | None = None
     """Time limit of each script, in seconds."""
 
+    _repack: RepackSpec | None = pydantic.PrivateAttr(default=None)
+
+    @property
+    def repack(self) -> RepackSpec | None:
+        """The second packaging of native packages, None for every other build."""
+        return self._repack
+
+    @property
+    def portable(self) -> bool:
+        """Whether the packages bring their own C library: a runtime, or packages that use it."""
+        return self.runtime is not None or self.repack is not None
+
     @property
     def system(self) -> BuildSystemModel | None:
         """The recipe's build system, None if only its shell scripts compile."""
-        return self.bazel
+        return self.repack or self.runtime or self.bazel
+
+    @staticmethod
+    def of_repack(repack: RepackSpec, recipes: dict[str, list[str]]) -> "BuildSpec":
+        """Return the build of portable packages, in the root of the native suite, beside builds of ``recipes``."""
+        made = BuildSpec(root=repack.native, recipes=recipes)
+        made._repack = repack
+        return made
 
     @property
     def variants(self) -> dict[str, list[str]]:
         """The flags of each variant that can be built."""
         return self.system.variants if self.system else {}
-
-
-class Check(Model):
-    """A script that must succeed where the packages are installed."""
-
-    name: SourceName
-    """Name of the check in reports."""
-    on: Literal["target"] = "target"
-    """Where the script runs. ``target`` is a clean root of the target's suite and CPU."""
-    packages: Annotated[list[str], pydantic.Field(min_length=1)]
-    """Packages that are installed from the staged repository."""
-    script: str
-    """The script, a file of the recipe's folder."""
-    expect: list[str] = []
-    """Lines that the script must print."""
 
 
 class ChangelogEntry(Model):
@@ -166,10 +181,12 @@ class Recipe(Model):
     """Checked changes to the unpacked sources, applied in this order."""
     targets: Serves
     """Suites and CPUs for which the packages are built."""
-    strategy: Annotated[list[StrategyName], pydantic.Field(min_length=1)] = ["cross", "emulate"]
+    portable: Portable | None = None
+    """Older suites for which the packages are packaged a second time, with the libraries that they need."""
+    strategy: Annotated[list[RecipeStrategy], pydantic.Field(min_length=1)] = ["cross", "emulate"]
     """How to build on a machine with another CPU, in order of preference: ``cross`` or ``emulate``. On the target's
-    own CPU, builds are ``native``."""
-    cautions: dict[StrategyName, str] = {}
+    own CPU, builds are ``native``. Packages of ``portable`` are always made by ``repack``."""
+    cautions: dict[RecipeStrategy, str] = {}
     """Warnings before a build, by strategy."""
     build: BuildSpec
     """How the tree is compiled."""
@@ -199,8 +216,25 @@ class Recipe(Model):
             if self.build.root not in SUITES:
                 raise ValueError(f"unknown suite {self.build.root!r}; {nearest(self.build.root, SUITES)}")
             older = [name for name in self.targets.suites if SUITES[name].release < SUITES[self.build.root].release]
-            if older:
+            if older and not self.build.runtime:
                 raise ValueError(f"build.root {self.build.root} is newer than {older[0]}, a suite in targets")
+        gone = [name for name in self.targets.suites if not SUITES[self.build.root or name].mirrored]
+        if gone:
+            raise ValueError(f"no root can be made of {gone[0]}, which Debian's mirrors no longer hold; use portable:")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _portable_fits(self) -> "Recipe":
+        if self.portable is None:
+            return self
+        if self.portable.native not in self.targets.suites:
+            raise ValueError(f"portable.native {self.portable.native} is not a suite in targets")
+        if both := [name for name in self.portable.suites if name in self.targets.suites]:
+            raise ValueError(f"{both[0]} is in targets and in portable: packages are either native or portable")
+        names = [package.name for package in self.packages]
+        for name in self.portable.packages:
+            if name not in names:
+                raise ValueError(f"portable: no package {name!r}; {nearest(name, names)}")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -228,8 +262,10 @@ class Recipe(Model):
 
     @property
     def emulation(self) -> dict[str, str]:
-        """The variable that makes QEMU emulate the variant's CPU; GCC and QEMU use the same names."""
-        return {"QEMU_CPU": self.variant} if self.variant.startswith("cortex-") else {}
+        """Variables for QEMU alone: the variant's CPU (GCC and QEMU use the same names), and for portable packages the
+        release of the oldest kernel, which programs then read from uname(2)."""
+        cpu = {"QEMU_CPU": self.variant} if self.variant.startswith("cortex-") else {}
+        return cpu | ({"QEMU_UNAME": MENDEL_KERNEL} if self.build.portable else {})
 
     def as_variant(self, name: str) -> "Recipe":
         """Return the recipe with the variant ``name`` chosen; raises InputError for an unknown variant."""
@@ -288,24 +324,58 @@ class Recipe(Model):
         epoch = f"{self.version_epoch}:" if self.version_epoch else ""
         # A revision contains no hyphen; "+" sorts after the same revision without a suffix.
         variant = f"+{self._variant.replace('-', '')}" if self._variant else ""
-        return f"{epoch}{of.version or self.version}-{of.revision}{variant}~deb{target.suite.release}"
+        # The tilde sorts a portable package below a native package of the same suite.
+        portable = f"~portable{self.build.repack.runtime_version}" if self.build.repack else ""
+        return f"{epoch}{of.version or self.version}-{of.revision}{variant}~deb{target.suite.release}{portable}"
 
     def older_root(self, target: Target) -> bool:
         """Return whether the packages for ``target`` are built in the root of an older suite."""
-        return self.build.root is not None and self.build.root != target.suite.name
+        return self.build.root is not None and SUITES[self.build.root].release < target.suite.release
+
+    @property
+    def served(self) -> list[Target]:
+        """The targets for which the recipe builds packages, native and portable."""
+        return [
+            Target(SUITES[suite], ARCHITECTURES[architecture])
+            for suites, architectures in (
+                (self.targets.suites, self.targets.architectures),
+                (self.portable.suites, self._portable_cpus) if self.portable else ([], []),
+            )
+            for suite in suites
+            for architecture in architectures
+        ]
+
+    @property
+    def _portable_cpus(self) -> list[str]:
+        return (self.portable.architectures if self.portable else []) or self.targets.architectures
 
     def serves(self, target: Target) -> bool:
         """Return whether the recipe builds for ``target``."""
-        return target.suite.name in self.targets.suites and target.architecture.debian in self.targets.architectures
+        return target in self.served
+
+    def repacks(self, target: Target) -> bool:
+        """Return whether the packages for ``target`` are portable: made from native packages of another suite."""
+        return self.portable is not None and target.suite.name in self.portable.suites
+
+    def needs(self, target: Target) -> list[tuple[str, Target]]:
+        """Return the builds whose .debs the build for ``target`` needs, by recipe and target."""
+        needed = [(name, target) for name in self.build.recipes]
+        if self.build.repack:
+            needed.append((self.name, Target(SUITES[self.build.repack.native], target.architecture)))
+        return needed
 
     def possible(self, strategy: StrategyName, machine: Architecture, target: Target) -> bool:
         """Return whether the recipe allows ``strategy`` and a machine with CPU ``machine`` can build this way."""
+        if self.build.repack or strategy == "repack":
+            return self.build.repack is not None and strategy == "repack"
         if target.architecture.runs_on(machine):
             return strategy == "native"
         return strategy != "native" and strategy in self.strategy
 
     def strategy_for(self, machine: Architecture, target: Target) -> StrategyName:
         """Return the strategy on a machine with CPU ``machine``: native, else the recipe's first choice."""
+        if self.build.repack:
+            return "repack"
         if target.architecture.runs_on(machine):
             return "native"
         return next((s for s in self.strategy if s != "native"), "emulate")

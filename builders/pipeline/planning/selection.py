@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from builders import deb
 from builders.errors import InputError
 from builders.model.arch import ARCHITECTURES, Architecture
-from builders.model.recipe import Recipe, StrategyName, choose
+from builders.model.recipe import Recipe, StrategyName, choose, for_target, recipe_named
 from builders.model.target import Target
 from builders.pipeline.planning.fingerprint import fingerprint, short_digest
 from builders.pipeline.planning.plan import BuildTarget
@@ -24,6 +24,7 @@ def select(
 ) -> list[BuildTarget]:
     """Return the requested builds in build order, each with its job, fingerprint and record.
 
+    Portable packages are made from native packages of another suite: the builds of these are included too.
     ``engine`` is the one that builds (by default that of reef.yml): nodes of buildx may have a target's CPU. With
     ``rebuild``, builds of machines with another CPU are planned as this machine builds them. Raises InputError as
     `served` does, and for a strategy that is not possible here.
@@ -31,9 +32,10 @@ def select(
     records = Records(project.workspace)
     found: dict[tuple[str, Target], BuildTarget] = {}
     for recipe, target in _served(project, recipes, targets, records):
-        against = {name: short_digest(found[name, target].fingerprint) for name in recipe.build.recipes}
+        against = {name: short_digest(found[name, of].fingerprint) for name, of in recipe.needs(target)}
         choice = _Choice(project, recipe, target, against, records.of(recipe.name, target))
-        found[recipe.name, target] = choice.made(strategy, rebuild=rebuild, engine=engine)
+        asked = None if recipe.build.repack else strategy
+        found[recipe.name, target] = choice.made(asked, rebuild=rebuild, engine=engine)
     return list(found.values())
 
 
@@ -98,22 +100,34 @@ def served(
 def _served(
     project: Project, recipes: Sequence[str], targets: Sequence[str], also: Records | Collection[str]
 ) -> list[tuple[Recipe, Target]]:
-    found: list[tuple[Recipe, Target]] = []
+    order: dict[tuple[str, Target], Recipe] = {}
     asked = project.targets(list(targets))
     for target in asked:
         names = list(recipes) or _unnamed(project, target, also)
         for recipe in choose(project.recipes, names) if names else ():
             if recipe.serves(target):
-                found.append((recipe, target))
+                _add(project, recipe.name, target, order)
             elif recipes and targets:
                 raise _not_served(recipe, target)
-    if not found:
+    if not order:
         raise InputError(
             "no recipe serves these targets",
             f"recipes: {', '.join(recipes or project.recipes)}; targets: {', '.join(map(str, asked))}",
             "./inv list shows which recipe serves which target",
         )
-    return found
+    return [(recipe, target) for (_, target), recipe in order.items()]
+
+
+def _add(project: Project, name: str, target: Target, order: dict[tuple[str, Target], Recipe]) -> None:
+    """Add a build after the builds that it needs, whose targets may differ from its own."""
+    if (name, target) in order:
+        return
+    recipe = for_target(recipe_named(project.recipes, name), target, project.recipes)
+    if not recipe.serves(target):
+        raise _not_served(recipe, target)
+    for needed, of in recipe.needs(target):
+        _add(project, needed, of, order)
+    order[name, target] = recipe
 
 
 def _unnamed(project: Project, target: Target, also: Records | Collection[str]) -> list[str]:
@@ -126,7 +140,8 @@ def _unnamed(project: Project, target: Target, also: Records | Collection[str]) 
 
 
 def _not_served(recipe: Recipe, target: Target) -> InputError:
-    serves = [f"{suite}/{cpu}" for suite in recipe.targets.suites for cpu in recipe.targets.architectures]
     return InputError(
-        f"{recipe.name} does not serve {target}", f"it serves: {', '.join(serves)}", "name a target that it serves"
+        f"{recipe.name} does not serve {target}",
+        f"it serves: {', '.join(map(str, recipe.served))}",
+        "name a target that it serves",
     )

@@ -212,11 +212,11 @@ def test_only_the_build_that_was_planned_is_built_against(project: Project, tmp_
     caller = project.recipes["reef-hello"].model_copy(update={"name": "reef-caller"})
     job = replace(hello.job, recipe=caller)
     against = {"against": {"reef-hello": short_digest(record.fingerprint)}}
-    build._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=against), tmp_path)
+    build._copy_debs(project, "reef-hello", hello.target, replace(hello, job=job, fingerprint=against), tmp_path)
     assert (tmp_path / "x_1_arm64.deb").exists()
     other = {"against": {"reef-hello": "0" * 16}}
     with pytest.raises(BuildError, match="another run changed the build of reef-hello that reef-caller needs"):
-        build._copy_debs(project, "reef-hello", replace(hello, job=job, fingerprint=other), tmp_path)
+        build._copy_debs(project, "reef-hello", hello.target, replace(hello, job=job, fingerprint=other), tmp_path)
 
 
 class Builder(Recorder):

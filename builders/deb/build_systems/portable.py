@@ -1,0 +1,83 @@
+"""Portable packages in a build job: a driver in ``debian/reef`` that bundles libraries, or repacks native packages."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from builders.deb.build_systems.shell import ShellSteps
+from builders.model.jobs import CacheMount
+from builders.model.recipe import RepackSpec, RuntimeSpec
+from builders.model.recipe.portable import FOLDER
+from builders.model.target import Target
+
+DRIVER = Path(__file__).with_name("portable_driver.py")
+RUN = "python3 debian/reef/portable_driver.py"
+PACKAGES = "/reef/packages"
+"""The folder with the .debs of other builds, inside the root of a build."""
+
+
+@dataclass(frozen=True)
+class RuntimeBuild(ShellSteps):
+    """Bundles shared libraries of the build root, before the recipe's own step ``install``."""
+
+    runtime: RuntimeSpec
+
+    packages = ("python3", "python3-pyelftools")
+
+    def install(self) -> str:
+        return f"{RUN} bundle\n{super().install()}"
+
+    def files(self, target: Target) -> dict[str, str]:
+        facts = {
+            "package": self.recipe.packages[0].name,
+            "libraries": self.runtime.libraries,
+            **_facts(target, self.recipe.version),
+        }
+        return _driver(facts)
+
+
+@dataclass(frozen=True)
+class RepackBuild(ShellSteps):
+    """Repacks native packages so that their programs use the libraries and the loader of a runtime."""
+
+    repack: RepackSpec
+
+    # Nothing is compiled.
+    caches: ClassVar[tuple[CacheMount, ...]] = ()
+    packages = ("patchelf", "python3", "python3-pyelftools")
+
+    def install(self) -> str:
+        return f"{RUN} repack\n"
+
+    def files(self, target: Target) -> dict[str, str]:
+        facts = {
+            "recipe": self.recipe.name,
+            "version": self.recipe.debian_version(target),
+            "native_version": self.repack.native_version,
+            "runtime": self.repack.runtime,
+            "packages": self.repack.packages,
+            "debs": PACKAGES,
+            **_facts(target, self.repack.runtime_version),
+        }
+        return _driver(facts)
+
+
+def _facts(target: Target, version: str) -> dict[str, object]:
+    cpu = target.architecture
+    public = f"usr/lib/{cpu.triplet}"
+    return {
+        "architecture": cpu.debian,
+        "elf": [cpu.elf_class, cpu.elf_machine],
+        "public": public,
+        "private": f"{public}/{FOLDER}",
+        "bundle": f"{public}/{FOLDER}/{version}",
+        "loader": Path(cpu.dynamic_linker).name,
+    }
+
+
+def _driver(facts: dict[str, object]) -> dict[str, str]:
+    return {
+        "reef/portable.json": json.dumps(facts, indent=1, sort_keys=True) + "\n",
+        "reef/portable_driver.py": DRIVER.read_text(encoding="utf-8"),
+    }

@@ -1,0 +1,319 @@
+"""Runs in the root of a build job: bundles the libraries of a runtime, or repacks native packages to use them.
+
+Started in the source tree as ``python3 debian/reef/portable_driver.py bundle|repack``; ``debian/reef/portable.json``
+has the facts. It imports nothing of Reef, as the root does not have it.
+"""
+
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+DEBIAN = Path("debian")
+OUT = DEBIAN / "reef" / "out"
+START = "libreef-portable.so"
+"""The runtime's library that every portable program loads first: it refuses a kernel that is too old."""
+RENDERED_AGAIN = ("usr/share/lintian", "usr/lib/systemd", "usr/lib/udev", "lib/systemd", "lib/udev")
+"""Files of a native package that debhelper makes again for the portable one."""
+HIDDEN, GLOBAL_VERSION, WEAK = 0x8000, 1, 2
+FIX_RUNTIME = "add it to build.runtime.libraries, and its package to build.libraries, of the runtime's recipe"
+
+
+def main(words: list[str]) -> None:
+    """Run the command ``bundle`` or ``repack``; a fault ends with its text and the status 1."""
+    facts = json.loads((DEBIAN / "reef" / "portable.json").read_text())
+    OUT.mkdir(exist_ok=True)
+    {"bundle": bundle, "repack": repack}[words[0]](facts)
+
+
+def fail(what: str, fix: str) -> NoReturn:
+    sys.exit(f"portable: {what}\nportable: {fix}")
+
+
+class Elf:
+    """A shared library or program; the properties are read when they are needed."""
+
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
+        self.path = path
+        try:
+            self.file: Any = ELFFile(path.open("rb"))
+            found = [self.file.elfclass, struct.unpack_from("<H", path.read_bytes(), 18)[0]]
+        except (ELFError, struct.error) as error:
+            fail(f"{path} is not a whole ELF file: {error}", "build its package again")
+        if found != facts["elf"]:
+            fail(
+                f"{path} is for another CPU (ELF class and machine {found}, expected: {facts['elf']})",
+                f"take it from a package for {facts['architecture']}",
+            )
+        dynamic: Any = self.file.get_section_by_name(".dynamic")
+        tags = list(dynamic.iter_tags()) if dynamic else []
+        self.needed: list[str] = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
+        self.soname: str = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
+        self.starts = any(segment.header.p_type == "PT_INTERP" for segment in self.file.iter_segments())
+
+    @cached_property
+    def symbols(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+        """The defined and the needed symbols, each with its version (empty: none); weak ones are not needed."""
+        table, versions = self.file.get_section_by_name(".dynsym"), self._versions()
+        names, data = table.stringtable.data(), table.data()
+        layout = struct.Struct("<IBBHQQ" if self.file.elfclass == 64 else "<IIIBBH")
+        indices = self.file.get_section_by_name(".gnu.version")
+        numbers = [number for (number,) in struct.iter_unpack("<H", indices.data())] if indices else []
+        defined, needed = set(), set()
+        for place, fields in enumerate(layout.iter_unpack(data)):
+            info, section = (fields[1], fields[3]) if self.file.elfclass == 64 else (fields[3], fields[5])
+            end = names.index(b"\0", fields[0])
+            number = (numbers[place] if numbers else GLOBAL_VERSION) & ~HIDDEN
+            symbol = (names[fields[0] : end].decode(), versions.get(number, ""))
+            if section:
+                defined.add(symbol)
+            elif symbol[0] and info >> 4 != WEAK:
+                needed.add(symbol)
+        return frozenset(defined), frozenset(needed)
+
+    def _versions(self) -> dict[int, str]:
+        versions: dict[int, str] = {}
+        if required := self.file.get_section_by_name(".gnu.version_r"):
+            for _, items in required.iter_versions():
+                versions |= {item.entry.vna_other: item.name for item in items}
+        if own := self.file.get_section_by_name(".gnu.version_d"):
+            for entry, names in own.iter_versions():
+                versions[entry.entry.vd_ndx] = next(names).name
+        return versions
+
+
+def bundle(facts: Mapping[str, Any]) -> None:
+    """Copy the libraries, the loader and all that they need below DESTDIR, with the copyright files of their packages.
+
+    ``bundled.tsv`` lists the Debian packages: name, version, source package, CPU.
+    """
+    destination = Path(os.environ["DESTDIR"])
+    public, target = Path("/", facts["public"]), destination / facts["bundle"]
+    target.mkdir(parents=True)
+    packages = set()
+    for name in closure([*facts["libraries"], "libc.so.6", facts["loader"]], public, facts):
+        real = (public / name).resolve()
+        shutil.copyfile(real, target / name)
+        packages.add(owner(real))
+    (target / facts["loader"]).chmod(0o755)
+    lines = [package_line(package) for package in sorted(packages)]
+    docs = destination / "usr/share/doc" / facts["package"]
+    for package in sorted(packages):
+        name = package.partition(":")[0]
+        (docs / "bundled" / name).mkdir(parents=True)
+        shutil.copyfile(Path("/usr/share/doc", name, "copyright"), docs / "bundled" / name / "copyright")
+    for folder in (target, OUT):
+        (folder / "bundled.tsv").write_text("".join(f"{line}\n" for line in lines))
+
+
+def closure(names: Iterable[str], public: Path, facts: Mapping[str, Any]) -> list[str]:
+    """Return the libraries and all that they need, sorted."""
+    found: dict[str, str] = {}
+    waiting = [(name, "the recipe") for name in names]
+    while waiting:
+        name, user = waiting.pop()
+        if name in found:
+            continue
+        if not (public / name).exists():
+            fail(f"{user} needs {name}, which is not in {public}", "add its package to build.libraries of this recipe")
+        found[name] = user
+        waiting += [(needed, name) for needed in Elf(public / name, facts).needed]
+    return sorted(found)
+
+
+def owner(path: Path) -> str:
+    """Return the Debian package that holds a file, as ``name:architecture``."""
+    line = output("dpkg-query", "--search", str(path)).splitlines()[0]
+    return line.partition(": ")[0]
+
+
+def package_line(package: str) -> str:
+    return output("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${source:Package}\t${Architecture}", package)
+
+
+def output(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def repack(facts: Mapping[str, Any]) -> None:
+    """Fill ``debian/<package>`` with the files of the native packages, changed to use the runtime's libraries."""
+    debs = read_debs(Path(facts["debs"]), facts["architecture"])
+    providers = Providers(facts)
+    trees = {new: unpack(old, new, debs, facts) for old, new in facts["packages"].items()}
+    for name, deb in debs.items():
+        if deb.fields["Version"] != facts["native_version"] and not name.endswith("-dbgsym"):
+            providers.add_deb(deb)  # the runtime, and portable packages of other recipes
+    for name, tree in trees.items():
+        providers.add_tree(tree, name, f"(= {facts['version']})")
+    for name, tree in trees.items():
+        depends = set()
+        for elf in elves(tree, facts):
+            depends |= providers.check(elf)
+            adapt(elf, facts)
+        (DEBIAN / f"{name}.substvars").write_text(f"reef:Depends={', '.join(sorted(depends - {''}))}\n")
+    for old, new in facts["packages"].items():
+        if f"{old}-dbgsym" in debs:
+            repack_debug(debs[f"{old}-dbgsym"], old, new, facts)
+
+
+class Deb:
+    """A .deb of another build."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        lines = output("dpkg-deb", "--field", str(path), "Package", "Version", "Architecture").splitlines()
+        self.fields = dict(line.split(": ", 1) for line in lines)
+
+
+def read_debs(folder: Path, architecture: str) -> dict[str, Deb]:
+    """Return the .debs for a CPU, by package."""
+    found = (Deb(path) for path in sorted(folder.glob("*.deb")))
+    return {deb.fields["Package"]: deb for deb in found if deb.fields["Architecture"] in (architecture, "all")}
+
+
+def unpack(old: str, new: str, debs: Mapping[str, Deb], facts: Mapping[str, Any]) -> Path:
+    """Unpack a native package to ``debian/<new>`` without what debhelper makes again; return that folder."""
+    if old not in debs or debs[old].fields["Version"] != facts["native_version"]:
+        fail(f"no .deb of {old} {facts['native_version']}", f"build {facts['recipe']} for the native suite again")
+    tree = DEBIAN / new
+    output("dpkg-deb", "--extract", str(debs[old].path), str(tree))
+    for name in RENDERED_AGAIN:
+        shutil.rmtree(tree / name, ignore_errors=True)
+    docs = tree / "usr/share/doc" / old
+    for path in [*docs.glob("changelog*"), docs / "copyright"]:
+        path.unlink(missing_ok=True)
+    if old != new and docs.is_dir():
+        docs.rename(docs.with_name(new))
+    public, private = tree / facts["public"], tree / facts["private"]
+    for path in sorted(public.glob("*.so*")) if public.is_dir() else ():
+        private.mkdir(exist_ok=True)
+        path.rename(private / path.name)
+    for emptied in (*RENDERED_AGAIN, facts["public"], docs.relative_to(tree)):
+        remove_empty(tree / emptied, tree)
+    return tree
+
+
+def remove_empty(folder: Path, tree: Path) -> None:
+    """Remove a folder below ``tree`` and its parents as far as they hold nothing."""
+    while folder != tree and (not folder.exists() or not any(folder.iterdir())):
+        if folder.exists():
+            folder.rmdir()
+        folder = folder.parent
+
+
+def elves(tree: Path, facts: Mapping[str, Any]) -> Iterator[Elf]:
+    """Yield the programs and libraries below a folder, without links."""
+    for path in sorted(tree.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.open("rb").read(4) == b"\x7fELF":
+            yield Elf(path, facts)
+
+
+class Providers:
+    """The libraries that portable programs find: those of the runtime, and those of portable packages."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = facts
+        self.libraries: dict[str, Elf] = {}
+        self.relations: dict[str, str] = {}
+
+    def add_deb(self, deb: Deb) -> None:
+        """Add the libraries in a .deb of the runtime, or of a portable package of another recipe."""
+        folder = Path("debian/reef/beside", deb.fields["Package"])
+        folder.mkdir(parents=True)
+        output("dpkg-deb", "--extract", str(deb.path), str(folder))
+        name, version = deb.fields["Package"], deb.fields["Version"]
+        runtime = name == self.facts["runtime"]
+        place = folder / self.facts["bundle"] if runtime else folder / self.facts["private"]
+        self._add(place, "" if runtime else f"{name} (>= {version})")
+
+    def add_tree(self, tree: Path, package: str, relation: str) -> None:
+        """Add the libraries of a package of this build."""
+        self._add(tree / self.facts["private"], f"{package} {relation}")
+
+    def _add(self, place: Path, relation: str) -> None:
+        for path in sorted(place.glob("*")) if place.is_dir() else ():
+            if path.is_file() and ".so" in path.name and not path.is_symlink():
+                elf = Elf(path, self.facts)
+                for name in {path.name, elf.soname or path.name}:
+                    self.libraries[name] = elf
+                    self.relations[name] = relation
+
+    def check(self, elf: Elf) -> set[str]:
+        """Return the relations to the packages that hold the needed libraries; a missing library or symbol fails."""
+        found: dict[str, Elf] = {}
+        waiting = [(name, elf) for name in elf.needed]
+        while waiting:
+            name, user = waiting.pop()
+            if name not in self.libraries:
+                fail(f"{shown(user.path)} needs {name}, which {self.facts['runtime']} lacks", FIX_RUNTIME)
+            if name not in found:
+                found[name] = self.libraries[name]
+                waiting += [(needed, found[name]) for needed in found[name].needed]
+        defined: set[tuple[str, str]] = set().union(*(library.symbols[0] for library in found.values()))
+        defined |= elf.symbols[0]
+        names = {name for name, _ in defined}
+        for name, version in sorted(elf.symbols[1]):
+            if (name, version) not in defined and (version or name not in names):
+                symbol = f"{name}@{version}" if version else name
+                fail(
+                    f"{shown(elf.path)} needs the symbol {symbol}, which no library of {self.facts['runtime']} defines",
+                    "link it with the library that defines the symbol, or bundle a version that does",
+                )
+        return {self.relations[name] for name in elf.needed}
+
+
+def shown(path: Path) -> str:
+    return re.sub(r"^debian/(reef/beside/)?[^/]+", "", str(path))
+
+
+def adapt(elf: Elf, facts: Mapping[str, Any]) -> None:
+    """Make a program start with the bundled loader, and search libraries in the bundle alone.
+
+    DT_RPATH, unlike DT_RUNPATH, precedes LD_LIBRARY_PATH and serves libraries that plug-ins need (ld.so(8)). With
+    DF_1_NODEFLIB a library that is not bundled is an error, rather than taken from the board.
+    """
+    words = ["patchelf", "--page-size", "65536", "--no-default-lib"]
+    if elf.starts:
+        bundle, private = f"/{facts['bundle']}", f"/{facts['private']}"
+        words += ["--set-interpreter", f"{bundle}/{facts['loader']}", "--add-needed", START]
+        words += ["--force-rpath", "--set-rpath", f"{bundle}:{private}"]
+    output(*words, str(elf.path))
+
+
+def repack_debug(deb: Deb, old: str, new: str, facts: Mapping[str, Any]) -> None:
+    """Write the native package's debugging symbols as those of the portable one; the data stays as it is.
+
+    patchelf moves no code and keeps the build ID, by which debuggers find the symbols.
+    """
+    tree = DEBIAN / "reef" / "debug" / new
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    output("dpkg-deb", "--raw-extract", str(deb.path), str(tree))
+    control = tree / "DEBIAN" / "control"
+    fields = {
+        "Package": f"{new}-dbgsym", "Version": facts["version"], "Depends": f"{new} (= {facts['version']})",
+        "Description": f"debug symbols for {new}",
+    }  # fmt: skip
+    lines = [
+        f"{name}: {fields[name]}" if (name := line.partition(":")[0]) in fields else line
+        for line in control.read_text().splitlines()
+    ]
+    control.write_text("\n".join(lines) + "\n")
+    if old != new:
+        docs = tree / "usr/share/doc"
+        (docs / f"{old}-dbgsym").rename(docs / f"{new}-dbgsym")
+    # The sections are compressed already.
+    output("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(OUT))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

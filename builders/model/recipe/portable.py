@@ -1,0 +1,97 @@
+"""Portable packages: a recipe's native packages, packaged a second time to run on older suites.
+
+They bring their shared libraries, C library and dynamic loader along, in the package of a runtime recipe. Nothing is
+compiled again.
+"""
+
+from typing import Annotated
+
+import pydantic
+
+from builders.errors import nearest
+from builders.model.arch import ARCHITECTURES
+from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.check import Check
+from builders.model.recipe.package import PackageName
+from builders.model.target import SUITES
+from builders.model.yaml_file import Model
+
+FOLDER = "reef-portable"
+"""The folder of portable libraries below ``/usr/lib/<triplet>``; a runtime's own folder is in it."""
+
+
+class PortablePackage(Model):
+    """The differences of a portable package from the native package. Relations replace those of the native package."""
+
+    name: PackageName | None = None
+    """Name, if it differs: for a library, as it serves only portable programs, and the board's own programs need their
+    own. The native build then makes a transitional package of this name."""
+    depends: list[str] | None = None
+    """Depends field; packages of the native field that are portable too need no change."""
+    suggests: list[str] | None = None
+    """Suggests field."""
+    provides: list[str] | None = None
+    """Provides field."""
+    conflicts: list[str] | None = None
+    """Conflicts field."""
+    replaces: list[str] | None = None
+    """Replaces field."""
+
+
+class Portable(Model):
+    """Suites for which the native packages are packaged a second time, with their libraries and loader."""
+
+    native: str
+    """Suite whose native packages are taken."""
+    suites: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Older suites for which portable packages are made."""
+    architectures: list[str] = []
+    """CPUs, by Debian's names. The default is those of ``targets``."""
+    runtime: str = "reef-portable-runtime"
+    """Recipe that bundles the libraries."""
+    packages: Annotated[dict[PackageName, PortablePackage], pydantic.Field(min_length=1)]
+    """The packages that are made portable, by the native package's name."""
+    checks: list[Check] | None = None
+    """Checks of the portable packages. The default is those of the native packages, with the portable names."""
+
+    @pydantic.model_validator(mode="after")
+    def _known(self) -> "Portable":
+        for name in (self.native, *self.suites):
+            if name not in SUITES:
+                raise ValueError(f"unknown suite {name!r}; {nearest(name, SUITES)}")
+        for name in self.architectures:
+            if name not in ARCHITECTURES:
+                raise ValueError(f"unknown architecture {name!r}; {nearest(name, ARCHITECTURES)}")
+        newer = [name for name in self.suites if SUITES[name].release >= SUITES[self.native].release]
+        if newer:
+            raise ValueError(f"portable: {newer[0]} is not older than {self.native}, the suite in native")
+        return self
+
+
+class RuntimeSpec(BuildSystemModel):
+    """Shared libraries that are bundled for portable programs, with all libraries that they need.
+
+    The files are copied as they are from Debian's packages in the build root (``build.libraries``).
+    """
+
+    key = "runtime"
+
+    libraries: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Names of the libraries (DT_SONAME). The libraries that they need are added."""
+
+
+class RepackSpec(BuildSystemModel):
+    """The second packaging of native packages. Reef makes it from ``portable``; recipes do not write it."""
+
+    key = "repack"
+
+    native: str
+    """Suite of the native packages."""
+    native_version: str
+    """Version of the native packages."""
+    runtime: PackageName
+    """Package of the runtime."""
+    runtime_version: str
+    """Upstream version of the runtime: the name of its folder."""
+    packages: dict[PackageName, PackageName]
+    """Names of the portable packages, by the name of the native package."""

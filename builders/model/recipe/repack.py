@@ -1,0 +1,132 @@
+"""The recipe of a target: native packages, or their second packaging for an older suite."""
+
+from collections.abc import Mapping
+
+from builders.errors import InputError
+from builders.model.recipe.check import Check
+from builders.model.recipe.load import recipe_named
+from builders.model.recipe.package import Override, Package
+from builders.model.recipe.portable import Portable, PortablePackage, RepackSpec
+from builders.model.recipe.recipe import BuildSpec, Recipe, Serves
+from builders.model.target import SUITES, Target
+
+NOTE = """
+This portable package runs on older systems: it brings its own C library
+and shared libraries along, in the package {runtime}.
+Debian's own package for a newer release takes its place."""
+PRIVATE = "The libraries and the loader are those of the runtime package: the system's own are older."
+OVERRIDES = {
+    "aliased-location": "The tools of older suites look for units and udev rules in /lib.",
+    "custom-library-search-path": PRIVATE,
+    "missing-dependency-on-libc": PRIVATE,
+}
+"""Tags of lintian that every portable package may have, with the reason."""
+
+
+def for_target(recipe: Recipe, target: Target, recipes: Mapping[str, Recipe]) -> Recipe:
+    """Return the recipe of the packages that a build for ``target`` makes.
+
+    For a suite of ``portable``, it is the second packaging of the native packages; ``recipes`` holds the runtime. For
+    others, it has a transitional package for each portable package that has another name. Raises InputError if the
+    runtime is missing or does not serve the target.
+    """
+    if recipe.portable is None:
+        return recipe
+    if recipe.repacks(target):
+        return _repacked(recipe, recipe.portable, target, recipes)
+    return recipe.model_copy(update={"packages": [*recipe.packages, *_transitional(recipe, recipe.portable)]})
+
+
+def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mapping[str, Recipe]) -> Recipe:
+    runtime = recipe_named(recipes, portable.runtime)
+    if runtime.build.runtime is None or not runtime.serves(target):
+        raise InputError(
+            f"{recipe.name} for {target} needs the runtime {runtime.name}, which does not serve it",
+            "portable programs bring the libraries of a runtime along",
+            "name a recipe with build.runtime in portable.runtime, and add the target to it",
+        )
+    names = _names(recipe)
+    siblings = [name for name in recipe.build.recipes if recipes[name].repacks(target)]
+    renamed = {old: new for name in (recipe.name, *siblings) for old, new in _names(recipes[name]).items()}
+    repack = RepackSpec(
+        native=portable.native,
+        native_version=recipe.debian_version(Target(SUITES[portable.native], target.architecture)),
+        runtime=runtime.packages[0].name,
+        runtime_version=runtime.version,
+        packages=names,
+    )
+    packages = [
+        _package(package, portable.packages[package.name], repack, renamed)
+        for package in recipe.packages
+        if package.name in names
+    ]
+    return recipe.model_copy(
+        update={
+            "sources": [],
+            "edits": [],
+            "keep_source": False,
+            "targets": Serves(suites=[target.suite.name], architectures=[target.architecture.debian]),
+            "portable": None,
+            "build": BuildSpec.of_repack(repack, {name: [] for name in (runtime.name, *siblings)}),
+            "packages": packages,
+            "checks": portable.checks or [_check(check, renamed) for check in recipe.checks],
+        }
+    )
+
+
+def _check(check: Check, renamed: Mapping[str, str]) -> Check:
+    return check.model_copy(update={"packages": [renamed.get(name, name) for name in check.packages]})
+
+
+def _names(recipe: Recipe) -> dict[str, str]:
+    """Return the names of the portable packages, by the name of the native package."""
+    packages = recipe.portable.packages if recipe.portable else {}
+    return {name: package.name or name for name, package in packages.items()}
+
+
+def _package(native: Package, differs: PortablePackage, repack: RepackSpec, renamed: Mapping[str, str]) -> Package:
+    changes = differs.model_dump(exclude={"name"}, exclude_none=True)
+    description = native.description.strip()
+    note = NOTE.format(runtime=repack.runtime)
+    overrides = [Override(tag=f"{tag} *", reason=reason) for tag, reason in OVERRIDES.items()]
+    return native.model_copy(
+        update={
+            "name": repack.packages[native.name],
+            "summary": f"{native.summary} (portable)",
+            "description": f"{description}\n{note}" if description else note.strip(),
+            "depends": [_renamed(relation, renamed) for relation in native.depends],
+            **changes,
+            "pre_depends": [*native.pre_depends, repack.runtime],
+            # All of them are in the native package's files.
+            "files": [],
+            "links": {},
+            "conffiles": {},
+            "manpages": [],
+            "symbols": None,
+            "lintian_overrides": [*native.lintian_overrides, *overrides],
+        }
+    )
+
+
+def _renamed(relation: str, renamed: Mapping[str, str]) -> str:
+    name, space, rest = relation.partition(" ")
+    return f"{renamed.get(name, name)}{space}{rest}"
+
+
+def _transitional(recipe: Recipe, portable: Portable) -> list[Package]:
+    """Return the packages by which a board that upgrades to the native suite gets the native packages."""
+    by_name = {package.name: package for package in recipe.packages}
+    return [
+        Package(
+            name=differs.name,
+            summary=f"transitional package for {name}",
+            description=f"After an upgrade from an older system, this package installs {name}. It can be\n"
+            "removed safely.",
+            section="oldlibs",
+            architecture="any",
+            multi_arch=by_name[name].multi_arch,
+            depends=[f"{name} (= ${{binary:Version}})"],
+        )
+        for name, differs in portable.packages.items()
+        if differs.name
+    ]
