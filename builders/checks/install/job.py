@@ -14,8 +14,7 @@ from builders.host import templates
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root
 from builders.model.packages import DebFile
-from builders.model.recipe import Recipe
-from builders.model.recipe.portable import FOLDER
+from builders.model.recipe import PortableFolders, Recipe
 from builders.model.target import SUITES, Target
 
 KEYRING = "reef-archive-keyring.gpg"
@@ -94,10 +93,8 @@ def _portable_facts(recipe: Recipe, target: Target) -> dict[str, str]:
     repack = recipe.build.repack
     if repack is None:
         return {}
-    private = f"/usr/lib/{target.architecture.triplet}/{FOLDER}"
-    bundle = f"{private}/{repack.runtime_version}"
-    loader = f"{bundle}/{Path(target.architecture.dynamic_linker).name}"
-    return {"runtime": repack.runtime, "loader": loader, "folders": f"{bundle}:{private}"}
+    folders = PortableFolders(target.architecture, repack.runtime_version)
+    return {"runtime": repack.runtime, "loader": folders.loader, "folders": folders.rpath}
 
 
 def _older_files(folder: Path | None, ours: Mapping[str, Mapping[str, str]]) -> dict[str, Path]:

@@ -4,6 +4,7 @@ A check that judges differently than before needs another number RULES in builde
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from builders.checks.static.archive import check_archive
 from builders.checks.static.contents import read_contents
@@ -19,9 +20,6 @@ from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe
 from builders.model.target import Target
 
-CHECKS = (check_archive, check_cpu, check_depends, check_files, check_units)
-"""The checks of single packages, whatever recipe they are of."""
-
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
     """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor`` (or ``portable``),
@@ -33,9 +31,9 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     verdicts: list[Verdict] = []
     for deb in debs:
         contents = read_contents(deb)
-        verdicts += (check(contents, target) for check in CHECKS)
-        portable = recipe.build.portable
-        verdicts.append(check_portable(contents, target, recipe) if portable else check_floor(contents, target))
+        libraries = partial(check_portable, recipe=recipe) if recipe.build.portable else check_floor
+        checks = (check_archive, check_cpu, libraries, check_depends, check_files, check_units)
+        verdicts += (check(contents, target) for check in checks)
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output))
     return tuple(verdicts)

@@ -7,8 +7,7 @@ from builders.checks.static.contents import Contents
 from builders.checks.static.elf import Elf
 from builders.checks.verdict import judged
 from builders.model.packages import Verdict
-from builders.model.recipe import Recipe
-from builders.model.recipe.portable import FOLDER
+from builders.model.recipe import PortableFolders, Recipe
 from builders.model.target import Target
 
 FIX = "look into debian/reef/portable_driver.py in the build's root, and into portable: of the recipe"
@@ -43,20 +42,17 @@ def _of_runtime(contents: Contents) -> Iterator[str]:
 def _of_programs(contents: Contents, target: Target, recipe: Recipe) -> Iterator[str]:
     if contents.debug or recipe.build.repack is None:
         return
-    public = f"usr/lib/{target.architecture.triplet}"
-    private = f"/{public}/{FOLDER}"
-    bundle = f"{private}/{recipe.build.repack.runtime_version}"
-    loader = f"{bundle}/{posixpath.basename(target.architecture.dynamic_linker)}"
+    folders = PortableFolders(target.architecture, recipe.build.repack.runtime_version)
     for elf in contents.elves:
-        yield from _fault(elf, loader, f"{bundle}:{private}")
-        if posixpath.dirname(elf.path) == public:
-            yield f"{elf.path}: programs of the board would load it; libraries belong into {private}"
+        yield from _fault(elf, folders)
+        if f"/{posixpath.dirname(elf.path)}" == folders.public:
+            yield f"{elf.path}: programs of the board would load it; libraries belong into {folders.private}"
 
 
-def _fault(elf: Elf, loader: str, rpath: str) -> Iterator[str]:
+def _fault(elf: Elf, folders: PortableFolders) -> Iterator[str]:
     if elf.fault:
         yield f"{elf.path}: {elf.fault}"
-    elif elf.loader and elf.loader != loader:
-        yield f"{elf.path}: its loader is {elf.loader}, expected: {loader}"
-    elif elf.loader and elf.rpath != rpath:
-        yield f"{elf.path}: its DT_RPATH is {elf.rpath or 'missing'}, expected: {rpath}"
+    elif elf.loader and elf.loader != folders.loader:
+        yield f"{elf.path}: its loader is {elf.loader}, expected: {folders.loader}"
+    elif elf.loader and elf.rpath != folders.rpath:
+        yield f"{elf.path}: its DT_RPATH is {elf.rpath or 'missing'}, expected: {folders.rpath}"

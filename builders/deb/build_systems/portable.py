@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.jobs import CacheMount
-from builders.model.recipe import RepackSpec, RuntimeSpec
-from builders.model.recipe.portable import FOLDER
+from builders.model.recipe import PortableFolders, RepackSpec, RuntimeSpec
 from builders.model.target import Target
 
 DRIVER = Path(__file__).with_name("portable_driver.py")
@@ -65,14 +64,14 @@ class RepackBuild(ShellSteps):
 
 def _facts(target: Target, version: str) -> dict[str, object]:
     cpu = target.architecture
-    public = f"usr/lib/{cpu.triplet}"
+    folders = PortableFolders(cpu, version)
     return {
         "architecture": cpu.debian,
         "elf": [cpu.elf_class, cpu.elf_machine],
-        "public": public,
-        "private": f"{public}/{FOLDER}",
-        "bundle": f"{public}/{FOLDER}/{version}",
-        "loader": Path(cpu.dynamic_linker).name,
+        "public": folders.public.lstrip("/"),
+        "private": folders.private.lstrip("/"),
+        "bundle": folders.bundle.lstrip("/"),
+        "loader": Path(folders.loader).name,
     }
 
 

@@ -5,7 +5,7 @@ from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
 from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
-from builders.model.recipe.portable import RepackSpec, RuntimeSpec
+from builders.model.recipe.portable import PortableFolders, RepackSpec, RuntimeSpec
 from builders.model.recipe.recipe import BuildSpec, Recipe, StrategyName
 from builders.model.recipe.repack import for_target
 from builders.model.recipe.source import (
@@ -31,6 +31,7 @@ __all__ = [
     "Git",
     "Local",
     "Package",
+    "PortableFolders",
     "PythonWheel",
     "Recipe",
     "RepackSpec",

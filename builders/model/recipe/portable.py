@@ -4,20 +4,52 @@ They bring their shared libraries, C library and dynamic loader along, in the pa
 compiled again.
 """
 
+import posixpath
+from dataclasses import dataclass
 from typing import Annotated
 
 import pydantic
 
 from builders.errors import nearest
-from builders.model.arch import ARCHITECTURES
+from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
 from builders.model.recipe.package import PackageName
 from builders.model.target import SUITES
 from builders.model.yaml_file import Model
 
-FOLDER = "reef-portable"
-"""The folder of portable libraries below ``/usr/lib/<triplet>``; a runtime's own folder is in it."""
+
+@dataclass(frozen=True)
+class PortableFolders:
+    """The folders of libraries on a board, for a CPU and the ``version`` of a runtime; all are absolute paths."""
+
+    architecture: Architecture
+    version: str
+
+    @property
+    def public(self) -> str:
+        """The folder in which the board's own programs look for libraries."""
+        return f"/usr/lib/{self.architecture.triplet}"
+
+    @property
+    def private(self) -> str:
+        """The folder of portable libraries."""
+        return f"{self.public}/reef-portable"
+
+    @property
+    def bundle(self) -> str:
+        """The folder of the runtime."""
+        return f"{self.private}/{self.version}"
+
+    @property
+    def loader(self) -> str:
+        """The runtime's dynamic loader."""
+        return f"{self.bundle}/{posixpath.basename(self.architecture.dynamic_linker)}"
+
+    @property
+    def rpath(self) -> str:
+        """The folders in which portable programs look for libraries, as in DT_RPATH."""
+        return f"{self.bundle}:{self.private}"
 
 
 class PortablePackage(Model):

@@ -12,7 +12,7 @@ from builders.deb.build_systems import KINDS, registry
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.arch import AMD64, Architecture
 from builders.model.jobs import APT_CACHE, CCACHE, CacheMount, Storage
-from builders.model.recipe import BuildSpec, BuildSystemModel, Recipe, StrategyName, load_recipe
+from builders.model.recipe import BuildSpec, BuildSystemModel, Recipe, RepackSpec, StrategyName, load_recipe
 from builders.model.settings import Settings
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target, parse_target
@@ -86,7 +86,7 @@ def test_every_kind_that_a_recipe_can_name_is_registered() -> None:
     annotations = [field.annotation for field in BuildSpec.model_fields.values()]
     parts = [part for each in annotations for part in (get_args(each) if isinstance(each, UnionType) else (each,))]
     named = {part for part in parts if isinstance(part, type) and issubclass(part, BuildSystemModel)}
-    assert named == set(KINDS)
+    assert named == set(KINDS) - {RepackSpec}  # Reef makes it from portable:
     assert {kind.key for kind in named} <= set(BuildSpec.model_fields)
 
 
