@@ -68,6 +68,12 @@ def test_the_service_loads_the_driver_whose_number_its_sandbox_names() -> None:
     assert service["Wants"] == ["modprobe@apex.service"]
 
 
+def test_the_unit_runs_no_program_of_another_package() -> None:
+    text = (FILES / "edge-model-server.service").read_text()
+    programs = set(re.findall(r"^Exec\w+=(\S+)", text, re.MULTILINE))
+    assert programs == {"/usr/bin/edge_model_server", "/bin/sh"}, "every system has a shell; others need Depends"
+
+
 def test_the_folder_of_the_documented_socket_is_made() -> None:
     [folder] = unit(FILES / "edge-model-server.service")["RuntimeDirectory"]
     assert f"--grpc_socket_path=/run/{folder}/" in (CHECKOUT / "docs/recipes/edge-model-server.md").read_text()
@@ -90,7 +96,7 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     units.mkdir(parents=True)
     copy = units / "edge-model-server.service"
     copy.write_text(for_systemd((FILES / copy.name).read_text(), systemd_version()))
-    for program in ("usr/bin/edge_model_server", "bin/kill"):
+    for program in ("usr/bin/edge_model_server", "bin/sh"):
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text("")
         (tmp_path / program).chmod(0o755)
