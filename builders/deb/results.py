@@ -10,6 +10,9 @@ from builders.model.recipe import Recipe
 from builders.model.source_tree import FetchedSource
 from builders.model.target import Target
 
+BUNDLED, RUNTIME = "bundled.tsv", "runtime.tsv"
+"""Lists of Debian packages, written by portable_driver.py: those in a runtime, those in the runtime of a repack."""
+
 
 def collect(output: Path) -> tuple[DebFile, ...]:
     """Return the .debs that a build job left, sorted by name; raises PackageError if there is none."""
@@ -45,4 +48,12 @@ def write_sbom(
     from builders.deb.sbom import sbom  # slow to import, and only a real build needs it
 
     path = folder / f"{recipe.name}.cdx.json"
-    write_whole(path, sbom(recipe, target, debs=debs, sources=sources, root_packages=root_packages))
+    bundled = _bundled(folder)
+    write_whole(path, sbom(recipe, target, debs=debs, sources=sources, root_packages=root_packages, bundled=bundled))
+
+
+def _bundled(folder: Path) -> list[str]:
+    """Return the Debian packages that a runtime bundles, or that the runtime of portable packages bundles."""
+    found = [folder / name for name in (BUNDLED, RUNTIME) if (folder / name).is_file()]
+    rows = [line.split("\t") for path in found for line in path.read_text(encoding="utf-8").splitlines()]
+    return [f"{name}:{architecture}={version}" for name, version, _, architecture in rows]

@@ -24,8 +24,11 @@ def sbom(
     debs: Sequence[DebFile],
     sources: Sequence[FetchedSource],
     root_packages: Sequence[str],
+    bundled: Sequence[str] = (),
 ) -> str:
     """Return the bill of materials of one recipe's build: its .debs, its sources, and the packages of its root.
+
+    ``bundled`` are Debian packages whose libraries the packages bring along (``name:architecture=version``).
 
     Time and serial number follow from the recipe, so that equal builds give equal files.
     """
@@ -36,7 +39,7 @@ def sbom(
     )
     bom.metadata.component = built
     bom.metadata.authors = [OrganizationalContact(name="Reef")]
-    parts = [*map(_deb, debs), *map(_source, sources), *map(_tool, root_packages)]
+    parts = [*map(_deb, debs), *map(_source, sources), *map(_bundled, bundled), *map(_tool, root_packages)]
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(built, parts)
@@ -70,15 +73,24 @@ def _source(source: FetchedSource) -> Component:
     )
 
 
+def _bundled(line: str) -> Component:
+    """Return the component of a Debian package whose libraries are used at run time."""
+    return _debian(line, ComponentType.LIBRARY, ComponentScope.REQUIRED, "bundled")
+
+
 def _tool(line: str) -> Component:
     """Return the component of a package of the build root: the build used it, but the .debs do not contain it."""
+    return _debian(line, ComponentType.APPLICATION, ComponentScope.EXCLUDED, "root")
+
+
+def _debian(line: str, kind: ComponentType, scope: ComponentScope, place: str) -> Component:
     name, _, version = line.partition("=")
     package, _, architecture = name.partition(":")
     return Component(
         name=package,
         version=version,
-        type=ComponentType.APPLICATION,
-        scope=ComponentScope.EXCLUDED,
-        bom_ref=f"root/{name}",
+        type=kind,
+        scope=scope,
+        bom_ref=f"{place}/{name}",
         purl=PackageURL("deb", "debian", package, version, {"arch": architecture} if architecture else {}),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from debian.debian_support import Version
 from elftools.elf.elffile import ELFFile
 
 from builders.model.arch import ARCHITECTURES
@@ -22,6 +23,7 @@ from tests.support.place import Place
 
 RECIPE = CHECKOUT / "recipes" / "libedgetpu"
 MINIATURE = CHECKOUT / "tests" / "fixtures" / "upstream" / "libedgetpu"
+RUNTIME = "reef-portable-runtime"
 ARM32, ARM64 = "armhf", "arm64"
 MACHINES = {ARM32: ("EM_ARM", 32), ARM64: ("EM_AARCH64", 64)}
 
@@ -43,6 +45,7 @@ def rehearsal(module_place: Place) -> Place:
     place = module_place
     recipe = place.folder / "recipes" / "libedgetpu"
     shutil.copytree(RECIPE, recipe)
+    shutil.copytree(CHECKOUT / "recipes" / RUNTIME, place.folder / "recipes" / RUNTIME)
     make_miniature(place.folder / "miniature")
     document = yaml.safe_load((recipe / "recipe.yml").read_text())
     upstream = next(source for source in document["sources"] if source["name"] == "libedgetpu")
@@ -101,3 +104,46 @@ def test_they_are_installed_swapped_and_purged(rehearsal: Place) -> None:
     output = rehearsal.log_text()
     assert "burn skin" in output
     assert "swapped: libedgetpu-dev libedgetpu1-max" in output
+
+
+PORTABLE = ("--recipe", "libedgetpu", "--target", f"buster/{ARM64}")
+
+
+def test_the_portable_library_is_for_portable_programs_alone(rehearsal: Place) -> None:
+    rehearsal.run("build-arm", *PORTABLE)
+    folder = rehearsal.artifacts / "builds" / "libedgetpu" / f"buster-{ARM64}"
+    debs = {path.name.split("_")[0]: path for path in folder.glob("*.deb")}
+    private = f"usr/lib/{ARCHITECTURES[ARM64].triplet}/reef-portable"
+    for variant in ("std", "max"):
+        package = f"libedgetpu1-{variant}-portable"
+        control = control_of(debs[package])
+        # The packages of Google and those of the native suite keep their names, so that a board may have both.
+        assert control["Provides"] == "libedgetpu1-portable"
+        assert "libedgetpu1-portable" in control["Conflicts"]
+        assert control["Pre-Depends"] == "reef-portable-runtime13.1"
+        assert control["Depends"] == "adduser"
+        files = {member.name.removeprefix("./") for member, _ in members(debs[package])}
+        assert {f"{private}/libedgetpu.so.1", f"{private}/libedgetpu.so.1.0"} <= files
+        assert f"lib/udev/rules.d/60-{package}.rules" in files
+    verdicts = json.loads((folder / "static-report.json").read_text())["verdicts"]
+    assert all(verdict["passed"] for verdict in verdicts), verdicts
+
+
+def test_a_board_that_upgrades_to_the_native_suite_gets_the_native_library(rehearsal: Place) -> None:
+    rehearsal.run("build-arm", "--recipe", "libedgetpu", "--target", f"trixie/{ARM64}")
+    folder = rehearsal.artifacts / "builds" / "libedgetpu"
+    [native] = (folder / f"trixie-{ARM64}").glob("libedgetpu1-std-portable_*.deb")
+    control = control_of(native)
+    assert control["Depends"] == f"libedgetpu1-std (= {control['Version']})"
+    [portable] = (folder / f"buster-{ARM64}").glob("libedgetpu1-std-portable_*.deb")
+    assert Version(control_of(portable)["Version"]) < Version(control["Version"])
+
+
+@pytest.mark.nightly
+def test_the_portable_library_loads_on_the_boards_own_system(rehearsal: Place) -> None:
+    rehearsal.run("build-arm", *PORTABLE)
+    rehearsal.run("publish-apt", *PORTABLE)
+    output = rehearsal.log_text()
+    assert "variant: std-portable" in output
+    assert "variant: max-portable" in output
+    assert output.count("loads: yes") >= 2

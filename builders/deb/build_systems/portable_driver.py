@@ -235,6 +235,8 @@ class Providers:
         runtime = name == self.facts["runtime"]
         place = folder / self.facts["bundle"] if runtime else folder / self.facts["private"]
         self._add(place, "" if runtime else f"{name} (>= {version})")
+        if runtime:
+            shutil.copyfile(place / "bundled.tsv", OUT / "runtime.tsv")
 
     def add_tree(self, tree: Path, package: str, relation: str) -> None:
         """Add the libraries of a package of this build."""

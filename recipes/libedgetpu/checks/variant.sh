@@ -8,7 +8,16 @@ echo "variant: ${package#libedgetpu1-}"
 link=$(dpkg-query -L "$package" | grep '/libedgetpu\.so\.1$')
 [ "$(readlink "$link")" = libedgetpu.so.1.0 ]
 # Every symbol is looked up and every constructor runs; the dynamic linker complains on standard error alone.
-LD_PRELOAD=libedgetpu.so.1 LD_BIND_NOW=1 /bin/true 2>/tmp/loading
+case $link in
+    */reef-portable/*)
+        # No program of the system can load the portable library: the runtime's loader looks up every symbol (ldd -r).
+        loader=$(echo "${link%/*}"/*/ld-linux*.so.*)
+        LD_WARN=yes LD_BIND_NOW=yes "$loader" --library-path "${loader%/*}" --list "$link" >/tmp/listed 2>&1
+        grep -e 'undefined symbol' -e 'not found' /tmp/listed >/tmp/loading || :
+        rm /tmp/listed
+        ;;
+    *) LD_PRELOAD=libedgetpu.so.1 LD_BIND_NOW=1 /bin/true 2>/tmp/loading ;;
+esac
 cat /tmp/loading
 [ -s /tmp/loading ] || echo 'loads: yes'
 rm /tmp/loading
