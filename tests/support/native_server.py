@@ -87,10 +87,14 @@ def _root(project: Project, recipe: Recipe, extra: tuple[str, ...]) -> Root:
     return Root("trixie", AMD64, AMD64, tuple(packages))
 
 
-def run_job(name: str, script: str, output: Path, *, extra: tuple[str, ...] = (), **environment: str) -> Path:
+def run_job(
+    name: str, script: str, output: Path, *, extra: tuple[str, ...] = (), more: Mapping[str, Path] | None = None,
+    **environment: str,
+) -> Path:  # fmt: skip
     """Run a shell script in ``server/`` of a root with the server's build dependencies; return its output folder.
 
-    The folder of the script's ``/build/out`` is ``output``. Raises BuildError with the script's last lines.
+    ``more`` are folders of this machine, by their paths in the root. The folder of the script's ``/build/out`` is
+    ``output``. Raises BuildError with the script's last lines.
     """
     place = project()
     recipe = place.recipes[SERVER]
@@ -102,6 +106,7 @@ def run_job(name: str, script: str, output: Path, *, extra: tuple[str, ...] = ()
         Input(tree.path, "/build/tree"),
         Input(CHECKOUT / "recipes" / LITE, f"/build/recipes/{LITE}"),  # its model of digits
         Input(lite, "/reef/packages"),
+        *(Input(folder, path) for path, folder in (more or {}).items()),
     )
     environment = {"JOBS": str(place.jobs(place.engines.get("chroot"), root)), **environment}
     job = BuildJob(f"native/{name}", root, PREPARE + script, inputs=inputs, environment=environment, caches=(CCACHE,))
