@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from builders.deb import debian_files
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.log import Log
 from builders.model.arch import AMD64
 from builders.model.jobs import BuildJob, Input, Root
-from builders.model.target import SUITES
-from builders.model.unit_file import for_systemd
+from builders.model.recipe import load_recipe
+from builders.model.settings import Settings
+from builders.model.target import SUITES, Target
 from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT
 from tests.support.place import Place
 
-UNIT = CHECKOUT / "recipes/edge-model-server/files/edge-model-server.service"
+UNIT = "edge-model-server.service"
 BUNDLE = "/opt/bundle"
 PROGRAM = r"""
 #define _GNU_SOURCE
@@ -131,9 +133,10 @@ def said(module_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = units / "edge_model_server"
     subprocess.run(["gcc", "-pthread", flags, "-o", str(program), str(units / "program.c")], check=True)
     system = units / "system"
-    (system / f"{UNIT.name}.d").mkdir(parents=True)
-    (system / UNIT.name).write_text(for_systemd(UNIT.read_text(), SUITES["bullseye"].systemd))
-    (system / f"{UNIT.name}.d" / "older.conf").write_text(OLDER_GROUPS)
+    (system / f"{UNIT}.d").mkdir(parents=True)
+    recipe = load_recipe(CHECKOUT / "recipes/edge-model-server")
+    (system / UNIT).write_text(debian_files(recipe, Target(SUITES["bullseye"], AMD64), Settings())[UNIT])
+    (system / f"{UNIT}.d" / "older.conf").write_text(OLDER_GROUPS)
     (system / "check.service").write_text(CHECK_UNIT)
     (units / "boot.sh").write_text(SYSTEMD)
     (units / "check.sh").write_text(CHECK)

@@ -10,19 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from builders.deb import debian_files
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.log import Log
-from builders.model.arch import AMD64
+from builders.model.arch import AMD64, ARM64
 from builders.model.jobs import BuildJob, Input, Root
-from builders.model.target import MIRRORED, SUITES
-from builders.model.unit_file import SINCE, for_systemd
+from builders.model.recipe import load_recipe
+from builders.model.settings import Settings
+from builders.model.target import MIRRORED, SUITES, Suite, Target
+from builders.model.unit_file import SINCE
 from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT
 from tests.support.place import Place
 
 OLDEST = SUITES["buster"].systemd
 NEWEST = max(SUITES.values(), key=lambda suite: suite.systemd)
-UNITS = sorted(CHECKOUT.glob("recipes/*/files/*.service"))
+RECIPES = sorted({path.parents[1] for path in CHECKOUT.glob("recipes/*/files/*.service")})
 LOOK = """
 /lib/systemd/systemd --version >/build/out/version
 /lib/systemd/systemd --dump-configuration-items >/build/out/keys
@@ -75,17 +78,22 @@ def look(module_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Look:
         programs = set()
         for kind in ("filtered", "original"):
             (units / kind).mkdir()
-        for path in UNITS:
-            text = path.read_text()
-            programs |= set(re.findall(r"^Exec\w+=[-+!@:]*(\S+)", text, re.MULTILINE))
-            (units / "original" / path.name).write_text(text)
-            (units / "filtered" / path.name).write_text(for_systemd(text, SUITES[suite].systemd))
+            for folder in RECIPES:
+                for name, text in rendered(folder, NEWEST if kind == "original" else SUITES[suite]).items():
+                    programs |= set(re.findall(r"^Exec\w+=[-+!@:]*(\S+)", text, re.MULTILINE))
+                    (units / kind / name).write_text(text)
         (units / "programs").write_text("".join(f"{program}\n" for program in sorted(programs)))
         root = Root(suite, AMD64, AMD64, ("systemd",))
         job = BuildJob(f"systemd/{suite}", root, LOOK, inputs=(Input(units, "/units"),), output="/build/out")
         return engine.run(job, module_place.folder / f"systemd-{suite}", Log()).output
 
     return of
+
+
+def rendered(folder: Path, suite: Suite) -> dict[str, str]:
+    """Return the units of a recipe's packages for a suite: file name -> text."""
+    files = debian_files(load_recipe(folder), Target(suite, ARM64), Settings())
+    return {name: text for name, text in files.items() if name.endswith(".service")}
 
 
 def known(folder: Path) -> set[str]:

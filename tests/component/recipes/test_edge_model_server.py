@@ -35,9 +35,14 @@ MOST_EXPOSED = "18"
 """In tenths, on systemd's scale from 0 to 10; the systemd of Debian 12 said 1.8 when this was written."""
 
 
-def unit(path: Path, name: str = "Service") -> dict[str, list[str]]:
+def rendered(target: str = "trixie/arm64") -> str:
+    """Return the unit as the package for ``target`` has it."""
+    return debian_files(RECIPE, parse_target(target), Settings())["edge-model-server.service"]
+
+
+def unit(name: str = "Service") -> dict[str, list[str]]:
     """Return the settings of a section of the unit, each with all its values."""
-    section = re.sub(r"\\\n\s*", "", path.read_text()).partition(f"[{name}]\n")[2].partition("\n[")[0]
+    section = re.sub(r"\\\n\s*", "", rendered()).partition(f"[{name}]\n")[2].partition("\n[")[0]
     found: dict[str, list[str]] = {}
     for line in section.splitlines():
         if line and not line.startswith("#"):
@@ -46,8 +51,8 @@ def unit(path: Path, name: str = "Service") -> dict[str, list[str]]:
     return found
 
 
-def test_the_service_tells_when_it_is_ready_and_runs_in_a_sandbox() -> None:
-    service = unit(FILES / "edge-model-server.service")
+def test_the_service_tells_when_it_is_ready_and_runs_in_a_sandbox(tmp_path: Path) -> None:
+    service = unit()
     assert {name: service.get(name) for name in SANDBOX} == {name: [value] for name, value in SANDBOX.items()}
     assert service["DeviceAllow"] == ["char-usb_device rw", "char-apex rw"]
     assert service["SystemCallFilter"] == ["@system-service", "~@privileged"]
@@ -55,32 +60,31 @@ def test_the_service_tells_when_it_is_ready_and_runs_in_a_sandbox() -> None:
     assert (service["Type"], service["Restart"]) == (["notify"], ["on-failure"])
     assert service["WatchdogSec"] == ["30"]
     assert service["OOMPolicy"] == ["continue"], "a worker that the kernel ends takes the service down"
-    exposed = ["systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED}"]
-    done = subprocess.run(
-        [*exposed, str(FILES / "edge-model-server.service")], capture_output=True, text=True, check=False
-    )
+    path = tmp_path / "edge-model-server.service"
+    path.write_text(rendered())
+    exposed = ["systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", str(path)]
+    done = subprocess.run(exposed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_service_loads_the_driver_whose_number_its_sandbox_names() -> None:
-    service = unit(FILES / "edge-model-server.service", "Unit")
+    service = unit("Unit")
     assert "modprobe@apex.service" in service["After"][0].split()
     assert service["Wants"] == ["modprobe@apex.service"]
 
 
 def test_the_unit_runs_no_program_of_another_package() -> None:
-    text = (FILES / "edge-model-server.service").read_text()
-    programs = set(re.findall(r"^Exec\w+=(\S+)", text, re.MULTILINE))
+    programs = set(re.findall(r"^Exec\w+=(\S+)", rendered(), re.MULTILINE))
     assert programs == {"/usr/bin/edge_model_server", "/bin/sh"}, "every system has a shell; others need Depends"
 
 
 def test_the_folder_of_the_documented_socket_is_made() -> None:
-    [folder] = unit(FILES / "edge-model-server.service")["RuntimeDirectory"]
+    [folder] = unit()["RuntimeDirectory"]
     assert f"--grpc_socket_path=/run/{folder}/" in (CHECKOUT / "docs/recipes/edge-model-server.md").read_text()
 
 
 def test_the_service_may_open_a_file_for_each_connection() -> None:
-    [limit] = unit(FILES / "edge-model-server.service")["LimitNOFILE"]
+    [limit] = unit()["LimitNOFILE"]
     header = (CHECKOUT / "server/src/http/server.h").read_text()
     [connections] = re.findall(r"int most_connections = (\d+);", header)
     assert int(limit) >= 2 * int(connections) >= 20_000  # gRPC has as many again
@@ -95,7 +99,7 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     units = tmp_path / "usr/lib/systemd/system"
     units.mkdir(parents=True)
     copy = units / "edge-model-server.service"
-    copy.write_text(for_systemd((FILES / copy.name).read_text(), systemd_version()))
+    copy.write_text(for_systemd(rendered(), systemd_version()))
     for program in ("usr/bin/edge_model_server", "bin/sh"):
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / program).write_text("")
@@ -119,18 +123,22 @@ LOST = {
 
 @pytest.mark.parametrize("suite", LOST)
 def test_the_unit_of_an_older_suite_says_which_settings_it_lacks(suite: str) -> None:
-    target = parse_target(f"{suite}/arm64")
-    text = debian_files(RECIPE, target, Settings())["edge-model-server.service"]
+    text = rendered(f"{suite}/arm64")
     version = SUITES[suite].systemd
     assert (
         re.findall(rf"^# (\w+)=\S+ needs systemd \d+; this system has {version}\.$", text, re.MULTILINE)
         == LOST[suite].split()
     )
     kept = [line for line in text.splitlines() if " needs systemd " not in line]
-    original = (FILES / "edge-model-server.service").read_text().splitlines()
-    assert kept == [line for line in original if line.partition("=")[0] not in LOST[suite].split()]
+    assert kept == [line for line in rendered().splitlines() if line.partition("=")[0] not in LOST[suite].split()]
     documented = (CHECKOUT / "docs/recipes/edge-model-server.md").read_text()
     assert {key for key in LOST[suite].split() if f"`{key}`" not in documented} == set()
+
+
+@pytest.mark.parametrize(("cpu", "calls"), [("arm64", "native"), ("amd64", "native"), ("armhf", "native arm")])
+def test_the_package_of_another_cpu_may_make_its_own_system_calls(cpu: str, calls: str) -> None:
+    """``native`` is the CPU of systemd (systemd.exec(5)), which on arm64 boards differs from an armhf package's."""
+    assert f"SystemCallArchitectures={calls}" in rendered(f"trixie/{cpu}").splitlines()
 
 
 def test_the_unit_has_a_default_for_each_setting_of_its_file() -> None:
@@ -139,7 +147,7 @@ def test_the_unit_has_a_default_for_each_setting_of_its_file() -> None:
     defaults.optionxform = str  # type: ignore[assignment,method-assign]
     defaults.read_string("[file]\n" + (FILES / "edge-model-server").read_text())
     settings = {name: value.strip('"') for name, value in defaults["file"].items()}
-    service = unit(FILES / "edge-model-server.service")
+    service = unit()
     assert dict(word.split("=", 1) for word in service["Environment"][0].split()) == settings
     assert set(re.findall(r"\$\{?([A-Z_]+)\}?", service["ExecStart"][0])) == set(settings)
     conffiles = RECIPE.packages[0].conffiles
