@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from functools import cache, partial
 
 from builders.cli.app import open_project
+from builders.errors import InputError
 from builders.maintenance.debian_updates import drift
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe, for_target
-from builders.model.target import Target
+from builders.model.target import Target, parse_target
 from builders.pipeline.planning.plan import differences
 from builders.pipeline.planning.records import Records
 from builders.pipeline.planning.selection import select
@@ -47,6 +48,31 @@ def list_all() -> None:
     ]
     columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
     project.log.table("recipes", columns, rows)
+    _show_bundled(project, records)
+
+
+def _show_bundled(project: Project, records: Records) -> None:
+    """Show for each build that bundles Debian packages whether Debian has newer versions."""
+    outdated: dict[str, list[str]] = {}
+    for path in sorted(project.workspace.builds.glob("*/*/bundled.tsv")):
+        try:
+            name, target = path.parent.parent.name, parse_target(path.parent.name.replace("-", "/", 1))
+        except InputError:
+            continue  # a folder that Reef did not make
+        record = records.of(name, target)
+        if record is None:
+            continue
+        from builders.maintenance import debian_index  # slow to import, and most projects bundle nothing
+
+        suite = record.fingerprint["root"]["suite"]
+        found = debian_index.compare(project, path, suite, target.architecture)
+        for line in (f"{name} {target}: {found.sentence}", *(f"  {package}" for package in found.newer)):
+            project.log.note(line)
+        if found.buildable:
+            outdated.setdefault(name, []).append(f"--target {target}")
+    for name, targets in outdated.items():
+        project.log.note(f"raise the version in the recipe {name} (docs/portable.md), then build and publish again:")
+        project.log.note(f"  ./inv clean --what roots build-arm {' '.join(targets)} publish-apt")
 
 
 def _published(project: Project, suite: str) -> Sequence[DebFile]:

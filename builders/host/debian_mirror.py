@@ -27,17 +27,27 @@ def host_mirror() -> Mirror:
     """
     if not process.find("apt-get"):
         raise HostError("this machine has no apt that names a Debian mirror", fix="set debian_mirror: in reef.yml")
-    targets = process.capture(
-        ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian", "Label: Debian"]
-    )
-    sites = list(dict.fromkeys(targets.split()))
+    sites = _sites("Debian")
     if not sites:
         raise HostError(
             "this machine's apt names no Debian mirror",
             "apt-get indextargets lists no index whose origin is Debian",
             "on Debian run: sudo apt-get update; elsewhere set debian_mirror: in reef.yml",
         )
-    return Mirror(sites[0].rstrip("/"), apt_options())
+    return Mirror(sites[0], apt_options())
+
+
+@functools.cache
+def security_site() -> str | None:
+    """Return the URL, without trailing slash, from which this machine gets Debian's security updates; None if its apt
+    names none."""
+    return next(iter(_sites("Debian-Security")), None) if process.find("apt-get") else None
+
+
+def _sites(label: str) -> list[str]:
+    words = ["--format", "$(SITE)", "Created-By: Packages", "Origin: Debian", f"Label: {label}"]
+    found = process.capture(["apt-get", "indextargets", *words])
+    return [site.rstrip("/") for site in dict.fromkeys(found.split())]
 
 
 @functools.cache

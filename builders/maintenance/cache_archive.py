@@ -28,7 +28,10 @@ END = "reef-cache.json"
 LEVEL = 3
 """zstd's default: most files are already compressed."""
 LARGEST_END = 4096
-NOT_CARRIED = {"apt": "Debian packages; as fast from the mirror"}
+NOT_CARRIED = {
+    "apt": "Debian packages; as fast from the mirror",
+    "debian-index": "Debian's lists of packages, fetched again each day",
+}
 """Cache mounts that are not exported, and why."""
 REASONS = {"sources": "downloaded sources, by digest", "ccache": "compiled files"}
 OF_THE_MOMENT = re.compile(r"(^|/)(tmp|lock)/|\.(lock|part|part\.json)$|\.tmp\.|(^|/)inode-cache")

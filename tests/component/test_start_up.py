@@ -15,8 +15,8 @@ COMMAND = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=
 NEVER = {
     "boto3", "cyclonedx", "debian", "docker", "elftools", "http.client", "psutil", "requests", "rich", "urllib3",
     "builders.apt.api", "builders.checks.install", "builders.checks.static", "builders.engines.buildx.engine",
-    "builders.engines.chroot.engine", "builders.pipeline.publish", "builders.pipeline.reproduce",
-    "builders.sources.fetch_tree",
+    "builders.engines.chroot.engine", "builders.maintenance.debian_index", "builders.pipeline.publish",
+    "builders.pipeline.reproduce", "builders.sources.fetch_tree",
 }  # fmt: skip
 """Modules that a run with nothing to do has no use for."""
 

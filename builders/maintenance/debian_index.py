@@ -1,0 +1,193 @@
+"""Debian's newest versions of packages that a build bundles: apt itself is asked, in folders of its own.
+
+The machine's apt stays as it is. The indices are fetched at most once a day, within a time limit. Without an
+answer (no apt, no network, no mirror) the sentence gives the reason: nothing but a message depends on it.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from debian.debian_support import Version
+
+from builders.errors import HostError, ReefError
+from builders.host import debian_mirror, process
+from builders.host.files import disk_errors, write_whole
+from builders.model.arch import Architecture
+from builders.model.context import Context
+
+NAME = "debian-index"
+"""The folder in `Cache.mounts`."""
+CONFIG, FETCHED, FAILED = "apt.conf", "fetched", "failed"
+"""Files in a suite's folder: apt's settings, the stamp of the last fetch, and the reason why a later one failed."""
+FOLDERS = (
+    "etc/apt.conf.d", "etc/auth.conf.d", "etc/preferences.d", "etc/trusted.gpg.d", "state/lists/partial",
+    "cache/archives/partial",
+)  # fmt: skip
+"""Folders below a suite's folder that apt expects, and leaves empty or fills."""
+DAY_S, RETRY_S = 86400.0, 600.0
+"""Age at which the indices, and the reason of a failure, are asked for again."""
+TIME_S = 60.0
+CONNECT_S = 15
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A Debian package whose files a build bundles."""
+
+    package: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The newest version of a package, and the suite that has it."""
+
+    version: str
+    suite: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A sentence on a build's bundled packages, and a line for each package that Debian has in a newer version.
+
+    ``buildable`` says whether a new build root would have one of these versions.
+    """
+
+    sentence: str
+    newer: tuple[str, ...] = ()
+    buildable: bool = False
+
+
+def read_bundled(path: Path) -> tuple[Bundled, ...]:
+    """Return the packages in a ``bundled.tsv``, which begins each line with name and version; raises DiskError."""
+    with disk_errors(path):
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    return tuple(Bundled(line[0], line[1]) for line in lines if len(line) > 1)
+
+
+def compare(context: Context, path: Path, suite: str, architecture: Architecture) -> Comparison:
+    """Return how the packages in the ``bundled.tsv`` at ``path`` compare with Debian's.
+
+    They were taken from ``suite`` for ``architecture``.
+    """
+    try:
+        bundled = read_bundled(path)
+        offers = newest(context, suite, architecture, [package.package for package in bundled])
+    except ReefError as error:
+        return Comparison(f"it is unknown whether Debian has newer versions of its bundled packages: {error.what}")
+    newer = list(_newer(bundled, offers))
+    if not newer:
+        return Comparison(f"{len(bundled)} bundled Debian packages are current")
+    return Comparison(
+        f"Debian has newer versions of {len(newer)} of {len(bundled)} bundled packages",
+        tuple(_line(package, offer, suite) for package, offer in newer),
+        any(offer is None or offer.suite == suite for _, offer in newer),
+    )
+
+
+def newest(context: Context, suite: str, architecture: Architecture, packages: Iterable[str]) -> Mapping[str, Offer]:
+    """Return the newest version of each package that Debian has; raises a ReefError that says why it is unknown."""
+    folder = context.workspace.cache.mounts / NAME / f"{suite}-{architecture.debian}"
+    with context.workspace.cache.in_use(), context.workspace.locked(NAME, wait_s=TIME_S, beside=folder):
+        _refresh(context, folder, suite, architecture)
+        # Each line: package, version, and "site suite/component architecture Packages" (apt-cache(8), madison).
+        said = _apt(folder, "apt-cache", "madison", *packages)
+    found: dict[str, Offer] = {}
+    for line in said.splitlines():
+        package, version, place = (part.strip() for part in line.split("|"))
+        found.setdefault(package, Offer(version, place.split()[1].partition("/")[0]))  # apt lists the newest first
+    return found
+
+
+def _newer(bundled: Iterable[Bundled], offers: Mapping[str, Offer]) -> Iterator[tuple[Bundled, Offer | None]]:
+    """Yield the packages of which Debian has a newer version, or none at all any more."""
+    for package in bundled:
+        offer = offers.get(package.package)
+        if offer is None or Version(offer.version) > Version(package.version):
+            yield package, offer
+
+
+def _line(package: Bundled, offer: Offer | None, suite: str) -> str:
+    start = f"{package.package} {package.version} ->"
+    if offer is None:
+        return f"{start} no longer in {suite}"
+    if offer.suite == suite:
+        return f"{start} {offer.version}"
+    return f"{start} {offer.version}, in {offer.suite}; build roots get it with Debian's next point release"
+
+
+def _refresh(context: Context, folder: Path, suite: str, architecture: Architecture) -> None:
+    """Fetch the indices if they are a day old. A failure is repeated from its record for some minutes."""
+    fetched, failed = folder / FETCHED, folder / FAILED
+    if _configure(context, folder, suite, architecture):  # for another mirror, for instance
+        fetched.unlink(missing_ok=True)
+        failed.unlink(missing_ok=True)
+    if _age(fetched) < DAY_S:
+        return
+    if _age(failed) < RETRY_S:
+        raise HostError(failed.read_text(encoding="utf-8"))
+    try:
+        with context.log.step(f"fetch Debian's list of packages of {suite} for {architecture}"):
+            _apt(folder, "apt-get", "update", "--error-on=any")
+    except ReefError as error:
+        write_whole(failed, error.what)
+        raise
+    write_whole(fetched, "")
+
+
+def _age(path: Path) -> float:
+    with disk_errors(path):
+        return time.time() - path.stat().st_mtime if path.exists() else float("inf")
+
+
+def _configure(context: Context, folder: Path, suite: str, architecture: Architecture) -> bool:
+    """Write apt's settings and sources into ``folder``, and return whether they differ from those before."""
+    site = context.settings.debian_mirror or debian_mirror.host_mirror().url
+    security = debian_mirror.security_site()
+    sources = [_source(site, suite), *([_source(security, f"{suite}-security")] if security else [])]
+    options = [
+        *debian_mirror.apt_options(),
+        f'Dir "{folder.absolute()}";',
+        'Dir::Etc "etc";', 'Dir::Etc::sourceparts "-";', 'Dir::State "state";', 'Dir::State::status "status";',
+        'Dir::Cache "cache";', 'Dir::Cache::srcpkgcache "";',
+        f'APT::Architecture "{architecture.debian}";', f'APT::Architectures {{ "{architecture.debian}"; }};',
+        'APT::Sandbox::User "root";',  # the cache may be in a folder that apt's own user cannot enter
+        'Acquire::Languages "none";', 'Acquire::GzipIndexes "true";', 'Acquire::Retries "0";',
+        *(f'Acquire::{method}::Timeout "{CONNECT_S}";' for method in ("http", "https")),
+    ]  # fmt: skip
+    with disk_errors(folder):
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "state" / "status").touch()
+        (folder / CONFIG).touch(mode=0o600)  # a proxy's URL may contain a password
+        changed = [_written(folder / CONFIG, options), _written(folder / "etc" / "sources.list", sources)]
+    return any(changed)
+
+
+def _written(path: Path, lines: Iterable[str]) -> bool:
+    """Write ``lines`` to ``path``, and return whether that changes it."""
+    text = "".join(f"{line}\n" for line in lines)
+    before = path.read_text() if path.exists() else ""
+    if text != before:
+        path.write_text(text)
+    return text != before
+
+
+def _source(site: str, suite: str) -> str:
+    return f"deb [signed-by={debian_mirror.KEYRING}] {site} {suite} main"
+
+
+def _apt(folder: Path, *words: str) -> str:
+    """Run apt in ``folder`` and return what it printed; raises HostError with apt's own first complaint."""
+    lines: list[str] = []
+    try:
+        process.run(
+            words, on_line=lines.append, timeout_s=TIME_S,
+            extra_environment={"APT_CONFIG": str(folder.absolute() / CONFIG)},
+        )  # fmt: skip
+    except process.ProgramFailed as error:
+        complaint = next((line.removeprefix("E: ") for line in lines if line.startswith("E: ")), error.what)
+        raise HostError(complaint) from error
+    return "\n".join(line for line in lines if line[:2] not in ("N:", "W:", "E:"))

@@ -1,0 +1,71 @@
+"""The command ``list`` on builds that bundle Debian packages, and on all others."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders.cli import status
+from builders.host.log import Log
+from builders.maintenance import debian_index
+from builders.maintenance.debian_index import Comparison
+from builders.model.arch import ARM64, Architecture
+from builders.pipeline.project import Project
+from tests.support.up_to_date import up_to_date_project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    made = up_to_date_project(tmp_path)
+    monkeypatch.setattr(status, "open_project", lambda: replace(made, log=Log()))
+    return made
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Run ``list`` and return its lines after the table, whose last line is the recipe."""
+    status.list_all()
+    lines = capsys.readouterr().out.splitlines()
+    last = max(number for number, line in enumerate(lines) if line.startswith("reef-hello  "))
+    return lines[last + 1 :]
+
+
+def test_without_a_bundle_list_says_nothing_of_debian(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "builders.maintenance.debian_index", None)  # an import of it would fail
+    assert listed(capsys) == []
+    stray = project.workspace.builds / "notes" / "of-mine"
+    stray.mkdir(parents=True)
+    (stray / "bundled.tsv").touch()
+    unfinished = project.workspace.build("reef-hello", "trixie-armhf")
+    unfinished.mkdir(parents=True)
+    (unfinished / "bundled.tsv").touch()
+    assert listed(capsys) == [], "Reef made neither"
+
+
+@pytest.mark.parametrize("buildable", [False, True])
+@pytest.mark.parametrize("newer", [(), ("libc6 1 -> 2", "zlib1g 1 -> 3")])
+def test_a_bundle_is_compared(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    newer: tuple[str, ...],
+    buildable: bool,
+) -> None:
+    bundle = project.workspace.build("reef-hello", "trixie-arm64") / "bundled.tsv"
+    bundle.touch()
+    asked = []
+
+    def compare(_: Project, path: Path, suite: str, architecture: Architecture) -> Comparison:
+        asked.append((path, suite, architecture))
+        return Comparison("it was compared", newer, buildable)
+
+    monkeypatch.setattr(debian_index, "compare", compare)
+    first, *lines = listed(capsys)
+    assert first == "reef-hello trixie/arm64: it was compared"
+    assert asked == [(bundle, "trixie", ARM64)]
+    assert lines[: len(newer)] == [f"  {line}" for line in newer]
+    advice = "\n".join(lines[len(newer) :])
+    assert ("raise the version in the recipe reef-hello" in advice) is buildable
+    assert ("./inv clean --what roots build-arm --target trixie/arm64 publish-apt" in advice) is buildable
