@@ -23,8 +23,11 @@ DEBIAN = Path("debian")
 OUT = DEBIAN / "reef" / "out"
 START = "libreef-portable.so"
 """The runtime's library that every portable program loads first: it refuses a kernel that is too old."""
-RENDERED_AGAIN = ("usr/share/lintian", "usr/lib/systemd", "usr/lib/udev", "lib/systemd", "lib/udev")
-"""Files of a native package that debhelper makes again for the portable one."""
+MADE_AGAIN = (
+    "usr/share/doc/{0}/changelog.Debian.gz", "usr/share/doc/{0}/copyright", "usr/share/lintian/overrides/{0}",
+    "usr/lib/systemd/system/{0}.service", "usr/lib/udev/rules.d/60-{0}.rules",
+)  # fmt: skip
+"""Files of a native package ``{0}`` that debhelper makes again for the portable one."""
 HIDDEN, GLOBAL_VERSION, WEAK = 0x8000, 1, 2
 FIX_RUNTIME = "add it to build.runtime.libraries, and its package to build.libraries, of the runtime's recipe"
 
@@ -55,19 +58,25 @@ class Elf:
                 f"{path} is for another CPU (ELF class and machine {found}, expected: {facts['elf']})",
                 f"take it from a package for {facts['architecture']}",
             )
-        dynamic: Any = self.file.get_section_by_name(".dynamic")
-        tags = list(dynamic.iter_tags()) if dynamic else []
+        self.dynamic = self.section(".dynamic")
+        tags = list(self.dynamic.iter_tags()) if self.dynamic else []
         self.needed: list[str] = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
         self.soname: str = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
         self.starts = any(segment.header.p_type == "PT_INTERP" for segment in self.file.iter_segments())
 
+    def section(self, name: str) -> Any:
+        """Return a section, None if there is none of this name."""
+        return self.file.get_section_by_name(name)
+
     @cached_property
     def symbols(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
         """The defined and the needed symbols, each with its version (empty: none); weak ones are not needed."""
-        table, versions = self.file.get_section_by_name(".dynsym"), self._versions()
+        table, versions = self.section(".dynsym"), self._versions()
+        if table is None:
+            return frozenset(), frozenset()
         names, data = table.stringtable.data(), table.data()
         layout = struct.Struct("<IBBHQQ" if self.file.elfclass == 64 else "<IIIBBH")
-        indices = self.file.get_section_by_name(".gnu.version")
+        indices = self.section(".gnu.version")
         numbers = [number for (number,) in struct.iter_unpack("<H", indices.data())] if indices else []
         defined, needed = set(), set()
         for place, fields in enumerate(layout.iter_unpack(data)):
@@ -83,10 +92,10 @@ class Elf:
 
     def _versions(self) -> dict[int, str]:
         versions: dict[int, str] = {}
-        if required := self.file.get_section_by_name(".gnu.version_r"):
+        if required := self.section(".gnu.version_r"):
             for _, items in required.iter_versions():
                 versions |= {item.entry.vna_other: item.name for item in items}
-        if own := self.file.get_section_by_name(".gnu.version_d"):
+        if own := self.section(".gnu.version_d"):
             for entry, names in own.iter_versions():
                 versions[entry.entry.vd_ndx] = next(names).name
         return versions
@@ -159,7 +168,8 @@ def repack(facts: Mapping[str, Any]) -> None:
         depends = set()
         for elf in elves(tree, facts):
             depends |= providers.check(elf)
-            adapt(elf, facts)
+            if elf.dynamic:  # a statically linked program needs nothing
+                adapt(elf, facts, first=START if START in providers.libraries else "")
         (DEBIAN / f"{name}.substvars").write_text(f"reef:Depends={', '.join(sorted(depends - {''}))}\n")
     for old, new in facts["packages"].items():
         if f"{old}-dbgsym" in debs:
@@ -187,28 +197,26 @@ def unpack(old: str, new: str, debs: Mapping[str, Deb], facts: Mapping[str, Any]
         fail(f"no .deb of {old} {facts['native_version']}", f"build {facts['recipe']} for the native suite again")
     tree = DEBIAN / new
     output("dpkg-deb", "--extract", str(debs[old].path), str(tree))
-    for name in RENDERED_AGAIN:
-        shutil.rmtree(tree / name, ignore_errors=True)
+    for name in MADE_AGAIN:
+        remove(tree / name.format(old), tree)
     docs = tree / "usr/share/doc" / old
-    for path in [*docs.glob("changelog*"), docs / "copyright"]:
-        path.unlink(missing_ok=True)
     if old != new and docs.is_dir():
         docs.rename(docs.with_name(new))
     public, private = tree / facts["public"], tree / facts["private"]
     for path in sorted(public.glob("*.so*")) if public.is_dir() else ():
         private.mkdir(exist_ok=True)
         path.rename(private / path.name)
-    for emptied in (*RENDERED_AGAIN, facts["public"], docs.relative_to(tree)):
-        remove_empty(tree / emptied, tree)
     return tree
 
 
-def remove_empty(folder: Path, tree: Path) -> None:
-    """Remove a folder below ``tree`` and its parents as far as they hold nothing."""
-    while folder != tree and (not folder.exists() or not any(folder.iterdir())):
-        if folder.exists():
-            folder.rmdir()
-        folder = folder.parent
+def remove(file: Path, tree: Path) -> None:
+    """Remove a file, if it exists, and the folders below ``tree`` that then hold nothing."""
+    if not file.exists():
+        return
+    file.unlink()
+    for folder in file.relative_to(tree).parents:
+        if folder.name and not any((tree / folder).iterdir()):
+            (tree / folder).rmdir()
 
 
 def elves(tree: Path, facts: Mapping[str, Any]) -> Iterator[Elf]:
@@ -278,16 +286,17 @@ def shown(path: Path) -> str:
     return re.sub(r"^debian/(reef/beside/)?[^/]+", "", str(path))
 
 
-def adapt(elf: Elf, facts: Mapping[str, Any]) -> None:
+def adapt(elf: Elf, facts: Mapping[str, Any], *, first: str) -> None:
     """Make a program start with the bundled loader, and search libraries in the bundle alone.
 
     DT_RPATH, unlike DT_RUNPATH, precedes LD_LIBRARY_PATH and serves libraries that plug-ins need (ld.so(8)). With
-    DF_1_NODEFLIB a library that is not bundled is an error, rather than taken from the board.
+    DF_1_NODEFLIB a library that is not bundled is an error, rather than taken from the board. A program loads the
+    library ``first`` before all others.
     """
     words = ["patchelf", "--page-size", "65536", "--no-default-lib"]
     if elf.starts:
         bundle, private = f"/{facts['bundle']}", f"/{facts['private']}"
-        words += ["--set-interpreter", f"{bundle}/{facts['loader']}", "--add-needed", START]
+        words += ["--set-interpreter", f"{bundle}/{facts['loader']}", *(["--add-needed", first] if first else [])]
         words += ["--force-rpath", "--set-rpath", f"{bundle}:{private}"]
     output(*words, str(elf.path))
 

@@ -224,6 +224,13 @@ class Recipe(Model):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _runtime_is_named(self) -> "Recipe":
+        # Two versions must be installable at once, so that programs find a whole runtime during an upgrade.
+        if self.build.runtime and not (len(self.packages) == 1 and self.packages[0].name.endswith(self.version)):
+            raise ValueError(f"build.runtime: expected one package, with a name that ends with {self.version}")
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _portable_fits(self) -> "Recipe":
         if self.portable is None:
             return self
