@@ -97,7 +97,8 @@ class Elf:
                 versions |= {item.entry.vna_other: item.name for item in items}
         if own := self.section(".gnu.version_d"):
             for entry, names in own.iter_versions():
-                versions[entry.entry.vd_ndx] = next(names).name
+                if entry.entry.vd_ndx != GLOBAL_VERSION:  # the file's own name: its symbols have no version
+                    versions[entry.entry.vd_ndx] = next(names).name
         return versions
 
 

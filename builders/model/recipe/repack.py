@@ -120,8 +120,7 @@ def _transitional(recipe: Recipe, portable: Portable) -> list[Package]:
         Package(
             name=differs.name,
             summary=f"transitional package for {name}",
-            description=f"After an upgrade from an older system, this package installs {name}. It can be\n"
-            "removed safely.",
+            description=f"After an upgrade from an older system, this package installs\n{name}. It can be removed safely.",
             section="oldlibs",
             architecture="any",
             multi_arch=by_name[name].multi_arch,
