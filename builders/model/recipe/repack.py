@@ -120,7 +120,8 @@ def _transitional(recipe: Recipe, portable: Portable) -> list[Package]:
         Package(
             name=differs.name,
             summary=f"transitional package for {name}",
-            description=f"After an upgrade from an older system, this package installs\n{name}. It can be removed safely.",
+            description="After an upgrade from an older system, this package installs\n"
+            f"{name}. It can be removed safely.",
             section="oldlibs",
             architecture="any",
             multi_arch=by_name[name].multi_arch,
