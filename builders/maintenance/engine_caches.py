@@ -7,6 +7,7 @@ from builders.deb import compiler_caches
 from builders.engines import Engine
 from builders.model.context import Context
 from builders.model.jobs import BuildJob, Input, Root
+from builders.model.target import MIRRORED
 from builders.pipeline.project import Project
 
 CARRIED = compiler_caches()
@@ -60,4 +61,6 @@ def _roots(project: Project, engine: Engine) -> list[Root]:
     """Return a minimal root for each CPU on which builds run, and with it for each node of reef.yml."""
     targets = project.targets([])
     machines = dict.fromkeys(project.engines.machine_for(target.architecture, engine.name) for target in targets)
-    return [Root(targets[0].suite.name, machine, machine, ()) for machine in machines]
+    # No root can be made of some targets' suites: portable packages are made in a root of a newer suite.
+    suite = next((target.suite.name for target in targets if target.suite.mirrored), MIRRORED[-1])
+    return [Root(suite, machine, machine, ()) for machine in machines]

@@ -253,11 +253,17 @@ def test_what_an_engine_keeps_goes_into_the_file_and_comes_out_of_it(tmp_path: P
     assert given == {}
 
 
-def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("targets", "suite"),
+    [
+        (["bookworm/arm64", "trixie/armhf"], "bookworm"),
+        (["buster/arm64", "bookworm/armhf"], "bookworm"),
+        (["buster/arm64", "buster/armhf"], "trixie"),
+    ],
+)
+def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, targets: list[str], suite: str) -> None:
     arm = {"name": "arm", "endpoint": "ssh://me@arm", "architectures": ["arm64"]}
-    settings = Settings.model_validate(
-        {"buildx": {"nodes": [arm]}, "targets": ["trixie/arm64", "trixie/armhf", "bookworm/arm64"]}
-    )
+    settings = Settings.model_validate({"buildx": {"nodes": [arm]}, "targets": targets})
     project = Project(tmp_path, settings, Workspace(tmp_path), AMD64, QUIET, {})
     asked: list[BuildJob] = []
 
@@ -273,7 +279,7 @@ def test_each_node_that_builds_is_asked_for_its_caches(tmp_path: Path, monkeypat
 
     engine = Recording(project)
     assert engine_caches.take(project, engine, tmp_path / "t") == [tmp_path / "t/arm64", tmp_path / "t/amd64"]
-    assert [job.root for job in asked] == [Root("trixie", cpu, cpu, ()) for cpu in (ARM64, AMD64)]
+    assert [job.root for job in asked] == [Root(suite, cpu, cpu, ()) for cpu in (ARM64, AMD64)]
     asked.clear()
     engine_caches.give(project, engine, tmp_path / "g", tmp_path / "mounts")
     assert [job.inputs for job in asked] == [(Input(tmp_path / "mounts", engine_caches.GIVEN),)] * 2
