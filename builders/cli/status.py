@@ -68,7 +68,7 @@ def _show_bundled(project: Project, records: Records) -> None:
         found = debian_index.compare(project, path, suite, target.architecture)
         for line in (f"{name} {target}: {found.sentence}", *(f"  {package}" for package in found.newer)):
             project.log.note(line)
-        if found.buildable:
+        if found.newer:
             outdated.setdefault(name, []).append(f"--target {target}")
     for name, targets in outdated.items():
         project.log.note(f"raise the version in the recipe {name} (docs/portable.md), then build and publish again:")

@@ -50,14 +50,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A sentence on a build's bundled packages, and a line for each package that Debian has in a newer version.
-
-    ``buildable`` says whether a new build root would have one of these versions.
-    """
+    """A sentence on a build's bundled packages, and a line for each package that Debian has in a newer version."""
 
     sentence: str
     newer: tuple[str, ...] = ()
-    buildable: bool = False
 
 
 def read_bundled(path: Path) -> tuple[Bundled, ...]:
@@ -83,7 +79,6 @@ def compare(context: Context, path: Path, suite: str, architecture: Architecture
     return Comparison(
         f"Debian has newer versions of {len(newer)} of {len(bundled)} bundled packages",
         tuple(_line(package, offer, suite) for package, offer in newer),
-        any(offer is None or offer.suite == suite for _, offer in newer),
     )
 
 
@@ -115,7 +110,7 @@ def _line(package: Bundled, offer: Offer | None, suite: str) -> str:
         return f"{start} no longer in {suite}"
     if offer.suite == suite:
         return f"{start} {offer.version}"
-    return f"{start} {offer.version}, in {offer.suite}; build roots get it with Debian's next point release"
+    return f"{start} {offer.version}, in {offer.suite}"
 
 
 def _refresh(context: Context, folder: Path, suite: str, architecture: Architecture) -> None:

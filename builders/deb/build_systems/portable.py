@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from builders.deb.build_systems.shell import ShellSteps
-from builders.model.jobs import CacheMount
-from builders.model.recipe import PortableFolders, RepackSpec, RuntimeSpec
+from builders.deb.templates import render
+from builders.host import debian_mirror
+from builders.model.arch import Architecture
+from builders.model.jobs import APT_CACHE, CacheMount
+from builders.model.recipe import PortableFolders, RepackSpec, RuntimeSpec, StrategyName
+from builders.model.settings import Settings
 from builders.model.target import Target
 
 DRIVER = Path(__file__).with_name("portable_driver.py")
@@ -23,6 +27,17 @@ class RuntimeBuild(ShellSteps):
     runtime: RuntimeSpec
 
     packages = ("python3", "python3-pyelftools")
+
+    def fetch(self) -> tuple[str, ...]:
+        suite = self.recipe.build.root
+        return (*super().fetch(), render("security.sh.j2", suite=suite, archives=APT_CACHE.destination))
+
+    def environment(
+        self, settings: Settings, strategy: StrategyName, machine: Architecture, jobs: int
+    ) -> dict[str, str]:
+        site = debian_mirror.security_site()
+        shared = super().environment(settings, strategy, machine, jobs)
+        return {**shared, "REEF_DEBIAN_SECURITY": site} if site else shared
 
     def install(self) -> str:
         return f"{RUN} bundle\n{super().install()}"

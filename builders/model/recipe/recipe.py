@@ -228,6 +228,8 @@ class Recipe(Model):
         # Two versions must be installable at once, so that programs find a whole runtime during an upgrade.
         if self.build.runtime and not (len(self.packages) == 1 and self.packages[0].name.endswith(self.version)):
             raise ValueError(f"build.runtime: expected one package, with a name that ends with {self.version}")
+        if self.build.runtime and not self.build.root:
+            raise ValueError("build.runtime: expected build.root, the suite of the libraries")
         return self
 
     @pydantic.model_validator(mode="after")
