@@ -11,12 +11,17 @@ from builders.cli import maintenance
 from builders.errors import CheckError, InputError, SourceError
 from builders.host.log import Log
 from builders.maintenance.upstream_check import recheck
-from builders.model.recipe import Archive, DebianPool, Git, Recipe, load_recipe, load_recipes
+from builders.model.recipe import Archive, DebianPool, Git, Local, Recipe, load_recipe, load_recipes
 from builders.model.recipe.upstream import load_upstream, unlisted
 from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT
 
-RECIPES = load_recipes(CHECKOUT / "recipes")
+RECIPES = {
+    name: recipe
+    for name, recipe in load_recipes(CHECKOUT / "recipes").items()
+    if any(not isinstance(source.way, Local) for source in recipe.sources)
+}
+"""The recipes with sources of others."""
 AT = f"git:{'0' * 40}"
 
 

@@ -19,11 +19,12 @@ def test_newer_system_calls_are_hidden() -> None:
     assert done.stdout == "38\n"
 
 
-def test_the_server_serves_reloads_and_isolates_models(tmp_path: Path, models: Path) -> None:
-    flags = [f"--model_base_path={models / 'half_plus_two'}", "--model_name=half", "--isolate"]
-    with serving(tmp_path, *flags, "--file_system_poll_wait_seconds=1", within=WITHIN) as server:
+def test_the_server_isolates_a_model_and_the_client_asks_it(tmp_path: Path, models: Path) -> None:
+    programs = native_server.bundle() / "bin"
+    flags = [f"--model_base_path={models / 'half_plus_two'}", "--model_name=half", "--isolate=always"]
+    with serving(tmp_path, *flags, f"--worker={programs / 'edge_model_worker'}", within=WITHIN) as server:
         assert server.request("POST", "/v1/models/half:predict", ASKED).json == ANSWER
-        client = native_server.bundle() / "bin" / "edge_model_client"
+        client = programs / "edge_model_client"
         done = subprocess.run(
             [*WITHIN, str(client), "--server", f"127.0.0.1:{server.grpc_port}", "health"], capture_output=True,
             text=True, check=False, env={"PATH": os.defpath},
