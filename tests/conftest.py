@@ -20,8 +20,8 @@ os.environ["REEF_FOLDER"] = checkout.NOWHERE
 os.environ["REEF_TEST_CACHE"] = str(checkout.CACHE)
 os.environ.pop("REEF_CACHE", None)
 
-TOGETHER = "tests/engine/buildx"
-"""A folder whose tests share a Docker engine, and so a process."""
+TOGETHER = ("tests/acceptance", "tests/engine/buildx")
+"""Folders whose tests share a project or a Docker engine, and so a process."""
 
 _ran = dict.fromkeys(TIERS, 0)
 """Tests of each tier that passed or failed. With xdist the process that the user started counts them."""
@@ -34,10 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """Gives whole files to the processes of a run, as a file's tests share builds; of `TOGETHER` the whole folder."""
+    """Gives whole files to the processes of a run, as a file's tests share builds; of `TOGETHER` whole folders."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if nodeid.startswith(f"{TOGETHER}/") else nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if nodeid.startswith(f"{folder}/")), nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:

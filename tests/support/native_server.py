@@ -23,8 +23,8 @@ from tests.support.place import INVOKE
 
 LITE = "tensorflow-lite"
 SERVER = "edge-model-server"
-COMPILERS = ("g++", "ccache", "libgtest-dev", "libgmock-dev", "openssl")
-CLANG = ("clang", "clang-format", "clang-tidy", "libclang-rt-dev")
+COMPILERS = ("g++", "clang", "clang-format", "clang-tidy", "libclang-rt-dev", "ccache")
+LIBRARIES = ("libgtest-dev", "libgmock-dev", "openssl")
 PREPARE = """
 dpkg --install /reef/packages/libtensorflow-lite[0-9-]*.deb >/dev/null
 export CCACHE_DIR=/cache/ccache CCACHE_BASEDIR=/build CCACHE_NOHASHDIR=1
@@ -79,17 +79,17 @@ def _environment(project: Project) -> Mapping[str, str]:
     return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": NOWHERE, "REEF_FOLDER": str(project.folder)}
 
 
-def _root(project: Project, recipe: Recipe, extra: tuple[str, ...]) -> Root:
+def _root(project: Project, recipe: Recipe) -> Root:
+    """Return the root of all jobs: each root takes half a minute to make."""
     development = next(p for p in project.recipes[LITE].packages if p.name.endswith("-dev"))
     needs = [name.split()[0] for name in development.depends if not name.startswith("libtensorflow-lite")]
-    packages = dict.fromkeys([*COMPILERS, *extra, *recipe.build.tools, *recipe.build.libraries, *needs,
+    packages = dict.fromkeys([*COMPILERS, *LIBRARIES, *recipe.build.tools, *recipe.build.libraries, *needs,
                               *project.recipes[LITE].build.libraries])  # fmt: skip
     return Root("trixie", AMD64, AMD64, tuple(packages))
 
 
 def run_job(
-    name: str, script: str, output: Path, *, extra: tuple[str, ...] = (), more: Mapping[str, Path] | None = None,
-    **environment: str,
+    name: str, script: str, output: Path, *, more: Mapping[str, Path] | None = None, **environment: str
 ) -> Path:  # fmt: skip
     """Run a shell script in ``server/`` of a root with the server's build dependencies; return its output folder.
 
@@ -99,7 +99,7 @@ def run_job(
     place = project()
     recipe = place.recipes[SERVER]
     tree = sources.fetch(recipe, place, offline=False)
-    root = _root(place, recipe, extra)
+    root = _root(place, recipe)
     [lite] = built(place, "trixie/amd64", LITE)
     inputs = (
         Input(CHECKOUT / "server", "/build/server"),

@@ -7,3 +7,5 @@ while read -r package _; do
     [ -s "$docs/bundled/$package/copyright" ] || missing="$missing $package"
 done <"$folder/bundled.tsv"
 echo "copyright files: ${missing:-complete}"
+# The log shows which kernel the programs saw.
+echo "kernel release: $(uname -r)"

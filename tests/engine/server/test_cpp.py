@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import CHECKOUT
-from tests.support.native_server import BUILD, CLANG, run_job
+from tests.support.native_server import BUILD, run_job
 
 TEST = """
 ctest --test-dir /build/native --output-on-failure --parallel "$JOBS" --timeout 300 >/build/out/ctest.txt 2>&1 || {
@@ -35,7 +35,7 @@ def programs_passed(output: Path) -> int:
 
 def test_the_tests_pass_under_the_address_sanitizer(tmp_path: Path) -> None:
     # With the compiler and the flags of the fuzzers, which then find most of their code in ccache.
-    output = run_job("asan", BUILD + TEST, tmp_path / "out", extra=CLANG, PRESET="asan")
+    output = run_job("asan", BUILD + TEST, tmp_path / "out", PRESET="asan")
     assert programs_passed(output) >= LEAST_TESTS
 
 
@@ -62,7 +62,7 @@ done
 
 def fuzz(limit: str, output: Path) -> None:
     """Run every fuzzer up to a limit of libFuzzer's; each must have run."""
-    run_job("fuzz", FUZZ, output, extra=CLANG, LIMIT=limit)
+    run_job("fuzz", FUZZ, output, LIMIT=limit)
     fuzzers = {path.name.removesuffix(".cc") for path in (CHECKOUT / "server" / "fuzz").glob("*_fuzz.cc")}
     assert {path.name for path in output.iterdir()} == fuzzers
     for path in output.iterdir():
@@ -90,10 +90,10 @@ run-clang-tidy -quiet -p /build/native -j "$JOBS" '/server/(src|tests)/' >/build
 
 
 def test_the_style_is_clang_formats(tmp_path: Path) -> None:
-    run_job("style", STYLE, tmp_path / "out", extra=CLANG)
+    run_job("style", STYLE, tmp_path / "out")
 
 
 @pytest.mark.nightly
 def test_clang_tidy_finds_nothing(tmp_path: Path) -> None:
-    output = run_job("tidy", TIDY, tmp_path / "out", extra=CLANG)
+    output = run_job("tidy", TIDY, tmp_path / "out")
     assert "clang-tidy" in (output / "tidy.txt").read_text()
