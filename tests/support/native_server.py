@@ -39,7 +39,8 @@ cmake --build /build/native --parallel "$JOBS" --target ${TARGETS:-all}
 """
 PROGRAMS = ("edge_model_server", "edge_model_worker", "edge_model_client", "make_test_models", "predict_cpu")
 BUNDLE = r"""
-cmake --preset dev -B /build/native >/dev/null
+# Several files at once and no debug information: a third of the time to compile.
+cmake --preset dev -B /build/native -DCMAKE_UNITY_BUILD=ON -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O2 -DNDEBUG" >/dev/null
 cmake --build /build/native --parallel "$JOBS" --target $PROGRAMS fake_edgetpu clock_jump
 mkdir -p /build/out/bin /build/out/programs /build/out/lib
 for program in $PROGRAMS; do
