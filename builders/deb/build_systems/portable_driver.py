@@ -23,12 +23,19 @@ DEBIAN = Path("debian")
 OUT = DEBIAN / "reef" / "out"
 START = "libreef-portable.so"
 """The runtime's library that every portable program loads first: it refuses a kernel that is too old."""
+C_LIBRARY = ("libc.so.6", "libdl.so.2", "libpthread.so.0", "libresolv.so.2", "librt.so.1")
+"""Always bundled. The system's modules for names of hosts and users (nsswitch.conf(5)) need its parts by these names.
+
+An older system's own parts need another ``libc.so.6``.
+"""
 MADE_AGAIN = (
     "usr/share/doc/{0}/changelog.Debian.gz", "usr/share/doc/{0}/copyright", "usr/share/lintian/overrides/{0}",
     "usr/lib/systemd/system/{0}.service", "usr/lib/udev/rules.d/60-{0}.rules",
 )  # fmt: skip
 """Files of a native package ``{0}`` that debhelper makes again for the portable one."""
 HIDDEN, GLOBAL_VERSION, WEAK = 0x8000, 1, 2
+DAMAGED = (ELFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+"""The errors of pyelftools on damaged files; only ELFError is raised on purpose."""
 FIX_RUNTIME = "add it to build.runtime.libraries, and its package to build.libraries, of the runtime's recipe"
 
 
@@ -51,18 +58,18 @@ class Elf:
         try:
             self.file: Any = ELFFile(path.open("rb"))
             found = [self.file.elfclass, struct.unpack_from("<H", path.read_bytes(), 18)[0]]
-        except (ELFError, struct.error) as error:
+            self.dynamic = self.section(".dynamic")
+            tags = list(self.dynamic.iter_tags()) if self.dynamic else []
+            self.needed: list[str] = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
+            self.soname: str = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
+            self.starts = any(segment.header.p_type == "PT_INTERP" for segment in self.file.iter_segments())
+        except DAMAGED as error:
             fail(f"{path} is not a whole ELF file: {error}", "build its package again")
         if found != facts["elf"]:
             fail(
                 f"{path} is for another CPU (ELF class and machine {found}, expected: {facts['elf']})",
                 f"take it from a package for {facts['architecture']}",
             )
-        self.dynamic = self.section(".dynamic")
-        tags = list(self.dynamic.iter_tags()) if self.dynamic else []
-        self.needed: list[str] = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
-        self.soname: str = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
-        self.starts = any(segment.header.p_type == "PT_INTERP" for segment in self.file.iter_segments())
 
     def section(self, name: str) -> Any:
         """Return a section, None if there is none of this name."""
@@ -111,7 +118,7 @@ def bundle(facts: Mapping[str, Any]) -> None:
     public, target = Path("/", facts["public"]), destination / facts["bundle"]
     target.mkdir(parents=True)
     packages = set()
-    for name in closure([*facts["libraries"], "libc.so.6", facts["loader"]], public, facts):
+    for name in closure([*facts["libraries"], *C_LIBRARY, facts["loader"]], public, facts):
         real = (public / name).resolve()
         shutil.copyfile(real, target / name)
         packages.add(owner(real))
@@ -322,7 +329,8 @@ def repack_debug(deb: Deb, old: str, new: str, facts: Mapping[str, Any]) -> None
     control.write_text("\n".join(lines) + "\n")
     if old != new:
         docs = tree / "usr/share/doc"
-        (docs / f"{old}-dbgsym").rename(docs / f"{new}-dbgsym")
+        (docs / f"{old}-dbgsym").unlink()
+        (docs / f"{new}-dbgsym").symlink_to(new)  # as dh_installdocs links them
     # The sections are compressed already.
     output("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", str(tree), str(OUT))
 
