@@ -244,6 +244,9 @@ class Recipe(Model):
         for name in self.portable.packages:
             if name not in names:
                 raise ValueError(f"portable: no package {name!r}; {nearest(name, names)}")
+        added = [package.name for package in self.portable.packages.values() if package.name]
+        if twice := duplicates([*names, *added]):
+            raise ValueError(f"portable: two packages would have the name {twice[0]!r}")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -1,0 +1,167 @@
+"""Portable packages in recipes: the packages for an older suite, the builds that they need, and named faults."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from builders.errors import InputError
+from builders.model.arch import AMD64, ARM64
+from builders.model.recipe import PortableFolders, Recipe, for_target, load_recipe
+from builders.model.target import parse_target
+from tests.support.checkout import CHECKOUT
+
+TRAPS = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-traps"
+BULLSEYE, TRIXIE = parse_target("bullseye/amd64"), parse_target("trixie/amd64")
+
+
+def changed(folder: Path, change: str, by: str) -> Path:
+    """Write the miniature with a change, which may be none."""
+    text = (TRAPS / "recipe.yml").read_text()
+    assert change in text
+    place = folder / "reef-traps"
+    place.mkdir(parents=True)
+    (place / "recipe.yml").write_text(text.replace(change, by, 1))
+    for name in ("files", "checks", "source"):
+        (place / name).symlink_to(TRAPS / name)
+    return place
+
+
+def runtime(**more: object) -> Recipe:
+    """Return a runtime for bullseye; ``more`` replaces keys of its recipe."""
+    recipe = yaml.safe_load((CHECKOUT / "recipes" / "reef-portable-runtime" / "recipe.yml").read_text())
+    recipe |= {
+        "version": "13.7",
+        "targets": {"suites": ["bullseye"], "architectures": ["amd64"]},
+        "packages": [{"name": "reef-portable-runtime13.7", "summary": "libraries"}],
+        "checks": [],
+    }
+    return Recipe.model_validate(recipe | more)
+
+
+@pytest.fixture
+def recipes() -> dict[str, Recipe]:
+    return {"reef-traps": load_recipe(TRAPS), "reef-portable-runtime": runtime()}
+
+
+def test_the_second_packaging(recipes: dict[str, Recipe]) -> None:
+    made = for_target(recipes["reef-traps"], BULLSEYE, recipes)
+    assert made.build.repack is not None
+    assert (made.build.repack.native_version, made.build.repack.runtime_version) == ("1.0-1~deb13", "13.7")
+    assert made.debian_version(BULLSEYE) == "1.0-1~deb11~portable13.7"
+    assert (made.build.root, made.build.compile, made.sources) == ("trixie", "", [])
+    program, library = made.packages
+    assert (program.name, library.name) == ("reef-traps", "libreef-traps1-portable")
+    assert program.depends == ["libreef-traps1-portable (= ${binary:Version})"]
+    assert [package.pre_depends for package in made.packages] == [["reef-portable-runtime13.7"]] * 2
+    assert [(package.files, package.conffiles, package.manpages) for package in made.packages] == [([], {}, [])] * 2
+    assert (program.systemd, library.udev) == ("files/reef-traps.service", "files/reef-traps.rules")
+    assert made.folder == TRAPS
+    assert made.checks == recipes["reef-traps"].checks
+
+
+def test_the_version_is_below_the_native_package_of_the_same_and_of_newer_suites(recipes: dict[str, Recipe]) -> None:
+    native = recipes["reef-traps"]
+    made = for_target(native, BULLSEYE, recipes)
+    assert made.debian_version(BULLSEYE) == f"{native.debian_version(BULLSEYE)}~portable13.7"
+
+
+def test_it_needs_the_native_build_and_the_runtime(recipes: dict[str, Recipe]) -> None:
+    made = for_target(recipes["reef-traps"], BULLSEYE, recipes)
+    assert set(made.needs(BULLSEYE)) == {("reef-portable-runtime", BULLSEYE), ("reef-traps", TRIXIE)}
+    assert recipes["reef-traps"].needs(TRIXIE) == []
+
+
+def test_the_native_build_makes_the_transitional_package(recipes: dict[str, Recipe]) -> None:
+    made = for_target(recipes["reef-traps"], TRIXIE, recipes)
+    assert [package.name for package in made.packages] == ["reef-traps", "libreef-traps1", "libreef-traps1-portable"]
+    transitional = made.packages[-1]
+    assert (transitional.section, transitional.multi_arch) == ("oldlibs", "same")
+    assert transitional.depends == ["libreef-traps1 (= ${binary:Version})"]
+    assert made.build is recipes["reef-traps"].build
+
+
+def test_no_strategy_is_chosen_for_it(recipes: dict[str, Recipe]) -> None:
+    made = for_target(recipes["reef-traps"], BULLSEYE, recipes)
+    assert [made.strategy_for(machine, BULLSEYE) for machine in (AMD64, ARM64)] == ["repack", "repack"]
+    assert not made.possible("native", AMD64, BULLSEYE)
+    assert not recipes["reef-traps"].possible("repack", AMD64, TRIXIE)
+
+
+def test_the_targets_that_are_served(recipes: dict[str, Recipe]) -> None:
+    assert [str(target) for target in recipes["reef-traps"].served] == [
+        "trixie/amd64",
+        "bullseye/amd64",
+        "bookworm/amd64",
+    ]
+
+
+def test_the_folders_on_a_board() -> None:
+    folders = PortableFolders(ARM64, "13.7")
+    assert folders.loader == "/usr/lib/aarch64-linux-gnu/reef-portable/13.7/ld-linux-aarch64.so.1"
+    assert folders.rpath == "/usr/lib/aarch64-linux-gnu/reef-portable/13.7:/usr/lib/aarch64-linux-gnu/reef-portable"
+
+
+def test_a_runtime_that_does_not_exist(recipes: dict[str, Recipe]) -> None:
+    del recipes["reef-portable-runtime"]
+    recipes["reef-portable-runtimes"] = recipes["reef-traps"]
+    with pytest.raises(InputError) as caught:
+        for_target(recipes["reef-traps"], BULLSEYE, recipes)
+    assert "unknown recipe: 'reef-portable-runtime'" in str(caught.value)
+    assert "did you mean 'reef-portable-runtimes'?" in str(caught.value)
+
+
+def test_a_runtime_that_does_not_serve_the_target(recipes: dict[str, Recipe]) -> None:
+    with pytest.raises(InputError) as caught:
+        for_target(recipes["reef-traps"], parse_target("bookworm/amd64"), recipes)
+    said = str(caught.value)
+    assert "reef-traps for bookworm/amd64 needs the runtime reef-portable-runtime, which does not serve it" in said
+    assert "add the target to it" in said
+
+
+def test_a_recipe_that_is_no_runtime(recipes: dict[str, Recipe]) -> None:
+    recipes["reef-portable-runtime"] = recipes["reef-traps"]
+    with pytest.raises(InputError, match=r"name a recipe with build\.runtime in portable\.runtime"):
+        for_target(recipes["reef-traps"], BULLSEYE, recipes)
+
+
+@pytest.mark.parametrize(
+    ("change", "by", "message"),
+    [
+        ("suites: [bullseye, bookworm]", "suites: [bullsey]", "unknown suite 'bullsey'; did you mean 'bullseye'?"),
+        ("native: trixie", "native: trixi", "unknown suite 'trixi'; did you mean 'trixie'?"),
+        ("native: trixie", "native: bookworm", "portable: bookworm is not older than bookworm, the suite in native"),
+        (
+            "native: trixie\n  suites: [bullseye, bookworm]",
+            "native: bookworm\n  suites: [bullseye]",
+            "portable.native bookworm is not a suite in targets",
+        ),
+        (
+            "targets: {suites: [trixie]",
+            "targets: {suites: [trixie, bookworm]",
+            "bookworm is in targets and in portable: packages are either native or portable",
+        ),
+        ("    reef-traps: {}", "    reef-trap: {}", "portable: no package 'reef-trap'; did you mean 'reef-traps'?"),
+        ("  packages:\n    reef-traps: {}\n", "  architectures: [amd46]\n  packages:\n    reef-traps: {}\n", "'amd46'"),
+        (
+            "{name: libreef-traps1-portable}",
+            "{name: reef-traps}",
+            "portable: two packages would have the name 'reef-traps'",
+        ),
+        ("{name: libreef-traps1-portable}", "{nam: a1}", "unknown key 'portable.packages.libreef-traps1.nam'"),
+        (
+            "  packages:\n    reef-traps: {}\n    libreef-traps1: {name: libreef-traps1-portable}\n",
+            "  packages: {}\n",
+            "at least 1 item",
+        ),
+    ],
+)
+def test_faults_of_a_recipe(tmp_path: Path, change: str, by: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_recipe(changed(tmp_path, change, by))
+    assert message in str(caught.value)
+
+
+def test_the_version_of_a_runtime_is_in_the_name_of_its_package() -> None:
+    with pytest.raises(ValueError, match=r"expected one package, with a name that ends with 13\.8"):
+        runtime(version="13.8")
