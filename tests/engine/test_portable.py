@@ -161,6 +161,7 @@ def test_names_and_times_are_the_boards(bullseye: Board) -> None:
     assert bullseye.said("user") == "uid: 33\n"
     assert "localhost" in bullseye.said("nss-board")
     assert bullseye.said("nss") == "getaddrinfo: ::1\ngethostbyname: localhost\n"
+    assert "gethostbyname: none" in bullseye.said("nss-local", 3)  # no Avahi answers
     assert ":65534:65534:" in bullseye.said("nss-user-board")
     assert bullseye.said("nss-user") == "uid: 65534\n"
     assert bullseye.said("time") == "2026-01-01 00:00 UTC\n2026-07-01 00:00 UTC\n"

@@ -28,9 +28,10 @@ echo '192.0.2.7 trap.example' >>/etc/hosts
 say host reef-traps host trap.example
 say user reef-traps user www-data
 dpkg --install /build/debs/others/*.deb
-sed -i 's/^hosts:.*/hosts: myhostname/; s/^passwd:.*/passwd: systemd/' /etc/nsswitch.conf
+sed -i 's/^hosts:.*/hosts: mdns4_minimal myhostname/; s/^passwd:.*/passwd: systemd/' /etc/nsswitch.conf
 say nss-board getent hosts trap.localhost
 say nss reef-traps host trap.localhost
+say nss-local reef-traps host trap.local
 say nss-user-board getent passwd nobody
 say nss-user reef-traps user nobody
 say time env -i /usr/bin/reef-traps time
