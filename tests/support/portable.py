@@ -21,7 +21,7 @@ LIBRARIES = {
 def add_portable(place: Place) -> None:
     """Add the recipes of the miniature and of its runtime to a project."""
     recipes = place.folder / "recipes"
-    shutil.copytree(CHECKOUT / "tests" / "fixtures" / "recipes" / TRAPS, recipes / TRAPS)
+    shutil.copytree(CHECKOUT / "tests" / "fixtures" / "portable" / TRAPS, recipes / TRAPS)
     shutil.copytree(CHECKOUT / "recipes" / RUNTIME, recipes / RUNTIME)
     path = recipes / RUNTIME / "recipe.yml"
     recipe = yaml.safe_load(path.read_text())

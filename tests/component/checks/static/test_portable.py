@@ -28,7 +28,7 @@ RUNTIME = recipe_of(
 @pytest.fixture(scope="module")
 def portable() -> Recipe:
     """The miniature, repacked for bookworm."""
-    traps = load_recipe(CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-traps")
+    traps = load_recipe(CHECKOUT / "tests" / "fixtures" / "portable" / "reef-traps")
     return for_target(traps, AMD64_BOOKWORM, {"reef-traps": traps, "reef-portable-runtime": RUNTIME})
 
 

@@ -11,7 +11,7 @@ from builders.model.recipe import PortableFolders, Recipe, for_target, load_reci
 from builders.model.target import parse_target
 from tests.support.checkout import CHECKOUT
 
-TRAPS = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-traps"
+TRAPS = CHECKOUT / "tests" / "fixtures" / "portable" / "reef-traps"
 BULLSEYE, TRIXIE = parse_target("bullseye/amd64"), parse_target("trixie/amd64")
 
 

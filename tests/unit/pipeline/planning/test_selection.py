@@ -25,7 +25,7 @@ def project(tmp_path: Path) -> Project:
     """A project with the miniature for two CPUs, and a recipe that builds against it."""
     recipes = tmp_path / "recipes"
     shutil.copytree(CHECKOUT / "recipes" / RUNTIME, recipes / RUNTIME)
-    shutil.copytree(CHECKOUT / "tests" / "fixtures" / "recipes" / TRAPS, recipes / TRAPS)
+    shutil.copytree(CHECKOUT / "tests" / "fixtures" / "portable" / TRAPS, recipes / TRAPS)
     path = recipes / TRAPS / "recipe.yml"
     recipe = yaml.safe_load(path.read_text())
     recipe["targets"]["architectures"] = ["amd64", "arm64"]
