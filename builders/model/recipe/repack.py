@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from builders.errors import InputError
+from builders.errors import InputError, nearest
 from builders.model.recipe.check import Check
-from builders.model.recipe.load import recipe_named
 from builders.model.recipe.package import Override, Package
 from builders.model.recipe.portable import Portable, PortablePackage, RepackSpec
 from builders.model.recipe.recipe import BuildSpec, Recipe, Serves
@@ -38,7 +37,13 @@ def for_target(recipe: Recipe, target: Target, recipes: Mapping[str, Recipe]) ->
 
 
 def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mapping[str, Recipe]) -> Recipe:
-    runtime = recipe_named(recipes, portable.runtime)
+    runtime = recipes.get(portable.runtime)
+    if runtime is None:
+        raise InputError(
+            f"unknown recipe {portable.runtime!r} in portable.runtime of {recipe.name}",
+            nearest(portable.runtime, recipes),
+            "correct portable.runtime, or add the recipe of the runtime",
+        )
     if runtime.build.runtime is None or not runtime.serves(target):
         raise InputError(
             f"{recipe.name} for {target} needs the runtime {runtime.name}, which does not serve it",

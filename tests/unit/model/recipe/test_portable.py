@@ -107,7 +107,7 @@ def test_a_runtime_that_does_not_exist(recipes: dict[str, Recipe]) -> None:
     recipes["reef-portable-runtimes"] = recipes["reef-traps"]
     with pytest.raises(InputError) as caught:
         for_target(recipes["reef-traps"], BULLSEYE, recipes)
-    assert "unknown recipe: 'reef-portable-runtime'" in str(caught.value)
+    assert "unknown recipe 'reef-portable-runtime' in portable.runtime of reef-traps" in str(caught.value)
     assert "did you mean 'reef-portable-runtimes'?" in str(caught.value)
 
 
