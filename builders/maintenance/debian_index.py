@@ -30,6 +30,7 @@ DAY_S, RETRY_S = 86400.0, 600.0
 """Age at which the indices, and the reason of a failure, are asked for again."""
 TIME_S = 60.0
 CONNECT_S = 15
+FIX = "run ./inv list again when Debian's mirror is reachable"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _refresh(context: Context, folder: Path, suite: str, architecture: Architect
     if _age(fetched) < DAY_S:
         return
     if _age(failed) < RETRY_S:
-        raise HostError(failed.read_text(encoding="utf-8"))
+        raise HostError(failed.read_text(encoding="utf-8"), fix=FIX)
     try:
         with context.log.step(f"fetch Debian's list of packages of {suite} for {architecture}"):
             _apt(folder, "apt-get", "update", "--error-on=any")
@@ -184,5 +185,5 @@ def _apt(folder: Path, *words: str) -> str:
         )  # fmt: skip
     except process.ProgramFailed as error:
         complaint = next((line.removeprefix("E: ") for line in lines if line.startswith("E: ")), error.what)
-        raise HostError(complaint) from error
+        raise HostError(complaint, fix=FIX) from error
     return "\n".join(line for line in lines if line[:2] not in ("N:", "W:", "E:"))
