@@ -159,7 +159,11 @@ def package_line(package: str) -> str:
 
 
 def output(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    """Return what a program prints; if the program fails, so does the driver."""
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    if done.returncode:
+        fail(f"{' '.join(words)}: {done.stderr.strip()}", "see the job's log; a package may be damaged: build it again")
+    return done.stdout
 
 
 def repack(facts: Mapping[str, Any]) -> None:
