@@ -109,6 +109,7 @@ def test_they_are_installed_swapped_and_purged(rehearsal: Place) -> None:
 PORTABLE = ("--recipe", "libedgetpu", "--target", f"buster/{ARM64}")
 
 
+@pytest.mark.nightly
 def test_the_portable_library_is_for_portable_programs_alone(rehearsal: Place) -> None:
     rehearsal.run("build-arm", *PORTABLE)
     folder = rehearsal.artifacts / "builds" / "libedgetpu" / f"buster-{ARM64}"
@@ -129,6 +130,7 @@ def test_the_portable_library_is_for_portable_programs_alone(rehearsal: Place) -
     assert all(verdict["passed"] for verdict in verdicts), verdicts
 
 
+@pytest.mark.nightly
 def test_a_board_that_upgrades_to_the_native_suite_gets_the_native_library(rehearsal: Place) -> None:
     rehearsal.run("build-arm", "--recipe", "libedgetpu", "--target", f"trixie/{ARM64}")
     folder = rehearsal.artifacts / "builds" / "libedgetpu"

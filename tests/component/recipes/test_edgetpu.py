@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from debian.debian_support import Version
 
 from builders.deb import debian_files
-from builders.model.recipe import Package, load_recipe
+from builders.model.recipe import Package, for_target, load_recipe, load_recipes
 from builders.model.settings import Settings
 from builders.model.target import parse_target
 from tests.support.checkout import CHECKOUT
@@ -98,3 +99,25 @@ def test_dkms_finds_the_source_where_the_package_puts_it() -> None:
     assert files["gasket-dkms.install"] == f"usr/src/gasket-{GASKET.version}\n"
     assert f"/usr/src/gasket-{GASKET.version}" in files["reef/install.sh"]
     assert "dh-sequence-dkms" in files["control"]
+
+
+@pytest.mark.parametrize("variant", ["std", "max"])
+def test_the_portable_runtime_has_a_name_of_its_own(variant: str) -> None:
+    """Google's packages keep the native names: Mendel installs them for its own programs, such as PyCoral."""
+    recipes = load_recipes(RECIPES)
+    name = f"libedgetpu1-{variant}"
+    target = parse_target("buster/arm64")
+    portable = for_target(LIBEDGETPU, target, recipes)
+    control = debian_files(portable, target, SETTINGS)["control"]
+    [paragraph] = re.findall(rf"^Package: {name}-portable\n.*?(?=^\n|\Z)", control, re.MULTILINE | re.DOTALL)
+    assert "Pre-Depends: reef-portable-runtime13.1\n" in paragraph
+    assert "Provides: libedgetpu1-portable\n" in paragraph
+    assert "Conflicts: libedgetpu1-portable,\n" in paragraph
+    assert f"Package: {name}\n" not in control
+
+    native = for_target(LIBEDGETPU, parse_target("trixie/arm64"), recipes)
+    [transitional] = [package for package in native.packages if package.name == f"{name}-portable"]
+    assert transitional.depends == [f"{name} (= ${{binary:Version}})"]
+    versions = [recipe.debian_version(parse_target(f"{suite}/arm64")) for recipe, suite in
+                ((portable, "buster"), (native, "trixie"))]  # fmt: skip
+    assert Version(versions[0]) < Version(versions[1])
