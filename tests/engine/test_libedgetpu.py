@@ -119,9 +119,9 @@ def test_the_portable_library_is_for_portable_programs_alone(rehearsal: Place) -
         package = f"libedgetpu1-{variant}-portable"
         control = control_of(debs[package])
         # The packages of Google and those of the native suite keep their names, so that a board may have both.
-        assert control["Provides"] == "libedgetpu1-portable"
+        assert control["Provides"] == f"libedgetpu1-portable, {package}-portable13.1 (= {control['Version']})"
         assert "libedgetpu1-portable" in control["Conflicts"]
-        assert control["Pre-Depends"] == "reef-portable-runtime13.1"
+        assert re.fullmatch(r"reef-portable-runtime13\.1 \(>= 13\.1-\d+~deb10\)", control["Pre-Depends"])
         assert control["Depends"] == "adduser"
         files = {member.name.removeprefix("./") for member, _ in members(debs[package])}
         assert {f"{private}/libedgetpu.so.1", f"{private}/libedgetpu.so.1.0"} <= files

@@ -20,6 +20,8 @@ ARCHIVE = b"!<arch>\n"
 THIN_ARCHIVE = b"!<thin>\n"
 RELOCATABLE = 1
 """e_type of object files (ET_REL), such as the members of a static library."""
+NODEFLIB = 0x800
+"""DF_1_NODEFLIB in DT_FLAGS_1 (elf.h)."""
 GARBAGE_ERRORS = (ELFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """The errors of pyelftools on damaged input; only ELFError is raised on purpose."""
 
@@ -35,8 +37,9 @@ class Elf:
 
     ``kind`` is e_type, ``bits`` 32 or 64. ``needed`` are the libraries named by NEEDED entries, ``versions`` the pairs
     (library, symbol version) that the dynamic linker will ask for. Files with debugging symbols only ask
-    for nothing. ``loader`` is a program's dynamic linker (PT_INTERP), ``rpath`` the folders of DT_RPATH. ``fault`` is
-    the reason why the file cannot be read, else it is empty.
+    for nothing. ``loader`` is a program's dynamic linker (PT_INTERP), ``rpath`` the folders of DT_RPATH,
+    ``default_folders`` whether libraries are also looked for in the system's folders (not with DF_1_NODEFLIB).
+    ``fault`` is the reason why the file cannot be read, else it is empty.
     """
 
     path: str
@@ -49,6 +52,7 @@ class Elf:
     versions: tuple[tuple[str, str], ...] = ()
     loader: str = ""
     rpath: str = ""
+    default_folders: bool = True
     fault: str = ""
 
 
@@ -84,6 +88,7 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
     # dh_strip keeps the section's name in .debug files, as SHT_NOBITS without its content: not a DynamicSection.
     needed = dynamic.iter_tags("DT_NEEDED") if isinstance(dynamic, DynamicSection) else iter(())
     rpath = dynamic.iter_tags("DT_RPATH") if isinstance(dynamic, DynamicSection) else iter(())
+    flags = dynamic.iter_tags("DT_FLAGS_1") if isinstance(dynamic, DynamicSection) else iter(())
     loader = next((item for item in file.iter_segments() if isinstance(item, InterpSegment)), None)
     required = file.get_section_by_name(".gnu.version_r")
     versions = required.iter_versions() if isinstance(required, GNUVerNeedSection) else iter(())
@@ -92,6 +97,7 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
         needed=tuple(str(vars(tag)["needed"]) for tag in _bounded(needed)),
         loader=loader.get_interp_name() if loader else "",
         rpath=next((str(vars(tag)["rpath"]) for tag in _bounded(rpath)), ""),
+        default_folders=not any(int(tag["d_val"]) & NODEFLIB for tag in _bounded(flags)),
         versions=tuple(
             (str(library.name), str(item.name)) for library, items in _bounded(versions) for item in _bounded(items)
         ),

@@ -56,3 +56,5 @@ def _fault(elf: Elf, folders: PortableFolders) -> Iterator[str]:
         yield f"{elf.path}: its loader is {elf.loader}, expected: {folders.loader}"
     elif elf.loader and elf.rpath != folders.rpath:
         yield f"{elf.path}: its DT_RPATH is {elf.rpath or 'missing'}, expected: {folders.rpath}"
+    elif elf.loader and elf.default_folders:
+        yield f"{elf.path}: it looks for libraries in the board's folders too (no DF_1_NODEFLIB)"

@@ -23,11 +23,13 @@ DEBIAN = Path("debian")
 OUT = DEBIAN / "reef" / "out"
 START = "libreef-portable.so"
 """The runtime's library that every portable program loads first: it refuses a kernel that is too old."""
-C_LIBRARY = ("libc.so.6", "libdl.so.2", "libpthread.so.0", "libresolv.so.2", "librt.so.1")
+C_LIBRARY = ("libc.so.6", "libdl.so.2", "libnss_compat.so.2", "libpthread.so.0", "libresolv.so.2", "librt.so.1")
 """Always bundled. The system's modules for names of hosts and users (nsswitch.conf(5)) need its parts by these names.
 
 An older system's own parts need another ``libc.so.6``.
 """
+FIELDS = "${Package}\t${Version}\t${source:Package}=${source:Version}\t${Architecture}"
+"""A line of bundled.tsv, as dpkg-query(1) prints it."""
 MADE_AGAIN = (
     "usr/share/doc/{0}/changelog.Debian.gz", "usr/share/doc/{0}/copyright", "usr/share/lintian/overrides/{0}",
     "usr/lib/systemd/system/{0}.service", "usr/lib/udev/rules.d/60-{0}.rules",
@@ -112,7 +114,7 @@ class Elf:
 def bundle(facts: Mapping[str, Any]) -> None:
     """Copy the libraries, the loader and all that they need below DESTDIR, with the copyright files of their packages.
 
-    ``bundled.tsv`` lists the Debian packages: name, version, source package, CPU.
+    ``bundled.tsv`` lists the Debian packages: name, version, source package with its version, CPU.
     """
     destination = Path(os.environ["DESTDIR"])
     public, target = Path("/", facts["public"]), destination / facts["bundle"]
@@ -155,7 +157,7 @@ def owner(path: Path) -> str:
 
 
 def package_line(package: str) -> str:
-    return output("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${source:Package}\t${Architecture}", package)
+    return output("dpkg-query", "-W", "-f", FIELDS, package)
 
 
 def output(*words: str) -> str:
@@ -177,15 +179,33 @@ def repack(facts: Mapping[str, Any]) -> None:
     for name, tree in trees.items():
         providers.add_tree(tree, name, f"(= {facts['version']})")
     for name, tree in trees.items():
-        depends = set()
+        depends, linked = set(), False
         for elf in elves(tree, facts):
             depends |= providers.check(elf)
             if elf.dynamic:  # a statically linked program needs nothing
                 adapt(elf, facts, first=START if START in providers.libraries else "")
-        (DEBIAN / f"{name}.substvars").write_text(f"reef:Depends={', '.join(sorted(depends - {''}))}\n")
+                linked = True
+        write_relations(name, facts, depends - {""}, providers.runtime if linked else "", tree)
     for old, new in facts["packages"].items():
         if f"{old}-dbgsym" in debs:
             repack_debug(debs[f"{old}-dbgsym"], old, new, facts)
+
+
+def write_relations(name: str, facts: Mapping[str, Any], depends: set[str], runtime: str, tree: Path) -> None:
+    """Write the substitution variables of a package (deb-substvars(5)).
+
+    A package with libraries provides a name of its own, by which portable packages depend on it: the native package of
+    the same name has a higher version, but not the libraries of the private folder. The name carries the runtime's
+    version, because a library of another runtime may need what this runtime lacks.
+    """
+    provides = f"{portable_name(name, facts)} (= {facts['version']})" if (tree / facts["private"]).is_dir() else ""
+    variables = {"Depends": ", ".join(sorted(depends)), "Pre-Depends": runtime, "Provides": provides}
+    text = "".join(f"reef:{field}={value}\n" for field, value in variables.items())
+    (DEBIAN / f"{name}.substvars").write_text(text)
+
+
+def portable_name(package: str, facts: Mapping[str, Any]) -> str:
+    return f"{package}-portable{Path(facts['bundle']).name}"
 
 
 class Deb:
@@ -245,6 +265,8 @@ class Providers:
         self.facts = facts
         self.libraries: dict[str, Elf] = {}
         self.relations: dict[str, str] = {}
+        self.runtime = ""
+        """The relation to the runtime."""
 
     def add_deb(self, deb: Deb) -> None:
         """Add the libraries in a .deb of the runtime, or of a portable package of another recipe."""
@@ -254,8 +276,9 @@ class Providers:
         name, version = deb.fields["Package"], deb.fields["Version"]
         runtime = name == self.facts["runtime"]
         place = folder / self.facts["bundle"] if runtime else folder / self.facts["private"]
-        self._add(place, "" if runtime else f"{name} (>= {version})")
+        self._add(place, "" if runtime else f"{portable_name(name, self.facts)} (>= {version})")
         if runtime:
+            self.runtime = f"{name} (>= {version})"
             shutil.copyfile(place / "bundled.tsv", OUT / "runtime.tsv")
 
     def add_tree(self, tree: Path, package: str, relation: str) -> None:

@@ -240,6 +240,10 @@ class Recipe(Model):
             raise ValueError(f"portable.native {self.portable.native} is not a suite in targets")
         if both := [name for name in self.portable.suites if name in self.targets.suites]:
             raise ValueError(f"{both[0]} is in targets and in portable: packages are either native or portable")
+        if self.build.runtime:
+            raise ValueError("portable: a runtime is portable by itself; remove portable or build.runtime")
+        if more := [name for name in self.portable.architectures if name not in self.targets.architectures]:
+            raise ValueError(f"portable: {more[0]} is not in targets, so that there are no native packages for it")
         names = [package.name for package in self.packages]
         for name in self.portable.packages:
             if name not in names:

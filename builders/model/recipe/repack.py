@@ -1,5 +1,6 @@
 """The recipe of a target: native packages, or their second packaging for an older suite."""
 
+import re
 from collections.abc import Mapping
 
 from builders.errors import InputError, nearest
@@ -13,6 +14,8 @@ NOTE = """
 This portable package runs on older systems: it brings its own C library
 and shared libraries along, in the package {runtime}.
 Debian's own package for a newer release takes its place."""
+NAME = re.compile(r"(?<![^|\s])[a-z0-9][a-z0-9+.-]+(?=\s*(?:$|[:(|]))")
+"""A package's name at the start of a relation or of an alternative."""
 PRIVATE = "The libraries and the loader are those of the runtime package: the system's own are older."
 OVERRIDES = {
     "aliased-location": "The tools of older suites look for units and udev rules in /lib.",
@@ -74,13 +77,18 @@ def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mappi
             "portable": None,
             "build": BuildSpec.of_repack(repack, {name: [] for name in (runtime.name, *siblings)}),
             "packages": packages,
-            "checks": portable.checks or [_check(check, renamed) for check in recipe.checks],
+            "checks": _checks(recipe, portable, renamed),
         }
     )
 
 
-def _check(check: Check, renamed: Mapping[str, str]) -> Check:
-    return check.model_copy(update={"packages": [renamed.get(name, name) for name in check.packages]})
+def _checks(recipe: Recipe, portable: Portable, renamed: Mapping[str, str]) -> list[Check]:
+    if portable.checks is not None:
+        return portable.checks
+    return [
+        check.model_copy(update={"packages": [renamed.get(name, name) for name in check.packages]})
+        for check in recipe.checks
+    ]
 
 
 def _names(recipe: Recipe) -> dict[str, str]:
@@ -101,7 +109,9 @@ def _package(native: Package, differs: PortablePackage, repack: RepackSpec, rena
             "description": f"{description}\n{note}" if description else note.strip(),
             "depends": [_renamed(relation, renamed) for relation in native.depends],
             **changes,
-            "pre_depends": [*native.pre_depends, repack.runtime],
+            "provides": [*(native.provides if differs.provides is None else differs.provides), "${reef:Provides}"],
+            # portable_driver.py computes them: relations to this runtime, or a newer one of its version.
+            "pre_depends": [*native.pre_depends, "${reef:Pre-Depends}"],
             # All of them are in the native package's files.
             "files": [],
             "links": {},
@@ -114,8 +124,8 @@ def _package(native: Package, differs: PortablePackage, repack: RepackSpec, rena
 
 
 def _renamed(relation: str, renamed: Mapping[str, str]) -> str:
-    name, space, rest = relation.partition(" ")
-    return f"{renamed.get(name, name)}{space}{rest}"
+    """Return a relation (Policy 7.1) with the portable names of packages, in each of its alternatives."""
+    return NAME.sub(lambda found: renamed.get(found[0], found[0]), relation)
 
 
 def _transitional(recipe: Recipe, portable: Portable) -> list[Package]:

@@ -107,7 +107,7 @@ def _served(
         for recipe in choose(project.recipes, names) if names else ():
             if recipe.serves(target):
                 _add(project, recipe.name, target, order)
-            elif recipes and targets:
+            elif targets and recipe.name in recipes:  # others are built where the named recipes need them
                 raise _not_served(recipe, target)
     if not order:
         raise InputError(
@@ -122,9 +122,10 @@ def _add(project: Project, name: str, target: Target, order: dict[tuple[str, Tar
     """Add a build after the builds that it needs, whose targets may differ from its own."""
     if (name, target) in order:
         return
-    recipe = for_target(recipe_named(project.recipes, name), target, project.recipes)
-    if not recipe.serves(target):
-        raise _not_served(recipe, target)
+    whole = recipe_named(project.recipes, name)
+    if not whole.serves(target):
+        raise _not_served(whole, target)
+    recipe = for_target(whole, target, project.recipes)
     for needed, of in recipe.needs(target):
         _add(project, needed, of, order)
     order[name, target] = recipe

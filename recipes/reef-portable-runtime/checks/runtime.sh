@@ -1,7 +1,7 @@
 # The bundled loader runs, and each bundled Debian package has its copyright file.
 folder=$(echo /usr/lib/*/reef-portable/*)
 "$folder"/ld-linux-*.so.* --version | grep -q 'ld.so (Debian GLIBC' && echo 'loader: runs'
-docs=/usr/share/doc/reef-portable-runtime13.1
+docs=/usr/share/doc/reef-portable-runtime${folder##*/}
 missing=
 while read -r package _; do
     [ -s "$docs/bundled/$package/copyright" ] || missing="$missing $package"

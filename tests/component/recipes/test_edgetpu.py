@@ -110,8 +110,8 @@ def test_the_portable_runtime_has_a_name_of_its_own(variant: str) -> None:
     portable = for_target(LIBEDGETPU, target, recipes)
     control = debian_files(portable, target, SETTINGS)["control"]
     [paragraph] = re.findall(rf"^Package: {name}-portable\n.*?(?=^\n|\Z)", control, re.MULTILINE | re.DOTALL)
-    assert "Pre-Depends: reef-portable-runtime13.1\n" in paragraph
-    assert "Provides: libedgetpu1-portable\n" in paragraph
+    assert "Pre-Depends: ${reef:Pre-Depends}\n" in paragraph
+    assert "Provides: libedgetpu1-portable,\n          ${reef:Provides}\n" in paragraph
     assert "Conflicts: libedgetpu1-portable,\n" in paragraph
     assert f"Package: {name}\n" not in control
 

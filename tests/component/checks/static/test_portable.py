@@ -32,10 +32,14 @@ def portable() -> Recipe:
     return for_target(traps, AMD64_BOOKWORM, {"reef-traps": traps, "reef-portable-runtime": RUNTIME})
 
 
-def program(folder: Path, loader: str = FOLDERS.loader, rpath: str = FOLDERS.rpath, tags: str = "disable") -> bytes:
+def program(
+    folder: Path, loader: str = FOLDERS.loader, rpath: str = FOLDERS.rpath, tags: str = "disable",
+    flag: str = "nodefaultlib",
+) -> bytes:  # fmt: skip
     """Compile a program with that loader, and with DT_RPATH (DT_RUNPATH if ``tags`` are enabled)."""
     (folder / "program.c").write_text("int main(void) { return 0; }\n")
-    flags = [f"-Wl,--dynamic-linker={loader}", f"-Wl,--{tags}-new-dtags", *([f"-Wl,-rpath,{rpath}"] if rpath else [])]
+    flags = [f"-Wl,--dynamic-linker={loader}", f"-Wl,--{tags}-new-dtags", *([f"-Wl,-rpath,{rpath}"] if rpath else []),
+             "-Wl,-z," + flag]  # fmt: skip
     subprocess.run(["gcc", *flags, "-o", "program", "program.c"], cwd=folder, check=True)
     return (folder / "program").read_bytes()
 
@@ -59,6 +63,7 @@ def test_a_portable_program_and_library_pass(tmp_path: Path, compiled: Compiled,
         ({"rpath": ""}, "its DT_RPATH is missing, expected: "),
         ({"rpath": FOLDERS.bundle}, f"its DT_RPATH is {FOLDERS.bundle}, expected: {FOLDERS.rpath}"),
         ({"tags": "enable"}, "its DT_RPATH is missing, expected: "),
+        ({"flag": "now"}, "it looks for libraries in the board's folders too (no DF_1_NODEFLIB)"),
     ],
 )
 def test_faults_of_a_program(tmp_path: Path, portable: Recipe, change: dict[str, str], fault: str) -> None:

@@ -188,7 +188,8 @@ def test_what_a_plug_in_may_need(build: Build, link: Link) -> None:
     build.runtime(libbase__so__1=base)
     build.deb("libother1-portable", {f"{PRIVATE}/libother.so.1": other}, "2-1~deb11~portable13.1")
     assert found(build, {f"{PUBLIC}/libplug.so.1": plug, "usr/lib/sample/user.so": user}) == {
-        "libplug.so.1": {"", "libother1-portable (>= 2-1~deb11~portable13.1)"},
+        # The native package of the same name has a higher version, but not this name.
+        "libplug.so.1": {"", "libother1-portable-portable13.1 (>= 2-1~deb11~portable13.1)"},
         "user.so": {f"sample-portable (= {FACTS['version']})"},
     }
 
@@ -262,3 +263,23 @@ def test_a_library_that_the_root_of_the_runtime_lacks(build: Build, link: Link) 
         driver.closure(["libbase.so.1"], Path(), FACTS)
     Path("libgone.so.1").write_bytes(gone)
     assert driver.closure(["libbase.so.1"], Path(), FACTS) == ["libbase.so.1", "libgone.so.1"]
+
+
+def test_relations_of_a_package(build: Build) -> None:
+    tree = Path("debian/sample-portable")
+    driver.write_relations("sample-portable", FACTS, {"b", "a (= 1)"}, "runtime13.1 (>= 13.1-1)", tree)
+    written = build.folder / "debian" / "sample-portable.substvars"
+    assert written.read_text() == "reef:Depends=a (= 1), b\nreef:Pre-Depends=runtime13.1 (>= 13.1-1)\nreef:Provides=\n"
+    (tree / PRIVATE).mkdir(parents=True)
+    driver.write_relations("sample-portable", FACTS, set(), "", tree)
+    provides = f"sample-portable-portable13.1 (= {FACTS['version']})"
+    assert written.read_text() == f"reef:Depends=\nreef:Pre-Depends=\nreef:Provides={provides}\n"
+
+
+def test_the_relation_to_the_runtime_has_its_version(build: Build) -> None:
+    build.runtime()
+    driver.OUT.mkdir()
+    providers = driver.Providers(FACTS)
+    [runtime] = driver.read_debs(Path("packages"), "amd64").values()
+    providers.add_deb(runtime)
+    assert providers.runtime == "runtime13.1 (>= 13.1-1~deb11)"

@@ -53,11 +53,28 @@ def test_the_second_packaging(recipes: dict[str, Recipe]) -> None:
     program, library = made.packages
     assert (program.name, library.name) == ("reef-traps", "libreef-traps1-portable")
     assert program.depends == ["libreef-traps1-portable (= ${binary:Version})"]
-    assert [package.pre_depends for package in made.packages] == [["reef-portable-runtime13.7"]] * 2
+    assert [package.pre_depends for package in made.packages] == [["${reef:Pre-Depends}"]] * 2
+    assert [package.provides for package in made.packages] == [["${reef:Provides}"]] * 2
     assert [(package.files, package.conffiles, package.manpages) for package in made.packages] == [([], {}, [])] * 2
     assert (program.systemd, library.udev) == ("files/reef-traps.service", "files/reef-traps.rules")
     assert made.folder == TRAPS
     assert made.checks == recipes["reef-traps"].checks
+
+
+def test_names_of_portable_packages_in_relations(recipes: dict[str, Recipe]) -> None:
+    native = recipes["reef-traps"]
+    relations = ["libreef-traps1:any", "a | libreef-traps1 (>= 1)", "libreef-traps1(>= 1)", "libreef-traps1-dev"]
+    program = native.packages[0].model_copy(update={"depends": relations})
+    recipes["reef-traps"] = native.model_copy(update={"packages": [program, *native.packages[1:]]})
+    made = for_target(recipes["reef-traps"], BULLSEYE, recipes)
+    new = "libreef-traps1-portable"
+    assert made.packages[0].depends == [f"{new}:any", f"a | {new} (>= 1)", f"{new}(>= 1)", "libreef-traps1-dev"]
+
+
+def test_no_checks_are_no_checks(tmp_path: Path, recipes: dict[str, Recipe]) -> None:
+    recipe = load_recipe(changed(tmp_path, "  native: trixie\n", "  native: trixie\n  checks: []\n"))
+    assert recipe.checks
+    assert for_target(recipe, BULLSEYE, recipes).checks == []
 
 
 def test_the_version_is_below_the_native_package_of_the_same_and_of_newer_suites(recipes: dict[str, Recipe]) -> None:
@@ -148,6 +165,11 @@ def test_a_recipe_that_is_no_runtime(recipes: dict[str, Recipe]) -> None:
             "{name: reef-traps}",
             "portable: two packages would have the name 'reef-traps'",
         ),
+        (
+            "  packages:\n    reef-traps: {}\n",
+            "  architectures: [arm64]\n  packages:\n    reef-traps: {}\n",
+            "portable: arm64 is not in targets, so that there are no native packages for it",
+        ),
         ("{name: libreef-traps1-portable}", "{nam: a1}", "unknown key 'portable.packages.libreef-traps1.nam'"),
         (
             "  packages:\n    reef-traps: {}\n    libreef-traps1: {name: libreef-traps1-portable}\n",
@@ -165,3 +187,9 @@ def test_faults_of_a_recipe(tmp_path: Path, change: str, by: str, message: str) 
 def test_the_version_of_a_runtime_is_in_the_name_of_its_package() -> None:
     with pytest.raises(ValueError, match=r"expected one package, with a name that ends with 13\.8"):
         runtime(version="13.8")
+
+
+def test_a_runtime_is_not_portable_itself() -> None:
+    itself = {"native": "trixie", "suites": ["bullseye"], "packages": {"reef-portable-runtime13.7": {}}}
+    with pytest.raises(ValueError, match="a runtime is portable by itself"):
+        runtime(portable=itself, targets={"suites": ["trixie"], "architectures": ["amd64"]})

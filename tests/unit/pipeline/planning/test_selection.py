@@ -104,3 +104,26 @@ def test_only_the_targets_that_were_asked_for_are_published(project: Project) ->
     request = PublishRequest(target=("bullseye/amd64",), recipe=(TRAPS,))
     found, _ = to_publish(Context(), project, request)
     assert set(keys(list(found))) == {(RUNTIME, "bullseye/amd64"), (TRAPS, "bullseye/amd64")}
+
+
+def rewritten(project: Project, name: str, **more: object) -> Project:
+    """Return the project after ``more`` replaced keys of a recipe; None removes a key."""
+    path = project.folder / "recipes" / name / "recipe.yml"
+    recipe = {key: value for key, value in (yaml.safe_load(path.read_text()) | more).items() if value is not None}
+    path.write_text(yaml.safe_dump(recipe))
+    return replace(Project.open(project.folder, Log(quiet=True)), machine=AMD64)
+
+
+def test_a_recipe_that_only_the_native_build_needs(project: Project) -> None:
+    """It may hold headers: it need not serve the older suite."""
+    changed = rewritten(project, TRAPS, portable=None)
+    assert set(keys(select(changed, [USER], ["bullseye/amd64"]))) == {
+        (TRAPS, "trixie/amd64"), (USER, "trixie/amd64"), (RUNTIME, "bullseye/amd64"), (USER, "bullseye/amd64"),
+    }  # fmt: skip
+
+
+def test_a_needed_recipe_that_is_portable_for_fewer_cpus(project: Project) -> None:
+    portable = yaml.safe_load((project.folder / "recipes" / TRAPS / "recipe.yml").read_text())["portable"]
+    changed = rewritten(project, TRAPS, portable=portable | {"architectures": ["amd64"]})
+    with pytest.raises(InputError, match="reef-traps does not serve bullseye/arm64"):
+        select(changed, [USER], ["bullseye/arm64"])
