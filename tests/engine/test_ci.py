@@ -72,13 +72,16 @@ def secret() -> Iterator[tuple[str, str]]:
         subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
 
 
-def carried(one: Place, other: Place) -> None:
-    """Take the builds from one clone to another as an artifact: a zip, which keeps neither times nor owners."""
+def carried(one: Place, other: Place, folder: str = "builds") -> None:
+    """Take the builds from one clone to another as an artifact: a zip, which keeps neither times nor owners.
+
+    ``folder`` below the other's ``artifacts`` is where the service unpacks it.
+    """
     packed = one.folder / "artifact.zip"
     with zipfile.ZipFile(packed, "w") as file:
         for path in sorted((one.artifacts / "builds").rglob("*")):
             file.write(path, path.relative_to(one.artifacts / "builds"))
-    shutil.unpack_archive(packed, other.artifacts / "builds")
+    shutil.unpack_archive(packed, other.artifacts / folder)
 
 
 def unfinished(place: Place, build: str, pack: str, job: dict[str, str]) -> None:
@@ -107,12 +110,13 @@ def test_the_pipelines_build_publish_and_go_on(clone: Callable[[], Place], secre
     run(builder, plan, GITHUB_OUTPUT=str(output))
     matrix = json.loads(output.read_text().removeprefix("matrix="))
     assert [job["name"] for job in matrix["include"]] == ["reef-hello-trixie-amd64"]
-    job = {"RECIPE": matrix["include"][0]["recipe"], "TARGET": matrix["include"][0]["target"]}
+    job = {"RECIPE": matrix["include"][0]["recipe"], "TARGETS": matrix["include"][0]["targets"]}
     take, build, pack = steps(builder, "github", "build")
     run(builder, build, **job)
     run(builder, pack)
 
-    carried(builder, publisher)
+    for name in ("build-a", "build-b"):  # two jobs that made the same build
+        carried(builder, publisher, f"arrived/{name}")
     unfinished(builder, build, pack, job)
     load, *publish = steps(publisher, "github", "publish")
     told = run(publisher, load, REEF_SIGNING_KEY=key)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,17 +54,21 @@ SERVICES = {
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the matrix: it builds ``recipe``, and the recipes it builds against, for ``target`` on a runner."""
+    """A job of the matrix: it builds ``recipe``, and the recipes it builds against, on a runner.
+
+    There is one target, or the targets of all portable packages that are made from the same ``native`` packages.
+    """
 
     recipe: str
-    target: Target
+    native: Target
+    targets: tuple[Target, ...]
     strategy: StrategyName
     runner: str
 
     @property
     def name(self) -> str:
         """The name of the job's caches and artifacts."""
-        return f"{self.recipe}-{self.target.slug}"
+        return f"{self.recipe}-{self.native.slug}"
 
 
 def service(name: str) -> Service:
@@ -97,7 +101,7 @@ def jobs(
     also: Collection[str] = (),
     every: bool = False,
 ) -> list[Job]:
-    """Return the jobs that build the recipes for the targets, each on its own machine.
+    """Return the jobs that build the recipes for the targets, each on its own machine. Nothing is compiled twice.
 
     If no recipe is named, they are those built by default and ``also``, whatever this machine has built before; with
     ``every``, as in nightly runs, all recipes that serve the targets. A recipe that another job builds first, to build
@@ -114,7 +118,11 @@ def jobs(
         )
     needed = {pair for recipe, target in pairs for pair in recipe.needs(target)}
     known = {**on.runners, **labels}
-    found = [_job(recipe, target, known) for recipe, target in pairs if (recipe.name, target) not in needed]
+    groups: dict[tuple[str, Target], list[tuple[Recipe, Target]]] = {}
+    for recipe, target in pairs:
+        if (recipe.name, target) not in needed:
+            groups.setdefault((recipe.name, recipe.native(target)), []).append((recipe, target))
+    found = [_job(native, members, known) for (_, native), members in groups.items()]
     if len(found) > on.most_jobs:
         raise InputError(
             f"too many jobs for a matrix: {len(found)}", f"maximum: {on.most_jobs}", "choose targets with --target"
@@ -122,9 +130,11 @@ def jobs(
     return found
 
 
-def _job(recipe: Recipe, target: Target, known: Mapping[str, str]) -> Job:
+def _job(native: Target, members: Sequence[tuple[Recipe, Target]], known: Mapping[str, str]) -> Job:
+    recipe, target = members[0]
     machine = _machine(recipe, target, known)
-    return Job(recipe.name, target, recipe.strategy_for(machine, target), known[machine.debian])
+    targets = tuple(target for _, target in members)
+    return Job(recipe.name, native, targets, recipe.strategy_for(machine, target), known[machine.debian])
 
 
 def _machine(recipe: Recipe, target: Target, known: Mapping[str, str]) -> Architecture:
@@ -148,16 +158,20 @@ def matrix(name: str, found: list[Job]) -> str:
     return json.dumps({"include": _github(found)} if name == "github" else _gitlab(found))
 
 
+def _targets(job: Job) -> str:
+    return " ".join(map(str, job.targets))
+
+
 def _github(found: list[Job]) -> list[dict[str, str]]:
     return [
-        {"name": job.name, "recipe": job.recipe, "target": str(job.target), "strategy": job.strategy,
+        {"name": job.name, "recipe": job.recipe, "targets": _targets(job), "strategy": job.strategy,
          "runner": job.runner}
         for job in found
     ]  # fmt: skip
 
 
 def _gitlab(found: list[Job]) -> list[dict[str, str]]:
-    return [{"NAME": job.name, "RECIPE": job.recipe, "TARGET": str(job.target), "RUNNER": job.runner} for job in found]
+    return [{"NAME": job.name, "RECIPE": job.recipe, "TARGETS": _targets(job), "RUNNER": job.runner} for job in found]
 
 
 def pipeline_file(

@@ -376,9 +376,12 @@ class Recipe(Model):
     def needs(self, target: Target) -> list[tuple[str, Target]]:
         """Return the builds whose .debs the build for ``target`` needs, by recipe and target."""
         needed = [(name, target) for name in self.build.recipes]
-        if self.build.repack:
-            needed.append((self.name, Target(SUITES[self.build.repack.native], target.architecture)))
-        return needed
+        return [*needed, (self.name, self.native(target))] if self.build.repack else needed
+
+    def native(self, target: Target) -> Target:
+        """Return the target of the packages that those for ``target`` are made from; for native ones, ``target``."""
+        repack = self.build.repack
+        return Target(SUITES[repack.native], target.architecture) if repack else target
 
     def possible(self, strategy: StrategyName, machine: Architecture, target: Target) -> bool:
         """Return whether the recipe allows ``strategy`` and a machine with CPU ``machine`` can build this way."""

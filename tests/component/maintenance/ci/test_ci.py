@@ -93,10 +93,10 @@ def test_the_night_builds_every_recipe_and_a_push_those_built_by_default(tmp_pat
 
 @pytest.mark.parametrize(("status", "github"), [(0, 0), (13, 0), (7, 7)])
 def test_a_build_that_is_not_finished_is_no_failure(written: Path, tmp_path: Path, status: int, github: int) -> None:
-    inv = f'echo "$1" >>calls; [ "$1" = build-arm ] && exit {status} || exit 0'
+    inv = f'echo "$*" >>calls; [ "$1" = build-arm ] && exit {status} || exit 0'
     output = tmp_path / "output"
     output.touch()
-    variables = {"RECIPE": "x", "TARGET": "trixie/arm64", "GITHUB_OUTPUT": str(output)}
+    variables = {"RECIPE": "x", "TARGETS": "trixie/arm64 bookworm/arm64", "GITHUB_OUTPUT": str(output)}
     [script] = [one for one in shells(written / "github-actions.yml") if "build-arm" in one]
     done = run(script, tmp_path, inv, **variables)
     assert done.returncode == github
@@ -104,4 +104,5 @@ def test_a_build_that_is_not_finished_is_no_failure(written: Path, tmp_path: Pat
     (tmp_path / "calls").unlink()
     [script] = [one for one in shells(written / "gitlab-ci.yml") if "build-arm" in one]
     assert run(script, tmp_path, inv, **variables).returncode == status
-    assert (tmp_path / "calls").read_text() == "build-arm\ncache\n"
+    build = "build-arm --recipe x --target trixie/arm64 --target bookworm/arm64 --time-box 2h20m"
+    assert (tmp_path / "calls").read_text().splitlines() == [build, "cache --export caches.tar.zst"]

@@ -18,6 +18,8 @@ from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT
 from tests.support.pipelines import committed, shells, three_recipes
+from tests.support.place import Place
+from tests.support.portable import add_portable
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 
 def rows(project: Project, name: str, *runners: str, **chosen: list[str]) -> list[tuple[str, ...]]:
     found = ci.jobs(project, ci.service(name), ci.runners(list(runners)), chosen.get("r", []), chosen.get("t", []))
-    return [(job.recipe, str(job.target), job.strategy, job.runner) for job in found]
+    return [(job.recipe, " ".join(map(str, job.targets)), job.strategy, job.runner) for job in found]
 
 
 def test_each_build_is_one_job_on_the_machine_that_does_it_best(project: Project) -> None:
@@ -53,6 +55,19 @@ def test_a_recipe_that_is_native_alone_needs_a_runner_of_its_cpu(project: Projec
         rows(again, "github", t=["trixie/armhf"])
 
 
+def test_one_job_makes_native_packages_and_their_portable_ones(tmp_path: Path) -> None:
+    place = Place(tmp_path, None)
+    add_portable(place)
+    native, *older = "trixie/amd64", "bullseye/amd64", "bookworm/amd64"
+    (tmp_path / "reef.yml").write_text(f"targets: [{', '.join([native, *older])}]\n")
+    project = Project.open(tmp_path, Log(quiet=True))
+    [job] = ci.jobs(project, ci.service("github"), {}, ["reef-traps"], [])
+    assert (job.name, [str(target) for target in job.targets]) == ("reef-traps-trixie-amd64", older)
+    [again] = ci.jobs(project, ci.service("github"), {}, ["reef-traps"], [older[0]])
+    assert (again.name, [str(target) for target in again.targets]) == (job.name, older[:1])
+    assert [row["targets"] for row in json.loads(ci.matrix("github", [job]))["include"]] == [" ".join(older)]
+
+
 @pytest.mark.parametrize("wrong", ["arm64", "arm64=", "mips=x", "=x", "arm64=${{ secrets.X }}", "arm64=a\nb"])
 def test_a_wrong_runner_is_reported(wrong: str) -> None:
     with pytest.raises(InputError, match="not a runner"):
@@ -70,12 +85,12 @@ def test_the_matrix_is_json_in_each_services_shape(project: Project) -> None:
     assert "\n" not in ci.matrix("github", jobs)
     assert json.loads(ci.matrix("github", jobs)) == {
         "include": [
-            {"name": "reef-native-trixie-arm64", "recipe": "reef-native", "target": "trixie/arm64",
+            {"name": "reef-native-trixie-arm64", "recipe": "reef-native", "targets": "trixie/arm64",
              "strategy": "native", "runner": "ubuntu-24.04-arm"}
         ]
     }  # fmt: skip
     assert json.loads(ci.matrix("gitlab", jobs)) == [
-        {"NAME": "reef-native-trixie-arm64", "RECIPE": "reef-native", "TARGET": "trixie/arm64",
+        {"NAME": "reef-native-trixie-arm64", "RECIPE": "reef-native", "TARGETS": "trixie/arm64",
          "RUNNER": "ubuntu-24.04-arm"}
     ]  # fmt: skip
 
