@@ -3,7 +3,7 @@
 from builders.deb.build_systems import build_system, compiler_caches
 from builders.deb.debian_folder import debian_files, write_debian
 from builders.deb.job import PlannedJob, plan_job
-from builders.deb.results import cache_hits, collect, write_sbom
+from builders.deb.results import cache_hits, collect, warnings, write_sbom
 from builders.deb.source_package import built_from, collect_source
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "compiler_caches",
     "debian_files",
     "plan_job",
+    "warnings",
     "write_debian",
     "write_sbom",
 ]

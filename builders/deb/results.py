@@ -13,6 +13,9 @@ from builders.model.target import Target
 BUNDLED, RUNTIME = "bundled.tsv", "runtime.tsv"
 """Lists of Debian packages, written by portable_driver.py: those in a runtime, those in the runtime of a repack."""
 
+WARNINGS = "warnings.txt"
+"""Sentences for the user, written by steps of the job."""
+
 
 def collect(output: Path) -> tuple[DebFile, ...]:
     """Return the .debs that a build job left, sorted by name; raises PackageError if there is none."""
@@ -33,6 +36,12 @@ def cache_hits(output: Path) -> tuple[int, int]:
     counts = dict(line.split("\t")[:2] for line in (output / "ccache.tsv").read_text().splitlines() if "\t" in line)
     hits = int(counts.get("direct_cache_hit", 0)) + int(counts.get("preprocessed_cache_hit", 0))
     return hits, hits + int(counts.get("cache_miss", 0))
+
+
+def warnings(output: Path) -> list[str]:
+    """Return the sentences that a build job left for the run to show."""
+    path = output / WARNINGS
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def write_sbom(

@@ -14,7 +14,7 @@ from builders.host.measure import measured
 from builders.model.context import Context
 from builders.model.jobs import JobResult, StepRecord, Storage
 from builders.model.packages import Report, SourcePackage
-from builders.model.source_tree import SourceTree
+from builders.model.source_tree import FetchedSource, SourceTree
 from builders.model.target import Target
 from builders.pipeline.build_locks import build_locked
 from builders.pipeline.gate import require_sound, static_report
@@ -122,15 +122,18 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
         storage = None if offline else build_target.job.system.storage(project.settings)
         result = run_build(project, build_target, engine, tree, scratch, storage=storage)
         require_unchanged(build_target, tree)  # the job read the recipe's folder while it ran
+        for text in deb.warnings(result.output):
+            project.log.warn(f"{build_target}: {text}")
         debs = deb.collect(result.output)
+        used = (*tree.sources, *_native_sources(project, build_target))
         deb.write_sbom(
-            result.output, build_target.recipe, build_target.target, debs=debs, sources=tree.sources,
+            result.output, build_target.recipe, build_target.target, debs=debs, sources=used,
             root_packages=result.root_packages,
         )  # fmt: skip
         record = Record(
             build_target.fingerprint,
             debs,
-            tree.sources,
+            used,
             steps=(first, *result.steps),
             ccache=deb.cache_hits(result.output),
             engine=engine.name,
@@ -140,6 +143,15 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
         records.write_record(result.output, record)
         _replace(result.output, folder, scratch)
     return record.moved(folder)
+
+
+def _native_sources(context: Context, build_target: BuildTarget) -> tuple[FetchedSource, ...]:
+    """Return the sources of the native packages that portable ones are made from; none for other builds."""
+    native = build_target.recipe.native(build_target.target)
+    if native == build_target.target:
+        return ()
+    record = records.read_record(context.workspace.build(build_target.recipe.name, native.slug))
+    return record.sources if record else ()
 
 
 def kept_source(build_target: BuildTarget, result: JobResult) -> SourcePackage | None:

@@ -1,5 +1,6 @@
 """Portable packages of a miniature recipe on boards: real apt in clean roots of older suites, on this machine's CPU."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from builders.model.packages import DebFile
 from builders.pipeline.project import Project
 from tests.support.checkout import CACHE
 from tests.support.place import Place, project_of_test
-from tests.support.portable import LIBRARIES, add_portable, raise_runtime, runtime_version
+from tests.support.portable import LIBRARIES, add_portable, raise_runtime, runtime_version, warn_in_build
 
 SCRIPTS = Path(__file__).with_name("boards")
 LIBRARY_FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -97,8 +98,10 @@ def portable() -> Iterator[Portable]:
         assert "trixie: published" not in output  # the native packages were built, but not asked for
         made.publish("published", "bookworm", "trixie")
         raise_runtime(place, NEXT)
+        warn_in_build(place, "a sentence of the build")
         output = place.run("build-arm", "--recipe", "reef-traps", "--target", "bullseye/amd64")
         assert "run reef-traps/trixie" not in output
+        assert "warning: reef-portable-runtime for bullseye/amd64: a sentence of the build" in output
         made.publish("updated", "bullseye")
         yield made
 
@@ -127,6 +130,27 @@ def test_apt_installs_it_and_nothing_of_the_suite(bullseye: Board, portable: Por
         f"reef-traps installed 1.0-1{suffix}",
     ]
     assert bullseye.said("verify") == ""
+
+
+def test_the_bill_of_materials_of_portable_packages(portable: Portable) -> None:
+    """It lists the native packages' sources, and the bundled Debian packages with the runtime's versions."""
+    builds = portable.place.artifacts / "builds"
+
+    def bill(recipe: str, target: str) -> dict[str, dict[str, str]]:
+        parts = json.loads((builds / recipe / target / f"{recipe}.cdx.json").read_text())["components"]
+        groups: dict[str, dict[str, str]] = {"source": {}, "bundled": {}}
+        for part in parts:
+            kind, _, name = part["bom-ref"].partition("/")
+            if kind in groups:
+                groups[kind][name] = part.get("version") or part["properties"][0]["value"]
+        return groups
+
+    native, made = bill("reef-traps", "trixie-amd64"), bill("reef-traps", "bookworm-amd64")
+    assert native == {"source": made["source"], "bundled": {}}
+    assert list(made["source"]) == ["reef-traps"]
+    bundled = bill("reef-portable-runtime", "bookworm-amd64")["bundled"]
+    assert made["bundled"] == bundled
+    assert {name.partition(":")[0] for name in bundled} == set(LIBRARIES)
 
 
 def test_it_is_the_program_itself_however_it_starts(bullseye: Board) -> None:

@@ -31,6 +31,14 @@ def add_portable(place: Place) -> None:
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))
 
 
+def warn_in_build(place: Place, text: str) -> None:
+    """Let the runtime's next build leave a sentence for the run to show."""
+    path = place.folder / "recipes" / RUNTIME / "recipe.yml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["build"]["fetch"] = f"mkdir -p debian/reef/out; echo '{text}' >>debian/reef/out/warnings.txt"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+
+
 def runtime_version(place: Place) -> str:
     """Return the version of a project's runtime."""
     return str(yaml.safe_load((place.folder / "recipes" / RUNTIME / "recipe.yml").read_text())["version"])
