@@ -103,10 +103,13 @@ def _relations(package: Package, libraries: str) -> list[tuple[str, list[str]]]:
 
 
 def _changelog(recipe: Recipe, target: Target, settings: Settings) -> str:
+    # A newer runtime alone makes a new version of the packages.
+    repack = recipe.build.repack
+    packaged = [f"Packaged for {target.suite.name} with the libraries of {repack.runtime}."] if repack else []
     entries = [
         {
             "version": recipe.debian_version(target, entry),
-            "changes": entry.changes,
+            "changes": [*entry.changes, *(packaged if entry is recipe.changelog[0] else [])],
             "date": format_datetime(entry.date),
         }
         for entry in recipe.changelog

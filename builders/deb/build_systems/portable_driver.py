@@ -38,7 +38,10 @@ MADE_AGAIN = (
 HIDDEN, GLOBAL_VERSION, WEAK = 0x8000, 1, 2
 DAMAGED = (ELFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """The errors of pyelftools on damaged files; only ELFError is raised on purpose."""
-FIX_RUNTIME = "add it to build.runtime.libraries, and its package to build.libraries, of the runtime's recipe"
+FIX_RUNTIME = (
+    "add it to build.runtime.libraries, and its package to build.libraries, of the runtime's recipe; a library of "
+    "another recipe: make that recipe portable for this suite; the program's own: install it in /usr/lib/<triplet>"
+)
 
 
 def main(words: list[str]) -> None:
@@ -63,7 +66,6 @@ class Elf:
             self.dynamic = self.section(".dynamic")
             tags = list(self.dynamic.iter_tags()) if self.dynamic else []
             self.needed: list[str] = [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
-            self.soname: str = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
             self.starts = any(segment.header.p_type == "PT_INTERP" for segment in self.file.iter_segments())
         except DAMAGED as error:
             fail(f"{path} is not a whole ELF file: {error}", "build its package again")
@@ -126,11 +128,12 @@ def bundle(facts: Mapping[str, Any]) -> None:
         packages.add(owner(real))
     (target / facts["loader"]).chmod(0o755)
     lines = [package_line(package) for package in sorted(packages)]
-    docs = destination / "usr/share/doc" / facts["package"]
+    # In a folder for each CPU: a board may have the runtimes of two, of which one has a newer file of the same path.
+    docs = destination / "usr/share/doc" / facts["package"] / "bundled" / facts["architecture"]
     for package in sorted(packages):
         name = package.partition(":")[0]
-        (docs / "bundled" / name).mkdir(parents=True)
-        shutil.copyfile(Path("/usr/share/doc", name, "copyright"), docs / "bundled" / name / "copyright")
+        (docs / name).mkdir(parents=True)
+        shutil.copyfile(Path("/usr/share/doc", name, "copyright"), docs / name / "copyright")
     for folder in (target, OUT):
         (folder / "bundled.tsv").write_text("".join(f"{line}\n" for line in lines))
 
@@ -234,11 +237,27 @@ def unpack(old: str, new: str, debs: Mapping[str, Deb], facts: Mapping[str, Any]
     docs = tree / "usr/share/doc" / old
     if old != new and docs.is_dir():
         docs.rename(docs.with_name(new))
-    public, private = tree / facts["public"], tree / facts["private"]
-    for path in sorted(public.glob("*.so*")) if public.is_dir() else ():
-        private.mkdir(exist_ok=True)
-        path.rename(private / path.name)
+    move_libraries(tree, tree / facts["public"], tree / facts["private"])
     return tree
+
+
+def move_libraries(tree: Path, public: Path, private: Path) -> None:
+    """Move the libraries of a folder to another one; links below ``tree`` keep what they point to."""
+    moved = {path: private / path.name for path in public.glob("*.so*")}
+    links = {path: pointed_to(path, tree) for path in tree.rglob("*") if path.is_symlink()}
+    for path, place in moved.items():
+        private.mkdir(exist_ok=True)
+        path.rename(place)
+    for link, file in links.items():
+        if link in moved or file in moved:
+            place = moved.get(link, link)
+            place.unlink()
+            place.symlink_to(os.path.relpath(moved.get(file, file), place.parent))
+
+
+def pointed_to(link: Path, tree: Path) -> Path:
+    """Return the file that a link points to on a board, as a path below ``tree``."""
+    return Path(os.path.normpath(tree / os.path.join("/", link.relative_to(tree).parent, link.readlink()).lstrip("/")))
 
 
 def remove(file: Path, tree: Path) -> None:
@@ -286,12 +305,18 @@ class Providers:
         self._add(tree / self.facts["private"], f"{package} {relation}")
 
     def _add(self, place: Path, relation: str) -> None:
-        for path in sorted(place.glob("*")) if place.is_dir() else ():
-            if path.is_file() and ".so" in path.name and not path.is_symlink():
-                elf = Elf(path, self.facts)
-                for name in {path.name, elf.soname or path.name}:
-                    self.libraries[name] = elf
-                    self.relations[name] = relation
+        for path in sorted(place.glob("*.so*")):
+            if not path.is_file():  # a link to a file of another package
+                continue
+            # Packages that exclude each other may share a name; a library of the runtime would always be found first.
+            if path.name in self.libraries and "" in (relation, self.relations[path.name]):
+                fail(
+                    f"{shown(path)} and {shown(self.libraries[path.name].path)} have the same name",
+                    "programs would find only one of them: rename one, or leave it out of its package",
+                )
+            # The loader searches by the names of files and links; a DT_SONAME alone is not found (ld.so(8)).
+            self.libraries[path.name] = Elf(path, self.facts)
+            self.relations[path.name] = relation
 
     def check(self, elf: Elf) -> set[str]:
         """Return the relations to the packages that hold the needed libraries; a missing library or symbol fails."""

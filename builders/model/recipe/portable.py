@@ -58,14 +58,21 @@ class PortablePackage(Model):
     name: PackageName | None = None
     """Name, if it differs: for a library, as it serves only portable programs, and the board's own programs need their
     own. The native build then makes a transitional package of this name."""
+    pre_depends: list[str] | None = None
+    """Pre-Depends field. The runtime is added."""
     depends: list[str] | None = None
-    """Depends field; packages of the native field that are portable too need no change."""
+    """Depends field. Without it, names in the native field become those of the portable packages; so in Pre-Depends,
+    Recommends and Suggests."""
+    recommends: list[str] | None = None
+    """Recommends field."""
     suggests: list[str] | None = None
     """Suggests field."""
     provides: list[str] | None = None
     """Provides field."""
     conflicts: list[str] | None = None
     """Conflicts field."""
+    breaks: list[str] | None = None
+    """Breaks field."""
     replaces: list[str] | None = None
     """Replaces field."""
 

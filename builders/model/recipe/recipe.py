@@ -244,12 +244,24 @@ class Recipe(Model):
             raise ValueError("portable: a runtime is portable by itself; remove portable or build.runtime")
         if more := [name for name in self.portable.architectures if name not in self.targets.architectures]:
             raise ValueError(f"portable: {more[0]} is not in targets, so that there are no native packages for it")
-        names = [package.name for package in self.packages]
-        for name in self.portable.packages:
-            if name not in names:
-                raise ValueError(f"portable: no package {name!r}; {nearest(name, names)}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _portable_packages_fit(self) -> "Recipe":
+        if self.portable is None:
+            return self
+        by_name = {package.name: package for package in self.packages}
+        for name, differs in self.portable.packages.items():
+            if name not in by_name:
+                raise ValueError(f"portable: no package {name!r}; {nearest(name, by_name)}")
+            if by_name[name].dkms:
+                raise ValueError(
+                    f"portable: {name} has dkms: boards compile a driver; add the suite to targets instead"
+                )
+            if by_name[name].systemd and differs.name:
+                raise ValueError(f"portable: {name} has systemd: its service has the package's name; remove name")
         added = [package.name for package in self.portable.packages.values() if package.name]
-        if twice := duplicates([*names, *added]):
+        if twice := duplicates([*by_name, *added]):
             raise ValueError(f"portable: two packages would have the name {twice[0]!r}")
         return self
 

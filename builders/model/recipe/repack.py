@@ -16,6 +16,8 @@ and shared libraries along, in the package {runtime}.
 Debian's own package for a newer release takes its place."""
 NAME = re.compile(r"(?<![^|\s])[a-z0-9][a-z0-9+.-]+(?=\s*(?:$|[:(|]))")
 """A package's name at the start of a relation or of an alternative."""
+NEEDS = ("pre_depends", "depends", "recommends", "suggests")
+"""Relations to packages that a package works with: they get the portable names."""
 PRIVATE = "The libraries and the loader are those of the runtime package: the system's own are older."
 OVERRIDES = {
     "aliased-location": "The tools of older suites look for units and udev rules in /lib.",
@@ -54,7 +56,7 @@ def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mappi
             "name a recipe with build.runtime in portable.runtime, and add the target to it",
         )
     names = _names(recipe)
-    siblings = [name for name in recipe.build.recipes if recipes[name].repacks(target)]
+    siblings = _siblings(recipe, target, recipes)
     renamed = {old: new for name in (recipe.name, *siblings) for old, new in _names(recipes[name]).items()}
     repack = RepackSpec(
         native=portable.native,
@@ -82,6 +84,18 @@ def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mappi
     )
 
 
+def _siblings(recipe: Recipe, target: Target, recipes: Mapping[str, Recipe]) -> list[str]:
+    """Return the recipes with portable packages that a recipe builds against, and those that they build against."""
+    found: list[str] = []
+    waiting = list(recipe.build.recipes)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found and recipes[name].repacks(target):
+            found.append(name)
+            waiting += recipes[name].build.recipes
+    return found
+
+
 def _checks(recipe: Recipe, portable: Portable, renamed: Mapping[str, str]) -> list[Check]:
     if portable.checks is not None:
         return portable.checks
@@ -98,20 +112,22 @@ def _names(recipe: Recipe) -> dict[str, str]:
 
 
 def _package(native: Package, differs: PortablePackage, repack: RepackSpec, renamed: Mapping[str, str]) -> Package:
-    changes = differs.model_dump(exclude={"name"}, exclude_none=True)
+    # Other relations name packages that conflict or are replaced: a recipe states its own.
+    needs = {field: [_renamed(relation, renamed) for relation in getattr(native, field)] for field in NEEDS}
+    relations = needs | differs.model_dump(exclude={"name"}, exclude_none=True)
     description = native.description.strip()
-    note = NOTE.format(runtime=repack.runtime)
+    # A package of links alone brings no libraries.
+    note = NOTE.format(runtime=repack.runtime) if native.files or native.conffiles else ""
     overrides = [Override(tag=f"{tag} *", reason=reason) for tag, reason in OVERRIDES.items()]
     return native.model_copy(
         update={
             "name": repack.packages[native.name],
             "summary": f"{native.summary} (portable)",
-            "description": f"{description}\n{note}" if description else note.strip(),
-            "depends": [_renamed(relation, renamed) for relation in native.depends],
-            **changes,
-            "provides": [*(native.provides if differs.provides is None else differs.provides), "${reef:Provides}"],
+            "description": "\n".join(part for part in (description, note) if part).strip(),
+            **relations,
             # portable_driver.py computes them: relations to this runtime, or a newer one of its version.
-            "pre_depends": [*native.pre_depends, "${reef:Pre-Depends}"],
+            "provides": [*relations.get("provides", native.provides), "${reef:Provides}"],
+            "pre_depends": [*relations["pre_depends"], "${reef:Pre-Depends}"],
             # All of them are in the native package's files.
             "files": [],
             "links": {},

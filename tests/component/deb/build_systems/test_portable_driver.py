@@ -194,6 +194,30 @@ def test_what_a_plug_in_may_need(build: Build, link: Link) -> None:
     }
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_libraries_are_found_by_the_names_of_files(build: Build, link: Link, *, linked: bool) -> None:
+    """The loader opens files: a DT_SONAME without a file of this name is not found, the name of a link is."""
+    plug = link("int plug(void) { return 1; }", "libplug.so.1")
+    user = link("int plug(void); int user(void) { return plug(); }", "libuser.so.1", needs={"libplug.so": plug})
+    build.runtime()
+    files = {f"{PUBLIC}/libplug.so.1.2": plug, "usr/lib/sample/user.so": user}
+    if linked:
+        links = {f"{PUBLIC}/libplug.so.1": "libplug.so.1.2"}
+        assert found(build, files, links=links)["user.so"] == {f"sample-portable (= {FACTS['version']})"}
+    else:
+        with pytest.raises(SystemExit, match=r"user\.so needs libplug\.so\.1, which runtime13\.1 lacks"):
+            found(build, files)
+
+
+def test_a_library_with_the_name_of_a_bundled_one(build: Build, link: Link) -> None:
+    plug = link("int plug(void) { return 1; }", "libplug.so.1")
+    build.runtime(libplug__so__1=plug)
+    build.deb("sample", {f"{PUBLIC}/libplug.so.1": plug})
+    said = build.run()
+    assert f"/{PRIVATE}/libplug.so.1 and /{BUNDLE}/libplug.so.1 have the same name" in said
+    assert "programs would find only one of them" in said
+
+
 def test_files_that_need_no_loader(build: Build, link: Link) -> None:
     """A static program, and an object file."""
     static = link("void _start(void) { for (;;) {} }", "", "-static")
@@ -219,12 +243,30 @@ def test_places_of_the_files(build: Build, link: Link) -> None:
         "etc/sample.conf": "a=b",
     }
     build.runtime()
-    found(build, files, links={f"{PUBLIC}/libplug.so": "libplug.so.1"})
+    links = {
+        f"{PUBLIC}/libplug.so": "libplug.so.1",
+        f"{PUBLIC}/libby.so.1": "sample/by-path.so",
+        "usr/lib/sample/plug.so": "../x86_64-linux-gnu/libplug.so.1",
+        "usr/lib/sample/absolute.so": f"/{PUBLIC}/libplug.so.1",
+        "usr/lib/sample/other.so": f"/{PUBLIC}/sample/by-path.so",
+        "usr/share/sample": "/etc/sample",
+    }
+    found(build, files, links=links)
     tree = Path("debian/sample-portable")
-    assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_symlink() or path.is_file()) == [
-        "etc/sample.conf", f"{PRIVATE}/libplug.so", f"{PRIVATE}/libplug.so.1", f"{PUBLIC}/sample/by-path.so",
-        "usr/share/doc/sample-portable/README.Debian",
-    ]  # fmt: skip
+    pointed = {str(path.relative_to(tree)): str(path.readlink()) for path in tree.rglob("*") if path.is_symlink()}
+    assert pointed == {
+        f"{PRIVATE}/libplug.so": "libplug.so.1",
+        f"{PRIVATE}/libby.so.1": "../sample/by-path.so",
+        "usr/lib/sample/plug.so": "../x86_64-linux-gnu/reef-portable/libplug.so.1",
+        "usr/lib/sample/absolute.so": "../x86_64-linux-gnu/reef-portable/libplug.so.1",
+        "usr/lib/sample/other.so": f"/{PUBLIC}/sample/by-path.so",  # it did not move
+        "usr/share/sample": "/etc/sample",
+    }
+    assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()) == sorted(
+        ["etc/sample.conf", f"{PRIVATE}/libplug.so.1", f"{PUBLIC}/sample/by-path.so",
+         "usr/share/doc/sample-portable/README.Debian",
+         *pointed.keys() - {"usr/lib/sample/other.so", "usr/share/sample"}]
+    )  # fmt: skip
     assert not (tree / "usr/lib/systemd").exists()
     assert not (tree / "usr/share/lintian").exists()
 

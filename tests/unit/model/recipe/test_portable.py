@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.deb import debian_files
 from builders.errors import InputError
 from builders.model.arch import AMD64, ARM64
 from builders.model.recipe import PortableFolders, Recipe, for_target, load_recipe
+from builders.model.settings import Settings
 from builders.model.target import parse_target
 from tests.support.checkout import CHECKOUT
 
@@ -64,11 +66,58 @@ def test_the_second_packaging(recipes: dict[str, Recipe]) -> None:
 def test_names_of_portable_packages_in_relations(recipes: dict[str, Recipe]) -> None:
     native = recipes["reef-traps"]
     relations = ["libreef-traps1:any", "a | libreef-traps1 (>= 1)", "libreef-traps1(>= 1)", "libreef-traps1-dev"]
-    program = native.packages[0].model_copy(update={"depends": relations})
+    fields = ("pre_depends", "depends", "recommends", "suggests")
+    program = native.packages[0].model_copy(update={field: relations for field in (*fields, "breaks")})
     recipes["reef-traps"] = native.model_copy(update={"packages": [program, *native.packages[1:]]})
     made = for_target(recipes["reef-traps"], BULLSEYE, recipes)
     new = "libreef-traps1-portable"
-    assert made.packages[0].depends == [f"{new}:any", f"a | {new} (>= 1)", f"{new}(>= 1)", "libreef-traps1-dev"]
+    renamed = [f"{new}:any", f"a | {new} (>= 1)", f"{new}(>= 1)", "libreef-traps1-dev"]
+    [program, _] = made.packages
+    assert [getattr(program, field) for field in fields[1:]] == [renamed] * 3
+    assert program.pre_depends == [*renamed, "${reef:Pre-Depends}"]
+    assert program.breaks == relations
+
+
+def test_relations_of_its_own(tmp_path: Path, recipes: dict[str, Recipe]) -> None:
+    own = "{recommends: [a], breaks: [b], pre_depends: [c]}"
+    recipe = load_recipe(changed(tmp_path, "    reef-traps: {}", f"    reef-traps: {own}"))
+    [program, _] = for_target(recipe, BULLSEYE, recipes).packages
+    assert (program.recommends, program.breaks) == (["a"], ["b"])
+    assert program.pre_depends == ["c", "${reef:Pre-Depends}"]
+    assert program.depends == ["libreef-traps1-portable (= ${binary:Version})"]
+
+
+def test_the_packages_of_recipes_that_it_builds_against(recipes: dict[str, Recipe]) -> None:
+    """Also those of recipes behind them: a library may need a library of the next recipe."""
+    whole = recipes["reef-traps"]
+
+    def against(name: str, *others: str) -> Recipe:
+        build = whole.build.model_copy(update={"recipes": {other: ["x-dev"] for other in others}})
+        return whole.model_copy(update={"name": name, "build": build})
+
+    native = against("native").model_copy(update={"portable": None})
+    recipes |= {"one": against("one", "two", "native"), "two": against("two", "three"), "three": against("three")}
+    recipes["native"] = native
+    recipes["top"] = against("top", "one")
+    made = for_target(recipes["top"], BULLSEYE, recipes)
+    assert list(made.build.recipes) == ["reef-portable-runtime", "one", "two", "three"]
+
+
+def test_what_the_packages_say(recipes: dict[str, Recipe]) -> None:
+    """A package of links alone brings no libraries; the changelog names the runtime, which alone may be newer."""
+    native = recipes["reef-traps"]
+    links = native.packages[0].model_copy(update={"files": [], "conffiles": {}, "links": {"usr/bin/b": "usr/bin/a"}})
+    of_links = native.model_copy(update={"packages": [links, *native.packages[1:]]})
+    note = "brings its own C library"
+    [program, library] = for_target(native, BULLSEYE, recipes).packages
+    assert note in program.description
+    assert note in library.description
+    made = for_target(of_links, BULLSEYE, recipes)
+    assert note not in made.packages[0].description
+    settings = Settings.model_validate({"maintainer": "Reef <reef@example.org>"})
+    changelog = debian_files(made, BULLSEYE, settings)["changelog"]
+    assert "\n  * Packaged for bullseye with the libraries of reef-portable-runtime13.7.\n" in changelog
+    assert "Packaged for" not in debian_files(native, TRIXIE, settings)["changelog"]
 
 
 def test_no_checks_are_no_checks(tmp_path: Path, recipes: dict[str, Recipe]) -> None:
@@ -169,6 +218,16 @@ def test_a_recipe_that_is_no_runtime(recipes: dict[str, Recipe]) -> None:
             "  packages:\n    reef-traps: {}\n",
             "  architectures: [arm64]\n  packages:\n    reef-traps: {}\n",
             "portable: arm64 is not in targets, so that there are no native packages for it",
+        ),
+        (
+            "    reef-traps: {}",
+            "    reef-traps: {name: reef-traps-portable}",
+            "portable: reef-traps has systemd: its service has the package's name; remove name",
+        ),
+        (
+            "    udev: files/reef-traps.rules\n",
+            "    udev: files/reef-traps.rules\n    dkms: files/dkms.conf\n",
+            "portable: libreef-traps1 has dkms: boards compile a driver; add the suite to targets instead",
         ),
         ("{name: libreef-traps1-portable}", "{nam: a1}", "unknown key 'portable.packages.libreef-traps1.nam'"),
         (
