@@ -50,7 +50,11 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
             maintainer=settings.maintainer,
             build_depends=_build_depends(recipe),
             # The needed libraries of portable packages are in portable packages, which Reef's driver finds.
-            relations_of=partial(_relations, libraries="reef" if recipe.build.portable else "shlibs"),
+            relations_of=partial(
+                _relations,
+                libraries="reef" if recipe.build.portable else "shlibs",
+                built_using=["${reef:Built-Using}"] if recipe.build.runtime else [],
+            ),
         ),
         "rules": render(
             "rules.j2",
@@ -87,7 +91,7 @@ def _recipe_folder(recipe: Recipe) -> str:
     return f"$(CURDIR)/debian/{KEPT_RECIPE}" if recipe.keep_source else RECIPE_FOLDER
 
 
-def _relations(package: Package, libraries: str) -> list[tuple[str, list[str]]]:
+def _relations(package: Package, libraries: str, built_using: list[str]) -> list[tuple[str, list[str]]]:
     shared = [f"${{{libraries}:Depends}}"] if package.architecture == "any" else []
     fields = [
         ("Pre-Depends", [*(["${misc:Pre-Depends}"] if package.systemd else []), *package.pre_depends]),
@@ -98,6 +102,7 @@ def _relations(package: Package, libraries: str) -> list[tuple[str, list[str]]]:
         ("Conflicts", package.conflicts),
         ("Breaks", package.breaks),
         ("Replaces", package.replaces),
+        ("Built-Using", built_using),
     ]
     return [(name, relations) for name, relations in fields if relations]
 

@@ -15,7 +15,7 @@ from builders.apt import api as apt
 from builders.engines.chroot.engine import ChrootEngine
 from builders.host.log import Log
 from builders.model.arch import AMD64
-from builders.model.deb_file import read_deb
+from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import APT_CACHE, BuildJob, Input, Root
 from builders.model.packages import DebFile
 from builders.pipeline.project import Project
@@ -151,6 +151,12 @@ def test_the_bill_of_materials_of_portable_packages(portable: Portable) -> None:
     bundled = bill("reef-portable-runtime", "bookworm-amd64")["bundled"]
     assert made["bundled"] == bundled
     assert {name.partition(":")[0] for name in bundled} == set(LIBRARIES)
+    rows = (builds / "reef-portable-runtime" / "bookworm-amd64" / "bundled.tsv").read_text().splitlines()
+    sources = sorted({tuple(row.split("\t")[2].split("=")) for row in rows})
+    [runtime] = [deb for name, deb in portable.debs("bookworm").items() if name.startswith("reef-portable-runtime")]
+    using = ", ".join(f"{name} (= {version})" for name, version in sources)
+    assert control_of(runtime.path)["Built-Using"] == using
+    assert "glibc (= 2." in using
 
 
 def test_it_is_the_program_itself_however_it_starts(bullseye: Board) -> None:

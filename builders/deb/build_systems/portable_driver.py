@@ -116,7 +116,8 @@ class Elf:
 def bundle(facts: Mapping[str, Any]) -> None:
     """Copy the libraries, the loader and all that they need below DESTDIR, with the copyright files of their packages.
 
-    ``bundled.tsv`` lists the Debian packages: name, version, source package with its version, CPU.
+    ``bundled.tsv`` lists the Debian packages: name, version, source package with its version, CPU. The package's field
+    Built-Using (Policy 7.8) names the sources.
     """
     destination = Path(os.environ["DESTDIR"])
     public, target = Path("/", facts["public"]), destination / facts["bundle"]
@@ -136,6 +137,9 @@ def bundle(facts: Mapping[str, Any]) -> None:
         shutil.copyfile(Path("/usr/share/doc", name, "copyright"), docs / name / "copyright")
     for folder in (target, OUT):
         (folder / "bundled.tsv").write_text("".join(f"{line}\n" for line in lines))
+    sources = {line.split("\t")[2] for line in lines}
+    using = ", ".join(f"{name} (= {version})" for name, version in sorted(source.split("=") for source in sources))
+    (DEBIAN / f"{facts['package']}.substvars").write_text(f"reef:Built-Using={using}\n")
 
 
 def closure(names: Iterable[str], public: Path, facts: Mapping[str, Any]) -> list[str]:
