@@ -260,7 +260,7 @@ def ci_matrix(
     _: Context, recipe: list[str], target: list[str], runner: list[str], also: list[str], format_: str = "github",
     every: bool = False,
 ) -> None:  # fmt: skip
-    """Print the builds as JSON, one CI job for each."""
+    """Print the CI jobs that make all builds, as JSON."""
     from builders.cli import ci
 
     ci.matrix(recipe, target, runner, also, service=format_, every=every)

@@ -110,6 +110,8 @@ def _build_one(project: Project, planned: PlannedAction, get_engine: Callable[[]
         else:
             project.log.note(f"{build_target}: {', '.join(action.reasons)}")
             record = _make(project, build_target, get_engine(), folder, offline=offline)
+        for text in deb.warnings(folder):
+            project.log.warn(f"{build_target}: {text}")
         return Built(build_target, record, static_report(build_target, record, folder), action.action == "build")
 
 
@@ -122,8 +124,6 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
         storage = None if offline else build_target.job.system.storage(project.settings)
         result = run_build(project, build_target, engine, tree, scratch, storage=storage)
         require_unchanged(build_target, tree)  # the job read the recipe's folder while it ran
-        for text in deb.warnings(result.output):
-            project.log.warn(f"{build_target}: {text}")
         debs = deb.collect(result.output)
         used = (*tree.sources, *_native_sources(project, build_target))
         deb.write_sbom(
@@ -150,8 +150,7 @@ def _native_sources(context: Context, build_target: BuildTarget) -> tuple[Fetche
     native = build_target.recipe.native(build_target.target)
     if native == build_target.target:
         return ()
-    record = records.read_record(context.workspace.build(build_target.recipe.name, native.slug))
-    return record.sources if record else ()
+    return _needed_record(context, build_target.recipe.name, native, build_target).sources
 
 
 def kept_source(build_target: BuildTarget, result: JobResult) -> SourcePackage | None:
@@ -195,18 +194,23 @@ def run_build(
 
 
 def _copy_debs(context: Context, recipe: str, target: Target, build_target: BuildTarget, packages: Path) -> None:
-    """Copy the .debs of another recipe's build; raises BuildError unless it is the build that the fingerprint names."""
+    """Copy the .debs of another build; raises BuildError."""
     with build_locked(context, recipe, target.slug):
-        record = records.read_record(context.workspace.build(recipe, target.slug))
-        if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
-            raise BuildError(
-                f"another run changed the build of {recipe} that {build_target.recipe.name} needs",
-                "its .debs are not those that this run planned with",
-                "run the same command again",
-            )
-        for file in record.debs:
+        for file in _needed_record(context, recipe, target, build_target).debs:
             require_sound(file, recipe)
             shutil.copy2(file.path, packages)
+
+
+def _needed_record(context: Context, recipe: str, target: Target, build_target: BuildTarget) -> Record:
+    """Return the record of a needed build; raises BuildError unless it is the build that the fingerprint names."""
+    record = records.read_record(context.workspace.build(recipe, target.slug))
+    if record is None or short_digest(record.fingerprint) != build_target.fingerprint["against"][recipe]:
+        raise BuildError(
+            f"another run changed the build of {recipe} that {build_target.recipe.name} needs",
+            "its .debs are not those that this run planned with",
+            "run the same command again",
+        )
+    return record
 
 
 def _replace(new: Path, folder: Path, scratch: Path) -> None:

@@ -11,7 +11,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -180,6 +180,7 @@ def repack(facts: Mapping[str, Any]) -> None:
     debs = read_debs(Path(facts["debs"]), facts["architecture"])
     providers = Providers(facts)
     trees = {new: unpack(old, new, debs, facts) for old, new in facts["packages"].items()}
+    move_libraries(trees.values(), facts)
     for name, deb in debs.items():
         if deb.fields["Version"] != facts["native_version"] and not name.endswith("-dbgsym"):
             providers.add_deb(deb)  # the runtime, and portable packages of other recipes
@@ -241,27 +242,36 @@ def unpack(old: str, new: str, debs: Mapping[str, Deb], facts: Mapping[str, Any]
     docs = tree / "usr/share/doc" / old
     if old != new and docs.is_dir():
         docs.rename(docs.with_name(new))
-    move_libraries(tree, tree / facts["public"], tree / facts["private"])
     return tree
 
 
-def move_libraries(tree: Path, public: Path, private: Path) -> None:
-    """Move the libraries of a folder to another one; links below ``tree`` keep what they point to."""
-    moved = {path: private / path.name for path in public.glob("*.so*")}
-    links = {path: pointed_to(path, tree) for path in tree.rglob("*") if path.is_symlink()}
-    for path, place in moved.items():
-        private.mkdir(exist_ok=True)
-        path.rename(place)
-    for link, file in links.items():
-        if link in moved or file in moved:
-            place = moved.get(link, link)
-            place.unlink()
-            place.symlink_to(os.path.relpath(moved.get(file, file), place.parent))
+def move_libraries(trees: Collection[Path], facts: Mapping[str, Any]) -> None:
+    """Move all public libraries to the private folder; links in all packages keep what they point to on a board."""
+    public, private = Path("/", facts["public"]), Path("/", facts["private"])
+    found = [
+        (tree, path)
+        for tree in trees
+        for path in (tree / facts["public"]).glob("*.so*")
+        if path.is_file() or path.is_symlink()
+    ]
+    moved = {public / path.name: private / path.name for _, path in found}
+    links = [(tree, path, pointed_to(path, tree)) for tree in trees for path in tree.rglob("*") if path.is_symlink()]
+    for tree, path in found:
+        (tree / facts["private"]).mkdir(exist_ok=True)
+        path.rename(tree / facts["private"] / path.name)
+    for tree, path, target in links:
+        link = Path("/", path.relative_to(tree))
+        place = moved.get(link, link)
+        if link in moved or target in moved:
+            new = tree / place.relative_to("/")
+            new.unlink()
+            new.symlink_to(os.path.relpath(moved.get(target, target), place.parent))
 
 
 def pointed_to(link: Path, tree: Path) -> Path:
-    """Return the file that a link points to on a board, as a path below ``tree``."""
-    return Path(os.path.normpath(tree / os.path.join("/", link.relative_to(tree).parent, link.readlink()).lstrip("/")))
+    """Return the absolute path that a link points to on a board, whose /lib is part of /usr."""
+    path = os.path.normpath(os.path.join("/", link.relative_to(tree).parent, link.readlink()))
+    return Path("/usr" + path if path.startswith("/lib/") else path)
 
 
 def remove(file: Path, tree: Path) -> None:

@@ -101,7 +101,7 @@ def jobs(
     also: Collection[str] = (),
     every: bool = False,
 ) -> list[Job]:
-    """Return the jobs that build the recipes for the targets, each on its own machine. Nothing is compiled twice.
+    """Return the jobs that build the recipes for the targets, each on its own machine.
 
     If no recipe is named, they are those built by default and ``also``, whatever this machine has built before; with
     ``every``, as in nightly runs, all recipes that serve the targets. A recipe that another job builds first, to build
@@ -164,14 +164,14 @@ def _targets(job: Job) -> str:
 
 def _github(found: list[Job]) -> list[dict[str, str]]:
     return [
-        {"name": job.name, "recipe": job.recipe, "targets": _targets(job), "strategy": job.strategy,
+        {"name": job.name, "recipe": job.recipe, "target": _targets(job), "strategy": job.strategy,
          "runner": job.runner}
         for job in found
     ]  # fmt: skip
 
 
 def _gitlab(found: list[Job]) -> list[dict[str, str]]:
-    return [{"NAME": job.name, "RECIPE": job.recipe, "TARGETS": _targets(job), "RUNNER": job.runner} for job in found]
+    return [{"NAME": job.name, "RECIPE": job.recipe, "TARGET": _targets(job), "RUNNER": job.runner} for job in found]
 
 
 def pipeline_file(

@@ -61,8 +61,8 @@ class PortablePackage(Model):
     pre_depends: list[str] | None = None
     """Pre-Depends field. The runtime is added."""
     depends: list[str] | None = None
-    """Depends field. Without it, names in the native field become those of the portable packages; so in Pre-Depends,
-    Recommends and Suggests."""
+    """Depends field. Without it, packages in the native field get their portable names, if they are of this recipe or
+    of those that it builds against; so in Pre-Depends, Recommends and Suggests."""
     recommends: list[str] | None = None
     """Recommends field."""
     suggests: list[str] | None = None

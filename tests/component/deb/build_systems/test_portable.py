@@ -16,7 +16,7 @@ def test_a_machine_whose_apt_has_no_security_updates(tmp_path: Path) -> None:
     subprocess.run(["sh", "-eu", "-c", fetch], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert warnings(tmp_path / "debian" / "reef" / "out") == [
         "the bundled packages may lack security updates of trixie: this machine's apt has no source of them "
-        "(origin Debian-Security); ./inv list does not see them either"
+        "(label Debian-Security); ./inv list does not see them either"
     ]
 
 

@@ -96,7 +96,7 @@ def test_a_build_that_is_not_finished_is_no_failure(written: Path, tmp_path: Pat
     inv = f'echo "$*" >>calls; [ "$1" = build-arm ] && exit {status} || exit 0'
     output = tmp_path / "output"
     output.touch()
-    variables = {"RECIPE": "x", "TARGETS": "trixie/arm64 bookworm/arm64", "GITHUB_OUTPUT": str(output)}
+    variables = {"RECIPE": "x", "TARGET": "trixie/arm64 bookworm/arm64", "GITHUB_OUTPUT": str(output)}
     [script] = [one for one in shells(written / "github-actions.yml") if "build-arm" in one]
     done = run(script, tmp_path, inv, **variables)
     assert done.returncode == github

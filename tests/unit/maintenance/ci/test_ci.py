@@ -65,7 +65,7 @@ def test_one_job_makes_native_packages_and_their_portable_ones(tmp_path: Path) -
     assert (job.name, [str(target) for target in job.targets]) == ("reef-traps-trixie-amd64", older)
     [again] = ci.jobs(project, ci.service("github"), {}, ["reef-traps"], [older[0]])
     assert (again.name, [str(target) for target in again.targets]) == (job.name, older[:1])
-    assert [row["targets"] for row in json.loads(ci.matrix("github", [job]))["include"]] == [" ".join(older)]
+    assert [row["target"] for row in json.loads(ci.matrix("github", [job]))["include"]] == [" ".join(older)]
 
 
 @pytest.mark.parametrize("wrong", ["arm64", "arm64=", "mips=x", "=x", "arm64=${{ secrets.X }}", "arm64=a\nb"])
@@ -85,12 +85,12 @@ def test_the_matrix_is_json_in_each_services_shape(project: Project) -> None:
     assert "\n" not in ci.matrix("github", jobs)
     assert json.loads(ci.matrix("github", jobs)) == {
         "include": [
-            {"name": "reef-native-trixie-arm64", "recipe": "reef-native", "targets": "trixie/arm64",
+            {"name": "reef-native-trixie-arm64", "recipe": "reef-native", "target": "trixie/arm64",
              "strategy": "native", "runner": "ubuntu-24.04-arm"}
         ]
     }  # fmt: skip
     assert json.loads(ci.matrix("gitlab", jobs)) == [
-        {"NAME": "reef-native-trixie-arm64", "RECIPE": "reef-native", "TARGETS": "trixie/arm64",
+        {"NAME": "reef-native-trixie-arm64", "RECIPE": "reef-native", "TARGET": "trixie/arm64",
          "RUNNER": "ubuntu-24.04-arm"}
     ]  # fmt: skip
 
