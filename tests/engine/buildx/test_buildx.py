@@ -325,6 +325,7 @@ def ccaches(engine: Dockerd) -> int:
     return len([one for one in kept if one["Description"].startswith("cached mount /cache/ccache from ")])
 
 
+@pytest.mark.nightly
 def test_a_second_build_in_a_fresh_root_gives_the_same_bytes_and_leaves_no_image(
     hello_in_docker: tuple[There, str], docker_engine: Dockerd
 ) -> None:
@@ -506,6 +507,7 @@ def kit(there: There, tmp_path: Path) -> Iterator[Dockerd]:
         made.remove()
 
 
+@pytest.mark.nightly
 def test_a_builder_on_its_own_builds_the_same_bytes_keeps_failed_roots_and_makes_fresh_ones(
     kit: Dockerd, inside: There, hello_in_docker: tuple[There, str], docker_engine: Dockerd
 ) -> None:
