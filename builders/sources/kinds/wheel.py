@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from builders.errors import HostError
@@ -152,9 +153,10 @@ def _progress(context: FetchContext, scratch: Path, output: _Output) -> Callable
     def sample() -> None:
         if context.stop.is_set():
             raise Stopped
-        sizes = [path.stat().st_size for path in scratch.glob("pip-unpack-*/*") if path.exists()]
-        if sizes:
-            output.step.size(max(sizes), output.size)
+        with suppress(FileNotFoundError):  # pip removes its folders at any time
+            sizes = [path.stat().st_size for path in scratch.glob("pip-unpack-*/*")]
+            if sizes:
+                output.step.size(max(sizes), output.size)
 
     return sample
 

@@ -5,8 +5,9 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -345,9 +346,28 @@ def test_progress_is_shown_while_pip_is_silent(bench: Bench, index: Index, monke
     assert total == pytest.approx(len(DATA), abs=50_000)  # pip prints tenths of a megabyte
 
 
+def test_a_folder_that_pip_removes_meanwhile(bench: Bench, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Path.glob
+    looked = threading.Event()
+
+    def gone(folder: Path, pattern: str) -> Iterator[Path]:
+        if pattern.startswith("pip-unpack-"):
+            looked.set()
+            raise FileNotFoundError(pattern)
+        return listed(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", gone)
+    index.add(FILE, DATA, halting(looked))
+    bench.fetch(write_recipe(bench.folder, [source()]))
+    assert looked.is_set()
+    assert (bench.cache / DIGEST).read_bytes() == DATA
+
+
 def downloads(bench: Bench) -> bool:
     """Return whether pip has written a part of a file."""
-    return any(path.stat().st_size for path in bench.folder.rglob("pip-unpack-*/*"))
+    with suppress(FileNotFoundError):  # pip removes its folders at any time
+        return any(path.stat().st_size for path in bench.folder.rglob("pip-unpack-*/*"))
+    return False
 
 
 def test_a_fetch_that_is_stopped_ends_pip(bench: Bench, index: Index) -> None:
