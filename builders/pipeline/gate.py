@@ -12,6 +12,7 @@ from builders.errors import CheckError
 from builders.host.files import document_digest, sha256_of
 from builders.model.context import Context
 from builders.model.packages import DebFile, Report
+from builders.model.recipe import Recipe
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
@@ -98,16 +99,29 @@ def _ours(record: Record) -> list[DebFile]:
 
 
 def _previous(project: Project, build_target: BuildTarget, record: Record, suffix: str) -> tuple[DebFile, ...]:
-    """Return the .debs of the newest published revision below."""
+    """Return the .debs of the newest published revision below, none if they cannot be installed any more."""
     from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
 
     release = build_target.target.suite.name
     # Packages of trixie-<suffix> are promoted to trixie without another test: its boards upgrade from both.
-    return apt.previous_revision(
+    found = apt.previous_revision(
         project.workspace.apt, dict.fromkeys((apt.suffixed(release, suffix), release)),
         {deb.package for deb in _ours(record)}, architecture=build_target.target.architecture.debian,
         below=record.debs[0].version, state=apt.state_folder(project),
     )  # fmt: skip
+    return found if _installable(build_target.recipe, found) else ()
+
+
+def _installable(recipe: Recipe, published: tuple[DebFile, ...]) -> bool:
+    """Return whether apt can install published packages beside the newest ones of other recipes.
+
+    Portable packages need libraries of the same runtime. Of another recipe apt takes the newest packages, and those
+    of an older runtime no more, which a board with the older ones upgrades together.
+    """
+    repack = recipe.build.repack
+    if repack is None or len(recipe.build.recipes) == 1:  # the runtime's
+        return True
+    return all(deb.version.endswith(f"~portable{repack.runtime_version}") for deb in published)
 
 
 def _upgrade_from(ours: list[DebFile], previous: tuple[DebFile, ...], folder: Path) -> Path:

@@ -72,7 +72,7 @@ def test_a_new_revision_stands_beside_the_old_one_that_it_upgrades(place: Place)
     copy of what comes, shows that. The old one also needs a package that the new one does not."""
     place.edit(NEEDED, f"{NEEDED}, hello")
     place.run("build-arm", *NATIVE, "publish-apt")
-    assert upgraded_from(place) == "1.2-2~deb13, from 1.2-2~deb13~~older (made up: no older one is published)"
+    assert upgraded_from(place) == "1.2-2~deb13, from 1.2-2~deb13~~older (made up: none that fits is published)"
     place.edit(f"{NEEDED}, hello", NEEDED)
     place.edit(MADE, ": nothing to make")
     place.edit(REMOVED, ": nothing to remove")

@@ -41,7 +41,7 @@ def older_versions(folder: Path) -> dict[str, str]:
 
 
 def _shown(version: str) -> str:
-    return f"{version} (made up: no older one is published)" if version.endswith(SUFFIX) else version
+    return f"{version} (made up: none that fits is published)" if version.endswith(SUFFIX) else version
 
 
 def _renamed(control: str, version: str, older: str) -> str:

@@ -211,6 +211,13 @@ class Recipe(Model):
         return value
 
     @pydantic.model_validator(mode="after")
+    def _entries_differ(self) -> "Recipe":
+        versions = [f"{entry.version or self.version}-{entry.revision}" for entry in self.changelog]
+        if twice := duplicates(versions):
+            raise ValueError(f"changelog: two entries of {twice[0]}; raise revision, or give the older one its version")
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _oldest_root(self) -> "Recipe":
         if self.build.root is not None:
             if self.build.root not in SUITES:
@@ -260,6 +267,11 @@ class Recipe(Model):
                 )
             if by_name[name].systemd and differs.name:
                 raise ValueError(f"portable: {name} has systemd: its service has the package's name; remove name")
+        for check in self.checks if self.portable.checks is None else ():
+            if others := [name for name in check.packages if name in by_name and name not in self.portable.packages]:
+                raise ValueError(
+                    f"portable: the check {check.name} installs {others[0]}, which is not portable; set portable.checks"
+                )
         added = [package.name for package in self.portable.packages.values() if package.name]
         if twice := duplicates([*by_name, *added]):
             raise ValueError(f"portable: two packages would have the name {twice[0]!r}")

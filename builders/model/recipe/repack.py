@@ -13,7 +13,7 @@ from builders.model.target import SUITES, Target
 NOTE = """
 This portable package runs on older systems: it brings its own C library
 and shared libraries along, in the package {runtime}.
-Debian's own package for a newer release takes its place."""
+After an upgrade of the system the native package takes its place."""
 NAME = re.compile(r"(?<![^|\s])[a-z0-9][a-z0-9+.-]+(?=\s*(?:$|[:(|]))")
 """A package's name at the start of a relation or of an alternative."""
 NEEDS = ("pre_depends", "depends", "recommends", "suggests")
@@ -38,7 +38,8 @@ def for_target(recipe: Recipe, target: Target, recipes: Mapping[str, Recipe]) ->
         return recipe
     if recipe.repacks(target):
         return _repacked(recipe, recipe.portable, target, recipes)
-    return recipe.model_copy(update={"packages": [*recipe.packages, *_transitional(recipe, recipe.portable)]})
+    natives = [_successor(package, recipe.portable) for package in recipe.packages]
+    return recipe.model_copy(update={"packages": [*natives, *_transitional(recipe, recipe.portable)]})
 
 
 def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mapping[str, Recipe]) -> Recipe:
@@ -142,6 +143,15 @@ def _package(native: Package, differs: PortablePackage, repack: RepackSpec, rena
 def _renamed(relation: str, renamed: Mapping[str, str]) -> str:
     """Return a relation (Policy 7.1) with the portable names of packages, in each of its alternatives."""
     return NAME.sub(lambda found: renamed.get(found[0], found[0]), relation)
+
+
+def _successor(native: Package, portable: Portable) -> Package:
+    """Return a native package that takes over the files of a portable package with another name (Policy 7.6.1)."""
+    renamed = portable.packages.get(native.name)
+    if renamed is None or renamed.name is None:
+        return native
+    older = f"{renamed.name} (<< ${{binary:Version}})"
+    return native.model_copy(update={"breaks": [*native.breaks, older], "replaces": [*native.replaces, older]})
 
 
 def _transitional(recipe: Recipe, portable: Portable) -> list[Package]:

@@ -1,6 +1,7 @@
 """Which published revision an upgrade is tried from, and that an equal trial is not made twice."""
 
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from builders.host.log import Log
 from builders.model.arch import ARM64, Architecture
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
+from builders.model.recipe import RepackSpec
+from builders.model.recipe.recipe import BuildSpec
 from builders.model.target import parse_target
 from builders.pipeline.gate import install_test
 from builders.pipeline.planning.plan import BuildTarget
@@ -92,19 +95,17 @@ class Board(ChrootEngine):
 class Trials:
     """Tries one build of the package ``one`` again and again."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, build: BuildSpec | None = None) -> None:
         self.publisher, self.board = publisher, Board(publisher, ARM64)
-        self.recipe = recipe_of("one")
+        self.recipe = recipe_of("one").model_copy(update={"build": build} if build else {})
         self.job = plan_job(self.recipe, TRIXIE, strategy="native", machine=ARM64, debian={})
         self.record = Record({}, (read_deb(publisher.deb("one", "1.0-5")),), (), (), (0, 0), "chroot", ())
-        self.scratch = 0
 
     def __call__(self) -> str:
         """Return the upgrade's detail; the last of ``board.given`` is what it was upgraded from."""
-        self.scratch += 1
         judged, _ = install_test(
             self.publisher.project(), BuildTarget(self.job, {}), self.record, candidate=Path("/staged"),
-            suffix="", engine=self.board, scratch=self.publisher.folder / f"scratch{self.scratch}",
+            suffix="", engine=self.board, scratch=Path(tempfile.mkdtemp(dir=self.publisher.folder)),
         )  # fmt: skip
         [detail] = [verdict.detail for verdict in judged.verdicts if verdict.check == "upgrade"]
         return detail
@@ -116,7 +117,7 @@ def tries(publisher: Publisher) -> Trials:
 
 
 def test_each_older_revision_is_tried_once(tries: Trials, publisher: Publisher) -> None:
-    assert tries() == "1.0-5, from 1.0-5~~older (made up: no older one is published)"
+    assert tries() == "1.0-5, from 1.0-5~~older (made up: none that fits is published)"
     tries()
     assert tries.board.given == [["1.0-5~~older"]]
     publisher.publish(publisher.deb("one", "1.0-3"))
@@ -125,6 +126,20 @@ def test_each_older_revision_is_tried_once(tries: Trials, publisher: Publisher) 
     assert tries() == "1.0-5, from 1.0-4"
     tries()
     assert tries.board.given == [["1.0-5~~older"], ["1.0-3"], ["1.0-4"]]
+
+
+def test_portable_packages_of_another_runtime(publisher: Publisher) -> None:
+    """Beside the newest packages of another recipe apt cannot install them any more; without one it can."""
+    repack = RepackSpec(
+        native="trixie", native_version="1.0-5", runtime="runtime13.2", runtime_version="13.2", packages={"one": "one"}
+    )
+    alone = Trials(publisher, BuildSpec.of_repack(repack, {"runtime": []}))
+    beside = Trials(publisher, BuildSpec.of_repack(repack, {"runtime": [], "other": []}))
+    publisher.publish(publisher.deb("one", "1.0-3~portable13.1"))
+    assert alone() == "1.0-5, from 1.0-3~portable13.1"
+    assert beside() == "1.0-5, from 1.0-5~~older (made up: none that fits is published)"
+    publisher.publish(publisher.deb("one", "1.0-4~portable13.2"))
+    assert beside() == "1.0-5, from 1.0-4~portable13.2"
 
 
 def test_other_bytes_of_the_same_version_are_tried_anew(tries: Trials, publisher: Publisher) -> None:

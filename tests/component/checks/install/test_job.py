@@ -131,5 +131,5 @@ def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
     (tmp_path / "left").mkdir()
     purged = only(read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path / "left", left), older), "purge")
     assert purged.detail.startswith("not as before, upgraded from 0.9-1~deb12, 1.0-1~deb12~~older (made up")
-    output = f"{VERSION}, from {VERSION}~~older (made up: no older one is published)"
+    output = f"{VERSION}, from {VERSION}~~older (made up: none that fits is published)"
     assert only(verdicts, "upgrade", "tools").detail == output

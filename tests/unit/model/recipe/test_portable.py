@@ -18,8 +18,12 @@ BULLSEYE, TRIXIE = parse_target("bullseye/amd64"), parse_target("trixie/amd64")
 
 
 def changed(folder: Path, change: str, by: str) -> Path:
-    """Write the miniature with a change, which may be none."""
-    text = (TRAPS / "recipe.yml").read_text()
+    """Write the miniature with a change, which may be none. Its check names both packages."""
+    text = (
+        (TRAPS / "recipe.yml")
+        .read_text()
+        .replace("    packages: [reef-traps]\n", "    packages: [reef-traps, libreef-traps1]\n")
+    )
     assert change in text
     place = folder / "reef-traps"
     place.mkdir(parents=True)
@@ -145,6 +149,9 @@ def test_the_native_build_makes_the_transitional_package(recipes: dict[str, Reci
     assert (transitional.section, transitional.multi_arch) == ("oldlibs", "same")
     assert transitional.depends == ["libreef-traps1 (= ${binary:Version})"]
     assert made.build is recipes["reef-traps"].build
+    # It holds the same files, in other packages.
+    library = ["libreef-traps1-portable (<< ${binary:Version})"]
+    assert [(package.breaks, package.replaces) for package in made.packages] == [([], []), (library, library), ([], [])]
 
 
 def test_no_strategy_is_chosen_for_it(recipes: dict[str, Recipe]) -> None:
@@ -228,6 +235,16 @@ def test_a_recipe_that_is_no_runtime(recipes: dict[str, Recipe]) -> None:
             "    udev: files/reef-traps.rules\n",
             "    udev: files/reef-traps.rules\n    dkms: files/dkms.conf\n",
             "portable: libreef-traps1 has dkms: boards compile a driver; add the suite to targets instead",
+        ),
+        (
+            "    libreef-traps1: {name: libreef-traps1-portable}\n",
+            "",
+            "portable: the check works installs libreef-traps1, which is not portable; set portable.checks",
+        ),
+        (
+            "  - revision: 1\n",
+            "  - {revision: 1, date: 2026-01-02T12:00:00Z, changes: [More.]}\n  - revision: 1\n",
+            "changelog: two entries of 1.0-1; raise revision, or give the older one its version",
         ),
         ("{name: libreef-traps1-portable}", "{nam: a1}", "unknown key 'portable.packages.libreef-traps1.nam'"),
         (
