@@ -1,7 +1,7 @@
 """The software bill of materials of a build, as CycloneDX JSON (ECMA-424)."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
@@ -11,7 +11,7 @@ from cyclonedx.model.contact import OrganizationalContact
 from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
-from builders.model.packages import DebFile
+from builders.model.packages import BundledPackage, DebFile
 from builders.model.recipe import Recipe
 from builders.model.source_tree import FetchedSource
 from builders.model.target import Target
@@ -24,11 +24,11 @@ def sbom(
     debs: Sequence[DebFile],
     sources: Sequence[FetchedSource],
     root_packages: Sequence[str],
-    bundled: Sequence[str] = (),
+    bundled: Sequence[BundledPackage] = (),
 ) -> str:
     """Return the bill of materials of one recipe's build: its .debs, its sources, and the packages of its root.
 
-    ``bundled`` are Debian packages whose libraries the packages bring along (``name:architecture=version``).
+    ``bundled`` are Debian packages whose libraries the packages bring along.
 
     Time and serial number follow from the recipe, so that equal builds give equal files.
     """
@@ -73,9 +73,14 @@ def _source(source: FetchedSource) -> Component:
     )
 
 
-def _bundled(line: str) -> Component:
-    """Return the component of a Debian package whose libraries are used at run time."""
-    return _debian(line, ComponentType.LIBRARY, ComponentScope.REQUIRED, "bundled")
+def _bundled(package: BundledPackage) -> Component:
+    """Return the component of a Debian package whose libraries are used at run time.
+
+    Scanners for vulnerabilities match Debian's by release and source package.
+    """
+    line = f"{package.name}:{package.architecture}={package.version}"
+    origin = {"distro": f"debian-{package.release}", "upstream": package.source.replace("=", "@")}
+    return _debian(line, ComponentType.LIBRARY, ComponentScope.REQUIRED, "bundled", origin)
 
 
 def _tool(line: str) -> Component:
@@ -83,7 +88,9 @@ def _tool(line: str) -> Component:
     return _debian(line, ComponentType.APPLICATION, ComponentScope.EXCLUDED, "root")
 
 
-def _debian(line: str, kind: ComponentType, scope: ComponentScope, place: str) -> Component:
+def _debian(
+    line: str, kind: ComponentType, scope: ComponentScope, place: str, origin: Mapping[str, str] | None = None
+) -> Component:
     name, _, version = line.partition("=")
     package, _, architecture = name.partition(":")
     return Component(
@@ -92,5 +99,7 @@ def _debian(line: str, kind: ComponentType, scope: ComponentScope, place: str) -
         type=kind,
         scope=scope,
         bom_ref=f"{place}/{name}",
-        purl=PackageURL("deb", "debian", package, version, {"arch": architecture} if architecture else {}),
+        purl=PackageURL(
+            "deb", "debian", package, version, {**({"arch": architecture} if architecture else {}), **(origin or {})}
+        ),
     )

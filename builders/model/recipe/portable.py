@@ -103,7 +103,7 @@ class Portable(Model):
                 raise ValueError(f"unknown architecture {name!r}; {nearest(name, ARCHITECTURES)}")
         newer = [name for name in self.suites if SUITES[name].release >= SUITES[self.native].release]
         if newer:
-            raise ValueError(f"portable: {newer[0]} is not older than {self.native}, the suite in native")
+            raise ValueError(f"{newer[0]} is not older than {self.native}, the suite in native")
         return self
 
 

@@ -11,6 +11,8 @@ from builders.model.source_tree import FetchedSource
 from builders.model.target import parse_target
 from tests.support.checkout import HELLO
 
+PURL = "pkg:deb/debian/libssl3t64@3.5.1-1?arch=arm64&distro=debian-13&upstream=openssl%403.5.1-1"
+
 
 def test_sources_have_their_url_or_package_url() -> None:
     sources = [
@@ -30,7 +32,7 @@ def test_sources_have_their_url_or_package_url() -> None:
 
 
 def test_bundled_libraries_are_required_and_packages_of_the_root_are_not(tmp_path: Path) -> None:
-    (tmp_path / "bundled.tsv").write_text("libssl3t64\t3.5.1-1\topenssl\tarm64\n")
+    (tmp_path / "bundled.tsv").write_text("libssl3t64\t3.5.1-1\topenssl=3.5.1-1\tarm64\n")
     write_sbom(
         tmp_path, load_recipe(HELLO), parse_target("trixie/arm64"), debs=[], sources=[],
         root_packages=["debhelper:all=13.24"],
@@ -38,6 +40,6 @@ def test_bundled_libraries_are_required_and_packages_of_the_root_are_not(tmp_pat
     document = json.loads((tmp_path / "reef-hello.cdx.json").read_text())
     found = {part["name"]: (part["version"], part["scope"], part["purl"]) for part in document["components"]}
     assert found == {
-        "libssl3t64": ("3.5.1-1", "required", "pkg:deb/debian/libssl3t64@3.5.1-1?arch=arm64"),
+        "libssl3t64": ("3.5.1-1", "required", PURL),
         "debhelper": ("13.24", "excluded", "pkg:deb/debian/debhelper@13.24?arch=all"),
     }
