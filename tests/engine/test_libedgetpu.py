@@ -65,7 +65,8 @@ def libraries(place: Place, architecture: str) -> dict[str, bytes]:
         assert control["Architecture"] == architecture
         others = {f"libtensorflow-lite-abi ({relation} 2.14)" for relation in ("<<", ">>")}
         assert set(control["Conflicts"].split(", ")) == {"libedgetpu1", *others}
-        assert control["Replaces"] == "libedgetpu1"
+        older = f"libedgetpu1-{variant}-portable (<< {control['Version']})"
+        assert (control["Replaces"], control["Breaks"]) == (f"libedgetpu1, {older}", older)
         assert control["Provides"] == f"libedgetpu1 (= {control['Version']}), libedgetpu1-tf2.14"
         assert {"adduser", "libc6", "libusb-1.0-0"} <= set(re.findall(r"(?:^|, )([^ ,]+)", control["Depends"]))
         files = {
