@@ -5,10 +5,11 @@ from pathlib import Path
 
 from builders.errors import PackageError
 from builders.host.files import write_whole
-from builders.model.packages import BundledPackage, DebFile
+from builders.model.bundled import BundledPackage, read_bundled
+from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
 from builders.model.source_tree import FetchedSource
-from builders.model.target import SUITES, Target
+from builders.model.target import Target
 
 BUNDLED, RUNTIME = "bundled.tsv", "runtime.tsv"
 """Lists of Debian packages, written by portable_driver.py: those in a runtime, those in the runtime of a repack."""
@@ -57,13 +58,11 @@ def write_sbom(
     from builders.deb.sbom import sbom  # slow to import, and only a real build needs it
 
     path = folder / f"{recipe.name}.cdx.json"
-    bundled = _bundled(folder, recipe, target)
+    bundled = _bundled(folder)
     write_whole(path, sbom(recipe, target, debs=debs, sources=sources, root_packages=root_packages, bundled=bundled))
 
 
-def _bundled(folder: Path, recipe: Recipe, target: Target) -> list[BundledPackage]:
+def _bundled(folder: Path) -> list[BundledPackage]:
     """Return the Debian packages that a runtime bundles, or that the runtime of portable packages bundles."""
-    release = SUITES[recipe.build.root or target.suite.name].release
     found = [folder / name for name in (BUNDLED, RUNTIME) if (folder / name).is_file()]
-    rows = [line.split("\t") for path in found for line in path.read_text(encoding="utf-8").splitlines()]
-    return [BundledPackage(name, version, source, cpu, release) for name, version, source, cpu in rows]
+    return [package for path in found for package in read_bundled(path)]

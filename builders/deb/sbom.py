@@ -11,10 +11,11 @@ from cyclonedx.model.contact import OrganizationalContact
 from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
-from builders.model.packages import BundledPackage, DebFile
+from builders.model.bundled import BundledPackage
+from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
 from builders.model.source_tree import FetchedSource
-from builders.model.target import Target
+from builders.model.target import SUITES, Suite, Target
 
 
 def sbom(
@@ -39,7 +40,9 @@ def sbom(
     )
     bom.metadata.component = built
     bom.metadata.authors = [OrganizationalContact(name="Reef")]
-    parts = [*map(_deb, debs), *map(_source, sources), *map(_bundled, bundled), *map(_tool, root_packages)]
+    suite = SUITES[recipe.build.root or target.suite.name]
+    libraries = [_bundled(package, suite) for package in bundled]
+    parts = [*map(_deb, debs), *map(_source, sources), *libraries, *map(_tool, root_packages)]
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(built, parts)
@@ -73,13 +76,13 @@ def _source(source: FetchedSource) -> Component:
     )
 
 
-def _bundled(package: BundledPackage) -> Component:
-    """Return the component of a Debian package whose libraries are used at run time.
+def _bundled(package: BundledPackage, suite: Suite) -> Component:
+    """Return the component of a Debian package of ``suite`` whose libraries are used at run time.
 
     Scanners for vulnerabilities match Debian's by release and source package.
     """
     line = f"{package.name}:{package.architecture}={package.version}"
-    origin = {"distro": f"debian-{package.release}", "upstream": package.source.replace("=", "@")}
+    origin = {"distro": f"debian-{suite.release}", "upstream": package.source.replace("=", "@")}
     return _debian(line, ComponentType.LIBRARY, ComponentScope.REQUIRED, "bundled", origin)
 
 

@@ -15,6 +15,7 @@ from builders.errors import HostError, ReefError
 from builders.host import debian_mirror, process
 from builders.host.files import disk_errors, write_whole
 from builders.model.arch import Architecture
+from builders.model.bundled import BundledPackage, read_bundled
 from builders.model.context import Context
 
 NAME = "debian-index"
@@ -34,14 +35,6 @@ FIX = "run ./inv list again when Debian's mirror is reachable"
 
 
 @dataclass(frozen=True)
-class Bundled:
-    """A Debian package whose files a build bundles."""
-
-    package: str
-    version: str
-
-
-@dataclass(frozen=True)
 class Offer:
     """The newest version of a package, and the suite that has it."""
 
@@ -57,13 +50,6 @@ class Comparison:
     newer: tuple[str, ...] = ()
 
 
-def read_bundled(path: Path) -> tuple[Bundled, ...]:
-    """Return the packages in a ``bundled.tsv``, which begins each line with name and version; raises DiskError."""
-    with disk_errors(path):
-        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    return tuple(Bundled(line[0], line[1]) for line in lines if len(line) > 1)
-
-
 def compare(context: Context, path: Path, suite: str, architecture: Architecture) -> Comparison:
     """Return how the packages in the ``bundled.tsv`` at ``path`` compare with Debian's.
 
@@ -71,7 +57,7 @@ def compare(context: Context, path: Path, suite: str, architecture: Architecture
     """
     try:
         bundled = read_bundled(path)
-        offers = newest(context, suite, architecture, [package.package for package in bundled])
+        offers = newest(context, suite, architecture, [package.name for package in bundled])
     except ReefError as error:
         return Comparison(f"it is unknown whether Debian has newer versions of its bundled packages: {error.what}")
     newer = list(_newer(bundled, offers))
@@ -97,16 +83,18 @@ def newest(context: Context, suite: str, architecture: Architecture, packages: I
     return found
 
 
-def _newer(bundled: Iterable[Bundled], offers: Mapping[str, Offer]) -> Iterator[tuple[Bundled, Offer | None]]:
+def _newer(
+    bundled: Iterable[BundledPackage], offers: Mapping[str, Offer]
+) -> Iterator[tuple[BundledPackage, Offer | None]]:
     """Yield the packages of which Debian has a newer version, or none at all any more."""
     for package in bundled:
-        offer = offers.get(package.package)
+        offer = offers.get(package.name)
         if offer is None or Version(offer.version) > Version(package.version):
             yield package, offer
 
 
-def _line(package: Bundled, offer: Offer | None, suite: str) -> str:
-    start = f"{package.package} {package.version} ->"
+def _line(package: BundledPackage, offer: Offer | None, suite: str) -> str:
+    start = f"{package.name} {package.version} ->"
     if offer is None:
         return f"{start} no longer in {suite}"
     if offer.suite == suite:

@@ -32,18 +32,6 @@ class DebFile(PackageFile):
 
 
 @dataclass(frozen=True)
-class BundledPackage:
-    """A package of Debian's ``release`` (such as 13), whose libraries a runtime brings along."""
-
-    name: str
-    version: str
-    source: str
-    """Source package with its version, as in ``openssl=3.5.1-1``."""
-    architecture: str
-    release: int
-
-
-@dataclass(frozen=True)
 class SourcePackage:
     """A Debian source package: its ``dsc``, and the ``parts`` that the .dsc lists, in the same folder."""
 

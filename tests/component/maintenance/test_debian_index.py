@@ -101,6 +101,12 @@ def test_newer_packages(project: Project, mirror: Publisher) -> None:
     ]
 
 
+def test_a_damaged_list_is_named(project: Project, mirror: Publisher) -> None:
+    said = compare(project, "libdemo=1.9-1", "demo-data")  # a line of three columns
+    assert said.sentence.endswith("bundled.tsv is damaged")
+    assert said.newer == ()
+
+
 def test_security_updates(project: Project, mirror: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian_mirror, "security_site", mirror.repository.as_uri)
     mirror.publish(mirror.deb("libdemo", "1.9-1+deb13u1"), suite="trixie-security", date=DATE + 1)
