@@ -34,7 +34,7 @@ TYPES = {
 def pages() -> dict[str, str]:
     """Return the text of every page, by its file name."""
     return {
-        "commands.md": _page("Commands", "tasks.py", _commands()),
+        "commands.md": _page("Commands", "builders/cli/tasks.py", _commands()),
         "settings.md": _page("Keys of reef.yml", "builders/model/settings", _keys(Settings)),
         "recipe.md": _page("Keys of recipe.yml", "builders/model/recipe", _keys(Recipe)),
         "upstream.md": _page("Keys of upstream.yml", "builders/model/recipe/upstream.py", _keys(Upstream)),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 SCANNED = (
-    "*.md", "*.yml", "inv", "tasks.py", "docs/*.md", "docs/recipes/*.md", "builders/**/*", "dockerfiles/*",
+    "*.md", "*.yml", "inv", "tasks.py", "docs/*.md", "docs/recipes/*.md", "builders/**/*",
     "tools/*.py", "recipes/*/*.yml", ".ci/run",
 )  # fmt: skip
 EXCEPT = ("tools/words.py",)

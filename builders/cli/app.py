@@ -4,7 +4,7 @@ Every command passes through here, so this module imports only what each of them
 """
 
 import functools
-import importlib.util
+import importlib
 import os
 import platform
 import re
@@ -29,14 +29,23 @@ from invoke.util import helpline
 
 import builders
 from builders.errors import InputError, ReefError, TimeError, nearest
+from builders.host.command import as_typed, own_command
 
 if TYPE_CHECKING:
     from builders.pipeline.project import Project
 
 __all__ = ["CHECKOUT", "Context", "Exit", "find_project", "main", "number", "open_project", "request_task", "task"]
 
-CHECKOUT = Path(__file__).parents[2]
 INTERRUPTED = 130
+
+
+def _checkout() -> Path | None:
+    above = Path(__file__).parents[2]
+    return above if (above / "inv").is_file() else None
+
+
+CHECKOUT = _checkout()
+"""Reef's own checkout, None if Reef is installed elsewhere."""
 Group = Literal["build", "publish", "repository", "boards", "maintenance", "development"]
 GROUPS: tuple[Group, ...] = ("build", "publish", "repository", "boards", "maintenance", "development")
 """In the order in which ``./inv --list`` shows them."""
@@ -126,11 +135,11 @@ def _show(error: BaseException) -> int:
     if not isinstance(error, ReefError):
         print("\ninterrupted: nothing unfinished is kept; run the same command to continue", file=sys.stderr)
         return INTERRUPTED
-    print(f"\nerror: {error.what}", file=sys.stderr)
+    print(as_typed(f"\nerror: {error.what}"), file=sys.stderr)
     for line in error.detail.splitlines():
-        print(f"  {line}", file=sys.stderr)
+        print(as_typed(f"  {line}"), file=sys.stderr)
     if error.fix:
-        print(f"  what to do: {error.fix}", file=sys.stderr)
+        print(as_typed(f"  what to do: {error.fix}"), file=sys.stderr)
     return error.exit_code
 
 
@@ -152,7 +161,10 @@ def _disk_error(error: OSError) -> ReefError:
 
 
 def find_project() -> Path:
-    """Return the project's folder: REEF_FOLDER, else the nearest one upward with a reef.yml, else this checkout."""
+    """Return the project's folder: REEF_FOLDER, else the nearest one upward with a reef.yml, else Reef's checkout.
+
+    Raises InputError if there is none.
+    """
     if named := os.environ.get("REEF_FOLDER"):
         return Path(named).resolve()
     try:
@@ -160,7 +172,13 @@ def find_project() -> Path:
     except OSError as error:
         raise InputError("the current folder no longer exists", str(error), "change to a project's folder") from error
     above = (folder for folder in (current, *current.parents) if os.path.isfile(folder / "reef.yml"))
-    return next(above, CHECKOUT)
+    if found := next(above, CHECKOUT):
+        return found
+    raise InputError(
+        "no project here",
+        f"no reef.yml in {current} or a folder above",
+        "change to a project's folder, or begin one: echo 'maintainer: Your Name <you@example.org>' >reef.yml",
+    )
 
 
 def open_project(*, without_recipes: bool = False) -> "Project":
@@ -172,7 +190,7 @@ def open_project(*, without_recipes: bool = False) -> "Project":
     from builders.pipeline.project import Project
 
     folder = find_project()
-    if folder.is_dir() and (folder != CHECKOUT or not Path.cwd().is_relative_to(CHECKOUT)):
+    if folder.is_dir() and (CHECKOUT is None or folder != CHECKOUT or not Path.cwd().is_relative_to(CHECKOUT)):
         named = bool(os.environ.get("REEF_FOLDER"))
         why = " (REEF_FOLDER)" if named else " (Reef's own: no reef.yml here or above)" if folder == CHECKOUT else ""
         _say_once(f"project: {folder}{why}")
@@ -224,7 +242,9 @@ class Reef(Program):
             hint = f"{nearest(unknown[1], error.context.flags)} " if len(unknown[1]) > 2 else ""
         elif unknown:
             hint = f"{nearest(unknown[1], self.collection.task_names)} "
-        return hint + (f"./inv --help {command} shows its options" if command else "./inv --list shows all commands")
+        return hint + as_typed(
+            f"./inv --help {command} shows its options" if command else "./inv --list shows all commands"
+        )
 
     def print_version(self) -> None:
         from importlib.metadata import version
@@ -248,18 +268,17 @@ class Reef(Program):
 
 
 def tasks() -> Collection:
-    """Return the tasks of this checkout's tasks.py."""
-    spec = importlib.util.spec_from_file_location("tasks", CHECKOUT / "tasks.py")
-    if spec is None or spec.loader is None:
-        raise AssertionError("tasks.py is Python")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Collection.from_module(module)
+    """Return Reef's tasks; those of its developers only in Reef's checkout."""
+    found = Collection.from_module(importlib.import_module("builders.cli.tasks"))  # which imports this module
+    if CHECKOUT:
+        return found
+    return Collection(*(each for each in found.tasks.values() if each.group != "development"))
 
 
 def program() -> Reef:
-    """Return the program that ``./inv`` runs."""
-    return Reef(namespace=tasks(), name="Reef", binary="./inv", binary_names=["inv"])
+    """Return the program that ``./inv`` and ``reef`` run."""
+    called = "inv" if CHECKOUT else "reef"  # completion scripts call it on PATH
+    return Reef(namespace=tasks(), name="Reef", binary=own_command(), binary_names=[called])
 
 
 def main() -> None:

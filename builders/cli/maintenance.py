@@ -33,7 +33,7 @@ def diagnose(*, fix: bool) -> None:
         raise HostError(
             f"{len(missing)} of {len(needs)} needs are not met",
             "\n".join(f"{need.name}: {need.trouble}\n  what to do: {need.fix}" for need in missing),
-            "do what each need says",
+            "do what each need says; ./inv set-up installs missing Debian packages",
         )
 
 
@@ -160,6 +160,8 @@ def run_tools(*commands: list[str]) -> None:
 
     All of them run. Raises CheckError naming those that failed.
     """
+    if CHECKOUT is None:
+        raise AssertionError("only a checkout has these commands")
     failed = []
     for command in commands:
         program = Path(sys.executable).parent / command[0]

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from builders.host.command import as_typed
 from builders.host.measure import Measure, measured
 
 if TYPE_CHECKING:  # slow to import, and a run with nothing to do shows no progress
@@ -228,6 +229,7 @@ class Log:
             self._print(mark)
 
     def _print(self, text: str) -> None:
+        text = as_typed(text)
         if self._progress is None:
             print(text, file=self.file, flush=True)
         else:

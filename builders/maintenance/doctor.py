@@ -3,18 +3,15 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
-from builders import host
 from builders.host import debian_mirror, needs, process
 from builders.host.needs import Need
 from builders.host.workspace import ELSEWHERE
+from builders.maintenance.host_packages import host_packages, missing_packages
 from builders.model.arch import ARCHITECTURES
 from builders.model.context import Context
 from builders.model.settings import Folder, Rsync
 from builders.pipeline.project import Project
-
-HOST_PACKAGES = Path(host.__file__).with_name("packages.txt")
 
 
 def examine(project: Project, *, fix: bool = False) -> list[Need]:
@@ -33,12 +30,6 @@ def examine(project: Project, *, fix: bool = False) -> list[Need]:
     return found
 
 
-def host_packages(path: Path = HOST_PACKAGES) -> dict[str, str]:
-    """Return the Debian packages that Reef needs on this machine, with their reasons."""
-    lines = [line.split(maxsplit=1) for line in path.read_text().splitlines() if line and line[0] != "#"]
-    return {words[0]: words[1] for words in lines}
-
-
 def _packages() -> Iterator[Need]:
     packages = host_packages()
     if not process.find("dpkg-query"):
@@ -49,13 +40,10 @@ def _packages() -> Iterator[Need]:
             f"publish on Debian 12 or 13; to build in Docker here, install the programs of {', '.join(packages)}",
         )
         return
-    listed = process.run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages], check=False
-    ).tail
-    installed = {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
+    missing = missing_packages()
     for name, reason in packages.items():
-        missing = name not in installed
-        yield Need(name, reason, "not installed" if missing else "", f"sudo apt-get install {name}" if missing else "")
+        fix = f"sudo apt-get install {name}"
+        yield Need(name, reason, *(("not installed", fix) if name in missing else ("",)))
 
 
 def _disks(context: Context) -> Iterator[Need]:

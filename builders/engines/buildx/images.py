@@ -22,7 +22,7 @@ from builders.model.arch import Architecture
 from builders.model.context import Context
 from builders.model.jobs import Root, StepRecord
 
-DOCKERFILES = Path(__file__).parents[3] / "dockerfiles"
+DOCKERFILES = Path(__file__).with_name("dockerfiles")
 PINS = "base-images.yml"
 """The file beside reef.yml with the digests of base images."""
 

@@ -22,6 +22,7 @@ from builders.host import debian_mirror, needs
 from builders.host.log import Log
 from builders.host.needs import Need
 from builders.maintenance import doctor
+from builders.maintenance.host_packages import host_packages
 from builders.pipeline.project import Project
 from tests.support.checkout import CHECKOUT, HELLO
 
@@ -37,7 +38,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin, self.misc = folder, folder / "bin", folder / "misc"
-        self.packages = dict.fromkeys(doctor.host_packages(), "install ok installed")
+        self.packages = dict.fromkeys(host_packages(), "install ok installed")
         for place in (self.bin, self.misc, folder / "dpkg" / "info", folder / "dpkg" / "updates"):
             place.mkdir(parents=True)
         self.program("dpkg-query", f'exec /usr/bin/dpkg-query --admindir="{folder}/dpkg" "$@"')
@@ -103,7 +104,14 @@ def test_a_machine_that_has_everything_lacks_nothing(machine: Machine) -> None:
     found = machine.needs()
     assert [need for need in found if need.trouble or need.fix] == []
     names = [need.name for need in found]
-    assert names == [*doctor.host_packages(), "namespaces", "QEMU armhf", "overlays", "Debian mirror", "disk space"]
+    assert names == [
+        *host_packages(),
+        "namespaces",
+        "QEMU armhf",
+        "overlays",
+        "Debian mirror",
+        "disk space",
+    ]
     assert all(need.reason for need in found)
 
 
@@ -122,7 +130,7 @@ def test_a_machine_without_dpkg_and_apt_has_its_table_too(machine: Machine) -> N
     assert list(output) == ["Debian packages", "Debian mirror"]
     trouble, fix = output["Debian packages"]
     assert trouble == "dpkg-query is not installed: this is not a Debian machine"
-    assert all(name in fix for name in doctor.host_packages())
+    assert all(name in fix for name in host_packages())
     assert output["Debian mirror"] == (
         "this machine has no apt that names a Debian mirror",
         "set debian_mirror: in reef.yml",

@@ -158,3 +158,17 @@ def test_help_of_a_command_shows_its_options(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out
     assert "Usage: ./inv [--core-opts] build-arm" in said
     assert "--time-box=STRING" in said
+
+
+def test_an_installed_reef_needs_a_project(tmp_path: Path, unnamed: pytest.MonkeyPatch) -> None:
+    unnamed.setattr(app, "CHECKOUT", None)
+    unnamed.chdir(tmp_path)
+    with pytest.raises(InputError, match="no project here") as caught:
+        app.open_project()
+    assert ">reef.yml" in caught.value.fix
+
+
+def test_an_installed_reef_lists_no_command_of_developers(unnamed: pytest.MonkeyPatch) -> None:
+    unnamed.setattr(app, "CHECKOUT", None)
+    assert {"check", "test", "bench"} & set(app.tasks().tasks) == set()
+    assert {"build-arm", "schema", "set-up"} <= set(app.tasks().tasks)

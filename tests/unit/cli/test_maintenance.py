@@ -10,7 +10,6 @@ from builders.cli import maintenance
 from builders.engines.roots import binfmt
 from builders.errors import HostError
 from builders.host.log import size
-from builders.maintenance import doctor
 from builders.model.arch import ARM64, ARMHF
 from builders.model.schema import json_schema, key_texts
 from builders.model.settings import Folder
@@ -46,13 +45,6 @@ def test_schemas_are_written_where_the_projects_recipes_lie(tmp_path: Path, monk
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {
         f"{name}.schema.json" for name in maintenance.SCHEMAS
     }
-
-
-def test_host_packages_have_reasons() -> None:
-    for path in (doctor.HOST_PACKAGES, CHECKOUT / "tests" / "host-packages.txt"):
-        expected = doctor.host_packages(path)
-        assert all(reason for reason in expected.values())
-    assert "mmdebstrap" in doctor.host_packages()
 
 
 def entry(folder: Path, text: str) -> Path:
