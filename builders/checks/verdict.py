@@ -20,4 +20,4 @@ def judged(check: str, subject: str, faults: Iterable[str], fix: str, *, passed:
     lines = found[:SHOWN]
     if len(found) > SHOWN:
         lines.append(f"... and {len(found) - SHOWN} more")
-    return Verdict(check, subject, False, "\n".join([*lines, fix]))
+    return Verdict(check, subject, False, "\n".join([*lines, fix]), tuple(found), fix)

@@ -85,6 +85,7 @@ def _build_table(project: Project, built: Sequence[Built]) -> None:
         ]  # fmt: skip
     columns = ("package", "version", "cpu", "size", "time", "ccache", "sha256", "checks")
     project.log.table("built", columns, rows)
+    name_accepted(project, [verdict for each in built for verdict in each.report.verdicts])
     for each in built:
         folder = os.path.relpath(project.workspace.build(*each.build_target.key))
         project.log.note(f"{each.build_target}: {folder} ({step_summary(each.record.steps)})")
@@ -104,4 +105,19 @@ def relevant(package: str, recipe: str, verdicts: Sequence[Verdict]) -> list[Ver
 def _verdicts(report: Report, package: str) -> str:
     mine = relevant(package, report.recipe, report.verdicts)
     failed = [verdict.check for verdict in mine if not verdict.passed]
-    return f"FAILED: {', '.join(failed)}" if failed else f"{len(mine)} passed"
+    return f"FAILED: {', '.join(failed)}" if failed else count_passed(mine)
+
+
+def count_passed(verdicts: Sequence[Verdict]) -> str:
+    """Return the number of verdicts that passed, and of those that passed only because the recipe accepts faults."""
+    accepting = sum(bool(verdict.accepted) for verdict in verdicts)
+    return f"{len(verdicts)} passed" + (f", {accepting} with accepted faults" if accepting else "")
+
+
+def name_accepted(project: Project, verdicts: Sequence[Verdict]) -> None:
+    """Name the faults that recipes accept, with their reasons, and warn of acceptances that match nothing."""
+    for verdict in verdicts:
+        for line in verdict.accepted:
+            project.log.note(f"{verdict.check} of {verdict.subject}: {line}")
+        for line in verdict.stale:
+            project.log.warn(f"{verdict.check}: {line}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders.apt import api as apt
 from builders.cli.app import Context, number, open_project
-from builders.cli.build import relevant, step_summary
+from builders.cli.build import count_passed, name_accepted, relevant, step_summary
 from builders.cli.command_line import PublishRequest, to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
@@ -34,6 +34,7 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
     build_targets, engine = to_publish(context, project, request)
     publications, checked = publish.publish(project, build_targets, engine=engine, suffix=request.suffix, phase=phase)
     _show(project, publications, checked, uploading=request.upload)
+    name_accepted(project, [verdict for each in checked for verdict in each.verdicts])
     for each in checked:
         took = step_summary(each.installed.steps) if each.fresh else "known from an earlier run"
         project.log.note(f"{each.build_target}: {len(each.verdicts)} verdicts, all passed; "
@@ -256,7 +257,7 @@ def _judged(checked: Checked | None, package: str) -> tuple[str, str]:
         return "", ""
     mine = relevant(package, checked.build_target.recipe.name, checked.verdicts)
     seconds = sum(step.seconds for step in checked.installed.steps)
-    return f"{seconds:.0f} s" if checked.fresh else "known", f"{len(mine)} passed"
+    return f"{seconds:.0f} s" if checked.fresh else "known", count_passed(mine)
 
 
 def _key_end(publication: Publication) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 from builders.model.jobs import StepRecord
 from builders.model.target import Target
 
+DEBUG_SUFFIX = "-dbgsym"
+"""How the name of an automatic package of debugging symbols ends."""
 SOURCE = "source"
 """The architecture of files of a source package."""
 
@@ -46,12 +48,20 @@ class SourcePackage:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a check on a subject (a package's name, or the whole build)."""
+    """The result of a check on a subject (a package's name, or the whole build).
+
+    ``detail`` shows the ``faults`` that fail it, and ``fix``, the advice. ``accepted`` has a line for each reason by
+    which the recipe accepts faults, ``stale`` one for each that matched none.
+    """
 
     check: str
     subject: str
     passed: bool
     detail: str = ""
+    faults: tuple[str, ...] = ()
+    fix: str = ""
+    accepted: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from builders.engines import Engine
 from builders.errors import CheckError
 from builders.host.files import document_digest, sha256_of
 from builders.model.context import Context
-from builders.model.packages import DebFile, Report
+from builders.model.packages import DEBUG_SUFFIX, DebFile, Report
 from builders.model.recipe import Recipe
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
@@ -21,14 +21,14 @@ from builders.pipeline.project import Project
 def static_report(build_target: BuildTarget, record: Record, folder: Path) -> Report:
     """Return the verdicts on a build's .debs that need no installation; they are stored beside the .debs."""
     path = folder / "static-report.json"
-    known = checks.read_report(path, build_target.recipe.name, build_target.target, record.debs)
+    known = checks.read_report(path, build_target.recipe, build_target.target, record.debs)
     if known:
         return known
     lintian = folder / "lintian.log"
     output = lintian.read_text(errors="replace") if lintian.exists() else ""
     recipe, target = build_target.recipe, build_target.target
     report = Report(recipe.name, target, checks.inspect(recipe, target, record.debs, output))
-    checks.write_report(report, record.debs, path)
+    checks.write_report(report, recipe, record.debs, path)
     return report
 
 
@@ -84,7 +84,7 @@ def install_test(
     )  # fmt: skip
     result = project.engines.run(engine, job, scratch / "checked" / target.slug / recipe.name)
     report = Report(recipe.name, target, checks.read_install(recipe, target, result.output, upgrade_from), result.steps)
-    checks.write_report(report, record.debs, path)
+    checks.write_report(report, recipe, record.debs, path)
     return report, True
 
 
@@ -95,7 +95,7 @@ def already_passed(project: Project, build_target: BuildTarget, record: Record, 
 
 
 def _ours(record: Record) -> list[DebFile]:
-    return [deb for deb in record.debs if not deb.package.endswith("-dbgsym")]
+    return [deb for deb in record.debs if not deb.package.endswith(DEBUG_SUFFIX)]
 
 
 def _previous(project: Project, build_target: BuildTarget, record: Record, suffix: str) -> tuple[DebFile, ...]:
@@ -144,7 +144,7 @@ def _known(path: Path, build_target: BuildTarget, record: Record, *, real: bool)
     If no published revision exists any more (not ``real``), a report on an upgrade from one counts as well.
     """
     paths = [path] if real else [path, *sorted(path.parent.glob(f"{path.stem}-*.json"))]
-    found = (checks.read_report(each, build_target.recipe.name, build_target.target, record.debs) for each in paths)
+    found = (checks.read_report(each, build_target.recipe, build_target.target, record.debs) for each in paths)
     return next((report for report in found if report and report.passed), None)
 
 

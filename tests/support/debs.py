@@ -33,6 +33,12 @@ def recipe_of(*names: str, **more: object) -> Recipe:
     return Recipe.model_validate(data | more)
 
 
+def recipe_accepting(*accept: Mapping[str, object]) -> Recipe:
+    """Return the recipe ``sample`` whose package ``sample`` accepts faults; the package ``other`` accepts none."""
+    other = {"name": "other", "summary": "a sample"}
+    return recipe_of(packages=[{"name": "sample", "summary": "a sample", "accept": [*accept]}, other])
+
+
 def make_deb(
     folder: Path,
     files: Mapping[str, bytes | str] | None = None,

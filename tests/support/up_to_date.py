@@ -24,5 +24,5 @@ def up_to_date_project(folder: Path) -> Project:
     path.write_bytes(b"deb")
     debs = (DebFile("reef-hello", "1", "arm64", 3, sha256_of(path), path),)
     write_record(build, Record(build_target.fingerprint, debs, (), (), (0, 0), "chroot", ()))
-    write_report(Report("reef-hello", build_target.target, ()), debs, build / "static-report.json")
+    write_report(Report("reef-hello", build_target.target, ()), build_target.recipe, debs, build / "static-report.json")
     return project

@@ -7,13 +7,12 @@ from typing import Any
 from debian.debian_support import Version
 
 from builders.checks.install.rounds import Round, arrange, closure
-from builders.checks.static.contents import DEBUG_SUFFIX
 from builders.checks.static.relations import conflict
 from builders.errors import CheckError
 from builders.host import templates
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root
-from builders.model.packages import DebFile
+from builders.model.packages import DEBUG_SUFFIX, DebFile
 from builders.model.recipe import PortableFolders, Recipe
 from builders.model.target import SUITES, Target
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from builders.checks.acceptance import accept
 from builders.checks.install.upgrade_from import older_versions
 from builders.checks.verdict import SHOWN, judged
 from builders.model.packages import Verdict
@@ -37,7 +38,7 @@ def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Pat
 
     ``output`` is the folder that the job of `install_job` handed back, ``upgrade_from`` the folder that it got. A
     missing verdict counts as failed; only a package without an older revision has no ``upgrade``. The other upgrades
-    name the older version.
+    name the older version. Faults that the recipe accepts fail no verdict.
     """
     before = older_versions(upgrade_from) if upgrade_from else {}
     rows = list(_rows(output / TABLE))
@@ -46,11 +47,11 @@ def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Pat
         for check in ("install", "upgrade", *(["alone"] if recipe.build.repack else [])):
             own = [row for row in rows if (row.check, row.subject) == (check, package.name)]
             if not (own and all(row.outcome == "skipped" for row in own)):
-                verdict = _judged(check, package.name, own, target, output)
-                verdicts.append(_upgraded(verdict, before) if check == "upgrade" else verdict)
+                own = [_upgraded(row, before) if check == "upgrade" else row for row in own]
+                verdicts.append(_judged(check, package.name, own, target, output))
     verdicts += [_run(recipe, check, rows, target, output) for check in recipe.checks]
     verdicts.append(_purge(recipe, [_after_upgrade(row, before) for row in rows], target, output))
-    return tuple(verdicts)
+    return accept(recipe, verdicts)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -65,18 +66,13 @@ def _judged(check: str, subject: str, rows: list[Row], target: Target, output: P
     family = check.partition(":")[0]
     if not rows:
         return judged(check, subject, [f"the check did not run on {target}"], "see the end of the job's log")
-    faults = [line for row in rows if row.outcome != "ok" for line in (row.text, *_evidence(output, row))]
+    faults = [fault for row in rows if row.outcome != "ok" for fault in _faults(output, row)]
     return judged(check, subject, faults, FIXES[family], passed=rows[-1].text)
 
 
-def _upgraded(verdict: Verdict, before: Mapping[str, str]) -> Verdict:
-    """Return the verdict with the version that was upgraded."""
-    if verdict.subject not in before:
-        return verdict
-    old = before[verdict.subject]
-    return replace(
-        verdict, detail=f"{verdict.detail}, from {old}" if verdict.passed else f"from {old}:\n{verdict.detail}"
-    )
+def _upgraded(row: Row, before: Mapping[str, str]) -> Row:
+    """Return the row with the version that was upgraded."""
+    return replace(row, text=f"{row.text}, from {before[row.subject]}") if row.subject in before else row
 
 
 def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: Path) -> Verdict:
@@ -87,9 +83,9 @@ def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: 
         return verdict
     printed = _lines(output / own[-1].evidence)
     absent = [f"expected this line: {line}" for line in check.expect if line not in printed]
-    if absent:
-        absent += ["but it printed:", *(f"  {line}" for line in printed[-SHOWN // 2 :])]
-    return judged(name, recipe.name, absent, f"see {check.script} in the recipe", passed=", ".join(check.expect))
+    shown = ["but it printed:", *(f"  {line}" for line in printed[-SHOWN // 2 :])]
+    fix = "\n".join([*shown, f"see {check.script} in the recipe"])
+    return judged(name, recipe.name, absent, fix, passed=", ".join(check.expect))
 
 
 def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> Verdict:
@@ -106,12 +102,14 @@ def _after_upgrade(row: Row, before: Mapping[str, str]) -> Row:
     return replace(row, text=f"{row.text}, upgraded from {', '.join(sorted(set(before.values())))}")
 
 
-def _evidence(output: Path, row: Row) -> list[str]:
+def _faults(output: Path, row: Row) -> list[str]:
+    """Return the faults of a failed row: a fault for each path that differs, else the text with the log's end."""
     lines = _lines(output / row.evidence) if row.evidence else []
-    if row.evidence.startswith("difference-"):
+    if row.evidence.startswith("difference-") and lines:
         # comm(1) puts a tab before lines of its second file.
-        return [f"  left behind: {line.strip()}" if line.startswith("\t") else f"  missing: {line}" for line in lines]
-    return [f"  {line}" for line in lines[-SHOWN // 2 :]]
+        paths = [f"left behind: {line[1:]}" if line.startswith("\t") else f"missing: {line}" for line in lines]
+        return [f"{path} ({row.text})" for path in paths]
+    return ["\n".join([row.text, *(f"  {line}" for line in lines[-SHOWN // 2 :])])]
 
 
 def _lines(path: Path) -> list[str]:

@@ -12,9 +12,8 @@ from builders.checks.static.elf import Elf, read_elves
 from builders.errors import PackageError
 from builders.host.files import sha256_of
 from builders.model.deb_file import READ_ERRORS, control_of, members
-from builders.model.packages import DebFile
+from builders.model.packages import DEBUG_SUFFIX, DebFile
 
-DEBUG_SUFFIX = "-dbgsym"
 REMOVED = "remove-on-upgrade "
 """How the line of a conffile begins that an upgrade removes."""
 UNIT_FOLDERS = tuple(f"{place}/systemd/{kind}/" for place in ("usr/lib", "lib", "etc") for kind in ("system", "user"))

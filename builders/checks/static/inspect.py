@@ -6,6 +6,7 @@ A check that judges differently than before needs another number RULES in builde
 from collections.abc import Sequence
 from functools import partial
 
+from builders.checks.acceptance import accept
 from builders.checks.static.archive import check_archive
 from builders.checks.static.contents import read_contents
 from builders.checks.static.cpu import check_cpu
@@ -25,7 +26,8 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor`` (or ``portable``),
     ``depends``, ``file-policy``, ``systemd`` and ``version`` for each package, ``lintian`` for the whole build.
 
-    ``lintian_output`` is what lintian printed in the build root, with the line ``lintian-exit=<status>`` at its end.
+    Faults that the recipe accepts fail no verdict. ``lintian_output`` is what lintian printed in the build root, with
+    the line ``lintian-exit=<status>`` at its end.
     Raises PackageError for a .deb that cannot be read, or is not the one recorded.
     """
     verdicts: list[Verdict] = []
@@ -36,4 +38,4 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
         verdicts += (check(contents, target) for check in checks)
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output))
-    return tuple(verdicts)
+    return accept(recipe, verdicts)

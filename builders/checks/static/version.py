@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from builders.checks.static.contents import DEBUG_SUFFIX
 from builders.checks.verdict import judged
-from builders.model.packages import DebFile, Verdict
+from builders.model.packages import DEBUG_SUFFIX, DebFile, Verdict
 from builders.model.recipe import Recipe
 from builders.model.target import Target
 

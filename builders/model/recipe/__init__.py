@@ -1,5 +1,6 @@
 """Recipes as users write them: the models of recipe.yml, and how they are read."""
 
+from builders.model.recipe.acceptance import RUN, VERDICTS, Acceptance
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
@@ -21,6 +22,9 @@ from builders.model.recipe.source import (
 )
 
 __all__ = [
+    "RUN",
+    "VERDICTS",
+    "Acceptance",
     "Archive",
     "BazelSpec",
     "BuildSpec",

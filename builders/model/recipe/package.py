@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from builders.model.recipe.acceptance import Acceptance, Reason
 from builders.model.yaml_file import Model
 
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
@@ -28,7 +29,7 @@ class Override(Model):
 
     tag: str
     """The tag, with its context if lintian needs it."""
-    reason: Annotated[str, pydantic.StringConstraints(pattern=r"^\S[^\n]*$")]
+    reason: Reason
     """Why the tag is accepted, on one line; a comment in the file of overrides."""
 
 
@@ -87,3 +88,5 @@ class Package(Model):
     """Shell code for the maintainer scripts."""
     lintian_overrides: list[Override] = []
     """Accepted lintian tags."""
+    accept: list[Acceptance] = []
+    """Faults of other verdicts that are accepted."""

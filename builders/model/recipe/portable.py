@@ -12,6 +12,7 @@ import pydantic
 
 from builders.errors import nearest
 from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.recipe.acceptance import Acceptance
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
 from builders.model.recipe.package import PackageName
@@ -75,6 +76,8 @@ class PortablePackage(Model):
     """Breaks field."""
     replaces: list[str] | None = None
     """Replaces field."""
+    accept: list[Acceptance] = []
+    """Accepted faults of the portable package, besides those of the native package."""
 
 
 class Portable(Model):

@@ -8,6 +8,7 @@ import pydantic
 
 from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.recipe.acceptance import RUN
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
@@ -215,6 +216,16 @@ class Recipe(Model):
         versions = [f"{entry.version or self.version}-{entry.revision}" for entry in self.changelog]
         if twice := duplicates(versions):
             raise ValueError(f"changelog: two entries of {twice[0]}; raise revision, or give the older one its version")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _accepts_known_checks(self) -> "Recipe":
+        portable = self.portable.packages.values() if self.portable else ()
+        checks = [*self.checks, *((self.portable.checks or []) if self.portable else [])]
+        known = [RUN + check.name for check in checks]
+        for accepted in (each for package in (*self.packages, *portable) for each in package.accept):
+            if accepted.check.startswith(RUN) and accepted.check not in known:
+                raise ValueError(f"accept: no check {accepted.check!r}; {nearest(accepted.check, known)}")
         return self
 
     @pydantic.model_validator(mode="after")

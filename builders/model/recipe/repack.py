@@ -115,7 +115,7 @@ def _names(recipe: Recipe) -> dict[str, str]:
 def _package(native: Package, differs: PortablePackage, repack: RepackSpec, renamed: Mapping[str, str]) -> Package:
     # Other relations name packages that conflict or are replaced: a recipe states its own.
     needs = {field: [_renamed(relation, renamed) for relation in getattr(native, field)] for field in NEEDS}
-    relations = needs | differs.model_dump(exclude={"name"}, exclude_none=True)
+    relations = needs | differs.model_dump(exclude={"name", "accept"}, exclude_none=True)
     description = native.description.strip()
     # A package of links alone brings no libraries.
     note = NOTE.format(runtime=repack.runtime) if native.files or native.conffiles else ""
@@ -136,6 +136,7 @@ def _package(native: Package, differs: PortablePackage, repack: RepackSpec, rena
             "manpages": [],
             "symbols": None,
             "lintian_overrides": [*native.lintian_overrides, *overrides],
+            "accept": [*native.accept, *differs.accept],
         }
     )
 

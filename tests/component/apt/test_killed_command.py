@@ -45,7 +45,7 @@ def project(tmp_path: Path, home: Path, log: Log) -> Publisher:
     write_record(folder, Record(wanted.fingerprint, debs, (), (), (0, 0), "chroot", ()))
     report = Report("reef-hello", wanted.target, (Verdict("install", "reef-hello", True),))
     for name in ("static-report.json", f"install-report-{gate._checks_digest(wanted)}.json"):
-        checks.write_report(report, debs, folder / name)
+        checks.write_report(report, wanted.recipe, debs, folder / name)
     return made
 
 

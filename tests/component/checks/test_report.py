@@ -1,6 +1,7 @@
 """The report's document, and older revisions."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from builders.checks.report import RULES
 from builders.errors import DiskError, HostError
 from builders.model.deb_file import control_of, members, read_deb
 from builders.model.packages import DebFile, Report, Verdict
-from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb
+from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, recipe_accepting, recipe_of
 
+SAMPLE = recipe_of("sample")
 REPORT = Report(
     "sample",
     AMD64_BOOKWORM,
@@ -26,18 +28,18 @@ def deb(tmp_path: Path) -> DebFile:
 
 def test_a_report_is_read_back(tmp_path: Path, deb: DebFile) -> None:
     path = tmp_path / "checks" / "report.json"
-    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
-    write_report(REPORT, [deb], path)
-    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) == REPORT
+    assert read_report(path, SAMPLE, AMD64_BOOKWORM, [deb]) is None
+    write_report(REPORT, SAMPLE, [deb], path)
+    assert read_report(path, SAMPLE, AMD64_BOOKWORM, [deb]) == REPORT
 
 
 def test_a_report_speaks_for_its_own_bytes_only(tmp_path: Path, deb: DebFile) -> None:
     path = tmp_path / "report.json"
-    write_report(REPORT, [deb], path)
+    write_report(REPORT, SAMPLE, [deb], path)
     other = make_deb(tmp_path, {"usr/bin/sample": "y"}, Version="1.0-2~deb12")
     for debs in ([], [other], [deb, other], [as_version(deb, "2")]):
-        assert read_report(path, "sample", AMD64_BOOKWORM, debs) is None
-    assert read_report(path, "another", AMD64_BOOKWORM, [deb]) is None
+        assert read_report(path, SAMPLE, AMD64_BOOKWORM, debs) is None
+    assert read_report(path, recipe_of("sample", name="another"), AMD64_BOOKWORM, [deb]) is None
 
 
 @pytest.mark.parametrize(
@@ -45,19 +47,35 @@ def test_a_report_speaks_for_its_own_bytes_only(tmp_path: Path, deb: DebFile) ->
 )
 def test_a_changed_report_counts_as_absent(tmp_path: Path, deb: DebFile, change: tuple[str, str]) -> None:
     path = tmp_path / "report.json"
-    write_report(REPORT, [deb], path)
+    write_report(REPORT, SAMPLE, [deb], path)
     text = path.read_text()
     assert change[0] in text
     path.write_text(text.replace(*change))
-    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
+    assert read_report(path, SAMPLE, AMD64_BOOKWORM, [deb]) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 50])
 def test_a_truncated_report_counts_as_absent(tmp_path: Path, deb: DebFile, size: int) -> None:
     path = tmp_path / "report.json"
-    write_report(REPORT, [deb], path)
+    write_report(REPORT, SAMPLE, [deb], path)
     path.write_bytes(path.read_bytes()[:size])
-    assert read_report(path, "sample", AMD64_BOOKWORM, [deb]) is None
+    assert read_report(path, SAMPLE, AMD64_BOOKWORM, [deb]) is None
+
+
+def test_a_report_speaks_for_the_acceptances_of_its_own_checks(tmp_path: Path, deb: DebFile) -> None:
+    path = tmp_path / "report.json"
+    accepting = recipe_accepting({"check": "depends", "match": "empty", "reason": "a plug-in"})
+    accepted = replace(REPORT.verdicts[1], passed=True, faults=("Depends is empty",), accepted=("1 accepted",))
+    report = replace(REPORT, verdicts=(REPORT.verdicts[0], accepted))
+    write_report(report, accepting, [deb], path)
+    assert read_report(path, accepting, AMD64_BOOKWORM, [deb]) == report
+    other_reason = recipe_accepting({"check": "depends", "match": "empty", "reason": "another"})
+    for other in (SAMPLE, other_reason):
+        assert read_report(path, other, AMD64_BOOKWORM, [deb]) is None
+    # An acceptance of a verdict in another report leaves this report as it is.
+    more = recipe_accepting(*(each.model_dump() for each in accepting.packages[0].accept),
+                            {"check": "purge", "match": "/var/lib", "reason": "data"})  # fmt: skip
+    assert read_report(path, more, AMD64_BOOKWORM, [deb]) == report
 
 
 def test_failures_are_reported_with_their_detail() -> None:

@@ -335,7 +335,7 @@ def test_that_the_boards_programs_cannot_run_here_is_reported_before_anything_is
     with pytest.raises(HostError, match="no QEMU user emulator for arm64"):
         publish.publish(project, [one])
     # What was tried elsewhere needs no board here.
-    write_report(Report("reef-hello", one.target, ()), record.debs, gate._report_path(project, one, ()))
+    write_report(Report("reef-hello", one.target, ()), one.recipe, record.debs, gate._report_path(project, one, ()))
     with pytest.raises(AssertionError, match="staged"):
         publish.publish(project, [one])
 

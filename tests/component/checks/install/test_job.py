@@ -126,7 +126,7 @@ def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
     make_older_revision(make_deb(tmp_path, Package="tools"), older)
     fault = ("upgrade\tlibrary\tok\tupgrade-1.log\t" + VERSION, "upgrade\tlibrary\tfailed\t\tapt failed")
     verdicts = read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path, fault), older)
-    assert only(verdicts, "upgrade", "library").detail.startswith("from 0.9-1~deb12:\napt failed\n")
+    assert only(verdicts, "upgrade", "library").detail.startswith("apt failed, from 0.9-1~deb12\n")
     left = ("upgraded-1\tok\tpurge-upgraded-1.log\t", "upgraded-1\tfailed\t\tnot as before")
     (tmp_path / "left").mkdir()
     purged = only(read_install(sample(), AMD64_BOOKWORM, outcome(tmp_path / "left", left), older), "purge")

@@ -13,9 +13,10 @@ from builders.checks.static.version import check_versions
 from builders.errors import PackageError
 from builders.model.arch import AMD64
 from builders.model.packages import Verdict
+from builders.model.recipe import VERDICTS
 from builders.model.target import SUITES, Target
 from tests.component.checks.conftest import Compiled
-from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, only, recipe_of
+from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, only, recipe_accepting, recipe_of
 
 AMD64_TRIXIE = Target(SUITES["trixie"], AMD64)
 
@@ -176,6 +177,16 @@ def test_inspect_judges_everything(tmp_path: Path, compiled: Compiled) -> None:
     expected = ["archive", "elf-cpu", "symbol-floor", "depends", "file-policy", "systemd", "version", "lintian"]
     assert [v.check for v in verdicts] == expected
     assert all(v.passed for v in verdicts), verdicts
+    assert {*expected} <= {*VERDICTS}
+
+
+def test_inspect_passes_a_fault_that_the_recipe_accepts(tmp_path: Path) -> None:
+    accepting = recipe_accepting({"check": "file-policy", "match": "/nowhere", "reason": "the vendor's place"})
+    deb = make_deb(tmp_path, {"nowhere/x": ""})
+    other = make_deb(tmp_path, Package="other")
+    verdict = only(inspect(accepting, AMD64_BOOKWORM, [deb, other], "lintian-exit=0\n"), "file-policy", "sample")
+    assert verdict.passed
+    assert "the vendor's place" in verdict.detail
 
 
 def test_other_bytes_than_recorded_are_refused(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
         (("run:help\tsample\tok", "run:help\tsample\tfailed"), "run:help", "sample", "exit status 0"),
         (("run:answer", "run:another"), "run:answer", "sample", "did not run"),
         ((PURGED, PURGED.replace("ok", "failed") + "apt failed"), "purge", "sample", "apt failed"),
-        ((PURGED, LEFT_BEHIND), "purge", "sample", "left behind: /var/lib/sample/state"),
+        ((PURGED, LEFT_BEHIND), "purge", "sample", "left behind: /var/lib/sample/state (not as before)"),
         ((PURGED, LEFT_BEHIND), "purge", "sample", "missing: /usr/gone"),
         (("end\t", "midway\t"), "purge", "sample", "did not run"),
     ],
@@ -113,6 +113,29 @@ def test_each_fault_is_reported(
     assert not verdict.passed
     assert message in verdict.detail
     assert [v for v in verdicts if not v.passed] == [verdict]
+
+
+@pytest.mark.parametrize("match", ["/var/lib/sample", "left behind"])
+def test_paths_that_stay_after_a_purge_are_accepted_each(tmp_path: Path, match: str) -> None:
+    accept = [{"check": "purge", "match": match, "reason": "data of the user"}]
+    packages = [*({"name": name, "summary": "a"} for name in ("library", "headers", "variant")),
+                {"name": "tools", "summary": "a", "accept": accept}]  # fmt: skip
+    recipe = recipe_of(checks=CHECKS, packages=packages)
+    verdict = only(read_install(recipe, AMD64_BOOKWORM, outcome(tmp_path, (PURGED, LEFT_BEHIND))), "purge")
+    assert not verdict.passed
+    assert verdict.detail.startswith("missing: /usr/gone (not as before)\n")
+    (tmp_path / "difference-installed-1.txt").write_text("\t/var/lib/sample\n")
+    verdict = only(read_install(recipe, AMD64_BOOKWORM, tmp_path), "purge")
+    assert verdict.passed
+    assert verdict.accepted == (f"1 accepted ({match!r}: data of the user)",)
+
+
+def test_the_log_of_an_installation_is_one_fault(tmp_path: Path) -> None:
+    accept = [{"check": "install", "match": "Unable to correct", "reason": "its postinst needs a running systemd"}]
+    packages = [{"name": name, "summary": "a", "accept": accept} for name in ("library", "tools", "headers", "variant")]
+    recipe = recipe_of(checks=CHECKS, packages=packages)
+    failed = outcome(tmp_path, ("install\tlibrary\tok", "install\tlibrary\tfailed"))
+    assert all(verdict.passed for verdict in read_install(recipe, AMD64_BOOKWORM, failed))
 
 
 def test_expected_lines_are_whole_lines(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import yaml
 from builders.deb import debian_files
 from builders.errors import InputError
 from builders.model.arch import AMD64, ARM64
-from builders.model.recipe import PortableFolders, Recipe, for_target, load_recipe
+from builders.model.recipe import Acceptance, PortableFolders, Recipe, for_target, load_recipe
 from builders.model.settings import Settings
 from builders.model.target import parse_target
 from tests.support.checkout import CHECKOUT
@@ -122,6 +122,23 @@ def test_what_the_packages_say(recipes: dict[str, Recipe]) -> None:
     changelog = debian_files(made, BULLSEYE, settings)["changelog"]
     assert "\n  * Packaged for bullseye with the libraries of reef-portable-runtime13.7.\n" in changelog
     assert "Packaged for" not in debian_files(native, TRIXIE, settings)["changelog"]
+
+
+def test_faults_that_the_native_package_accepts(recipes: dict[str, Recipe]) -> None:
+    native = recipes["reef-traps"]
+    assert native.portable
+    accepted = Acceptance(check="purge", match="/var/x", reason="data")
+    added = Acceptance(check="portable", match="DT_RPATH", reason="a plug-in")
+    [name, *_] = native.portable.packages
+    differs = native.portable.packages[name].model_copy(update={"accept": [added]})
+    accepting = native.model_copy(
+        update={
+            "packages": [each.model_copy(update={"accept": [accepted]}) for each in native.packages],
+            "portable": native.portable.model_copy(update={"packages": {**native.portable.packages, name: differs}}),
+        }
+    )
+    made = {each.name: each for each in for_target(accepting, BULLSEYE, recipes).packages}
+    assert made[differs.name or name].accept == [accepted, added]
 
 
 def test_no_checks_are_no_checks(tmp_path: Path, recipes: dict[str, Recipe]) -> None:

@@ -75,6 +75,22 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("    local: {path: source}", "    git: {url: x, commit: abc}", "sources.0.git.commit"),
         ("    section: utils\n", "    lintian_overrides: [{tag: x, reason: ''}]\n", "reason: String should match"),
         ("    section: utils\n", '    lintian_overrides: [{tag: x, reason: "a\\nb"}]\n', "reason: String should match"),
+        (
+            "    section: utils\n",
+            "    accept: [{check: file-polici, match: /opt, reason: a}]\n",
+            "unknown verdict 'file-polici'; did you mean 'file-policy'?",
+        ),
+        (
+            "    section: utils\n",
+            "    accept: [{check: 'run:greting', match: hi, reason: a}]\n",
+            "no check 'run:greting'; did you mean 'run:greeting'?",
+        ),
+        ("    section: utils\n", "    accept: [{check: purge, match: ' ', reason: a}]\n", "match: String should match"),
+        (
+            "    section: utils\n",
+            "    accept: [{check: purge, match: a}]\n",
+            "missing key 'packages.2.accept.0.reason'",
+        ),
         ("build:\n", "build:\n  fetch: ./get\n", "a source package cannot contain what build.fetch fetches"),
         (
             "build:\n",
