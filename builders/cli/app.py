@@ -181,15 +181,22 @@ def find_project() -> Path:
     )
 
 
-def open_project(*, without_recipes: bool = False) -> "Project":
+def open_project(*, without_recipes: bool = False, anywhere: bool = False) -> "Project":
     """Open the project of `find_project`; ``without_recipes`` for what works before there is a recipe.
+
+    With ``anywhere``, where there is no project, it is the current folder with the default settings.
 
     Prints which it is, unless the current folder is in Reef's own checkout and so is the project.
     """
     from builders.host.log import Log
     from builders.pipeline.project import Project
 
-    folder = find_project()
+    try:
+        folder = find_project()
+    except InputError:
+        if not anywhere:
+            raise
+        folder = Path.cwd()
     if folder.is_dir() and (CHECKOUT is None or folder != CHECKOUT or not Path.cwd().is_relative_to(CHECKOUT)):
         named = bool(os.environ.get("REEF_FOLDER"))
         why = " (REEF_FOLDER)" if named else " (Reef's own: no reef.yml here or above)" if folder == CHECKOUT else ""

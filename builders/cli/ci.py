@@ -5,6 +5,7 @@ import re
 from builders.cli.app import open_project
 from builders.errors import InputError
 from builders.maintenance import ci
+from builders.maintenance.ci.installation import installation
 
 
 def matrix(
@@ -21,16 +22,18 @@ def matrix(
 
 
 def files(
-    runner: list[str], also: list[str], *, install: str | None, branch: str, check: bool, force: bool = False
+    runner: list[str], also: list[str], *, install: str | None, branch: str, check: bool, force: bool = False,
+    reef: str | None = None,
 ) -> None:  # fmt: skip
     """Write the pipeline files, or with ``check`` raise InputError if one would change."""
     project, labels = open_project(), ci.runners(runner)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", branch):
         raise InputError(f"not the name of a branch: {branch!r}", fix="correct --branch")
+    installed = installation(project.folder, reef)
     for name in [install] if install else ci.SERVICES:
         on = ci.service(name)
         path = project.folder / (on.live if install else on.example)
-        text = ci.pipeline_file(name, project, labels, branch, also)
+        text = ci.pipeline_file(name, project, labels, branch, installed, also=also)
         if check:
             if not path.is_file() or path.read_text() != text:
                 raise InputError(

@@ -24,7 +24,7 @@ SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef
 
 def diagnose(*, fix: bool) -> None:
     """Show the needs of this machine; raises HostError if one is not met."""
-    project = open_project(without_recipes=True)
+    project = open_project(without_recipes=True, anywhere=True)
     needs = doctor.examine(project, fix=fix)
     rows = [("ok" if not need.trouble else "MISSING", need.name, need.reason) for need in needs]
     project.log.table("what this machine needs", ("state", "what", "reason"), rows)

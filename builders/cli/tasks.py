@@ -283,15 +283,17 @@ def ci_matrix(
     also=ALSO,
     check="write nothing; fail if a file is out of date",
     force="overwrite a pipeline that was edited by hand",
+    reef="what jobs install Reef from, as pip takes it; by default the ./inv of the repository, or the git commit that "
+    "this Reef was installed from",
 )
 def ci_files(
     _: Context, runner: list[str], also: list[str], install: str | None = None, branch: str = "main",
-    check: bool = False, force: bool = False,
+    check: bool = False, force: bool = False, reef: str | None = None,
 ) -> None:  # fmt: skip
     """Write pipelines for GitHub Actions and GitLab CI."""
     from builders.cli import ci
 
-    ci.files(runner, also, install=install, branch=branch, check=check, force=force)
+    ci.files(runner, also, install=install, branch=branch, check=check, force=force, reef=reef)
 
 
 @task("maintenance", suite="suite of the base image (may be repeated; by default every suite of a recipe)")

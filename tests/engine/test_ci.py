@@ -34,8 +34,6 @@ def steps(place: Place, service: str, job: str) -> list[str]:
 
 def run(place: Place, script: str, status: int = 0, /, **variables: str) -> str:
     """Run a step in the place as a runner does, with the real ./inv of this checkout; it must end with ``status``."""
-    if not (place.folder / "inv").exists():
-        (place.folder / "inv").symlink_to(CHECKOUT / "inv")
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
         env=place.environment() | variables, cwd=place.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -50,6 +48,7 @@ def clone(machines: Callable[[], Place]) -> Callable[[], Place]:
     def new() -> Place:
         place = machines()
         (place.folder / "reef.yml").write_text("maintainer: Reef <reef@example.org>\ntargets: [trixie/amd64]\n")
+        (place.folder / "inv").symlink_to(CHECKOUT / "inv")
         place.run("ci-files")
         return place
 

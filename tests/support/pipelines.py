@@ -25,6 +25,7 @@ def three_recipes(folder: Path) -> Project:
         for part in ("files", "checks", "source"):
             (place / part).symlink_to(HELLO / part)
         (place / "recipe.yml").write_text(text.replace("name: reef-hello\nversion", f"name: {name}\nversion"))
+    (folder / "inv").touch()
     (folder / "reef.yml").write_text("targets: [trixie/arm64, trixie/armhf, trixie/amd64]\n")
     return Project.open(folder, Log(quiet=True))
 

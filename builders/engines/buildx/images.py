@@ -125,7 +125,9 @@ class Images:
                 found[name] = str(json.loads(client.call(words, node.environment))["digest"])
             except process.ProgramFailed as error:
                 raise failures.no_registry(f"{name}\n{error.detail}") from error
-        text = "# Digests of base images, refreshed by: ./inv pin\n" + yaml.safe_dump(pins(self.context.folder) | found)
+        text = "# Digests of base images, refreshed by the command pin\n" + yaml.safe_dump(
+            pins(self.context.folder) | found
+        )
         write_whole(self.context.folder / PINS, text)
         return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from builders.errors import InputError, nearest
 from builders.host import templates
 from builders.host.files import disk_errors, write_whole
+from builders.maintenance.ci.installation import Installation
 from builders.model.arch import AMD64, ARCHITECTURES, Architecture
 from builders.model.recipe import Recipe, StrategyName, recipe_named
 from builders.model.target import Target
@@ -18,8 +19,9 @@ from builders.pipeline.planning.selection import served
 from builders.pipeline.project import Project
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]*")
-MARK = "# Written by ./inv ci-files"
+MARK = "# Written by {command} ci-files"
 """The first words of every pipeline file. A file without them was written by a user and stays unchanged."""
+MARKS = tuple(MARK.format(command=command) for command in ("./inv", "reef"))
 SEAL = "# as written: sha256 "
 """The beginning of the second line: the digest of all other lines, which shows whether the file was edited."""
 
@@ -175,11 +177,12 @@ def _gitlab(found: list[Job]) -> list[dict[str, str]]:
 
 
 def pipeline_file(
-    name: str, project: Project, labels: Mapping[str, str], branch: str, also: Collection[str] = ()
+    name: str, project: Project, labels: Mapping[str, str], branch: str, reef: Installation,
+    *, also: Collection[str] = (),
 ) -> str:  # fmt: skip
     """Return a service's pipeline file: pushes build the default recipes, scheduled runs build all recipes.
 
-    Builds of ``branch`` are published. ``also`` and errors are as in `jobs`.
+    Builds of ``branch`` are published. The jobs call ``reef``. ``also`` and errors are as in `jobs`.
     """
     on = SERVICES[name]
     by_day, by_night = (jobs(project, on, labels, [], [], also=also, every=every) for every in (False, True))
@@ -189,7 +192,8 @@ def pipeline_file(
         comment_start_string="[#", comment_end_string="#]", lstrip_blocks=False,
     )  # fmt: skip
     text = environment.get_template(f"{name}.yml.j2").render(
-        mark=MARK, jobs=_gitlab(by_day), nightly=_gitlab(by_night) if by_night != by_day else [], branch=branch,
+        mark=MARK.format(command=reef.command), reef=reef,
+        jobs=_gitlab(by_day), nightly=_gitlab(by_night) if by_night != by_day else [], branch=branch,
         runner={**on.runners, **labels}["amd64"], limit_min=on.limit_min, time_box=on.time_box,
         runners=[shlex.quote(f"{cpu}={label}") for cpu, label in labels.items()], live=on.live,
         also=sorted(also),
@@ -215,7 +219,7 @@ def write_file(path: Path, text: str, *, force: bool = False) -> bool:
     """
     with disk_errors(path):
         before = path.read_text() if path.exists() else None
-    if before is not None and not before.startswith(MARK):
+    if before is not None and not before.startswith(MARKS):
         raise InputError(
             f"{path} exists, and was not written by ci-files", fix="move it away, or copy the parts you need from ci/"
         )

@@ -30,10 +30,10 @@ def lint(*words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture
-def written(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=[None, "reef @ git+https://example.org/reef@1"], ids=["inv", "installed"])
+def written(project: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     monkeypatch.setattr("builders.cli.ci.open_project", lambda: project)
-    files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=False)
+    files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=False, reef=request.param)
     return project.folder / "ci"
 
 
@@ -60,7 +60,7 @@ def test_steps_are_sound_shell_without_secrets_or_expressions(written: Path, nam
         assert done.returncode == 0, script + done.stdout
         assert "${{" not in script
         assert "SIGNING" not in script
-        assert "./inv " in script
+        assert "./inv " in script or "reef " in script
 
 
 DAY = "edge-model-server"
@@ -91,6 +91,7 @@ def test_the_night_builds_every_recipe_and_a_push_those_built_by_default(tmp_pat
     assert document["publish"]["needs"] == [{"job": name, "optional": True} for name in ("build", "nightly")]
 
 
+@pytest.mark.parametrize("written", [None], indirect=True)
 @pytest.mark.parametrize(("status", "github"), [(0, 0), (13, 0), (7, 7)])
 def test_a_build_that_is_not_finished_is_no_failure(written: Path, tmp_path: Path, status: int, github: int) -> None:
     inv = f'echo "$*" >>calls; [ "$1" = build-arm ] && exit {status} || exit 0'

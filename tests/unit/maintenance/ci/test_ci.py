@@ -13,6 +13,7 @@ from builders.errors import InputError
 from builders.host.log import Log
 from builders.host.time_limit import parse_duration
 from builders.maintenance import ci
+from builders.maintenance.ci.installation import Installation
 from builders.pipeline.planning.records import Record, write_record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
@@ -122,7 +123,7 @@ def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> Non
     assert own.read_text().startswith("mine")
     own.unlink()
     files([], [], install="gitlab", branch="main", check=False)
-    assert own.read_text().startswith(ci.MARK)
+    assert own.read_text().startswith(ci.MARKS)
     with pytest.raises(InputError, match="not up to date"):
         files([], [], install=None, branch="trunk/1", check=True)
     files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=True)
@@ -138,7 +139,7 @@ def test_a_branch_that_is_none_is_reported(project: Project, monkeypatch: pytest
 def test_the_committed_examples_are_current_and_start_nothing() -> None:
     project = Project.open(CHECKOUT, Log(quiet=True))
     for name, service in ci.SERVICES.items():
-        text = ci.pipeline_file(name, project, {}, "main")
+        text = ci.pipeline_file(name, project, {}, "main", Installation())
         assert (CHECKOUT / service.example).read_text() == text, "run: ./inv ci-files"
         assert not (CHECKOUT / service.live).exists()
         assert not re.search("v4$", text, re.MULTILINE), "actions are pinned by commit"
