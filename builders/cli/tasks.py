@@ -283,7 +283,7 @@ def ci_matrix(
     also=ALSO,
     check="write nothing; fail if a file is out of date",
     force="overwrite a pipeline that was edited by hand",
-    reef="what jobs install Reef from, as pip takes it; by default the ./inv of the repository, or the git commit that "
+    reef="what jobs install Reef from, as pip takes it; by default the repository's own ./inv, or the git commit that "
     "this Reef was installed from",
 )
 def ci_files(

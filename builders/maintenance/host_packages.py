@@ -43,8 +43,9 @@ def set_up(log: Log) -> None:
     update, install = ["apt-get", "update"], ["apt-get", "install", *INSTALL, *missing]
     if not process.find("apt-get"):
         raise HostError(
-            "this is not a Debian machine", f"Reef needs the programs of {', '.join(missing)}", "use Debian"
-        )
+            "apt-get is not installed: this is not a Debian machine", f"missing: {' '.join(missing)}",
+            "publish on Debian 12 or 13; to build in Docker here, install the programs of these packages",
+        )  # fmt: skip
     log.note(f"installing Debian packages: {' '.join(missing)}")
     before = [] if os.geteuid() == 0 else ["sudo"]
     if before and not process.find("sudo"):
