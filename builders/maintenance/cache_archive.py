@@ -38,13 +38,15 @@ OF_THE_MOMENT = re.compile(r"(^|/)(tmp|lock)/|\.(lock|part|part\.json)$|\.tmp\.|
 """Temporary files of a running ccache, git or download."""
 DOWNLOAD = re.compile(r"sources/sha256/([0-9a-f]{64})(\.url)?")
 CLONE = re.compile(
-    r"(sources/git/[0-9a-f]{40}\.git)/"
-    r"(HEAD|packed-refs|shallow|reef-url|refs/heads/[A-Za-z0-9_-]+|objects/[0-9a-f]{2}/[0-9a-f]{38}"
+    r"(sources/git/([0-9a-f]{40}|[0-9a-f]{64})\.git)/"
+    r"(HEAD|packed-refs|shallow|reef-url|refs/heads/[A-Za-z0-9_-]+|objects/[0-9a-f]{2}/([0-9a-f]{38}|[0-9a-f]{62})"
     r"|objects/pack/[A-Za-z0-9-]+\.(pack|idx|rev))"
 )
 """Only the data of a clone, nothing that git executes or follows: no config, hooks, alternates or promisors."""
+SHA1_DIGITS = 40
 CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
-"""The config of an imported clone, as `git init --bare` writes it."""
+CONFIG_SHA256 = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+"""The config of an imported clone, as `git init --bare` writes it, by the object format."""
 MOUNT = re.compile(r"mounts/[A-Za-z0-9][A-Za-z0-9._-]*/.+")
 NOT_OURS = (tarfile.TarError, zstandard.ZstdError, EOFError, FileExistsError, NotADirectoryError, IsADirectoryError)
 """Errors of unpacking a file that `export_caches` did not write, or that was changed since."""
@@ -296,8 +298,8 @@ def _merge(scratch: Path, names: list[str], workspace: Workspace) -> Imported:
         files += len(inner)
         total += sum((scratch / name).stat().st_size for name in inner)
         with disk_errors(target):
-            if CLONE.fullmatch(inner[0]):
-                write_whole(scratch / unit / "config", CONFIG)
+            if clone := CLONE.fullmatch(inner[0]):
+                write_whole(scratch / unit / "config", CONFIG if len(clone[2]) == SHA1_DIGITS else CONFIG_SHA256)
                 for name in ("objects", "refs"):  # without them, git recognizes no repository
                     (scratch / unit / name).mkdir(exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)

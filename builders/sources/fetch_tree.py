@@ -13,14 +13,20 @@ from builders.model.recipe import Archive, DebianPool, Git, Local, PythonWheel, 
 from builders.model.source_tree import FetchedSource, SourceTree
 from builders.sources.context import FetchContext
 from builders.sources.edits import apply_edits
-from builders.sources.kinds import git
+from builders.sources.exclusion import Exclusion, Parts
 from builders.sources.kinds.archive import unpack
 from builders.sources.kinds.folder import copy_folder
+from builders.sources.kinds.submodules import GitSource, require_submodules, warn_of_empty
+from builders.sources.large_files import fill_pointers
 from builders.sources.manifest import describe, digest_of, kind_of, manifest_path
 from builders.sources.tree import TreeWriter, clean, file_pieces, seal, stamp
 
 if TYPE_CHECKING:
     from builders.sources.acquire import Acquired
+
+
+JUDGED = 1
+"""Raised when a tree that was accepted before can be refused: trees of another number are made again."""
 
 
 def fetch(recipe: Recipe, context: Context, *, offline: bool) -> SourceTree:
@@ -53,10 +59,13 @@ def _finished(recipe: Recipe, path: Path, document: dict[str, object], log: Log)
         manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
         sources = tuple(FetchedSource(**source) for source in manifest["sources"])
         same, stamped = manifest["document"] == document, manifest["stamp"]
+        judged = manifest.get("judged", 0)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         log.warn(f"the manifest {manifest_path(path)} cannot be read; the tree is made again")
+        return None
+    if judged != JUDGED:
         return None
     if not same or not path.is_dir() or stamp(path) != stamped:
         log.warn(f"the source tree {path} was changed after it was made; it is made again")
@@ -80,6 +89,7 @@ def _made(recipe: Recipe, path: Path, document: dict[str, object], context: Fetc
             "digest": digest_of(document),
             "document": document,
             "sources": [vars(source) for source in sources],
+            "judged": JUDGED,
             "stamp": seal(fresh),
         }
         with disk_errors(path):
@@ -96,51 +106,78 @@ def _unpacked(
     obtained: list["Acquired"], fresh: Path, scratch: Path, context: FetchContext
 ) -> tuple[FetchedSource, ...]:
     writer = TreeWriter(fresh)
-    sources = []
-    for acquired in obtained:
-        writer.subject = f"source {acquired.source.name!r}"
+    sources: list[FetchedSource] = []
+    exclusions = [Exclusion(acquired.source.excluded) for acquired in obtained]
+    for acquired, excluded in zip(obtained, exclusions, strict=True):
+        writer.subject = _subject(acquired.source)
         with context.log.step(f"unpack {acquired.source.name}"):
-            digest = _place(acquired, writer, scratch, context)
-        sources.append(FetchedSource(acquired.source.name, kind_of(acquired.way), acquired.location, digest))
+            sources += _place(acquired, writer, scratch, context, excluded)
+        if not isinstance(acquired.way, Local) and (unmatched := excluded.unmatched()):
+            writer.warnings.append(f"{writer.subject}: exclude: matches nothing: {', '.join(unmatched)}")
+    require_submodules(writer)
+    fill_pointers(writer, scratch, context)
     writer.check_links()
+    for acquired, excluded in zip(obtained, exclusions, strict=True):
+        warn_of_empty(writer, _place_of(acquired.source), _subject(acquired.source), excluded)
+    for warning in writer.warnings:
+        context.log.warn(warning)
     return tuple(sources)
 
 
-def _place(acquired: "Acquired", writer: TreeWriter, scratch: Path, context: FetchContext) -> str:
-    """Put a source into the tree and return its digest in the form of FetchedSource."""
+def _subject(source: Source) -> str:
+    return f"source {source.name!r}"
+
+
+def _place(
+    acquired: "Acquired", writer: TreeWriter, scratch: Path, context: FetchContext, excluded: Exclusion
+) -> list[FetchedSource]:
+    """Put a source into the tree and return it, with the submodules that were fetched."""
     into = _place_of(acquired.source)
     writer.folder(into)
-    match acquired.way:
+    name, more = acquired.source.name, list[FetchedSource]()
+    if isinstance(acquired.way, Git):
+        source = GitSource(context, name, writer, excluded, scratch, acquired.way.submodules)
+        url = context.mirrored(acquired.way.url)
+        more = list(source.place(acquired.path, url, acquired.way.commit, into))
+        digest = f"git:{acquired.way.commit}"
+    else:
+        digest = _written(acquired, acquired.way, writer, into, excluded)
+    return [FetchedSource(name, kind_of(acquired.way), acquired.location, digest), *more]
+
+
+def _written(
+    acquired: "Acquired",
+    way: Archive | DebianPool | PythonWheel | SingleFile | Local,
+    writer: TreeWriter,
+    into: Parts,
+    excluded: Exclusion,
+) -> str:
+    """Write a source that is no git repository; return its digest in the form of FetchedSource."""
+    match way:
         case Archive() | DebianPool():
-            unpack(acquired.path, writer, into, acquired.way.strip)
-            return f"sha256:{acquired.way.sha256}"
+            unpack(acquired.path, writer, into, way.strip, excluded.covers)
+            return f"sha256:{way.sha256}"
         case PythonWheel():
-            unpack(acquired.path, writer, into, 0)
-            return f"sha256:{acquired.way.sha256}"
+            unpack(acquired.path, writer, into, 0, excluded.covers)
+            return f"sha256:{way.sha256}"
         case SingleFile():
-            place = (*into, *clean(acquired.way.name, f"name: of source {acquired.source.name!r}"))
-            writer.file(place, file_pieces(acquired.path), executable=acquired.way.executable)
-            return f"sha256:{acquired.way.sha256}"
-        case Git():
-            archive = scratch / "commit.tar"
-            git.export(context, acquired.path, acquired.way.commit, archive)
-            unpack(archive, writer, into, 0)
-            archive.unlink()
-            return f"git:{acquired.way.commit}"
+            place = (*into, *clean(way.name, f"name: of source {acquired.source.name!r}"))
+            writer.file(place, file_pieces(acquired.path), executable=way.executable)
+            return f"sha256:{way.sha256}"
         case Local():
-            return copy_folder(acquired.path, acquired.way.exclude, writer, into)
+            return copy_folder(acquired.path, way.exclude, excluded, writer, into)
         case _:
-            assert_never(acquired.way)
+            assert_never(way)
 
 
-def _place_of(source: Source) -> tuple[str, ...]:
+def _place_of(source: Source) -> Parts:
     return clean(source.unpack, f"unpack: of source {source.name!r}", "use a folder inside the tree")
 
 
 def _check_unchanged(sources: tuple[FetchedSource, ...], document: dict[str, object]) -> None:
     known = json.dumps(document)
     for source in sources:
-        if source.digest not in known:
+        if source.kind == "local" and source.digest not in known:
             raise SourceError(
                 f"source {source.name!r} was changed while it was copied",
                 f"folder: {source.location}",

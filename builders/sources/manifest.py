@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
 from builders.model.recipe import Archive, DebianPool, Edit, Git, Local, PythonWheel, Recipe, SingleFile, Source, Way
+from builders.sources.exclusion import Exclusion
 from builders.sources.kinds.folder import tree_digest
 
 LAYOUT = 1
@@ -31,15 +33,18 @@ def digest_of(document: dict[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def way_digest(way: Way, folder: Path) -> str:
-    """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of a way; ``folder`` is the recipe's."""
+def way_digest(way: Way, folder: Path, excluded: Sequence[str] = ()) -> str:
+    """Return ``sha256:<hex>``, ``git:<commit>`` or ``tree:<hex>`` of a way; ``folder`` is the recipe's.
+
+    Of a folder, what ``excluded`` names does not count.
+    """
     match way:
         case Archive() | DebianPool() | SingleFile() | PythonWheel():
             return f"sha256:{way.sha256}"
         case Git():
             return f"git:{way.commit}"
         case Local():
-            return tree_digest(folder / way.path, way.exclude)
+            return tree_digest(folder / way.path, way.exclude, Exclusion(excluded))
         case _:
             assert_never(way)
 
@@ -64,16 +69,20 @@ def kind_of(way: Way) -> str:
 
 
 def _source(source: Source, folder: Path) -> dict[str, object]:
-    return {
+    document: dict[str, object] = {
         "name": source.name,
-        **_way(source.way, folder),
+        **_way(source.way, folder, source.excluded),
         "unpack": source.unpack,
-        "alternatives": [_way(kinds.way, folder) for kinds in source.alternatives],
+        "alternatives": [_way(kinds.way, folder, source.excluded) for kinds in source.alternatives],
     }
+    # Keys that a recipe does not use are absent: its builds stay up to date when Reef learns a key.
+    return document | ({"exclude": source.excluded} if source.exclude else {})
 
 
-def _way(way: Way, folder: Path) -> dict[str, object]:
-    document: dict[str, object] = {"kind": kind_of(way), "digest": way_digest(way, folder)}
+def _way(way: Way, folder: Path, excluded: Sequence[str]) -> dict[str, object]:
+    document: dict[str, object] = {"kind": kind_of(way), "digest": way_digest(way, folder, excluded)}
+    if isinstance(way, Git) and way.submodules:
+        document["submodules"] = True
     if isinstance(way, Archive | DebianPool):
         document["strip"] = way.strip
     if isinstance(way, SingleFile):

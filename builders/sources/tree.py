@@ -4,10 +4,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from builders.errors import SourceError
 from builders.host.files import disk_errors
+from builders.model.pointer import LARGEST, Pointer, is_annex_link, pointer_of
 
 TREE_TIME_S = 946_684_800
 """The modification time of everything in a tree: 2000-01-01 UTC, in seconds since 1970.
@@ -35,19 +37,45 @@ def clean(name: str, subject: str, fix: str = UNSOUND) -> tuple[str, ...]:
     return parts
 
 
+@dataclass(frozen=True)
+class Checkout:
+    """A commit that is being written below the folder ``into`` of the tree, and the URL that it came from."""
+
+    repository: Path
+    url: str
+    commit: str
+    into: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoundPointer:
+    """A pointer in the tree, in place of a file; only a git source has a ``checkout``."""
+
+    subject: str
+    pointer: Pointer
+    executable: bool
+    checkout: Checkout | None
+
+
 class TreeWriter:
     """Writes below ``root``, a folder of its own, and never through a symbolic link.
 
     Paths are given as clean parts. Later files replace earlier files, as with tar; a file that would replace a folder
-    is refused. Modes are 0755 (folders, executables) and 0644.
+    is refused. Modes are 0755 (folders, executables) and 0644. ``subject`` and ``checkout`` say which source is being
+    written. ``pointers`` are the files that still stand for others, ``expected_folders`` those that another source must
+    fill, each with its description; ``warnings`` is what the log must name.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.subject = "the source"
+        self.checkout: Checkout | None = None
         self.files = 0
+        self.pointers: dict[tuple[str, ...], FoundPointer] = {}
+        self.expected_folders: dict[tuple[str, ...], str] = {}
+        self.warnings: list[str] = []
         self._folders: set[tuple[str, ...]] = {()}
-        self._links: list[tuple[tuple[str, ...], str]] = []
+        self._links: list[tuple[tuple[str, ...], str, bool]] = []
 
     def folder(self, parts: tuple[str, ...]) -> None:
         """Make a folder and those above it."""
@@ -69,19 +97,26 @@ class TreeWriter:
         handle = os.open(
             self._path(parts), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if executable else 0o644
         )
+        size, head = 0, b""
         try:
             for piece in content:
+                head = piece if size == 0 else head
+                size += len(piece)
                 write_all(handle, piece)
         finally:
             os.close(handle)
         self.files += 1
+        if size <= LARGEST and size == len(head) and (pointer := pointer_of(head)):
+            self.pointers[parts] = FoundPointer(self.subject, pointer, executable, self.checkout)
 
-    def link(self, parts: tuple[str, ...], target: str) -> None:
-        """Make a symbolic link; `check_links` checks its target later."""
+    def link(self, parts: tuple[str, ...], target: str, *, leave_out: bool = False) -> None:
+        """Make a symbolic link; `check_links` checks its target later, and then may leave it out of the tree."""
         self._clear(parts)
         os.symlink(target, self._path(parts))
-        self._links.append((parts, self.subject))
+        self._links.append((parts, self.subject, leave_out))
         self.files += 1
+        if is_annex_link(target):
+            self.pointers[parts] = FoundPointer(self.subject, Pointer("git-annex"), False, self.checkout)
 
     def copy(self, parts: tuple[str, ...], origin: tuple[str, ...]) -> None:
         """Write a copy of ``origin``, an existing file or link of the tree (a hard link in tar)."""
@@ -90,7 +125,7 @@ class TreeWriter:
             raise SourceError(
                 f"{self.subject} is refused: it links to a file that it does not contain",
                 f"{'/'.join(parts)!r} is a hard link to {'/'.join(origin)!r}",
-                "repair the archive, or correct its strip: in the recipe, which may remove the other file",
+                "repair the archive; or correct strip: or exclude: in the recipe, which may remove the other file",
             )
         if parts == origin:
             return
@@ -101,27 +136,42 @@ class TreeWriter:
             self.file(parts, file_pieces(path), executable=executable)
 
     def check_links(self) -> None:
-        """Raise SourceError where a symbolic link leads out of the tree.
+        """Judge the symbolic links that lead out of the tree: those to leave out are removed, else SourceError.
 
         To be called when everything is written: only then is it known where links that lead over links end.
         """
         root = os.path.realpath(self.root)
-        for parts, subject in self._links:
+        refused: dict[str, list[str]] = {}
+        for parts, subject, leave_out in self._links:
             path = self._path(parts)
             if not os.path.islink(path):
                 continue  # a later file replaced it
-            end = os.path.realpath(path)
-            if os.path.isabs(os.readlink(path)) or (end != root and not end.startswith(root + "/")):
-                raise SourceError(
-                    f"{subject} is refused: a symbolic link leads out of the tree",
-                    f"{'/'.join(parts)!r} -> {os.readlink(path)!r}",
-                    "do not use this source, or pack it without that link",
-                )
+            end, target = os.path.realpath(path), os.readlink(path)
+            if not os.path.isabs(target) and (end == root or end.startswith(root + "/")):
+                continue
+            if leave_out:
+                os.unlink(path)
+                self.warnings.append(left_out(subject, "/".join(parts), target))
+            else:
+                refused.setdefault(subject, []).append(f"{'/'.join(parts)!r} -> {target!r}")
+        for subject, links in refused.items():
+            raise SourceError(
+                f"{subject} is refused: a symbolic link leads out of the tree",
+                shortened(links),
+                "if the build needs no such link, name it under exclude: in the recipe, with a reason; else do not use "
+                "this source, or pack it without that link",
+            )
+
+    def is_empty(self, parts: tuple[str, ...]) -> bool:
+        """Return whether the folder of ``parts`` contains nothing, or does not exist."""
+        path = self._path(parts)
+        return not os.path.lexists(path) or (os.path.isdir(path) and not os.listdir(path))
 
     def _clear(self, parts: tuple[str, ...]) -> None:
         """Make the folder of ``parts``, and remove an earlier file or link at its path."""
         if not parts or parts in self._folders:
             raise self._in_the_way(parts)
+        self.pointers.pop(parts, None)
         self.folder(parts[:-1])
         path = self._path(parts)
         try:
@@ -141,6 +191,21 @@ class TreeWriter:
             f"path: {'/'.join(parts) or '.'!r}",
             "unpack the sources into separate folders (unpack: in the recipe)",
         )
+
+
+SHOWN = 20
+"""The number of paths that a message names."""
+
+
+def shortened(lines: list[str]) -> str:
+    """Return the lines of a message, at most SHOWN and the number of the others."""
+    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([*lines[:SHOWN], *more])
+
+
+def left_out(subject: str, path: str, target: str) -> str:
+    """Return the warning for a link that leads out of a local source, and is therefore not in the tree."""
+    return f"{subject}: left out the link {path!r} -> {target!r}, which leads out of the tree (see exclude:)"
 
 
 def file_pieces(path: str | Path) -> Iterator[bytes]:

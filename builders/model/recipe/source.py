@@ -6,11 +6,28 @@ from urllib.parse import quote
 
 import pydantic
 
+from builders.model.recipe.acceptance import Reason
 from builders.model.yaml_file import Model, RelativePath
 
 # No source has a default for its digest or commit: without one the recipe is refused.
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+COMMIT = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
+"""A commit of a repository with the object format sha1 or sha256 (git-init(1), --object-format)."""
+
+
+def _whole_commit(value: str) -> str:
+    if not re.match(COMMIT, value):
+        raise ValueError(
+            "expected a whole commit, 40 hex digits (64 where the repository's format is sha256); branches and tags "
+            "can move, and short commits become ambiguous. git rev-parse 'NAME^{commit}' prints it in a clone, "
+            "git ls-remote URL 'NAME*' without a clone (of a tag, the line that ends in ^{})"
+        )
+    return value
+
+
+Commit = Annotated[
+    str, pydantic.AfterValidator(_whole_commit), pydantic.WithJsonSchema({"type": "string", "pattern": COMMIT})
+]
 WHEEL = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*)-(?P<version>[A-Za-z0-9._+!]+)(?:-[0-9][A-Za-z0-9_.]*)?"
     r"-[a-z]+[0-9]+(?:\.[a-z]+[0-9]+)*-[A-Za-z0-9_.]+-[A-Za-z0-9_.]+\.whl"
@@ -20,7 +37,7 @@ SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-
 
 
 class Archive(Model):
-    """A tar (plain, gz, bz2, xz) or zip archive, fetched from the first URL that answers with the right digest."""
+    """A tar (plain, gz, bz2, xz, zst) or zip archive, fetched from the first URL that answers with the right digest."""
 
     urls: Annotated[list[str], pydantic.Field(min_length=1)]
     """URLs of the archive, in the order in which they are tried."""
@@ -104,7 +121,10 @@ class Git(Model):
     url: str
     """URL of the repository."""
     commit: Commit
-    """The commit, with all 40 digits."""
+    """The commit, with all 40 digits, or all 64 of a repository with the object format sha256."""
+    submodules: bool = False
+    """Whether the submodules are fetched too, at the commits that this commit names. Without it, each submodule is
+    listed under ``exclude``, or another source fills its folder."""
 
 
 class Local(Model):
@@ -154,6 +174,15 @@ class SourceKinds(Model):
         return self
 
 
+class Excluded(Model):
+    """Files, folders and links of a source that are left out of the tree."""
+
+    path: RelativePath
+    """Path below the source's top folder. ``*`` and ``?`` match within a name, ``**/`` any folders."""
+    reason: Reason
+    """Why the recipe needs no such file, on one line."""
+
+
 class Source(SourceKinds):
     """A source with one of ``archive``, ``file``, ``debian``, ``python``, ``git`` and ``local``."""
 
@@ -161,8 +190,15 @@ class Source(SourceKinds):
     """Name of the source in messages and for ``--source``."""
     unpack: RelativePath = "."
     """Folder of the tree into which the source is unpacked, over the sources before it."""
+    exclude: list[Excluded] = []
+    """Parts of the source that are left out, each with a reason; of every kind of source except ``file``."""
     alternatives: list[SourceKinds] = []
     """Other ways to obtain the same content, each with its own digest, tried in order if the first way fails."""
+
+    @property
+    def excluded(self) -> list[str]:
+        """The patterns of ``exclude``."""
+        return [part.path for part in self.exclude]
 
     @property
     def ways(self) -> list[Way]:

@@ -13,7 +13,7 @@ from builders.model.recipe.source import Pattern, SourceName
 from builders.model.yaml_file import Model, RelativePath, load
 
 FILE = "upstream.yml"
-Seen = Annotated[str, pydantic.StringConstraints(pattern=r"^(git:[0-9a-f]{40}|sha256:[0-9a-f]{64})$")]
+Seen = Annotated[str, pydantic.StringConstraints(pattern=r"^(git:[0-9a-f]{40}|git:[0-9a-f]{64}|sha256:[0-9a-f]{64})$")]
 Label = Annotated[str, pydantic.StringConstraints(pattern=r"^//[\w./+-]*:[\w./+-]+$")]
 LABEL = r"//[\w./+-]*:[\w./+-]+"
 SETTING = re.compile(

@@ -1,35 +1,42 @@
 """Local folders as sources: code of the recipe's own repository, and checkouts in development."""
 
+import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from builders.errors import SourceError
-from builders.sources.tree import TreeWriter, file_pieces
+from builders.sources.exclusion import Exclusion, Parts
+from builders.sources.tree import TreeWriter, file_pieces, left_out
 
 ABSENT = "absent"
 """The digest of a folder that does not exist."""
 
 
-def tree_digest(folder: Path, exclude: Sequence[str] = ()) -> str:
+def tree_digest(folder: Path, exclude: Sequence[str] = (), excluded: Exclusion | None = None) -> str:
     """Return ``tree:<sha256>`` over names, executable bits, link targets and contents below ``folder``, or ABSENT.
 
-    The paths ``exclude`` and all files and folders named ``.git`` are excluded. Raises SourceError for unreadable
-    files, devices and pipes.
+    The paths ``exclude``, what ``excluded`` covers, all files and folders named ``.git``, and links to absolute paths
+    are left out: those lead to other places on each machine. Raises SourceError for unreadable files, devices and
+    pipes.
     """
-    return _read(folder, exclude, None, ()) if folder.is_dir() else ABSENT
+    return _read(folder, exclude, excluded or Exclusion(), None, ()) if folder.is_dir() else ABSENT
 
 
-def copy_folder(folder: Path, exclude: Sequence[str], writer: TreeWriter, into: tuple[str, ...]) -> str:
-    """Copy ``folder`` to ``into`` of the tree and return the digest of the copied content, as `tree_digest` does."""
-    return _read(folder, exclude, writer, into)
+def copy_folder(folder: Path, exclude: Sequence[str], excluded: Exclusion, writer: TreeWriter, into: Parts) -> str:
+    """Copy ``folder`` to ``into`` of the tree and return the digest of the copied content, as `tree_digest` does.
+
+    Links that lead out of the tree are left out, with a warning.
+    """
+    return _read(folder, exclude, excluded, writer, into)
 
 
-def _read(folder: Path, exclude: Sequence[str], writer: TreeWriter | None, into: tuple[str, ...]) -> str:
+def _read(folder: Path, exclude: Sequence[str], excluded: Exclusion, writer: TreeWriter | None, into: Parts) -> str:
+    paths = frozenset(PurePosixPath(path).parts for path in exclude)
     digest = hashlib.sha256()
-    for parts, status in _walk(folder, (), frozenset(PurePosixPath(path).parts for path in exclude)):
+    for parts, status in _walk(folder, (), lambda parts: parts in paths or excluded.covers(parts)):
         path = folder.joinpath(*parts)
         kind, content = _kind(path, status), hashlib.sha256()
         pieces = _hashed(path, content)
@@ -38,9 +45,13 @@ def _read(folder: Path, exclude: Sequence[str], writer: TreeWriter | None, into:
                 writer.folder(into + parts)
         elif kind == "link":
             target = os.readlink(path)
+            if os.path.isabs(target):
+                if writer:
+                    writer.warnings.append(left_out(writer.subject, "/".join(parts), target))
+                continue
             content.update(os.fsencode(target))
             if writer:
-                writer.link(into + parts, target)
+                writer.link(into + parts, target, leave_out=True)
         elif writer:
             writer.file(into + parts, pieces, executable=kind == "program")
         else:
@@ -50,20 +61,18 @@ def _read(folder: Path, exclude: Sequence[str], writer: TreeWriter | None, into:
     return f"tree:{digest.hexdigest()}"
 
 
-def _walk(
-    folder: Path, above: tuple[str, ...], exclude: frozenset[tuple[str, ...]]
-) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+def _walk(folder: Path, above: Parts, is_left_out: Callable[[Parts], bool]) -> Iterator[tuple[Parts, os.stat_result]]:
     try:
         with os.scandir(folder) as found:
             entries = sorted((entry for entry in found if entry.name != ".git"), key=lambda entry: entry.name)
         for entry in entries:
             path = (*above, entry.name)
-            if path in exclude:
+            if is_left_out(path):
                 continue
             yield path, entry.stat(follow_symlinks=False)
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), path, exclude)
-    except (PermissionError, FileNotFoundError) as error:
+                yield from _walk(Path(entry.path), path, is_left_out)
+    except OSError as error:
         raise _unreadable(Path(error.filename or folder), error) from error
 
 
@@ -76,7 +85,7 @@ def _kind(path: Path, status: os.stat_result) -> str:
         return "program" if status.st_mode & 0o100 else "file"
     raise SourceError(
         f"a local source contains a device, pipe or socket: {path}",
-        fix="remove it; a source contains only files, folders and links",
+        fix="remove it, or name it under exclude: in the recipe; a source contains only files, folders and links",
     )
 
 
@@ -87,9 +96,15 @@ def _hashed(path: Path, content: "hashlib._Hash") -> Iterator[bytes]:
         for piece in pieces:
             content.update(piece)
             yield piece
-    except (PermissionError, FileNotFoundError) as error:
+    except OSError as error:
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:
-    return SourceError(f"a local source cannot be read: {path}", str(error), "make it readable, or remove it")
+    return SourceError(f"a local source cannot be read: {path}", str(error), _fix(error))
+
+
+def _fix(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return "name a folder above it under exclude: in the recipe, or shorten the path"
+    return "make it readable, remove it, or name it under exclude: in the recipe"

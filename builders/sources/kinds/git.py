@@ -1,12 +1,10 @@
-"""Commits of git repositories, each cached as a bare repository that is whole or absent.
-
-Submodules are not supported: their folders stay empty, with a warning. A recipe can list each as a source.
-"""
+"""Commits of git repositories, each cached as a bare repository that is whole or absent."""
 
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from builders.host import process
 from builders.host.files import disk_errors, remove_tree, write_whole
@@ -30,6 +28,7 @@ ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 STILL = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
 """Only the cached repository is read: whatever its config contains, nothing is fetched and no helper runs."""
 COUNTED = re.compile(r"\((\d+)/(\d+)\)")
+SHA256_DIGITS = 64
 CLONE_TIME_LIMIT_S = 4 * 3600.0
 EXPORT_TIME_LIMIT_S = 1800.0
 
@@ -76,12 +75,10 @@ def origin(repository: Path) -> str:
     return (repository / "reef-url").read_text(encoding="utf-8")
 
 
-def export(context: FetchContext, repository: Path, commit: str, archive: Path) -> None:
+def export(repository: Path, commit: str, archive: Path) -> None:
     """Write the commit's files to the tar ``archive``, as they were committed, byte by byte."""
     write_whole(repository / "info" / "attributes", AS_COMMITTED)
-    if ".gitmodules" in _git(repository, "ls-tree", "--name-only", commit).splitlines():
-        context.log.warn(f"{origin(repository)} has submodules, which stay empty; list each as a source in the recipe")
-    _git(repository, "archive", "--format=tar", f"--output={archive}", commit)
+    query(repository, "archive", "--format=tar", f"--output={archive}", commit)
 
 
 def _locked(context: FetchContext, commit: str) -> AbstractContextManager[None]:
@@ -94,9 +91,9 @@ def _verified(context: FetchContext, commit: str) -> Path | None:
         return None
     try:
         # Every file of the commit must exist, with the content of its name.
-        _git(path, "fsck", "--full", "--no-dangling", "--no-progress", commit)
+        query(path, "fsck", "--full", "--no-dangling", "--no-progress", commit)
     except process.ProgramFailed as error:
-        context.log.warn(f"the cached repository {path} is corrupted; it is removed\n{_said(error)}")
+        context.log.warn(f"the cached repository {path} is corrupted; it is removed\n{said(error)}")
         remove_tree(path)
         return None
     return path
@@ -104,38 +101,63 @@ def _verified(context: FetchContext, commit: str) -> Path | None:
 
 def _fetch(context: FetchContext, url: str, commit: str, fresh: Path, step: Step) -> None:
     """Create the bare repository ``fresh`` with only the commit; raises Unavailable."""
-    listen = _listener(context, step)
-    process.run(["git", "init", "--quiet", "--bare", str(fresh)], extra_environment=ALONE)
+    listen = listener(context, step)
+    make_bare(fresh, commit)
+    url = _without_scheme(url)
     reason = ""
     for _ in range(ATTEMPTS):
         try:
-            return _ask(fresh, url, [f"{commit}:refs/heads/reef"], listen, "--depth=1")
+            return ask(fresh, url, [f"{commit}:refs/heads/reef"], listen, "--depth=1")
         except process.ProgramFailed as error:
-            reason = _said(error)
+            reason = said(error)
         if any(text in reason for text in ONLY_ADVERTISED):
             return _fetch_all(url, commit, fresh, listen)
-    raise Unavailable([Reason(shown(url), reason)])
+    raise Unavailable([Reason(shown(url), _explained(reason, commit))])
+
+
+def make_bare(path: Path, commit: str) -> None:
+    """Create a bare repository for objects named as ``commit`` is (git-init(1), --object-format)."""
+    object_format = "sha256" if len(commit) == SHA256_DIGITS else "sha1"
+    process.run(
+        ["git", "init", "--quiet", "--bare", f"--object-format={object_format}", str(path)], extra_environment=ALONE
+    )
+
+
+def _without_scheme(url: str) -> str:
+    """Return the path of a bundle on this machine, which git does not read as a URL (git-bundle(1))."""
+    path = Path(unquote(urlsplit(url).path)) if url.startswith("file://") else Path(url)
+    return str(path) if url.startswith("file://") and path.is_file() else url
+
+
+def _explained(reason: str, commit: str) -> str:
+    """Return git's reason, with words for those that name no cause."""
+    if "non-commit object" in reason:
+        return f"{commit} is a tag's own object, not a commit; git rev-parse '{commit}^{{commit}}' prints the commit"
+    if "mismatched algorithms" in reason:
+        return f"the repository's commits have another number of digits than {len(commit)} ({reason})"
+    return reason
 
 
 def _fetch_all(url: str, commit: str, fresh: Path, listen: Callable[[str], None]) -> None:
     """Fetch all branches and tags into a repository beside ``fresh``, and the commit from there."""
     everything = fresh.with_name("everything.git")
-    process.run(["git", "init", "--quiet", "--bare", str(everything)], extra_environment=ALONE)
+    make_bare(everything, commit)
     try:
-        _ask(everything, url, ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], listen)
+        ask(everything, url, ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], listen)
     except process.ProgramFailed as error:
-        raise Unavailable([Reason(shown(url), _said(error))]) from error
+        raise Unavailable([Reason(shown(url), said(error))]) from error
     try:
-        _ask(fresh, f"file://{everything}", [f"{commit}:refs/heads/reef"], listen, "--depth=1")
+        ask(fresh, f"file://{everything}", [f"{commit}:refs/heads/reef"], listen, "--depth=1")
     except process.ProgramFailed as error:
         raise Unavailable([Reason(shown(url), f"no branch and no tag contains commit {commit}")]) from error
 
 
-def _ask(repository: Path, url: str, refs: list[str], listen: Callable[[str], None], *options: str) -> None:
+def ask(repository: Path, url: str, refs: list[str], listen: Callable[[str], None], *options: str) -> None:
+    """Fetch ``refs`` from ``url``, with the user's settings of credentials and proxies; raises ProgramFailed."""
     process.run(
         [
             "git", f"--git-dir={repository}", *SLOW, "-c", "gc.auto=0", "-c", "maintenance.auto=0",
-            "fetch", "--progress", "--no-tags", *options, "--", url, *refs,
+            "fetch", "--progress", "--no-tags", "--no-recurse-submodules", *options, "--", url, *refs,
         ],
         extra_environment={"GIT_TERMINAL_PROMPT": "0"},
         on_line=listen,
@@ -143,7 +165,7 @@ def _ask(repository: Path, url: str, refs: list[str], listen: Callable[[str], No
     )  # fmt: skip
 
 
-def _listener(context: FetchContext, step: Step) -> Callable[[str], None]:
+def listener(context: FetchContext, step: Step) -> Callable[[str], None]:
     """Return a listener that shows git's progress, and raises Stopped when the fetch is stopped."""
 
     def listen(line: str) -> None:
@@ -158,13 +180,13 @@ def _listener(context: FetchContext, step: Step) -> Callable[[str], None]:
     return listen
 
 
-def _git(repository: Path, *arguments: str) -> str:
+def query(repository: Path, *arguments: str) -> str:
     """Return git's output on the repository, without the user's settings or a server; raises ProgramFailed."""
     argv = ["git", f"--git-dir={repository}", *arguments]
     return process.capture(argv, extra_environment=ALONE | STILL, timeout_s=EXPORT_TIME_LIMIT_S)
 
 
-def _said(error: process.ProgramFailed) -> str:
+def said(error: process.ProgramFailed) -> str:
     """Return the cause in git's own words."""
     lines = error.completed.tail.splitlines()
     causes = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]

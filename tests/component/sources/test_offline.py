@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from builders.errors import SourceError
-from tests.component.sources.kinds.test_git import git_source
+from builders.maintenance import cache_archive
+from tests.support.git import commit, git_source
 from tests.support.sources import Bench, Site, archive, pack_tar, refuse_sockets, sha256, write_recipe
 
 DATA = pack_tar({"f": b"x"})
@@ -45,3 +46,15 @@ def test_cached_commit_is_enough(bench: Bench, tmp_path: Path, sockets: list[obj
     shutil.rmtree(bench.workspace.cache.trees)
     assert bench.fetch(recipe, offline=True) == first
     assert not sockets
+
+
+def test_commit_with_a_sha256_name_travels_with_the_caches(bench: Bench, tmp_path: Path) -> None:
+    upstream = tmp_path / "upstream"
+    name = commit(upstream, {"f": "x"}, "--object-format=sha256")
+    recipe = write_recipe(bench.folder, [{"name": "main", "git": {"url": f"file://{upstream}", "commit": name}}])
+    bench.fetch(recipe)
+    cache_archive.export_caches(bench.workspace, tmp_path / "caches", bench.context.log)
+    other = Bench(tmp_path / "other")
+    cache_archive.import_caches(other.workspace, tmp_path / "caches", bench.context.log)
+    shutil.rmtree(upstream)
+    assert (other.fetch(recipe, offline=True).path / "f").read_text() == "x"

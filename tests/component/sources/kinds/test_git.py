@@ -1,51 +1,14 @@
 """Git sources, from real repositories."""
 
-import os
-import subprocess
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from builders.errors import ReefError, SourceError
 from builders.model.settings import Settings
+from tests.support.git import commit, git, git_source, served
 from tests.support.sources import Bench, archive, pack_tar, sha256, write_recipe
-
-
-def git(repository: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@localhost", "-c", "init.defaultBranch=main"]
-    alone = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        ["git", *identity, *arguments],
-        cwd=repository,
-        env=os.environ | alone,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
-def commit(repository: Path, files: dict[str, str]) -> str:
-    if not repository.exists():
-        repository.mkdir(parents=True)
-        git(repository, "init", "--quiet")
-    for name, text in files.items():
-        path = repository / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
-        path.chmod(0o755 if name.endswith(".sh") else 0o644)
-    git(repository, "add", "--all")
-    git(repository, "commit", "--quiet", "--message", "more")
-    return git(repository, "rev-parse", "HEAD")
-
-
-def git_source(repository: Path, files: dict[str, str]) -> dict[str, Any]:
-    """Make a commit and return it as a recipe writes it."""
-    return {"name": "main", "git": {"url": f"file://{repository}", "commit": commit(repository, files)}}
 
 
 def cached(bench: Bench, source: dict[str, Any]) -> Path:
@@ -82,20 +45,12 @@ def test_old_commit_of_a_server_without_single_commits(bench: Bench, tmp_path: P
     commit(tmp_path / "www" / "up", {"f": "new"})
     git(tmp_path / "www", "clone", "--quiet", "--bare", "up", "up.git")
     git(tmp_path / "www" / "up.git", "update-server-info")
-    handler = partial(_Quiet, directory=str(tmp_path / "www"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    with served(tmp_path / "www") as url:
         source["git"]["url"] = "http://far.invalid/up.git"
-        bench.settings = Settings(mirrors={"http://far.invalid": f"http://127.0.0.1:{server.server_port}"})
+        bench.settings = Settings(mirrors={"http://far.invalid": url})
         tree = bench.fetch(write_recipe(bench.folder, [source]))
-        server.shutdown()
     assert (tree.path / "f").read_text() == "old"
     assert git(cached(bench, source), "rev-list", "--all", "--count") == "1"
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
 
 def test_missing_commit_and_missing_repository_are_reported(bench: Bench, tmp_path: Path) -> None:
@@ -133,10 +88,50 @@ def test_corrupted_repository_is_fetched_again(bench: Bench, tmp_path: Path) -> 
     assert (tree.path / "f").read_text().startswith("yx")
 
 
-def test_submodules_are_warned_of(bench: Bench, tmp_path: Path) -> None:
-    source = git_source(tmp_path / "upstream", {"f": "x", ".gitmodules": '[submodule "s"]\n\tpath = s\n\turl = u\n'})
-    bench.fetch(write_recipe(bench.folder, [source]))
-    assert "has submodules, which stay empty" in bench.said.getvalue()
+@pytest.mark.parametrize("scheme", ["file://", ""])
+def test_commit_of_a_bundle(bench: Bench, tmp_path: Path, scheme: str) -> None:
+    source = git_source(tmp_path / "upstream", {"f": "old"})
+    commit(tmp_path / "upstream", {"f": "new"})
+    git(tmp_path / "upstream", "bundle", "create", "--quiet", "../all.bundle", "--all")
+    source["git"]["url"] = f"{scheme}{tmp_path}/all.bundle"
+    assert (bench.fetch(write_recipe(bench.folder, [source])).path / "f").read_text() == "old"
+
+
+def test_commit_of_a_repository_with_sha256_names(bench: Bench, tmp_path: Path) -> None:
+    upstream = tmp_path / "upstream"
+    source = {
+        "name": "main",
+        "git": {"url": f"file://{upstream}", "commit": commit(upstream, {"f": "x"}, "--object-format=sha256")},
+    }
+    assert len(source["git"]["commit"]) == 64  # type: ignore[index]
+    assert (bench.fetch(write_recipe(bench.folder, [source])).path / "f").read_text() == "x"
+    # From the cache, for another tree.
+    assert bench.fetch(write_recipe(bench.folder, [{**source, "unpack": "d"}]), offline=True).path.is_dir()
+
+
+def test_object_of_a_tag_is_told_from_a_commit(bench: Bench, tmp_path: Path) -> None:
+    source = git_source(tmp_path / "upstream", {"f": "x"})
+    git(tmp_path / "upstream", "tag", "--annotate", "--message=v1", "v1")
+    source["git"]["commit"] = git(tmp_path / "upstream", "rev-parse", "v1")
+    with pytest.raises(SourceError) as caught:
+        bench.fetch(write_recipe(bench.folder, [source]))
+    assert "is a tag's own object, not a commit" in caught.value.detail
+
+
+def test_other_object_format_than_the_repositorys_is_explained(bench: Bench, tmp_path: Path) -> None:
+    source = git_source(tmp_path / "upstream", {"f": "x"})
+    source["git"]["commit"] = "1" * 64
+    with pytest.raises(SourceError) as caught:
+        bench.fetch(write_recipe(bench.folder, [source]))
+    assert "commits have another number of digits than 64" in caught.value.detail
+
+
+def test_settings_of_the_user_change_no_file(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = git_source(tmp_path / "upstream", {".gitattributes": "* filter=shout text\n", "f": "x\n"})
+    settings = '[filter "shout"]\n\tsmudge = tr a-z A-Z\n[core]\n\tautocrlf = true\n[tar]\n\tumask = 0777\n'
+    (tmp_path / ".gitconfig").write_text(f"{settings}[fetch]\n\trecurseSubmodules = true\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (bench.fetch(write_recipe(bench.folder, [source])).path / "f").read_bytes() == b"x\n"
 
 
 def test_a_cached_repositorys_own_config_runs_nothing(bench: Bench, tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("checks/greeting.sh", "checks/absent.sh", "files of the recipe are missing"),
         ("name: reef-hello\n", "name: reef-hallo\n", "its folder's is 'reef-hello'"),
         ("    local: {path: source}", "    git: {url: x, commit: abc}", "sources.0.git.commit"),
+        ("    local: {path: source}", "    git: {url: x, commit: v1.0}", "expected a whole commit, 40 hex digits (64"),
+        ("    local: {path: source}", "    git: {url: x, commit: v1.0}", "git rev-parse 'NAME^{commit}' prints it"),
+        (
+            "    local: {path: source}",
+            "    local: {path: source}\n    exclude: [{path: ../x, reason: y}]",
+            "exclude.0.path",
+        ),
+        ("    local: {path: source}", "    local: {path: source}\n    exclude: [{path: x}]", "exclude.0.reason"),
         ("    section: utils\n", "    lintian_overrides: [{tag: x, reason: ''}]\n", "reason: String should match"),
         ("    section: utils\n", '    lintian_overrides: [{tag: x, reason: "a\\nb"}]\n', "reason: String should match"),
         (

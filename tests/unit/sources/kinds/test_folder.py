@@ -106,11 +106,55 @@ def test_pipe_is_refused(bench: Bench, work: Path) -> None:
         describe(write_recipe(bench.folder, [LOCAL]))
 
 
-def test_link_out_of_the_folder_is_refused(bench: Bench, work: Path) -> None:
-    (work / "out").symlink_to("../../../etc")
-    with pytest.raises(SourceError, match="leads out of the tree"):
-        bench.fetch(write_recipe(bench.folder, [LOCAL]))
-    assert bench.nothing_made()
+def test_links_out_of_the_folder_are_left_out(bench: Bench, work: Path) -> None:
+    """Leave them out with a warning; an absolute target, which differs between machines, is not part of the digest."""
+    recipe = write_recipe(bench.folder, [LOCAL])
+    before = digest(recipe)
+    (work / "bazel-out").symlink_to("/root/.cache/bazel/x")
+    assert digest(recipe) == before
+    (work / "src/out").symlink_to("../../../etc")
+    (work / "src/dangling").symlink_to("../none")
+    tree = bench.fetch(recipe).path
+    assert not os.path.lexists(tree / "bazel-out")
+    assert not os.path.lexists(tree / "src/out")
+    assert os.readlink(tree / "src/dangling") == "../none"
+    said = bench.said.getvalue()
+    assert "left out the link 'bazel-out' -> '/root/.cache/bazel/x', which leads out of the tree" in said
+    assert "left out the link 'src/out' -> '../../../etc'" in said
+
+
+def test_excluded_parts_are_neither_read_nor_part_of_the_digest(bench: Bench, work: Path) -> None:
+    recipe = write_recipe(bench.folder, [{**LOCAL, "exclude": [{"path": "bazel-*", "reason": "of Bazel"}]}])
+    before = digest(recipe)
+    (work / "bazel-out").symlink_to("/root/.cache/bazel/x")
+    os.mkfifo(work / "bazel-pipe")
+    assert digest(recipe) == before
+    assert not os.path.lexists(bench.fetch(recipe).path / "bazel-out")
+    assert "left out" not in bench.said.getvalue()
+    assert "matches nothing" not in bench.said.getvalue()
+
+
+def test_link_into_another_source_is_kept(bench: Bench, work: Path) -> None:
+    (work / "other").symlink_to("../beside/f")
+    (bench.folder / "beside").mkdir()
+    (bench.folder / "beside/f").write_text("x")
+    sources = [
+        {**LOCAL, "unpack": "mine"},
+        {"name": "other", "local": {"path": "../beside"}, "unpack": "beside"},
+    ]
+    assert (bench.fetch(write_recipe(bench.folder, sources)).path / "mine/other").read_text() == "x"
+
+
+def test_path_that_is_too_long_is_reported(bench: Bench, work: Path) -> None:
+    here = os.open(work, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("n" * 200, dir_fd=here)
+        here, before = os.open("n" * 200, os.O_RDONLY, dir_fd=here), here
+        os.close(before)
+    os.close(here)
+    with pytest.raises(SourceError, match="a local source cannot be read") as caught:
+        describe(write_recipe(bench.folder, [LOCAL]))
+    assert "exclude:" in caught.value.fix
 
 
 def test_folder_that_changes_while_it_is_copied_is_refused(
