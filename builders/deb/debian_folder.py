@@ -43,22 +43,25 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     }
     if not recipe.keep_source:
         values |= {"architecture": target.architecture.debian, "triplet": target.architecture.triplet}
+    system = build_system(recipe)
     files = {
         "control": render(
             "control.j2",
             recipe=recipe,
             maintainer=settings.maintainer,
-            build_depends=_build_depends(recipe),
+            build_depends=_build_depends(recipe, system.build_depends(recipe.root_suite(target))),
             # The needed libraries of portable packages are in portable packages, which Reef's driver finds.
             relations_of=partial(
                 _relations,
                 libraries="reef" if recipe.build.portable else "shlibs",
+                computed=system.depends,
                 built_using=["${reef:Built-Using}"] if recipe.build.runtime else [],
             ),
         ),
         "rules": render(
             "rules.j2",
             recipe=recipe,
+            system=system,
             recipe_folder=_recipe_folder(recipe),
             older_root=recipe.older_root(target),
             usr_merged=target.suite.usr_merged,
@@ -67,9 +70,10 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
         "copyright": _copyright(recipe, settings),
         "source/format": "3.0 (quilt)\n",
     }
-    system = build_system(recipe)
-    files["reef/configure.sh"] = recipe.build.configure
+    files["reef/configure.sh"] = system.configure()
     files["reef/compile.sh"] = system.compile()
+    if tests := system.test():
+        files["reef/test.sh"] = tests
     files["reef/install.sh"] = system.install()
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
@@ -81,21 +85,23 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     return plain | expanded | system.files(target)
 
 
-def _build_depends(recipe: Recipe) -> list[str]:
+def _build_depends(recipe: Recipe, needed: tuple[str, ...]) -> list[str]:
     # A kept source must name the packages that it builds against; elsewhere the job installs them.
     against = [name for names in recipe.build.recipes.values() for name in names] if recipe.keep_source else []
-    return [DEBHELPER, *recipe.build.tools, *recipe.build.libraries, *against]
+    return [DEBHELPER, *needed, *recipe.build.tools, *recipe.build.libraries, *against]
 
 
 def _recipe_folder(recipe: Recipe) -> str:
     return f"$(CURDIR)/debian/{KEPT_RECIPE}" if recipe.keep_source else RECIPE_FOLDER
 
 
-def _relations(package: Package, libraries: str, built_using: list[str]) -> list[tuple[str, list[str]]]:
+def _relations(
+    package: Package, libraries: str, computed: tuple[str, ...], built_using: list[str]
+) -> list[tuple[str, list[str]]]:
     shared = [f"${{{libraries}:Depends}}"] if package.architecture == "any" else []
     fields = [
         ("Pre-Depends", [*(["${misc:Pre-Depends}"] if package.systemd else []), *package.pre_depends]),
-        ("Depends", [*shared, "${misc:Depends}", *package.depends]),
+        ("Depends", [*shared, *computed, "${misc:Depends}", *package.depends]),
         ("Recommends", package.recommends),
         ("Suggests", package.suggests),
         ("Provides", package.provides),

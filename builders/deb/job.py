@@ -71,7 +71,7 @@ class PlannedJob:
             inputs=self._inputs(tree, rendered, packages),
             environment={
                 **self.system.environment(settings, self.strategy, self.root.build, jobs),
-                "DEB_BUILD_OPTIONS": f"parallel={jobs} nocheck",
+                "DEB_BUILD_OPTIONS": f"parallel={jobs}{'' if _tested(self.system, self.strategy) else ' nocheck'}",
                 **self.recipe.emulation,
             },
             caches=(*self.system.caches, APT_CACHE),
@@ -101,26 +101,34 @@ def plan_job(
     system = build_system(recipe)
     return PlannedJob(
         recipe, target, strategy, system, _root(recipe, target, strategy, machine, system),
-        _script(recipe, target, strategy), _fetch(recipe, target, system), debian,
+        _script(recipe, target, strategy, system), _fetch(recipe, target, system), debian,
     )  # fmt: skip
 
 
 def _root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture, system: BuildSystem) -> Root:
     """Return the build's root: of this machine's CPU for ``cross`` and ``repack``, else of the target's."""
     host = target.architecture
-    suite = recipe.build.root or target.suite.name
-    tools = [*ALWAYS, *system.packages, *recipe.build.tools]
+    suite = recipe.root_suite(target)
+    tools = [*ALWAYS, *system.tools(suite), *recipe.build.tools]
+    libraries = [*system.libraries(suite), *recipe.build.libraries]
     if strategy == "repack":
-        return Root(suite, machine, machine, tuple(tools))
+        return Root(suite.name, machine, machine, tuple(tools))
     if strategy == "cross":
         # dpkg-shlibdeps takes the dependencies from the compilers' own runtime.
-        libraries = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *recipe.build.libraries)]
-        return Root(suite, machine, host, (*tools, f"crossbuild-essential-{host}", *libraries))
-    return Root(suite, host, host, (*tools, *recipe.build.libraries))
+        foreign = [f"{name}:{host}" for name in ("libc6-dev", "libstdc++6", *libraries)]
+        return Root(suite.name, machine, host, (*tools, f"crossbuild-essential-{host}", *foreign))
+    return Root(suite.name, host, host, (*tools, *libraries))
 
 
-def _script(recipe: Recipe, target: Target, strategy: StrategyName) -> str:
+def _tested(system: BuildSystem, strategy: StrategyName) -> bool:
+    """Return whether a build runs upstream's tests, which need the target's CPU."""
+    return bool(system.test()) and strategy in ("native", "emulate")
+
+
+def _script(recipe: Recipe, target: Target, strategy: StrategyName, system: BuildSystem) -> str:
     profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
+    if _tested(system, strategy):
+        profiles = ""
     return render(
         "build.sh.j2", recipe=recipe, host=target.architecture, strategy=strategy, tree=_place(recipe), output=OUTPUT,
         profiles=profiles, older_root=recipe.older_root(target), original=ORIGINAL, source=SOURCE_PACKAGE,

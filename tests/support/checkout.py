@@ -10,6 +10,8 @@ import yaml
 CHECKOUT = Path(__file__).parents[2]
 HELLO = CHECKOUT / "tests" / "fixtures" / "recipes" / "reef-hello"
 """The miniature recipe."""
+SYSTEMS = CHECKOUT / "tests" / "fixtures" / "systems"
+"""Recipes of projects in Debian's pool, one for each build system."""
 PUBLISHED = CHECKOUT / "artifacts" / "apt"
 CACHE = Path(os.environ.get("REEF_TEST_CACHE") or os.environ.get("REEF_CACHE") or CHECKOUT / "artifacts" / "cache")
 """Roots and sources that all tests share: REEF_CACHE, or the checkout's own cache, which serves real runs too.

@@ -1,13 +1,15 @@
 """The kinds of build system, by the model that a recipe names them with.
 
 A new kind is a model beside builders/model/recipe/bazel.py, a key for it in BuildSpec, a class beside bazel.py here,
-and a line in KINDS. A recipe that needs no support of ours, as with Meson, runs its tools in the shell steps.
+and a line in KINDS. A build system that debhelper knows is a model in builders/model/recipe/debhelper.py and a class in
+debhelper.py here.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from builders.deb.build_systems.bazel import BazelBuild
+from builders.deb.build_systems.debhelper import DEBHELPER
 from builders.deb.build_systems.portable import RepackBuild, RuntimeBuild
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.jobs import CacheMount
@@ -17,6 +19,7 @@ BuildSystem = ShellSteps
 """The type of all kinds."""
 
 KINDS: Mapping[type[BuildSystemModel], Any] = {
+    **DEBHELPER,
     BazelSpec: BazelBuild,
     RuntimeSpec: RuntimeBuild,
     RepackSpec: RepackBuild,
@@ -25,7 +28,7 @@ KINDS: Mapping[type[BuildSystemModel], Any] = {
 
 def build_system(recipe: Recipe) -> BuildSystem:
     """Return the build system that compiles a recipe."""
-    system = recipe.build.system
+    system = recipe.build.kind
     if system is None:
         return ShellSteps(recipe)
     made: BuildSystem = KINDS[type(system)](recipe, system)

@@ -7,7 +7,7 @@ from builders.model.arch import Architecture
 from builders.model.jobs import CCACHE, CacheMount, Storage
 from builders.model.recipe import Recipe, StrategyName
 from builders.model.settings import Settings, ccache_storage
-from builders.model.target import Target
+from builders.model.target import Suite, Target
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,48 @@ class ShellSteps:
         """Return the shell steps that need the network; they run in the source tree, before everything else."""
         return (self.recipe.build.fetch,) if self.recipe.build.fetch else ()
 
+    def configure(self) -> str:
+        """Return the shell step that configures the build."""
+        return self.recipe.build.configure or ""
+
     def compile(self) -> str:
         """Return the shell step that compiles, without a network."""
-        return self.recipe.build.compile
+        return self.recipe.build.compile or ""
+
+    def test(self) -> str:
+        """Return the shell step that runs upstream's tests, empty if there is none."""
+        return self.recipe.build.test or ""
 
     def install(self) -> str:
         """Return the shell step that installs below ``DESTDIR``."""
-        return self.recipe.build.install
+        return self.recipe.build.install or ""
+
+    def tools(self, suite: Suite) -> tuple[str, ...]:  # noqa: ARG002 - other kinds need it
+        """Return the Debian packages that must be in a root of ``suite``, for the build machine."""
+        return self.packages
+
+    def libraries(self, suite: Suite) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the Debian packages that must be in a root of ``suite``, for the target's CPU."""
+        return ()
+
+    def build_depends(self, suite: Suite) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the relations that the source package's Build-Depends get."""
+        return ()
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """The relations that the Depends of each package get."""
+        return ()
+
+    @property
+    def dh_options(self) -> str:
+        """The options of dh(1) in debian/rules."""
+        return ""
+
+    @property
+    def autoreconf(self) -> str:
+        """The folder of configure.ac, if it is not the top of the tree."""
+        return ""
 
     def files(self, target: Target) -> dict[str, str]:  # noqa: ARG002 - other kinds need it
         """Return the build system's own files: path inside ``debian/`` -> text."""

@@ -2,12 +2,22 @@
 
 from builders.model.recipe.acceptance import RUN, VERDICTS, Acceptance
 from builders.model.recipe.bazel import BazelSpec
+from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
+from builders.model.recipe.debhelper import (
+    AutotoolsSpec,
+    CMakeSpec,
+    DebhelperSpec,
+    DetectedSpec,
+    MakeSpec,
+    MesonSpec,
+    PythonSpec,
+)
 from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
 from builders.model.recipe.portable import PortableFolders, RepackSpec, RuntimeSpec
-from builders.model.recipe.recipe import BuildSpec, Recipe, StrategyName
+from builders.model.recipe.recipe import Recipe, StrategyName
 from builders.model.recipe.repack import for_target
 from builders.model.recipe.source import (
     Archive,
@@ -26,16 +36,23 @@ __all__ = [
     "VERDICTS",
     "Acceptance",
     "Archive",
+    "AutotoolsSpec",
     "BazelSpec",
     "BuildSpec",
     "BuildSystemModel",
+    "CMakeSpec",
     "Check",
+    "DebhelperSpec",
     "DebianPool",
+    "DetectedSpec",
     "Edit",
     "Git",
     "Local",
+    "MakeSpec",
+    "MesonSpec",
     "Package",
     "PortableFolders",
+    "PythonSpec",
     "PythonWheel",
     "Recipe",
     "RepackSpec",

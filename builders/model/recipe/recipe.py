@@ -9,13 +9,12 @@ import pydantic
 from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.acceptance import RUN
-from builders.model.recipe.bazel import BazelSpec
-from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.check import Check
 from builders.model.recipe.package import Package, PackageName
-from builders.model.recipe.portable import Portable, RepackSpec, RuntimeSpec
+from builders.model.recipe.portable import Portable
 from builders.model.recipe.source import Edit, Local, Source
-from builders.model.target import SUITES, Target
+from builders.model.target import SUITES, Suite, Target
 from builders.model.yaml_file import Model, duplicates
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
@@ -52,68 +51,6 @@ class Serves(Model):
             if name not in ARCHITECTURES:
                 raise ValueError(f"unknown architecture {name!r}; {nearest(name, ARCHITECTURES)}")
         return value
-
-
-class BuildSpec(Model):
-    """How the tree is compiled: POSIX shell in the source tree, with ``sh -eu``.
-
-    debian/rules runs ``configure``, ``compile`` and ``install``; ``fetch`` runs before it. The three see Debian's
-    ``DEB_*`` variables (dpkg-architecture), the flags of dpkg-buildflags (``CFLAGS``, ...), ``DESTDIR`` (install only),
-    ``JOBS``, and ``RECIPE`` (the folder with the recipe's ``files/``).
-    """
-
-    tools: list[str] = []
-    """Debian packages for the build machine's CPU."""
-    libraries: list[str] = []
-    """Debian packages for the target's CPU."""
-    recipes: dict[str, list[str]] = {}
-    """Packages of other recipes that are installed before the build, by the recipe that builds them."""
-    root: str | None = None
-    """Suite of the build root, if not the target's: an older suite, so that all suites get the same programs. Only a
-    ``runtime`` comes from a newer suite."""
-    bazel: BazelSpec | None = None
-    """Bazel's part of the build, after ``configure`` and before ``compile``."""
-    runtime: RuntimeSpec | None = None
-    """Libraries that are bundled for portable programs, before ``install``."""
-    fetch: str | None = None
-    """Script that runs before all others in the source tree, the only script with a network."""
-    configure: str = ""
-    """Script that configures the build."""
-    compile: str = ""
-    """Script that compiles."""
-    install: str = ""
-    """Script that installs below ``DESTDIR``."""
-    time_limit_s: float | None = None
-    """Time limit of each script, in seconds."""
-
-    _repack: RepackSpec | None = pydantic.PrivateAttr(default=None)
-
-    @property
-    def repack(self) -> RepackSpec | None:
-        """The second packaging of native packages, None for every other build."""
-        return self._repack
-
-    @property
-    def portable(self) -> bool:
-        """Whether the packages bring their own C library: a runtime, or packages that use it."""
-        return self.runtime is not None or self.repack is not None
-
-    @property
-    def system(self) -> BuildSystemModel | None:
-        """The recipe's build system, None if only its shell scripts compile."""
-        return self.repack or self.runtime or self.bazel
-
-    @staticmethod
-    def of_repack(repack: RepackSpec, recipes: dict[str, list[str]]) -> "BuildSpec":
-        """Return the build of portable packages, in the root of the native suite, beside builds of ``recipes``."""
-        made = BuildSpec(root=repack.native, recipes=recipes)
-        made._repack = repack
-        return made
-
-    @property
-    def variants(self) -> dict[str, list[str]]:
-        """The flags of each variant that can be built."""
-        return self.system.variants if self.system else {}
 
 
 class ChangelogEntry(Model):
@@ -189,8 +126,8 @@ class Recipe(Model):
     own CPU, builds are ``native``. Packages of ``portable`` are always made by ``repack``."""
     cautions: dict[RecipeStrategy, str] = {}
     """Warnings before a build, by strategy."""
-    build: BuildSpec
-    """How the tree is compiled."""
+    build: BuildSpec = pydantic.Field(default_factory=BuildSpec)
+    """How the tree is compiled. Without it, debhelper detects the build system."""
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
     """Binary packages."""
     checks: list[Check] = []
@@ -203,6 +140,14 @@ class Recipe(Model):
     _folder: Path = pydantic.PrivateAttr(default=Path())
     _variant: str = pydantic.PrivateAttr(default="")
     _substituted: tuple[str, ...] = pydantic.PrivateAttr(default=())
+    _takes_all: str = pydantic.PrivateAttr(default="")
+
+    @pydantic.model_validator(mode="after")
+    def _only_package(self) -> "Recipe":
+        # Transitional packages may be added later.
+        if len(self.packages) == 1 and not self.packages[0].files:
+            self._takes_all = self.packages[0].name
+        return self
 
     @pydantic.field_validator("sources")
     @classmethod
@@ -290,7 +235,7 @@ class Recipe(Model):
 
     @pydantic.model_validator(mode="after")
     def _whole_source(self) -> "Recipe":
-        system = self.build.system
+        system = self.build.kind
         fetching = f"build.{system.key}" if system and system.fetches else "build.fetch" if self.build.fetch else ""
         if self.keep_source and fetching:
             raise ValueError(f"keep_source: a source package cannot contain what {fetching} fetches; remove one")
@@ -384,6 +329,15 @@ class Recipe(Model):
     def older_root(self, target: Target) -> bool:
         """Return whether the packages for ``target`` are built in the root of an older suite."""
         return self.build.root is not None and SUITES[self.build.root].release < target.suite.release
+
+    def root_suite(self, target: Target) -> Suite:
+        """Return the suite of the build root for ``target``."""
+        return SUITES[self.build.root or target.suite.name]
+
+    @property
+    def takes_all(self) -> str:
+        """The recipe's only package if it has no ``files``: it gets everything that the build installs. Else empty."""
+        return "" if self.build.repack else self._takes_all
 
     @property
     def served(self) -> list[Target]:

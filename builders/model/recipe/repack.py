@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 
 from builders.errors import InputError, nearest
+from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.check import Check
 from builders.model.recipe.package import Override, Package
 from builders.model.recipe.portable import Portable, PortablePackage, RepackSpec
-from builders.model.recipe.recipe import BuildSpec, Recipe, Serves
+from builders.model.recipe.recipe import Recipe, Serves
 from builders.model.target import SUITES, Target
 
 NOTE = """

@@ -17,8 +17,7 @@ from builders.host.log import Log
 from builders.model.arch import ARM64, Architecture
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
-from builders.model.recipe import RepackSpec
-from builders.model.recipe.recipe import BuildSpec
+from builders.model.recipe import BuildSpec, RepackSpec
 from builders.model.target import parse_target
 from builders.pipeline.gate import install_test
 from builders.pipeline.planning.plan import BuildTarget

@@ -55,7 +55,7 @@ def test_the_second_packaging(recipes: dict[str, Recipe]) -> None:
     assert made.build.repack is not None
     assert (made.build.repack.native_version, made.build.repack.runtime_version) == ("1.0-1~deb13", "13.7")
     assert made.debian_version(BULLSEYE) == "1.0-1~deb11~portable13.7"
-    assert (made.build.root, made.build.compile, made.sources) == ("trixie", "", [])
+    assert (made.build.root, made.build.compile, made.sources) == ("trixie", None, [])
     program, library = made.packages
     assert (program.name, library.name) == ("reef-traps", "libreef-traps1-portable")
     assert program.depends == ["libreef-traps1-portable (= ${binary:Version})"]

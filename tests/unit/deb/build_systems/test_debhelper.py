@@ -1,0 +1,178 @@
+"""debhelper's build systems: the steps, the root's packages and the relations of each."""
+
+from pathlib import Path
+
+import pytest
+
+from builders.deb import PlannedJob, debian_files, plan_job
+from builders.model.arch import AMD64, ARM64
+from builders.model.recipe import BuildSpec, Recipe, StrategyName, load_recipe
+from builders.model.settings import Settings
+from builders.model.source_tree import SourceTree
+from builders.model.target import parse_target
+from tests.support.checkout import HELLO, SYSTEMS
+
+TARGET = parse_target("trixie/arm64")
+
+
+def hello(**build: object) -> Recipe:
+    recipe = load_recipe(SYSTEMS / "hello")
+    return recipe.model_copy(update={"build": BuildSpec.model_validate(build)})
+
+
+def files(**build: object) -> dict[str, str]:
+    return debian_files(hello(**build), TARGET, Settings())
+
+
+def planned(recipe: Recipe, strategy: StrategyName = "cross", suite: str = "trixie") -> PlannedJob:
+    target = parse_target(f"{suite}/arm64")
+    debian = debian_files(recipe, target, Settings())
+    return plan_job(recipe, target, strategy=strategy, machine=ARM64 if strategy == "native" else AMD64, debian=debian)
+
+
+def steps(**build: object) -> dict[str, str]:
+    return {path[5:-3]: text for path, text in files(**build).items() if path.startswith("reef/")}
+
+
+def test_each_step_is_debhelpers() -> None:
+    made = steps(cmake={"options": ["-DNAME=two words", "-DVERSION={{ upstream_version }}"], "folder": "native"})
+    where = "--sourcedirectory=native"
+    assert (
+        made["configure"] == f"dh_auto_configure --buildsystem=cmake {where} -- '-DNAME=two words' '-DVERSION=2.10'\n"
+    )
+    assert made["compile"] == f"dh_auto_build --buildsystem=cmake {where}\n"
+    assert made["test"] == f"dh_auto_test --buildsystem=cmake {where}\n"
+    assert made["install"].startswith(f'dh_auto_install --buildsystem=cmake --destdir="$DESTDIR" {where}\n')
+
+
+@pytest.mark.parametrize("step", ["configure", "compile", "test", "install"])
+def test_a_step_can_be_replaced_alone(step: str) -> None:
+    whole = steps(system="meson")
+    made = steps(system="meson", **{step: "mine\n"})
+    assert made.pop(step) == "mine\n"
+    del whole[step]
+    assert made == whole
+
+
+def test_an_empty_step_does_nothing() -> None:
+    assert steps(system="cmake", configure="")["configure"] == ""
+
+
+def test_a_variant_adds_its_flags() -> None:
+    variants = {"cortex-a53": ["-DNEON=ON"], "plain": ["-DNEON=OFF"]}
+    recipe = hello(cmake={"options": ["-DX=1"], "variants": variants})
+    made = debian_files(recipe.as_variant("plain"), TARGET, Settings())["reef/configure.sh"]
+    assert made.endswith(" -- -DX=1 -DNEON=OFF\n")
+
+
+def test_make_installs_below_usr() -> None:
+    made = steps(make={"options": ["PREFIX=/opt", "V=1"], "targets": ["tool"]})
+    variables = "PREFIX=/usr prefix=/usr PREFIX=/opt V=1"  # make takes the last value
+    assert made["configure"] == ""
+    assert made["compile"] == f"dh_auto_build --buildsystem=makefile -- {variables} tool\n"
+    assert made["test"] == f"dh_auto_test --buildsystem=makefile -- {variables}\n"
+    assert f" -- {variables}\n" in made["install"]
+
+
+def test_a_detected_system_is_asked_for_in_each_step() -> None:
+    made = steps()
+    assert ". debian/reef/detect.sh\n" in made["configure"]
+    assert made["compile"] == '. debian/reef/detect.sh\ndh_auto_build --buildsystem="$system" $variables\n'
+    assert "PREFIX=/usr prefix=/usr" in made["detect"]
+    packages = planned(hello()).root.packages
+    assert {"cmake", "meson", "pkgconf", "pkgconf:arm64", "texinfo"} <= set(packages)
+
+
+@pytest.mark.parametrize(
+    ("build", "named"),
+    [
+        ({"system": "cmake"}, {"cmake", "pkgconf", "pkgconf:arm64"}),
+        ({"system": "meson"}, {"meson", "pkgconf", "pkgconf:arm64"}),
+        ({"system": "make"}, {"pkgconf", "pkgconf:arm64"}),
+        ({"system": "autotools"}, {"autoconf-archive", "bison", "flex", "texinfo", "pkgconf", "pkgconf:arm64"}),
+    ],
+)
+def test_the_root_has_the_tools_of_the_build_system_alone(build: dict[str, object], named: set[str]) -> None:
+    packages = set(planned(hello(**build)).root.packages) - set(planned(hello(configure="true")).root.packages)
+    assert packages == named
+    source = files(**build)["control"].split("\n\n")[0]
+    assert all(name in source for name in named - {"pkgconf:arm64"})
+
+
+def test_bullseyes_pkg_config_serves_all_cpus() -> None:
+    packages = planned(hello(system="make"), suite="bullseye").root.packages
+    assert "pkg-config" in packages
+    assert not any(name.startswith("pkgconf") for name in packages)
+
+
+def test_only_autotools_run_autoreconf() -> None:
+    assert "\tdh $@\n" in files(system="autotools")["rules"]
+    assert "\tdh $@\n" in files()["rules"]
+    assert "\tdh $@ --without=autoreconf\n" in files(system="cmake")["rules"]
+    assert "\tdh_autoreconf --sourcedirectory=lib\n" in files(autotools={"folder": "lib"})["rules"]
+
+
+def python(architecture: str) -> Recipe:
+    recipe = hello(system="python")
+    package = recipe.packages[0].model_copy(update={"architecture": architecture})
+    return recipe.model_copy(update={"packages": [package]})
+
+
+def test_python_modules_for_all_cpus() -> None:
+    recipe = python("all")
+    control = debian_files(recipe, TARGET, Settings())["control"]
+    assert "dh-sequence-python3" in control
+    assert "Depends: ${python3:Depends},\n" in control
+    packages = planned(recipe).root.packages
+    assert {"python3-all", "pybuild-plugin-pyproject", "python3-hatchling", "flit"} <= set(packages)
+    assert not any("python3-all-dev" in name for name in packages)
+
+
+def test_python_modules_in_c_are_compiled_for_the_target() -> None:
+    recipe = python("any")
+    control = debian_files(recipe, TARGET, Settings())["control"]
+    assert "python3-all-dev:any" in control
+    assert "Depends: ${shlibs:Depends},\n         ${python3:Depends},\n" in control
+    packages = planned(recipe).root.packages
+    assert {"python3-all-dev", "libpython3-all-dev:arm64"} <= set(packages)
+    assert "libpython3-all-dev" in planned(recipe, "native").root.packages
+
+
+def test_bullseyes_pybuild_has_no_build_backends() -> None:
+    packages = planned(python("all"), suite="bullseye").root.packages
+    assert "python3-setuptools" in packages
+    assert "pybuild-plugin-pyproject" not in packages
+
+
+@pytest.mark.parametrize(
+    ("build", "strategy", "tested"),
+    [
+        ({"system": "cmake"}, "native", True),
+        ({"system": "cmake"}, "emulate", True),
+        ({"system": "cmake"}, "cross", False),
+        ({}, "native", True),
+        ({"system": "cmake", "skip_tests": "they need a network"}, "native", False),
+        ({"compile": "cc x.c"}, "native", False),
+        ({"compile": "cc x.c", "test": "./x"}, "native", True),
+    ],
+)
+def test_upstreams_tests_run_where_the_cpu_does(
+    build: dict[str, object], strategy: StrategyName, tested: bool, tmp_path: Path
+) -> None:
+    job = planned(hello(**build), strategy).with_inputs(
+        tree=SourceTree("t", tmp_path, "", ()), rendered=tmp_path, settings=Settings(), jobs=2
+    )
+    assert ("nocheck" not in job.environment["DEB_BUILD_OPTIONS"]) == tested
+    assert ("nocheck" not in job.script) == tested
+
+
+def test_the_reason_for_skipped_tests_is_kept() -> None:
+    made = files(system="cmake", skip_tests="they need a network")
+    assert "# Upstream's tests do not run: they need a network\n" in made["rules"]
+    assert "reef/test.sh" not in made
+
+
+def test_a_single_package_without_files_gets_everything() -> None:
+    assert "DESTDIR=$(CURDIR)/debian/hello sh" in files()["rules"]
+    miniature = debian_files(load_recipe(HELLO), TARGET, Settings())
+    assert "DESTDIR=$(CURDIR)/debian/tmp sh" in miniature["rules"]
