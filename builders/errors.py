@@ -89,6 +89,12 @@ class TimeError(ReefError):
     exit_code = 13
 
 
+class OutputError(ReefError):
+    """Standard output cannot be written. If its reader has ended, as head(1) does, the exit code is 141."""
+
+    exit_code = 14
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint naming the known word closest to ``word``, or listing them all."""
     names = sorted(known)

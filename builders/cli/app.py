@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from inspect import Parameter, Signature
 from itertools import groupby, pairwise
@@ -28,7 +29,8 @@ from invoke.tasks import task as invoke_task
 from invoke.util import helpline
 
 import builders
-from builders.errors import InputError, ReefError, TimeError, nearest
+from builders.errors import InputError, OutputError, ReefError, TimeError, nearest
+from builders.host import surroundings
 from builders.host.command import as_typed, own_command
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["CHECKOUT", "Context", "Exit", "find_project", "main", "number", "open_project", "request_task", "task"]
 
 INTERRUPTED = 130
+PIPE_BROKEN = 141
+"""The exit code of a program that SIGPIPE ends, in a shell."""
 
 
 def _checkout() -> Path | None:
@@ -133,14 +137,20 @@ def _show(error: BaseException) -> int:
     elif isinstance(error, OSError):
         error = _disk_error(error)
     if not isinstance(error, ReefError):
-        print("\ninterrupted: nothing unfinished is kept; run the same command to continue", file=sys.stderr)
+        _say("\ninterrupted: nothing unfinished is kept; run the same command to continue")
         return INTERRUPTED
-    print(as_typed(f"\nerror: {error.what}"), file=sys.stderr)
-    for line in error.detail.splitlines():
-        print(as_typed(f"  {line}"), file=sys.stderr)
-    if error.fix:
-        print(as_typed(f"  what to do: {error.fix}"), file=sys.stderr)
+    if isinstance(error.__cause__, BrokenPipeError) and isinstance(error, OutputError):
+        return PIPE_BROKEN  # the reader has seen enough
+    lines = [f"\nerror: {error.what}", *(f"  {line}" for line in error.detail.splitlines())]
+    _say(*lines, *([f"  what to do: {error.fix}"] if error.fix else []))
     return error.exit_code
+
+
+def _say(*lines: str) -> None:
+    """Print lines on standard error; a failure is shown by the exit code alone where that cannot be written."""
+    with suppress(OSError):
+        for line in lines:
+            print(as_typed(line), file=sys.stderr)
 
 
 def _time_over(at: str) -> TimeError:
@@ -290,9 +300,12 @@ def program() -> Reef:
 
 def main() -> None:
     """Run the command line of this process."""
+    surroundings.settle()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it would read the metadata of every package to find some
     try:
-        program().run()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as head(1) has; Python would complain at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            program().run()
+        finally:
+            sys.stdout.flush()
+    except OutputError as error:
+        sys.exit(_show(error))

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from builders.errors import OutputError
 from builders.host.command import as_typed
 from builders.host.measure import Measure, measured
 
@@ -151,7 +152,8 @@ class Log:
         def work() -> None:
             while not ended.wait(SIGN_OF_LIFE_S):
                 if self._steps[-1:] == [step]:
-                    step.sign()
+                    with suppress(OutputError):  # the step itself reports an output that cannot be written
+                        step.sign()
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()

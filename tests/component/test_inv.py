@@ -3,8 +3,10 @@
 The machine around it is made up, too: which user calls, what dpkg says is installed, and what apt and sudo do.
 """
 
+import shlex
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +16,14 @@ from tests.support.checkout import CHECKOUT
 
 PYTHON = """#!/bin/sh
 # Stands for Python: `-m venv --clear FOLDER`, `-m pip install ...`, and `-c` with what is to be imported.
+case $1 in
+-E) shift 3; exec /bin/sh "$@" ;; # the command itself
+*/pip_settings.py) exec {python} -E "$1" ;;
+esac
+if [ "$3" = config ]; then
+    cat "{usr}/pip-settings" 2>/dev/null || :
+    exit
+fi
 printf '%s %s\\n' "$1" "$2" >>"{calls}"
 name=$(basename "$(readlink -f "$0")")
 case "$1 $2" in
@@ -22,7 +32,6 @@ case "$1 $2" in
     mkdir -p "$4/bin" "$4/lib/$name"
     ln -s "{usr}/python3" "$4/bin/python"
     printf '#!/bin/sh\\nprintf "%%s\\\\n" "$*"\\n' >"$4/bin/reef"
-    chmod +x "$4/bin/reef"
     ;;
 '-m pip') [ ! -e "{usr}/pip" ] || . "{usr}/pip" ;;
 '-c import pip') [ -e "$(dirname "$0")/../lib/$name" ] ;;
@@ -78,6 +87,7 @@ class Clone:
         (self.folder / "pyproject.toml").write_text("[project]\n")
         (self.folder / "constraints.txt").write_text("invoke==3.0\n")
         shutil.copy(CHECKOUT / "inv", self.folder)
+        shutil.copy(CHECKOUT / "builders" / "host" / "pip_settings.py", self.folder / "builders" / "host")
         self.usr.mkdir()
         self.upgrade("3.11")
 
@@ -86,23 +96,23 @@ class Clone:
         for old in self.usr.iterdir():
             old.unlink()
         program = self.usr / f"python{version}"
-        program.write_text(PYTHON.format(calls=self.calls, usr=self.usr))
+        program.write_text(PYTHON.format(calls=self.calls, usr=self.usr, python=shlex.quote(sys.executable)))
         program.chmod(0o755)
         (self.usr / "python3").symlink_to(program.name)
 
-    def call(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def call(self, *words: str, **extra: str) -> "subprocess.CompletedProcess[str]":
         """Run ``inv`` to its end, which may be a failure."""
         names = ("installed", "apt_calls", "apt_fails", "sudo_allowed")
         environment = {name: str(self.state / name) for name in names} | {"as": "self"}
-        environment |= {"PATH": str(self.bin), "REEF_PYTHON": str(self.usr / "python3")}
+        environment |= {"PATH": str(self.bin), "REEF_PYTHON": str(self.usr / "python3")} | extra
         return subprocess.run(
             [str(self.folder / "inv"), *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, **extra: str) -> str:
         """Run ``inv`` and return what invoke was given."""
-        done = self.call(*words)
+        done = self.call(*words, **extra)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -176,6 +186,33 @@ def test_pip_installs_the_versions_of_constraints_txt(fresh: Clone) -> None:
     assert words[words.index("--constraint") :] == [
         "--constraint", f"{fresh.folder}/constraints.txt", "--editable", f"{fresh.folder}[test]",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("listed", "given", "expected"),
+    [
+        ("global.user='true'\ninstall.target='/x'", {}, {}),
+        ("", {"PIP_USER": "1", "PIP_NO_DEPS": "1", "PIP_PYTHON": "/none", "PIP_CONFIG_FILE": "/etc/mine"}, {}),
+        ("global.index-url='https://me:a%20b@x/simple'", {}, {"PIP_INDEX_URL": "https://me:a%20b@x/simple"}),
+        (
+            "global.find-links='\\n/a\\n/b'\nglobal.no-index='true'\ndownload.proxy='p'", {},
+            {"PIP_FIND_LINKS": "/a /b", "PIP_NO_INDEX": "true"},
+        ),
+        ("global.no-index='true'\nglobal.cert='/c'", {"PIP_CERT": "/it's mine"}, {"PIP_CERT": "/it's mine"}),
+        ("global.use-feature='fast-deps'\ninstall.timeout='5'\nglobal.timeout='9'", {}, {"PIP_TIMEOUT": "5"}),
+        ("global.use-feature='truststore'", {"PIP_PROXY": ""}, {"PIP_USE_FEATURE": "truststore", "PIP_PROXY": ""}),
+    ],
+)  # fmt: skip
+def test_pips_settings_that_say_where_packages_come_from_apply(
+    fresh: Clone, listed: str, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    (fresh.usr / "pip").write_text(f"env >'{fresh.state}/pip'")
+    (fresh.usr / "pip-settings").write_text(listed)
+    fresh.run("list", **given, PYTHONHOME="/nonexistent", PYTHONWARNINGS="error")
+    told = dict(line.split("=", 1) for line in (fresh.state / "pip").read_text().splitlines())
+    assert {name: told[name] for name in told if name.startswith(("PIP_", "PYTHON"))} == {
+        "PIP_CONFIG_FILE": "/dev/null"
+    } | expected
 
 
 def test_the_systems_python_was_upgraded(clone: Clone) -> None:

@@ -52,6 +52,6 @@ def test_the_list_of_commands_imports_no_command(project: Project) -> None:
     _, modules = loaded(project, "--list")
     assert {name for name in modules if name.startswith("builders.")} == {
         "builders.cli", "builders.cli.app", "builders.cli.command_line", "builders.cli.tasks", "builders.errors",
-        "builders.host", "builders.host.command",
+        "builders.host", "builders.host.command", "builders.host.surroundings",
     }  # fmt: skip
     assert modules & (NEVER | {"pydantic", "jinja2"}) == set()

@@ -7,7 +7,7 @@ namespaces that vanish with the job.
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from builders.engines.chroot import failed, overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, UNENTERED_FIX, ChrootEntry, Overlay, enter_words
 from builders.engines.environment import environment
 from builders.engines.relay.relay import Relay, relayed, variables
-from builders.engines.roots import apt_cache, binfmt, bootstrap, manifest, namespaces
+from builders.engines.roots import apt_cache, binfmt, bootstrap, disk, manifest, namespaces
 from builders.errors import BuildError, HostError, ReefError, RootError
 from builders.host import needs, process
 from builders.host.files import disk_errors, raise_if_disk_full
@@ -75,21 +75,11 @@ class ChrootEngine:
         yield namespaces.need()
         for architecture in foreign:
             yield binfmt.need(architecture, fix=fix)
-        yield needs.checked("overlays", "give each job its own changeable root", self._check_overlays)
-
-    def _check_overlays(self) -> None:
-        namespaces.check()
-        place = next(
-            folder
-            for folder in (self._context.workspace.path, *self._context.workspace.path.parents)
-            if folder.exists()
+        workspace = self._context.workspace
+        yield needs.checked(
+            "overlays", "give each job its own changeable root", lambda: _try(overlay.check, workspace.path)
         )
-        try:
-            # Not in scratch/: doctor may run as root, and must not leave a folder that the user cannot write.
-            with tempfile.TemporaryDirectory(dir=place, prefix=".overlay.") as folder:
-                overlay.check(Path(folder))
-        except OSError as error:
-            raise HostError(f"{place} cannot be written: {error.strerror}", fix=f"sudo chown $USER {place}") from error
+        yield needs.checked("disk of roots", "holds build roots", lambda: _try(disk.check, workspace.cache.path))
 
     def has(self, root: Root) -> bool:
         """Return whether ``root`` is in the cache."""
@@ -194,6 +184,18 @@ class ChrootEngine:
         if done.timed_out:
             how = f"after its time limit of {job.limits.time_s:.0f} s"
         return BuildError(f"{name} of {job.name} failed {how}", detail, f"enter its root: ./inv shell --job {job.name}")
+
+
+def _try(test: Callable[[Path], None], path: Path) -> None:
+    """Run the test of a disk on the disk of ``path``, which need not exist."""
+    namespaces.check()
+    place = next(folder for folder in (path, *path.parents) if folder.exists())
+    try:
+        # Not in scratch/: doctor may run as root, and must not leave a folder that the user cannot write.
+        with tempfile.TemporaryDirectory(dir=place, prefix=".try.") as folder:
+            test(Path(folder))
+    except OSError as error:
+        raise HostError(f"{place} cannot be written: {error.strerror}", fix=f"sudo chown $USER {place}") from error
 
 
 def _with_relay(entry: ChrootEntry, relay: Relay | None) -> ChrootEntry:

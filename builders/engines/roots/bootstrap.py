@@ -1,6 +1,7 @@
 """Makes build roots with mmdebstrap."""
 
 import errno
+import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from builders.engines.roots import apt_cache, manifest, namespaces
+from builders.engines.roots import apt_cache, disk, manifest, namespaces
 from builders.errors import RootError
 from builders.host import debian_mirror, process
 from builders.host.files import disk_error, raise_if_disk_full, remove_tree, write_whole
@@ -19,6 +20,13 @@ from builders.model.jobs import APT_CACHE, Root, StepRecord
 
 LEAST_FREE_BYTES = 300_000_000
 """Less than the smallest root takes. Checked first, because apt 2.6 hangs if its indices fill the disk."""
+
+MIRROR_FAILS = re.compile(
+    r"Failed to fetch|Could not (resolve|connect)|Unable to (connect|locate)|does not have a Release file"
+    r"|is not signed|NO_PUBKEY|GPG error|Release file .* (expired|not valid yet)|^E(rr)?: .*https?://",
+    re.MULTILINE,
+)
+"""Messages of apt about a mirror."""
 
 
 def make(root: Root, context: Context) -> tuple[Path, tuple[StepRecord, ...]]:
@@ -37,6 +45,7 @@ def make(root: Root, context: Context) -> tuple[Path, tuple[StepRecord, ...]]:
             return found, ()
         with workspace.cache.scratch_folder("root") as scratch:
             _require_room(scratch)
+            disk.check(scratch)
             step = _bootstrap(root, scratch / "rootfs", context)
             document = manifest.document(root) | {"installed": _installed(scratch / "rootfs")}
             workspace.cache.roots.mkdir(parents=True, exist_ok=True)
@@ -85,10 +94,18 @@ def _bootstrap(root: Root, folder: Path, context: Context) -> StepRecord:
             raise RootError(
                 f"the root {manifest.key(root)} cannot be made",
                 f"{error.completed.tail}\nfull log: {log_file}",
-                f"check that {site} is reachable and has the suite; debian_mirror: in reef.yml names another. "
-                "If a package is damaged: ./inv clean --what caches",
+                _advice(error.completed.tail, site),
             ) from error
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
+
+
+def _advice(tail: str, site: str) -> str:
+    if MIRROR_FAILS.search(tail):
+        return f"check that {site} is reachable and has the suite; debian_mirror: in reef.yml names another"
+    return (
+        "correct what the lines above name; ./inv doctor shows what this machine lacks. "
+        "If a package is damaged: ./inv clean --what caches"
+    )
 
 
 def _require_room(folder: Path) -> None:

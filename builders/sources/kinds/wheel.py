@@ -3,6 +3,7 @@
 pip only downloads: it installs nothing, builds nothing and asks for no dependency, so that no code of a package runs.
 """
 
+import functools
 import os
 import re
 import sys
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from builders.errors import HostError
-from builders.host import process
+from builders.host import pip_settings, process
 from builders.host.files import disk_errors, raise_if_disk_full, write_whole
 from builders.host.log import Step
 from builders.model.recipe import PythonWheel
@@ -22,8 +23,6 @@ ATTEMPTS = 2
 TIME_LIMIT_S = 4 * 3600.0
 OF_PIP = ("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "NETRC", "REQUESTS_CA_BUNDLE", "ALL_PROXY", "all_proxy")
 """Names of environment variables that set pip up, beside its own ``PIP_...``."""
-OVERRIDDEN = {"PIP_CONSTRAINT": "/dev/null", "PIP_QUIET": "0"}
-"""Settings of pip that must not apply: a constraint for installed packages could refuse the recipe's version."""
 OPTIONS = (
     "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir", "--no-input", "--no-color",
     "--progress-bar=off", "--disable-pip-version-check", "-vv",
@@ -88,7 +87,7 @@ def _asked(context: FetchContext, way: PythonWheel, requirement: Path, step: Ste
     try:
         process.run(
             [*argv, f"--requirement={requirement}"],
-            extra_environment=_settings() | OVERRIDDEN | {"TMPDIR": str(scratch)},
+            extra_environment=_settings() | {"TMPDIR": str(scratch)},
             on_line=output.listen,
             on_sample=_progress(context, scratch, output),
             timeout_s=TIME_LIMIT_S,
@@ -105,7 +104,15 @@ def _asked(context: FetchContext, way: PythonWheel, requirement: Path, step: Ste
 
 
 def _settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name in OF_PIP}
+    """Return the environment variables that set pip up."""
+    own = {name: os.environ[name] for name in OF_PIP if name in os.environ}
+    listing = _listing(tuple((own | pip_settings.variables_for_list(os.environ)).items()))
+    return own | pip_settings.variables(listing, os.environ, "download")
+
+
+@functools.cache
+def _listing(variables: tuple[tuple[str, str], ...]) -> str:
+    return process.capture([sys.executable, "-I", "-m", "pip", "config", "list"], extra_environment=dict(variables))
 
 
 def _tags(way: PythonWheel) -> list[str]:

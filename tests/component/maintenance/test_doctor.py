@@ -109,6 +109,7 @@ def test_a_machine_that_has_everything_lacks_nothing(machine: Machine) -> None:
         "namespaces",
         "QEMU armhf",
         "overlays",
+        "disk of roots",
         "Debian mirror",
         "disk space",
     ]

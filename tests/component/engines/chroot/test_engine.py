@@ -11,6 +11,8 @@ import pytest
 
 from builders.engines.chroot import overlay
 from builders.engines.chroot.engine import ChrootEngine
+from builders.engines.roots import bootstrap
+from builders.engines.roots import disk as disk_test
 from builders.errors import HostError
 from builders.host.log import Log
 from builders.host.workspace import Workspace
@@ -26,11 +28,11 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 
 
 @contextmanager
-def disk(kind: str, folder: Path) -> Iterator[Path]:
+def disk(kind: str, folder: Path, options: str = "rw") -> Iterator[Path]:
     """Give a disk with a filesystem of that kind; it is gone at the end."""
     for name in ("lower", "upper", "work", "disk"):
         (folder / name).mkdir()
-    options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work" if kind == "overlay" else "rw"
+    options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work" if kind == "overlay" else options
     subprocess.run(["mount", "-t", kind, "-o", options, kind, str(folder / "disk")], check=True)
     try:
         yield folder / "disk"
@@ -70,3 +72,42 @@ def test_a_kernel_without_overlays_is_reported_as_one(tmp_path: Path, monkeypatc
         overlay.check(tmp_path)
     assert "merged: " in caught.value.detail
     assert "modprobe overlay" in caught.value.fix
+
+
+@only_root
+def test_a_disk_that_runs_no_programs_is_reported_before_a_root_is_made(tmp_path: Path) -> None:
+    with disk("tmpfs", tmp_path, "noexec") as place:
+        (place / "reef.yml").write_text("engine: chroot\n")
+        project = Project.open(place, Log(quiet=True), without_recipes=True)
+        with pytest.raises(HostError, match=r"\(tmpfs\) holds no build roots: it cannot run programs") as caught:
+            bootstrap.make(ROOT, replace(project, settings=Settings(debian_mirror="http://127.0.0.1:9/debian")))
+        assert "Permission denied" in caught.value.detail
+        assert "cache: in reef.yml" in caught.value.fix
+        [need] = [need for need in doctor.examine(project) if need.name == "disk of roots"]
+        assert need.trouble.startswith(f"the disk of {project.workspace.cache.path} (tmpfs) holds no build roots")
+        assert list(project.workspace.cache.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("ability", disk_test.ABILITIES)
+def test_each_ability_that_a_root_needs_is_named(tmp_path: Path, ability: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk_test.check(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    commands = f"{disk_test.ABILITIES[ability]} && echo so >&2 && false"
+    monkeypatch.setattr(disk_test, "ABILITIES", disk_test.ABILITIES | {ability: commands})
+    with pytest.raises(HostError) as caught:
+        disk_test.check(tmp_path)
+    assert caught.value.what.endswith(f"holds no build roots: it cannot {ability}")
+    assert caught.value.detail == "so"
+
+
+@pytest.mark.parametrize(
+    ("tail", "blamed"),
+    [
+        ("E: Failed to fetch http://m/debian/x.deb  404  Not Found", True),
+        ("E: The repository 'http://m/debian trixie Release' does not have a Release file.", True),
+        ("chroot: failed to run command 'dpkg': Permission denied\nE: mmdebstrap failed to run", False),
+        ("dpkg: error processing archive", False),
+    ],
+)
+def test_the_mirror_is_blamed_for_its_own_failures_only(tail: str, *, blamed: bool) -> None:
+    assert ("http://m/debian is reachable" in bootstrap._advice(tail, "http://m/debian")) == blamed
