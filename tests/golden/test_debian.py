@@ -66,6 +66,24 @@ def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) ->
     assert caught.value.exit_code == 8
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker inspect --format '{{.State.Status}}' {{ .Values.x }} {{name}}", "{{ states('sensor.x') | float }}",
+        "awk '{{print}}' ${x%.*} ${#x} {%k} {# no comment #}", "{{", "}} {{ x }", "{{ ansible_version }}", "a\r\nb",
+    ],
+)  # fmt: skip
+def test_braces_of_other_programs_stay_as_they_are(text: str) -> None:
+    assert debian_files(changed(install=f"{text} {{{{ version }}}}"), TARGET, SETTINGS)["reef/install.sh"] == (
+        f"{text} 1.2-2~deb13"
+    )
+
+
+def test_a_block_makes_a_text_a_template() -> None:
+    text = '{% if architecture == "arm64" %}a{% endif %}{% raw %}{{ version }}{% endraw %}{{ "{{" }}'
+    assert debian_files(changed(install=text), TARGET, SETTINGS)["reef/install.sh"] == "a{{ version }}{{"
+
+
 @pytest.mark.parametrize("text", ["{{ triplet }}", "{{ architecture }}"])
 def test_a_source_for_all_cpus_names_none(text: str) -> None:
     with pytest.raises(PackageError) as caught:

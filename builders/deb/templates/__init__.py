@@ -1,13 +1,23 @@
 """Reef's templates: Jinja2, where an undefined variable is an error."""
 
+import difflib
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
+import jinja2.meta
 
 from builders.errors import PackageError
 from builders.host import templates
+
+BLOCK = re.compile(r"(?<!\$)\{%[-+]? *(if|for|set|raw|macro|filter|with) ?")
+"""The start of a block of Jinja2; ``${variable%...}`` is the shell's."""
+EXPRESSION = re.compile(r"""\{\{(?:"[^"\n]*"|'[^'\n]*'|[^{}"'\n])*\}\}""")
+UNCLOSED = re.compile(r"\{\{[-+]? *(architecture|suite|tensorflow|triplet|upstream_version|version)\b")
+VARIABLES = ("architecture", "suite", "tensorflow", "triplet", "upstream_version", "version")
+"""The names of all variables, some of which a recipe with ``keep_source`` lacks."""
 
 
 @functools.cache
@@ -28,18 +38,37 @@ def render(template: str, **values: object) -> str:
 
 
 def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") -> str:
-    """Expand ``{{ variable }}`` in a recipe's text; raises PackageError with the place ``where`` and the mistake.
+    """Expand ``{{ variable }}`` in a recipe's text, and leave all other braces as they are.
 
-    ``hint`` ends the error's advice.
+    A text with a block of Jinja2, such as ``{% if %}``, is a template as a whole. Raises PackageError with the place
+    ``where`` for a mistake in a template, and for a name that resembles a variable; ``hint`` ends the error's advice.
     """
-    if "{" not in text and "\r" not in text:  # as most texts are; Jinja2 would compile each of them
-        return text
+    known = ", ".join(sorted(values))
     try:
-        return _templates().from_string(text).render(**values)
+        if BLOCK.search(text):
+            return _templates().from_string(text).render(**values)
+        if unclosed := UNCLOSED.search(EXPRESSION.sub("", text)):
+            raise jinja2.TemplateSyntaxError(f"{unclosed[0]!r} has no end", 1)
+        return EXPRESSION.sub(lambda found: _expanded(found[0], values), text)
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         # Python's own errors come from texts that compute, as in {{ version + 1 }}.
-        known = ", ".join(sorted(values))
         raise PackageError(f"cannot render {where}", str(error), f"use these variables: {known}{hint}") from error
+
+
+def _expanded(expression: str, values: Mapping[str, object]) -> str:
+    """Return the value of ``{{ ... }}``; other programs' templates, such as Go's or Ansible's, stay as they are."""
+    environment = _templates()
+    try:
+        names = jinja2.meta.find_undeclared_variables(environment.parse(expression))
+    except jinja2.TemplateSyntaxError:
+        return expression
+    unknown = names.difference(values)
+    if not unknown:
+        return environment.from_string(expression).render(**values)
+    for name in sorted(unknown):
+        if name in VARIABLES or difflib.get_close_matches(name, values, n=1, cutoff=0.8):
+            raise jinja2.UndefinedError(f"{name!r} is undefined")
+    return expression
 
 
 def extended(text: str) -> str:
