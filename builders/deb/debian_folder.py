@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from builders.deb.build_systems import build_system, executables
+from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.templates import expand, render
 from builders.errors import InputError
@@ -153,16 +154,16 @@ def _copyright(recipe: Recipe, settings: Settings) -> str:
 
 def _package_files(recipe: Recipe, package: Package, target: Target) -> dict[str, str]:
     name = package.name
-    installs = list(package.files)
+    installs = [install_line(entry) for entry in package.files]
     files = {f"reef/man/{page}": _text(recipe, page) for page in package.manpages}
     for path, source in package.conffiles.items():
         place = f"reef/conffiles/{name}/{path.lstrip('/')}"
         files[place] = _text(recipe, source)
-        installs.append(f"debian/{place} {Path(path.lstrip('/')).parent}")
+        installs.append(f"{own_pattern(f'debian/{place}')} {own_file(str(Path(path.lstrip('/')).parent))}")
     lists = {
         "install": installs,
-        "links": [f"{target} {link}" for link, target in package.links.items()],
-        "manpages": [f"debian/reef/man/{page}" for page in package.manpages],
+        "links": [link_line(target, link) for link, target in package.links.items()],
+        "manpages": [own_pattern(f"debian/reef/man/{page}") for page in package.manpages],
         "lintian-overrides": [
             line
             for override in package.lintian_overrides

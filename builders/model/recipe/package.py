@@ -51,7 +51,8 @@ class Package(Model):
     multi_arch: Literal["no", "same", "foreign", "allowed"] | None = None
     """Multi-Arch field: whether packages of several CPUs can be installed together."""
     files: list[str] = []
-    """Paths under DESTDIR, in the syntax of dh_install."""
+    """Paths under DESTDIR, which may have wildcards and spaces. After a space, a path that begins with a folder of the
+    root, such as ``usr/``, is the folder to install into (dh_install)."""
     links: dict[str, str] = {}
     """Symbolic links: the target, by the path of the link."""
     depends: list[str] = []
