@@ -44,7 +44,8 @@ class Contents:
     """A .deb as the checks see it: control fields, conffiles (absolute paths), entries and ELF files.
 
     ``archive`` are the members of the outer ar archive in their order, ``remove_on_upgrade`` the conffiles that an
-    upgrade removes. ``units`` are the files of systemd that `is_unit` names: path -> text.
+    upgrade removes. ``units`` are the files of systemd that `is_unit` names: path -> text. ``leaks`` are the text files
+    with the path of the build, documentation aside.
     """
 
     deb: DebFile
@@ -55,6 +56,12 @@ class Contents:
     archive: tuple[str, ...] = ()
     remove_on_upgrade: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
+    leaks: tuple[str, ...] = ()
+
+    @property
+    def build_path(self) -> str:
+        """The folder in which the package was built."""
+        return build_path(self.control)
 
     @property
     def debug(self) -> bool:
@@ -73,16 +80,27 @@ def read_contents(deb: DebFile) -> Contents:
     entries: list[Entry] = []
     elves: list[Elf] = []
     units: dict[str, str] = {}
+    leaks: list[str] = []
+    control = control_of(deb.path)
+    leak = build_path(control).encode()
     for member, content in members(deb.path):
         entry = _entry(member)
         entries.append(entry)
         elves += read_elves(entry.path, content or b"")
         if content and is_unit(entry.path):
             units[entry.path] = content.decode(errors="replace")
+        if content and leak in content and b"\0" not in content and not entry.path.startswith("usr/share/doc/"):
+            leaks.append(entry.path)
     names, conffiles = _outer(deb)
     removed = tuple(line.removeprefix(REMOVED) for line in conffiles if line.startswith(REMOVED))
     kept = tuple(line for line in conffiles if not line.startswith(REMOVED))
-    return Contents(deb, control_of(deb.path), kept, tuple(entries), tuple(elves), names, removed, units)
+    return Contents(deb, control, kept, tuple(entries), tuple(elves), names, removed, units, tuple(leaks))
+
+
+def build_path(control: Mapping[str, str]) -> str:
+    """Return the folder in which Reef builds a package, from its control fields."""
+    source = control.get("Source", control["Package"]).split()[0]
+    return f"/build/{source}-{control['Version'].rpartition('-')[0].rpartition(':')[2]}"
 
 
 def is_unit(path: str) -> bool:

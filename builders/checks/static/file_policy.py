@@ -4,31 +4,26 @@ import posixpath
 from collections.abc import Iterator
 
 from builders.checks.static.contents import Contents, Entry
+from builders.checks.static.places import linked, misplaced, within
 from builders.checks.verdict import judged
 from builders.model.packages import Verdict
 from builders.model.target import Target
 
-PLACES = (
-    "usr/bin", "usr/sbin", "usr/lib", "usr/libexec", "usr/share", "usr/include", "usr/src", "etc", "var/lib",
-)  # fmt: skip
-"""The places for files of a package (Debian Policy 9.1.1, FHS 3.0); usr/src is for drivers that boards compile."""
-EMPTY_PLACES = ("var/cache", "var/log")
-"""Places in which a package may make folders but no files: these belong to run time (FHS 5.5, 5.10)."""
-OLD_PLACES = ("lib/udev", "lib/systemd", "lib/firmware", "lib/modprobe.d")
-"""Further places before trixie; from trixie on only base-files may ship /lib, which is an alias of /usr/lib."""
-DEBUG_PLACES = ("usr/lib/debug", "usr/share/doc")
-LINKED_OUTSIDE = ("dev/null", "run", "var")
-"""Targets of absolute links besides the places of packages."""
+STATIC_IDS = range(100)
+"""Users and groups that are the same on every Debian system (Debian Policy 9.2.2), such as root and games."""
+GAMES_GID = 60
 FIX = "correct files:, links: or conffiles: of the package, or the install script, in the recipe"
 
 
 def check_files(contents: Contents, target: Target) -> Verdict:
     """Judge each path, mode, owner and link of a package.
 
-    Sources: Debian Policy 9.1.1 (file system), 10.5 (symbolic links), 10.6 (device files), 10.7.2 (configuration
-    files), 10.9 (permissions and owners), 8.2 and the Multi-Arch specification (libraries in the triplet's folder).
+    Sources: the FHS and Debian Policy 9.1 (places), 10.5 (symbolic links), 10.6 (device files), 10.7.2 (configuration
+    files), 10.9 (permissions and owners), 11.11 (games), 8.2 and the Multi-Arch specification (libraries in the
+    triplet's folder).
     """
     faults = [fault for entry in contents.entries if entry.path for fault in _entry_faults(entry, contents, target)]
+    faults += [f"/{path}: its text contains {contents.build_path}, the folder of the build" for path in contents.leaks]
     faults += _conffile_faults(contents)
     faults += _same_faults(contents, target)
     return judged("file-policy", contents.deb.package, faults, FIX, passed=f"{len(contents.entries)} entries")
@@ -36,57 +31,45 @@ def check_files(contents: Contents, target: Target) -> Verdict:
 
 def _entry_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[str]:
     where = f"/{entry.path}"
-    yield from (f"{where}: {why}" for why in _place_faults(entry, contents, target))
-    if entry.uid or entry.gid or entry.owner not in ("root:root", "0:0", "root:0", "0:root"):
-        yield f"{where}: owned by {entry.owner} ({entry.uid}:{entry.gid}), expected: root:root"
+    yield from (f"{where}: {why}" for why in (*_path_faults(entry, contents, target), *_owner_faults(entry)))
     if entry.kind == "special":
         yield f"{where}: a device or named pipe, which no package may ship"
+    if entry.kind == "hardlink" and within(entry.path, ("etc",)):
+        yield f"{where}: a hard link of a configuration file, which editors and dpkg break (Debian Policy 10.7.3)"
     if entry.kind == "symlink":
-        yield from (f"{where} -> {entry.link}: {why}" for why in _link_faults(entry, target))
-        return
-    if entry.mode & 0o6000:
-        yield f"{where}: setuid or setgid (mode {entry.mode:04o})"
+        yield from (f"{where} -> {entry.link}: {why}" for why in _link_faults(entry))
+    else:
+        yield from (f"{where}: {why}" for why in _mode_faults(entry))
+
+
+def _owner_faults(entry: Entry) -> Iterator[str]:
+    """Yield faults by Policy 10.9 and 9.2.2: root owns files, or another user or group that every system has."""
+    user, _, group = entry.owner.partition(":")
+    root = (entry.uid or user in ("root", "0")) and (entry.gid or group in ("root", "0"))
+    if entry.uid not in STATIC_IDS or entry.gid not in STATIC_IDS or not root:
+        yield f"owned by {entry.owner} ({entry.uid}:{entry.gid}), expected: root:root"
+
+
+def _mode_faults(entry: Entry) -> Iterator[str]:
+    """Yield faults by Policy 10.9; folders may be setgid, and games for their scores (Policy 11.11)."""
+    game = within(entry.path, ("usr/games",)) and entry.gid == GAMES_GID and entry.mode == 0o2755
+    if entry.mode & 0o4000 or (entry.mode & 0o2000 and entry.kind != "folder" and not game):
+        yield f"setuid or setgid (mode {entry.mode:04o})"
     if entry.mode & 0o002:
-        yield f"{where}: writable by everyone (mode {entry.mode:04o})"
+        yield f"writable by everyone (mode {entry.mode:04o})"
 
 
-def _place_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[str]:
+def _path_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[str]:
     parts = entry.path.split("/")
     if ".." in parts or "." in parts:
         yield "the path contains . or .."
-    if "build" in parts[:-1] and not _within(entry.path, ("usr/include",)):
-        yield "the path contains the name of the build folder"
-    places = DEBUG_PLACES if contents.debug else _places(target)
-    fits = _within(entry.path, places)
-    if entry.kind == "folder":
-        # A package may also make the folders above a place, and folders for run-time data.
-        fits = fits or _above(entry.path, places) or _within(entry.path, EMPTY_PLACES)
-        fits = fits or _above(entry.path, EMPTY_PLACES)
-    if not fits:
-        yield _refusal(entry.path, contents, target)
+    if contents.build_path.strip("/") in entry.path:
+        yield "the path contains the folder of the build"
+    if reason := misplaced(entry, contents, target):
+        yield reason
 
 
-def _refusal(path: str, contents: Contents, target: Target) -> str:
-    if contents.debug:
-        return f"a package of debugging symbols holds only {' and '.join(f'/{place}' for place in DEBUG_PLACES)}"
-    if _within(path, ("lib",)) and target.suite.usr_merged:
-        return f"{target.suite.name} has /lib as a link to /usr/lib: put it under /usr/lib"
-    return f"not a place for a package's files; places: {', '.join(f'/{place}' for place in _places(target))}"
-
-
-def _places(target: Target) -> tuple[str, ...]:
-    return PLACES if target.suite.usr_merged else PLACES + OLD_PLACES
-
-
-def _within(path: str, places: tuple[str, ...]) -> bool:
-    return any(path == place or path.startswith(f"{place}/") for place in places)
-
-
-def _above(path: str, places: tuple[str, ...]) -> bool:
-    return any(place.startswith(f"{path}/") for place in places)
-
-
-def _link_faults(entry: Entry, target: Target) -> Iterator[str]:
+def _link_faults(entry: Entry) -> Iterator[str]:
     """Yield faults by Policy 10.5: relative within a top-level folder, absolute between two, inside the root."""
     top = entry.path.split("/", 1)[0]
     resolved = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.link)).lstrip("/")
@@ -97,7 +80,7 @@ def _link_faults(entry: Entry, target: Target) -> Iterator[str]:
         yield "leads above the root"
     elif resolved.split("/", 1)[0] != top:
         yield "a relative link into another top-level folder: make it absolute"
-    if not resolved.startswith("..") and not _within(resolved, (*_places(target), *LINKED_OUTSIDE)):
+    if not resolved.startswith("..") and not linked(resolved):
         yield "leads to a place that no package owns"
 
 
@@ -119,10 +102,10 @@ def _same_faults(contents: Contents, target: Target) -> Iterator[str]:
         return
     place = f"usr/lib/{target.architecture.triplet}"
     for path in dict.fromkeys(elf.path for elf in contents.elves):
-        if not _within(path, (place,)):
+        if not within(path, (place,)):
             yield f"/{path}: Multi-Arch: same, but outside /{place}"
     for entry in contents.entries:
         name = posixpath.basename(entry.path)
         library = entry.kind != "folder" and (name.endswith((".so", ".a")) or ".so." in name)
-        if library and _within(entry.path, ("usr/lib", "lib")) and not _within(entry.path, (place,)):
+        if library and within(entry.path, ("usr/lib", "lib")) and not within(entry.path, (place,)):
             yield f"/{entry.path}: Multi-Arch: same, but outside /{place}"

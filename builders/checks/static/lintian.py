@@ -6,13 +6,20 @@ from builders.checks.verdict import SHOWN, judged
 from builders.model.packages import Verdict
 from builders.model.recipe import Recipe
 
+FILE_POLICY = re.compile(
+    r"^E: \S+: (dir-or-file-in-(?!build-tree)|(dir|file)-in-usr-local|non-standard-toplevel-dir|non-standard-dir-in-"
+    r"|FSSTND-dir-in-|triplet-dir-and-architecture-mismatch|(missing|relative|non-etc-file-marked-as)-conffile"
+    r"|file-in-etc-not-marked-as-conffile|unknown-conffile-instruction)"
+)
+"""Tags about places and conffiles, which `file_policy` judges: there, recipes accept faults, and names of conffiles may
+have spaces."""
 MARKER = re.compile(r"^lintian-exit=(\d+)$")
 FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"
 ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its output"
 
 
 def check_lintian(recipe: Recipe, output: str) -> Verdict:
-    """Judge lintian's text: a line ``E:`` fails; ``W:`` and overridden tags (``O:``) are counted.
+    """Judge lintian's text: a line ``E:`` fails, except for places; ``W:`` and overridden tags (``O:``) are counted.
 
     The last line must be ``lintian-exit=0``: without it lintian did not run to its end, and the check fails.
     """
@@ -25,7 +32,7 @@ def check_lintian(recipe: Recipe, output: str) -> Verdict:
     if marker[1] != "0":
         faults = [f"lintian itself failed with status {marker[1]}", *lines[-SHOWN:-1]]
         return judged("lintian", recipe.name, faults, "see the build's log")
-    errors = [line for line in lines if line.startswith("E: ")]
+    errors = [line for line in lines if line.startswith("E: ") and not FILE_POLICY.match(line)]
     return judged("lintian", recipe.name, errors, FIX, passed=_counted(lines))
 
 

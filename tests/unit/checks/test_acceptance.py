@@ -63,15 +63,15 @@ def test_an_acceptance_is_for_its_own_verdict() -> None:
 @pytest.mark.parametrize(
     ("line", "passed"),
     [
-        ("E: sample: dir-or-file-in-opt [opt/]", True),
-        ("E: sample-dbgsym: dir-or-file-in-opt [opt/]", True),
-        ("E: other: dir-or-file-in-opt [opt/]", False),
-        ("E: sample source: dir-or-file-in-opt", True),
-        ("E: sample changes: dir-or-file-in-opt", True),
+        ("E: sample: no-copyright-file [opt/]", True),
+        ("E: sample-dbgsym: no-copyright-file [opt/]", True),
+        ("E: other: no-copyright-file [opt/]", False),
+        ("E: sample source: no-copyright-file", True),
+        ("E: sample changes: no-copyright-file", True),
     ],
 )
 def test_a_line_of_lintian_is_accepted_by_the_package_that_it_names(line: str, passed: bool) -> None:
-    recipe = recipe_accepting({"check": "lintian", "match": "dir-or-file-in-opt", "reason": "a vendor's program"})
+    recipe = recipe_accepting({"check": "lintian", "match": "no-copyright-file", "reason": "a vendor's program"})
     [verdict] = accept(recipe, [check_lintian(recipe, f"{line}\nlintian-exit=0\n")])
     assert verdict.passed is passed
     assert bool(verdict.stale) is not passed

@@ -1,13 +1,15 @@
 """depends, file-policy, version, lintian, and all of them together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builders.checks import inspect
-from builders.checks.static.contents import read_contents
+from builders.checks.static.contents import Entry, read_contents
 from builders.checks.static.file_policy import check_files
+from builders.checks.static.places import misplaced
 from builders.checks.static.relations import check_depends
 from builders.checks.static.version import check_versions
 from builders.errors import PackageError
@@ -62,6 +64,9 @@ def test_files_in_their_places_pass(tmp_path: Path) -> None:
     files = {
         "usr/bin/a": "", "usr/lib/udev/rules.d/60-a.rules": "", "usr/share/doc/sample/copyright": "",
         "etc/sample.conf": "", "var/lib/sample/state": "", "usr/include/absl/build/x.h": "",
+        "usr/share/web/build/index.html": "", "boot/overlays/a.dtbo": "", "usr/games/a": "", "var/spool/sample/a": "",
+        "var/games/sample.scores": "", "var/www/html/a": "", "usr/lib/modules/6.12/a.ko": "", "usr/share/a b/Ü.txt": "",
+        "usr/lib32/a": "", "usr/share/doc/sample/build.log": "in /build/sample-1.0",
     }  # fmt: skip
     links = {
         "usr/lib/x86_64-linux-gnu/liba.so": "liba.so.1", "usr/share/sample/conf": "/etc/sample.conf",
@@ -76,9 +81,14 @@ def test_files_in_their_places_pass(tmp_path: Path) -> None:
     [
         ("opt/sample/a", "not a place"), ("usr/local/bin/a", "not a place"), ("srv/a", "not a place"),
         ("home/a", "not a place"),
-        ("root/a", "not a place"), ("tmp/a", "not a place"), ("run/a", "not a place"), ("bin/a", "not a place"),
-        ("usr/lib64/a", "not a place"), ("var/log/a.log", "not a place"), ("build/sample/a", "not a place"),
-        ("usr/share/x/build/sample-1.0/a", "build folder"), ("lib/udev/rules.d/60-a.rules", "put it under /usr/lib"),
+        ("root/a", "not a place"), ("tmp/a", "not a place"), ("run/a", "not a place"),
+        ("usr/lib64/a", "not a place"), ("var/log/a.log", "but no files"), ("build/sample/a", "not a place"),
+        ("usr/share/x/build/sample-1.0/a", "the folder of the build"), ("lib64/a", "not a place"),
+        ("lib/udev/rules.d/60-a.rules", "put it under /usr/lib"), ("bin/a", "put it under /usr/bin"),
+        ("var/mail/a", "not a place"), ("var/run/a", "RuntimeDirectory="), ("var/tmp/a", "not a place"),
+        ("media/a", "not a place"), ("mnt/a", "not a place"), ("var/opt/a/b", "not a place"), ("a", "not a place"),
+        ("usr/local/a", "9.1.2"), ("usr/lib/aarch64-linux-gnu/a", "the folder of another CPU, arm64"),
+        ("usr/include/arm-linux-gnueabihf/a.h", "the folder of another CPU, armhf"), ("var/a", "not a place"),
         ("etc/sample.conf", "not a conffile"),
     ],
 )  # fmt: skip
@@ -89,8 +99,27 @@ def test_files_out_of_place(tmp_path: Path, path: str, fault: str) -> None:
     assert fault in verdict.detail
 
 
-def test_lib_udev_is_fine_before_trixie(tmp_path: Path) -> None:
-    assert judge_files(tmp_path, {"lib/udev/rules.d/60-a.rules": ""}, AMD64_BOOKWORM).passed
+@pytest.mark.parametrize("path", ["usr/local/share/sample", "run/sample", "opt/vendor", "srv/sample", "home/sample"])
+def test_folders_where_no_package_has_any(tmp_path: Path, path: str) -> None:
+    entry = Entry(path, "folder", 0o755, "root:root", 0, 0)
+    assert "is not a place" in misplaced(entry, read_contents(make_deb(tmp_path)), AMD64_TRIXIE)
+
+
+@pytest.mark.parametrize("path", ["usr", "var", "var/cache", "var/cache/sample", "var/log/sample", "boot", "usr/games"])
+def test_folders_that_a_package_may_make(tmp_path: Path, path: str) -> None:
+    entry = Entry(path, "folder", 0o755, "root:root", 0, 0)
+    assert misplaced(entry, read_contents(make_deb(tmp_path)), AMD64_TRIXIE) == ""
+
+
+@pytest.mark.parametrize("path", ["lib/udev/rules.d/60-a.rules", "bin/a", "lib/modules/6.1/a.ko"])
+def test_the_root_has_places_before_trixie(tmp_path: Path, path: str) -> None:
+    assert judge_files(tmp_path, {path: ""}, AMD64_BOOKWORM).passed
+
+
+def test_a_text_with_the_folder_of_the_build(tmp_path: Path) -> None:
+    text = "prefix=/build/sample-1.0/debian/tmp/usr\n"
+    verdict = judge_files(tmp_path, {"usr/lib/pkgconfig/a.pc": text, "usr/lib/a": text + "\0"})
+    assert verdict.faults == ("/usr/lib/pkgconfig/a.pc: its text contains /build/sample-1.0, the folder of the build",)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +128,29 @@ def test_lib_udev_is_fine_before_trixie(tmp_path: Path) -> None:
 def test_modes(tmp_path: Path, mode: int, fault: str) -> None:
     verdict = judge_files(tmp_path, {"usr/bin/a": ""}, modes={"usr/bin/a": mode})
     assert verdict.passed is not bool(fault)
+    assert fault in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        (Entry("usr/games/a", "file", 0o2755, "root:games", 0, 60), ""),
+        (Entry("var/games/a", "file", 0o664, "root:games", 0, 60), ""),
+        (Entry("usr/bin/a", "file", 0o2755, "root:games", 0, 60), "setgid"),
+        (Entry("usr/games/a", "file", 0o4755, "root:games", 0, 60), "setuid"),
+        (Entry("var/lib/a", "folder", 0o2775, "root:staff", 0, 50), ""),
+        (Entry("var/lib/a", "folder", 0o1777, "root:root", 0, 0), "by everyone"),
+        (Entry("var/lib/a", "file", 0o644, "sample:sample", 101, 101), "owned by sample:sample"),
+        (Entry("var/lib/a", "file", 0o644, "root:games", 0, 1000), "owned by root:games"),
+        (Entry("etc/b", "hardlink", 0o644, "root:root", 0, 0, "etc/a"), "hard link"),
+    ],
+)
+def test_owners_and_modes_of_debian_policy(tmp_path: Path, entry: Entry, fault: str) -> None:
+    contents = replace(
+        read_contents(make_deb(tmp_path)), entries=(entry,), conffiles=("/etc/b",) * entry.path.count("etc")
+    )
+    verdict = check_files(contents, AMD64_TRIXIE)
+    assert verdict.passed is not bool(fault), verdict.detail
     assert fault in verdict.detail
 
 

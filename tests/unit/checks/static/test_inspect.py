@@ -46,6 +46,20 @@ def test_lintian_warnings_and_overrides_pass() -> None:
     assert verdict.detail == "2 warnings, 1 overridden"
 
 
+@pytest.mark.parametrize(
+    ("line", "passed"),
+    [
+        ("E: sample: dir-or-file-in-opt [opt/vendor/]", True),
+        ("E: sample: dir-or-file-in-var-www [var/www/html/]", True),
+        ("E: sample: non-etc-file-marked-as-conffile odd/My [conffiles:1]", True),
+        ("E: sample: dir-or-file-in-build-tree [build/]", False),
+        ("E: sample: no-copyright-file dir-or-file-in-opt", False),
+    ],
+)
+def test_places_and_conffiles_are_judged_by_file_policy(line: str, passed: bool) -> None:
+    assert check_lintian(recipe_of("sample"), f"{line}\nlintian-exit=0\n").passed is passed
+
+
 @pytest.mark.parametrize("output", ["", "W: sample: x\n", "lintian-exit=0\nW: sample: cut short\n", "lintian-exit=2\n"])
 def test_lintian_that_did_not_run_to_its_end_fails(output: str) -> None:
     assert not check_lintian(recipe_of("sample"), output).passed
