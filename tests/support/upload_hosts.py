@@ -200,7 +200,7 @@ class Reader:
             return
         release = parse_release(match[1], "InRelease")
         self.seen.add(release.fields["Date"])
-        for name, digest in release.files.items():
+        for name, digest in release.present.items():
             if name.endswith("/Packages.xz"):
                 packed = self._get(session, by_hash(self.suite, name, digest.sha256), digest.sha256)
                 if packed is not None:

@@ -198,7 +198,12 @@ def indices(
 
 def files(index: Index) -> list[str]:
     """Return the files of an index: paths below ``dists/<suite>``."""
-    return [*([index.path] if index.plain else []), *(index.path + suffix for suffix in index.forms)]
+    return [name for name in listed(index) if index.plain or name != index.path]
+
+
+def listed(index: Index) -> list[str]:
+    """Return what the Release lists of an index: its files, and its uncompressed form even where that is no file."""
+    return [index.path, *(index.path + suffix for suffix in index.forms)]
 
 
 def stanzas(content: bytes) -> Named:

@@ -10,6 +10,11 @@ from builders.errors import PublishError
 RESTORE = "restore the repository from a copy, or move it away and publish again"
 LINE = re.compile(r"([A-Za-z0-9-]+):[ ]?(.*)")
 DIGEST = re.compile(r" ([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9][A-Za-z0-9+./_-]*)")
+ONLY_LISTED = re.compile(r"(?:.*/)?Contents-[a-z0-9-]+")
+"""Names that the Release lists although only their compressed form exists.
+
+apt fetches an index only where the uncompressed form is listed too. It need not exist (Debian RepositoryFormat,
+"MD5Sum, SHA1, SHA256"), and the Contents of a large suite have hundreds of MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,11 @@ class Release:
 
     fields: Mapping[str, str]
     files: Mapping[str, Digest]
+
+    @property
+    def present(self) -> dict[str, Digest]:
+        """Those of ``files`` that exist; uncompressed Contents are only listed."""
+        return {name: digest for name, digest in self.files.items() if not ONLY_LISTED.fullmatch(name)}
 
     @property
     def date(self) -> int:

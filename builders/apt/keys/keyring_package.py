@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 
@@ -34,14 +34,17 @@ CONTENT = re.compile(rb"^Reef-Content: (.+)$", re.MULTILINE)
 """A field of its own: the digest of its content, by which an unchanged package is recognized."""
 
 
-def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterable[IndexEntry], *, date: int,
-                folder: Path, source: bool = False) -> Path | None:  # fmt: skip
+def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterable[IndexEntry],
+                cpus: Collection[str], *, date: int, folder: Path, source: bool = False) -> Path | None:  # fmt: skip
     """Make the keyring package for a board release in the new folder ``folder`` and return it.
 
     None where the newest package in ``there`` has the same content. ``date`` in seconds since 1970 becomes the version,
-    ``source`` says that the suite contains source packages. Raises PublishError, DiskError.
+    ``cpus`` are those of the suite, ``source`` says that it contains source packages. Raises PublishError, DiskError.
     """
-    files = _files(settings, key, suite, source=source)
+    files = {INSTALLED_KEYRING.lstrip("/"): key.public}
+    if settings.repository.url:
+        name = f"etc/apt/sources.list.d/{sources_name(settings, suite.name)}"
+        files[name] = sources_text(settings, Path("/"), suite.name, cpus, source=source).encode()
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
     known = [entry for entry in there if entry.package == PACKAGE]
     newest = max(known, key=lambda entry: entry.version, default=None)  # digits of one length: sorted as by dpkg
@@ -54,14 +57,6 @@ def keyring_deb(settings: Settings, key: SigningKey, suite: Suite, there: Iterab
         _write(folder / "tree", files, _control(settings, version, digest, files))
     _packed(folder / "tree", path, date)
     return path
-
-
-def _files(settings: Settings, key: SigningKey, suite: Suite, *, source: bool) -> dict[str, bytes]:
-    files = {INSTALLED_KEYRING.lstrip("/"): key.public}
-    if settings.repository.url:
-        name = f"etc/apt/sources.list.d/{sources_name(settings, suite.name)}"
-        files[name] = sources_text(settings, Path("/"), suite.name, source=source).encode()
-    return files
 
 
 def _documents(settings: Settings, version: str, date: int) -> dict[str, bytes]:

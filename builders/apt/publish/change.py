@@ -12,10 +12,11 @@ from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.keyring_package import keyring_deb
 from builders.apt.keys.signing import SigningKey, signing_key
 from builders.apt.publish.stage import Staged, stage
+from builders.apt.publish.suite import architectures_of
 from builders.apt.publish.switch import make_live, warn_only
 from builders.apt.repository.context import RepositoryContext, state_folder
 from builders.apt.repository.layout import KEYRING, RepositoryLayout, codename
-from builders.apt.repository.publication import read_live
+from builders.apt.repository.publication import PublishedSuite, read_live
 from builders.apt.state.verify_cache import VerifyCache
 from builders.apt.verify import client_report
 from builders.apt.verify.client_report import ClientReport, ask
@@ -24,6 +25,7 @@ from builders.apt.verify.verify import glance, verify
 from builders.errors import RootError
 from builders.model.deb_file import read_deb
 from builders.model.packages import SOURCE, DebFile, Publication
+from builders.model.settings import Settings
 from builders.model.target import SUITES
 
 
@@ -151,15 +153,35 @@ def _with_keyring(
     keyring = place.path / KEYRING
     if not keyring.exists() or keyring.read_bytes() != key.public:
         result |= {name: [] for name in place.suites() if name not in debs}
+    lives = {name: read_live(place, name, state_folder(context)) for name in {*place.suites(), *debs}}
     for suite, some in result.items():
-        live = read_live(place, suite, state_folder(context))
+        live, release = lives[suite], codename(suite)
         moment = max(date, live.release.date + 1) if live else date
         there = replacement.get(suite, live.entries_of({KEYRING_PACKAGE}) if live else ())
-        source = bool(live and live.keeps_sources) or any(file.architecture == SOURCE for file in some)
+        cpus, source = _described(context.settings, release, lives, debs)
         path = keyring_deb(
-            context.settings, key, SUITES[codename(suite)], there, date=moment, folder=scratch / f"keyring-{suite}",
+            context.settings, key, SUITES[release], there, cpus, date=moment, folder=scratch / f"keyring-{suite}",
             source=source,
         )  # fmt: skip
         if path:
             some.append(read_deb(path))
     return result
+
+
+def _described(
+    settings: Settings, release: str, lives: Mapping[str, PublishedSuite | None],
+    debs: Mapping[str, Sequence[DebFile]],
+) -> tuple[set[str], bool]:  # fmt: skip
+    """Return the CPUs of the suite that is called as its ``release``, and whether it contains source packages.
+
+    The keyring packages of all suites of a release name that suite, and have the same bytes. Where it is not published,
+    what all of them contain counts.
+    """
+    names = [release] if release in lives else [name for name in lives if codename(name) == release]
+    cpus: set[str] = set()
+    source = False
+    for name in names:
+        live, arriving = lives[name], {file.architecture for file in debs.get(name, ())}
+        cpus |= set(architectures_of(settings, name, live, arriving))
+        source |= bool(live and live.keeps_sources) or SOURCE in arriving
+    return cpus, source

@@ -14,7 +14,7 @@ from builders.apt.packages import intake
 from builders.apt.packages.changelogs import Changelogs
 from builders.apt.packages.intake import IncomingPackage
 from builders.apt.publish import write
-from builders.apt.publish.suite import NextSuite, next_suite, suite_of
+from builders.apt.publish.suite import NextSuite, architectures_of, next_suite, suite_of
 from builders.apt.publish.web_page import RULES, page
 from builders.apt.publish.write import Draft
 from builders.apt.repository import layout
@@ -110,7 +110,7 @@ def stage(
     recover(place.path, state)
     lives = {name: live for name in place.suites() if (live := read_live(place, name, state))}
     incoming = _take(place, debs, lives, staging=staging, settings=settings, state=state)
-    root = _root_files(place, _with_sources(incoming, lives), settings, key)
+    root = _root_files(place, _sources_files(place, incoming, lives, settings), key)
     if KEYRING in root:
         # Another key, or a later end of it: every suite is signed again, also those without .debs.
         debs = {**debs, **{name: () for name in lives if name not in debs}}
@@ -335,29 +335,25 @@ def _other_root(files: Mapping[str, bytes], place: RepositoryLayout) -> dict[str
         return {name: content for name, content in files.items() if not _holds(place.path / name, content)}
 
 
-def _with_sources(
-    incoming: Mapping[str, Sequence[IncomingPackage]], lives: Mapping[str, PublishedSuite]
-) -> dict[str, bool]:
-    """Return by suite whether it contains source packages."""
-    return {
-        name: (name in lives and lives[name].keeps_sources)
-        or any(item.pool_package.architecture == SOURCE for item in items)
-        for name, items in incoming.items()
-    }
-
-
-def _root_files(
-    place: RepositoryLayout, suites: Mapping[str, bool], settings: Settings, key: SigningKey
-) -> dict[str, bytes]:
-    """Return the files at the repository's root that are missing or different.
-
-    ``suites`` says of each whether it contains source packages.
-    """
-    files = {KEYRING: key.public, ARMORED_KEYRING: key.armored}
-    for name, source in suites.items():
-        text = sources_text(settings, place.path, name, source=source)
+def _sources_files(
+    place: RepositoryLayout, incoming: Mapping[str, Sequence[IncomingPackage]], lives: Mapping[str, PublishedSuite],
+    settings: Settings,
+) -> dict[str, bytes]:  # fmt: skip
+    """Return the ``.sources`` files of the suites with ``incoming`` packages by name."""
+    files = {}
+    for name, items in incoming.items():
+        found, live = {item.pool_package.architecture for item in items}, lives.get(name)
+        text = sources_text(
+            settings, place.path, name, architectures_of(settings, name, live, found),
+            source=bool(live and live.keeps_sources) or SOURCE in found,
+        )  # fmt: skip
         files[sources_name(settings, name)] = text.encode()
-    return _other_root(files, place)
+    return files
+
+
+def _root_files(place: RepositoryLayout, sources: Mapping[str, bytes], key: SigningKey) -> dict[str, bytes]:
+    """Return the files at the repository's root that are missing or different."""
+    return _other_root({KEYRING: key.public, ARMORED_KEYRING: key.armored, **sources}, place)
 
 
 def _holds(path: Path, content: bytes) -> bool:

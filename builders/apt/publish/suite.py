@@ -7,7 +7,7 @@ from functools import cached_property
 
 from builders.apt.indices.chunks import Chunk, cut, spliced
 from builders.apt.indices.entry import IndexEntry, ordered
-from builders.apt.indices.kinds import FileLists, Index, IndexChange, files, indices
+from builders.apt.indices.kinds import FileLists, Index, IndexChange, indices, listed
 from builders.apt.indices.release import Digest, Release, release_fields
 from builders.apt.repository.layout import DEBUG_COMPONENT, link_target, stamp_of
 from builders.apt.repository.publication import PublishedSuite
@@ -84,7 +84,7 @@ class NextSuite:
         """Return whether readers would see more than a new date, or need a new date: half of its validity is over."""
         if self.live is None:
             return True
-        if any("/Contents-" in path for path in self.live.release.files) != self.settings.repository.contents:
+        if set(self.live.release.files) != {name for index in self.indices() for name in listed(index)}:
             return True
         until = self.live.release.valid_until
         if until and self.date > (self.live.release.date + until) / 2:
@@ -109,15 +109,15 @@ class NextSuite:
         """Return the chunks of an index, of which only the changed are made again; None where it stays as it is."""
         known = self.live is not None and index.path in (self.live.chunk_lists or {})
         edits = index.edits(self.change, lists) if known else {}
-        if known and not edits and self._files_there(index):
+        if known and not edits and self._is_listed(index):
             return None
         old = self.live.chunks(index.path, chunk_cache) if self.live and known else None
         if old is None:
             return cut(index.whole(self.entries, lists), index.chunking)
         return spliced(old, edits, index.chunking)
 
-    def _files_there(self, index: Index) -> bool:
-        return self.live is not None and set(files(index)) <= set(self.live.release.files)
+    def _is_listed(self, index: Index) -> bool:
+        return self.live is not None and set(listed(index)) <= set(self.live.release.files)
 
     def release(self, digests: Mapping[str, Digest]) -> bytes:
         """Return the Release file over files with ``digests`` by path."""
@@ -135,7 +135,7 @@ def next_suite(
         name,
         live,
         max(date, live.release.date + 1) if live else date,
-        _architectures(settings, name, live, new.values()),
+        architectures_of(settings, name, live, (entry.architecture for entry in new.values())),
         _components(settings, live, new.values(), old),
         tuple(new.values()),
         old,
@@ -160,10 +160,10 @@ def _components(
     return tuple(sorted(found, key=lambda component: (component == DEBUG_COMPONENT, component)))
 
 
-def _architectures(
-    settings: Settings, name: str, live: PublishedSuite | None, entries: Iterable[IndexEntry]
+def architectures_of(
+    settings: Settings, name: str, live: PublishedSuite | None, arriving: Iterable[str]
 ) -> tuple[str, ...]:
-    """Return the CPUs to write indices for: published, packaged or targeted; all of Reef's where none is known."""
-    found = {entry.architecture for entry in entries} | set(live.release.architectures if live else ())
+    """Return the CPUs to write indices for: published, ``arriving`` or targeted; all of Reef's where none is known."""
+    found = set(arriving) | set(live.release.architectures if live else ())
     found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}
     return tuple(sorted(found - {"all", SOURCE} or ARCHITECTURES))

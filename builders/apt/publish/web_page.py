@@ -25,7 +25,7 @@ from builders.host import templates
 from builders.host.log import size
 from builders.model.settings import Settings
 
-RULES = 1
+RULES = 2
 """Raise this number when the same content gives another page than before: the next publication makes it again."""
 MOST_SHOWN = 500
 """Number of a suite's packages on the page; apt searches longer lists."""
@@ -64,7 +64,7 @@ def _suite(
     groups = [list(some) for _, some in groupby(sorted(main, key=lambda e: e.package), key=lambda e: e.package)]
     newest = {group[0].package: _newest(group) for group in groups[:MOST_SHOWN]}
     changes = changelogs.of([some[0] for some in newest.values()], repository)
-    lines = sources_text(settings, repository, suite.name, source=suite.keeps_sources).splitlines()
+    lines = sources_text(settings, repository, suite.name, suite.architectures, source=suite.keeps_sources).splitlines()
     return {
         "name": suite.name,
         "day": day_of(suite.shown_date),

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from builders.apt.indices.chunks import Chunk
 from builders.apt.indices.compression import FORMS
 from builders.apt.indices.entry import IndexEntry
-from builders.apt.indices.kinds import Index, files
+from builders.apt.indices.kinds import Index, files, listed
 from builders.apt.indices.release import RESTORE, Digest
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages.ar_reader import BadArchive, members_of
@@ -141,11 +141,10 @@ def _news(suite: NextSuite, release: str, chunk_lists: catalog.ChunkLists) -> Su
 
 def _link_index(live: PublishedSuite, index: Index, folder: Path) -> dict[str, Digest]:
     """Link an unchanged index."""
-    result = {}
+    result = {name: live.release.files[name] for name in listed(index)}
     for name in files(index):
         make_folder((folder / name).parent)
         link(live.folder / name, folder / name)
-        result[name] = live.release.files[name]
         _link_by_hash(folder / name, folder / name, result[name].sha256)
     return result
 
@@ -153,7 +152,7 @@ def _link_index(live: PublishedSuite, index: Index, folder: Path) -> dict[str, D
 def _write_index(
     index: Index, chunks: Iterable[Chunk], folder: Path, date: int, chunk_cache: ChunkCache
 ) -> tuple[dict[str, Digest], list[tuple[str, int, str]]]:
-    """Write every file of an index; return their digests by path, and its chunks as the catalog stores them."""
+    """Write every file of an index; return what Release lists of it, and its chunks as the catalog stores them."""
     packed: dict[str, list[bytes]] = {form: [] for form in index.forms}
     chunk_refs: list[tuple[str, int, str]] = []
 
@@ -162,18 +161,14 @@ def _write_index(
             chunk_refs.append(catalog.chunk_ref(chunk))
             for form, content in contents.items():
                 packed[form].append(content)
-            if index.plain:
-                yield chunk.load()
+            yield chunk.load()
 
-    text = plain()
-    result = {index.path: _write_parts(folder / index.path, text, date)} if index.plain else {}
-    for _ in text:  # an index without a plain file is compressed all the same
-        pass
+    result = {index.path: _write_parts(folder / index.path, plain(), date) if index.plain else _digest(plain())}
     for form in index.forms:
         name = index.path + form
         result[name] = _write_parts(folder / name, FORMS[form].join(packed[form]), date)
-    for name, digest in result.items():
-        _link_by_hash(folder / name, folder / name, digest.sha256)
+    for name in files(index):
+        _link_by_hash(folder / name, folder / name, result[name].sha256)
     return result, chunk_refs
 
 
@@ -187,6 +182,14 @@ def _write_parts(path: Path, parts: Iterable[bytes], date: int) -> Digest:
                 digest.update(part)
                 size += file.write(part)
         settle(path, date)
+    return Digest(size, digest.hexdigest())
+
+
+def _digest(parts: Iterable[bytes]) -> Digest:
+    digest, size = hashlib.sha256(), 0
+    for part in parts:
+        digest.update(part)
+        size += len(part)
     return Digest(size, digest.hexdigest())
 
 
@@ -251,7 +254,7 @@ def _keep_generations(place: RepositoryLayout, candidate: RepositoryLayout, suit
     older = suite.settings.repository.generations - 1
     for stamp in stamps[-older:] if older else ():
         old = place.indices(suite.name, stamp)
-        for name, digest in read_release(place, suite.name, stamp).files.items():
+        for name, digest in read_release(place, suite.name, stamp).present.items():
             _link_by_hash(old / name, folder / name, digest.sha256)
 
 

@@ -96,7 +96,7 @@ class PublishedSuite:
         chunk_refs = (self.chunk_lists or {}).get(index)
         if chunk_refs is None:
             return None
-        if index not in self.release.files:
+        if index not in self.release.present:
             packed = chunk_cache.stored(".gz", [sha256 for _, _, sha256 in chunk_refs])
             if len(packed) < len({sha256 for _, _, sha256 in chunk_refs}):
                 return None

@@ -27,7 +27,7 @@ def require_public(place: RepositoryLayout, url: str, sent: Sequence[File], name
     for suite in place.suites():
         digests[f"dists/{suite}/InRelease"] = _sha256((place.path / "dists" / suite / "InRelease").read_bytes())
         release = read_release(place, suite, place.live_stamp(suite) or "")
-        digests |= {by_hash(suite, path, digest.sha256): digest.sha256 for path, digest in release.files.items()}
+        digests |= {by_hash(suite, path, digest.sha256): digest.sha256 for path, digest in release.present.items()}
     debs = [file for file in sent if file.key.startswith("pool/")]
     with requests.Session() as session, ThreadPoolExecutor(AT_ONCE) as pool:
 

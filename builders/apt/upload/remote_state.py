@@ -32,7 +32,7 @@ class ShownSuite:
     @property
     def named(self) -> dict[str, str]:
         """The keys, by hash, of its indices, each with its index's name."""
-        return {by_hash(self.suite, name, digest.sha256): name for name, digest in self.release.files.items()}
+        return {by_hash(self.suite, name, digest.sha256): name for name, digest in self.release.present.items()}
 
 
 def shown_suites(store: Store, held: Mapping[str, RemoteFile], where: str) -> dict[str, ShownSuite]:

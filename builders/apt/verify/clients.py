@@ -30,13 +30,18 @@ from builders.model.packages import SOURCE
 
 TODAY = "today"
 """Name of the keyring at the repository's root."""
+DEEDS = ("download", "contents")
+"""Acts of a board with today's keyring, after its update."""
 SERVED, KEYRINGS, WORK, PORT = "/srv/reef", "/reef/keyrings", "/build/out", 8642
 TIME_LIMIT_S = 900.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One try of a board with a keyring, some seconds from now; ``said`` is apt's output where it refused."""
+    """One try of a board with a keyring, some seconds from now; ``said`` is apt's output where it refused.
+
+    ``keyring`` is the keyring's name, or what was done with today's (`DEEDS`).
+    """
 
     client: str
     keyring: str
@@ -212,7 +217,7 @@ def require_accepted(trials: Sequence[Trial], known: Sequence[Outlook], suite: s
     for trial in trials:
         expected = today.until is None or now + trial.seconds < today.until
         patient = not expected and today.by_key and trial.client.endswith("(sqv)")
-        if trial.keyring in (TODAY, "download") and trial.accepted != expected and not patient:
+        if trial.keyring in (TODAY, *DEEDS) and trial.accepted != expected and not patient:
             day = day_of(int(now + trial.seconds))
             verb = "accepts what it should refuse" if trial.accepted else "refuses"
             raise PublishError(f"{trial.client} {verb}: {suite} on {day}", trial.said, "roll back: ./inv rollback")
@@ -235,6 +240,7 @@ def _facts(
         "keyrings": [(name, str(path)) for name, path in rings],
         "offsets": offsets(known, time.time()),
         "downloads": [(cpu, _smallest(live, cpu, component)) for cpu in live.release.architectures],
+        "contents": any("/Contents-" in name for name in live.release.files),
         "sources": live.keeps_sources, "source": _smallest(live, SOURCE, component),
     }  # fmt: skip
 

@@ -59,14 +59,14 @@ def verify(
     release, fingerprints = _signed(folder, suite, keyring or repository / KEYRING)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda path: _by_hash(path, known), _file_set(folder, release)))
-        list(pool.map(lambda name: _index(folder, name, release, known), release.files))
+        list(pool.map(lambda name: _index(folder, name, release, known), release.present))
         entries, files = _named(folder, release)
         # Most are known after a stat; one task of a pool for each would fill the memory.
         todo = [(name, expected) for name, expected in files if not _is_known(repository, name, expected, known)]
         for start in range(0, len(todo), AT_ONCE):
             list(pool.map(lambda item: _file(repository, item[0], item[1], known), todo[start : start + AT_ONCE]))
     sources = sum(entries.values())
-    return Verified(suite, len(release.files), len(entries) - sources, fingerprints, sources)
+    return Verified(suite, len(release.present), len(entries) - sources, fingerprints, sources)
 
 
 def glance(repository: Path, suite: str) -> None:
@@ -76,7 +76,7 @@ def glance(repository: Path, suite: str) -> None:
     """
     folder = repository / "dists" / checked("suite name", suite, SUITE)
     release, _ = _signed(folder, suite, repository / KEYRING)
-    for name, digest in release.files.items():
+    for name, digest in release.present.items():
         found = _facts(folder / name).st_size
         if found != digest.size:
             raise _wrong(folder / name, f"Release says {digest.size} bytes, found {found}")
@@ -140,7 +140,7 @@ def _file_set(folder: Path, release: Release) -> list[Path]:
     """Return the files by hash; raises PublishError where Release does not name another file."""
     lying = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
     named = {name for name in lying if "/by-hash/" not in name} - set(SIGNED)
-    if strange := sorted(named - set(release.files)):
+    if strange := sorted(named - set(release.present)):
         raise _wrong(folder / strange[0], "Release does not name it")
     return [folder / name for name in sorted(lying - named - set(SIGNED))]
 

@@ -29,7 +29,7 @@ from builders.model.target import SUITES, Target
 from tests.support.repository import AptClient, Publisher
 
 BUSTER = Target(SUITES["buster"], ARM64)
-KNOWN_KEYS = {"Types", "URIs", "Suites", "Components", "Signed-By"}
+KNOWN_KEYS = {"Types", "URIs", "Suites", "Components", "Architectures-Remove", "Signed-By"}
 """Keys of a .sources file that apt 1.8.2 reads, of those that Reef needs (its sources.list(5))."""
 FIRST_BYTES = {0x98, 0x99, 0xC6}
 """How a keyring begins that apt reads (is_supported_keyring in apt-key, since 1.6~alpha1; Debian bug 876508)."""
@@ -99,7 +99,8 @@ def test_release(published: Publisher) -> None:
     assert fields["Signed-By"] == published.key.fingerprint  # since 1.3~exp1; fingerprints alone, separated by commas
     for line in release[release.index("\nSHA256:\n") + 9 :].splitlines():
         sha256, _, name = line.split()
-        assert in_dists(published, name).parent.joinpath("by-hash", "SHA256", sha256).exists()
+        there = in_dists(published, name).parent.joinpath("by-hash", "SHA256", sha256).exists()
+        assert there == (not re.fullmatch(r".*/Contents-[a-z0-9]+", name)), "uncompressed Contents are only listed"
 
 
 def test_each_index_has_a_form_that_apt_prefers_and_reads(published: Publisher) -> None:
@@ -177,7 +178,8 @@ def test_sources(published: Publisher) -> None:
     assert inside[KEYRING] == published.keyring.read_bytes()
     page = (published.repository / "index.html").read_text()
     assert "reef-buster.sources" in page
-    assert f"Suites: buster\nComponents: main\nSigned-By: /usr/share/keyrings/{KEYRING}" in page
+    assert "Suites: buster\nComponents: main\nArchitectures-Remove: " in page
+    assert f"\nSigned-By: /usr/share/keyrings/{KEYRING}" in page
 
 
 def test_the_apt_of_this_machine_reads_it(published: Publisher, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt import api as apt
+from builders.apt.indices.release import Release
 from builders.apt.keys import rotation
 from builders.apt.keys.signing import day_of, signing_key
 from builders.apt.repository.publication import digest_of
@@ -72,8 +73,8 @@ def test_apt_today_and_up_to_the_key_s_end(place: Publisher, said: io.StringIO) 
     found = trials(place)
     assert {re.sub(" .* ", " ", one.client) for one in found} == {f"apt ({VERIFIER})"}
     verdicts = {(one.keyring, one.seconds // DAY): one.accepted for one in found}
-    assert verdicts == {(TODAY, 0): True, ("download", 0): True, (TODAY, 547): True, (TODAY, 1093): True,
-                        (TODAY, 1095): VERIFIER == "sqv"}  # fmt: skip
+    assert verdicts == {(TODAY, 0): True, ("download", 0): True, ("contents", 0): True, (TODAY, 547): True,
+                        (TODAY, 1093): True, (TODAY, 1095): VERIFIER == "sqv"}  # fmt: skip
     assert all("EXPKEYSIG" in one.said for one in found if not one.accepted)
     (outlook,) = clients.outlooks(place.repository, "trixie")
     assert outlook.until == place.key.expires
@@ -92,6 +93,15 @@ def test_valid_until_locks_out_first(place: Publisher) -> None:
     assert "expired" in found[-1].said
 
 
+def test_contents_that_apt_does_not_fetch_are_not_published(place: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Release.render
+    monkeypatch.setattr(Release, "render", lambda release: real(Release(release.fields, release.present)))
+    with pytest.raises(PublishError, match="refuses: trixie on ") as caught:
+        apt.change(place.project(), {"trixie": [read_deb(place.deb())]})
+    assert "apt fetched no Contents" in caught.value.detail
+    assert not place.repository.exists()
+
+
 def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
     project = place.project()
     apt.change(project, {"trixie": []})
@@ -107,7 +117,7 @@ def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.Mo
     assert (today.keyring, first.until) == (TODAY, 0)
     assert overlap.until is not None
     found = {one.keyring: one.accepted for one in trials(place) if one.seconds == 0}
-    assert found == {TODAY: True, "download": True, overlap.keyring: True, first.keyring: False}
+    assert found == {TODAY: True, "download": True, "contents": True, overlap.keyring: True, first.keyring: False}
     monkeypatch.setattr(cli_repository, "open_project", lambda **_: project)
     cli_repository.verify_apt("trixie", roots=False)
     assert f"boards with the keyring of {first.keyring}: LOCKED OUT NOW" in said.getvalue()

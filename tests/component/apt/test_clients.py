@@ -70,6 +70,29 @@ def test_over_http(publisher: Publisher, tmp_path: Path, server: tuple[str, list
     assert asked == ["/dists/trixie/InRelease"]
 
 
+@pytest.mark.parametrize(
+    ("native", "foreign", "fetched"),
+    [
+        ("arm64", (), {"arm64"}),
+        ("arm64", ("i386",), {"arm64"}),
+        ("arm64", ("armhf", "i386"), {"arm64", "armhf"}),
+        ("amd64", ("arm64",), {"arm64"}),
+    ],
+)
+def test_a_board_asks_for_its_own_cpus_among_those_published(
+    publisher: Publisher, tmp_path: Path, native: str, foreign: tuple[str, ...], fetched: set[str]
+) -> None:
+    """Without the notice of an architecture that the repository does not support."""
+    publisher.publish(publisher.deb(), publisher.deb("reef-hf", "1", "armhf"), publisher.source())
+    apt = AptClient(tmp_path / "client", sources(publisher), publisher.keyring, native)
+    with (apt.folder / "apt.conf").open("a") as conf:
+        conf.write('quiet "0";\n' + "".join(f'APT::Architectures:: "{cpu}";\n' for cpu in foreign))
+    said = apt.update()
+    assert "N:" not in said
+    targets = apt.run("indextargets", "--format", "$(ARCHITECTURE)", "Created-By: Packages")
+    assert set(targets.split()) == fetched
+
+
 def test_debug_symbols_on_request(publisher: Publisher, tmp_path: Path) -> None:
     symbols = publisher.deb("reef-demo-dbgsym", fields={"Auto-Built-Package": "debug-symbols"})
     publisher.publish(publisher.deb(), symbols)
@@ -119,7 +142,7 @@ def test_a_reader_at_any_moment_is_served_whole(publisher: Publisher) -> None:
                 text = (suite / "InRelease").read_text().split("\n\n", 1)[1].split("-----BEGIN PGP SIG")[0]
                 release = parse_release(text.encode(), "InRelease")
                 seen.add(release.date)
-                for name, digest in release.files.items():
+                for name, digest in release.present.items():
                     by_hash = suite / Path(name).parent / "by-hash" / "SHA256" / digest.sha256
                     if hashlib.sha256(by_hash.read_bytes()).hexdigest() != digest.sha256:
                         wrong.append(name)

@@ -21,8 +21,11 @@ from builders.apt.indices.chunks import Chunking, cut
 from builders.apt.indices.compression import FORMS, UNPACK
 from builders.apt.indices.entry import parse_translation
 from builders.apt.indices.kinds import stanzas
+from builders.apt.indices.release import Digest, Release
 from builders.apt.packages import file_list
 from builders.apt.packages.ar_reader import BadArchive, Member
+from builders.apt.repository.layout import RepositoryLayout
+from builders.apt.repository.publication import read_release
 from builders.apt.state.chunk_cache import ChunkCache
 from builders.apt.upload import upload
 from builders.errors import PublishError
@@ -149,6 +152,59 @@ def test_contents(publisher: Publisher) -> None:
         in UNPACK[".gz"]((publisher.repository / MAIN / "Contents-armhf.gz").read_bytes()).decode().splitlines()
     )
     publisher.verify()
+
+
+def contents_of(publisher: Publisher) -> tuple[dict[str, Digest], bytes]:
+    """Return what the Release lists, and the text of arm64's Contents."""
+    release = read_release(RepositoryLayout(publisher.repository), "trixie", publisher.stamps()[-1])
+    return dict(release.files), UNPACK[".gz"]((publisher.repository / MAIN / "Contents-arm64.gz").read_bytes())
+
+
+def test_the_release_lists_the_uncompressed_form_of_every_index(publisher: Publisher, small_pieces: None) -> None:
+    """apt fetches no other index (Debian RepositoryFormat, MD5Sum, SHA1, SHA256)."""
+    publisher.publish(publisher.deb(), publisher.deb("reef-hf", "1", "armhf"), publisher.source())
+    publisher.publish(publisher.deb("reef-more", files=["opt/more"]), date=DATE + 1)
+    files, text = contents_of(publisher)
+    assert {name.rpartition(".")[0] for name in files if name.endswith(".gz")} <= set(files)
+    assert files["main/Contents-arm64"] == Digest(len(text), hashlib.sha256(text).hexdigest())
+    assert b"opt/more" in text
+    assert {path.name for path in publisher.repository.glob("snapshots/*/*/dists/*/*/Contents-*")} == {
+        "Contents-arm64.gz", "Contents-armhf.gz"
+    }  # fmt: skip
+    publisher.verify()
+    # The Contents of armhf did not change: they were taken over.
+    assert files["main/Contents-armhf"].size > 0
+
+
+def test_contents_that_were_not_listed_are_published_again(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deb, real = publisher.deb(), Release.render
+    with monkeypatch.context() as patch:
+        patch.setattr(Release, "render", lambda release: real(Release(release.fields, release.present)))
+        publisher.publish(deb)
+    assert "main/Contents-arm64" not in contents_of(publisher)[0]
+    publisher.verify()
+    assert publisher.publish(deb, date=DATE + 1).changed
+    files, text = contents_of(publisher)
+    assert files["main/Contents-arm64"].size == len(text)
+    publisher.verify()
+    assert not publisher.publish(deb, date=DATE + 2).changed
+
+
+def test_apt_fetches_contents(publisher: Publisher) -> None:
+    """With the target of apt-file's own configuration."""
+    publisher.publish(publisher.deb(files=["opt/lab/odd tool"]), publisher.deb("reef-data", "1", "all"))
+    apt = client(publisher, "gz")
+    with (apt.folder / "apt.conf").open("a") as conf:
+        conf.write(
+            'Acquire::IndexTargets::deb::Contents-deb { MetaKey "$(COMPONENT)/Contents-$(ARCHITECTURE)"; '
+            'ShortDescription "Contents"; Description "Contents"; KeepCompressed "true"; };\n'
+        )
+    apt.update()
+    (path,) = apt.run("indextargets", "--format", "$(FILENAME)", "Created-By: Contents-deb").split()
+    text = subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", path], check=True, capture_output=True).stdout
+    assert text == contents_of(publisher)[1]
 
 
 def test_contents_name_the_paths_that_apt_ftparchive_names(publisher: Publisher) -> None:

@@ -11,10 +11,11 @@ from builders.apt.keys import keyring_package, rotation
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
 from builders.apt.keys.signing import signing_key
 from builders.apt.repository.layout import KEYRING
+from builders.apt.repository.publication import published
 from builders.apt.verify.verify import verify
 from builders.errors import InputError, PublishError
 from builders.host.log import Log
-from builders.model.deb_file import members, read_deb
+from builders.model.deb_file import members, read_deb, read_dsc
 from builders.model.settings import RepositorySettings, Settings, Signing
 from builders.model.target import SUITES
 from tests.support.repository import DATE, UNKNOWN_KEY, AptClient, Publisher, tree_of
@@ -143,11 +144,31 @@ def test_every_suite_follows_another_key(place: Publisher, home: Path) -> None:
     assert len(keyrings(place, "bookworm")) == 2
 
 
+def test_suites_of_one_release_share_a_keyring_package(place: Publisher) -> None:
+    """Its ``.sources`` names the release's suite, whatever the CPUs and sources of the others are."""
+    place.settings = Settings(repository=RepositorySettings(url=URL))
+    debs = {
+        "trixie": [read_deb(place.deb())],
+        "trixie-testing": [read_deb(place.deb("reef-hf", "1", "riscv64")), read_dsc(place.source()).dsc],
+    }
+    apt.change(place.project(), debs)
+    apt.extend_keys(place.project(), 2000)
+    digests = {deb.sha256 for suite in debs for deb in published(place.repository, suite)
+               if deb.package == "reef-archive-keyring"}  # fmt: skip
+    assert len(digests) == 2
+    newest = sorted(place.repository.glob("pool/main/r/reef-archive-keyring/*.deb"))[-1]
+    text = next(content or b"" for entry, content in members(newest) if entry.name.endswith(".sources")).decode()
+    assert "Architectures-Remove: amd64 armel armhf i386 mips mips64el mipsel ppc64el riscv64 s390x\n" in text
+    assert "Types: deb\n" in text
+
+
 def test_keyring_package(place: Publisher, tmp_path: Path) -> None:
     settings = Settings(repository=RepositorySettings(url=URL, label="Lab"), maintainer="Lab <lab@example.org>")
     paths = []
     for name in ("one", "two"):
-        path = keyring_package.keyring_deb(settings, place.key, SUITES["trixie"], (), date=DATE, folder=tmp_path / name)
+        path = keyring_package.keyring_deb(
+            settings, place.key, SUITES["trixie"], (), (), date=DATE, folder=tmp_path / name
+        )
         assert path
         paths.append(path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -173,7 +194,9 @@ def test_keyring_package(place: Publisher, tmp_path: Path) -> None:
 
 
 def test_keyring_package_without_a_url_names_no_place(place: Publisher, tmp_path: Path) -> None:
-    path = keyring_package.keyring_deb(Settings(), place.key, SUITES["trixie"], (), date=DATE, folder=tmp_path / "x")
+    path = keyring_package.keyring_deb(
+        Settings(), place.key, SUITES["trixie"], (), (), date=DATE, folder=tmp_path / "x"
+    )
     assert path
     assert not any(".sources" in entry.name for entry, _ in members(path))
 

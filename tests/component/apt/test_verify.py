@@ -120,21 +120,30 @@ def test_another_key(sound: Publisher, home: Path, log: Log, tmp_path: Path) -> 
     assert (sound.repository / KEYRING).read_bytes() == other.public
 
 
-def test_compressed_index_of_another_text(sound: Publisher) -> None:
-    """A repository whose Release is in order, but whose compressed index says something else than the plain one."""
+@pytest.mark.parametrize("name", ["binary-arm64/Packages.gz", "Contents-arm64.gz"])
+def test_compressed_index_of_another_text(sound: Publisher, name: str) -> None:
+    """A repository whose Release is in order, but whose compressed index says something else than the plain one.
+
+    Of Contents the plain index is only listed.
+    """
     folder = sound.repository / "dists/trixie"
-    false = gzip.compress(b"Package: evil\n")
-    old, new = digest_of((sound.repository / INDEX / "Packages.gz").read_bytes()), digest_of(false)
-    edit(sound.repository / INDEX / "Packages.gz", lambda _: false)
-    (sound.repository / INDEX / "by-hash/SHA256" / new.sha256).write_bytes(false)
+    path, false = folder / "main" / name, gzip.compress(b"Package: evil\n")
+    old, new = digest_of(path.read_bytes()), digest_of(false)
+    edit(path, lambda _: false)
+    (path.parent / "by-hash/SHA256" / new.sha256).write_bytes(false)
     edit(
         folder / "Release",
         lambda text: text.replace(f"{old.sha256} {old.size:16d}".encode(), f"{new.sha256} {new.size:16d}".encode()),
     )
-    for name in ("InRelease", "Release.gpg"):
-        (folder / name).unlink()
+    for signed in ("InRelease", "Release.gpg"):
+        (folder / signed).unlink()
     sound.key.sign(folder / "Release", date=DATE)
     wrong(sound, "does not unpack to the plain index")
+
+
+def test_a_file_where_only_a_name_is_listed(sound: Publisher) -> None:
+    (sound.repository / "dists/trixie/main/Contents-arm64").write_text("opt/x\tmisc/x\n")
+    wrong(sound, "Release does not name it")
 
 
 def test_unknown_suite(sound: Publisher) -> None:

@@ -45,9 +45,10 @@ def test_sources_text() -> None:
     settings = Settings(repository=RepositorySettings(label="Lab boards", url="https://apt.example.org/lab"))
     assert sources_file.sources_name(settings, "trixie") == "lab-boards-trixie.sources"
     compare_with_golden(
-        "apt/lab-boards-trixie.sources", sources_file.sources_text(settings, Path("/srv/apt"), "trixie")
+        "apt/lab-boards-trixie.sources",
+        sources_file.sources_text(settings, Path("/srv/apt"), "trixie", ("arm64", "armhf")),
     )
-    at_home = sources_file.sources_text(Settings(), Path("/srv/my apt"), "trixie")
+    at_home = sources_file.sources_text(Settings(), Path("/srv/my apt"), "trixie", ("arm64",))
     assert "URIs: file:///srv/my%20apt\n" in at_home
 
 
