@@ -188,6 +188,24 @@ def test_nothing_is_wider_than_the_screen(driver: Chrome, url: str, width: int, 
     assert asked(driver, f"{wide} {width}).map(e => e.outerHTML)") == []
 
 
+@pytest.mark.parametrize("width", [320, PHONE, 639, 640, 860, DESKTOP])
+def test_the_button_covers_no_command(driver: Chrome, url: str, width: int) -> None:
+    """Not even the end of a line that is scrolled: no line is at the height of the button."""
+    look(driver, width)
+    driver.get(url)
+    lines = """
+    [...document.querySelectorAll(".add")].map(add => {
+      const button = add.querySelector("button").getBoundingClientRect(), range = document.createRange();
+      range.selectNodeContents(add.querySelector("code"));
+      const rows = [...range.getClientRects()];
+      return {rows: rows.length, shown: button.width > 40 && button.height > 30,
+              beside: rows.filter(row => row.top < button.bottom && row.bottom > button.top).length};
+    })"""
+    found = asked(driver, lines)
+    assert [(each["shown"], each["beside"]) for each in found] == [(True, 0), (True, 0)]
+    assert min(each["rows"] for each in found) > 8
+
+
 @pytest.mark.parametrize("clipboard", [True, False])
 def test_the_button_copies_what_adds_a_suite(driver: Chrome, url: str, clipboard: bool) -> None:
     look(driver, DESKTOP)
