@@ -12,7 +12,8 @@ class Architecture:
     ``machine`` is what ``uname -m`` prints, ``oci`` the platform string of container images,
     ``elf_class`` 32 or 64 (bits), ``elf_machine`` the e_machine number of the ELF header, and ``qemu`` the
     name of QEMU's user emulator without a ``-static`` suffix; ``bazel`` is Bazel's ``--cpu``, ``constraint`` its name
-    in ``@platforms//cpu``. ``emulated`` is QEMU's name of the CPU to emulate: that of the oldest boards.
+    in ``@platforms//cpu``. ``emulated_cpu`` is QEMU's name of the CPU to emulate: that of the oldest boards.
+    ``largest_page`` is the size (bytes) of the largest memory pages of the boards' kernels.
     """
 
     debian: str
@@ -26,6 +27,7 @@ class Architecture:
     bazel: str
     constraint: str
     emulated_cpu: str = ""
+    largest_page: int = 4096
 
     def __str__(self) -> str:
         return self.debian
@@ -68,6 +70,7 @@ ARM64 = Architecture(
     "aarch64",
     "aarch64",
     "cortex-a53",  # of the Coral Dev Board and the Raspberry Pi 3
+    16384,  # of the Raspberry Pi 5; Debian's linker takes 65536
 )
 ARMHF = Architecture(
     "armhf",

@@ -13,6 +13,7 @@ from builders.errors import PackageError
 from builders.host.files import sha256_of
 from builders.model.deb_file import READ_ERRORS, control_of, members
 from builders.model.packages import DEBUG_SUFFIX, DebFile
+from builders.model.pointer import Pointer, pointer_of
 
 REMOVED = "remove-on-upgrade "
 """How the line of a conffile begins that an upgrade removes."""
@@ -45,7 +46,7 @@ class Contents:
 
     ``archive`` are the members of the outer ar archive in their order, ``remove_on_upgrade`` the conffiles that an
     upgrade removes. ``units`` are the files of systemd that `is_unit` names: path -> text. ``leaks`` are the text files
-    with the path of the build, documentation aside.
+    with the path of the build, documentation aside. ``pointers`` are the files that stand for others.
     """
 
     deb: DebFile
@@ -57,6 +58,7 @@ class Contents:
     remove_on_upgrade: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     leaks: tuple[str, ...] = ()
+    pointers: Mapping[str, Pointer] = field(default_factory=dict)
 
     @property
     def build_path(self) -> str:
@@ -83,18 +85,21 @@ def read_contents(deb: DebFile) -> Contents:
     leaks: list[str] = []
     control = control_of(deb.path)
     leak = build_path(control).encode()
+    pointers: dict[str, Pointer] = {}
     for member, content in members(deb.path):
         entry = _entry(member)
         entries.append(entry)
         elves += read_elves(entry.path, content or b"")
         if content and is_unit(entry.path):
             units[entry.path] = content.decode(errors="replace")
+        if content and (pointer := pointer_of(content)):
+            pointers[entry.path] = pointer
         if content and leak in content and b"\0" not in content and not entry.path.startswith("usr/share/doc/"):
             leaks.append(entry.path)
     names, conffiles = _outer(deb)
     removed = tuple(line.removeprefix(REMOVED) for line in conffiles if line.startswith(REMOVED))
     kept = tuple(line for line in conffiles if not line.startswith(REMOVED))
-    return Contents(deb, control, kept, tuple(entries), tuple(elves), names, removed, units, tuple(leaks))
+    return Contents(deb, control, kept, tuple(entries), tuple(elves), names, removed, units, tuple(leaks), pointers)
 
 
 def build_path(control: Mapping[str, str]) -> str:

@@ -32,6 +32,15 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
+class Load:
+    """A part of the file that is mapped into memory (PT_LOAD): p_offset, p_vaddr and p_align."""
+
+    offset: int
+    address: int
+    align: int
+
+
+@dataclass(frozen=True)
 class Elf:
     """One ELF file (or member of a static library, named ``path(member)``).
 
@@ -39,6 +48,7 @@ class Elf:
     (library, symbol version) that the dynamic linker will ask for. Files with debugging symbols only ask
     for nothing. ``loader`` is a program's dynamic linker (PT_INTERP), ``rpath`` the folders of DT_RPATH,
     ``default_folders`` whether libraries are also looked for in the system's folders (not with DF_1_NODEFLIB).
+    ``loads`` are the parts that are mapped into memory.
     ``fault`` is the reason why the file cannot be read, else it is empty.
     """
 
@@ -53,6 +63,7 @@ class Elf:
     loader: str = ""
     rpath: str = ""
     default_folders: bool = True
+    loads: tuple[Load, ...] = ()
     fault: str = ""
 
 
@@ -98,6 +109,10 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
         loader=loader.get_interp_name() if loader else "",
         rpath=next((str(vars(tag)["rpath"]) for tag in _bounded(rpath)), ""),
         default_folders=not any(int(tag["d_val"]) & NODEFLIB for tag in _bounded(flags)),
+        loads=tuple(
+            Load(int(item["p_offset"]), int(item["p_vaddr"]), int(item["p_align"]))
+            for item in _bounded(file.iter_segments("PT_LOAD"))
+        ),
         versions=tuple(
             (str(library.name), str(item.name)) for library, items in _bounded(versions) for item in _bounded(items)
         ),

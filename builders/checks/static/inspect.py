@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from builders.checks.acceptance import accept
+from builders.checks.static.alignment import check_alignment
 from builders.checks.static.archive import check_archive
 from builders.checks.static.contents import read_contents
 from builders.checks.static.cpu import check_cpu
 from builders.checks.static.file_policy import check_files
 from builders.checks.static.lintian import check_lintian
+from builders.checks.static.pointers import check_pointers
 from builders.checks.static.portable import check_portable
 from builders.checks.static.relations import check_depends
 from builders.checks.static.symbols import check_floor
@@ -23,8 +25,9 @@ from builders.model.target import Target
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
-    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``symbol-floor`` (or ``portable``),
-    ``depends``, ``file-policy``, ``systemd`` and ``version`` for each package, ``lintian`` for the whole build.
+    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``alignment``, ``symbol-floor`` (or
+    ``portable``), ``depends``, ``file-policy``, ``systemd``, ``pointers`` and ``version`` for each package, ``lintian``
+    for the whole build.
 
     Faults that the recipe accepts fail no verdict. ``lintian_output`` is what lintian printed in the build root, with
     the line ``lintian-exit=<status>`` at its end.
@@ -34,8 +37,9 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     for deb in debs:
         contents = read_contents(deb)
         libraries = partial(check_portable, recipe=recipe) if recipe.build.portable else check_floor
-        checks = (check_archive, check_cpu, libraries, check_depends, check_files, check_units)
+        checks = (check_archive, check_cpu, check_alignment, libraries, check_depends, check_files, check_units)
         verdicts += (check(contents, target) for check in checks)
+        verdicts.append(check_pointers(contents))
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output))
     return accept(recipe, verdicts)

@@ -10,6 +10,7 @@ from builders.checks import inspect
 from builders.checks.static.contents import Entry, read_contents
 from builders.checks.static.file_policy import check_files
 from builders.checks.static.places import misplaced
+from builders.checks.static.pointers import check_pointers
 from builders.checks.static.relations import check_depends
 from builders.checks.static.version import check_versions
 from builders.errors import PackageError
@@ -19,6 +20,7 @@ from builders.model.recipe import VERDICTS
 from builders.model.target import SUITES, Target
 from tests.component.checks.conftest import Compiled
 from tests.support.debs import AMD64_BOOKWORM, VERSION, as_version, make_deb, only, recipe_accepting, recipe_of
+from tests.support.git import pointer
 
 AMD64_TRIXIE = Target(SUITES["trixie"], AMD64)
 
@@ -58,6 +60,22 @@ def test_relations_that_no_board_can_meet(tmp_path: Path, field: str, value: str
     assert not verdict.passed
     assert fault in verdict.detail
     assert f"{field}: " in verdict.detail
+
+
+def test_pointers_in_place_of_files_are_named(tmp_path: Path) -> None:
+    files = {
+        "usr/share/sample/model.tflite": pointer(b"model"),
+        "usr/share/sample/old": pointer(b"x").replace("git-lfs", "hawser"),
+        "usr/share/sample/annexed": "/annex/objects/SHA256E-s5--0123.bin\n",
+        "usr/share/sample/about": "a pointer begins with: " + pointer(b"model"),
+        "usr/share/sample/large": pointer(b"model") + "x" * 1024,
+    }
+    verdict = check_pointers(read_contents(make_deb(tmp_path, files)))
+    assert verdict.detail.splitlines()[:-1] == [
+        "usr/share/sample/annexed: a pointer of git-annex",
+        "usr/share/sample/model.tflite: a pointer of Git LFS to a file of 5 bytes",
+        "usr/share/sample/old: a pointer of Git LFS to a file of 1 bytes",
+    ]
 
 
 def test_files_in_their_places_pass(tmp_path: Path) -> None:
@@ -226,7 +244,10 @@ def test_the_packages_are_those_of_the_recipe(tmp_path: Path) -> None:
 def test_inspect_judges_everything(tmp_path: Path, compiled: Compiled) -> None:
     deb = make_deb(tmp_path, {"usr/bin/program": compiled.program}, Depends="libc6 (>= 2.34)")
     verdicts = inspect(recipe_of("sample"), AMD64_BOOKWORM, [deb], "lintian-exit=0\n")
-    expected = ["archive", "elf-cpu", "symbol-floor", "depends", "file-policy", "systemd", "version", "lintian"]
+    expected = [
+        "archive", "elf-cpu", "alignment", "symbol-floor", "depends", "file-policy", "systemd", "pointers", "version",
+        "lintian",
+    ]  # fmt: skip
     assert [v.check for v in verdicts] == expected
     assert all(v.passed for v in verdicts), verdicts
     assert {*expected} <= {*VERDICTS}
