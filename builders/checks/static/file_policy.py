@@ -22,16 +22,24 @@ def check_files(contents: Contents, target: Target) -> Verdict:
     files), 10.9 (permissions and owners), 11.11 (games), 8.2 and the Multi-Arch specification (libraries in the
     triplet's folder).
     """
-    faults = [fault for entry in contents.entries if entry.path for fault in _entry_faults(entry, contents, target)]
+    parents = {posixpath.dirname(entry.path) for entry in contents.entries}
+    faults = [fault for entry in contents.entries if entry.path for fault in _entry_faults(entry, contents)]
+    faults += [
+        f"/{entry.path}: {reason}"
+        for entry in contents.entries
+        # Of a folder in a wrong place, the content is a fault.
+        if entry.path and not (entry.kind == "folder" and entry.path in parents)
+        if (reason := misplaced(entry, contents, target))
+    ]
     faults += [f"/{path}: its text contains {contents.build_path}, the folder of the build" for path in contents.leaks]
     faults += _conffile_faults(contents)
     faults += _same_faults(contents, target)
     return judged("file-policy", contents.deb.package, faults, FIX, passed=f"{len(contents.entries)} entries")
 
 
-def _entry_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[str]:
+def _entry_faults(entry: Entry, contents: Contents) -> Iterator[str]:
     where = f"/{entry.path}"
-    yield from (f"{where}: {why}" for why in (*_path_faults(entry, contents, target), *_owner_faults(entry)))
+    yield from (f"{where}: {why}" for why in (*_path_faults(entry, contents), *_owner_faults(entry)))
     if entry.kind == "special":
         yield f"{where}: a device or named pipe, which no package may ship"
     if entry.kind == "hardlink" and within(entry.path, ("etc",)):
@@ -59,14 +67,12 @@ def _mode_faults(entry: Entry) -> Iterator[str]:
         yield f"writable by everyone (mode {entry.mode:04o})"
 
 
-def _path_faults(entry: Entry, contents: Contents, target: Target) -> Iterator[str]:
+def _path_faults(entry: Entry, contents: Contents) -> Iterator[str]:
     parts = entry.path.split("/")
     if ".." in parts or "." in parts:
         yield "the path contains . or .."
     if contents.build_path.strip("/") in entry.path:
         yield "the path contains the folder of the build"
-    if reason := misplaced(entry, contents, target):
-        yield reason
 
 
 def _link_faults(entry: Entry) -> Iterator[str]:

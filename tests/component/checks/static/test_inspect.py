@@ -117,6 +117,11 @@ def test_files_out_of_place(tmp_path: Path, path: str, fault: str) -> None:
     assert fault in verdict.detail
 
 
+def test_the_content_of_a_folder_in_a_wrong_place_is_the_fault(tmp_path: Path) -> None:
+    verdict = judge_files(tmp_path, {"opt/vendor/bin/a": "", "opt/vendor/b": ""})
+    assert [fault.partition(": ")[0] for fault in verdict.faults] == ["/opt/vendor/b", "/opt/vendor/bin/a"]
+
+
 @pytest.mark.parametrize("path", ["usr/local/share/sample", "run/sample", "opt/vendor", "srv/sample", "home/sample"])
 def test_folders_where_no_package_has_any(tmp_path: Path, path: str) -> None:
     entry = Entry(path, "folder", 0o755, "root:root", 0, 0)
