@@ -21,6 +21,7 @@ RECIPE_FOLDER = "/build/recipe"
 PLAIN = ("control", "changelog", "copyright", "rules", "source/patch-header")
 """Files of ``debian/`` that may hold ``{{``: no variable is expanded in them."""
 CPU_HINT = "; with keep_source: use $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH, as one source serves all CPUs"
+DEBHELPER_CODE = "#DEBHELPER#"
 DEBHELPER = "debhelper-compat (= 13)"
 COMMON_LICENSES = {
     "Apache-2.0": "Apache-2.0", "GPL-2": "GPL-2", "GPL-2+": "GPL-2", "GPL-3": "GPL-3", "GPL-3+": "GPL-3",
@@ -136,7 +137,13 @@ def _copyright(recipe: Recipe, settings: Settings) -> str:
     for paragraph in recipe.copyright:
         short, _, text = paragraph.license.partition("\n")
         paragraphs.append(
-            {"files": paragraph.files, "copyright": paragraph.copyright, "short": short.strip(), "text": text}
+            # Spaces separate patterns; a question mark is any character (copyright-format 1.0).
+            {
+                "files": [files.replace(" ", "?") for files in paragraph.files],
+                "copyright": paragraph.copyright,
+                "short": short.strip(),
+                "text": text,
+            }
         )
     year = recipe.changelog[-1].date.year
     packaging = {
@@ -177,7 +184,9 @@ def _package_files(recipe: Recipe, package: Package, target: Target) -> dict[str
         files[f"{name}.service"] = for_systemd(_text(recipe, package.systemd), target.suite.systemd)
     for kind in ("preinst", "postinst", "prerm", "postrm"):
         if body := getattr(package.scripts, kind):
-            files[f"{name}.{kind}"] = f"#!/bin/sh\nset -e\n\n{body.strip()}\n\n#DEBHELPER#\n\nexit 0\n"
+            # The code of debhelper comes last, or where the recipe says.
+            end = "" if DEBHELPER_CODE in body else f"{DEBHELPER_CODE}\n\n"
+            files[f"{name}.{kind}"] = f"#!/bin/sh\nset -e\n\n{body.strip()}\n\n{end}exit 0\n"
     return files
 
 

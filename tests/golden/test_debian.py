@@ -10,6 +10,7 @@ from builders.deb.templates import extended
 from builders.errors import PackageError
 from builders.model.arch import AMD64
 from builders.model.recipe import Recipe, load_recipe
+from builders.model.recipe.package import MaintainerScript
 from builders.model.settings import Settings
 from builders.model.target import parse_target
 from builders.pipeline.planning.fingerprint import fingerprint
@@ -114,8 +115,52 @@ def test_edits_are_described_above_their_patch() -> None:
     assert max(map(len, header.splitlines())) < 80
 
 
-def test_extended_descriptions_have_dots_for_empty_lines() -> None:
-    assert extended("one\n\ntwo\n") == " one\n .\n two"
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one\n\ntwo\n", " one\n .\n two"),
+        ("\n\n one\n  two  \n \t\nthree\n\n", "  one\n   two\n .\n three"),
+        ("one\r\n\r\ntwo\r\n", " one\n .\n two"),
+        # Policy 5.6.13 reserves lines that begin with a dot; verbatim lines begin with a second space.
+        (".NET is\n.", "  .NET is\n  ."),
+        ("a\tb\n\t* c", " a       b\n         * c"),
+    ],
+)
+def test_extended_descriptions(text: str, lines: str) -> None:
+    assert extended(text) == lines
+
+
+def test_dpkg_replaces_no_variable_in_what_a_recipe_says() -> None:
+    recipe = changed()
+    package = recipe.packages[0].model_copy(
+        update={
+            "summary": "reads ${HOME}, ${} and 100% of $x",
+            "description": "see ${binary:Version} and {{ version }}",
+            "suggests": ["x (= ${binary:Version})"],
+        }
+    )
+    control = debian_files(recipe.model_copy(update={"packages": [package]}), TARGET, SETTINGS)["control"]
+    assert "Description: reads ${}{HOME}, ${}{} and 100% of $x\n see ${}{binary:Version} and {{ version }}\n" in control
+    assert "Suggests: x (= ${binary:Version})\n" in control
+
+
+def test_the_code_of_debhelper_comes_once() -> None:
+    recipe = changed()
+    scripts = {"postinst": "one", "prerm": "before\n#DEBHELPER#\nafter"}
+    package = recipe.packages[0].model_copy(update={"scripts": MaintainerScript(**scripts)})
+    files = debian_files(recipe.model_copy(update={"packages": [package]}), TARGET, SETTINGS)
+    assert files[f"{package.name}.postinst"] == "#!/bin/sh\nset -e\n\none\n\n#DEBHELPER#\n\nexit 0\n"
+    assert files[f"{package.name}.prerm"] == "#!/bin/sh\nset -e\n\nbefore\n#DEBHELPER#\nafter\n\nexit 0\n"
+
+
+def test_texts_of_several_lines_and_words_in_changelog_and_copyright() -> None:
+    recipe = changed()
+    paragraph = recipe.copyright[0].model_copy(update={"files": ["My Notes.txt"], "copyright": ["2026 One\n2027 Two"]})
+    entry = recipe.changelog[0].model_copy(update={"changes": [f"{'x' * 60} a-word-with-hyphens"]})
+    update = {"copyright": [paragraph], "changelog": [entry]}
+    files = debian_files(recipe.model_copy(update=update), TARGET, SETTINGS)
+    assert "Files: My?Notes.txt\nCopyright: 2026 One\n           2027 Two\n" in files["copyright"]
+    assert f"  * {'x' * 60}\n    a-word-with-hyphens\n" in files["changelog"]
 
 
 def test_the_fingerprint_is_as_committed() -> None:

@@ -30,7 +30,7 @@ def _templates() -> jinja2.Environment:
 def render(template: str, **values: object) -> str:
     """Render one of Reef's templates; raises PackageError naming a variable that is not defined."""
     try:
-        return _templates().get_template(template).render(extended=extended, **values)
+        return _templates().get_template(template).render(extended=extended, literal=literal, **values)
     except jinja2.TemplateError as error:
         raise PackageError(
             f"cannot render {template}", str(error), "correct the recipe; if it is right, report a bug in the template"
@@ -72,5 +72,17 @@ def _expanded(expression: str, values: Mapping[str, object]) -> str:
 
 
 def extended(text: str) -> str:
-    """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13)."""
-    return "\n".join(f" {line}" if line.strip() else " ." for line in text.strip().split("\n"))
+    """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13).
+
+    A line that begins with a dot becomes a verbatim line, because Policy reserves such lines. Tabs become spaces.
+    """
+    lines = [line.expandtabs().rstrip() for line in re.sub(r"\A(\s*\n)+", "", text).rstrip().split("\n")]
+    return "\n".join(f" {' ' * line.startswith('.')}{line}" if line else " ." for line in lines)
+
+
+def literal(text: str) -> str:
+    """Return ``text`` for debian/control, where dpkg replaces ``${name}`` by the variable, and ``${}`` by a dollar.
+
+    (deb-substvars(5); dpkg's apply_substvars names this escape.)
+    """
+    return text.replace("${", "${}{")

@@ -1,5 +1,7 @@
 """Binary packages of a recipe."""
 
+import difflib
+import re
 from typing import Annotated, Literal
 
 import pydantic
@@ -10,9 +12,29 @@ from builders.model.yaml_file import Model
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 """Debian Policy 5.6.1: lower-case letters, digits and ``+-.``, at least two characters."""
 
+VARIABLES = (
+    "binary:Version", "source:Version", "source:Upstream-Version", "misc:Depends", "misc:Pre-Depends",
+    "perl:Depends", "python3:Depends", "python3:Provides", "shlibs:Depends", "shlibs:Pre-Depends", "shlibs:Recommends",
+    "shlibs:Suggests",
+)  # fmt: skip
+"""Common variables in relations (deb-substvars(5))."""
+
+
+def _known_variable(relation: str) -> str:
+    # Tools define more of them; dpkg leaves a variable without a value out.
+    for name in re.findall(r"\$\{([^}]*)\}", relation):
+        if name not in VARIABLES and (close := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.8)):
+            raise ValueError(f"unknown variable ${{{name}}}; did you mean ${{{close[0]}}}?")
+    return relation
+
+
+Relation = Annotated[str, pydantic.AfterValidator(_known_variable)]
+"""A relation to other packages (Policy 7.1)."""
+
 
 class MaintainerScript(Model):
-    """Shell code for the maintainer scripts, before the code that debhelper adds (Debian Policy, chapter 6)."""
+    """Shell code for the maintainer scripts (Debian Policy, chapter 6). The code that debhelper adds follows, or takes
+    the place of ``#DEBHELPER#``."""
 
     preinst: str | None = None
     """Code that runs before the package is unpacked."""
@@ -39,7 +61,7 @@ class Package(Model):
     name: PackageName
     """Name of the package."""
     summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
-    """First line of the package's description."""
+    """First line of the package's description. Here and in ``description``, ``${...}`` is no variable."""
     description: str = ""
     """The further lines of the description. The default is the recipe's description."""
     section: str = "misc"
@@ -55,21 +77,21 @@ class Package(Model):
     root, such as ``usr/``, is the folder to install into (dh_install)."""
     links: dict[str, str] = {}
     """Symbolic links: the target, by the path of the link."""
-    depends: list[str] = []
+    depends: list[Relation] = []
     """Depends field. The shared libraries of the package's programs are added."""
-    pre_depends: list[str] = []
+    pre_depends: list[Relation] = []
     """Pre-Depends field."""
-    recommends: list[str] = []
+    recommends: list[Relation] = []
     """Recommends field."""
-    suggests: list[str] = []
+    suggests: list[Relation] = []
     """Suggests field."""
-    provides: list[str] = []
+    provides: list[Relation] = []
     """Provides field."""
-    conflicts: list[str] = []
+    conflicts: list[Relation] = []
     """Conflicts field."""
-    breaks: list[str] = []
+    breaks: list[Relation] = []
     """Breaks field."""
-    replaces: list[str] = []
+    replaces: list[Relation] = []
     """Replaces field."""
     symbols: str | None = None
     """File of the recipe's folder with the library's symbols (dpkg-gensymbols). Without it, a shlibs file is

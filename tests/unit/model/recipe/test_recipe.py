@@ -85,6 +85,11 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
         ("    section: utils\n", '    lintian_overrides: [{tag: x, reason: "a\\nb"}]\n', "reason: String should match"),
         (
             "    section: utils\n",
+            "    suggests: ['libreef-greet1 (= ${binary:Versoin})']\n",
+            "unknown variable ${binary:Versoin}; did you mean ${binary:Version}?",
+        ),
+        (
+            "    section: utils\n",
             "    accept: [{check: file-polici, match: /opt, reason: a}]\n",
             "unknown verdict 'file-polici'; did you mean 'file-policy'?",
         ),
