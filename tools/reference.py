@@ -13,7 +13,7 @@ from invoke.parser.argument import Argument
 
 from builders.cli import app
 from builders.errors import ReefError
-from builders.model.recipe import Recipe
+from builders.model.recipe import PrebuiltRecipe, Recipe
 from builders.model.recipe.upstream import Upstream
 from builders.model.schema import json_schema
 from builders.model.settings import Settings
@@ -37,6 +37,7 @@ def pages() -> dict[str, str]:
         "commands.md": _page("Commands", "builders/cli/tasks.py", _commands()),
         "settings.md": _page("Keys of reef.yml", "builders/model/settings", _keys(Settings)),
         "recipe.md": _page("Keys of recipe.yml", "builders/model/recipe", _keys(Recipe)),
+        "prebuilt.md": _page("Keys of recipe.yml with prebuilt", "builders/model/recipe", _keys(PrebuiltRecipe)),
         "upstream.md": _page("Keys of upstream.yml", "builders/model/recipe/upstream.py", _keys(Upstream)),
         "exit-codes.md": _page("Exit codes", "builders/errors.py", _exit_codes()),
     }

@@ -10,6 +10,7 @@ from builders.apt.keys.rotation import list_keys
 from builders.apt.keys.signing import day_of
 from builders.apt.keys.signing import load as load_key
 from builders.apt.operations import extend_keys, phase, promote, prune, retire_key, rollback, rotate_keys, upload
+from builders.apt.packages.foreign import fields_of as foreign_fields
 from builders.apt.publish.change import Candidate, ask_clients, change, staged, switch
 from builders.apt.repository.context import state_folder
 from builders.apt.repository.layout import suffixed
@@ -26,8 +27,8 @@ from builders.apt.verify.verify_all import VerifiedSuite, verify_all
 
 __all__ = [
     "Candidate", "ClientReport", "Snapshot", "Unreferenced", "Uploaded", "Verified", "VerifiedSuite",
-    "ask_clients", "change", "copy_from_pool", "day_of", "extend_keys", "list_keys", "load_key", "locked",
-    "phase", "previous_revision", "promote", "prune", "published", "retire_key", "rollback", "rotate_keys",
+    "ask_clients", "change", "copy_from_pool", "day_of", "extend_keys", "foreign_fields", "list_keys", "load_key",
+    "locked", "phase", "previous_revision", "promote", "prune", "published", "retire_key", "rollback", "rotate_keys",
     "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until", "upload", "verify",
     "verify_all",
 ]  # fmt: skip

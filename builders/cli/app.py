@@ -124,6 +124,16 @@ def _require_values(repeatable: Sequence[str]) -> None:
             raise InputError(f"{word} needs a value", fix=f"write {word} VALUE, or leave {word} out")
 
 
+def _each_deb(words: Sequence[str]) -> list[str]:
+    """Return a command line with ``--deb`` before each file that a shell made of ``--deb *.deb``."""
+    result: list[str] = []
+    for word in words:
+        if word.endswith(".deb") and not word.startswith("-") and result[-2:-1] == ["--deb"]:
+            result.append("--deb")
+        result.append(word)
+    return result
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -241,7 +251,7 @@ class Reef(Program):
     def parse_core(self, argv: list[str] | None) -> None:
         # Invoke switches Python's cache of compiled modules off; without it every start would compile all of Reef.
         without_cache = sys.dont_write_bytecode
-        super().parse_core(argv)
+        super().parse_core(_each_deb(sys.argv if argv is None else argv))
         sys.dont_write_bytecode = without_cache
 
     def parse_tasks(self) -> None:

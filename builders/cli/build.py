@@ -9,12 +9,14 @@ from builders.engines import EngineName
 from builders.errors import InputError
 from builders.host.log import size
 from builders.host.time_limit import parse_duration, time_box
+from builders.model.deb_file import control_of
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
-from builders.model.recipe import StrategyName
+from builders.model.recipe import Recipe, StrategyName
 from builders.pipeline import build, gate
 from builders.pipeline.build import Built
 from builders.pipeline.planning.plan import PlannedAction, plan
+from builders.pipeline.planning.records import Record
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 
@@ -51,7 +53,8 @@ def build_arm(context: Context, request: BuildRequest) -> None:
     with time_box(seconds, project.log):
         built = build.build(project, planned, engine=engine, offline=request.offline)
         _build_table(project, built)
-        gate.require_passed([each.report for each in built])
+        prebuilt = gate.all_prebuilt(each.build_target for each in built)
+        gate.require_passed([each.report for each in built], prebuilt=prebuilt)
         if request.verify:
             from builders.pipeline import reproduce  # slow to import
 
@@ -86,6 +89,7 @@ def _build_table(project: Project, built: Sequence[Built]) -> None:
     columns = ("package", "version", "cpu", "size", "time", "ccache", "sha256", "checks")
     project.log.table("built", columns, rows)
     name_accepted(project, [verdict for each in built for verdict in each.report.verdicts])
+    name_builders(project, [(each.build_target.recipe, each.record) for each in built])
     for each in built:
         folder = os.path.relpath(project.workspace.build(*each.build_target.key))
         project.log.note(f"{each.build_target}: {folder} ({step_summary(each.record.steps)})")
@@ -121,3 +125,13 @@ def name_accepted(project: Project, verdicts: Sequence[Verdict]) -> None:
             project.log.note(f"{verdict.check} of {verdict.subject}: {line}")
         for line in verdict.stale:
             project.log.warn(f"{verdict.check}: {line}")
+
+
+def name_builders(project: Project, builds: Sequence[tuple[Recipe, Record]]) -> None:
+    """Say who built packages that come from elsewhere: the maintainer in each, and whom the recipe names."""
+    for recipe, record in builds:
+        for deb in record.debs if recipe.build.prebuilt else ():
+            maintainer = control_of(deb.path).get("Maintainer", "")
+            by = recipe.build.prebuilt.by if recipe.build.prebuilt else ""
+            named = "" if maintainer in by else f"; maintainer {maintainer}"
+            project.log.note(f"{deb.package} {deb.version} ({deb.architecture}): built by {by}{named}")

@@ -76,6 +76,11 @@ class PublishRequest(Request):
     recipe: tuple[str, ...] = option(RECIPE + BUILT)
     target: tuple[str, ...] = option(TARGET + BUILT)
     engine: str | None = option(ENGINE + BUILT, None)
+    deb: tuple[str, ...] = option(
+        "FILE: a .deb that somebody else built, published after the same checks (may be repeated); without --recipe "
+        "and build-arm, nothing else is published"
+    )
+    plan: bool = option("only show what would be published", False)
     suffix: str = option("publish into the suite of that suffix: testing for trixie-testing instead of trixie", "")
     phase: str = option(
         "percentage of boards that take a new version when they upgrade; the command phase raises it later", "100"
@@ -102,6 +107,8 @@ def to_publish(context: Context, project: "Project", request: PublishRequest) ->
     from builders.pipeline.planning.selection import select
 
     requests = list(dict.fromkeys(map(request.completed, _remembered(context)))) or [request]
+    if request.deb and not request.recipe and not _remembered(context):
+        return [], request.engine
     found: dict[tuple[str, str], BuildTarget] = {}
     for each in requests:
         if each != request:

@@ -12,9 +12,9 @@ from builders.host.files import write_whole
 from builders.maintenance import doctor
 from builders.maintenance.clean import clean as remove
 from builders.maintenance.upstream_check import Rechecked, recheck
-from builders.model.recipe import Recipe
+from builders.model.recipe import PrebuiltRecipe, Recipe
 from builders.model.recipe.upstream import Upstream
-from builders.model.schema import json_schema
+from builders.model.schema import Schema, either_schema, json_schema
 from builders.model.settings import Settings
 from builders.model.yaml_file import Model
 
@@ -82,12 +82,17 @@ def folders_named(words: list[str]) -> dict[str, Path]:
     return found
 
 
+def schema_of(name: str) -> Schema:
+    """Return the JSON schema of the YAML file ``name``. A recipe has one of two kinds of keys."""
+    return either_schema("prebuilt", PrebuiltRecipe, Recipe) if name == "recipe" else json_schema(SCHEMAS[name])
+
+
 def write_schema() -> None:
     """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors, beside the project's recipes."""
     project = open_project(without_recipes=True)
-    for name, model in SCHEMAS.items():
+    for name in SCHEMAS:
         path = project.folder / project.settings.recipes / f"{name}.schema.json"
-        write_whole(path, json.dumps(json_schema(model), indent=1) + "\n")
+        write_whole(path, json.dumps(schema_of(name), indent=1) + "\n")
         print(os.path.relpath(path))
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from builders.apt import api as apt
 from builders.cli.app import Context, number, open_project
-from builders.cli.build import count_passed, name_accepted, relevant, step_summary
+from builders.cli.build import count_passed, name_accepted, name_builders, relevant, step_summary
 from builders.cli.command_line import PublishRequest, to_publish
 from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
 from builders.model.packages import Publication
-from builders.pipeline import publish
+from builders.pipeline import build, publish
+from builders.pipeline.planning.plan import BuildTarget, plan
+from builders.pipeline.prebuilt import digests, given
 from builders.pipeline.project import Project
 from builders.pipeline.publish import Checked
 
@@ -30,11 +32,20 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
     phase = number("--phase", request.phase)
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "expected 0 to 100", "correct --phase")
-    project = open_project()
+    project = open_project(without_recipes=bool(request.deb))
     build_targets, engine = to_publish(context, project, request)
-    publications, checked = publish.publish(project, build_targets, engine=engine, suffix=request.suffix, phase=phase)
+    with given(project, request.deb, request.target, engine=engine, suffix=request.suffix) as of_debs:
+        if request.plan:
+            _show_publish_plan(project, [*build_targets, *of_debs], request.suffix)
+            return
+        if of_debs:
+            build.build(project, plan(of_debs), engine=engine)
+        publications, checked = publish.publish(
+            project, [*build_targets, *of_debs], engine=engine, suffix=request.suffix, phase=phase
+        )
     _show(project, publications, checked, uploading=request.upload)
     name_accepted(project, [verdict for each in checked for verdict in each.verdicts])
+    name_builders(project, [(each.build_target.recipe, each.record) for each in checked])
     for each in checked:
         took = step_summary(each.installed.steps) if each.fresh else "known from an earlier run"
         project.log.note(f"{each.build_target}: {len(each.verdicts)} verdicts, all passed; "
@@ -45,6 +56,27 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
     project.log.note('to use it on a board, see README.md, "On the board"')
     if request.upload and project.settings.repository.upload:
         _upload(project, [])
+
+
+def _show_publish_plan(project: Project, build_targets: Sequence[BuildTarget], suffix: str) -> None:
+    """Show which builds publish-apt would publish."""
+    rows = []
+    for each in build_targets:
+        suite = apt.suffixed(each.target.suite.name, suffix)
+        there = apt.published(project.workspace.apt, suite) if project.workspace.apt.is_dir() else ()
+        expected = digests(each)
+        if each.record is None and not each.recipe.build.prebuilt:
+            action, reason = "skip", "not built: run build-arm"
+        elif expected <= {deb.sha256 for deb in there}:
+            action, reason = "keep", "published already"
+        elif each.record is None:
+            action, reason = "publish", "new; not checked yet"
+        else:
+            action, reason = "publish", "new"
+        rows.append(
+            (action, each.recipe.name, str(each.target), each.recipe.debian_version(each.target), suite, reason)
+        )
+    project.log.table("plan", ("action", "recipe", "target", "version", "suite", "reason"), rows)
 
 
 def upload_apt(to: list[str], *, plan: bool) -> None:

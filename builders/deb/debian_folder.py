@@ -35,8 +35,11 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
 
     Recipe texts may use ``{{ version }}``, ``{{ upstream_version }}``, ``{{ suite }}``, ``{{ architecture }}``,
     ``{{ triplet }}`` and ``{{ tensorflow }}``. With ``keep_source`` one source serves all CPUs, and the variables that
-    differ between CPUs are undefined. Raises PackageError for an undefined variable.
+    differ between CPUs are undefined. Packages that somebody else built have no such files. Raises PackageError for an
+    undefined variable.
     """
+    if recipe.build.prebuilt:
+        return {}
     values: dict[str, object] = {
         "version": recipe.debian_version(target),
         "upstream_version": recipe.version,

@@ -22,7 +22,9 @@ ORIGINAL, SOURCE_PACKAGE = "/build/original", "/build/source"
 UPSTREAM_TIME_S = 946_684_800
 """The modification time of all files in an upstream tarball: 2000-01-01 UTC, the same for all revisions."""
 ALWAYS = ("build-essential", "ccache", "debhelper", "lintian")
-"""Debian packages in the root of every build."""
+"""Debian packages in the root of every build that compiles."""
+JUDGED: tuple[str, ...] = ("lintian",)
+"""Debian packages in the root of a build that only copies."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class PlannedJob:
 
     def _inputs(self, tree: SourceTree, rendered: Path, packages: Path | None) -> tuple[Input, ...]:
         place = _place(self.recipe)
+        if not self.system.compiles:
+            return (Input(tree.path, place),)
         inputs = [Input(tree.path, place), Input(rendered, place)]
         if tree.original:
             inputs.append(Input(tree.original, f"{ORIGINAL}/{Path(place).name}"))
@@ -106,12 +110,12 @@ def plan_job(
 
 
 def _root(recipe: Recipe, target: Target, strategy: StrategyName, machine: Architecture, system: BuildSystem) -> Root:
-    """Return the build's root: of this machine's CPU for ``cross`` and ``repack``, else of the target's."""
+    """Return the build's root: of this machine's CPU if no program of the target runs in it."""
     host = target.architecture
     suite = recipe.root_suite(target)
-    tools = [*ALWAYS, *system.tools(suite), *recipe.build.tools]
+    tools = [*(ALWAYS if system.compiles else JUDGED), *system.tools(suite), *recipe.build.tools]
     libraries = [*system.libraries(suite), *recipe.build.libraries]
-    if strategy == "repack":
+    if recipe.build.only_strategy:
         return Root(suite.name, machine, machine, tuple(tools))
     if strategy == "cross":
         # dpkg-shlibdeps takes the dependencies from the compilers' own runtime.
@@ -126,6 +130,8 @@ def _tested(system: BuildSystem, strategy: StrategyName) -> bool:
 
 
 def _script(recipe: Recipe, target: Target, strategy: StrategyName, system: BuildSystem) -> str:
+    if not system.compiles:
+        return render("prebuilt.sh.j2", tree=_place(recipe), output=OUTPUT)
     profiles = "--build-profiles=cross,nocheck" if strategy == "cross" else "--build-profiles=nocheck"
     if _tested(system, strategy):
         profiles = ""

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
-from cyclonedx.model.contact import OrganizationalContact
+from cyclonedx.model.contact import OrganizationalContact, OrganizationalEntity
 from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
 from builders.model.bundled import BundledPackage
+from builders.model.deb_file import control_of, packed_at
 from builders.model.packages import DebFile
 from builders.model.recipe import Recipe
 from builders.model.source_tree import FetchedSource
@@ -29,12 +30,13 @@ def sbom(
 ) -> str:
     """Return the bill of materials of one recipe's build: its .debs, its sources, and the packages of its root.
 
-    ``bundled`` are Debian packages whose libraries the packages bring along.
+    ``bundled`` are Debian packages whose libraries the packages bring along. Packages that somebody else built name
+    their maintainer as author, and as supplier whom the recipe names.
 
     Time and serial number follow from the recipe, so that equal builds give equal files.
     """
     bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, "/".join([str(target), *(d.sha256 for d in debs)])))
-    bom.metadata.timestamp = datetime.fromtimestamp(recipe.epoch, UTC)
+    bom.metadata.timestamp = datetime.fromtimestamp(_time(recipe, debs), UTC)
     built = Component(
         name=recipe.name, version=recipe.version, type=ComponentType.APPLICATION, bom_ref=f"recipe/{recipe.name}"
     )
@@ -42,14 +44,20 @@ def sbom(
     bom.metadata.authors = [OrganizationalContact(name="Reef")]
     suite = SUITES[recipe.build.root or target.suite.name]
     libraries = [_bundled(package, suite) for package in bundled]
-    parts = [*map(_deb, debs), *map(_source, sources), *libraries, *map(_tool, root_packages)]
+    parts = [*(_deb(deb, recipe) for deb in debs), *map(_source, sources), *libraries, *map(_tool, root_packages)]
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(built, parts)
     return JsonV1Dot5(bom).output_as_string(indent=1)
 
 
-def _deb(deb: DebFile) -> Component:
+def _time(recipe: Recipe, debs: Sequence[DebFile]) -> int:
+    """Return the time of a build: that of its recipe, or of the newest of the .debs that somebody else built."""
+    return max(packed_at(deb.path) for deb in debs) if recipe.build.prebuilt else recipe.epoch
+
+
+def _deb(deb: DebFile, recipe: Recipe) -> Component:
+    prebuilt = recipe.build.prebuilt
     return Component(
         name=deb.package,
         version=deb.version,
@@ -57,6 +65,8 @@ def _deb(deb: DebFile) -> Component:
         bom_ref=f"deb/{deb.package}/{deb.architecture}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=deb.sha256)],
         purl=PackageURL("deb", "reef", deb.package, deb.version, {"arch": deb.architecture}),
+        author=control_of(deb.path).get("Maintainer") if prebuilt else None,
+        supplier=OrganizationalEntity(name=prebuilt.by) if prebuilt else None,
     )
 
 

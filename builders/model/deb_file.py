@@ -29,6 +29,15 @@ def control_of(path: Path) -> dict[str, str]:
     return fields
 
 
+def packed_at(path: Path) -> int:
+    """Return when a .deb was packed, in seconds since 1970, as its archive says; raises PackageError."""
+    try:
+        with DebianDebFile(str(path)) as deb:
+            return int(deb.getmember("debian-binary").mtime)
+    except READ_ERRORS as error:
+        raise PackageError(f"not a readable .deb: {path}", str(error), "build it again") from error
+
+
 def read_deb(path: Path) -> DebFile:
     """Return the facts of a .deb, with the digest of its bytes on disk; raises PackageError."""
     fields = control_of(path)

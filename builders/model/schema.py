@@ -22,6 +22,19 @@ def json_schema(model: type[Model]) -> Schema:
     return schema
 
 
+def either_schema(key: str, model: type[Model], other: type[Model]) -> Schema:
+    """Return the JSON schema of a file that is a ``model`` if it has ``key``, else the ``other``."""
+    parts = {kind.__name__: json_schema(kind) for kind in (other, model)}
+    inner = {name: part for schema in parts.values() for name, part in schema.pop("$defs", {}).items()}
+    refer = {name: {"$ref": f"#/$defs/{name}"} for name in parts}
+    return {
+        "$defs": {**inner, **parts},
+        "if": {"required": [key]},
+        "then": refer[model.__name__],
+        "else": refer[other.__name__],
+    }
+
+
 def models(model: type[Model]) -> list[type[Model]]:
     """Return ``model`` and every model that its keys lead to, each once, in the order of the keys."""
     found = [model]

@@ -11,6 +11,7 @@ import yaml
 from builders.errors import InputError, nearest
 
 ModelType = TypeVar("ModelType", bound="Model")
+OtherType = TypeVar("OtherType", bound="Model")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader if PyYAML was built with it, as its wheels and Debian's package are: several times faster."""
 SCHEMA = "docs/reference lists the legal keys; ./inv schema writes them for editors"
@@ -51,6 +52,22 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
 
     Raises InputError with ``path:line`` for each fault: bad YAML, unknown or missing keys, wrong types.
     """
+    node, data = _read(path)
+    if data is None and empty:
+        data = {}
+    return _validated(path, node, data, model)
+
+
+def load_either(path: Path, key: str, model: type[ModelType], other: type[OtherType]) -> ModelType | OtherType:
+    """Return the YAML file at ``path`` as a ``model`` if it has ``key``, else as the ``other``; raises as `load`."""
+    node, data = _read(path)
+    if isinstance(data, dict) and key in data:
+        return _validated(path, node, data, model)
+    return _validated(path, node, data, other)
+
+
+def _read(path: Path) -> tuple[yaml.Node | None, Any]:
+    """Return a YAML file as nodes and as plain values; raises InputError."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -76,8 +93,10 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
     if duplicate:
         line = duplicate.start_mark.line + 1
         raise InputError(f"{path}:{line}: duplicate key {duplicate.value!r}", fix="remove one of the two")
-    if data is None and empty:
-        data = {}
+    return node, data
+
+
+def _validated(path: Path, node: yaml.Node | None, data: Any, model: type[ModelType]) -> ModelType:
     if not isinstance(data, dict):
         raise InputError(f"{path}:1: expected a mapping of keys to values", fix=SCHEMA)
     try:

@@ -22,6 +22,7 @@ from builders.pipeline.planning import records
 from builders.pipeline.planning.fingerprint import fingerprint, short_digest
 from builders.pipeline.planning.plan import REASONS, BuildTarget, PlannedAction, decide, differences, reasons
 from builders.pipeline.planning.records import Record
+from builders.pipeline.prebuilt import require_publishable
 from builders.pipeline.project import Project
 
 
@@ -81,10 +82,9 @@ def warn_of_strategies(context: Context, planned: Sequence[PlannedAction]) -> No
     """Show the cautions of recipes about the strategies of builds that are due."""
     for action in planned:
         job = action.build_target.job
-        if action.action != "build" or job.strategy == "repack":
-            continue
-        if caution := job.recipe.cautions.get(job.strategy):
-            context.log.warn(f"{action.build_target}, {job.strategy}: {caution}")
+        for strategy, caution in job.recipe.cautions.items() if action.action == "build" else ():
+            if strategy == job.strategy:
+                context.log.warn(f"{action.build_target}, {strategy}: {caution}")
 
 
 def _warn_of_boards(context: Context, runner: Engine, due: Sequence[BuildTarget]) -> None:
@@ -120,6 +120,7 @@ def _make(project: Project, build_target: BuildTarget, engine: Engine, folder: P
         tree = sources.fetch(build_target.recipe, project, offline=offline)
     first = StepRecord("sources", fetching.seconds, fetching.peak_memory_bytes)
     require_unchanged(build_target, tree)  # this run may have waited for a lock
+    require_publishable(build_target.recipe, tree)
     with project.workspace.scratch_folder(f"build-{build_target.recipe.name}") as scratch:
         storage = None if offline else build_target.job.system.storage(project.settings)
         result = run_build(project, build_target, engine, tree, scratch, storage=storage)

@@ -3,7 +3,7 @@
 Both run once for equal bytes, checks and rules; the second also once for each revision that boards may have.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from builders import checks
@@ -16,6 +16,11 @@ from builders.model.recipe import Recipe
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
+
+ACCEPT = (
+    "ask the builder of the packages; or publish them by a recipe that accepts each fault with its reason "
+    "(docs/prebuilt.md)"
+)
 
 
 def static_report(build_target: BuildTarget, record: Record, folder: Path) -> Report:
@@ -32,15 +37,20 @@ def static_report(build_target: BuildTarget, record: Record, folder: Path) -> Re
     return report
 
 
-def require_passed(reports: Sequence[Report]) -> None:
-    """Raise CheckError with every failed verdict, if there is one."""
+def require_passed(reports: Sequence[Report], *, prebuilt: bool = False) -> None:
+    """Raise CheckError with every failed verdict, if there is one; ``prebuilt`` if nothing was compiled."""
     failed = [report for report in reports if not report.passed]
     if failed:
         raise CheckError(
             "checks failed; nothing is published",
             "\n".join(checks.failures(report) for report in failed),
-            "correct the recipe and run build-arm again",
+            ACCEPT if prebuilt else "correct the recipe and run build-arm again",
         )
+
+
+def all_prebuilt(build_targets: Iterable[BuildTarget]) -> bool:
+    """Return whether somebody else built all the packages."""
+    return all(build_target.recipe.build.prebuilt for build_target in build_targets)
 
 
 def require_sound(file: DebFile, recipe: str) -> None:
@@ -103,11 +113,17 @@ def _previous(project: Project, build_target: BuildTarget, record: Record, suffi
     from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
 
     release = build_target.target.suite.name
+    names: dict[str, set[str]] = {}  # packages that somebody else built have versions of their own
+    for deb in _ours(record):
+        names.setdefault(deb.version, set()).add(deb.package)
     # Packages of trixie-<suffix> are promoted to trixie without another test: its boards upgrade from both.
-    found = apt.previous_revision(
-        project.workspace.apt, dict.fromkeys((apt.suffixed(release, suffix), release)),
-        {deb.package for deb in _ours(record)}, architecture=build_target.target.architecture.debian,
-        below=record.debs[0].version, state=apt.state_folder(project),
+    found = tuple(
+        deb
+        for version, packages in names.items()
+        for deb in apt.previous_revision(
+            project.workspace.apt, dict.fromkeys((apt.suffixed(release, suffix), release)), packages,
+            architecture=build_target.target.architecture.debian, below=version, state=apt.state_folder(project),
+        )
     )  # fmt: skip
     return found if _installable(build_target.recipe, found) else ()
 

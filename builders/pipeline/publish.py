@@ -10,7 +10,14 @@ from builders.errors import InputError
 from builders.model.context import Context
 from builders.model.packages import DebFile, Publication, Report, Verdict
 from builders.pipeline.build_locks import builds_locked
-from builders.pipeline.gate import already_passed, install_test, require_passed, require_sound, static_report
+from builders.pipeline.gate import (
+    all_prebuilt,
+    already_passed,
+    install_test,
+    require_passed,
+    require_sound,
+    static_report,
+)
 from builders.pipeline.planning import records
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
@@ -74,7 +81,7 @@ def _install_tested(
             scratch=candidate.scratch,
         )  # fmt: skip
         checked.append(Checked(build_target, record, static, report, fresh))
-    require_passed([each.installed for each in checked])
+    require_passed([each.installed for each in checked], prebuilt=all_prebuilt(each.build_target for each in checked))
     return checked
 
 
@@ -98,7 +105,7 @@ def _ready(context: Context, build_targets: Sequence[BuildTarget]) -> list[tuple
                 "not from the recipe's pinned sources"
             )
     reports = [static_report(each, record, context.workspace.build(*each.key)) for each, record in ready]
-    require_passed(reports)
+    require_passed(reports, prebuilt=all_prebuilt(build_target for build_target, _ in ready))
     return [(build_target, record, report) for (build_target, record), report in zip(ready, reports, strict=True)]
 
 

@@ -117,7 +117,7 @@ def _cached(
         return None
     if isinstance(way, PythonWheel):
         return Acquired(source, way, path, way.purl)
-    otherwise = shown(way.urls[0]) if isinstance(way, Archive | SingleFile) else way.path
+    otherwise = way.path if isinstance(way, DebianPool) else shown((way.urls or [_pool(way)])[0])
     return Acquired(source, way, path, file_cache.origin(path, otherwise))
 
 
@@ -139,16 +139,28 @@ def _fetched(source: Source, way: Way, recipe: Recipe, context: FetchContext) ->
 
 
 def _download_of(source: Source, way: Archive | DebianPool | SingleFile, context: FetchContext) -> Download:
-    if isinstance(way, Archive | SingleFile):
+    if isinstance(way, Archive | SingleFile) and way.urls:
         return Download(source.name, way.urls, way.sha256)
+    path = _pool(way)
     if context.settings.debian_mirror:
-        return Download(source.name, [f"{context.settings.debian_mirror.rstrip('/')}/{way.path}"], way.sha256)
+        return Download(source.name, [f"{context.settings.debian_mirror.rstrip('/')}/{path}"], way.sha256)
     try:
         host = debian_mirror.host_mirror()
     except HostError as error:
-        raise Unavailable([Reason(way.path, str(error).replace("\n", "; "))]) from error
-    url = f"{host.url}/{way.path}"
+        raise Unavailable([Reason(path, str(error).replace("\n", "; "))]) from error
+    url = f"{host.url}/{path}"
     return Download(source.name, [url], way.sha256, _proxies(host.apt_options))
+
+
+def _pool(way: Archive | DebianPool | SingleFile) -> str:
+    """Return the path of a file on the Debian mirror; empty for an archive, which has URLs."""
+    match way:
+        case DebianPool():
+            return way.path
+        case SingleFile():
+            return way.pool or ""
+        case Archive():
+            return ""
 
 
 def _proxies(options: Sequence[str]) -> dict[str, str]:

@@ -108,7 +108,7 @@ def test_pages_name_commands_and_options_that_exist() -> None:
     }
     assert len(found) > 60
     assert [f"{page}: {line}" for page, line in sorted(found) if unknown_words(line)] == []
-    assert unknown_words("build-arm --recipe x --bogus y publish-apt --plan") == ["--bogus", "--plan"]
+    assert unknown_words("build-arm --recipe x --bogus y publish-apt --offline") == ["--bogus", "--offline"]
     assert unknown_words("build-everything") == ["build-everything"]
 
 

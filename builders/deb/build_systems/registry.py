@@ -11,9 +11,10 @@ from typing import Any
 from builders.deb.build_systems.bazel import BazelBuild
 from builders.deb.build_systems.debhelper import DEBHELPER
 from builders.deb.build_systems.portable import RepackBuild, RuntimeBuild
+from builders.deb.build_systems.prebuilt import PrebuiltCopy
 from builders.deb.build_systems.shell import ShellSteps
 from builders.model.jobs import CacheMount
-from builders.model.recipe import BazelSpec, BuildSystemModel, Recipe, RepackSpec, RuntimeSpec
+from builders.model.recipe import BazelSpec, BuildSystemModel, PrebuiltSpec, Recipe, RepackSpec, RuntimeSpec
 
 BuildSystem = ShellSteps
 """The type of all kinds."""
@@ -23,6 +24,7 @@ KINDS: Mapping[type[BuildSystemModel], Any] = {
     BazelSpec: BazelBuild,
     RuntimeSpec: RuntimeBuild,
     RepackSpec: RepackBuild,
+    PrebuiltSpec: PrebuiltCopy,
 }
 
 

@@ -20,6 +20,8 @@ class ShellSteps:
     """Folders of finished work, kept between jobs by what went into them."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Debian packages that must be in the root, for the build machine."""
+    compiles: ClassVar[bool] = True
+    """Whether packages are built from a ``debian/`` folder; if not, the job only copies .debs."""
     executables: ClassVar[tuple[str, ...]] = ()
     """Paths of those `files` that are programs."""
 

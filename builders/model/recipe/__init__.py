@@ -17,7 +17,9 @@ from builders.model.recipe.debhelper import (
 from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
 from builders.model.recipe.portable import PortableFolders, RepackSpec, RuntimeSpec
-from builders.model.recipe.recipe import Recipe, StrategyName
+from builders.model.recipe.prebuilt import Prebuilt, PrebuiltDeb, PrebuiltSpec
+from builders.model.recipe.prebuilt_recipe import PrebuiltRecipe
+from builders.model.recipe.recipe import Recipe, Serves, StrategyName
 from builders.model.recipe.repack import for_target
 from builders.model.recipe.source import (
     Archive,
@@ -52,11 +54,16 @@ __all__ = [
     "MesonSpec",
     "Package",
     "PortableFolders",
+    "Prebuilt",
+    "PrebuiltDeb",
+    "PrebuiltRecipe",
+    "PrebuiltSpec",
     "PythonSpec",
     "PythonWheel",
     "Recipe",
     "RepackSpec",
     "RuntimeSpec",
+    "Serves",
     "SingleFile",
     "Source",
     "StrategyName",

@@ -8,6 +8,7 @@ from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.debhelper import AutotoolsSpec, CMakeSpec, DetectedSpec, MakeSpec, MesonSpec, PythonSpec
 from builders.model.recipe.portable import RepackSpec, RuntimeSpec
+from builders.model.recipe.prebuilt import PrebuiltSpec
 from builders.model.yaml_file import Model
 
 SystemName = Literal["autotools", "cmake", "meson", "python", "make", "bazel"]
@@ -64,7 +65,7 @@ class BuildSpec(Model):
     time_limit_s: float | None = None
     """Time limit of each script, in seconds."""
 
-    _repack: RepackSpec | None = pydantic.PrivateAttr(default=None)
+    _made: RepackSpec | PrebuiltSpec | None = pydantic.PrivateAttr(default=None)
 
     @pydantic.model_validator(mode="after")
     def _one_system(self) -> "BuildSpec":
@@ -87,7 +88,17 @@ class BuildSpec(Model):
     @property
     def repack(self) -> RepackSpec | None:
         """The second packaging of native packages, None for every other build."""
-        return self._repack
+        return self._made if isinstance(self._made, RepackSpec) else None
+
+    @property
+    def prebuilt(self) -> PrebuiltSpec | None:
+        """The .debs that somebody else built, None for every other build."""
+        return self._made if isinstance(self._made, PrebuiltSpec) else None
+
+    @property
+    def only_strategy(self) -> Literal["repack", "prebuilt"] | None:
+        """The strategy of a build that compiles nothing, None for others."""
+        return "repack" if self.repack else "prebuilt" if self.prebuilt else None
 
     @property
     def portable(self) -> bool:
@@ -97,8 +108,8 @@ class BuildSpec(Model):
     @property
     def kind(self) -> BuildSystemModel | None:
         """The recipe's build system with its options, None if only its shell scripts compile."""
-        if self.repack:
-            return self.repack
+        if self._made:
+            return self._made
         if self._specs:
             return self._specs[0]
         if self.system:
@@ -110,7 +121,14 @@ class BuildSpec(Model):
     def of_repack(repack: RepackSpec, recipes: dict[str, list[str]]) -> "BuildSpec":
         """Return the build of portable packages, in the root of the native suite, beside builds of ``recipes``."""
         made = BuildSpec(root=repack.native, recipes=recipes)
-        made._repack = repack
+        made._made = repack
+        return made
+
+    @staticmethod
+    def of_prebuilt(prebuilt: PrebuiltSpec, root: str | None) -> "BuildSpec":
+        """Return the build that copies .debs, in the root of the suite ``root`` if that is not the target's."""
+        made = BuildSpec(root=root)
+        made._made = prebuilt
         return made
 
     @property

@@ -1,9 +1,12 @@
 """Checks of a recipe: scripts that run where its packages are installed."""
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import pydantic
 
+from builders.errors import nearest
+from builders.model.recipe.acceptance import RUN, Acceptance
 from builders.model.recipe.source import SourceName
 from builders.model.yaml_file import Model
 
@@ -21,3 +24,11 @@ class Check(Model):
     """The script, a file of the recipe's folder."""
     expect: list[str] = []
     """Lines that the script must print."""
+
+
+def require_known_checks(accepted: Iterable[Acceptance], checks: Sequence[Check]) -> None:
+    """Raise ValueError if a fault of a check is accepted that is not in ``checks``."""
+    known = [RUN + check.name for check in checks]
+    for each in accepted:
+        if each.check.startswith(RUN) and each.check not in known:
+            raise ValueError(f"accept: no check {each.check!r}; {nearest(each.check, known)}")

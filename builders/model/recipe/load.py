@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builders.errors import InputError, nearest
+from builders.model.recipe.prebuilt_recipe import PrebuiltRecipe
 from builders.model.recipe.recipe import Recipe
-from builders.model.yaml_file import load
+from builders.model.yaml_file import load_either
 
 
 def load_recipe(folder: Path) -> Recipe:
     """Return the recipe in ``folder/recipe.yml``; raises InputError with file and line for each fault."""
     path = folder / "recipe.yml"
-    recipe = load(path, Recipe).in_folder(folder)
+    read = load_either(path, "prebuilt", PrebuiltRecipe, Recipe)
+    recipe = (read.recipe() if isinstance(read, PrebuiltRecipe) else read).in_folder(folder)
     if recipe.name != folder.name:
         raise InputError(
             f"{path}: the recipe's name is {recipe.name!r}, its folder's is {folder.name!r}",

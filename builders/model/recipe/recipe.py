@@ -8,9 +8,8 @@ import pydantic
 
 from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
-from builders.model.recipe.acceptance import RUN
 from builders.model.recipe.build import BuildSpec
-from builders.model.recipe.check import Check
+from builders.model.recipe.check import Check, require_known_checks
 from builders.model.recipe.package import Package, PackageName
 from builders.model.recipe.portable import Portable
 from builders.model.recipe.source import Edit, Local, Source
@@ -20,8 +19,8 @@ from builders.model.yaml_file import Model, duplicates
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
 RecipeStrategy = Literal["native", "cross", "emulate"]
-StrategyName = Literal[RecipeStrategy, "repack"]
-"""``repack`` makes portable packages from native packages; nobody chooses it."""
+StrategyName = Literal[RecipeStrategy, "repack", "prebuilt"]
+"""``repack`` makes portable packages from native packages, ``prebuilt`` copies .debs; nobody chooses them."""
 
 
 MENDEL_KERNEL = "4.14.98-imx"
@@ -167,10 +166,7 @@ class Recipe(Model):
     def _accepts_known_checks(self) -> "Recipe":
         portable = self.portable.packages.values() if self.portable else ()
         checks = [*self.checks, *((self.portable.checks or []) if self.portable else [])]
-        known = [RUN + check.name for check in checks]
-        for accepted in (each for package in (*self.packages, *portable) for each in package.accept):
-            if accepted.check.startswith(RUN) and accepted.check not in known:
-                raise ValueError(f"accept: no check {accepted.check!r}; {nearest(accepted.check, known)}")
+        require_known_checks((each for package in (*self.packages, *portable) for each in package.accept), checks)
         return self
 
     @pydantic.model_validator(mode="after")
@@ -316,8 +312,10 @@ class Recipe(Model):
         """Return the packages' version in a suite, as in ``2.14.1-1~deb13``; if given, that of a changelog ``entry``.
 
         With the suite's number, a board's release upgrade also upgrades its packages. ``~`` sorts before the version
-        without a suffix (deb-version(7)).
+        without a suffix (deb-version(7)). Packages that somebody else built keep their versions.
         """
+        if self.build.prebuilt:
+            return self.build.prebuilt.versions(target)
         of = entry or self.changelog[0]
         epoch = f"{self.version_epoch}:" if self.version_epoch else ""
         # A revision contains no hyphen; "+" sorts after the same revision without a suffix.
@@ -376,16 +374,16 @@ class Recipe(Model):
 
     def possible(self, strategy: StrategyName, machine: Architecture, target: Target) -> bool:
         """Return whether the recipe allows ``strategy`` and a machine with CPU ``machine`` can build this way."""
-        if self.build.repack or strategy == "repack":
-            return self.build.repack is not None and strategy == "repack"
+        if self.build.only_strategy or strategy in ("repack", "prebuilt"):
+            return strategy == self.build.only_strategy
         if target.architecture.runs_on(machine):
             return strategy == "native"
         return strategy != "native" and strategy in self.strategy
 
     def strategy_for(self, machine: Architecture, target: Target) -> StrategyName:
         """Return the strategy on a machine with CPU ``machine``: native, else the recipe's first choice."""
-        if self.build.repack:
-            return "repack"
+        if self.build.only_strategy:
+            return self.build.only_strategy
         if target.architecture.runs_on(machine):
             return "native"
         return next((s for s in self.strategy if s != "native"), "emulate")

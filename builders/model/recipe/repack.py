@@ -1,4 +1,4 @@
-"""The recipe of a target: native packages, or their second packaging for an older suite."""
+"""The recipe of a target: native packages, their second packaging for an older suite, or .debs built elsewhere."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.check import Check
 from builders.model.recipe.package import Override, Package
 from builders.model.recipe.portable import Portable, PortablePackage, RepackSpec
+from builders.model.recipe.prebuilt_recipe import prebuilt_for
 from builders.model.recipe.recipe import Recipe, Serves
 from builders.model.target import SUITES, Target
 
@@ -32,9 +33,11 @@ def for_target(recipe: Recipe, target: Target, recipes: Mapping[str, Recipe]) ->
     """Return the recipe of the packages that a build for ``target`` makes.
 
     For a suite of ``portable``, it is the second packaging of the native packages; ``recipes`` holds the runtime. For
-    others, it has a transitional package for each portable package that has another name. Raises InputError if the
-    runtime is missing or does not serve the target.
+    others, it has a transitional package for each portable package that has another name. A prebuilt recipe has the
+    .debs for the target. Raises InputError if the runtime is missing or does not serve the target.
     """
+    if recipe.build.prebuilt:
+        return prebuilt_for(recipe, recipe.build.prebuilt, target)
     if recipe.portable is None:
         return recipe
     if recipe.repacks(target):

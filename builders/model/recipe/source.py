@@ -33,6 +33,7 @@ WHEEL = re.compile(
     r"-[a-z]+[0-9]+(?:\.[a-z]+[0-9]+)*-[A-Za-z0-9_.]+-[A-Za-z0-9_.]+\.whl"
 )
 """A wheel's file name: name, version, perhaps a build number, and the tags of Python, ABI and platform."""
+PoolPath = Annotated[str, pydantic.StringConstraints(pattern=r"^pool/.+")]
 SourceName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 
 
@@ -48,10 +49,12 @@ class Archive(Model):
 
 
 class SingleFile(Model):
-    """A single file that is not unpacked, fetched from the first URL that answers with the right digest."""
+    """A single file, not unpacked: from the first URL that answers with the right digest, or from Debian's pool."""
 
-    urls: Annotated[list[str], pydantic.Field(min_length=1)]
+    urls: list[str] = []
     """URLs of the file, in the order in which they are tried."""
+    pool: PoolPath | None = None
+    """Path of the file on the Debian mirror, as in ``pool/main/...``."""
     sha256: Sha256
     """SHA-256 of the file, in hex."""
     name: RelativePath
@@ -59,11 +62,17 @@ class SingleFile(Model):
     executable: bool = False
     """Whether the file becomes executable."""
 
+    @pydantic.model_validator(mode="after")
+    def _one_origin(self) -> "SingleFile":
+        if bool(self.urls) == bool(self.pool):
+            raise ValueError("expected exactly one of urls and pool")
+        return self
+
 
 class DebianPool(Model):
     """An archive in Debian's pool, fetched from the Debian mirror."""
 
-    path: Annotated[str, pydantic.StringConstraints(pattern=r"^pool/.+")]
+    path: PoolPath
     """Path of the archive on the mirror, as in ``pool/main/...``."""
     sha256: Sha256
     """SHA-256 of the archive, in hex."""

@@ -30,8 +30,10 @@ def fingerprint(job: PlannedJob, against: Mapping[str, str]) -> Fingerprint:
             "packages": sorted(root.packages),
         },
         "debian": {path: _short(text.encode()) for path, text in job.debian.items()},
+        # The copy of .debs that somebody else built sees nothing else.
         "files": {
-            str(path.relative_to(recipe.folder)): _short(path.read_bytes()) for path in deb.built_from(recipe.folder)
+            str(path.relative_to(recipe.folder)): _short(path.read_bytes())
+            for path in (() if recipe.build.prebuilt else deb.built_from(recipe.folder))
         },
         "script": {"run": _short(job.script.encode()), "fetch": _short((job.fetch or "").encode())},
         "against": dict(against),

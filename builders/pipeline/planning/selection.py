@@ -34,7 +34,7 @@ def select(
     for recipe, target in _served(project, recipes, targets, records):
         against = {name: short_digest(found[name, of].fingerprint) for name, of in recipe.needs(target)}
         choice = _Choice(project, recipe, target, against, records.of(recipe.name, target))
-        asked = None if recipe.build.repack else strategy
+        asked = None if recipe.build.only_strategy else strategy
         found[recipe.name, target] = choice.made(asked, rebuild=rebuild, engine=engine)
     return list(found.values())
 
