@@ -41,7 +41,7 @@ def control_in(deb: Path) -> bytes:
 def files_in(deb: Path) -> bytes:
     """Return what a .deb installs, as Reef reads it."""
     with deb.open("rb") as file:
-        return file_list.files_of(file.fileno(), ar_reader.members_of(file.fileno())[1])
+        return file_list.files_of(file.fileno(), ar_reader.members_of(file.fileno())[1])[0]
 
 
 DATE = 1_750_000_000

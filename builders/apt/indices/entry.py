@@ -11,7 +11,7 @@ from itertools import groupby
 from debian.debian_support import Version
 
 from builders.apt.indices.deb822 import PHASE, description_md5
-from builders.apt.indices.release import RESTORE
+from builders.apt.indices.release import CHANGELOG, RESTORE
 from builders.errors import PublishError
 from builders.model.packages import SOURCE
 
@@ -25,6 +25,7 @@ BUILT_FROM = re.compile(rb"^Source: (\S+)(?: \((\S+)\))?$", re.MULTILINE)
 LISTED = re.compile(rb"^Checksums-Sha256:\n((?: .*\n)+)", re.MULTILINE)
 LISTED_FILE = re.compile(r" ([0-9a-f]{64}) ([0-9]{1,15}) (\S+)")
 SAFE_FILENAME = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.deb")
+SAFE_CHANGELOG = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.~_-]{,230}")
 SAFE_SOURCE = re.compile(r"pool(/[A-Za-z0-9][A-Za-z0-9+.~_-]*)+\.(dsc|tar\.(gz|bz2|xz|lzma)(\.asc)?|diff\.gz)")
 
 
@@ -69,6 +70,19 @@ class IndexEntry:
         if match is None:
             return self.package, self.version
         return match[1].decode(), match[2].decode() if match[2] else self.version
+
+    @property
+    def changelog(self) -> str:
+        """The path below the repository of the changelog of a .deb's source package, whether it exists or not.
+
+        apt asks for it by component, source and version (`release.CHANGELOG`). Empty for a source package, and where
+        the .deb names a source that cannot be a path.
+        """
+        source, version = self.built_from
+        name = f"{source}_{version.partition(':')[2] or version}"
+        if self.is_source or not SAFE_CHANGELOG.fullmatch(name):
+            return ""
+        return f"{self.filename.rpartition('/')[0]}/{name}{CHANGELOG}"
 
     @property
     def description_md5(self) -> bytes:

@@ -7,6 +7,8 @@ from email.utils import formatdate, parsedate_to_datetime
 
 from builders.errors import PublishError
 
+CHANGEPATH, CHANGELOG = "@CHANGEPATH@", ".changelog"
+"""The word that apt replaces in the field Changelogs, and the suffix of a changelog in the pool (`IndexEntry`)."""
 RESTORE = "restore the repository from a copy, or move it away and publish again"
 LINE = re.compile(r"([A-Za-z0-9-]+):[ ]?(.*)")
 DIGEST = re.compile(r" ([0-9a-f]{64}) +([0-9]+) ([A-Za-z0-9][A-Za-z0-9+./_-]*)")
@@ -75,12 +77,14 @@ def release_fields(
     valid_days: int | None = None,
     signers: Sequence[str] = (),
     snapshots_url: str | None = None,
+    changelogs_url: str | None = None,
 ) -> dict[str, str]:
     """Return the fields of a suite's Release in Debian's order; ``date`` in seconds since 1970.
 
     ``signers`` are fingerprints; apt then expects a signature of one of them next time as well. ``snapshots_url`` is
-    where boards find earlier publications of the repository, which newer apt can read (sources.list(5), Snapshot).
-    Raises PublishError where ``origin`` or ``label`` would break the file's lines.
+    where boards find earlier publications of the repository, which newer apt can read (sources.list(5), Snapshot),
+    ``changelogs_url`` where the pool has the packages' changelogs. Raises PublishError where ``origin`` or ``label``
+    would break the file's lines.
     """
     for name, value in (("origin", origin), ("label", label)):
         if not value.strip() or not value.isprintable():
@@ -92,6 +96,8 @@ def release_fields(
         "Label": label,
         "Suite": suite,
         "Codename": suite,
+        # apt-get(8), changelog: apt inserts COMPONENT/PREFIX/SOURCE/SOURCE_VERSION, as the pool is ordered.
+        "Changelogs": f"{changelogs_url.rstrip('/')}/pool/{CHANGEPATH}{CHANGELOG}" if changelogs_url else "",
         "Date": _dated(date),
         "Valid-Until": _dated(date + valid_days * 86400) if valid_days else "",
         "Acquire-By-Hash": "yes",

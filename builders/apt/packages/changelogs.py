@@ -21,8 +21,8 @@ from builders.apt.state import sqlite
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS changelogs (sha256 TEXT PRIMARY KEY, news TEXT)"
 NAMES = ("changelog.Debian.gz", "changelog.gz", "changelog.Debian", "changelog")
-MOST_PACKED, MOST_PLAIN = 1 << 22, 1 << 18
-"""Bytes read of a changelog, compressed and plain: the newest entries come first."""
+MOST_PACKED, MOST_WHOLE, MOST_PLAIN = 1 << 22, 1 << 24, 1 << 18
+"""Bytes read of a changelog: compressed, to publish it, and to show its newest entries, which come first."""
 MOST_ENTRIES, MOST_TEXT = 5, 4000
 """Number of entries that are stored of a changelog, and characters of an entry."""
 
@@ -72,34 +72,55 @@ def _written(changelog: Iterable[ChangelogEntry]) -> str:
 
 def _read(deb: Path, package: str) -> list[ChangelogEntry]:
     try:
+        return list(_entries(plain(packed_in(deb, package), MOST_PLAIN).decode(errors="replace")))
+    except (ChangelogParseError, ValueError):
+        return []
+
+
+def packed_in(deb: Path, package: str) -> bytes:
+    """Return the changelog as packed in a .deb, cut at a limit; nothing where there is none that can be read."""
+    try:
         handle = os.open(deb, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return []  # reading the .deb itself reports the error
+        return b""  # reading the .deb itself reports the error
     try:
-        return list(_entries(_plain(_packed(handle, package))))
-    except (BadArchive, OSError, zlib.error, ChangelogParseError, ValueError):
-        return []
+        return _packed(handle, package)
+    except (BadArchive, OSError):
+        return b""
     finally:
         os.close(handle)
 
 
 def _packed(handle: int, package: str) -> bytes:
-    """Return the changelog as packed in the .deb, cut at a limit; nothing where it does not exist."""
-    names = {f"usr/share/doc/{package}/{name}".encode(): name for name in NAMES}
-    found: dict[str, bytes] = {}
+    names = paths(package)
+    found: dict[bytes, bytes] = {}
     _, data = members_of(handle)
     for name, kind, content in entries(handle, data, names, MOST_PACKED):
         if name in names and kind in REGULAR:
-            found[names[name]] = content
-            if NAMES[0] in found:
+            found[name] = content
+            if name == names[0]:
                 break
-    return next((found[name] for name in NAMES if name in found), b"")
+    return chosen(found, package)
 
 
-def _plain(content: bytes) -> str:
-    if content[:2] == b"\x1f\x8b":
-        content = zlib.decompressobj(31).decompress(content, MOST_PLAIN)
-    return content[:MOST_PLAIN].decode(errors="replace")
+def paths(package: str) -> list[bytes]:
+    """Return where a .deb may have its changelog, the best first."""
+    return [f"usr/share/doc/{package}/{name}".encode() for name in NAMES]
+
+
+def chosen(found: Mapping[bytes, bytes], package: str) -> bytes:
+    """Return the best changelog of those ``found`` by path in a .deb, nothing where none is."""
+    return next((found[name] for name in paths(package) if name in found), b"")
+
+
+def plain(packed: bytes, most: int = MOST_WHOLE) -> bytes:
+    """Return at most ``most`` bytes of a changelog's text; nothing where it does not unpack."""
+    if packed[:2] != b"\x1f\x8b":
+        return packed[:most]
+    try:
+        return zlib.decompressobj(31).decompress(packed, most)
+    except zlib.error:
+        return b""
 
 
 def _entries(text: str) -> Iterator[ChangelogEntry]:

@@ -25,13 +25,22 @@ LISTED = (*REGULAR, b"1", b"2", b"3", b"4", b"6")
 """Kinds of entries: all but folders."""
 
 
-def files_of(handle: int, data: Member) -> bytes:
+def files_of(
+    handle: int, data: Member, requested: Collection[bytes] = (), most: int = 0
+) -> tuple[bytes, dict[bytes, bytes]]:
     """Return what an open .deb installs by its ``data`` archive: no folders, a path a line, no leading slash, sorted.
 
-    Raises BadArchive for what dpkg would not unpack or what exceeds a limit, OSError from reading.
+    Return too the contents of the files ``requested``, at most ``most`` bytes of each. Raises BadArchive for what dpkg
+    would not unpack or what exceeds a limit, OSError from reading.
     """
-    names = sorted({name for name, kind, _ in entries(handle, data) if kind in LISTED and name and b"\n" not in name})
-    return b"".join([name + b"\n" for name in names])
+    names: set[bytes] = set()
+    contents: dict[bytes, bytes] = {}
+    for name, kind, content in entries(handle, data, requested, most):
+        if kind in LISTED and name and b"\n" not in name:
+            names.add(name)
+        if kind in REGULAR and name in requested:
+            contents[name] = content
+    return b"".join([name + b"\n" for name in sorted(names)]), contents
 
 
 def entries(

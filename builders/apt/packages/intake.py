@@ -86,10 +86,12 @@ def _unchanged(
     return IncomingPackage(path, current, published) if current == known.stamp else None
 
 
-def take(
-    debs: Sequence[Path | DebFile], folder: Path, component: str
-) -> Iterator[tuple[IncomingPackage, bytes | None]]:
-    """Read .debs and yield them in their order, each with its packed file list; copies each into ``folder``.
+Read = tuple[IncomingPackage, bytes | None, bytes]
+"""A package that was read now, its packed file list, and its changelog as packed in it."""
+
+
+def take(debs: Sequence[Path | DebFile], folder: Path, component: str) -> Iterator[Read]:
+    """Read .debs and yield them in their order; copies each into ``folder``.
 
     Raises PublishError for an invalid .deb or one that differs from its DebFile, DiskError from copying.
     """
@@ -112,9 +114,7 @@ def path_of(deb: Path | DebFile) -> Path:
     return deb.path if isinstance(deb, DebFile) else deb
 
 
-def _read_by_processes(
-    requests: Sequence[ReadRequest], folder: Path, count: int
-) -> Iterator[tuple[IncomingPackage, bytes | None]]:
+def _read_by_processes(requests: Sequence[ReadRequest], folder: Path, count: int) -> Iterator[Read]:
     """Yield in order what ``count`` processes read by turns; raises their errors, and ends them."""
     parts = [requests[start : start + PART] for start in range(0, len(requests), PART)]
     said: list[SimpleQueue[str]] = [SimpleQueue() for _ in range(count)]
@@ -150,7 +150,7 @@ def _read_by_processes(
             stopped.set()
 
 
-def _handed_over(requests: Sequence[ReadRequest], file: Path) -> Iterator[tuple[IncomingPackage, bytes | None]]:
+def _handed_over(requests: Sequence[ReadRequest], file: Path) -> Iterator[Read]:
     """Return what a process read; raises its error."""
     found, refusal = marshal.loads(file.read_bytes())  # noqa: S302 - written by Reef itself
     file.unlink()
@@ -160,13 +160,15 @@ def _handed_over(requests: Sequence[ReadRequest], file: Path) -> Iterator[tuple[
     return map(_taken, requests, found)
 
 
-def _taken(request: ReadRequest, reading: Reading) -> tuple[IncomingPackage, bytes | None]:
-    stamp, package, version, architecture, filename, size, sha256, stanza, description, files, parts = reading
+def _taken(request: ReadRequest, reading: Reading) -> Read:
+    stamp, package, version, architecture, filename, size, sha256, stanza, description, files, changelog, parts = (
+        reading
+    )
     entry = IndexEntry(
         package, sys.intern(version), sys.intern(architecture), filename, size, sha256, stanza, description, parts
     )
     copies = tuple((path, reader.part_copy(request[2], number)) for number, (path, _, _) in enumerate(parts))
-    return IncomingPackage(request[0], stamp, pool_package(entry), entry, request[2], copies), files
+    return IncomingPackage(request[0], stamp, pool_package(entry), entry, request[2], copies), files, changelog
 
 
 def without_duplicates(incoming: Sequence[IncomingPackage], published: Iterable[IndexEntry]) -> list[IncomingPackage]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from builders.apt.indices import deb822
-from builders.apt.packages import ar_reader, dsc, file_list
+from builders.apt.packages import ar_reader, changelogs, dsc, file_list
 from builders.apt.repository import layout
 from builders.apt.state import read_cache
 from builders.errors import DiskError, PublishError, ReefError
@@ -33,7 +33,8 @@ KINDS = {kind.__name__: kind for kind in (PublishError, DiskError)}
 class Reading(NamedTuple):
     """The contents of a .deb: ``stamp`` is its identity on the disk when it was read, ``files`` its packed file list.
 
-    For a source package this describes its .dsc; it has no file list, and ``parts`` are the files that it names.
+    ``changelog`` is its changelog as packed in it. For a source package this describes its .dsc; it has no file list
+    and no changelog, and ``parts`` are the files that it names.
     """
 
     stamp: str
@@ -46,6 +47,7 @@ class Reading(NamedTuple):
     stanza: bytes
     description: bytes
     files: bytes | None
+    changelog: bytes = b""
     parts: tuple[tuple[str, int, str], ...] = ()
 
 
@@ -68,7 +70,8 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
         try:
             control_member, data = ar_reader.members_of(handle)
             fields = deb822.fields_of(ar_reader.control_bytes(handle, control_member))
-            files = file_list.files_of(handle, data)
+            package = fields["Package"]
+            files, found = file_list.files_of(handle, data, changelogs.paths(package), changelogs.MOST_PACKED)
         except (ar_reader.BadArchive, deb822.BadControl) as error:
             raise PublishError(f"invalid .deb: {path}", str(error), REBUILD) from error
     filename = layout.pool_path(fields, layout.component_of(fields, component), path)
@@ -77,7 +80,7 @@ def read(path: str, sha256: str, copy: str, component: str) -> Reading:
     return Reading(
         read_cache.stamp(facts), fields["Package"], fields["Version"], fields["Architecture"], filename, facts.st_size,
         digest, deb822.stanza(fields, added), description.encode() if "\n" in description else b"",
-        read_cache.packed(files),
+        read_cache.packed(files), changelogs.chosen(found, package),
     )  # fmt: skip
 
 
@@ -103,7 +106,7 @@ def _source(path: str, facts: os.stat_result, digest: str, copy: str, component:
     first = replace(dsc.part_of(Path(copy)), name=name)
     return Reading(
         read_cache.stamp(facts), fields["Source"], fields["Version"], SOURCE, filename, facts.st_size, digest,
-        dsc.stanza(fields, folder, [first, *parts]), b"", None,
+        dsc.stanza(fields, folder, [first, *parts]), b"", None, b"",
         tuple((place, part.size, part.digests["sha256"]) for place, part in zip(paths, parts, strict=True)),
     )  # fmt: skip
 

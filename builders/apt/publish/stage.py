@@ -14,19 +14,19 @@ from builders.apt.packages import intake
 from builders.apt.packages.changelogs import Changelogs
 from builders.apt.packages.intake import IncomingPackage
 from builders.apt.publish import write
-from builders.apt.publish.suite import NextSuite, architectures_of, next_suite, suite_of
-from builders.apt.publish.web_page import RULES, page
+from builders.apt.publish.changelog_files import ReadChangelogs
+from builders.apt.publish.root_files import changed_files, inputs_digest, new_page, releases, root_files, sources_files
+from builders.apt.publish.suite import NextSuite, next_suite, suite_of
 from builders.apt.publish.write import Draft
 from builders.apt.repository import layout
 from builders.apt.repository.journal import recover
-from builders.apt.repository.layout import ARMORED_KEYRING, KEYRING, PAGE, RepositoryLayout
+from builders.apt.repository.layout import KEYRING, PAGE, RepositoryLayout
 from builders.apt.repository.publication import PublishedSuite, read_live
 from builders.apt.repository.retention import publications_naming, surplus
-from builders.apt.repository.sources_file import sources_name, sources_text
-from builders.apt.state import catalog, read_cache
+from builders.apt.state import read_cache
 from builders.apt.state.catalog import PoolPackage, SuiteChanges, pool_package
 from builders.errors import PublishError
-from builders.host.files import disk_errors, document_digest, remove_tree, sha256_of
+from builders.host.files import remove_tree, sha256_of
 from builders.host.log import Log
 from builders.model.packages import SOURCE, DebFile
 from builders.model.settings import Keep, Settings
@@ -57,8 +57,8 @@ class StagedSuite:
 class Staged:
     """A candidate repository at ``path``, complete for its suites; the published folder itself where nothing is new.
 
-    ``pool`` names the new .debs and ``root_files`` the new files at the root, all below ``path``. `make_live` stores
-    ``state``, ``read``, ``changes`` and ``made`` for the next run.
+    ``pool`` names the new files of the pool and ``root_files`` the new files at the root, all below ``path``.
+    `make_live` stores ``state``, ``read``, ``changes`` and ``made`` for the next run.
     """
 
     path: Path
@@ -109,8 +109,9 @@ def stage(
     _check(debs, settings, date)
     recover(place.path, state)
     lives = {name: live for name in place.suites() if (live := read_live(place, name, state))}
-    incoming = _take(place, debs, lives, staging=staging, settings=settings, state=state)
-    root = _root_files(place, _sources_files(place, incoming, lives, settings), key)
+    read = ReadChangelogs(_incoming(staging))
+    incoming = _take(place, debs, lives, read, staging=staging, settings=settings, state=state)
+    root = root_files(place, sources_files(place, incoming, lives, settings), key)
     if KEYRING in root:
         # Another key, or a later end of it: every suite is signed again, also those without .debs.
         debs = {**debs, **{name: () for name in lives if name not in debs}}
@@ -130,12 +131,13 @@ def stage(
     changed = [suite for suite in suites if KEYRING in root or suite.differs()]
     everything = [item for items in incoming.values() for item in items]
     changelogs = Changelogs(state, {item.pool_package.sha256: item.copy for item in everything if item.copy})
-    text = _page(place, [*suites, *rest], settings, key, state=state, changelogs=changelogs, changed=bool(changed))
-    root |= _other_root({PAGE: text} if text else {}, place)
+    text = new_page(place, [*suites, *rest], settings, key, state=state, changelogs=changelogs, changed=bool(changed))
+    root |= changed_files({PAGE: text} if text else {}, place)
     changes: list[SuiteChanges] = []
+    written: list[str] = []
     if changed or root:
         work = Draft(place, RepositoryLayout(staging), suites, changed, root, state)
-        changes = write.write(work, everything, key)
+        changes, written = write.write(work, everything, read, key)
         _warn_of_dates(changed, date, log)
     remove_tree(_incoming(staging))
     changes += [
@@ -144,7 +146,7 @@ def stage(
     return Staged(
         path=staging if changed or root else place.path,
         suites=tuple(_staged(place, suite, incoming[suite.name], suite in changed) for suite in suites),
-        pool=tuple(sorted({path for item in everything for path, _ in item.arriving})),
+        pool=tuple(sorted({path for item in everything for path, _ in item.arriving} | set(written))),
         root_files=tuple(root),
         key_fingerprint=key.fingerprint,
         key_expires=key.expires,
@@ -155,9 +157,7 @@ def stage(
             if item.entry is not None  # the cache knows the others
         ),
         changes=tuple(changes),
-        made={
-            PAGE: _inputs_digest(_releases([*suites, *rest], changes), hashlib.sha256(text).hexdigest(), settings, key)
-        }
+        made={PAGE: inputs_digest(releases([*suites, *rest], changes), hashlib.sha256(text).hexdigest(), settings, key)}
         if text
         else {},
     )
@@ -259,6 +259,7 @@ def _take(
     place: RepositoryLayout,
     debs: Mapping[str, Sequence[Path | DebFile]],
     lives: Mapping[str, PublishedSuite],
+    changelogs: ReadChangelogs,
     *,
     staging: Path,
     settings: Settings,
@@ -274,8 +275,10 @@ def _take(
     fresh = [deb for (_, deb), item in zip(given, found, strict=True) if item is None]
     read: list[IncomingPackage] = []
     lists: dict[str, bytes] = {}
-    for item, files in intake.take(fresh, _incoming(staging), settings.repository.component):
+    for item, files, changelog in intake.take(fresh, _incoming(staging), settings.repository.component):
         read.append(item)
+        if item.entry and settings.repository.url:
+            changelogs.add(item.entry, changelog)
         if files is not None:
             lists[item.pool_package.sha256] = files
         if len(lists) == LISTS_AT_ONCE:
@@ -329,37 +332,6 @@ def _incoming(staging: Path) -> Path:
     return staging / ".incoming"
 
 
-def _other_root(files: Mapping[str, bytes], place: RepositoryLayout) -> dict[str, bytes]:
-    """Return those of the root's ``files`` that are missing or different in the repository."""
-    with disk_errors(place.path):
-        return {name: content for name, content in files.items() if not _holds(place.path / name, content)}
-
-
-def _sources_files(
-    place: RepositoryLayout, incoming: Mapping[str, Sequence[IncomingPackage]], lives: Mapping[str, PublishedSuite],
-    settings: Settings,
-) -> dict[str, bytes]:  # fmt: skip
-    """Return the ``.sources`` files of the suites with ``incoming`` packages by name."""
-    files = {}
-    for name, items in incoming.items():
-        found, live = {item.pool_package.architecture for item in items}, lives.get(name)
-        text = sources_text(
-            settings, place.path, name, architectures_of(settings, name, live, found),
-            source=bool(live and live.keeps_sources) or SOURCE in found,
-        )  # fmt: skip
-        files[sources_name(settings, name)] = text.encode()
-    return files
-
-
-def _root_files(place: RepositoryLayout, sources: Mapping[str, bytes], key: SigningKey) -> dict[str, bytes]:
-    """Return the files at the repository's root that are missing or different."""
-    return _other_root({KEYRING: key.public, ARMORED_KEYRING: key.armored, **sources}, place)
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
-
-
 def _warn_of_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
     for suite in changed:
         if suite.date != date:
@@ -367,30 +339,6 @@ def _warn_of_dates(changed: Iterable[NextSuite], date: int, log: Log) -> None:
                 f"{suite.name} is dated {suite.stamp}, one second after what is published: this run's own date, "
                 f"{layout.stamp_of(date)}, is not later, and clients ignore a Release that is dated back"
             )
-
-
-def _page(
-    place: RepositoryLayout, suites: Sequence[NextSuite], settings: Settings, key: SigningKey, *,
-    state: Path, changelogs: Changelogs, changed: bool,
-) -> bytes:  # fmt: skip
-    """Return the landing page; nothing where the published page was made of the same."""
-    if not changed:
-        path = place.path / PAGE
-        known = catalog.inputs_digest(state, PAGE)
-        if path.is_file() and known == _inputs_digest(_releases(suites), sha256_of(path), settings, key):
-            return b""
-    return page(settings, place.path, suites, key, changelogs)
-
-
-def _releases(suites: Sequence[NextSuite], changes: Iterable[SuiteChanges] = ()) -> dict[str, str]:
-    """Return the digest of every suite's Release once ``changes`` are published."""
-    live = {suite.name: suite.live.release_sha256 for suite in suites if suite.live}
-    return live | {change.suite: change.release for change in changes}
-
-
-def _inputs_digest(releases: Mapping[str, str], page_sha256: str, settings: Settings, key: SigningKey) -> str:
-    facts = [sorted(releases.items()), page_sha256, settings.model_dump_json(), key.fingerprints, key.expires, RULES]
-    return document_digest(facts)
 
 
 def _staged(

@@ -78,6 +78,7 @@ class NextSuite:
             valid_days=self.settings.repository.valid_days,
             signers=self.signers,
             snapshots_url=self.settings.repository.snapshots_url,
+            changelogs_url=self.settings.repository.url,
         )
 
     def differs(self) -> bool:

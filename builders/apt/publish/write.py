@@ -16,6 +16,7 @@ from builders.apt.keys.signing import SigningKey
 from builders.apt.packages.ar_reader import BadArchive, members_of
 from builders.apt.packages.file_list import files_of
 from builders.apt.packages.intake import IncomingPackage
+from builders.apt.publish.changelog_files import ReadChangelogs, write_changelogs
 from builders.apt.publish.suite import NextSuite
 from builders.apt.repository import layout
 from builders.apt.repository.files import link, make_folder, point, settle, write_file
@@ -45,10 +46,19 @@ class Draft:
     state: Path
 
 
-def write(work: Draft, incoming: Iterable[IncomingPackage], key: SigningKey) -> list[SuiteChanges]:
-    """Write the candidate and return its changes to the catalog once it is published; raises DiskError."""
+def write(
+    work: Draft, incoming: Iterable[IncomingPackage], read: ReadChangelogs, key: SigningKey
+) -> tuple[list[SuiteChanges], list[str]]:
+    """Write the candidate; return its changes to the catalog once it is published, and the paths of new changelogs.
+
+    Raises DiskError.
+    """
     date = max(suite.date for suite in work.suites)
-    _write_pool(work, incoming, date)
+    _write_arriving(work, incoming, date)
+    new = write_changelogs(work.changed, work.published, work.staging, read, date)
+    if work.published.pool.is_dir():
+        make_folder(work.staging.pool)
+        _link_pool(work.published.pool, work.staging.pool)
     chunk_cache, changes = ChunkCache(work.state), []
     for suite in work.suites:
         if suite in work.changed:
@@ -57,10 +67,10 @@ def write(work: Draft, incoming: Iterable[IncomingPackage], key: SigningKey) -> 
             _link_snapshot(work.published, work.staging, suite.name, suite.live.stamp)
     _write_root(work, date)
     chunk_cache.save()
-    return changes
+    return changes, new
 
 
-def _write_pool(work: Draft, incoming: Iterable[IncomingPackage], date: int) -> None:
+def _write_arriving(work: Draft, incoming: Iterable[IncomingPackage], date: int) -> None:
     made: set[str] = set()
     with disk_errors(work.staging.path):
         for item in incoming:
@@ -72,9 +82,6 @@ def _write_pool(work: Draft, incoming: Iterable[IncomingPackage], date: int) -> 
                     made.add(folder)
                 os.utime(copy, (date, date))  # retention counts from here
                 os.rename(copy, target)
-    if work.published.pool.is_dir():
-        make_folder(work.staging.pool)
-        _link_pool(work.published.pool, work.staging.pool)
 
 
 def _write_root(work: Draft, date: int) -> None:
@@ -234,7 +241,7 @@ def _read_list(published: RepositoryLayout, candidate: RepositoryLayout, entry: 
     path = new if new.exists() else published.path / entry.filename
     try:
         with path.open("rb") as file:
-            return files_of(file.fileno(), members_of(file.fileno())[1])
+            return files_of(file.fileno(), members_of(file.fileno())[1])[0]
     except (OSError, BadArchive) as error:
         raise PublishError(f"cannot read the published {path}", str(error), RESTORE) from error
 

@@ -16,7 +16,7 @@ def recover(repository: Path, state: Path) -> None:
         if not journal.exists():
             return
     lives = [live for name in place.suites() if (live := read_live(place, name))]
-    published = {path for live in lives for entry in live.entries for path in entry.paths}
+    published = {path for live in lives for entry in live.entries for path in (*entry.paths, entry.changelog)}
     published |= {str(place.snapshot(live.suite, live.stamp).relative_to(place.path)) for live in lives}
     with disk_errors(place.path):
         # Never a .deb of an earlier publication: what was in the pool before does not arrive (`stage`).

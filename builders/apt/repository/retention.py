@@ -83,7 +83,8 @@ def unreferenced(repository: Path, settings: Settings) -> Unreferenced:
         staying = {*seen[-kept:], live} if live else set(stamps)
         unused += [f"{suite}/{stamp}" for stamp in stamps if stamp not in staying]
         for stamp in staying:
-            named |= {path for entry in read_publication(place, suite, stamp).entries for path in entry.paths}
+            for entry in read_publication(place, suite, stamp).entries:
+                named |= {*entry.paths, entry.changelog}
     debs = [name for name in _pool_files(place) if name not in named]
     return Unreferenced(tuple(unused), tuple(debs), sum((place.path / name).stat().st_size for name in debs))
 

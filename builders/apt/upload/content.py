@@ -64,7 +64,10 @@ def flat(place: RepositoryLayout, generations: int) -> list[Phase]:
     files: list[File] = []
     for suite in place.suites():
         for stamp in kept_stamps(place, suite, generations):
-            named |= {path: None for entry in read_publication(place, suite, stamp).entries for path in entry.paths}
+            for entry in read_publication(place, suite, stamp).entries:
+                named |= dict.fromkeys(entry.paths)
+                if entry.changelog and (place.path / entry.changelog).is_file():
+                    named[entry.changelog] = None
         files += _below(place, f"dists/{suite}")
     by_hash = tuple(file for file in files if BY_HASH in file.key)
     signed = {name: tuple(f for f in files if f.key.count("/") == 2 and f.key.endswith(f"/{name}")) for name in SIGNED}

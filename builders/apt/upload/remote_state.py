@@ -99,7 +99,7 @@ def named_by(shown: ShownSuite, store: Store, where: str) -> set[str]:
         try:
             text = UNPACK[".xz" if packed else ""](content)
             entries = parse_index((packed or plain)[key], text, f"{where}: {key}")
-            result |= {path for entry in entries for path in entry.paths}
+            result |= {path for entry in entries for path in (*entry.paths, entry.changelog)}
         except PublishError as error:
             raise PublishError(error.what, error.detail, EMPTY) from error
         except UNPACK_ERRORS as error:

@@ -16,6 +16,7 @@ import jinja2
 
 from builders.apt.indices.entry import IndexEntry, parse, parse_index
 from builders.apt.indices.kinds import stanzas
+from builders.apt.indices.release import CHANGEPATH
 from builders.apt.keys.keyring_package import PACKAGE
 from builders.apt.keys.signing import DAY_S, day_of
 from builders.apt.repository.layout import KEYRING, RepositoryLayout
@@ -30,7 +31,7 @@ from builders.model.packages import SOURCE
 
 TODAY = "today"
 """Name of the keyring at the repository's root."""
-DEEDS = ("download", "contents")
+DEEDS = ("download", "contents", "changelog")
 """Acts of a board with today's keyring, after its update."""
 SERVED, KEYRINGS, WORK, PORT = "/srv/reef", "/reef/keyrings", "/build/out", 8642
 TIME_LIMIT_S = 900.0
@@ -158,7 +159,7 @@ def try_here(
     rings = keyrings(place, live, scratch, keyring)
     with serving(place.path) as url:
         known = known or outlooks(place.path, suite, keyring)
-        facts = _facts(live, component, rings=rings, url=url, work=work, serve="", known=known)
+        facts = _facts(place, live, component, rings=rings, url=url, work=work, serve="", known=known)
         process.run(["sh", "-eu", "-c", _script(facts)], timeout_s=TIME_LIMIT_S)
     return read_trials(work)
 
@@ -182,7 +183,7 @@ def job(
             shutil.copy(path, scratch / f"{name}.gpg")
         rings.append((name, Path(KEYRINGS, f"{name}.gpg")))
     facts = _facts(
-        live, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED,
+        place, live, component, rings=rings, url=f"http://127.0.0.1:{PORT}", work=Path(WORK), serve=SERVED,
         known=known or outlooks(place.path, suite, keyring),
     )  # fmt: skip
     inputs = [Input(place.path, SERVED), Input(scratch, KEYRINGS)]
@@ -231,26 +232,36 @@ def _live(place: RepositoryLayout, suite: str) -> PublishedSuite:
 
 
 def _facts(
-    live: PublishedSuite, component: str, *, rings: Sequence[tuple[str, Path]], url: str, work: Path, serve: str,
-    known: Sequence[Outlook],
+    place: RepositoryLayout, live: PublishedSuite, component: str, *, rings: Sequence[tuple[str, Path]], url: str,
+    work: Path, serve: str, known: Sequence[Outlook],
 ) -> dict[str, object]:  # fmt: skip
+    source = _smallest(live, SOURCE, component)
     return {
         "work": str(work), "url": url, "serve": serve, "port": PORT, "probe": f"dists/{live.suite}/InRelease",
         "suite": live.suite, "component": component,
         "keyrings": [(name, str(path)) for name, path in rings],
         "offsets": offsets(known, time.time()),
-        "downloads": [(cpu, _smallest(live, cpu, component)) for cpu in live.release.architectures],
+        "downloads": [_download(place, live, cpu, component) for cpu in live.release.architectures],
+        "changelogs": live.release.fields.get("Changelogs", "").partition(f"pool/{CHANGEPATH}")[0],
         "contents": any("/Contents-" in name for name in live.release.files),
-        "sources": live.keeps_sources, "source": _smallest(live, SOURCE, component),
+        "sources": live.keeps_sources, "source": f"{source.package}={source.version}" if source else "",
     }  # fmt: skip
 
 
-def _smallest(live: PublishedSuite, architecture: str, component: str) -> str:
-    """Return the smallest package to download, with its version; nothing where none exists."""
+def _download(place: RepositoryLayout, live: PublishedSuite, cpu: str, component: str) -> tuple[str, str, bool]:
+    """Return a CPU, the smallest package to download, and whether its changelog is published."""
+    best = _smallest(live, cpu, component)
+    if best is None:
+        return cpu, "", False
+    known = "Changelogs" in live.release.fields and bool(best.changelog) and (place.path / best.changelog).is_file()
+    return cpu, f"{best.package}={best.version}", known
+
+
+def _smallest(live: PublishedSuite, architecture: str, component: str) -> IndexEntry | None:
+    """Return the smallest package to download; nothing where none exists."""
     index = f"{component}/source/Sources" if architecture == SOURCE else f"{component}/binary-{architecture}/Packages"
     there = parse_index(index, live.content(index), str(live.folder / index)) if index in live.release.files else ()
-    best = min(there, key=lambda e: (sum(size for _, size, _ in e.files), e.filename), default=None)
-    return f"{best.package}={best.version}" if best else ""
+    return min(there, key=lambda e: (sum(size for _, size, _ in e.files), e.filename), default=None)
 
 
 def _script(facts: Mapping[str, object]) -> str:

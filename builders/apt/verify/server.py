@@ -18,6 +18,7 @@ from typing import IO, Any
 TYPES = {
     ".deb": "application/vnd.debian.binary-package", ".gz": "application/gzip", ".xz": "application/x-xz",
     ".zst": "application/zstd", ".gpg": "application/pgp-keys", ".asc": "application/pgp-keys",
+    ".changelog": "text/plain; charset=utf-8",
     ".sources": "text/plain; charset=utf-8", ".html": "text/html; charset=utf-8", "": "text/plain; charset=utf-8",
 }  # fmt: skip
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")

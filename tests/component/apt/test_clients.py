@@ -1,6 +1,7 @@
 """The repository as real apt sees it, over file: and HTTP, and as a reader sees it while it changes."""
 
 import functools
+import gzip
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -91,6 +92,33 @@ def test_a_board_asks_for_its_own_cpus_among_those_published(
     assert "N:" not in said
     targets = apt.run("indextargets", "--format", "$(ARCHITECTURE)", "Created-By: Packages")
     assert set(targets.split()) == fetched
+
+
+def test_changelogs(publisher: Publisher, tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    """apt-get changelog asks by source and its version: of a package alone, of several, of debug symbols."""
+    url, asked = server
+    publisher.settings = Settings(repository=RepositorySettings(url=url))
+    text = b"libsource (1:2.0+dfsg~rc1-1) trixie; urgency=low\n\n  * Ours.\n"
+    source = {"Source": "libsource (1:2.0+dfsg~rc1-1)"}
+    publisher.publish(
+        publisher.deb("reef-a", "3+b1", fields=source),
+        publisher.deb("reef-b", "4", fields=source, changelog=gzip.compress(text)),
+        publisher.deb("reef-b-dbgsym", "4", fields={**source, "Auto-Built-Package": "debug-symbols"}),
+        publisher.deb("reef-own", "1:5", "all", changelog=gzip.compress(b"reef-own (1:5) x; urgency=low\n")),
+        publisher.deb("reef-none"),
+    )
+    apt = AptClient(tmp_path / "client", sources(publisher).replace("Components: main", "Components: main debug"),
+                    publisher.keyring)  # fmt: skip
+    apt.update()
+    for name in ("reef-a", "reef-b", "reef-b-dbgsym"):
+        apt.run("changelog", "--download-only", name)
+        assert (apt.folder / "libsource.changelog").read_bytes() == text
+        (apt.folder / "libsource.changelog").unlink()
+    apt.run("changelog", "--download-only", "reef-own")
+    assert (apt.folder / "reef-own.changelog").read_bytes() == b"reef-own (1:5) x; urgency=low\n"
+    assert "Changelog unavailable" in apt.run("changelog", "--download-only", "reef-none", check=False)
+    assert "/pool/main/libs/libsource/libsource_2.0%2bdfsg%7erc1-1.changelog" in asked
+    publisher.verify()
 
 
 def test_debug_symbols_on_request(publisher: Publisher, tmp_path: Path) -> None:

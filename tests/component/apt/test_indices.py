@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -222,9 +223,9 @@ def test_file_lists_are_read_once(publisher: Publisher, monkeypatch: pytest.Monk
     read: list[Member] = []
     real = file_list.files_of
 
-    def counted(handle: int, data: Member) -> bytes:
+    def counted(handle: int, data: Member, *wanted: Any) -> tuple[bytes, dict[bytes, bytes]]:
         read.append(data)
-        return real(handle, data)
+        return real(handle, data, *wanted)
 
     for place in ("builders.apt.publish.write.files_of", "builders.apt.packages.file_list.files_of"):
         monkeypatch.setattr(place, counted)
