@@ -124,7 +124,7 @@ def _require_values(repeatable: Sequence[str]) -> None:
             raise InputError(f"{word} needs a value", fix=f"write {word} VALUE, or leave {word} out")
 
 
-def _each_deb(words: Sequence[str]) -> list[str]:
+def each_deb(words: Sequence[str]) -> list[str]:
     """Return a command line with ``--deb`` before each file that a shell made of ``--deb *.deb``."""
     result: list[str] = []
     for word in words:
@@ -251,7 +251,7 @@ class Reef(Program):
     def parse_core(self, argv: list[str] | None) -> None:
         # Invoke switches Python's cache of compiled modules off; without it every start would compile all of Reef.
         without_cache = sys.dont_write_bytecode
-        super().parse_core(_each_deb(sys.argv if argv is None else argv))
+        super().parse_core(each_deb(sys.argv if argv is None else argv))
         sys.dont_write_bytecode = without_cache
 
     def parse_tasks(self) -> None:

@@ -9,7 +9,6 @@ from builders.engines import EngineName
 from builders.errors import InputError
 from builders.host.log import size
 from builders.host.time_limit import parse_duration, time_box
-from builders.model.deb_file import control_of
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import Recipe, StrategyName
@@ -130,8 +129,10 @@ def name_accepted(project: Project, verdicts: Sequence[Verdict]) -> None:
 def name_builders(project: Project, builds: Sequence[tuple[Recipe, Record]]) -> None:
     """Say who built packages that come from elsewhere: the maintainer in each, and whom the recipe names."""
     for recipe, record in builds:
-        for deb in record.debs if recipe.build.prebuilt else ():
-            maintainer = control_of(deb.path).get("Maintainer", "")
-            by = recipe.build.prebuilt.by if recipe.build.prebuilt else ""
-            named = "" if maintainer in by else f"; maintainer {maintainer}"
-            project.log.note(f"{deb.package} {deb.version} ({deb.architecture}): built by {by}{named}")
+        if spec := recipe.build.prebuilt:
+            from builders.model.deb_file import control_of  # slow to import
+
+            for deb in record.debs:
+                maintainer = control_of(deb.path).get("Maintainer", "")
+                named = "" if maintainer in spec.by else f"; maintainer {maintainer}"
+                project.log.note(f"{deb.package} {deb.version} ({deb.architecture}): built by {spec.by}{named}")

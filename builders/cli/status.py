@@ -39,7 +39,7 @@ def explain(recipe: str, target: list[str]) -> None:
 
 def list_all() -> None:
     """Show each recipe for each of its targets: whether it is built, stale and published."""
-    project = open_project()
+    project = open_project(without_recipes=True)
     records, published = Records(project.workspace), cache(partial(_published, project))
     rows = [
         _listed(project, for_target(recipe, target, project.recipes), target, records, published(target.suite.name))
@@ -47,8 +47,35 @@ def list_all() -> None:
         for target in recipe.served
     ]
     columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
-    project.log.table("recipes", columns, rows)
+    if rows:
+        project.log.table("recipes", columns, rows)
+    for recipe in project.recipes.values():
+        if recipe.build.prebuilt:
+            project.log.note(f"{recipe.name}: built by {recipe.build.prebuilt.by}")
+    _show_others(project)
     _show_bundled(project, records)
+
+
+def _show_others(project: Project) -> None:
+    """Show the published packages that no recipe here makes, such as those given with --deb, and who built them."""
+    if not project.workspace.apt.is_dir():
+        return
+    from builders.apt.repository.publication import published_beside  # slow to import
+    from builders.model.deb_file import control_of
+
+    made = {
+        package.name
+        for recipe in project.recipes.values()
+        for target in recipe.served
+        for package in for_target(recipe, target, project.recipes).packages
+    }
+    rows = [
+        (deb.package, deb.version, deb.architecture, suite, control_of(deb.path).get("Maintainer", ""))
+        for suite, deb in published_beside(project.workspace.apt, made)
+    ]
+    if rows:
+        columns = ("package", "version", "cpu", "suite", "built by")
+        project.log.table("published without a recipe", columns, rows)
 
 
 def _show_bundled(project: Project, records: Records) -> None:
@@ -91,7 +118,7 @@ def _listed(
     digests = {deb.sha256 for deb in published}
     live = record is not None and all(file.sha256 in digests for file in record.published)
     names, cpu = {package.name for package in recipe.packages}, target.architecture
-    older = any(deb.package in names and deb.architecture == cpu.debian for deb in published)
+    older = any(deb.package in names and deb.architecture in (cpu.debian, "all") for deb in published)
     shown = "yes" if live else "older" if older else "no"
     if record is None:  # without a record, no fingerprint is needed, and no rendered debian/ for it
         built, strategy = "no", recipe.strategy_for(project.engines.machine_for(cpu, None), target)

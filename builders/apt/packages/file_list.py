@@ -4,6 +4,7 @@ Reads POSIX ustar with GNU long names, as dpkg unpacks. Entries, bytes of names 
 no archive can block a publication.
 """
 
+import bz2
 import lzma
 import os
 import zlib
@@ -130,6 +131,7 @@ def _plain(handle: int, member: Member) -> Iterator[bytes]:
     suffix = member.name.removeprefix("data.tar")
     makers: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
         "": lambda packed: packed, ".gz": _gunzipped, ".xz": _unxzipped, ".lzma": _unxzipped, ".zst": _unzstded,
+        ".bz2": _unbzipped,
     }  # fmt: skip
     if suffix not in makers:
         raise BadArchive(f"unknown compression: {member.name}")
@@ -156,6 +158,21 @@ def _gunzipped(packed: Iterator[bytes]) -> Iterator[bytes]:
         while rest and not engine.eof:
             yield engine.decompress(rest, BLOCK)
             rest = engine.unconsumed_tail
+    if not engine.eof:
+        raise BadArchive("its data archive is truncated")
+
+
+def _unbzipped(packed: Iterator[bytes]) -> Iterator[bytes]:
+    engine = bz2.BZ2Decompressor()
+    for block in packed:
+        if engine.eof:
+            return
+        try:
+            yield engine.decompress(block, BLOCK)
+            while not engine.eof and not engine.needs_input:
+                yield engine.decompress(b"", BLOCK)
+        except (OSError, ValueError) as error:
+            raise BadArchive(f"its data archive does not unpack: {error}") from error
     if not engine.eof:
         raise BadArchive("its data archive is truncated")
 

@@ -13,12 +13,12 @@ from builders.apt.indices.compression import UNPACK
 from builders.apt.indices.entry import SOURCES, IndexEntry, names_files, parse_index, parse_translation
 from builders.apt.indices.kinds import stanzas
 from builders.apt.indices.release import RESTORE, Digest, Release, parse_release
-from builders.apt.repository.layout import RepositoryLayout
+from builders.apt.repository.layout import KEYRING, RepositoryLayout
 from builders.apt.state.catalog import Catalog, ChunkLists, PoolPackage, pool_package
 from builders.apt.state.chunk_cache import ChunkCache
 from builders.errors import PublishError
 from builders.host.files import disk_errors
-from builders.model.packages import DebFile
+from builders.model.packages import DEBUG_SUFFIX, SOURCE, DebFile
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,20 @@ def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
     return tuple(
         DebFile(e.package, e.version, e.architecture, e.size, e.sha256, place.path / e.filename) for e in entries
     )
+
+
+def published_beside(repository: Path, names: Collection[str]) -> list[tuple[str, DebFile]]:
+    """Return the published .debs of packages that are not in ``names``, each with its suite.
+
+    The repository's own keyring and packages of debugging symbols are left out. Raises as `published` does.
+    """
+    left_out = {*names, KEYRING.removesuffix(".gpg")}
+    return [
+        (suite, deb)
+        for suite in RepositoryLayout(repository.absolute()).suites()
+        for deb in published(repository, suite)
+        if deb.architecture != SOURCE and deb.package.removesuffix(DEBUG_SUFFIX) not in left_out
+    ]
 
 
 def read_release(repository: RepositoryLayout, suite: str, stamp: str) -> Release:

@@ -28,8 +28,11 @@ def make_older_revision(deb: DebFile, folder: Path) -> Path:
             process.capture(["dpkg-deb", "-R", str(deb.path), str(tree)])
             control = tree / "DEBIAN" / "control"
             control.write_text(_renamed(control.read_text(encoding="utf-8"), deb.version, version), encoding="utf-8")
-            # gzip, because newer hosts default to a compression that bullseye's dpkg cannot read.
-            process.capture(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(tree), str(made)])
+            # gzip, because newer hosts default to a compression that bullseye's dpkg cannot read. Without the checks
+            # of dpkg-deb, as dpkg itself judges packages that other tools made.
+            process.capture(
+                ["dpkg-deb", "--root-owner-group", "--nocheck", "-Zgzip", "-z1", "-b", str(tree), str(made)]
+            )
             made.replace(path)
     return path
 

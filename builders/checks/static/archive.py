@@ -1,7 +1,8 @@
 """``archive``: the dpkg of the target's suite can unpack the package.
 
 deb(5) and deb-conffiles(5) of dpkg say since which version each part of a .deb is understood. The fields of the control
-file need no check: dpkg-deb parses them as dpkg does (lib/dpkg/parse.c), and builds no package that dpkg refuses.
+file need no check: dpkg-deb parses them as dpkg does (lib/dpkg/parse.c), and builds no package that dpkg refuses. Those
+of packages that somebody else built were read as publishing reads them, before the job.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,11 +23,10 @@ DPKG: Mapping[str, Version] = {
 """The dpkg of each suite's first release: a board may lack later updates."""
 FORMAT = "debian-binary"
 CONTROL: Mapping[str, Version] = {"": (1, 17, 6), ".gz": (0,), ".xz": (1, 17, 6), ".zst": (1, 21, 18)}
-DATA: Mapping[str, Version] = {"": (1, 10, 24), ".gz": (0,), ".xz": (1, 15, 6), ".zst": (1, 21, 18)}
-"""The compressions of the two archives by suffix, with the dpkg that reads them first (deb(5)).
-
-The data archive may also be bzip2 or lzma, which nothing makes any more.
-"""
+DATA: Mapping[str, Version] = {
+    "": (1, 10, 24), ".gz": (0,), ".bz2": (1, 10, 24), ".lzma": (1, 13, 25), ".xz": (1, 15, 6), ".zst": (1, 21, 18),
+}  # fmt: skip
+"""The compressions of the two archives by suffix, with the dpkg that reads them first (deb(5))."""
 REMOVE_ON_UPGRADE: Version = (1, 20, 6)
 """Older dpkg takes the flag for a part of the path (deb-conffiles(5))."""
 FIX = "make it with dpkg-deb -Zxz (in debian/rules: dh_builddeb -- -Zxz)"

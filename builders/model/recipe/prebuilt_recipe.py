@@ -41,6 +41,11 @@ class PrebuiltRecipe(Model):
                 raise ValueError(f"prebuilt: {deb.name} is for {other[0]}, which is not a suite in targets")
             if deb.cpu not in (ALL, *self.targets.architectures):
                 raise ValueError(f"prebuilt: {deb.name} is for {deb.cpu}, which is not an architecture in targets")
+        known: dict[tuple[str, str, str], str] = {}
+        for deb in self.prebuilt.debs:
+            if known.setdefault((deb.name, deb.shown_version, deb.cpu), deb.sha256) != deb.sha256:
+                same = f"{deb.name} {deb.shown_version} ({deb.cpu})"
+                raise ValueError(f"prebuilt: two .debs of {same}; a repository holds a version once")
         for target in self._targets:
             here = [deb for deb in self.prebuilt.debs if deb.serves(target)]
             if not any(not deb.debug for deb in here):

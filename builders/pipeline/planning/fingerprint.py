@@ -18,8 +18,11 @@ def fingerprint(job: PlannedJob, against: Mapping[str, str]) -> Fingerprint:
     recipe, root = job.recipe, job.root
     # Absent if empty, so that builds from before this key stay up to date.
     substituted = {"substituted": list(recipe.substituted)} if recipe.substituted else {}
+    # The bill of materials names who built the packages.
+    by = {"by": recipe.build.prebuilt.by} if recipe.build.prebuilt else {}
     return {
         **substituted,
+        **by,
         "version": recipe.debian_version(job.target),
         "strategy": job.strategy,
         "sources": sources.describe(recipe),

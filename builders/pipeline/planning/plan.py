@@ -11,6 +11,7 @@ from builders.pipeline.planning.records import Fingerprint, Record
 
 REASONS = {
     "sources": "source digest changed",
+    "by": "who built the packages changed",
     "substituted": "folders given with --source changed",
     "edits": "edits of the sources changed",
     "debian": "packaging changed",

@@ -172,3 +172,10 @@ def test_an_installed_reef_lists_no_command_of_developers(unnamed: pytest.Monkey
     unnamed.setattr(app, "CHECKOUT", None)
     assert {"check", "test", "bench"} & set(app.tasks().tasks) == set()
     assert {"build-arm", "schema", "set-up"} <= set(app.tasks().tasks)
+
+
+def test_a_shells_pattern_of_debs_is_one_option_for_each_file() -> None:
+    words = ["inv", "publish-apt", "--deb", "a.deb", "b.deb", "c.deb", "--target", "trixie/arm64", "x.deb"]
+    expected = ["inv", "publish-apt", "--deb", "a.deb", "--deb", "b.deb", "--deb", "c.deb", *words[6:]]
+    assert app.each_deb(words) == expected
+    assert app.each_deb(expected) == expected

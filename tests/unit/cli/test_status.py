@@ -18,7 +18,7 @@ from tests.support.up_to_date import up_to_date_project
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = up_to_date_project(tmp_path)
-    monkeypatch.setattr(status, "open_project", lambda: replace(made, log=Log()))
+    monkeypatch.setattr(status, "open_project", lambda **_: replace(made, log=Log()))
     return made
 
 

@@ -102,6 +102,10 @@ def test_files_are_relative_to_the_recipes_folder(tmp_path: Path) -> None:
         ([deb("tool_1_arm64.deb")], "no .deb for bookworm/armhf, which is in targets"),
         ([deb("tool-dbgsym_1_all.deb")], "no .deb for bookworm/arm64, which is in targets"),
         ([deb("tool_1_all.deb"), deb("tool_2_all.deb")], "two .debs of tool for bookworm/arm64"),
+        (
+            [deb("tool_1_all.deb", suites=["bookworm"]), deb("tool_1_all.deb", suites=["trixie"], sha256="b" * 64)],
+            "two .debs of tool 1 (all); a repository holds a version once",
+        ),
         ([deb("tool_1_all.deb", suites=["buster"])], "tool is for buster, which is not a suite in targets"),
         ([deb("tool_1_all.deb", sha256="beef")], "sha256"),
         (
