@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ReefError(Exception):
@@ -48,9 +49,13 @@ class RootError(ReefError):
 
 
 class BuildError(ReefError):
-    """A script of a build job failed."""
+    """A script of a build job failed; ``log`` is the file with its whole output, if there is any."""
 
     exit_code = 7
+
+    def __init__(self, what: str, detail: str = "", fix: str = "", log: Path | None = None) -> None:
+        super().__init__(what, detail, fix)
+        self.log = log
 
 
 class PackageError(ReefError):

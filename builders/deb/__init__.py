@@ -3,6 +3,7 @@
 from builders.deb.build_systems import build_system, compiler_caches
 from builders.deb.debian_folder import debian_files, write_debian
 from builders.deb.job import PlannedJob, plan_job
+from builders.deb.not_packaged import explained
 from builders.deb.results import cache_hits, collect, warnings, write_sbom
 from builders.deb.source_package import built_from, collect_source
 
@@ -15,6 +16,7 @@ __all__ = [
     "collect_source",
     "compiler_caches",
     "debian_files",
+    "explained",
     "plan_job",
     "warnings",
     "write_debian",

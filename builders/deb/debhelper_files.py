@@ -8,6 +8,8 @@ UNKNOWN_VARIABLE = re.compile(r"\$(?=\{(?!(?:DEB_(?:BUILD|HOST|TARGET)_|env:)\w+
 """The start of ``${...}`` that is no variable of debhelper, which would end the build."""
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 """A variable of the recipe, which is expanded later."""
+SHELL = re.compile(r"[^\w\0./*?\[\]-]", re.ASCII)
+"""The characters that mean something to a shell, but are no patterns."""
 TOP = "bin|boot|dev|etc|home|lib|lib32|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var"
 NEXT_PATH = re.compile(rf"(?<!\\)\s+(?=/?(?:{TOP})(?:/|\s|$))")
 """The whitespace before a folder of the root: it separates two paths."""
@@ -24,6 +26,16 @@ def install_line(entry: str) -> str:
     return _around_templates(
         lambda text: " ".join(_word(path.replace("\\ ", " ")) for path in NEXT_PATH.split(text)), entry.strip()
     )
+
+
+def pattern_line(pattern: str) -> str:
+    """Return a pattern of paths as a line of debian/not-installed."""
+    return _around_templates(_word, pattern)
+
+
+def shell_pattern(pattern: str) -> str:
+    """Return a pattern of paths as a word of a shell script."""
+    return _around_templates(lambda text: SHELL.sub(r"\\\g<0>", text), pattern)
 
 
 def link_line(target: str, link: str) -> str:

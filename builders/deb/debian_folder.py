@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from builders.deb.build_systems import build_system, executables
-from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern
+from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern, pattern_line, shell_pattern
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.templates import expand, render
 from builders.errors import InputError
@@ -79,7 +79,9 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     files["reef/compile.sh"] = system.compile()
     if tests := system.test():
         files["reef/test.sh"] = tests
-    files["reef/install.sh"] = system.install()
+    files["reef/install.sh"] = system.install() + _removal(recipe)
+    if recipe.not_installed and not recipe.takes_all:
+        files["not-installed"] = "".join(f"{pattern_line(pattern)}\n" for pattern in recipe.not_installed)
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
     for package in recipe.packages:
@@ -88,6 +90,13 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     hint = CPU_HINT if recipe.keep_source else ""
     expanded = {path: expand(text, f"debian/{path}", values, hint) for path, text in files.items() if path not in plain}
     return plain | expanded | system.files(target)
+
+
+def _removal(recipe: Recipe) -> str:
+    """Return the end of the step install for a package that takes all files: it removes those of ``not_installed``."""
+    if not (recipe.takes_all and recipe.not_installed):
+        return ""
+    return f'\n(cd "$DESTDIR" && rm -rf -- {" ".join(map(shell_pattern, recipe.not_installed))})\n'
 
 
 def _build_depends(recipe: Recipe, needed: tuple[str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from builders.deb.build_systems import BuildSystem, build_system
 from builders.deb.build_systems.portable import PACKAGES
 from builders.deb.debian_folder import RECIPE_FOLDER, write_debian
+from builders.deb.not_packaged import listing
 from builders.deb.source_package import copy_recipe
 from builders.deb.templates import render
 from builders.model.arch import Architecture
@@ -68,7 +69,8 @@ class PlannedJob:
         return BuildJob(
             name=f"{self.recipe.name}/{self.target}/build",
             root=self.root,
-            script=self.script,
+            # It changes no build, and is no part of the fingerprint.
+            script=listing(_place(self.recipe)) + self.script,
             fetch=self.fetch,
             inputs=self._inputs(tree, rendered, packages),
             environment={

@@ -1,7 +1,8 @@
 """Typed YAML files: each fault is reported with file, line and the nearest legal key."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -31,6 +32,14 @@ def duplicates(names: Iterable[str]) -> list[str]:
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A fault of a valid model: ``place`` leads from the model to the faulty part."""
+
+    place: tuple[int | str, ...]
+    text: str
+
+
 class Model(pydantic.BaseModel):
     """The base of everything read from YAML: frozen, and an unknown key is an error."""
 
@@ -58,12 +67,28 @@ def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelTyp
     return _validated(path, node, data, model)
 
 
-def load_either(path: Path, key: str, model: type[ModelType], other: type[OtherType]) -> ModelType | OtherType:
-    """Return the YAML file at ``path`` as a ``model`` if it has ``key``, else as the ``other``; raises as `load`."""
+def load_either(
+    path: Path,
+    key: str,
+    model: type[ModelType],
+    other: type[OtherType],
+    judge: Callable[[OtherType], Iterable[Fault]],
+) -> ModelType | OtherType:
+    """Return the YAML file at ``path`` as a ``model`` if it has ``key``, else as the ``other``; raises as `load`.
+
+    ``judge`` yields the faults of the ``other`` if it is valid otherwise; they are errors too.
+    """
     node, data = _read(path)
     if isinstance(data, dict) and key in data:
         return _validated(path, node, data, model)
-    return _validated(path, node, data, other)
+    made = _validated(path, node, data, other)
+    if faults := list(judge(made)):
+        raise InputError(
+            f"{path} is not valid",
+            "\n".join(f"{path}:{_line(node, fault.place)}: {_dotted(fault.place)}: {fault.text}" for fault in faults),
+            SCHEMA,
+        )
+    return made
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:
@@ -122,7 +147,7 @@ def _parse(text: str) -> tuple[yaml.Node | None, Any]:
 def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -> str:
     location: tuple[int | str, ...] = fault["loc"]
     line = _line(node, location)
-    dotted = ".".join(str(part) for part in location)
+    dotted = _dotted(location)
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, location[:-1])
         hint = f"; {nearest(str(location[-1]), known)}" if known else ""
@@ -131,6 +156,10 @@ def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -
         return f"{path}:{line}: missing key {dotted!r}"
     message = EXPECTED.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     return f"{path}:{line}: {dotted}: {message}" if dotted else f"{path}: {message}"
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
 
 
 def _duplicate_key(node: yaml.Node | None) -> yaml.Node | None:

@@ -191,7 +191,10 @@ def run_build(
         tree=tree, rendered=rendered, settings=project.settings, jobs=project.jobs(engine, build_target.job.root),
         packages=packages, storage=storage,
     )  # fmt: skip
-    return project.engines.run(engine, job, scratch / "out")
+    try:
+        return project.engines.run(engine, job, scratch / "out")
+    except BuildError as error:
+        raise deb.explained(build_target.recipe, error) from error
 
 
 def _copy_debs(context: Context, recipe: str, target: Target, build_target: BuildTarget, packages: Path) -> None:

@@ -88,7 +88,7 @@ def write_recipe(folder: Path, sources: list[dict[str, Any]], edits: list[dict[s
         "changelog": [{"revision": 1, "date": "2026-01-01T00:00:00Z", "changes": ["First."]}],
         "sources": sources, "edits": edits or [],
         "targets": {"suites": ["trixie"], "architectures": ["arm64"]},
-        "build": {}, "packages": [{"name": "demo", "summary": "A demonstration"}],
+        "build": {}, "packages": [{"name": "demo", "summary": "A demonstration", "description": "It shows."}],
     }  # fmt: skip
     place = folder / "demo"
     place.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from builders.checks.acceptance import accept
 from builders.checks.install.upgrade_from import older_versions
 from builders.checks.verdict import SHOWN, judged
+from builders.host.excerpt import excerpt
 from builders.model.packages import Verdict
 from builders.model.recipe import Check, Recipe
 from builders.model.target import Target
@@ -103,13 +104,14 @@ def _after_upgrade(row: Row, before: Mapping[str, str]) -> Row:
 
 
 def _faults(output: Path, row: Row) -> list[str]:
-    """Return the faults of a failed row: a fault for each path that differs, else the text with the log's end."""
+    """Return the faults of a failed row: a fault for each path that differs, else the text with the log's cause."""
     lines = _lines(output / row.evidence) if row.evidence else []
     if row.evidence.startswith("difference-") and lines:
         # comm(1) puts a tab before lines of its second file.
         paths = [f"left behind: {line[1:]}" if line.startswith("\t") else f"missing: {line}" for line in lines]
         return [f"{path} ({row.text})" for path in paths]
-    return ["\n".join([row.text, *(f"  {line}" for line in lines[-SHOWN // 2 :])])]
+    cause = excerpt(lines)[: SHOWN // 2] or lines[-SHOWN // 2 :]
+    return ["\n".join([row.text, *(f"  {line}" for line in cause)])]
 
 
 def _lines(path: Path) -> list[str]:

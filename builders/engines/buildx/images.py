@@ -17,6 +17,7 @@ from builders.engines.buildx.docker.daemon import Daemon, owner
 from builders.engines.roots import bootstrap, manifest, namespaces
 from builders.errors import InputError, RootError
 from builders.host import debian_mirror, process
+from builders.host.excerpt import excerpt_of
 from builders.host.files import write_whole
 from builders.model.arch import Architecture
 from builders.model.context import Context
@@ -221,7 +222,7 @@ class Images:
     def _failed(self, root: Root, node: Node, failure: BuildFailed) -> Exception:
         return failures.general(failure, str(node), root.build) or RootError(
             f"the root {manifest.key(root)} cannot be made in {node}",
-            f"{failure.tail}\n{failure.words}\nfull log: {self.context.workspace.logs / 'roots'}",
+            f"{excerpt_of(failure.tail)}\n{failure.words}\nfull log: {self.context.workspace.logs / 'roots'}",
             f"check that {self._site() or 'the mirror'} is reachable from containers (buildx: {{network: host}} gives "
             "them the machine's own network) and has the suite; debian_mirror: in reef.yml names another",
         )

@@ -19,6 +19,7 @@ from builders.engines.buildx.images import secrets as apt_secrets
 from builders.engines.relay import tunnel
 from builders.engines.relay.relay import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
+from builders.host.excerpt import excerpt_of
 from builders.host.files import disk_errors
 from builders.model.jobs import BuildJob, CacheMount, StepRecord
 
@@ -181,12 +182,12 @@ class JobBuild:
         tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:])
         if failures.NO_SPACE.search(tail):  # an image of its root might not fit either
             return failures.full_disk(str(self._node), f"{tail}\nfull log: {log_file}")
-        how = f"with status {status}"
+        how, words = f"with status {status}", excerpt_of(tail, log_file)
         if status == "timeout":
-            how = f"after its time limit of {job.limits.time_s:.0f} s"
+            how, words = f"after its time limit of {job.limits.time_s:.0f} s", tail
         # The record of a fresh root would vanish with its workspace, so its image is not kept.
         way_in = "" if self._images.fresh else self._keep_root()
-        return BuildError(f"{name} of {job.name} failed {how}", f"{tail}\nfull log: {log_file}", way_in)
+        return BuildError(f"{name} of {job.name} failed {how}", f"{words}\nfull log: {log_file}", way_in, log_file)
 
     def _keep_root(self) -> str:
         """Keep the failed job's root as an image, which is cheap because it is the builder's newest layer."""

@@ -20,6 +20,7 @@ from builders.engines.relay.relay import Relay, relayed, variables
 from builders.engines.roots import apt_cache, binfmt, bootstrap, disk, manifest, namespaces
 from builders.errors import BuildError, HostError, ReefError, RootError
 from builders.host import needs, process
+from builders.host.excerpt import excerpt_of
 from builders.host.files import disk_errors, raise_if_disk_full
 from builders.host.log import Log
 from builders.host.needs import Need
@@ -176,14 +177,19 @@ class ChrootEngine:
 
     def _failed(self, job: BuildJob, name: str, done: Completed, scratch: Path, log_file: Path) -> ReefError:
         """Return the error of a failed script, its root kept, or of a root that cannot be entered."""
-        detail = f"{done.tail}\nfull log: {log_file}"
         if done.returncode == CANNOT_ENTER and UNENTERED in done.tail:  # a script may end with any status
+            detail = f"{done.tail}\nfull log: {log_file}"
             return RootError(f"the root of {job.name} cannot be entered", detail, UNENTERED_FIX)
         failed.keep(self._context.workspace, job, scratch)
-        how = f"with status {done.returncode}"
+        how, words = f"with status {done.returncode}", excerpt_of(done.tail, log_file)
         if done.timed_out:
-            how = f"after its time limit of {job.limits.time_s:.0f} s"
-        return BuildError(f"{name} of {job.name} failed {how}", detail, f"enter its root: ./inv shell --job {job.name}")
+            how, words = f"after its time limit of {job.limits.time_s:.0f} s", done.tail
+        return BuildError(
+            f"{name} of {job.name} failed {how}",
+            f"{words}\nfull log: {log_file}",
+            f"enter its root: ./inv shell --job {job.name}",
+            log_file,
+        )
 
 
 def _try(test: Callable[[Path], None], path: Path) -> None:

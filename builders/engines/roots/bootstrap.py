@@ -12,6 +12,7 @@ import yaml
 from builders.engines.roots import apt_cache, disk, manifest, namespaces
 from builders.errors import RootError
 from builders.host import debian_mirror, process
+from builders.host.excerpt import excerpt_of
 from builders.host.files import disk_error, raise_if_disk_full, remove_tree, write_whole
 from builders.host.log import size
 from builders.model.arch import Architecture
@@ -21,8 +22,12 @@ from builders.model.jobs import APT_CACHE, Root, StepRecord
 LEAST_FREE_BYTES = 300_000_000
 """Less than the smallest root takes. Checked first, because apt 2.6 hangs if its indices fill the disk."""
 
+NO_PACKAGE = re.compile(
+    r"^E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate)$", re.MULTILINE
+)
+"""Messages of apt about a package that no suite has."""
 MIRROR_FAILS = re.compile(
-    r"Failed to fetch|Could not (resolve|connect)|Unable to (connect|locate)|does not have a Release file"
+    r"Failed to fetch|Could not (resolve|connect)|Unable to connect|does not have a Release file"
     r"|is not signed|NO_PUBKEY|GPG error|Release file .* (expired|not valid yet)|^E(rr)?: .*https?://",
     re.MULTILINE,
 )
@@ -93,15 +98,17 @@ def _bootstrap(root: Root, folder: Path, context: Context) -> StepRecord:
             raise_if_disk_full(error, folder)
             raise RootError(
                 f"the root {manifest.key(root)} cannot be made",
-                f"{error.completed.tail}\nfull log: {log_file}",
-                _advice(error.completed.tail, site),
+                f"{excerpt_of(error.completed.tail, log_file)}\nfull log: {log_file}",
+                _advice(error.completed.tail, root.suite, site),
             ) from error
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
 
-def _advice(tail: str, site: str) -> str:
+def _advice(tail: str, suite: str, site: str) -> str:
     if MIRROR_FAILS.search(tail):
         return f"check that {site} is reachable and has the suite; debian_mirror: in reef.yml names another"
+    if found := NO_PACKAGE.search(tail):
+        return f"{suite} has no package {found[1] or found[2]}: correct tools: and libraries: of the recipe"
     return (
         "correct what the lines above name; ./inv doctor shows what this machine lacks. "
         "If a package is damaged: ./inv clean --what caches"

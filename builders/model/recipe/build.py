@@ -1,9 +1,10 @@
 """How a recipe's tree is compiled: its build system, and steps in shell."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import pydantic
 
+from builders.model.recipe.acceptance import Reason
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.debhelper import AutotoolsSpec, CMakeSpec, DetectedSpec, MakeSpec, MesonSpec, PythonSpec
@@ -60,7 +61,7 @@ class BuildSpec(Model):
     """Script that installs below ``DESTDIR``."""
     test: str | None = None
     """Script that runs upstream's tests after ``compile``, where the target's CPU runs: not in ``cross`` builds."""
-    skip_tests: Annotated[str, pydantic.StringConstraints(pattern=r"^\S[^\n]*$")] | None = None
+    skip_tests: Reason | None = None
     """Why upstream's tests do not run, on one line. By default, they run where the target's CPU runs."""
     time_limit_s: float | None = None
     """Time limit of each script, in seconds."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builders.errors import InputError, nearest
+from builders.model.recipe import policy
 from builders.model.recipe.prebuilt_recipe import PrebuiltRecipe
 from builders.model.recipe.recipe import Recipe
 from builders.model.yaml_file import load_either
@@ -12,7 +13,7 @@ from builders.model.yaml_file import load_either
 def load_recipe(folder: Path) -> Recipe:
     """Return the recipe in ``folder/recipe.yml``; raises InputError with file and line for each fault."""
     path = folder / "recipe.yml"
-    read = load_either(path, "prebuilt", PrebuiltRecipe, Recipe)
+    read = load_either(path, "prebuilt", PrebuiltRecipe, Recipe, policy.faults)
     recipe = (read.recipe() if isinstance(read, PrebuiltRecipe) else read).in_folder(folder)
     if recipe.name != folder.name:
         raise InputError(

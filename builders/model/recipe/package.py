@@ -60,13 +60,14 @@ class Package(Model):
 
     name: PackageName
     """Name of the package."""
-    summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
-    """First line of the package's description. Here and in ``description``, ``${...}`` is no variable."""
+    summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80, pattern=r"^[^\n]*$")]
+    """First line of the package's description: what it is, in a few words without its name (Policy 3.4.1). Here and in
+    ``description``, ``${...}`` is no variable."""
     description: str = ""
     """The further lines of the description. The default is the recipe's description."""
     section: str = "misc"
     """Section of the Debian archive (Policy 2.4)."""
-    priority: str = "optional"
+    priority: Literal["required", "important", "standard", "optional", "extra"] = "optional"
     """Priority (Policy 2.5)."""
     architecture: Literal["any", "all"] = "any"
     """``any`` for one package for each CPU, ``all`` for one package for all CPUs."""

@@ -14,7 +14,7 @@ from builders.model.recipe.package import Package, PackageName
 from builders.model.recipe.portable import Portable
 from builders.model.recipe.source import Edit, Local, Source
 from builders.model.target import SUITES, Suite, Target
-from builders.model.yaml_file import Model, duplicates
+from builders.model.yaml_file import Model, RelativePath, duplicates
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
@@ -129,6 +129,8 @@ class Recipe(Model):
     """How the tree is compiled. Without it, debhelper detects the build system."""
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
     """Binary packages."""
+    not_installed: list[RelativePath] = []
+    """Files below DESTDIR that no package takes, as patterns of dh_missing(1)."""
     checks: list[Check] = []
     """Scripts that must succeed where the packages are installed."""
     keep_source: bool = False
@@ -147,6 +149,13 @@ class Recipe(Model):
         if len(self.packages) == 1 and not self.packages[0].files:
             self._takes_all = self.packages[0].name
         return self
+
+    @pydantic.field_validator("packages")
+    @classmethod
+    def _packages_differ(cls, value: list[Package]) -> list[Package]:
+        if names := duplicates(package.name for package in value):
+            raise ValueError(f"duplicate name of a package: {', '.join(names)}")
+        return value
 
     @pydantic.field_validator("sources")
     @classmethod
@@ -335,7 +344,7 @@ class Recipe(Model):
     @property
     def takes_all(self) -> str:
         """The recipe's only package if it has no ``files``: it gets everything that the build installs. Else empty."""
-        return "" if self.build.repack else self._takes_all
+        return "" if self.build.only_strategy else self._takes_all
 
     @property
     def served(self) -> list[Target]:

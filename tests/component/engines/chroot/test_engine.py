@@ -110,4 +110,17 @@ def test_each_ability_that_a_root_needs_is_named(tmp_path: Path, ability: str, m
     ],
 )
 def test_the_mirror_is_blamed_for_its_own_failures_only(tail: str, *, blamed: bool) -> None:
-    assert ("http://m/debian is reachable" in bootstrap._advice(tail, "http://m/debian")) == blamed
+    assert ("http://m/debian is reachable" in bootstrap._advice(tail, "trixie", "http://m/debian")) == blamed
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "E: Unable to locate package libfoo-dev\nE: mmdebstrap failed to run",
+        "Package libfoo-dev is not available, but is referred to by another package.\n"
+        "E: Package 'libfoo-dev' has no installation candidate",
+    ],
+)
+def test_a_package_that_the_suite_lacks_is_named(tail: str) -> None:
+    advice = bootstrap._advice(tail, "trixie", "http://m/debian")
+    assert advice == "trixie has no package libfoo-dev: correct tools: and libraries: of the recipe"

@@ -176,3 +176,16 @@ def test_a_single_package_without_files_gets_everything() -> None:
     assert "DESTDIR=$(CURDIR)/debian/hello sh" in files()["rules"]
     miniature = debian_files(load_recipe(HELLO), TARGET, Settings())
     assert "DESTDIR=$(CURDIR)/debian/tmp sh" in miniature["rules"]
+
+
+def test_files_that_no_package_takes_are_named_or_removed() -> None:
+    patterns = ["usr/lib/*/*.la", "usr/share/my data", "usr/share/{{ version }}"]
+    alone = hello().model_copy(update={"not_installed": patterns})
+    made = debian_files(alone, TARGET, Settings())
+    assert "not-installed" not in made
+    removal = '(cd "$DESTDIR" && rm -rf -- usr/lib/*/*.la usr/share/my\\ data usr/share/2.10-1~deb13)\n'
+    assert made["reef/install.sh"].endswith(removal)
+    several = load_recipe(HELLO).model_copy(update={"not_installed": patterns})
+    made = debian_files(several, TARGET, Settings())
+    assert made["not-installed"] == "usr/lib/*/*.la\nusr/share/my${Space}data\nusr/share/1.2-2~deb13\n"
+    assert "rm -rf" not in made["reef/install.sh"]

@@ -31,7 +31,10 @@ def project(tmp_path: Path) -> Project:
     recipe["targets"]["architectures"] = ["amd64", "arm64"]
     path.write_text(yaml.safe_dump(recipe))
     shutil.copytree(recipes / TRAPS, recipes / USER)
-    recipe |= {"name": USER, "packages": [{"name": USER, "summary": "s", "depends": ["libreef-traps1 (>= 1)"]}]}
+    recipe |= {
+        "name": USER,
+        "packages": [{"name": USER, "summary": "user of traps", "depends": ["libreef-traps1 (>= 1)"]}],
+    }
     recipe["portable"] |= {"packages": {USER: {}}}
     recipe["build"]["recipes"] = {TRAPS: ["libreef-traps1"]}
     recipe["checks"] = []

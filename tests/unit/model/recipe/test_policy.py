@@ -1,0 +1,129 @@
+"""Rules of Debian Policy that lintian would enforce after the build are errors with the line at load time."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builders.errors import InputError
+from builders.model.recipe import Recipe, load_recipe
+from tests.support.checkout import SYSTEMS
+
+
+def with_package(folder: Path, **changes: Any) -> Recipe:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    data["packages"][0] |= changes
+    return written(folder, data)
+
+
+def written(folder: Path, data: dict[str, Any]) -> Recipe:
+    place = folder / "hello"
+    place.mkdir()
+    (place / "recipe.yml").write_text(yaml.safe_dump(data, sort_keys=False))
+    return load_recipe(place)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("summary", "hello greets", "it begins with the package's name"),
+        ("summary", "Hello: a greeting", "lintian: description-starts-with-package-name"),
+        ("summary", "hello", "it is the package's name"),
+        ("summary", "greeting", "expected more than one word (lintian: description-too-short)"),
+        ("summary", "  ", "lintian: description-synopsis-is-empty"),
+        ("summary", "friendly\tgreeting", "lintian: description-contains-tabs"),
+        ("summary", "friendly\ngreeting", "packages.0.summary: "),
+        ("description", "", "lintian: extended-description-is-empty"),
+        ("description", "  \n", "lintian: extended-description-is-empty"),
+        ("description", "Friendly Greeting.\nIt greets.", "lintian: description-synopsis-is-duplicated"),
+        ("description", "It\tgreets.", "lintian: description-contains-tabs"),
+        ("description", "It reads\n.hellorc at its start.", "a line cannot begin with a full stop"),
+        ("priority", "high", "packages.0.priority: "),
+    ],
+)
+def test_a_rule_is_broken(tmp_path: Path, key: str, value: str, fault: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_package(tmp_path, **{key: value})
+    lines = (tmp_path / "hello/recipe.yml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.strip(" -").startswith(f"{key}:") and number > 8)
+    assert f"recipe.yml:{line}: packages.0.{key}: " in caught.value.detail
+    assert fault in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("summary", "friendly greeting of hello"),
+        ("summary", "helloes of the friendly kind"),
+        ("summary", "greeting, version {{ version }}"),
+        ("description", "It greets.\n.\nIn every language."),
+        (
+            "depends",
+            ["libc6 (>= 2.36)", "a | b:any (<< 1:2-3~x)", "${misc:Depends}", "x (= ${binary:Version}) [arm64]"],
+        ),
+        ("provides", ["greeter (= 1.0)", "libx-tf{{ tensorflow }}", "greeting"]),
+        ("breaks", ["old (<< ${binary:Version})"]),
+    ],
+)
+def test_a_rule_is_kept(tmp_path: Path, key: str, value: object) -> None:
+    with_package(tmp_path, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "relation", "fault"),
+    [
+        ("depends", "libc6 >= 2.36", "expected a relation as in 'name (>= 1.0)'"),
+        ("depends", "libc6 (>2.36)", "expected a relation"),
+        ("depends", "libfoo, libbar", "each relation is an entry of the list"),
+        ("recommends", "LibFoo", "expected a relation"),
+        ("provides", "greeter (>= 1)", "a provided version is exact"),
+        ("conflicts", "a | b", "this field knows no alternatives"),
+        ("depends", "", "expected a relation"),
+    ],
+)
+def test_a_wrong_relation(tmp_path: Path, key: str, relation: str, fault: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_package(tmp_path, **{key: ["libok", relation]})
+    lines = (tmp_path / "hello/recipe.yml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.strip() == "- libok") + 1
+    assert f"recipe.yml:{line}: packages.0.{key}.1: {relation!r}: " in caught.value.detail
+    assert fault in caught.value.detail
+
+
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        with_package(tmp_path, summary="hello", description="", architecture="all", multi_arch="same")
+    assert [line.split("lintian: ")[1][:-1] for line in caught.value.detail.splitlines()] == [
+        "description-is-pkg-name", "extended-description-is-empty", "illegal-multi-arch-value",
+    ]  # fmt: skip
+
+
+def test_an_accepted_tag_is_no_fault(tmp_path: Path) -> None:
+    override = {"tag": "description-starts-with-package-name", "reason": "it is a word"}
+    with_package(tmp_path, summary="hello of the world", lintian_overrides=[override])
+
+
+def test_a_fault_accepted_for_lintian_is_no_fault(tmp_path: Path) -> None:
+    accept = [{"check": "lintian", "match": "description-starts-with-package-name", "reason": "it is a word"}]
+    with_package(tmp_path, summary="hello of the world", accept=accept)
+
+
+def test_the_recipes_description_serves_all_packages(tmp_path: Path) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    del data["packages"][0]["description"]
+    written(tmp_path, data | {"description": "It greets."})
+
+
+def test_two_packages_have_two_names(tmp_path: Path) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    data["packages"] *= 2
+    with pytest.raises(InputError, match="duplicate name of a package: hello"):
+        written(tmp_path, data)
+
+
+def test_dates_of_the_changelog_rise(tmp_path: Path) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    data["changelog"] = [data["changelog"][0] | {"revision": 2}, data["changelog"][0]]
+    with pytest.raises(InputError, match="expected a later date than that of the entry below"):
+        written(tmp_path, data)
