@@ -136,13 +136,15 @@ def test_the_recipes_of_the_documentation_are_valid(tmp_path: Path, page: str) -
     blocks = re.findall(
         r"^```(\w+)\n(.*?)^```", (CHECKOUT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
-    [text] = [text for kind, text in blocks if kind == "yaml" and text.startswith("name:")]
-    folder = tmp_path / re.findall(r"^name: (.*)$", text, re.MULTILINE)[0]
-    (folder / "checks").mkdir(parents=True)
-    (folder / "recipe.yml").write_text(text)
-    (folder / "checks" / "name.sh").touch()
-    recipe = load_recipe(folder)
-    assert [package.name for package in recipe.packages] == [recipe.name]
+    recipes = [text for kind, text in blocks if kind == "yaml" and text.startswith("name:")]
+    assert recipes
+    for text in recipes:
+        folder = tmp_path / re.findall(r"^name: (.*)$", text, re.MULTILINE)[0]
+        (folder / "checks").mkdir(parents=True)
+        (folder / "recipe.yml").write_text(text)
+        (folder / "checks" / "name.sh").touch()
+        recipe = load_recipe(folder)
+        assert [package.name for package in recipe.packages] == [recipe.name]
 
 
 def test_the_settings_of_the_documentation_are_valid(tmp_path: Path) -> None:

@@ -78,3 +78,4 @@ def test_the_documentation_shows_the_recipe_that_is_tested() -> None:
     text = (SYSTEMS / "hello/recipe.yml").read_text()
     shown = "".join(f"    {line}\n" for line in text.splitlines())
     assert shown in (CHECKOUT / "docs/recipes.md").read_text()
+    assert f"```yaml\n{text}```\n" in (CHECKOUT / "docs/tutorial.md").read_text()
