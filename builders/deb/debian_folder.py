@@ -1,5 +1,6 @@
 """Rendering a recipe as the ``debian/`` folder that dpkg-buildpackage takes."""
 
+import re
 from collections.abc import Mapping
 from email.utils import format_datetime
 from functools import partial
@@ -10,7 +11,7 @@ from builders.deb.debhelper_files import install_line, link_line, own_file, own_
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.templates import expand, render
 from builders.errors import InputError
-from builders.model.recipe import Package, Recipe
+from builders.model.recipe import Package, Recipe, data_regex
 from builders.model.settings import Settings
 from builders.model.target import Target
 from builders.model.unit_file import for_systemd
@@ -18,7 +19,7 @@ from builders.model.unit_file import for_systemd
 RECIPE_FOLDER = "/build/recipe"
 """The recipe's folder inside the root of a build."""
 
-PLAIN = ("control", "changelog", "copyright", "rules", "source/patch-header")
+PLAIN = ("control", "changelog", "copyright", "rules", "source/patch-header", "reef/data_files.pl")
 """Files of ``debian/`` that may hold ``{{``: no variable is expanded in them."""
 CPU_HINT = "; with keep_source: use $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH, as one source serves all CPUs"
 DEBHELPER_CODE = "#DEBHELPER#"
@@ -70,6 +71,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
             recipe_folder=_recipe_folder(recipe),
             older_root=recipe.older_root(target),
             usr_merged=target.suite.usr_merged,
+            data=_has_data(recipe),
         ),
         "changelog": _changelog(recipe, target, settings),
         "copyright": _copyright(recipe, settings),
@@ -84,6 +86,9 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
         files["not-installed"] = "".join(f"{pattern_line(pattern)}\n" for pattern in recipe.not_installed)
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
+    if _has_data(recipe):
+        data = [(package.name, data_regex(package.data)) for package in recipe.packages]
+        files["reef/data_files.pl"] = render("data_files.pl.j2", data=data)
     for package in recipe.packages:
         files |= _package_files(recipe, package, target)
     plain = {path: files[path] for path in PLAIN if path in files}
@@ -97,6 +102,16 @@ def _removal(recipe: Recipe) -> str:
     if not (recipe.takes_all and recipe.not_installed):
         return ""
     return f'\n(cd "$DESTDIR" && rm -rf -- {" ".join(map(shell_pattern, recipe.not_installed))})\n'
+
+
+def _has_data(recipe: Recipe) -> bool:
+    """Return whether packages may hold data that looks like programs: by ``data``, or by the words of the recipe."""
+    build = recipe.build
+    words = " ".join(
+        [build.compile or "", build.install or "", *(entry for package in recipe.packages for entry in package.files)]
+    )
+    named = bool(re.search(r"\bfirmware\b|\bbpf\b", words))
+    return not build.portable and (named or any(package.data for package in recipe.packages))
 
 
 def _build_depends(recipe: Recipe, needed: tuple[str, ...]) -> list[str]:

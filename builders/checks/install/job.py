@@ -13,7 +13,7 @@ from builders.host import templates
 from builders.model.deb_file import control_of, read_deb
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root
 from builders.model.packages import DEBUG_SUFFIX, DebFile
-from builders.model.recipe import PortableFolders, Recipe
+from builders.model.recipe import PortableFolders, Recipe, data_regex
 from builders.model.target import SUITES, Target
 
 KEYRING = "reef-archive-keyring.gpg"
@@ -87,13 +87,14 @@ def install_job(
     )
 
 
-def _portable_facts(recipe: Recipe, target: Target) -> dict[str, str]:
+def _portable_facts(recipe: Recipe, target: Target) -> dict[str, Any]:
     """Return the runtime's package and loader, empty for native packages and a runtime itself."""
     repack = recipe.build.repack
     if repack is None:
         return {}
     folders = PortableFolders(target.architecture, repack.runtime_version)
-    return {"runtime": repack.runtime, "loader": folders.loader, "folders": folders.rpath}
+    data = {package.name: data_regex(package.data) for package in recipe.packages}
+    return {"runtime": repack.runtime, "loader": folders.loader, "folders": folders.rpath, "data": data}
 
 
 def _older_files(folder: Path | None, ours: Mapping[str, Mapping[str, str]]) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """The content of one .deb for the static checks, read once."""
 
 import posixpath
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from builders.host.files import sha256_of
 from builders.model.deb_file import READ_ERRORS, control_of, members
 from builders.model.packages import DEBUG_SUFFIX, DebFile
 from builders.model.pointer import Pointer, pointer_of
+from builders.model.recipe import is_bpf
 
 REMOVED = "remove-on-upgrade "
 """How the line of a conffile begins that an upgrade removes."""
@@ -47,6 +49,7 @@ class Contents:
     ``archive`` are the members of the outer ar archive in their order, ``remove_on_upgrade`` the conffiles that an
     upgrade removes. ``units`` are the files of systemd that `is_unit` names: path -> text. ``leaks`` are the text files
     with the path of the build, documentation aside. ``pointers`` are the files that stand for others.
+    ``data`` are the files that the recipe marks as data, and BPF objects: none of them is among the ELF files.
     """
 
     deb: DebFile
@@ -59,6 +62,7 @@ class Contents:
     units: Mapping[str, str] = field(default_factory=dict)
     leaks: tuple[str, ...] = ()
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
 
     @property
     def build_path(self) -> str:
@@ -71,8 +75,10 @@ class Contents:
         return self.deb.package.endswith(DEBUG_SUFFIX)
 
 
-def read_contents(deb: DebFile) -> Contents:
-    """Read a .deb; raises PackageError if it is malformed, or is no longer the file that ``deb`` records."""
+def read_contents(deb: DebFile, data_paths: str = "") -> Contents:
+    """Read a .deb, in which a file is data if its path matches the expression ``data_paths``.
+
+    Raises PackageError if it is malformed, or is no longer the file that ``deb`` records."""
     if sha256_of(deb.path) != deb.sha256:
         raise PackageError(
             f"{deb.path} has changed since it was recorded",
@@ -83,13 +89,17 @@ def read_contents(deb: DebFile) -> Contents:
     elves: list[Elf] = []
     units: dict[str, str] = {}
     leaks: list[str] = []
+    data: list[str] = []
     control = control_of(deb.path)
     leak = build_path(control).encode()
     pointers: dict[str, Pointer] = {}
     for member, content in members(deb.path):
         entry = _entry(member)
         entries.append(entry)
-        elves += read_elves(entry.path, content or b"")
+        if content and ((data_paths and re.search(data_paths, entry.path)) or is_bpf(content)):
+            data.append(entry.path)
+        else:
+            elves += read_elves(entry.path, content or b"")
         if content and is_unit(entry.path):
             units[entry.path] = content.decode(errors="replace")
         if content and (pointer := pointer_of(content)):
@@ -99,7 +109,9 @@ def read_contents(deb: DebFile) -> Contents:
     names, conffiles = _outer(deb)
     removed = tuple(line.removeprefix(REMOVED) for line in conffiles if line.startswith(REMOVED))
     kept = tuple(line for line in conffiles if not line.startswith(REMOVED))
-    return Contents(deb, control, kept, tuple(entries), tuple(elves), names, removed, units, tuple(leaks), pointers)
+    return Contents(
+        deb, control, kept, tuple(entries), tuple(elves), names, removed, units, tuple(leaks), pointers, tuple(data)
+    )
 
 
 def build_path(control: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from builders.checks.static.symbols import check_floor
 from builders.checks.static.units import check_units
 from builders.checks.static.version import check_versions
 from builders.model.packages import DebFile, Verdict
-from builders.model.recipe import Recipe
+from builders.model.recipe import Recipe, data_regex
 from builders.model.target import Target
 
 
@@ -34,12 +34,15 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
     Raises PackageError for a .deb that cannot be read, or is not the one recorded.
     """
     verdicts: list[Verdict] = []
+    data: set[str] = set()
+    patterns = {package.name: package.data for package in recipe.packages}
     for deb in debs:
-        contents = read_contents(deb)
+        contents = read_contents(deb, data_regex(patterns.get(deb.package, ())))
+        data.update(contents.data)
         libraries = partial(check_portable, recipe=recipe) if recipe.build.portable else check_floor
         checks = (check_archive, check_cpu, check_alignment, libraries, check_depends, check_files, check_units)
         verdicts += (check(contents, target) for check in checks)
         verdicts.append(check_pointers(contents))
     verdicts += check_versions(recipe, target, debs)
-    verdicts.append(check_lintian(recipe, lintian_output))
+    verdicts.append(check_lintian(recipe, lintian_output, data))
     return accept(recipe, verdicts)

@@ -1,6 +1,7 @@
 """``lintian``: the findings of Debian's own checker, which ran in the build root."""
 
 import re
+from collections.abc import Collection
 
 from builders.checks.verdict import SHOWN, judged
 from builders.model.packages import Verdict
@@ -13,14 +14,19 @@ FILE_POLICY = re.compile(
 )
 """Tags about places and conffiles, which `file_policy` judges: there, recipes accept faults, and names of conffiles may
 have spaces."""
+PROGRAMS = re.compile(
+    r"^E: \S+: [a-z-]*(binary|elf|library|linked|stripped|arch-|sharedobject|shared-object|code-sections|object|debug)"
+)
+"""Tags about programs and libraries."""
 MARKER = re.compile(r"^lintian-exit=(\d+)$")
 FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"
 ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its output"
 
 
-def check_lintian(recipe: Recipe, output: str) -> Verdict:
-    """Judge lintian's text: a line ``E:`` fails, except for places; ``W:`` and overridden tags (``O:``) are counted.
+def check_lintian(recipe: Recipe, output: str, data: Collection[str] = ()) -> Verdict:
+    """Judge lintian's text: a line ``E:`` fails, except for places, and for programs that are ``data`` (their paths).
 
+    ``W:`` and overridden tags (``O:``) are counted.
     The last line must be ``lintian-exit=0``: without it lintian did not run to its end, and the check fails.
     """
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
@@ -32,8 +38,14 @@ def check_lintian(recipe: Recipe, output: str) -> Verdict:
     if marker[1] != "0":
         faults = [f"lintian itself failed with status {marker[1]}", *lines[-SHOWN:-1]]
         return judged("lintian", recipe.name, faults, "see the build's log")
-    errors = [line for line in lines if line.startswith("E: ") and not FILE_POLICY.match(line)]
+    errors = [line for line in lines if line.startswith("E: ")]
+    errors = [line for line in errors if not FILE_POLICY.match(line) and not _on_data(line, data)]
     return judged("lintian", recipe.name, errors, FIX, passed=_counted(lines))
+
+
+def _on_data(line: str, data: Collection[str]) -> bool:
+    # Older lintians print the path without brackets.
+    return bool(PROGRAMS.match(line)) and any(line.endswith((f"[{path}]", f" {path}")) for path in data)
 
 
 def _counted(lines: list[str]) -> str:

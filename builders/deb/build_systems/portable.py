@@ -10,7 +10,7 @@ from builders.deb.templates import render
 from builders.host import debian_mirror
 from builders.model.arch import Architecture
 from builders.model.jobs import APT_CACHE, CacheMount
-from builders.model.recipe import PortableFolders, RepackSpec, RuntimeSpec, StrategyName
+from builders.model.recipe import PortableFolders, RepackSpec, RuntimeSpec, StrategyName, data_regex
 from builders.model.settings import Settings
 from builders.model.target import Target
 
@@ -71,6 +71,7 @@ class RepackBuild(ShellSteps):
             "native_version": self.repack.native_version,
             "runtime": self.repack.runtime,
             "packages": self.repack.packages,
+            "data": {package.name: data_regex(package.data) for package in self.recipe.packages},
             "debs": PACKAGES,
             **_facts(target, self.repack.runtime_version),
         }

@@ -35,6 +35,8 @@ MADE_AGAIN = (
     "usr/lib/systemd/system/{0}.service", "usr/lib/udev/rules.d/60-{0}.rules",
 )  # fmt: skip
 """Files of a native package ``{0}`` that debhelper makes again for the portable one."""
+BPF = (b"\xf7\0", b"\0\xf7")
+"""e_machine of objects for the kernel's BPF virtual machine."""
 HIDDEN, GLOBAL_VERSION, WEAK = 0x8000, 1, 2
 DAMAGED = (ELFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """The errors of pyelftools on damaged files; only ELFError is raised on purpose."""
@@ -188,7 +190,7 @@ def repack(facts: Mapping[str, Any]) -> None:
         providers.add_tree(tree, name, f"(= {facts['version']})")
     for name, tree in trees.items():
         depends, linked = set(), False
-        for elf in elves(tree, facts):
+        for elf in elves(tree, facts, facts["data"][name]):
             depends |= providers.check(elf)
             if elf.dynamic:  # a statically linked program needs nothing
                 adapt(elf, facts, first=START if START in providers.libraries else "")
@@ -284,10 +286,13 @@ def remove(file: Path, tree: Path) -> None:
             (tree / folder).rmdir()
 
 
-def elves(tree: Path, facts: Mapping[str, Any]) -> Iterator[Elf]:
-    """Yield the programs and libraries below a folder, without links."""
+def elves(tree: Path, facts: Mapping[str, Any], data: str) -> Iterator[Elf]:
+    """Yield the programs and libraries below a folder, without links, BPF objects and paths that match ``data``."""
     for path in sorted(tree.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.open("rb").read(4) == b"\x7fELF":
+        if path.is_symlink() or not path.is_file() or re.search(data, str(path.relative_to(tree))):
+            continue
+        head = path.open("rb").read(20)
+        if head.startswith(b"\x7fELF") and head[18:] not in BPF:
             yield Elf(path, facts)
 
 

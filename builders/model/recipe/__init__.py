@@ -5,6 +5,7 @@ from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
+from builders.model.recipe.data_files import data_regex, is_bpf
 from builders.model.recipe.debhelper import (
     AutotoolsSpec,
     CMakeSpec,
@@ -69,7 +70,9 @@ __all__ = [
     "StrategyName",
     "Way",
     "choose",
+    "data_regex",
     "for_target",
+    "is_bpf",
     "load_recipe",
     "load_recipes",
     "recipe_named",

@@ -76,6 +76,10 @@ class Package(Model):
     files: list[str] = []
     """Paths under DESTDIR, which may have wildcards and spaces. After a space, a path that begins with a folder of the
     root, such as ``usr/``, is the folder to install into (dh_install)."""
+    data: list[str] = []
+    """Patterns of files that are data, although they look like programs, such as firmware of other cores. ``*`` matches
+    within a folder, ``**`` across folders; a folder stands for its files. Nothing strips them, and no verdict on
+    programs judges them. Files in usr/lib/firmware and BPF objects are data without a pattern."""
     links: dict[str, str] = {}
     """Symbolic links: the target, by the path of the link."""
     depends: list[Relation] = []

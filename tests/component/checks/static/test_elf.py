@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from builders.checks import inspect
 from builders.checks.static.contents import Contents, read_contents
 from builders.checks.static.cpu import check_cpu
 from builders.checks.static.elf import RELOCATABLE, Elf, read_elves
@@ -14,7 +15,7 @@ from builders.checks.static.symbols import GCC_OF_SUITE, check_floor
 from builders.model.arch import AMD64, ARM64, ARMHF
 from builders.model.target import SUITES, Target
 from tests.component.checks.conftest import Compiled
-from tests.support.debs import AMD64_BOOKWORM, make_deb
+from tests.support.debs import AMD64_BOOKWORM, make_deb, recipe_of
 
 BOOKWORM_ARM64 = Target(SUITES["bookworm"], ARM64)
 BOOKWORM_ARMHF = Target(SUITES["bookworm"], ARMHF)
@@ -72,6 +73,28 @@ def test_a_debug_file_for_another_cpu_fails(tmp_path: Path, compiled: Compiled) 
     path = "usr/lib/debug/.build-id/ab/cd.debug"
     deb = make_deb(tmp_path, {path: compiled.debug}, Package="sample-dbgsym", Architecture="arm64")
     assert path in check_cpu(read_contents(deb), BOOKWORM_ARM64).detail
+
+
+@pytest.mark.parametrize(
+    ("path", "machine", "patterns", "passed"),
+    [
+        ("usr/lib/firmware/core.elf", 94, (), True),
+        ("usr/lib/sample/prog.o", 247, (), True),
+        ("usr/share/sample/core.elf", 94, ("usr/share/*/*.elf",), True),
+        ("usr/share/sample/core.elf", 94, (), False),
+        ("usr/share/sample/core.elf", 94, ("usr/share/*.elf",), False),
+    ],
+)
+def test_data_is_for_no_cpu(tmp_path: Path, path: str, machine: int, patterns: tuple[str, ...], passed: bool) -> None:
+    content = b"\x7fELF\2\1\1".ljust(18, b"\0") + machine.to_bytes(2, "little") + b"\0" * 44
+    recipe = recipe_of(packages=[{"name": "sample", "summary": "a", "data": patterns}])
+    tags = ("binary-from-other-architecture [{}]", "statically-linked-binary {}")
+    lintian = "\n".join([*(f"E: sample: {tag.format(path)}" for tag in tags), "lintian-exit=0"])
+    for architecture in ("amd64", "all"):
+        deb = make_deb(tmp_path, {path: content}, Architecture=architecture)
+        verdicts = inspect(recipe, AMD64_BOOKWORM, [deb], lintian)
+        failed = {verdict.check for verdict in verdicts if not verdict.passed}
+        assert not failed if passed else {"elf-cpu", "lintian"} <= failed
 
 
 def test_architecture_all_holds_no_elf(tmp_path: Path, compiled: Compiled) -> None:

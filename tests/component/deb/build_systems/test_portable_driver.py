@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from builders.deb.build_systems import portable_driver as driver
+from builders.model.recipe import data_regex
 from tests.support.debs import make_deb
 
 PUBLIC = "usr/lib/x86_64-linux-gnu"
@@ -20,6 +21,7 @@ FACTS: dict[str, Any] = {
     "recipe": "sample", "version": "1.0-1~deb11~portable13.1", "native_version": NATIVE, "runtime": "runtime13.1",
     "packages": {"sample": "sample-portable"}, "debs": "packages", "architecture": "amd64", "elf": [64, 62],
     "public": PUBLIC, "private": PRIVATE, "bundle": BUNDLE, "loader": "ld-linux-x86-64.so.2",
+    "data": {"sample-portable": data_regex(["usr/share/cores"])},
 }  # fmt: skip
 OTHER_CPU = 183
 
@@ -61,13 +63,13 @@ class Build:
         files: dict[str, bytes | str] = {f"{BUNDLE}/{name.replace('__', '.')}": elf for name, elf in libraries.items()}
         self.deb("runtime13.1", files | {f"{BUNDLE}/bundled.tsv": "base\t1\tbase\tamd64\n"}, "13.1-1~deb11")
 
-    def run(self, command: str = "repack") -> str:
+    def run(self, command: str = "repack", status: int = 1) -> str:
         """Run the driver as the build does; it must fail with a text and nothing else, which is returned."""
         (self.folder / "debian/reef/portable.json").write_text(json.dumps(FACTS))
         done = subprocess.run(
             [sys.executable, driver.__file__, command], cwd=self.folder, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 1, done.stderr
+        assert done.returncode == status, done.stderr
         assert [line for line in done.stderr.splitlines() if not line.startswith("portable: ")] == []
         return done.stderr
 
@@ -81,6 +83,19 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
 
 def for_other_cpu(elf: bytes) -> bytes:
     return elf[:18] + OTHER_CPU.to_bytes(2, "little") + elf[20:]
+
+
+@pytest.mark.parametrize(
+    ("path", "machine"),
+    [("usr/lib/firmware/core.elf", 94), ("usr/share/cores/core.elf", 94), ("usr/lib/sample/prog.o", 247)],
+)
+def test_data_for_other_cores_stays_as_it_is(build: Build, link: Link, path: str, machine: int) -> None:
+    program = link("void _start(void) {}")
+    core = program[:18] + machine.to_bytes(2, "little") + program[20:]
+    build.runtime()
+    build.deb("sample", {path: core})
+    build.run(status=0)
+    assert (build.folder / "debian/sample-portable" / path).read_bytes() == core
 
 
 def test_a_library_that_the_runtime_lacks(build: Build, link: Link) -> None:
@@ -172,7 +187,7 @@ def found(build: Build, files: Mapping[str, bytes | str], **more: Any) -> dict[s
     for name in debs.keys() - {"sample"}:
         providers.add_deb(debs[name])
     providers.add_tree(tree, "sample-portable", f"(= {FACTS['version']})")
-    return {elf.path.name: providers.check(elf) for elf in driver.elves(tree, FACTS)}
+    return {elf.path.name: providers.check(elf) for elf in driver.elves(tree, FACTS, data_regex([]))}
 
 
 def test_what_a_plug_in_may_need(build: Build, link: Link) -> None:

@@ -60,6 +60,20 @@ def test_places_and_conffiles_are_judged_by_file_policy(line: str, passed: bool)
     assert check_lintian(recipe_of("sample"), f"{line}\nlintian-exit=0\n").passed is passed
 
 
+@pytest.mark.parametrize(
+    ("line", "passed"),
+    [
+        ("E: sample: unstripped-binary-or-object [usr/lib/My core.elf]", True),
+        ("E: sample: arch-independent-package-contains-binary-or-object usr/lib/My core.elf", True),
+        ("E: sample: unstripped-binary-or-object [usr/lib/other.elf]", False),
+        ("E: sample: bad-permissions-for-etc-cron.d-script [usr/lib/My core.elf]", False),
+    ],
+)
+def test_tags_about_programs_do_not_count_for_data(line: str, passed: bool) -> None:
+    verdict = check_lintian(recipe_of("sample"), f"{line}\nlintian-exit=0\n", ["usr/lib/My core.elf"])
+    assert verdict.passed is passed
+
+
 @pytest.mark.parametrize("output", ["", "W: sample: x\n", "lintian-exit=0\nW: sample: cut short\n", "lintian-exit=2\n"])
 def test_lintian_that_did_not_run_to_its_end_fails(output: str) -> None:
     assert not check_lintian(recipe_of("sample"), output).passed
