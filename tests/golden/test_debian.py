@@ -122,7 +122,7 @@ def test_edits_are_described_above_their_patch() -> None:
         ("\n\n one\n  two  \n \t\nthree\n\n", "  one\n   two\n .\n three"),
         ("one\r\n\r\ntwo\r\n", " one\n .\n two"),
         # Policy 5.6.13 reserves lines that begin with a dot; verbatim lines begin with a second space.
-        (".NET is\n.", "  .NET is\n  ."),
+        (".NET is\n .\n.\n. x", "  .NET is\n .\n .\n  . x"),
         ("a\tb\n\t* c", " a       b\n         * c"),
     ],
 )

@@ -74,9 +74,13 @@ def _expanded(expression: str, values: Mapping[str, object]) -> str:
 def extended(text: str) -> str:
     """Return ``text`` as continuation lines of a control field: indented, a dot for an empty line (Policy 5.6.13).
 
-    A line that begins with a dot becomes a verbatim line, because Policy reserves such lines. Tabs become spaces.
+    A line that begins with a dot becomes a verbatim line, because Policy reserves such lines; a dot alone is an empty
+    line. Tabs become spaces.
     """
-    lines = [line.expandtabs().rstrip() for line in re.sub(r"\A(\s*\n)+", "", text).rstrip().split("\n")]
+    lines = [
+        re.sub(r"^\s*\.?\s*$", "", line.expandtabs()).rstrip()
+        for line in re.sub(r"\A(\s*\n)+", "", text).rstrip().split("\n")
+    ]
     return "\n".join(f" {' ' * line.startswith('.')}{line}" if line else " ." for line in lines)
 
 

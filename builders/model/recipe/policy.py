@@ -75,15 +75,8 @@ def _description(package: Package, fallback: str) -> Iterator[Broken]:
             text = "expected a description of the package, or of the recipe, in further words than the summary"
             yield Broken(place, "extended-description-is-empty", text)
         return
-    lines = text.split("\n")
-    if _letters(lines[0]) == _letters(package.summary):
+    if _letters(text.split("\n")[0]) == _letters(package.summary):
         yield Broken(place, "description-synopsis-is-duplicated", "its first line repeats the summary; say more")
-    if "\t" in text:
-        yield Broken(place, "description-contains-tabs", "it contains a tab; use spaces")
-    for line in lines:
-        if re.match(r"\.\s*\S|\s+\.\s*$", line):
-            text = f"a line cannot begin with a full stop (Policy 5.6.13): {line.strip()}"
-            yield Broken(place, "description-contains-invalid-control-statement", text)
 
 
 def _letters(text: str) -> str:
