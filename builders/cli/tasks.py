@@ -136,6 +136,24 @@ def prune(_: Context, plan: bool = False) -> None:
     repository.prune(plan=plan)
 
 
+@task(
+    "build",
+    name="name of the recipe, and of its folder",
+    source="URL of an archive, git URL (#TAG for a tag or commit), source package of Debian, or folder",
+    prebuilt="instead of a source, a .deb that somebody else built: file or URL (may be repeated)",
+    build="build it once, which shows the packages that its files make",
+)
+def new(_: Context, name: str, prebuilt: list[str], source: str | None = None, build: bool = True) -> None:
+    """Write a recipe for a source, or for .debs.
+
+    Examples: --source hello (a source package of Debian), --source https://example.org/greet-1.2.tar.gz,
+    --source https://git.example.org/greet.git#v1.2, --source ../greet, or --prebuilt vendor_1.0_arm64.deb
+    """
+    from builders.cli import new as command
+
+    command.new(name, source, prebuilt, build=build)
+
+
 @task("build")
 def list_(_: Context) -> None:
     """Show what is built, stale and published."""

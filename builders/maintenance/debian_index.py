@@ -4,8 +4,10 @@ The machine's apt stays as it is. The indices are fetched at most once a day, wi
 answer (no apt, no network, no mirror) the sentence gives the reason: nothing but a message depends on it.
 """
 
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +73,7 @@ def compare(context: Context, path: Path, suite: str, architecture: Architecture
 
 def newest(context: Context, suite: str, architecture: Architecture, packages: Iterable[str]) -> Mapping[str, Offer]:
     """Return the newest version of each package that Debian has; raises a ReefError that says why it is unknown."""
-    folder = context.workspace.cache.mounts / NAME / f"{suite}-{architecture.debian}"
-    with context.workspace.cache.in_use(), context.workspace.locked(NAME, wait_s=TIME_S, beside=folder):
-        _refresh(context, folder, suite, architecture)
+    with _refreshed(context, suite, architecture) as folder:
         # Each line: package, version, and "site suite/component architecture Packages" (apt-cache(8), madison).
         said = _apt(folder, "apt-cache", "madison", *packages)
     found: dict[str, Offer] = {}
@@ -81,6 +81,53 @@ def newest(context: Context, suite: str, architecture: Architecture, packages: I
         package, version, place = (part.strip() for part in line.split("|"))
         found.setdefault(package, Offer(version, place.split()[1].partition("/")[0]))  # apt lists the newest first
     return found
+
+
+def summaries(context: Context, suite: str, architecture: Architecture, packages: Iterable[str]) -> dict[str, str]:
+    """Return the first line of the description of each package that the suite has; raises HostError."""
+    with _refreshed(context, suite, architecture) as folder:
+        try:
+            text = _apt(folder, "apt-cache", "show", "--no-all-versions", *packages)
+        except HostError as error:
+            if "No packages found" in error.what:
+                return {}
+            raise
+    found = (dict(re.findall(r"^(Package|Description): (.*)$", part, re.MULTILINE)) for part in text.split("\n\n"))
+    return {fields["Package"]: fields.get("Description", "") for fields in found if "Package" in fields}
+
+
+def source_stanzas(context: Context, suite: str, name: str) -> str:
+    """Return the stanzas of the source package ``name``, empty if Debian has none; raises HostError."""
+    with _refreshed(context, suite, context.machine, "deb-src") as folder:
+        try:
+            return _apt(folder, "apt-cache", "--only-source", "showsrc", name)
+        except HostError as error:
+            if "Unable to locate package" in error.what or "No packages found" in error.what:
+                return ""
+            raise
+
+
+def source_names(context: Context, suite: str) -> Mapping[str, Sequence[str]]:
+    """Return the names of all source packages of a suite, each with its binary packages; raises HostError."""
+    found: dict[str, Sequence[str]] = {}
+    with _refreshed(context, suite, context.machine, "deb-src") as folder:
+        lists = sorted((folder / "state" / "lists").glob("*_Sources*"))
+        text = _apt(folder, "/usr/lib/apt/apt-helper", "cat-file", *map(str, lists)) if lists else ""
+    for stanza in text.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Binary): (.*(?:\n .*)*)$", stanza, re.MULTILINE))
+        if "Package" in fields:
+            found[fields["Package"]] = [name.strip() for name in fields.get("Binary", "").split(",")]
+    return found
+
+
+@contextmanager
+def _refreshed(context: Context, suite: str, architecture: Architecture, kind: str = "deb") -> Iterator[Path]:
+    """Give the folder of a suite's indices, none older than a day; ``kind`` is ``deb`` or ``deb-src``."""
+    name = f"{suite}-{architecture.debian}" if kind == "deb" else f"{suite}-source"
+    folder = context.workspace.cache.mounts / NAME / name
+    with context.workspace.cache.in_use(), context.workspace.locked(NAME, wait_s=TIME_S, beside=folder):
+        _refresh(context, folder, suite, architecture, kind)
+        yield folder
 
 
 def _newer(
@@ -102,10 +149,10 @@ def _line(package: BundledPackage, offer: Offer | None, suite: str) -> str:
     return f"{start} {offer.version}, in {offer.suite}"
 
 
-def _refresh(context: Context, folder: Path, suite: str, architecture: Architecture) -> None:
+def _refresh(context: Context, folder: Path, suite: str, architecture: Architecture, kind: str) -> None:
     """Fetch the indices if they are a day old. A failure is repeated from its record for some minutes."""
     fetched, failed = folder / FETCHED, folder / FAILED
-    if _configure(context, folder, suite, architecture):  # for another mirror, for instance
+    if _configure(context, folder, suite, architecture, kind):  # for another mirror, for instance
         fetched.unlink(missing_ok=True)
         failed.unlink(missing_ok=True)
     if _age(fetched) < DAY_S:
@@ -113,7 +160,8 @@ def _refresh(context: Context, folder: Path, suite: str, architecture: Architect
     if _age(failed) < RETRY_S:
         raise HostError(failed.read_text(encoding="utf-8"), fix=FIX)
     try:
-        with context.log.step(f"fetch Debian's list of packages of {suite} for {architecture}"):
+        of = f"packages of {suite} for {architecture}" if kind == "deb" else f"source packages of {suite}"
+        with context.log.step(f"fetch Debian's list of {of}"):
             _apt(folder, "apt-get", "update", "--error-on=any")
     except ReefError as error:
         write_whole(failed, error.what)
@@ -126,11 +174,12 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime if path.exists() else float("inf")
 
 
-def _configure(context: Context, folder: Path, suite: str, architecture: Architecture) -> bool:
+def _configure(context: Context, folder: Path, suite: str, architecture: Architecture, kind: str) -> bool:
     """Write apt's settings and sources into ``folder``, and return whether they differ from those before."""
     site = context.settings.debian_mirror or debian_mirror.host_mirror().url
     security = debian_mirror.security_site()
-    sources = [_source(site, suite), *([_source(security, f"{suite}-security")] if security else [])]
+    sources = [_source(kind, site, suite)]
+    sources += [_source(kind, security, f"{suite}-security")] if security else []
     options = [
         *debian_mirror.apt_options(),
         f'Dir "{folder.absolute()}";',
@@ -159,8 +208,8 @@ def _written(path: Path, lines: Iterable[str]) -> bool:
     return text != before
 
 
-def _source(site: str, suite: str) -> str:
-    return f"deb [signed-by={debian_mirror.KEYRING}] {site} {suite} main"
+def _source(kind: str, site: str, suite: str) -> str:
+    return f"{kind} [signed-by={debian_mirror.KEYRING}] {site} {suite} main"
 
 
 def _apt(folder: Path, *words: str) -> str:

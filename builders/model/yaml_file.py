@@ -1,7 +1,7 @@
 """Typed YAML files: each fault is reported with file, line and the nearest legal key."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -15,6 +15,8 @@ ModelType = TypeVar("ModelType", bound="Model")
 OtherType = TypeVar("OtherType", bound="Model")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader if PyYAML was built with it, as its wheels and Debian's package are: several times faster."""
+FILL_IN = "FILL-IN"
+"""The text of a value that the author of a new recipe must write."""
 SCHEMA = "docs/reference lists the legal keys; ./inv schema writes them for editors"
 
 
@@ -102,6 +104,7 @@ def _read(path: Path) -> tuple[yaml.Node | None, Any]:
     try:
         node, data = _parse(text)
         duplicate = _duplicate_key(node)
+        unfilled = _fill_ins(node) if FILL_IN in text else []
     except ValueError as error:
         raise InputError(f"{path} is not valid", f"a date: {error}", "correct the date") from error
     except RecursionError as error:
@@ -118,6 +121,7 @@ def _read(path: Path) -> tuple[yaml.Node | None, Any]:
     if duplicate:
         line = duplicate.start_mark.line + 1
         raise InputError(f"{path}:{line}: duplicate key {duplicate.value!r}", fix="remove one of the two")
+    _require_filled(path, unfilled)
     return node, data
 
 
@@ -156,6 +160,24 @@ def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -
         return f"{path}:{line}: missing key {dotted!r}"
     message = EXPECTED.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     return f"{path}:{line}: {dotted}: {message}" if dotted else f"{path}: {message}"
+
+
+def _fill_ins(node: yaml.Node | None, key: str = "") -> list[tuple[int, str]]:
+    """Return the line and the key of each value that is left to fill in."""
+    if isinstance(node, yaml.ScalarNode):
+        return [(node.start_mark.line + 1, key)] if node.value == FILL_IN else []
+    pairs: list[tuple[str, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(name.value, child) for name, child in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(key, child) for child in node.value]
+    return [found for name, child in pairs for found in _fill_ins(child, name)]
+
+
+def _require_filled(path: Path, unfilled: Sequence[tuple[int, str]]) -> None:
+    if unfilled:
+        where = "\n".join(f"{path}:{line}: {key}" for line, key in unfilled)
+        raise InputError(f"{path}: something is left to fill in", where, f"write it in place of {FILL_IN}")
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -38,7 +38,7 @@ def load_recipes(folder: Path) -> dict[str, Recipe]:
     """Return every recipe in the folders of ``folder``, by name, sorted; raises InputError if there is none."""
     found = {file.parent.name: load_recipe(file.parent) for file in sorted(folder.glob("*/recipe.yml"))}
     if not found:
-        raise InputError(f"no recipes in {folder}", fix="a recipe is a folder with a recipe.yml in it")
+        raise InputError(f"no recipes in {folder}", fix="write a recipe: ./inv new NAME --source WHAT")
     return found
 
 

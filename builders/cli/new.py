@@ -1,0 +1,40 @@
+"""The command that writes a recipe."""
+
+from builders.cli.app import open_project
+from builders.errors import InputError
+from builders.maintenance.new_recipe import new_recipe
+from builders.maintenance.new_recipe.prebuilt import new_prebuilt
+
+
+def new(name: str, source: str | None, prebuilt: list[str], *, build: bool) -> None:
+    """Write a recipe for a source or for .debs, and say what to do next.
+
+    Raises the error of a first build that failed, after the recipe is written.
+    """
+    if prebuilt and source:
+        raise InputError("--source and --prebuilt exclude each other", fix="write a recipe for each")
+    if prebuilt:
+        project = open_project(without_recipes=True)
+        folder = new_prebuilt(project, name, prebuilt)
+        project.log.note(f"wrote: {folder / 'recipe.yml'}")
+        project.log.note(f"next: ./inv build-arm --recipe {name} publish-apt --recipe {name}")
+        return
+    if not source:
+        raise InputError(
+            "--source is missing", "a new recipe needs a source, or .debs with --prebuilt",
+            "name a URL of an archive, a git URL, a source package of Debian, or a folder",
+        )  # fmt: skip
+    project = open_project(without_recipes=True)
+    written = new_recipe(project, name, source, build=build)
+    project.log.note(f"wrote: {written.folder / 'recipe.yml'}")
+    for package in written.recipe.proposal.packages:
+        project.log.note(f"  package {package.name}: {package.summary}")
+    for line in written.recipe.left_to_fill_in:
+        project.log.warn(f"left to fill in: {line}")
+    if written.failure:
+        raise type(written.failure)(
+            written.failure.what, written.failure.detail,
+            f"correct {written.folder / 'recipe.yml'}, then: ./inv build-arm --recipe {name}",
+        )  # fmt: skip
+    if not written.recipe.left_to_fill_in:
+        project.log.note(f"next: ./inv build-arm --recipe {name} publish-apt --recipe {name}")

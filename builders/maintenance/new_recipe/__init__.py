@@ -1,0 +1,115 @@
+"""Writing a recipe for a source: fetched, read, built once, and split into packages."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from debian.debfile import DebFile
+
+from builders import deb, sources
+from builders.errors import BuildError, InputError, ReefError, RootError
+from builders.maintenance.new_recipe.discovered import Discovered, unique
+from builders.maintenance.new_recipe.origin import Origin, fetched, origin_of
+from builders.maintenance.new_recipe.proposal import Proposal, draft, propose
+from builders.maintenance.new_recipe.tree_facts import tree_facts
+from builders.maintenance.new_recipe.writer import NewRecipe, require_name
+from builders.model.recipe import StrategyName
+from builders.model.source_tree import SourceTree
+from builders.model.target import Target
+from builders.pipeline.build import run_build
+from builders.pipeline.planning.selection import select
+from builders.pipeline.project import Project
+
+EMULATED: tuple[StrategyName, ...] = ("emulate",)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A recipe that was written, what is left to fill in, and why its first build failed, empty if it did not."""
+
+    folder: Path
+    recipe: NewRecipe
+    failure: ReefError | None = None
+
+
+def new_recipe(project: Project, name: str, source: str, *, build: bool = True) -> Written:
+    """Write a recipe for ``source`` into the project and return it.
+
+    With ``build``, a first build shows which files there are, so that libraries and programs become packages of their
+    own. If it fails, the recipe has one package. Raises InputError for a bad or taken name, and the errors of sources.
+    """
+    recipes = project.folder / project.settings.recipes
+    require_name(name, recipes)
+    targets = [target for target in project.targets([]) if target.suite.mirrored]
+    if not targets:
+        raise InputError("no root can be made for the targets of reef.yml", fix="name a newer suite in targets:")
+    origin = origin_of(name, source, targets[0], project)
+    new = NewRecipe(name, origin.facts, Proposal(()), targets, datetime.now(UTC).replace(microsecond=0))
+    tree = fetched(name, origin.facts.sources, targets[0].suite.name, project)
+    facts = _read(origin, tree, project)
+    new = replace(new, facts=facts, proposal=Proposal((draft(name, facts),)))
+    failure: ReefError | None = None
+    if faults := new.faults(recipes):
+        failure = InputError("the recipe's texts break rules of Debian's", faults)
+    elif build and not new.left_to_fill_in:
+        new, failure = _tried(new, project, targets[0])
+    return Written(new.write(recipes), new, failure)
+
+
+def _read(origin: Origin, tree: SourceTree, project: Project) -> Discovered:
+    """Return all facts: of the origin first, then of the packaging, then of the tree."""
+    facts = origin.facts.completed(origin.packaging(tree, project)) if origin.packaging else origin.facts
+    own = tree_facts(tree.path)
+    options = (*own.options, *facts.options) if facts.system in ("", own.system) else facts.options
+    facts = replace(facts.completed(own), options=unique(options))
+    if (tree.path / "debian").is_dir():
+        reason = "Reef renders the packaging."
+        excluded = [{**source, "exclude": [{"path": "debian", "reason": reason}]} for source in facts.sources[:1]]
+        facts = replace(facts, sources=(*excluded, *facts.sources[1:]))
+    return replace(facts, summary=summary_of(facts.summary), version=facts.version + origin.suffix)
+
+
+def summary_of(text: str) -> str:
+    """Return a summary as Debian's developers write it: a phrase of at most 80 characters (Policy 3.4.1)."""
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    text = re.sub(r"^(?:An?|The) (?=\w)", "", text, flags=re.IGNORECASE)
+    if len(text) > 80:
+        text = text[:80].rpartition(" ")[0].rstrip(",;:- ")
+    return text
+
+
+def _tried(new: NewRecipe, project: Project, target: Target) -> tuple[NewRecipe, BuildError | RootError | None]:
+    """Return the recipe with the packages that a first build shows; by emulation if the cross compiler fails."""
+    failure: BuildError | RootError | None = None
+    for strategy in ((), EMULATED):
+        chosen = replace(new, strategy=strategy)
+        try:
+            installed = _installed(chosen, project, target)
+        except (BuildError, RootError) as error:
+            failure = failure or error
+            if project.engines.machine_for(target.architecture, None) == target.architecture:
+                break
+            project.log.warn(f"{error.what}" + ("" if strategy else "; trying it under QEMU"))
+            continue
+        return replace(chosen, proposal=propose(new.name, new.facts, installed)), None
+    return new, failure
+
+
+def _installed(new: NewRecipe, project: Project, target: Target) -> list[str]:
+    """Return the files of the package of a first build, as paths without a leading slash."""
+    with new.loaded(project.folder / project.settings.recipes) as recipe:
+        alone = replace(project, recipes={**project.recipes, recipe.name: recipe})
+        build_target = select(alone, [recipe.name], [str(target)])[-1]
+        engine = project.engines.get()
+        engine.check(build_target.job.root)
+        tree = sources.fetch(recipe, project, offline=False)
+        with project.workspace.in_use(), project.workspace.scratch_folder(f"new-{recipe.name}") as scratch:
+            result = run_build(alone, build_target, engine, tree, scratch)
+            debs = [file.path for file in deb.collect(result.output) if not file.package.endswith("-dbgsym")]
+            return sorted({name for path in debs for name in _names(path)})
+
+
+def _names(path: Path) -> list[str]:
+    members = DebFile(filename=str(path)).data.tgz().getmembers()
+    return [member.name.removeprefix("./") for member in members if not member.isdir()]

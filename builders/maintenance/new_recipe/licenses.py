@@ -1,0 +1,104 @@
+"""The license of a source tree: recognised by the words of its text, and by SPDX marks in its files."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from builders.maintenance.new_recipe.discovered import Rights
+
+FILES = re.compile(r"(?i)(un)?licen[cs]e|copying(\.lesser|\.lib)?|copyright")
+SUFFIXES = ("", ".txt", ".md", ".rst")
+SPDX = re.compile(r"SPDX-License-Identifier:\s*([A-Za-z0-9.+-]+)")
+STATEMENT = re.compile(r"(?im)^[\s#*/;]*(?:copyright(?: \(c\)| ©|:)?|©|\(c\)) +((?=.*\d{4}).{4,120}?)[\s.]*$")
+LATER = re.compile(r"any later version|or later")
+TEXTS = (
+    ("Apache-2.0", "apache license version 2.0"),
+    ("AGPL-3", "gnu affero general public license version 3"),
+    ("LGPL-3", "gnu lesser general public license version 3"),
+    ("LGPL-2.1", "gnu lesser general public license version 2.1"),
+    ("LGPL-2", "gnu library general public license version 2"),
+    ("GPL-3", "gnu general public license version 3"),
+    ("GPL-2", "gnu general public license version 2"),
+    ("MPL-2.0", "mozilla public license version 2.0"),
+    ("BSL-1.0", "boost software license - version 1.0"),
+    ("CC0-1.0", "cc0 1.0 universal"),
+    ("Unlicense", "this is free and unencumbered software released into the public domain"),
+    ("Zlib", "this software is provided 'as-is', without any express or implied warranty"),
+    ("BSD-3-Clause", "neither the name of"),
+    ("BSD-2-Clause", "redistributions in binary form must reproduce the above copyright"),
+    ("MIT", "permission is hereby granted, free of charge, to any person obtaining a copy"),
+    ("ISC", "permission to use, copy, modify, and/or distribute this software for any purpose"),
+    ("ISC", "permission to use, copy, modify, and distribute this software for any purpose"),
+)
+"""Words that a license's text has, without commas; the first that fits names it."""
+COMMON = ("Apache-2.0", "GPL-2", "GPL-3", "LGPL-2", "LGPL-2.1", "LGPL-3", "MPL-2.0", "CC0-1.0")
+"""Licenses whose text every Debian system has (Policy 12.5)."""
+GNU = re.compile(r"(A?L?GPL-[\d.]+?)(?:\.0)?(-only|-or-later|\+)?")
+MOST_FILES, HEAD_BYTES = 400, 3000
+CODE = (".c", ".h", ".cc", ".cpp", ".hpp", ".py", ".rs", ".go", ".sh", ".build", ".ac")
+
+
+def rights(tree: Path) -> Rights:
+    """Return the license of a tree, with the copyright statements beside its text; empty if it is not recognised."""
+    for path in _license_files(tree):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if name := recognised(text):
+            name = _with_later(name, tree)
+            if name.rstrip("+") in COMMON:  # a text whose copyright is not the source's
+                return Rights(name, "", _statements(tree))
+            statements = tuple(dict.fromkeys(match.strip() for match in STATEMENT.findall(text)))[:10]
+            return Rights(name, text.strip(), statements or _statements(tree))
+    marks = Counter(match[1] for head in _heads(tree) if (match := SPDX.search(head)))
+    if marks:
+        return Rights(debian_name(marks.most_common(1)[0][0]), "", _statements(tree))
+    return Rights()
+
+
+def recognised(text: str) -> str:
+    """Return the short name of the license with this text, empty if it is unknown."""
+    words = re.sub(r"[\s,*#]+", " ", text.lower()).strip()
+    found = [(name, position) for name, phrase in TEXTS if (position := words.find(phrase.replace(",", ""))) >= 0]
+    gnu = [each for each in found if each[0] not in ("BSD-3-Clause", "BSD-2-Clause", "MIT", "ISC", "Zlib")]
+    # The text of one GNU license names others: its own name comes first.
+    return min(gnu, key=lambda each: each[1])[0] if gnu else found[0][0] if found else ""
+
+
+def debian_name(spdx: str) -> str:
+    """Return Debian's short name of a license: ``GPL-3+`` for ``GPL-3.0-or-later``; others stay as they are."""
+    found = GNU.fullmatch(spdx)
+    if not found:
+        return {"Expat": "MIT", "BSD-3-clause": "BSD-3-Clause", "BSD-2-clause": "BSD-2-Clause"}.get(spdx, spdx)
+    return found[1] + ("+" if found[2] in ("-or-later", "+") else "")
+
+
+def _license_files(tree: Path) -> Iterator[Path]:
+    named = (path for path in sorted(tree.iterdir()) if path.suffix.lower() in (*SUFFIXES, ".lesser", ".lib"))
+    found = [path for path in named if path.is_file() and FILES.match(path.name)]
+    yield from found
+    if (tree / "LICENSES").is_dir():
+        yield from sorted((tree / "LICENSES").glob("*.txt"))
+
+
+def _with_later(name: str, tree: Path) -> str:
+    """Return a GNU license's name with ``+`` if the files of the tree allow later versions."""
+    if not name.startswith(("GPL", "LGPL", "AGPL")):
+        return name
+    marks = [match[1] for head in _heads(tree) if (match := SPDX.search(head))]
+    if marks:
+        return name + ("+" if Counter(marks).most_common(1)[0][0].endswith(("-or-later", "+")) else "")
+    return name + ("+" if any(LATER.search(re.sub(r"[\s#*/]+", " ", head)) for head in _heads(tree)) else "")
+
+
+def _heads(tree: Path) -> Iterator[str]:
+    """Yield the beginnings of the tree's first files of code."""
+    paths = (path for path in sorted(tree.rglob("*")) if path.suffix in CODE and path.is_file())
+    for path, _ in zip(paths, range(MOST_FILES), strict=False):
+        with path.open("rb") as file:
+            yield file.read(HEAD_BYTES).decode("utf-8", "replace")
+
+
+def _statements(tree: Path) -> tuple[str, ...]:
+    """Return the most frequent copyright statements of the files."""
+    found = Counter(match.strip(" */") for head in _heads(tree) for match in STATEMENT.findall(head))
+    return tuple(statement for statement, _ in found.most_common(5))

@@ -1,0 +1,240 @@
+"""The packages of a recipe, proposed from the files that a first build installed: programs, libraries, development."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import PurePosixPath
+from typing import Literal
+
+from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered
+from builders.model.yaml_file import FILL_IN
+
+Kind = Literal["programs", "library", "development", "python"]
+TRIPLET = re.compile(r"^usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*(?=/|$)")
+SHARED = re.compile(r"usr/lib/[^/]+/(lib[^/]+)\.so\.(\d+(?:\.\d+)*)")
+DEVELOPMENT = re.compile(
+    r"usr/include/.*|usr/(lib/[^/]+|share)/(pkgconfig|cmake)/.*|usr/lib/cmake/.*|usr/share/(aclocal|gir-1\.0|gtk-doc|vala"
+    r")/.*|usr/lib/[^/]+/lib[^/]+\.(so|a)|usr/share/man/(man3/.*|[^/]+/man3/.*)|usr/bin/[^/]+-config"
+)
+LEFT_OUT = re.compile(r"usr/lib/[^/]+/[^/]+\.la|usr/share/info/dir")
+"""Files that no Debian package holds (Policy 10.2, 12.2)."""
+WHOLE = re.compile(r"usr/lib(/\*)?|usr|usr/share|usr/share/(man|doc|locale)|etc|var|var/lib")
+"""Folders that no package owns alone."""
+PACKED = re.compile(r"(usr/share/(?:man|info|doc)/.*)\.gz")
+MOST = 8
+"""Maximum number of programs, libraries or modules that a check names."""
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A package; without ``files`` it takes all. ``programs`` and others are what the check runs."""
+
+    name: str
+    kind: Kind
+    summary: str
+    section: str = "misc"
+    description: str = ""
+    architecture: str = "any"
+    multi_arch: str = ""
+    files: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The packages of a recipe, the files that none takes, and what can be tried on the target CPU."""
+
+    packages: tuple[Proposed, ...]
+    not_installed: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+CONTENTS: dict[Kind, str] = {
+    "programs": "This package contains the programs.",
+    "library": "This package contains the shared library.",
+    "development": "This package contains the headers and the files to build with the library.",
+    "python": "This package contains the modules for Python 3.",
+}
+"""The description of a package that has no other, by what it holds."""
+
+
+def draft(name: str, facts: Discovered) -> Proposed:
+    """Return the only package of a first build, which takes all files."""
+    python = facts.system == "python"
+    debian = [each for each in facts.binaries if each.name.startswith("python3-") and not each.name.endswith("-doc")]
+    own = debian[0].name if debian else f"python3-{name.removeprefix('python-').removeprefix('python3-')}"
+    named = next((each for each in facts.binaries if each.name == (own if python else name)), DebianBinary(""))
+    package = own if python else name
+    return Proposed(
+        package, "python" if python else "programs", fitting(named.summary or facts.summary, package),
+        "python" if python else named.section or "misc",
+        _description(named, facts, "python" if python else "programs"),
+        "all" if python and facts.pure else "any",
+    )  # fmt: skip
+
+
+def propose(name: str, facts: Discovered, installed: Sequence[str]) -> Proposal:
+    """Return the packages for the files that a first build of `draft` installed."""
+    whole = draft(name, facts)
+    paths = sorted({PACKED.sub(r"\1", path) for path in installed if not _of_debhelper(path, whole.name)})
+    left_out = [path for path in paths if LEFT_OUT.fullmatch(path)]
+    kept = [path for path in paths if path not in left_out]
+    libraries = sorted(
+        {match[1] + ".so." + match[2].split(".")[0] for path in kept if (match := SHARED.fullmatch(path))}
+    )
+    found = Proposal(
+        (whole,),
+        _globs(left_out),
+        _programs(kept),
+        tuple(libraries)[:MOST],
+        _modules(kept) if _is_python(whole) else (),
+    )
+    split = {path: _kind(path) for path in kept}
+    if _is_python(whole) or set(split.values()) == {"programs"}:
+        return found
+    return replace(found, packages=_Split(name, facts, whole, split).packages(libraries))
+
+
+def fitting(summary: str, name: str) -> str:
+    """Return a summary of the package ``name`` as lintian accepts it, FILL_IN if nothing is left of it."""
+    words = re.sub(rf"(?i)^{re.escape(name)}\b\s*(?:is|-+|:|,)?\s*(?:(?:an?|the)\b\s*)?", "", summary).strip()
+    return words if " " in words else FILL_IN
+
+
+def _description(known: DebianBinary | None, facts: Discovered, kind: Kind) -> str:
+    """Return a package's description: Debian's own, else the source's and what the package holds."""
+    if known and known.description:
+        return cleaned(known.description)
+    return "\n\n".join(filter(None, (cleaned(facts.description), CONTENTS[kind])))
+
+
+def cleaned(text: str) -> str:
+    """Return a description without tabs and leading full stops (Policy 5.6.13)."""
+    return re.sub(r"(?m)^\.+(?=\S)", "", text.expandtabs(4)).strip()
+
+
+def _is_python(package: Proposed) -> bool:
+    return package.kind == "python"
+
+
+def _of_debhelper(path: str, package: str) -> bool:
+    """Return whether debhelper added the file: upstream did not install it."""
+    return re.match(rf"usr/share/(doc/{re.escape(package)}/(changelog|copyright|NEWS)|lintian/)", path) is not None
+
+
+def _kind(path: str) -> Kind:
+    if SHARED.fullmatch(path):
+        return "library"
+    return "development" if DEVELOPMENT.fullmatch(path) else "programs"
+
+
+@dataclass(frozen=True)
+class _Split:
+    """The packages of a source with libraries or files for development."""
+
+    name: str
+    facts: Discovered
+    whole: Proposed
+    kinds: dict[str, Kind]
+
+    def packages(self, libraries: Sequence[str]) -> tuple[Proposed, ...]:
+        shared = [self._library(library) for library in libraries]
+        depends = tuple(f"{package.name} (= ${{binary:Version}})" for package in shared)
+        made = [*self._programs(bool(shared)), *shared, *self._development(depends)]
+        if len(made) == 1:
+            return (replace(made[0], files=()),)
+        return tuple(made)
+
+    def _library(self, library: str) -> Proposed:
+        stem, _, version = library.rpartition(".so.")
+        policy = f"{stem}{'-' if stem[-1].isdigit() else ''}{version}".lower().replace("_", "-")
+        # Debian renamed libraries for 64-bit times.
+        known = self._debian(lambda each: each.name.removesuffix("t64") == policy)
+        # Of a library with another SONAME, whose name programs depend on, only the texts fit.
+        other = self._debian(lambda each: each.name.startswith(stem.lower()) and each.section == "libs")
+        made = self._package("library", policy, known or other, "shared library", "libs")
+        return replace(
+            made, name=known.name if known else policy, multi_arch="same", files=(f"usr/lib/*/{stem}.so.{version}*",)
+        )
+
+    def _programs(self, with_library: bool) -> list[Proposed]:
+        paths = self._of("programs")
+        # Documentation alone needs no package of its own.
+        if not [path for path in paths if not path.startswith(("usr/share/doc/", "usr/share/info/"))]:
+            return []
+        aside = ("libs", "libdevel", "doc", "debug", "python")
+        known = self._debian(lambda each: each.name == self.name and each.section not in aside)
+        known = known or self._debian(lambda each: each.section not in aside)
+        name = f"{self.name.removeprefix('lib')}-tools" if with_library else self.name
+        made = self._package("programs", name, known, "programs" if with_library else "", "utils")
+        return [replace(made, files=self._files(paths))]
+
+    def _development(self, depends: tuple[str, ...]) -> list[Proposed]:
+        paths = self._of("development")
+        if not paths:
+            return []
+        if not self._programs(bool(depends)):
+            paths += self._of("programs")
+        known = self._debian(lambda each: each.section == "libdevel")
+        name = f"{self.name if self.name.startswith('lib') else f'lib{self.name}'}-dev"
+        made = self._package("development", name, known, "development files", "libdevel")
+        shared = "" if any(path.startswith("usr/bin/") for path in paths) else "same"
+        return [replace(made, multi_arch=shared, files=self._files(paths), depends=depends)]
+
+    def _package(self, kind: Kind, name: str, known: DebianBinary | None, what: str, section: str) -> Proposed:
+        """Return a package with Debian's name and texts if they are ``known``, else with those of its kind."""
+        name = known.name if known else name
+        own = f"{self.whole.summary[: 77 - len(what)].strip()} - {what}" if what else self.whole.summary
+        summary = fitting(known.summary if known and known.summary else own, name)
+        description = _description(known, self.facts, kind)
+        return Proposed(name, kind, summary, known.section if known else section, description)
+
+    def _of(self, kind: Kind) -> list[str]:
+        return [path for path, of in self.kinds.items() if of == kind]
+
+    def _files(self, paths: Sequence[str]) -> tuple[str, ...]:
+        return patterns(paths, [path for path in self.kinds if path not in set(paths)])
+
+    def _debian(self, fits: Callable[[DebianBinary], bool]) -> DebianBinary | None:
+        return next((each for each in self.facts.binaries if fits(each)), None)
+
+
+def patterns(paths: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Return patterns of dh_install for ``paths``, whole folders where ``others`` have nothing in them."""
+    own, foreign = sorted(map(_general, paths)), [_general(path) for path in others]
+    found: dict[str, None] = {}
+    for path in own:
+        folders = [str(folder) for folder in reversed(PurePosixPath(path).parents)][1:]
+        whole = (
+            folder for folder in folders
+            if not WHOLE.fullmatch(folder) and not any(other.startswith(f"{folder}/") for other in foreign)
+        )  # fmt: skip
+        found[next(whole, path)] = None
+    return tuple(found)
+
+
+def _general(path: str) -> str:
+    """Return a path with ``*`` for the CPU's triplet, so that it fits every CPU."""
+    return TRIPLET.sub("usr/lib/*", path)
+
+
+def _globs(paths: Sequence[str]) -> tuple[str, ...]:
+    general = [re.sub(r"[^/]+\.la$", "*.la", _general(path)) for path in paths]
+    return tuple(glob for glob, _ in groupby(sorted(general)))
+
+
+def _programs(paths: Sequence[str]) -> tuple[str, ...]:
+    names = [path.rpartition("/")[2] for path in paths if re.fullmatch(r"usr/s?bin/[A-Za-z0-9._+-]+", path)]
+    return tuple(name for name in names if not name.endswith("-config"))[:MOST]
+
+
+def _modules(paths: Sequence[str]) -> tuple[str, ...]:
+    inside = [path.partition("/dist-packages/")[2] for path in paths]
+    heads = [
+        path.partition("/")[0].partition(".")[0] for path in inside
+        if re.fullmatch(r"[A-Za-z_]\w*(/__init__\.py|\.py|\.[\w-]+\.so)", path)
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(head for head in heads if not head.startswith("_")))[:MOST]

@@ -1,0 +1,244 @@
+"""Recipes that ``new`` writes: the loader reads each, or says what is left to fill in; nothing is overwritten."""
+
+import shutil
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from builders import deb
+from builders.errors import BuildError, InputError, ReefError, SourceError
+from builders.host.files import sha256_of
+from builders.host.log import Log
+from builders.maintenance import new_recipe as room
+from builders.maintenance.new_recipe import new_recipe, summary_of
+from builders.maintenance.new_recipe.prebuilt import new_prebuilt
+from builders.maintenance.new_recipe.writer import NewRecipe
+from builders.model.recipe import load_recipe
+from builders.pipeline.project import Project
+from tests.component.sources.test_pin import Repository
+
+MIT = (
+    "Copyright (c) 2024 Ada Lovelace\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\n"
+)
+PROJECT = """cmake_minimum_required(VERSION 3.16)
+project(greet VERSION 1.2 DESCRIPTION "A greeting for boards." LANGUAGES C)
+"""
+FILES = {"CMakeLists.txt": PROJECT, "LICENSE": MIT}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    (folder / "reef.yml").write_text("maintainer: Reef <reef@example.org>\ntargets: [trixie/arm64, trixie/armhf]\n")
+    return Project.open(folder, Log(quiet=True), without_recipes=True)
+
+
+def folder_with(place: Path, **files: str) -> Path:
+    place.mkdir(parents=True)
+    for name, text in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    return place
+
+
+def archive_with(path: Path, head: str, **files: str) -> Path:
+    with tarfile.open(path, "w:xz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"{head}{name}")
+            member.size = len(text.encode())
+            tar.addfile(member, BytesIO(text.encode()))
+    return path
+
+
+def test_a_folder_of_the_project(project: Project) -> None:
+    folder_with(project.folder / "src" / "greet", **FILES, **{"build/x.o": ""})
+    written = new_recipe(project, "greet", str(project.folder / "src" / "greet"), build=False)
+    assert written.recipe.left_to_fill_in == []
+    recipe = load_recipe(written.folder)
+    assert (recipe.version, recipe.summary, recipe.license) == ("1.2", "greeting for boards", "MIT")
+    (source,) = recipe.sources
+    assert source.local is not None
+    assert (source.local.path, source.local.exclude) == ("../../src/greet", ["build"])
+    assert recipe.build.cmake is not None
+    assert recipe.build.cmake.options == ["-DBUILD_SHARED_LIBS=ON"]
+    assert [str(target) for target in recipe.served] == ["trixie/arm64", "trixie/armhf"]
+    assert "2024 Ada Lovelace" in recipe.copyright[0].copyright
+    assert [path.name for path in (project.folder / "recipes").iterdir()] == ["greet"]
+
+
+@pytest.mark.parametrize(("head", "strip"), [("greet-3.4/", 1), ("", 0)])
+def test_an_archive_is_pinned(project: Project, tmp_path: Path, head: str, strip: int) -> None:
+    path = archive_with(tmp_path / "greet-3.4.tar.xz", head, **FILES, **{"debian/rules": "upstream's own"})
+    recipe = load_recipe(new_recipe(project, "greet", str(path), build=False).folder)
+    (source,) = recipe.sources
+    assert source.archive is not None
+    assert (recipe.version, source.archive.strip) == ("3.4", strip)
+    assert [part.path for part in source.exclude] == ["debian"]
+
+
+def test_a_git_repository_is_pinned_to_its_newest_release(project: Project, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    for name, text in FILES.items():
+        (repository.folder / name).write_text(text)
+    repository.git("add", ".")
+    commit = repository.commit("v1.3")
+    later = repository.commit()
+    recipe = load_recipe(new_recipe(project, "greet", repository.url, build=False).folder)
+    assert recipe.sources[0].git is not None
+    assert (recipe.version, recipe.sources[0].git.commit) == ("1.3", commit)
+    recipe = load_recipe(new_recipe(project, "greet-later", f"{repository.url}#main", build=False).folder)
+    assert recipe.sources[0].git is not None
+    assert (recipe.version, recipe.sources[0].git.commit) == (f"1.2+git{later[:7]}", later)
+
+
+def test_what_is_unknown_is_left_to_fill_in_and_refused_until_then(project: Project, tmp_path: Path) -> None:
+    folder_with(tmp_path / "thing", **{"main.c": ""})
+    written = new_recipe(project, "thing", str(tmp_path / "thing"))
+    assert [line.partition(": ")[2].partition(":")[0] for line in written.recipe.left_to_fill_in] == [
+        "version", "summary", "license", "compile", "install", "summary",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="something is left to fill in") as caught:
+        load_recipe(written.folder)
+    path = written.folder / "recipe.yml"
+    line = path.read_text().splitlines().index("version: FILL-IN") + 1
+    assert caught.value.detail.splitlines()[0] == f"{path}:{line}: version"
+    values = iter(["'1'", "a thing", "MIT", "'true'", "'true'", "a thing"])
+    lines = path.read_text().splitlines()
+    filled = [line.replace("FILL-IN", next(values)) if line.endswith("FILL-IN") else line for line in lines]
+    path.write_text("\n".join(filled))
+    assert load_recipe(written.folder).license == "MIT"
+
+
+def test_a_recipe_is_never_overwritten(project: Project, tmp_path: Path) -> None:
+    place = folder_with(project.folder / "recipes" / "greet", **{"recipe.yml": "mine"})
+    with pytest.raises(InputError, match="greet exists"):
+        new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
+    assert (place / "recipe.yml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["Greet", "greet_x", "g", "-x", "../greet", "gré"])
+def test_a_bad_name_is_refused(project: Project, name: str) -> None:
+    with pytest.raises(InputError, match="not a recipe's name"):
+        new_recipe(project, name, "hello")
+
+
+def test_a_source_that_is_nothing_is_refused(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="names nothing that is known"):
+        new_recipe(project, "greet", "no/such/folder")
+    (tmp_path / "greet.txt").write_text("no archive")
+    with pytest.raises(SourceError, match="cannot be unpacked"):
+        new_recipe(project, "greet", str(tmp_path / "greet.txt"))
+    assert not (project.folder / "recipes" / "greet").exists()
+    assert not list(project.folder.glob("recipes/*"))
+
+
+def test_a_first_build_shows_the_packages(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = "usr/lib/aarch64-linux-gnu/libgreet.so"
+    monkeypatch.setattr(
+        room, "_installed", lambda *_: [library, f"{library}.1", f"{library}.1.2", "usr/include/greet.h"]
+    )
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
+    recipe = load_recipe(written.folder)
+    assert [package.name for package in recipe.packages] == ["libgreet1", "libgreet-dev"]
+    (check,) = recipe.checks
+    assert (check.packages, check.expect) == (["libgreet1"], ["libgreet.so.1: loads"])
+    assert "LD_PRELOAD" in (written.folder / check.script).read_text()
+    target = recipe.served[0]
+    assert "libgreet1 (= ${binary:Version})" in deb.debian_files(recipe, target, project.settings)["control"]
+
+
+def test_a_first_build_that_fails_leaves_a_recipe_to_correct(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fail(new: NewRecipe, *_: object) -> list[str]:
+        tried.append(new.strategy)
+        raise BuildError("the build failed", "no rule to make target")
+
+    monkeypatch.setattr(room, "_installed", fail)
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
+    assert tried == [(), ("emulate",)]
+    assert written.failure is not None
+    assert [package.name for package in load_recipe(written.folder).packages] == ["greet"]
+
+
+def test_what_builds_under_qemu_alone_says_so(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installed(new: NewRecipe, *_: object) -> list[str]:
+        if not new.strategy:
+            raise BuildError("cross compiling failed")
+        return ["usr/bin/greet"]
+
+    monkeypatch.setattr(room, "_installed", installed)
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
+    assert load_recipe(written.folder).strategy == ["emulate"]
+
+
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        ("A greeting.", "greeting"),
+        ("The  C\nlibrary", "C library"),
+        ("JSON implementation", "JSON implementation"),
+        ("word " * 30, "word " * 15 + "word"),
+    ],
+)
+def test_summaries_are_phrases(text: str, summary: str) -> None:
+    assert summary_of(text) == summary
+
+
+def test_a_folder_that_is_gone_meanwhile_changes_nothing(project: Project, tmp_path: Path) -> None:
+    source = folder_with(tmp_path / "greet", **FILES)
+    shutil.rmtree(source)
+    with pytest.raises(InputError, match="names nothing that is known"):
+        new_recipe(project, "greet", str(source))
+
+
+def vendor(folder: Path, name: str = "vendor_1.0_arm64.deb", package: str = "vendor") -> Path:
+    tree = folder_with(folder / f"{name}.tree", **{
+        "DEBIAN/control": f"Package: {package}\nVersion: 1.0\nArchitecture: arm64\nMaintainer: Vendor <v@example.org>\n"
+        "Homepage: https://example.org/\nDescription: runtime of a vendor\n It runs.\n",
+        f"usr/share/doc/{package}/readme": "x",
+    })  # fmt: skip
+    subprocess.run(["dpkg-deb", "--build", str(tree), str(folder / name)], check=True, capture_output=True)
+    return folder / name
+
+
+@pytest.mark.parametrize("as_url", [False, True])
+def test_debs_of_others_are_pinned(project: Project, tmp_path: Path, *, as_url: bool) -> None:
+    path = vendor(tmp_path)
+    folder = new_prebuilt(project, "vendor", [path.as_uri() if as_url else str(path)])
+    recipe = load_recipe(folder)
+    assert (recipe.summary, recipe.homepage) == ("runtime of a vendor", "https://example.org/")
+    assert [str(target) for target in recipe.served] == ["trixie/arm64"]
+    spec = recipe.build.prebuilt
+    assert spec is not None
+    assert spec.by == "Vendor <v@example.org>"
+    (deb,) = spec.debs
+    assert (deb.file, deb.urls) == ((None, [path.as_uri()]) if as_url else (path.name, []))
+    assert deb.sha256 == sha256_of(path)
+    assert (folder / path.name).exists() is not as_url
+
+
+def test_a_deb_with_another_name_has_its_facts_in_the_recipe(project: Project, tmp_path: Path) -> None:
+    recipe = load_recipe(new_prebuilt(project, "vendor", [str(vendor(tmp_path, "download.deb"))]))
+    assert recipe.build.prebuilt is not None
+    assert (recipe.build.prebuilt.debs[0].name, recipe.build.prebuilt.debs[0].cpu) == ("vendor", "arm64")
+
+
+def test_debs_that_fit_no_recipe_are_refused(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        new_prebuilt(project, "vendor", ["nothing.deb"])
+    (tmp_path / "no.deb").write_text("no archive")
+    with pytest.raises(ReefError):
+        new_prebuilt(project, "vendor", [str(tmp_path / "no.deb")])
+    two = [str(vendor(tmp_path)), str(vendor(tmp_path, "other_1.0_arm64.deb", "other"))]
+    with pytest.raises(InputError, match="of 2 source packages"):
+        new_prebuilt(project, "vendor", two)
+    assert not (project.folder / "recipes").exists()

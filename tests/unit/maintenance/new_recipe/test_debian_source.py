@@ -1,0 +1,160 @@
+"""A source package of Debian: which files are upstream's, which packages its build needs, what its packaging says."""
+
+from pathlib import Path
+
+import pytest
+from debian.deb822 import Sources
+
+from builders.errors import SourceError
+from builders.host.log import Log
+from builders.maintenance import debian_index
+from builders.maintenance.new_recipe.debian_source import DebianSource, debian_source, packaging_facts
+from builders.maintenance.new_recipe.discovered import DebianBinary
+from builders.model.target import parse_target
+from builders.pipeline.project import Project
+
+STANZA = """Package: greet
+Binary: libgreet2, libgreet-dev, greet-udeb
+Version: 1:2.4-rc1+ds-3
+Build-Depends: debhelper-compat (= 13), cmake, bison, libfoo-dev (>= 1.2) | libfoo1-dev, libtool, python3:any,
+ nasm [amd64], libarm-dev [arm64 armhf], libnot-dev [!arm64], libtest-dev <!nocheck>, gcc-x <!cross>,
+ libnative-dev:native
+Build-Depends-Indep: doxygen
+Package-List:
+ libgreet2 deb libs optional arch=any
+ greet-data deb misc optional arch=all
+ greet-udeb udeb debian-installer optional arch=any
+Checksums-Sha256:
+ aa 10 greet_2.4-rc1+ds.orig.tar.xz
+ bb 10 greet_2.4-rc1+ds.orig-Extra.tar.xz
+ cc 10 greet_2.4-rc1+ds-3.debian.tar.xz
+ dd 10 greet_2.4-rc1+ds.orig.tar.xz.asc
+ ee 10 greet_2.4-rc1+ds-3.dsc
+Directory: pool/main/g/greet
+Homepage: https://example.org/greet
+"""
+TARGET = parse_target("trixie/arm64")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    (tmp_path / "reef.yml").write_text("maintainer: Reef <reef@example.org>\n")
+    monkeypatch.setattr(debian_index, "summaries", lambda *_: {"libgreet2": "Library that greets"})
+    return Project.open(tmp_path, Log(quiet=True), without_recipes=True)
+
+
+def source(text: str = STANZA) -> DebianSource:
+    return DebianSource(next(Sources.iter_paragraphs(text, use_apt_pkg=False)), "trixie")
+
+
+def test_upstreams_files_are_the_sources() -> None:
+    assert source().sources == (
+        {"name": "greet", "debian": {"path": "pool/main/g/greet/greet_2.4-rc1+ds.orig.tar.xz", "sha256": "aa"}},
+        {
+            "name": "greet-extra", "unpack": "Extra",
+            "debian": {"path": "pool/main/g/greet/greet_2.4-rc1+ds.orig-Extra.tar.xz", "sha256": "bb"},
+        },
+    )  # fmt: skip
+    packaging = source().packaging
+    assert packaging is not None
+    assert packaging["debian"] == {
+        "path": "pool/main/g/greet/greet_2.4-rc1+ds-3.debian.tar.xz", "sha256": "cc", "strip": 0
+    }  # fmt: skip
+
+
+def test_a_native_package_is_its_own_source() -> None:
+    text = STANZA.replace("1:2.4-rc1+ds-3", "2.4").replace("greet_2.4-rc1+ds.orig.tar.xz", "greet_2.4.tar.xz")
+    assert source(text).native
+    assert source(text).sources[0]["name"] == "greet"
+
+
+def test_build_dependencies_are_tools_or_libraries_of_the_target(project: Project) -> None:
+    found = source().facts(TARGET, project)
+    assert found.tools == ("bison", "python3", "libnative-dev", "doxygen")
+    assert found.libraries == ("libfoo-dev", "libarm-dev")
+    assert source().facts(parse_target("trixie/amd64"), project).tools[:3] == ("bison", "python3", "nasm")
+    assert (found.version, found.homepage) == ("2.4.rc1+ds", "https://example.org/greet")
+    assert found.binaries == (
+        DebianBinary("libgreet2", "libs", "Library that greets"), DebianBinary("greet-data", "misc", "", "", "all"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("gret", "did you mean 'greet'?"), ("libgreet2", "the source of libgreet2 is 'greet'"),
+     ("hello", "the source of python3-hello is 'python-hello'")],
+)  # fmt: skip
+def test_an_unknown_name_is_answered_with_the_nearest(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.setattr(debian_index, "source_stanzas", lambda *_: "")
+    names = {"greet": ["libgreet2", "libgreet-dev"], "python-hello": ["python3-hello"]}
+    monkeypatch.setattr(debian_index, "source_names", lambda *_: names)
+    with pytest.raises(SourceError, match="is no source package of Debian trixie") as caught:
+        debian_source(name, "trixie", project)
+    assert caught.value.detail == hint
+
+
+def test_the_newest_of_several_versions_is_taken(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = STANZA.replace("1:2.4-rc1+ds-3", "1:2.4-rc1+ds-3+deb13u1")
+    monkeypatch.setattr(debian_index, "source_stanzas", lambda *_: f"{newer}\n{STANZA}")
+    assert str(debian_source("greet", "trixie", project).version) == "1:2.4-rc1+ds-3+deb13u1"
+
+
+CONTROL = """Source: greet
+Section: libs
+
+Package: greet
+Section: utils
+Architecture: any
+Description: greets its user
+ It greets.
+ .
+ Politely.
+
+Package: greet-udeb
+Package-Type: udeb
+Architecture: any
+Description: greets
+"""
+RULES = """override_dh_auto_configure:
+\tdh_auto_configure -- -DTESTS=OFF \\
+\t    -DLIBDIR=lib/$(DEB_HOST_MULTIARCH) -DX=on
+"""
+COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+Copyright: 2020 Ada
+           2021 Grace
+License: Expat
+
+Files: debian/*
+Copyright: 2022 Debian
+License: GPL-2+
+
+License: Expat
+ Permission is hereby granted
+ .
+ as it is.
+"""
+
+
+def test_debians_own_files_say_what_a_package_is(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "control").write_text(CONTROL)
+    (tmp_path / "copyright").write_text(COPYRIGHT)
+    (tmp_path / "rules").write_text("%:\n\tdh $@ --buildsystem=cmake+ninja\n\n" + RULES)
+    (tmp_path / "patches" / "series").write_text("# why\nfix.patch -p1\n\n")
+    found = packaging_facts(tmp_path, source())
+    assert found.binaries == (DebianBinary("greet", "utils", "greets its user", "It greets.\n\nPolitely.", "any"),)
+    assert (found.summary, found.description, found.system) == ("greets its user", "It greets.\n\nPolitely.", "cmake")
+    assert found.options == ("-DTESTS=OFF", "-DX=on")
+    assert found.rights.license == "MIT"
+    assert found.rights.text == "Permission is hereby granted\n\nas it is."
+    assert found.rights.statements == ("2020 Ada", "2021 Grace")
+    assert found.notes == ("Debian applies 1 patches, which this recipe does not: fix.patch",)
+
+
+def test_a_copyright_file_for_people_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "copyright").write_text("This package was debianized by Ada.\n\nIt is free.\n")
+    assert packaging_facts(tmp_path, source()).rights.license == ""

@@ -1,0 +1,106 @@
+"""Packages that are proposed from the files of a first build."""
+
+from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered
+from builders.maintenance.new_recipe.proposal import draft, patterns, propose
+
+LIBRARY = [
+    "usr/include/json/json.h", "usr/include/json/parse.h", "usr/lib/aarch64-linux-gnu/libjson.so",
+    "usr/lib/aarch64-linux-gnu/libjson.so.5", "usr/lib/aarch64-linux-gnu/libjson.so.5.3.0",
+    "usr/lib/aarch64-linux-gnu/libjson.a", "usr/lib/aarch64-linux-gnu/libjson.la",
+    "usr/lib/aarch64-linux-gnu/pkgconfig/json.pc", "usr/share/man/man3/json.3.gz",
+    "usr/share/doc/json/changelog.Debian.gz", "usr/share/doc/json/copyright",
+]  # fmt: skip
+FACTS = Discovered(summary="JSON in C", system="cmake")
+
+
+def test_programs_alone_are_one_package_that_takes_all() -> None:
+    found = propose(
+        "hello",
+        Discovered(summary="hello is a kind greeting"),
+        ["usr/bin/hello", "usr/share/info/dir", "usr/share/man/man1/hello.1.gz"],
+    )
+    (package,) = found.packages
+    assert (package.name, package.files, package.summary) == ("hello", (), "kind greeting")
+    assert (found.programs, found.libraries, found.modules) == (("hello",), (), ())
+
+
+def test_a_library_is_two_packages() -> None:
+    found = propose("json", FACTS, LIBRARY)
+    library, development = found.packages
+    assert (library.name, library.files, library.multi_arch) == ("libjson5", ("usr/lib/*/libjson.so.5*",), "same")
+    assert (development.name, development.section) == ("libjson-dev", "libdevel")
+    assert development.depends == ("libjson5 (= ${binary:Version})",)
+    assert development.files == (
+        "usr/include", "usr/lib/*/libjson.a", "usr/lib/*/libjson.so", "usr/lib/*/pkgconfig", "usr/share/man/man3",
+    )  # fmt: skip
+    assert found.not_installed == ("usr/lib/*/*.la",)
+    assert found.libraries == ("libjson.so.5",)
+
+
+def test_programs_beside_a_library_are_a_third_package() -> None:
+    found = propose(
+        "json", FACTS, [*LIBRARY, "usr/bin/json-lint", "usr/bin/json-config", "usr/share/man/man1/json-lint.1"]
+    )
+    tools, _, development = found.packages
+    assert (tools.name, tools.files) == ("json-tools", ("usr/bin/json-lint", "usr/share/man/man1"))
+    assert "usr/bin/json-config" in development.files
+    assert development.multi_arch == ""  # its program is of one CPU
+    assert found.programs == ("json-lint",)
+
+
+def test_debians_names_and_texts_are_taken() -> None:
+    binaries = (
+        DebianBinary("libjson5t64", "libs", "JSON library", "It reads JSON."),
+        DebianBinary("libjson-dev", "libdevel", "JSON headers", "For development."),
+        DebianBinary("json-doc", "doc", "JSON documentation"),
+        DebianBinary("json-utils", "utils", "JSON programs"),
+    )
+    facts = Discovered(summary="JSON in C", binaries=binaries)
+    found = propose("json", facts, [*LIBRARY, "usr/bin/json-lint"])
+    assert [package.name for package in found.packages] == ["json-utils", "libjson5t64", "libjson-dev"]
+    assert found.packages[1].summary == "JSON library"
+    assert found.packages[1].description == "It reads JSON."
+
+
+def test_a_library_whose_name_ends_in_a_digit_gets_a_hyphen() -> None:
+    paths = ["usr/lib/aarch64-linux-gnu/libusb-1.0.so.0.4", "usr/include/usb.h"]
+    assert propose("libusb", FACTS, paths).packages[0].name == "libusb-1.0-0"
+
+
+def test_python_modules_are_one_package_for_all_cpus_unless_one_is_compiled() -> None:
+    path = "usr/lib/python3/dist-packages/"
+    facts = Discovered(summary="greets", system="python")
+    assert draft("python-greet", facts).name == "python3-greet"
+    found = propose(
+        "greet", facts, [path + "greet/__init__.py", path + "greet/x.py", path + "greet-1.dist-info/METADATA"]
+    )
+    (package,) = found.packages
+    assert (package.name, package.architecture, package.section) == ("python3-greet", "all", "python")
+    assert found.modules == ("greet",)
+    assert draft("greet", Discovered(system="python", pure=False)).architecture == "any"
+
+
+def test_patterns_name_whole_folders_where_nothing_else_is_in_them() -> None:
+    own = ["usr/bin/a", "usr/share/a/x", "usr/share/a/y/z", "etc/a/b.conf"]
+    assert patterns(own, []) == ("etc/a", "usr/bin", "usr/share/a")
+    assert patterns(own, ["usr/bin/b", "usr/share/a/y/w"]) == ("etc/a", "usr/bin/a", "usr/share/a/x", "usr/share/a/y/z")
+
+
+def test_a_summary_of_one_word_is_left_to_fill_in() -> None:
+    assert draft("json", Discovered(summary="JSON: parser")).summary == "FILL-IN"
+    assert draft("json", Discovered(summary="JSON - the parser in C")).summary == "parser in C"
+    assert draft("json", Discovered(summary="jsonrpc in C")).summary == "jsonrpc in C"
+
+
+def test_descriptions_have_no_tab_and_no_leading_full_stop() -> None:
+    binary = DebianBinary("json", "utils", "parser in C", "It has\ta tab.\n.NET is not used.")
+    assert draft("json", Discovered(binaries=(binary,))).description == "It has  a tab.\nNET is not used."
+
+
+def test_a_library_with_another_soname_than_debians_has_a_name_of_its_own() -> None:
+    binaries = (
+        DebianBinary("libjson6", "libs", "JSON library"),
+        DebianBinary("libjson-dev", "libdevel", "JSON headers"),
+    )
+    library = propose("json", Discovered(summary="JSON in C", binaries=binaries), LIBRARY).packages[0]
+    assert (library.name, library.summary) == ("libjson5", "JSON library")
