@@ -11,6 +11,7 @@ from builders.deb.debhelper_files import install_line, link_line, own_file, own_
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.templates import expand, render
 from builders.errors import InputError
+from builders.model.arch import ARMHF
 from builders.model.recipe import Package, Recipe, data_regex
 from builders.model.settings import Settings
 from builders.model.target import Target
@@ -19,7 +20,9 @@ from builders.model.unit_file import for_systemd
 RECIPE_FOLDER = "/build/recipe"
 """The recipe's folder inside the root of a build."""
 
-PLAIN = ("control", "changelog", "copyright", "rules", "source/patch-header", "reef/data_files.pl")
+PLAIN = (
+    "control", "changelog", "copyright", "rules", "source/patch-header", "reef/data_files.pl", "reef/isa.sh",
+)  # fmt: skip
 """Files of ``debian/`` that may hold ``{{``: no variable is expanded in them."""
 CPU_HINT = "; with keep_source: use $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH, as one source serves all CPUs"
 DEBHELPER_CODE = "#DEBHELPER#"
@@ -50,6 +53,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     if not recipe.keep_source:
         values |= {"architecture": target.architecture.debian, "triplet": target.architecture.triplet}
     system = build_system(recipe)
+    isa = _isa_script(recipe, target)
     files = {
         "control": render(
             "control.j2",
@@ -61,6 +65,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
                 _relations,
                 libraries="reef" if recipe.build.portable else "shlibs",
                 computed=system.depends,
+                compiled=["${isa:Depends}"] if isa else [],
                 built_using=["${reef:Built-Using}"] if recipe.build.runtime else [],
             ),
         ),
@@ -72,6 +77,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
             older_root=recipe.older_root(target),
             usr_merged=target.suite.usr_merged,
             data=_has_data(recipe),
+            isa=isa,
         ),
         "changelog": _changelog(recipe, target, settings),
         "copyright": _copyright(recipe, settings),
@@ -84,6 +90,8 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     files["reef/install.sh"] = system.install() + _removal(recipe)
     if recipe.not_installed and not recipe.takes_all:
         files["not-installed"] = "".join(f"{pattern_line(pattern)}\n" for pattern in recipe.not_installed)
+    if isa:
+        files["reef/isa.sh"] = isa
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
     if _has_data(recipe):
@@ -120,14 +128,28 @@ def _build_depends(recipe: Recipe, needed: tuple[str, ...]) -> list[str]:
     return [DEBHELPER, *needed, *recipe.build.tools, *recipe.build.libraries, *against]
 
 
+def _isa_script(recipe: Recipe, target: Target) -> str:
+    """Return the script that finds the instructions which the packages need; empty where no package is for armhf.
+
+    A package that accepts faults of the verdict ``isa`` chooses its instructions at run time. So do the libraries of a
+    portable runtime, which are Debian's.
+    """
+    packages = [package for package in recipe.packages if package.architecture == "any"]
+    armhf = ARMHF.debian in recipe.targets.architectures if recipe.keep_source else target.architecture == ARMHF
+    if not armhf or not packages or recipe.build.runtime:
+        return ""
+    at_run_time = [each.name for each in packages if any(accepted.check == "isa" for accepted in each.accept)]
+    return render("isa.sh.j2", packages=[package.name for package in packages], at_run_time=at_run_time)
+
+
 def _recipe_folder(recipe: Recipe) -> str:
     return f"$(CURDIR)/debian/{KEPT_RECIPE}" if recipe.keep_source else RECIPE_FOLDER
 
 
 def _relations(
-    package: Package, libraries: str, computed: tuple[str, ...], built_using: list[str]
+    package: Package, libraries: str, computed: tuple[str, ...], compiled: list[str], built_using: list[str]
 ) -> list[tuple[str, list[str]]]:
-    shared = [f"${{{libraries}:Depends}}"] if package.architecture == "any" else []
+    shared = [f"${{{libraries}:Depends}}", *compiled] if package.architecture == "any" else []
     fields = [
         ("Pre-Depends", [*(["${misc:Pre-Depends}"] if package.systemd else []), *package.pre_depends]),
         ("Depends", [*shared, *computed, "${misc:Depends}", *package.depends]),

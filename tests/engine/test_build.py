@@ -170,12 +170,26 @@ def test_emulated_programs_see_the_cpu_of_the_oldest_boards(place: Place) -> Non
     assert emulated_cpu(project, "chroot") == set()
 
 
+def test_programs_that_16_kib_pages_refuse_are_refused(place: Place) -> None:
+    place.edit('-gcc"\n', '-gcc"\n    LDFLAGS="$LDFLAGS -Wl,-z,max-page-size=4096"\n')
+    output = place.run("build-arm", "--target", "trixie/arm64", status=9)
+    assert "alignment reef-hello:" in output
+    assert "usr/bin/reef-hello: LOAD segment 0 is aligned to 4096 bytes, expected: a multiple of 16384" in output
+
+
 def test_armhf_is_one_option_away(place: Place) -> None:
-    """Built, and installed and run on an emulated armhf board: publishing goes by what the build was asked for."""
+    """Built, and installed and run on an emulated armhf board: publishing goes by what the build was asked for.
+
+    Its programs use NEON, which the emulated CPU has: so says neon-support when it is installed there.
+    """
+    place.edit('-gcc"\n', '-gcc"\n    CFLAGS="$CFLAGS -mfpu=neon"\n')
     output = place.run("build-arm", "--target", "trixie/armhf", "publish-apt")
     folder = place.artifacts / "builds/reef-hello/trixie-armhf"
     [deb] = folder.glob("reef-hello_*.deb")
     assert control_of(deb)["Architecture"] == "armhf"
+    assert "neon-support" in control_of(deb)["Depends"].split(", ")
+    [development] = folder.glob("libreef-greet-dev_*.deb")
+    assert "neon-support" not in control_of(development)["Depends"]
     assert "reef-hello for trixie/armhf: " in output
     [report] = folder.glob("install-report-*.json")
     verdicts = {one["check"]: one["passed"] for one in json.loads(report.read_text())["verdicts"]}

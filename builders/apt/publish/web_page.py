@@ -25,7 +25,7 @@ from builders.host import templates
 from builders.host.log import size
 from builders.model.settings import Settings
 
-RULES = 2
+RULES = 3
 """Raise this number when the same content gives another page than before: the next publication makes it again."""
 MOST_SHOWN = 500
 """Number of a suite's packages on the page; apt searches longer lists."""

@@ -13,6 +13,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.sections import ARMAttributesSection
 from elftools.elf.segments import InterpSegment
 
 MAGIC = b"\x7fELF"
@@ -41,6 +42,19 @@ class Load:
 
 
 @dataclass(frozen=True)
+class ArmAttributes:
+    """The instructions that 32-bit ARM code may use, as the linker merged them (aaelf32, "Build Attributes").
+
+    ``cpu`` is Tag_CPU_arch, ``profile`` Tag_CPU_arch_profile, ``fp`` Tag_FP_arch, ``simd`` Tag_Advanced_SIMD_arch.
+    """
+
+    cpu: int = 0
+    profile: int = 0
+    fp: int = 0
+    simd: int = 0
+
+
+@dataclass(frozen=True)
 class Elf:
     """One ELF file (or member of a static library, named ``path(member)``).
 
@@ -48,7 +62,7 @@ class Elf:
     (library, symbol version) that the dynamic linker will ask for. Files with debugging symbols only ask
     for nothing. ``loader`` is a program's dynamic linker (PT_INTERP), ``rpath`` the folders of DT_RPATH,
     ``default_folders`` whether libraries are also looked for in the system's folders (not with DF_1_NODEFLIB).
-    ``loads`` are the parts that are mapped into memory.
+    ``loads`` are the parts that are mapped into memory, ``arm`` the instructions of 32-bit ARM code.
     ``fault`` is the reason why the file cannot be read, else it is empty.
     """
 
@@ -64,6 +78,7 @@ class Elf:
     rpath: str = ""
     default_folders: bool = True
     loads: tuple[Load, ...] = ()
+    arm: ArmAttributes = ArmAttributes()
     fault: str = ""
 
 
@@ -113,10 +128,28 @@ def _with_dynamic(header: Elf, content: bytes) -> Elf:
             Load(int(item["p_offset"]), int(item["p_vaddr"]), int(item["p_align"]))
             for item in _bounded(file.iter_segments("PT_LOAD"))
         ),
+        arm=_arm_attributes(file),
         versions=tuple(
             (str(library.name), str(item.name)) for library, items in _bounded(versions) for item in _bounded(items)
         ),
     )
+
+
+def _arm_attributes(file: ELFFile) -> ArmAttributes:
+    section = file.get_section_by_name(".ARM.attributes")
+    if not isinstance(section, ARMAttributesSection) or section["sh_type"] == "SHT_NOBITS":
+        return ArmAttributes()
+    values = {
+        str(attribute.tag): attribute.value
+        for subsection in _bounded(section.iter_subsections())
+        for part in _bounded(subsection.iter_subsubsections())
+        for attribute in _bounded(part.iter_attributes())
+    }
+    cpu, profile, fp, simd = (
+        value if isinstance(value := values.get(f"TAG_{name}", 0), int) else 0
+        for name in ("CPU_ARCH", "CPU_ARCH_PROFILE", "FP_ARCH", "ADVANCED_SIMD_ARCH")
+    )
+    return ArmAttributes(cpu, profile, fp, simd)
 
 
 def _bounded(items: Iterator[Item]) -> Iterator[Item]:

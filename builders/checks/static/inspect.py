@@ -12,6 +12,7 @@ from builders.checks.static.archive import check_archive
 from builders.checks.static.contents import read_contents
 from builders.checks.static.cpu import check_cpu
 from builders.checks.static.file_policy import check_files
+from builders.checks.static.isa import check_isa
 from builders.checks.static.lintian import check_lintian
 from builders.checks.static.pointers import check_pointers
 from builders.checks.static.portable import check_portable
@@ -19,15 +20,16 @@ from builders.checks.static.relations import check_depends
 from builders.checks.static.symbols import check_floor
 from builders.checks.static.units import check_units
 from builders.checks.static.version import check_versions
+from builders.model.arch import ARMHF
 from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe, data_regex
 from builders.model.target import Target
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
-    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``alignment``, ``symbol-floor`` (or
-    ``portable``), ``depends``, ``file-policy``, ``systemd``, ``pointers`` and ``version`` for each package, ``lintian``
-    for the whole build.
+    """Judge a build's .debs without running them: ``archive``, ``elf-cpu``, ``alignment``, ``isa`` (armhf),
+    ``symbol-floor`` (or ``portable``), ``depends``, ``file-policy``, ``systemd``, ``pointers`` and ``version`` for each
+    package, ``lintian`` for the whole build.
 
     Faults that the recipe accepts fail no verdict. ``lintian_output`` is what lintian printed in the build root, with
     the line ``lintian-exit=<status>`` at its end.
@@ -40,7 +42,18 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
         contents = read_contents(deb, data_regex(patterns.get(deb.package, ())))
         data.update(contents.data)
         libraries = partial(check_portable, recipe=recipe) if recipe.build.portable else check_floor
-        checks = (check_archive, check_cpu, check_alignment, libraries, check_depends, check_files, check_units)
+        # The libraries of a portable runtime are Debian's own, which test the CPU.
+        instructions = (check_isa,) if target.architecture == ARMHF and not recipe.build.runtime else ()
+        checks = (
+            check_archive,
+            check_cpu,
+            check_alignment,
+            *instructions,
+            libraries,
+            check_depends,
+            check_files,
+            check_units,
+        )
         verdicts += (check(contents, target) for check in checks)
         verdicts.append(check_pointers(contents))
     verdicts += check_versions(recipe, target, debs)

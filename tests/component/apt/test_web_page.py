@@ -95,6 +95,7 @@ def test_it_follows_what_is_published(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(version="1.1"), date=DATE + 9 * 86400)
     text, _ = read(publisher)
     assert "armhf 1.0-1" in text, "where one CPU lags behind"
+    assert "not for Raspberry Pi 1, Zero and Zero W" in text
     assert text.count(">2025-06-24<") == 3
 
 
