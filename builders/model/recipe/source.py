@@ -204,6 +204,12 @@ class Source(SourceKinds):
     alternatives: list[SourceKinds] = []
     """Other ways to obtain the same content, each with its own digest, tried in order if the first way fails."""
 
+    @pydantic.model_validator(mode="after")
+    def _divisible(self) -> "Source":
+        if self.exclude and any(isinstance(way, SingleFile) for way in self.ways):
+            raise ValueError("exclude: is for sources of several files, not for file:")
+        return self
+
     @property
     def excluded(self) -> list[str]:
         """The patterns of ``exclude``."""

@@ -81,6 +81,11 @@ def test_an_unknown_key_deep_inside(tmp_path: Path) -> None:
             "exclude.0.path",
         ),
         ("    local: {path: source}", "    local: {path: source}\n    exclude: [{path: x}]", "exclude.0.reason"),
+        (
+            "    local: {path: source}",
+            f"    file: {{urls: [x], sha256: {'a' * 64}, name: f}}\n    exclude: [{{path: f, reason: y}}]",
+            "exclude: is for sources of several files",
+        ),
         ("    section: utils\n", "    lintian_overrides: [{tag: x, reason: ''}]\n", "reason: String should match"),
         ("    section: utils\n", '    lintian_overrides: [{tag: x, reason: "a\\nb"}]\n', "reason: String should match"),
         (

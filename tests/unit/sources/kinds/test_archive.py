@@ -296,7 +296,7 @@ def test_name_in_a_zip_without_the_flag_of_utf8(bench: Bench) -> None:
 
 
 def test_odd_members_of_a_tar(bench: Bench) -> None:
-    """Read long names, names that are not UTF-8, a label, a sparse file and names that differ in case."""
+    """Read long names, names that are not UTF-8, a label, and names that differ in case only."""
     long = "/".join(["n" * 90] * 5)
     label = header("label", b"V")
     members: Members = {"V": label, long: b"1", "b\udcff": b"2", "Case": b"3", "case": b"4"}
