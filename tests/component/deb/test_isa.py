@@ -83,3 +83,10 @@ def test_other_cpus_have_no_such_script(target: str) -> None:
     files = debian_files(recipe_of("plain"), parse_target(target), Settings())
     assert "reef/isa.sh" not in files
     assert "isa" not in files["rules"] + files["control"]
+
+
+def test_data_is_set_aside_until_then() -> None:
+    packages = [{"name": "plain", "summary": "x", "data": ["usr/lib/firmware/*"]}]
+    rules = debian_files(recipe_of(packages=packages), parse_target("trixie/armhf"), Settings())["rules"]
+    assert rules.count("execute_before_dh_installdeb") == 1
+    assert "\tsh -eu debian/reef/isa.sh\n\tperl debian/reef/data_files.pl back\n" in rules
