@@ -108,8 +108,12 @@ def given_recipes(files: Sequence[str], targets: Sequence[Target], folder: Path)
     from builders.apt import api as apt  # slow to import, and most runs get no .deb
 
     groups: dict[str, list[Given]] = {}
-    for path in dict.fromkeys(Path(name).absolute() for name in files):
+    read: set[str] = set()
+    for path in (Path(name).absolute() for name in files):
         fields = apt.foreign_fields(path)
+        if (digest := sha256_of(path)) in read:
+            continue
+        read.add(digest)
         groups.setdefault(fields.get("Source", fields["Package"]).partition(" ")[0], []).append((path, fields))
     return [_recipe(source, group, targets).in_folder(folder) for source, group in groups.items()]
 

@@ -78,6 +78,13 @@ def test_two_debs_of_one_package(project: Project, debs: Path) -> None:
     assert "two .debs of sample for trixie/arm64" in error.detail
 
 
+def test_a_deb_that_is_given_twice_counts_once(project: Project, debs: Path) -> None:
+    deb = make_deb(debs, Architecture="armhf")
+    copy = debs / "copy (1).deb"
+    copy.write_bytes(deb.path.read_bytes())
+    assert planned(project, deb, deb, replace(deb, path=copy)) == {"sample-prebuilt for trixie/armhf": "1.0-1~deb12"}
+
+
 def test_debugging_symbols_alone(project: Project, debs: Path) -> None:
     assert "only debugging symbols" in refused(project, make_deb(debs, Package="x-dbgsym", Architecture="arm64")).what
 
