@@ -80,6 +80,9 @@ class PublishRequest(Request):
         "FILE: a .deb that somebody else built, published after the same checks (may be repeated); without --recipe "
         "and build-arm, nothing else is published"
     )
+    accept: tuple[str, ...] = option(
+        "CHECK:MATCH=REASON: accept faults of packages given with --deb, as accept: of a recipe does (may be repeated)"
+    )
     plan: bool = option("only show what would be published", False)
     suffix: str = option("publish into the suite of that suffix: testing for trixie-testing instead of trixie", "")
     phase: str = option(

@@ -16,7 +16,7 @@ from builders.host.log import size
 from builders.model.packages import Publication
 from builders.pipeline import build, publish
 from builders.pipeline.planning.plan import BuildTarget, plan
-from builders.pipeline.prebuilt import digests, given
+from builders.pipeline.prebuilt import accepted, digests, given
 from builders.pipeline.project import Project
 from builders.pipeline.publish import Checked
 
@@ -32,9 +32,15 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
     phase = number("--phase", request.phase)
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "expected 0 to 100", "correct --phase")
+    if request.accept and not request.deb:
+        raise InputError(
+            "--accept is for packages given with --deb", "a recipe accepts faults by its key accept:", "add --deb FILE"
+        )
     project = open_project(without_recipes=bool(request.deb))
     build_targets, engine = to_publish(context, project, request)
-    with given(project, request.deb, request.target, engine=engine, suffix=request.suffix) as of_debs:
+    with given(
+        project, request.deb, request.target, accepted(request.accept), engine=engine, suffix=request.suffix
+    ) as of_debs:
         if request.plan:
             _show_publish_plan(project, [*build_targets, *of_debs], request.suffix)
             return

@@ -18,8 +18,8 @@ from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
 
 ACCEPT = (
-    "ask the builder of the packages; or publish them by a recipe that accepts each fault with its reason "
-    "(docs/prebuilt.md)"
+    "ask the builder of the packages; or accept each fault with its reason, by accept: in a recipe or, beside --deb, "
+    "by --accept CHECK:MATCH=REASON (docs/prebuilt.md)"
 )
 
 

@@ -12,7 +12,7 @@ from builders.host.files import sha256_of
 from builders.model.arch import ARCHITECTURES
 from builders.model.context import Context
 from builders.model.packages import DEBUG_SUFFIX
-from builders.model.recipe import Prebuilt, PrebuiltDeb, PrebuiltRecipe, Recipe, Serves
+from builders.model.recipe import Acceptance, Prebuilt, PrebuiltDeb, PrebuiltRecipe, Recipe, Serves
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target
 from builders.pipeline.planning.plan import BuildTarget
@@ -46,10 +46,17 @@ def require_publishable(recipe: Recipe, tree: SourceTree) -> None:
 
 @contextmanager
 def given(
-    project: Project, files: Sequence[str], targets: Sequence[str], *, engine: str | None, suffix: str
+    project: Project,
+    files: Sequence[str],
+    targets: Sequence[str],
+    accept: Sequence[Acceptance] = (),
+    *,
+    engine: str | None,
+    suffix: str,
 ) -> Iterator[list[BuildTarget]]:
     """Give the builds that publish .debs of this machine, while the folder of their recipes exists.
 
+    ``accept`` are faults that all of them accept.
     Raises InputError as `given_recipes` does, and PublishError if other bytes of a version are published.
     """
     if not files:
@@ -57,7 +64,7 @@ def given(
         return
     asked = project.targets(list(targets))
     with project.workspace.scratch_folder("given") as folder:
-        recipes = {recipe.name: recipe for recipe in given_recipes(files, asked, folder)}
+        recipes = {recipe.name: recipe for recipe in given_recipes(files, asked, folder, accept)}
         if taken := sorted(set(recipes) & set(project.recipes)):
             raise InputError(
                 f"the recipe {taken[0]} has the name that its given .debs would get", "it is in this project",
@@ -99,7 +106,28 @@ def _require_same_bytes(context: Context, build_targets: Sequence[BuildTarget], 
                 )
 
 
-def given_recipes(files: Sequence[str], targets: Sequence[Target], folder: Path) -> list[Recipe]:
+def accepted(texts: Sequence[str]) -> list[Acceptance]:
+    """Return the accepted faults of a command line, each ``CHECK:MATCH=REASON``; raises InputError."""
+    found = []
+    for text in texts:
+        # Only the names of a recipe's own checks contain a colon, and given .debs have no such checks.
+        check, _, rest = text.partition(":")
+        match, _, reason = rest.rpartition("=")
+        try:
+            found.append(Acceptance(check=check, match=match, reason=reason))
+        except pydantic.ValidationError as error:
+            faults = [f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+            raise InputError(
+                f"not an accepted fault: {text!r}",
+                "\n".join(faults),
+                "write CHECK:MATCH=REASON, as in file-policy:/opt=its home",
+            ) from error
+    return found
+
+
+def given_recipes(
+    files: Sequence[str], targets: Sequence[Target], folder: Path, accept: Sequence[Acceptance] = ()
+) -> list[Recipe]:
     """Return recipes that publish .debs of this machine: one for each source package, for those of ``targets`` that
     its .debs fit. ``folder`` is an empty folder, that of the recipes' files.
 
@@ -115,10 +143,10 @@ def given_recipes(files: Sequence[str], targets: Sequence[Target], folder: Path)
             continue
         read.add(digest)
         groups.setdefault(fields.get("Source", fields["Package"]).partition(" ")[0], []).append((path, fields))
-    return [_recipe(source, group, targets).in_folder(folder) for source, group in groups.items()]
+    return [_recipe(source, group, targets, accept).in_folder(folder) for source, group in groups.items()]
 
 
-def _recipe(source: str, group: Sequence[Given], targets: Sequence[Target]) -> Recipe:
+def _recipe(source: str, group: Sequence[Given], targets: Sequence[Target], accept: Sequence[Acceptance]) -> Recipe:
     cpus = {fields["Architecture"] for _, fields in group} - {ALL}
     fitting = [target for target in targets if not cpus or target.architecture.debian in cpus]
     for path, fields in group:
@@ -142,7 +170,7 @@ def _recipe(source: str, group: Sequence[Given], targets: Sequence[Target]) -> R
                 suites=list(dict.fromkeys(target.suite.name for target in fitting)),
                 architectures=list(dict.fromkeys(target.architecture.debian for target in fitting)),
             ),
-            prebuilt=Prebuilt(by="; ".join(makers), debs=[_deb(path, fields) for path, fields in group]),
+            prebuilt=Prebuilt(by="; ".join(makers), debs=[_deb(path, fields, accept) for path, fields in group]),
         ).recipe()
     except pydantic.ValidationError as error:
         faults = "\n".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
@@ -150,10 +178,10 @@ def _recipe(source: str, group: Sequence[Given], targets: Sequence[Target]) -> R
         raise InputError(f"cannot publish {names} together", faults, "give one .deb of each package and CPU") from error
 
 
-def _deb(path: Path, fields: Mapping[str, str]) -> PrebuiltDeb:
+def _deb(path: Path, fields: Mapping[str, str], accept: Sequence[Acceptance]) -> PrebuiltDeb:
     return PrebuiltDeb(
         file=str(path), sha256=sha256_of(path), package=fields["Package"], version=fields["Version"],
-        architecture=fields["Architecture"],
+        architecture=fields["Architecture"], accept=list(accept),
     )  # fmt: skip
 
 

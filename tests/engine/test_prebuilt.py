@@ -1,5 +1,6 @@
 """Packages that somebody else built, published as a user does: by --deb and by a recipe, tried in a clean root."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -19,9 +20,16 @@ MAINTAINER = "Some Vendor <builds@vendor.example>"
 SHARED: dict[str, Any] = {"Source": "vendor", "Maintainer": MAINTAINER, "Section": "misc", "Priority": "optional"}
 
 
-def documents(package: str) -> dict[str, str]:
+def documents(package: str, version: str) -> dict[str, bytes | str]:
     """Return files without which lintian finds errors."""
-    return {f"usr/share/doc/{package}/copyright": "Copyright: 2026, Some Vendor\nLicense: MIT, as in the sources\n"}
+    upstream = version.partition(":")[2] or version
+    signed = f" -- {MAINTAINER}  Mon, 30 Nov 2026 12:00:00 +0000\n"
+    log = f"{package} ({version}) unstable; urgency=low\n\n  * Built.\n\n{signed}"
+    folder = f"usr/share/doc/{package}"
+    return {
+        f"{folder}/copyright": "Copyright: 2026, Some Vendor\nLicense: MIT, as in the sources\n",
+        f"{folder}/changelog{'.Debian' if '-' in upstream else ''}.gz": gzip.compress(log.encode(), 9, mtime=0),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +40,9 @@ def place() -> Iterator[Place]:
 
 
 def made(place: Place, package: str, version: str, files: dict[str, str], **more: str) -> DebFile:
+    programs = {path: 0o755 for path in files if "bin/" in path}
     return make_deb(
-        place.folder / "debs", documents(package) | files, modes={path: 0o755 for path in files if "bin/" in path},
+        place.folder / "debs", documents(package, version) | files, modes=programs,
         **(SHARED | {"Package": package, "Version": version, "Architecture": "all"} | more),
     )  # fmt: skip
 
@@ -49,7 +58,7 @@ def test_files_and_a_recipe(place: Place) -> None:
     script = {"usr/bin/vendor-tool": "#!/bin/sh\nexec cat /usr/share/vendor/data\n"}
     tool = made(place, "vendor-tool", "1:1.0-1", script, Depends="vendor-data (>= 1.0)")
     data = made(place, "vendor-data", "1.0", {"usr/share/vendor/data": "works\n"})
-    given = ["--deb", str(tool.path), str(data.path)]
+    given = ["--deb", str(tool.path), "--deb", str(data.path)]
     output = place.run("publish-apt", *TARGET, *given)
     assert f"vendor-tool 1:1.0-1 (all): built by {MAINTAINER}" in output
     assert "trixie: published" in output
@@ -60,7 +69,8 @@ def test_files_and_a_recipe(place: Place) -> None:
     assert "known from an earlier run" in again
     assert "published already" in place.run("publish-apt", *TARGET, *given, "--plan")
 
-    odd = made(place, "vendor-odd", "3-1", {"opt/vendor/bin/odd": "#!/bin/sh\n"}, Source="odd", Depends="vendor-tool")
+    opt = {"opt/vendor/bin/odd": "#!/bin/sh\n", "usr/share/doc/vendor-odd/changelog.Debian.gz": ""}
+    odd = made(place, "vendor-odd", "3-1", opt, Source="odd", Depends="vendor-tool")
     refused = place.run("publish-apt", *TARGET, "--deb", str(odd.path), status=9)
     assert "/opt/vendor/bin/odd: " in refused
     assert "docs/prebuilt.md" in refused
@@ -102,7 +112,7 @@ def write_recipe(place: Place, deb: DebFile) -> None:
         "prebuilt:\n  by: the vendor's web page\n  debs:\n"
         f"    - file: ../../debs/{deb.path.name}\n      sha256: {deb.sha256}\n      accept:\n"
         "        - {check: file-policy, match: /opt, reason: the vendor's updater expects it}\n"
-        "        - {check: lintian, match: dir-or-file-in-opt, reason: the vendor's updater expects it}\n"
+        "        - {check: lintian, match: changelog, reason: the vendor writes none}\n"
         "checks:\n  - {name: works, packages: [vendor-odd], script: checks/works.sh, expect: [works]}\n"
     )
     (folder / "checks" / "works.sh").write_text("vendor-tool\n")

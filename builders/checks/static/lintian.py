@@ -20,6 +20,7 @@ PROGRAMS = re.compile(
 """Tags about programs and libraries."""
 MARKER = re.compile(r"^lintian-exit=(\d+)$")
 FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"
+PREBUILT_FIX = "ask the builder of the packages, or accept the tag with accept: and a reason"
 ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its output"
 
 
@@ -40,7 +41,8 @@ def check_lintian(recipe: Recipe, output: str, data: Collection[str] = ()) -> Ve
         return judged("lintian", recipe.name, faults, "see the build's log")
     errors = [line for line in lines if line.startswith("E: ")]
     errors = [line for line in errors if not FILE_POLICY.match(line) and not _on_data(line, data)]
-    return judged("lintian", recipe.name, errors, FIX, passed=_counted(lines))
+    fix = PREBUILT_FIX if recipe.build.prebuilt else FIX
+    return judged("lintian", recipe.name, errors, fix, passed=_counted(lines))
 
 
 def _on_data(line: str, data: Collection[str]) -> bool:

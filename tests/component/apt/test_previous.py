@@ -175,3 +175,11 @@ def test_a_changed_check_of_the_recipe_is_tried_anew(tries: Trials, publisher: P
     (tries.recipe.folder / "checks" / "data").write_text("other")
     tries()
     assert tries.board.given == [["1.0-3"], ["1.0-3"]]
+
+
+def test_each_package_upgrades_from_its_own_newest_version(tries: Trials, publisher: Publisher) -> None:
+    tries.record = replace(tries.record, debs=(*tries.record.debs, read_deb(publisher.deb("two", "1:2.0"))))
+    publisher.publish(publisher.deb("one", "1.0-3"), publisher.deb("two", "1.9"))
+    publisher.publish(publisher.deb("two", "1:1.8"))
+    tries()
+    assert tries.board.given == [["1.0-3", "1:1.8"]]

@@ -15,7 +15,7 @@ from builders.model.recipe import PrebuiltRecipe, Recipe, for_target
 from builders.model.source_tree import SourceTree
 from builders.model.target import parse_target
 from builders.pipeline.gate import ACCEPT, require_passed
-from builders.pipeline.prebuilt import given, require_publishable
+from builders.pipeline.prebuilt import accepted, given, require_publishable
 from builders.pipeline.project import Project
 from tests.support.debs import make_deb, recipe_of
 
@@ -83,6 +83,20 @@ def test_a_deb_that_is_given_twice_counts_once(project: Project, debs: Path) -> 
     copy = debs / "copy (1).deb"
     copy.write_bytes(deb.path.read_bytes())
     assert planned(project, deb, deb, replace(deb, path=copy)) == {"sample-prebuilt for trixie/armhf": "1.0-1~deb12"}
+
+
+def test_faults_are_accepted_on_the_command_line(project: Project, debs: Path) -> None:
+    [fault] = accepted(["file-policy:/opt/a:b=c=its home"])
+    assert (fault.check, fault.match, fault.reason) == ("file-policy", "/opt/a:b=c", "its home")
+    deb = make_deb(debs, Architecture="armhf")
+    with given(project, [str(deb.path)], (), [fault], engine=None, suffix="") as [each]:
+        assert [package.accept for package in each.recipe.packages] == [[fault]]
+    for text, why in [
+        ("file-polcy:/opt=x", "did you mean 'file-policy'?"), ("file-policy:/opt=", "reason"), ("lintian=x", "match"),
+    ]:  # fmt: skip
+        with pytest.raises(InputError, match="not an accepted fault") as error:
+            accepted([text])
+        assert why in error.value.detail
 
 
 def test_debugging_symbols_alone(project: Project, debs: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from builders.checks.static.lintian import check_lintian
 from builders.checks.static.relations import conflict
+from builders.model.recipe import PrebuiltRecipe
 from tests.support.debs import recipe_of
 
 LINTIAN = """\
@@ -38,6 +39,16 @@ def test_lintian_errors_fail_with_their_lines() -> None:
     assert not verdict.passed
     assert verdict.detail.splitlines()[0] == "E: sample: no-copyright-file"
     assert "W: " not in verdict.detail
+
+
+def test_the_advice_on_lintian_fits_packages_that_nobody_here_builds() -> None:
+    document = {
+        "name": "vendor", "summary": "a vendor's", "targets": {"suites": ["trixie"], "architectures": ["arm64"]},
+        "prebuilt": {"by": "the vendor", "debs": [{"file": "tool_1_all.deb", "sha256": "a" * 64}]},
+    }  # fmt: skip
+    recipe = PrebuiltRecipe.model_validate(document).recipe()
+    assert "lintian_overrides" not in check_lintian(recipe, LINTIAN).fix
+    assert "lintian_overrides" in check_lintian(recipe_of("sample"), LINTIAN).fix
 
 
 def test_lintian_warnings_and_overrides_pass() -> None:
