@@ -7,9 +7,9 @@ from pathlib import Path
 from builders.deb.build_systems import BuildSystem, build_system
 from builders.deb.build_systems.portable import PACKAGES
 from builders.deb.debian_folder import RECIPE_FOLDER, write_debian
-from builders.deb.not_packaged import listing
 from builders.deb.source_package import copy_recipe
 from builders.deb.templates import render
+from builders.host.excerpt import TREE
 from builders.model.arch import Architecture
 from builders.model.jobs import APT_CACHE, BuildJob, Input, JobLimits, Root, Storage
 from builders.model.recipe import Recipe, StrategyName
@@ -70,7 +70,7 @@ class PlannedJob:
             name=f"{self.recipe.name}/{self.target}/build",
             root=self.root,
             # It changes no build, and is no part of the fingerprint.
-            script=listing(_place(self.recipe)) + self.script,
+            script=render("prelude.sh.j2", tree=_place(self.recipe), mark=TREE) + self.script,
             fetch=self.fetch,
             inputs=self._inputs(tree, rendered, packages),
             environment={

@@ -15,17 +15,6 @@ UNTAKEN = re.compile(r"^dh_missing: (?:warning|error): (.+?) exists in debian/tm
 MULTIARCH = re.compile(r"^usr/(lib|libexec)/[a-z0-9_]+-linux-gnu\w*(?=/)")
 READ_BYTES = 2_000_000
 SHOWN = 12
-ON_FAILURE = """\
-# The files that were installed are a part of the error, if the packages name others.
-trap 'if [ "$?" != 0 ] && [ -d {tmp} ]; then
-    (cd {tmp} && find . ! -type d -printf "{mark}%P\\n" | sort | head -n 2000)
-fi' EXIT
-"""
-
-
-def listing(tree: str) -> str:
-    """Return the start of a job's script that lists the installed files in the log if the job fails."""
-    return ON_FAILURE.format(tmp=f"{tree}/debian/tmp", mark=TREE)
 
 
 def explained(recipe: Recipe, error: BuildError) -> BuildError:

@@ -20,16 +20,21 @@ RELATION = re.compile(rf"{NAME}(?:{VERSION})?(?:\s*\[[^\]]+\])?(?:\s*<[^>]+>)*|{
 EXACT = re.compile(rf"{NAME}(?:\s*\(\s*=\s*(?:[0-9A-Za-z.+:~-]|{ANY})+\s*\))?|{ANY}")
 ALTERNATIVES = ("depends", "pre_depends", "recommends", "suggests")
 SINGLE = ("provides", "conflicts", "breaks", "replaces")
+MANPAGE = re.compile(r"\.[1-9][a-z]*(\.gz)?$")
+MANPAGE_FORM = "expected the section at the end of the file's name, as in 'hello.1' (dh_installman(1))"
 FORM = "expected a relation as in 'name (>= 1.0)' (Policy 7.1)"
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule that a package breaks: the place of its key in the package, lintian's ``tag``, and the ``text``."""
+    """A rule that a package breaks: the place of its key in the package, lintian's ``tag`` (if any), the text."""
 
     place: tuple[str | int, ...]
     tag: str
     text: str
+
+    def __str__(self) -> str:
+        return f"{self.text} (lintian: {self.tag})" if self.tag else self.text
 
 
 def faults(recipe: Recipe) -> Iterator[Fault]:
@@ -37,16 +42,16 @@ def faults(recipe: Recipe) -> Iterator[Fault]:
     for number, package in enumerate(recipe.packages):
         for broken in (*_summary(package), *_description(package, recipe.description), *_fields(package)):
             if not _accepted(package, broken.tag):
-                yield Fault(("packages", number, *broken.place), f"{broken.text} (lintian: {broken.tag})")
+                yield Fault(("packages", number, *broken.place), str(broken))
     for number, (entry, older) in enumerate(pairwise(recipe.changelog)):
         if entry.date <= older.date:
             yield Fault(("changelog", number, "date"), "expected a later date than that of the entry below")
 
 
 def _accepted(package: Package, tag: str) -> bool:
-    return any(override.tag.split()[0] == tag for override in package.lintian_overrides) or any(
-        accepted.check == "lintian" and accepted.match.strip() in tag for accepted in package.accept
-    )
+    overridden = [override.tag.split()[0] for override in package.lintian_overrides]
+    accepted = [accepted.match.strip() for accepted in package.accept if accepted.check == "lintian"]
+    return bool(tag) and (tag in overridden or any(match in tag for match in accepted))
 
 
 def _summary(package: Package) -> Iterator[Broken]:
@@ -87,6 +92,13 @@ def _fields(package: Package) -> Iterator[Broken]:
     if package.architecture == "all" and package.multi_arch == "same":
         text = "a package for all CPUs cannot be 'same'; 'foreign' serves programs of any CPU"
         yield Broken(("multi_arch",), "illegal-multi-arch-value", text)
+    for path in package.conffiles:
+        if not path.lstrip("/").startswith("etc/"):
+            text = "a conffile is below etc/ (Policy 10.7.2); files: installs other files"
+            yield Broken(("conffiles", path), "non-etc-file-marked-as-conffile", text)
+    for number, page in enumerate(package.manpages):
+        if not MANPAGE.search(page):
+            yield Broken(("manpages", number), "", MANPAGE_FORM)
     for field in (*ALTERNATIVES, *SINGLE):
         for number, relation in enumerate(getattr(package, field)):
             if text := _relation(field, relation):

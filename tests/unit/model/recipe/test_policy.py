@@ -90,6 +90,23 @@ def test_a_wrong_relation(tmp_path: Path, key: str, relation: str, fault: str) -
     assert fault in caught.value.detail
 
 
+def test_a_manual_page_has_a_section(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"packages\.0\.manpages\.1: expected the section at the end"):
+        with_package(tmp_path, manpages=["hello.1", "hello.txt"])
+
+
+def test_a_conffile_lies_in_etc(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"packages\.0\.conffiles\.usr/share/x: a conffile is below etc/"):
+        with_package(tmp_path, conffiles={"etc/x": "x", "usr/share/x": "x"})
+
+
+def test_an_entry_of_the_changelog_says_something(tmp_path: Path) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    data["changelog"][0]["changes"] = [" "]
+    with pytest.raises(InputError, match=r"changelog\.0\.changes\.0: "):
+        written(tmp_path, data)
+
+
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         with_package(tmp_path, summary="hello", description="", architecture="all", multi_arch="same")
