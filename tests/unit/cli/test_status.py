@@ -1,16 +1,21 @@
 """The command ``list`` on builds that bundle Debian packages, and on all others."""
 
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builders.apt.repository import publication
 from builders.cli import status
 from builders.host.log import Log
 from builders.maintenance import debian_index
 from builders.maintenance.debian_index import Comparison
+from builders.model import deb_file
 from builders.model.arch import ARM64, Architecture
+from builders.model.packages import DebFile
+from builders.model.recipe import PrebuiltRecipe
 from builders.pipeline.project import Project
 from tests.support.up_to_date import up_to_date_project
 
@@ -67,3 +72,30 @@ def test_a_bundle_is_compared(
     advice = "\n".join(lines[len(newer) :])
     assert ("raise the version in the recipe reef-hello" in advice) is bool(newer)
     assert ("./inv clean --what roots build-arm --target trixie/arm64 publish-apt" in advice) is bool(newer)
+
+
+def test_it_says_who_built_packages_that_come_from_elsewhere(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = {
+        "name": "vendor", "summary": "a vendor's", "targets": {"suites": ["trixie"], "architectures": ["arm64"]},
+        "prebuilt": {"by": "the vendor", "debs": [{"file": "tool_2.0_arm64.deb", "sha256": "a" * 64}]},
+    }  # fmt: skip
+    vendor = PrebuiltRecipe.model_validate(document).recipe()
+    both = replace(project, recipes={**project.recipes, "vendor": vendor}, log=Log())
+    monkeypatch.setattr(status, "open_project", lambda **_: both)
+    project.workspace.apt.mkdir(parents=True)
+    given = DebFile("given", "1", "all", 3, "b" * 64, Path("given_1_all.deb"))
+
+    def beside(_: Path, names: Collection[str]) -> list[tuple[str, DebFile]]:
+        assert {"tool", "reef-hello"} <= set(names)
+        return [("trixie", given)]
+
+    monkeypatch.setattr(publication, "published_beside", beside)
+    monkeypatch.setattr(deb_file, "control_of", lambda _: {"Maintainer": "Somebody <some@body.example>"})
+    status.list_all()
+    output = capsys.readouterr().out
+    rows = [line.split() for line in output.splitlines()]
+    assert ["vendor", "2.0", "trixie/arm64", "prebuilt", "no", "no", "a", "vendor's"] in rows
+    assert "vendor: built by the vendor" in output
+    assert ["given", "1", "all", "trixie", "Somebody", "<some@body.example>"] in rows
