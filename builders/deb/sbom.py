@@ -31,7 +31,7 @@ def sbom(
     """Return the bill of materials of one recipe's build: its .debs, its sources, and the packages of its root.
 
     ``bundled`` are Debian packages whose libraries the packages bring along. Packages that somebody else built name
-    their maintainer as author, and as supplier whom the recipe names.
+    their maintainer as publisher, and as supplier whom the recipe names.
 
     Time and serial number follow from the recipe, so that equal builds give equal files.
     """
@@ -58,14 +58,15 @@ def _time(recipe: Recipe, debs: Sequence[DebFile]) -> int:
 
 def _deb(deb: DebFile, recipe: Recipe) -> Component:
     prebuilt = recipe.build.prebuilt
+    of_debian = prebuilt is not None and any(each.pool and each.sha256 == deb.sha256 for each in prebuilt.debs)
     return Component(
         name=deb.package,
         version=deb.version,
         type=ComponentType.LIBRARY,
         bom_ref=f"deb/{deb.package}/{deb.architecture}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=deb.sha256)],
-        purl=PackageURL("deb", "reef", deb.package, deb.version, {"arch": deb.architecture}),
-        author=control_of(deb.path).get("Maintainer") if prebuilt else None,
+        purl=PackageURL("deb", "debian" if of_debian else "reef", deb.package, deb.version, {"arch": deb.architecture}),
+        publisher=control_of(deb.path).get("Maintainer") if prebuilt else None,
         supplier=OrganizationalEntity(name=prebuilt.by) if prebuilt else None,
     )
 

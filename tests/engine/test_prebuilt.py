@@ -83,7 +83,7 @@ def test_files_and_a_recipe(place: Place) -> None:
     assert published(place) == first | {"vendor-odd 3-1": odd.sha256}, "packages given once stay"
     bill = json.loads((place.artifacts / "builds/vendor-odd/trixie-amd64/vendor-odd.cdx.json").read_text())
     [part] = [part for part in bill["components"] if part["bom-ref"] == "deb/vendor-odd/all"]
-    assert (part["author"], part["supplier"]["name"]) == (MAINTAINER, "the vendor's web page")
+    assert (part["publisher"], part["supplier"]["name"]) == (MAINTAINER, "the vendor's web page")
     assert part["hashes"][0]["content"] == odd.sha256
 
     newer = made(place, "vendor-data", "1.1", {"usr/share/vendor/data": "works better\n"})
