@@ -13,6 +13,7 @@ from builders.model.arch import AMD64
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, Input
 from builders.model.packages import DebFile
+from builders.model.recipe import BuildSpec, RepackSpec
 from tests.support.debs import AMD64_BOOKWORM, VERSION, make_deb, only, recipe_of
 from tests.unit.checks.install.test_job import SAMPLE_CONTROLS, outcome, sample
 
@@ -50,6 +51,45 @@ def test_the_rendered_scripts_are_clean_shell(job: BuildJob, tmp_path: Path) -> 
                 pytest.fail(f"{checker[0]} is not installed: ./inv test installs it")
             done = subprocess.run([*checker, str(path)], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_portable_package_may_hold_data(tmp_path: Path) -> None:
+    """Its paths and BPF objects are data in the installed package too, whose programs an empty root must start."""
+    packages = [
+        {"name": "sample", "summary": "a", "data": ["usr/share/My $x@1/*'s.elf"]},
+        {"name": "other", "summary": "a"},
+    ]
+    repack = RepackSpec(native="trixie", native_version="1", runtime="runtime13.1", runtime_version="13.1", packages={})
+    recipe = recipe_of(packages=packages).model_copy(update={"build": BuildSpec.of_repack(repack, {"runtime": []})})
+    script = install_job(recipe, AMD64_BOOKWORM, [make_deb(tmp_path)], tmp_path / "apt").script
+    start = script.index("is_data() {")
+    function = script[start : script.index("\n}\n", start) + 3]
+    bpf = tmp_path / "prog.o"
+    bpf.write_bytes(b"\x7fELF".ljust(18, b"\0") + b"\xf7\0")
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"\x7fELF".ljust(18, b"\0") + b"\x3e\0")
+    for checker in (["sh", "-n"], ["shellcheck", "--shell=sh", "--exclude=SC2317", "-"]):
+        subprocess.run(checker, input=script, check=True, text=True)
+
+    def is_data(package: str, path: str) -> bool:
+        command = [
+            "sh",
+            "-eu",
+            "-c",
+            f'{function}if is_data "$1" "$2"; then exit 0; else exit 7; fi',
+            "sh",
+            package,
+            path,
+        ]
+        done = subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+        assert done.returncode in (0, 7)
+        return done.returncode == 0
+
+    assert is_data("sample", "usr/share/My $x@1/one's.elf")
+    assert is_data("other", "usr/lib/firmware/core.elf")
+    assert is_data("other", str(bpf)[1:])
+    assert not is_data("other", "usr/share/My $x@1/one's.elf")
+    assert not is_data("sample", str(plain)[1:])
 
 
 def test_only_fetch_needs_a_network(job: BuildJob) -> None:
