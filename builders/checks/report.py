@@ -28,6 +28,7 @@ def write_report(report: Report, recipe: Recipe, debs: Sequence[DebFile], path: 
         "target": str(report.target),
         "debs": _identities(debs),
         "accept": acceptances(recipe, [verdict.check for verdict in report.verdicts]),
+        "data": _data(recipe),
         "verdicts": [asdict(verdict) for verdict in report.verdicts],
         "steps": [asdict(step) for step in report.steps],
     }
@@ -38,7 +39,8 @@ def read_report(path: Path, recipe: Recipe, target: Target, debs: Sequence[DebFi
     """Return the report at ``path`` on exactly these packages, or None.
 
     None means: no file, a damaged file, another recipe or target, other bytes in any .deb, other rules, or other
-    acceptances in the recipe for the report's verdicts. Raises DiskError for a file that cannot be read.
+    acceptances for the report's verdicts or other ``data`` in the recipe. Raises DiskError for a file that cannot be
+    read.
     """
     try:
         with disk_errors(path):
@@ -55,6 +57,7 @@ def read_report(path: Path, recipe: Recipe, target: Target, debs: Sequence[DebFi
         "target": str(target),
         "debs": _identities(debs),
         "accept": acceptances(recipe, [verdict.check for verdict in verdicts]),
+        "data": _data(recipe),
     }
     if digest != document_digest(content) or any(content.get(name) != value for name, value in expected.items()):
         return None
@@ -69,6 +72,11 @@ def failures(report: Report) -> str:
             detail = verdict.detail.replace("\n", "\n    ")
             lines.append(f"{verdict.check} {verdict.subject}:\n    {detail}")
     return "\n".join(lines)
+
+
+def _data(recipe: Recipe) -> list[list[str]]:
+    """Return the patterns of files that no verdict on programs judges."""
+    return [[package.name, *package.data] for package in recipe.packages if package.data]
 
 
 def _verdict(document: dict[str, Any]) -> Verdict:

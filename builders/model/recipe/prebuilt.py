@@ -48,6 +48,8 @@ class PrebuiltDeb(Model):
     """CPU, by Debian's name, or ``all``."""
     suites: list[str] = []
     """Suites of ``targets`` for which the .deb is published. The default is all of them."""
+    data: list[str] = []
+    """Patterns of files that are data, although they look like programs, as in ``packages``."""
     accept: list[Acceptance] = []
     """Faults of verdicts that are accepted."""
 

@@ -102,6 +102,7 @@ def _packages(debs: Sequence[PrebuiltDeb]) -> list[Package]:
             name=deb.name,
             summary="built elsewhere",
             architecture="all" if deb.cpu == ALL else "any",
+            data=deb.data,
             accept=deb.accept,
         )
         for deb in {deb.name: deb for deb in debs if not deb.debug}.values()

@@ -78,6 +78,16 @@ def test_a_report_speaks_for_the_acceptances_of_its_own_checks(tmp_path: Path, d
     assert read_report(path, more, AMD64_BOOKWORM, [deb]) == report
 
 
+def test_a_report_speaks_for_the_data_that_it_did_not_judge(tmp_path: Path, deb: DebFile) -> None:
+    path = tmp_path / "report.json"
+    write_report(REPORT, SAMPLE, [deb], path)
+    marked = recipe_of(packages=[{"name": "sample", "summary": "a", "data": ["usr/bin/sample"]}])
+    assert read_report(path, marked, AMD64_BOOKWORM, [deb]) is None
+    write_report(REPORT, marked, [deb], path)
+    assert read_report(path, marked, AMD64_BOOKWORM, [deb]) == REPORT
+    assert read_report(path, SAMPLE, AMD64_BOOKWORM, [deb]) is None
+
+
 def test_failures_are_reported_with_their_detail() -> None:
     assert failures(REPORT) == "depends sample:\n    Depends is empty\n    mend it"
 

@@ -59,6 +59,11 @@ def test_a_target_gets_the_debs_of_its_cpu_and_those_of_all() -> None:
     assert recipe.debian_version(ARM64) == "2.0-1, 1.5"
 
 
+def test_a_deb_may_hold_data_that_looks_like_programs() -> None:
+    recipe = for_cpu(prebuilt(PAIR[0], PAIR[1], deb("vendor-data_1.5_all.deb", data=["usr/share/cores"])), ARM64)
+    assert [package.data for package in recipe.packages] == [[], ["usr/share/cores"]]
+
+
 def test_a_deb_can_be_for_one_suite() -> None:
     old = deb("tool_1.0_arm64.deb", suites=["bookworm"])
     new = deb("tool_2.0_arm64.deb", suites=["trixie"])
