@@ -54,12 +54,14 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
         values |= {"architecture": target.architecture.debian, "triplet": target.architecture.triplet}
     system = build_system(recipe)
     isa = _isa_script(recipe, target)
+    hint = CPU_HINT if recipe.keep_source else ""
     files = {
         "control": render(
             "control.j2",
             recipe=recipe,
             maintainer=settings.maintainer,
             build_depends=_build_depends(recipe, system.build_depends(recipe.root_suite(target))),
+            expanded=lambda relations: [expand(relation, "debian/control", values, hint) for relation in relations],
             # The needed libraries of portable packages are in portable packages, which Reef's driver finds.
             relations_of=partial(
                 _relations,
@@ -100,7 +102,6 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     for package in recipe.packages:
         files |= _package_files(recipe, package, target)
     plain = {path: files[path] for path in PLAIN if path in files}
-    hint = CPU_HINT if recipe.keep_source else ""
     expanded = {path: expand(text, f"debian/{path}", values, hint) for path, text in files.items() if path not in plain}
     return plain | expanded | system.files(target)
 

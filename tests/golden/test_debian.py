@@ -58,7 +58,10 @@ def test_recipe_texts_know_their_target() -> None:
     assert files["reef/compile.sh"] == "make aarch64-linux-gnu 1.2-2~deb13 ${#1}"
 
 
-@pytest.mark.parametrize("text", ["{{ tripplet }}", "{{ version", "{% if %}", "{{ version + 1 }}", "{{ 1 / 0 }}"])
+@pytest.mark.parametrize(
+    "text",
+    ["{{ tripplet }}", "{{ version", "{% if %}", "{% if architecure %}{% endif %}", "{{ version + 1 }}", "{{ 1 / 0 }}"],
+)
 def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(PackageError) as caught:
         debian_files(changed(install=text), TARGET, SETTINGS)
@@ -72,12 +75,29 @@ def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) ->
     [
         "docker inspect --format '{{.State.Status}}' {{ .Values.x }} {{name}}", "{{ states('sensor.x') | float }}",
         "awk '{{print}}' ${x%.*} ${#x} {%k} {# no comment #}", "{{", "}} {{ x }", "{{ ansible_version }}", "a\r\nb",
+        "{%form} {% include 'x' %}",
     ],
 )  # fmt: skip
 def test_braces_of_other_programs_stay_as_they_are(text: str) -> None:
     assert debian_files(changed(install=f"{text} {{{{ version }}}}"), TARGET, SETTINGS)["reef/install.sh"] == (
         f"{text} 1.2-2~deb13"
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["{% for item in items %}{{ version }} {{ item }}{% endfor %}", "{% if is_state('a', 'b') %}x{% endif %}"]
+)
+def test_a_template_of_another_program_stays_as_it_is(text: str) -> None:
+    assert debian_files(changed(install=text), TARGET, SETTINGS)["reef/install.sh"] == text
+
+
+def test_relations_know_variables() -> None:
+    recipe = changed()
+    package = recipe.packages[0].model_copy(update={"provides": ["greet-{{ upstream_version }}-{{ architecture }}"]})
+    one = recipe.model_copy(update={"packages": [package]})
+    assert "Provides: greet-1.2-arm64\n" in debian_files(one, TARGET, SETTINGS)["control"]
+    with pytest.raises(PackageError, match="cannot render debian/control"):
+        debian_files(one.model_copy(update={"keep_source": True}), TARGET, SETTINGS)
 
 
 def test_a_block_makes_a_text_a_template() -> None:

@@ -12,7 +12,7 @@ import jinja2.meta
 from builders.errors import PackageError
 from builders.host import templates
 
-BLOCK = re.compile(r"(?<!\$)\{%[-+]? *(if|for|set|raw|macro|filter|with) ?")
+BLOCK = re.compile(r"(?<!\$)\{%[-+]? *(if|for|set|raw|macro|filter|with)\b")
 """The start of a block of Jinja2; ``${variable%...}`` is the shell's."""
 EXPRESSION = re.compile(r"""\{\{(?:"[^"\n]*"|'[^'\n]*'|[^{}"'\n])*\}\}""")
 UNCLOSED = re.compile(r"\{\{[-+]? *(architecture|suite|tensorflow|triplet|upstream_version|version)\b")
@@ -40,13 +40,14 @@ def render(template: str, **values: object) -> str:
 def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") -> str:
     """Expand ``{{ variable }}`` in a recipe's text, and leave all other braces as they are.
 
-    A text with a block of Jinja2, such as ``{% if %}``, is a template as a whole. Raises PackageError with the place
-    ``where`` for a mistake in a template, and for a name that resembles a variable; ``hint`` ends the error's advice.
+    A text with a block of Jinja2, such as ``{% if %}``, is a template as a whole: ours, or another program's if it
+    names anything but our variables. Raises PackageError with the place ``where`` for a mistake in a template, and for
+    a name that resembles a variable; ``hint`` ends the error's advice.
     """
     known = ", ".join(sorted(values))
     try:
         if BLOCK.search(text):
-            return _templates().from_string(text).render(**values)
+            return text if _foreign(text, values) else _templates().from_string(text).render(**values)
         if unclosed := UNCLOSED.search(EXPRESSION.sub("", text)):
             raise jinja2.TemplateSyntaxError(f"{unclosed[0]!r} has no end", 1)
         return EXPRESSION.sub(lambda found: _expanded(found[0], values), text)
@@ -57,18 +58,22 @@ def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") 
 
 def _expanded(expression: str, values: Mapping[str, object]) -> str:
     """Return the value of ``{{ ... }}``; other programs' templates, such as Go's or Ansible's, stay as they are."""
-    environment = _templates()
     try:
-        names = jinja2.meta.find_undeclared_variables(environment.parse(expression))
+        foreign = _foreign(expression, values)
     except jinja2.TemplateSyntaxError:
         return expression
-    unknown = names.difference(values)
-    if not unknown:
-        return environment.from_string(expression).render(**values)
+    return expression if foreign else _templates().from_string(expression).render(**values)
+
+
+def _foreign(template: str, values: Mapping[str, object]) -> bool:
+    """Return whether a template names what no recipe knows; raises UndefinedError for what resembles a variable."""
+    environment = _templates()
+    names = jinja2.meta.find_undeclared_variables(environment.parse(template))
+    unknown = names.difference(values, environment.globals)
     for name in sorted(unknown):
         if name in VARIABLES or difflib.get_close_matches(name, values, n=1, cutoff=0.8):
             raise jinja2.UndefinedError(f"{name!r} is undefined")
-    return expression
+    return bool(unknown)
 
 
 def extended(text: str) -> str:
