@@ -1,6 +1,9 @@
 """Making a recipe's source tree, whole or absent: fetched, verified, unpacked, edited."""
 
+import errno
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -110,7 +113,7 @@ def _unpacked(
     exclusions = [Exclusion(acquired.source.excluded) for acquired in obtained]
     for acquired, excluded in zip(obtained, exclusions, strict=True):
         writer.subject = _subject(acquired.source)
-        with context.log.step(f"unpack {acquired.source.name}"):
+        with context.log.step(f"unpack {acquired.source.name}"), _path_lengths(writer):
             sources += _place(acquired, writer, scratch, context, excluded)
         if not isinstance(acquired.way, Local) and (unmatched := excluded.unmatched()):
             writer.warnings.append(f"{writer.subject}: exclude: matches nothing: {', '.join(unmatched)}")
@@ -122,6 +125,21 @@ def _unpacked(
     for warning in writer.warnings:
         context.log.warn(warning)
     return tuple(sources)
+
+
+@contextmanager
+def _path_lengths(writer: TreeWriter) -> Iterator[None]:
+    """Raise SourceError for a path that no disk takes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise SourceError(
+            f"{writer.subject} contains a path that is too long",
+            f"{error.strerror}: {error.filename!r}",
+            "name the path, or a folder above it, under exclude: in the recipe",
+        ) from error
 
 
 def _subject(source: Source) -> str:

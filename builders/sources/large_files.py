@@ -4,6 +4,7 @@ A pointer contains the file's SHA-256, so the digest or commit of the source pin
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def _fetch(context: FetchContext, checkout: Checkout, files: dict[Parts, str], r
         return f"{shown(url)}: not in the cache, and --offline downloads nothing"
     if not process.find("git-lfs"):
         return "git-lfs, which would fetch them, is not installed (Debian's package: git-lfs)"
-    # A repository of its own: git-lfs stores the files in it, and no setting may reach a remote on this machine.
+    # A repository of its own. Settings given to git-lfs here (lfs.storage) would also apply to a remote of this host.
     git.make_bare(repository, checkout.commit)
     write_whole(repository / "objects/info/alternates", f"{checkout.repository / 'objects'}\n")
     if server:
@@ -62,9 +63,23 @@ def _fetch(context: FetchContext, checkout: Checkout, files: dict[Parts, str], r
         except process.ProgramFailed as error:
             raise_if_disk_full(error, repository)
             reason = f"{shown(url)}: {git.said(error)}"
+    storage = _storage(repository)
     for sha256 in set(files.values()):
-        reason = _accept(context, repository / "lfs/objects" / sha256[:2] / sha256[2:4] / sha256, sha256, url) or reason
+        file = storage / sha256[:2] / sha256[2:4] / sha256
+        if file.exists():
+            own = repository / sha256
+            with disk_errors(own):
+                # Storage that the user shares between repositories keeps its file.
+                file.rename(own) if file.is_relative_to(repository) else shutil.copyfile(file, own)
+            reason = _accept(context, own, sha256, url) or reason
     return reason
+
+
+def _storage(repository: Path) -> Path:
+    """Return the folder in which git-lfs keeps files: in the repository, unless the user sets lfs.storage."""
+    lines = process.capture(["git", f"--git-dir={repository}", "lfs", "env"]).splitlines()
+    prefix = "LocalMediaDir="
+    return Path(next(line.removeprefix(prefix) for line in lines if line.startswith(prefix)))
 
 
 def _server(checkout: Checkout) -> str:
@@ -89,9 +104,7 @@ def _ask(repository: Path, url: str, commit: str, paths: list[str], listen: Call
 
 
 def _accept(context: FetchContext, file: Path, sha256: str, url: str) -> str:
-    """Move a fetched file into the cache; return the reason if it is wrong or missing."""
-    if not file.exists():
-        return ""
+    """Move a fetched file into the cache; return the reason if it is wrong."""
     path = file_cache.cache_path(context, sha256)
     with file_cache.locked(context, sha256), disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

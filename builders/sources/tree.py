@@ -1,5 +1,6 @@
 """Writing a source tree safely, and detecting later changes."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -18,6 +19,8 @@ With one time, trees are equal however the sources were packed, and make finds n
 represent years before 1980.
 """
 
+DEEPEST = 200
+"""The number of folders above a file; the tools that remove and copy trees end at about 1000."""
 FOLDER_MODE = 0o755
 UNSOUND = "do not use this source; a sound archive contains neither absolute paths nor '..'"
 
@@ -78,9 +81,10 @@ class TreeWriter:
         self._links: list[tuple[tuple[str, ...], str, bool]] = []
 
     def folder(self, parts: tuple[str, ...]) -> None:
-        """Make a folder and those above it."""
+        """Make a folder and those above it; raises OSError (ENAMETOOLONG) for one below too many others."""
         if parts in self._folders:
             return
+        refuse_depth(parts)
         self.folder(parts[:-1])
         path = self._path(parts)
         try:
@@ -206,6 +210,12 @@ def shortened(lines: list[str]) -> str:
 def left_out(subject: str, path: str, target: str) -> str:
     """Return the warning for a link that leads out of a local source, and is therefore not in the tree."""
     return f"{subject}: left out the link {path!r} -> {target!r}, which leads out of the tree (see exclude:)"
+
+
+def refuse_depth(parts: tuple[str, ...]) -> None:
+    """Raise OSError (ENAMETOOLONG) for a path with more folders than DEEPEST."""
+    if len(parts) > DEEPEST:
+        raise OSError(errno.ENAMETOOLONG, f"more than {DEEPEST} folders", "/".join(parts))
 
 
 def file_pieces(path: str | Path) -> Iterator[bytes]:

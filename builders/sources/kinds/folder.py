@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from builders.errors import SourceError
 from builders.sources.exclusion import Exclusion, Parts
-from builders.sources.tree import TreeWriter, file_pieces, left_out
+from builders.sources.tree import TreeWriter, file_pieces, left_out, refuse_depth
 
 ABSENT = "absent"
 """The digest of a folder that does not exist."""
@@ -69,6 +69,7 @@ def _walk(folder: Path, above: Parts, is_left_out: Callable[[Parts], bool]) -> I
             path = (*above, entry.name)
             if is_left_out(path):
                 continue
+            refuse_depth(path)
             yield path, entry.stat(follow_symlinks=False)
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), path, is_left_out)

@@ -164,3 +164,11 @@ def test_tree_of_an_earlier_reef_is_judged(bench: Bench, tmp_path: Path) -> None
     before = (tree / "f").stat().st_ino
     assert bench.fetch(recipe, offline=True).path == tree
     assert (tree / "f").stat().st_ino != before
+
+
+def test_settings_of_the_user_leave_no_file_out(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = git_source(tmp_path / "upstream", FILES)
+    store(tmp_path / "shared", MODEL)
+    (tmp_path / ".gitconfig").write_text(f"[lfs]\n\tfetchexclude = *\n\tstorage = {tmp_path}/shared/lfs\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (bench.fetch(write_recipe(bench.folder, [source])).path / "model.tflite").read_bytes() == MODEL

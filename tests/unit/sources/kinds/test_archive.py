@@ -307,6 +307,7 @@ def test_odd_members_of_a_tar(bench: Bench) -> None:
     assert not (tree / "label").exists()
 
 
-def test_name_that_no_disk_takes_is_refused(bench: Bench) -> None:
-    error = refused(bench, pack_tar({"f": b"", "n" * 300: b""}))
+@pytest.mark.parametrize("name", ["n" * 300, "d/" * 1500 + "f"], ids=["long", "deep"])
+def test_name_that_no_disk_takes_is_refused(bench: Bench, name: str) -> None:
+    error = refused(bench, pack_tar({"f": b"", name: b""}))
     assert error.what == "source 'main' contains a path that is too long"

@@ -145,11 +145,12 @@ def test_link_into_another_source_is_kept(bench: Bench, work: Path) -> None:
     assert (bench.fetch(write_recipe(bench.folder, sources)).path / "mine/other").read_text() == "x"
 
 
-def test_path_that_is_too_long_is_reported(bench: Bench, work: Path) -> None:
+@pytest.mark.parametrize(("name", "depth"), [("n" * 200, 25), ("n", 300)])
+def test_path_that_is_too_long_is_reported(bench: Bench, work: Path, name: str, depth: int) -> None:
     here = os.open(work, os.O_RDONLY)
-    for _ in range(25):
-        os.mkdir("n" * 200, dir_fd=here)
-        here, before = os.open("n" * 200, os.O_RDONLY, dir_fd=here), here
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=here)
+        here, before = os.open(name, os.O_RDONLY, dir_fd=here), here
         os.close(before)
     os.close(here)
     with pytest.raises(SourceError, match="a local source cannot be read") as caught:
