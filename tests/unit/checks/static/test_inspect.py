@@ -63,6 +63,7 @@ def test_lintian_warnings_and_overrides_pass() -> None:
         ("E: sample: dir-or-file-in-opt [opt/vendor/]", True),
         ("E: sample: dir-or-file-in-var-www [var/www/html/]", True),
         ("E: sample: non-etc-file-marked-as-conffile odd/My [conffiles:1]", True),
+        ("E: sample: malformed-deb-archive third (official) member data.tar.zst not data.tar.(gz|xz|bz2|lzma)", True),
         ("E: sample: dir-or-file-in-build-tree [build/]", False),
         ("E: sample: no-copyright-file dir-or-file-in-opt", False),
     ],
