@@ -17,7 +17,7 @@ TREE = "reef-installed: "
 
 CAUSE = re.compile(
     r"""
-    ^reef:\ error:
+    ^reef:\ error: | ^portable:\ 
     # Compilers, assemblers, linkers.
     | ^\S+?:\d+(:\d+)?:\ ((fatal|internal\ compiler)\ )?[Ee]rror\b
     | ^(?!dh_auto_|dh_\w+:\ error:\ missing|dpkg-buildpackage)[\w./+-]+:\ ((fatal|internal\ compiler)\ )?[Ee]rror:\ 

