@@ -93,7 +93,9 @@ def _listed(url: str) -> dict[str, str]:
         )
     except process.ProgramFailed as error:
         raise SourceError(
-            f"cannot list {shown(url)}", redacted(error.completed.tail.strip()), "check the URL and the network"
+            f"cannot list {shown(url)}",
+            redacted(error.completed.tail.strip()),
+            "check the URL and the network; the URL of an archive ends with .tar.gz, .tar.xz, .zip or the like",
         ) from error
     found = {}
     for line in text.splitlines():  # the commit of a tag follows the tag itself, as refs/tags/NAME^{}

@@ -1,9 +1,11 @@
 """Writing a recipe for a source: fetched, read, built once, and split into packages."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from debian.debfile import DebFile
 
@@ -52,9 +54,22 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     failure: ReefError | None = None
     if faults := new.faults(recipes):
         failure = InputError("the recipe's texts break rules of Debian's", faults)
-    elif build and not new.left_to_fill_in:
-        new, failure = _tried(new, project, targets[0])
+    else:
+        new = _without_given(new, recipes, targets[0])
+        if build and not new.left_to_fill_in:
+            new, failure = _tried(new, project, targets[0])
     return Written(new.write(recipes), new, failure)
+
+
+def _without_given(new: NewRecipe, recipes: Path, target: Target) -> NewRecipe:
+    """Return the recipe without the build dependencies that its build system brings."""
+    with new.loaded(recipes) as recipe:
+        system = deb.build_system(recipe)
+        given = {*system.tools(target.suite), *system.libraries(target.suite)}
+    tools, libraries = (
+        [name for name in names if name not in given] for names in (new.facts.tools, new.facts.libraries)
+    )
+    return replace(new, facts=replace(new.facts, tools=unique(tools), libraries=unique(libraries)))
 
 
 def _read(origin: Origin, tree: SourceTree, project: Project) -> Discovered:
@@ -63,11 +78,19 @@ def _read(origin: Origin, tree: SourceTree, project: Project) -> Discovered:
     own = tree_facts(tree.path)
     options = (*own.options, *facts.options) if facts.system in ("", own.system) else facts.options
     facts = replace(facts.completed(own), options=unique(options))
+    if not (tree.path / ".gitmodules").is_file():
+        facts = replace(facts, sources=tuple(map(_without_submodules, facts.sources)))
     if (tree.path / "debian").is_dir():
         reason = "Reef renders the packaging."
         excluded = [{**source, "exclude": [{"path": "debian", "reason": reason}]} for source in facts.sources[:1]]
         facts = replace(facts, sources=(*excluded, *facts.sources[1:]))
     return replace(facts, summary=summary_of(facts.summary), version=facts.version + origin.suffix)
+
+
+def _without_submodules(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "git" not in source:
+        return source
+    return {**source, "git": {key: value for key, value in source["git"].items() if key != "submodules"}}
 
 
 def summary_of(text: str) -> str:
@@ -96,8 +119,8 @@ def _tried(new: NewRecipe, project: Project, target: Target) -> tuple[NewRecipe,
     return new, failure
 
 
-def _installed(new: NewRecipe, project: Project, target: Target) -> list[str]:
-    """Return the files of the package of a first build, as paths without a leading slash."""
+def _installed(new: NewRecipe, project: Project, target: Target) -> dict[str, str]:
+    """Return the files of the package of a first build, without a leading slash, each link with its target."""
     with new.loaded(project.folder / project.settings.recipes) as recipe:
         alone = replace(project, recipes={**project.recipes, recipe.name: recipe})
         build_target = select(alone, [recipe.name], [str(target)])[-1]
@@ -107,9 +130,9 @@ def _installed(new: NewRecipe, project: Project, target: Target) -> list[str]:
         with project.workspace.in_use(), project.workspace.scratch_folder(f"new-{recipe.name}") as scratch:
             result = run_build(alone, build_target, engine, tree, scratch)
             debs = [file.path for file in deb.collect(result.output) if not file.package.endswith("-dbgsym")]
-            return sorted({name for path in debs for name in _names(path)})
-
-
-def _names(path: Path) -> list[str]:
-    members = DebFile(filename=str(path)).data.tgz().getmembers()
-    return [member.name.removeprefix("./") for member in members if not member.isdir()]
+            members = [member for path in debs for member in DebFile(filename=str(path)).data.tgz().getmembers()]
+    return {
+        member.name.removeprefix("./"): member.linkname if member.issym() else ""
+        for member in members
+        if not member.isdir()
+    }

@@ -18,12 +18,11 @@ from builders.model.target import Target
 
 ORIGINAL = re.compile(r".*\.orig(?:-(?P<component>[a-zA-Z0-9-]+))?\.tar\.\w+")
 FREE = (
-    "autoconf-archive", "automake", "autoconf", "libtool", "build-essential", "ccache", "cmake", "debhelper",
-    "dh-autoreconf", "dh-exec", "dh-python", "dpkg-dev", "lintian", "meson", "ninja-build", "pkg-config", "pkgconf",
-    "python3-all", "python3-all-dev", "libpython3-all-dev", "pybuild-plugin-pyproject", "python3-setuptools",
-    "python3-wheel",
+    "automake", "autoconf", "libtool", "build-essential", "ccache", "debhelper", "dh-autoreconf", "dh-exec",
+    "dh-python", "dpkg-dev", "lintian", "meson", "ninja-build", "pkg-config", "pkgconf", "python3-all",
+    "python3-all-dev", "libpython3-all-dev", "pybuild-plugin-pyproject", "python3-setuptools", "python3-wheel",
 )  # fmt: skip
-"""Build dependencies that every build or build system has, or that serve Debian's own packaging."""
+"""Build dependencies that every build has under this name or another, or that serve Debian's own packaging."""
 RUNTIME = re.compile(r"(lib.*-dev|.*-dev|lib[a-z0-9.+-]*\d)")
 SYSTEMS = {"cmake": "cmake", "meson": "meson", "pybuild": "python", "autoconf": "autotools", "makefile": "make"}
 
@@ -73,12 +72,30 @@ class DebianSource:
         return not self.version.debian_revision
 
     @property
-    def packaging(self) -> Mapping[str, object] | None:
+    def packaging(self) -> Mapping[str, Any] | None:
         """The entry of ``sources:`` with Debian's own files, None if they are a diff or in the same archive."""
         for path, sha256 in self.files.items():
             if ".debian.tar." in path:
                 return {"name": "packaging", "debian": {"path": path, "sha256": sha256, "strip": 0}}
         return None
+
+    def patches(self, folder: Path) -> tuple[Mapping[str, object], ...]:
+        """Return the entry of ``sources:`` with Debian's patches, which dpkg-source applies; none if there are none.
+
+        ``folder`` is the ``debian/`` of its own files.
+        """
+        if self.packaging is None or not _patches(folder / "patches" / "series"):
+            return ()
+        reason = "Reef renders its own."
+        others = [{"path": path.name, "reason": reason} for path in sorted(folder.iterdir()) if path.name != "patches"]
+        pool = {**self.packaging["debian"], "strip": 1}
+        return ({"name": "debian-patches", "unpack": "debian", "debian": pool, "exclude": others},)
+
+    @property
+    def revision(self) -> int:
+        """A revision above Debian's, so that apt on boards prefers the package."""
+        found = re.match(r"\d+", self.version.debian_revision or "")
+        return int(found[0]) + 1 if found else 1
 
     def facts(self, target: Target, context: Context) -> Discovered:
         """Return what Debian's indices say; raises HostError."""
@@ -88,6 +105,7 @@ class DebianSource:
             binaries=binaries, summary=_main(self.name, binaries).summary,
             sources=self.sources, origin=f"Debian's source package {self.name} {self.version}",
             version=(self.version.upstream_version or "").replace("-", "."),
+            epoch=int(self.version.epoch or 0), revision=self.revision,
             homepage=self.stanza.get("Homepage", ""), tools=tools, libraries=libraries,
         )  # fmt: skip
 
@@ -128,9 +146,9 @@ def packaging_facts(folder: Path, source: DebianSource) -> Discovered:
     binaries = tuple(_binaries(control)) if control.is_file() else ()
     main = _main(source.name, binaries)
     patches = _patches(folder / "patches" / "series")
-    note = f"Debian applies {len(patches)} patches, which this recipe does not: {', '.join(patches[:5])}"
+    note = f"Debian's {len(patches)} patches are applied: {', '.join(patches[:5])}"
     return Discovered(
-        summary=main.summary, description=main.description, binaries=binaries,
+        sources=source.patches(folder), summary=main.summary, description=main.description, binaries=binaries,
         rights=_rights(copyright_) if copyright_.is_file() else Rights(), **_rules(folder / "rules"),
         notes=(note + (", …" if len(patches) > 5 else ""),) if patches else (),
     )  # fmt: skip

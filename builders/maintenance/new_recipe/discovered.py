@@ -35,6 +35,8 @@ class Discovered:
     sources: tuple[Mapping[str, Any], ...] = ()
     origin: str = ""
     version: str = ""
+    epoch: int = 0
+    revision: int = 1
     summary: str = ""
     description: str = ""
     homepage: str = ""
@@ -56,7 +58,14 @@ class Discovered:
         described = {binary.name: binary for binary in other.binaries}
         found["binaries"] = tuple(described.get(binary.name, binary) for binary in self.binaries) or other.binaries
         rights = self.rights if self.rights.license else other.rights
-        return replace(self, **found, rights=rights, pure=other.pure, notes=(*self.notes, *other.notes))
+        return replace(
+            self,
+            **found,
+            sources=(*self.sources, *other.sources),
+            rights=rights,
+            pure=other.pure,
+            notes=(*self.notes, *other.notes),
+        )
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:

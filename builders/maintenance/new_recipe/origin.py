@@ -38,7 +38,11 @@ class Origin:
 
 def origin_of(name: str, what: str, target: Target, project: Project) -> Origin:
     """Return the source that ``what`` names, pinned; raises InputError, SourceError, HostError."""
+    if what.startswith("debian:"):
+        return _debian(what.removeprefix("debian:"), target, project)
     path = Path(what).expanduser()
+    if path.suffix == ".deb":
+        raise InputError(f"a .deb is no source: {what}", "its programs are built already", "name it with --prebuilt")
     if path.is_dir() and not (path / "HEAD").is_file():
         return _folder(name, path.resolve(), project)
     if path.is_file():
@@ -85,8 +89,9 @@ def _git(name: str, url: str, ref: str, project: Project) -> Origin:
     if not ref:
         newest = f"the newest release, {found.ref}" if found.version else "the newest commit, as no tag names a release"
         project.log.note(f"{url}: {newest}: {found.commit}")
+    entry = {"name": name, "git": {"url": url, "commit": found.commit, "submodules": True}}
     facts = Discovered(
-        sources=({"name": name, "git": {"url": url, "commit": found.commit}},), version=found.version,
+        sources=(entry,), version=found.version,
         origin=f"{found.ref} of {url}", homepage=url.removesuffix(".git") if url.startswith("http") else "",
     )  # fmt: skip
     return Origin(facts, suffix="" if found.version else f"+git{found.commit[:7]}")
@@ -99,12 +104,17 @@ def _debian(package: str, target: Target, project: Project) -> Origin:
         if source.native:
             return packaging_facts(tree.path / "debian", source)
         if source.packaging is None:
-            return Discovered(notes=(f"Debian's packaging of {source.name} is a diff, which Reef does not read.",))
+            return Discovered(
+                notes=("Debian's packaging is a diff, which Reef does not read: its patches are missing.",)
+            )
         try:
             folder = fetched(f"{tree.recipe}-debian", [source.packaging], source.suite, project).path / "debian"
         except SourceError as error:  # some mirrors hold only a part of the pool
             project.log.warn(f"{error.what}: {error.detail.rpartition(': ')[2]}")
-            return Discovered(notes=("The mirror has no packaging of Debian's: compare the license and the patches.",))
+            return Discovered(notes=(
+                "The mirror lacks Debian's packaging: Debian's patches, if it has some, are not applied. Compare the "
+                "license.",
+            ))  # fmt: skip
         return packaging_facts(folder, source)
 
     return Origin(source.facts(target, project), packaging)

@@ -1,7 +1,7 @@
 """The packages of a recipe, proposed from the files that a first build installed: programs, libraries, development."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -76,26 +76,32 @@ def draft(name: str, facts: Discovered) -> Proposed:
     )  # fmt: skip
 
 
-def propose(name: str, facts: Discovered, installed: Sequence[str]) -> Proposal:
-    """Return the packages for the files that a first build of `draft` installed."""
+def propose(name: str, facts: Discovered, installed: Mapping[str, str]) -> Proposal:
+    """Return the packages for the files that a first build of `draft` installed; each link has its target."""
     whole = draft(name, facts)
     paths = sorted({PACKED.sub(r"\1", path) for path in installed if not _of_debhelper(path, whole.name)})
     left_out = [path for path in paths if LEFT_OUT.fullmatch(path)]
     kept = [path for path in paths if path not in left_out]
-    libraries = sorted(
-        {match[1] + ".so." + match[2].split(".")[0] for path in kept if (match := SHARED.fullmatch(path))}
-    )
-    found = Proposal(
-        (whole,),
-        _globs(left_out),
-        _programs(kept),
-        tuple(libraries)[:MOST],
-        _modules(kept) if _is_python(whole) else (),
-    )
+    libraries = _libraries(kept, installed)
+    modules = _modules(kept) if _is_python(whole) else ()
+    found = Proposal((whole,), _globs(left_out), _programs(kept), tuple(libraries)[:MOST], modules)
     split = {path: _kind(path) for path in kept}
     if _is_python(whole) or set(split.values()) == {"programs"}:
         return found
     return replace(found, packages=_Split(name, facts, whole, split).packages(libraries))
+
+
+def _libraries(paths: Sequence[str], installed: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the files of each shared library by its SONAME: the link that leads to the file, else the file's name."""
+    shared = {path: match for path in paths if (match := SHARED.fullmatch(path))}
+    links = {path: target for path in shared if (target := installed.get(path))}
+    named = {str(PurePosixPath(path).parent / target): path.rpartition("/")[2] for path, target in links.items()}
+    found: dict[str, list[str]] = {}
+    for path, match in shared.items():
+        if path not in links:
+            own = f"{match[1]}.so.{match[2].split('.')[0]}"
+            found.setdefault(named.get(path, own), []).append(path.rpartition("/")[2])
+    return dict(sorted(found.items()))
 
 
 def fitting(summary: str, name: str) -> str:
@@ -140,25 +146,25 @@ class _Split:
     whole: Proposed
     kinds: dict[str, Kind]
 
-    def packages(self, libraries: Sequence[str]) -> tuple[Proposed, ...]:
-        shared = [self._library(library) for library in libraries]
+    def packages(self, libraries: Mapping[str, Sequence[str]]) -> tuple[Proposed, ...]:
+        shared = [self._library(soname, files) for soname, files in libraries.items()]
         depends = tuple(f"{package.name} (= ${{binary:Version}})" for package in shared)
         made = [*self._programs(bool(shared)), *shared, *self._development(depends)]
         if len(made) == 1:
             return (replace(made[0], files=()),)
         return tuple(made)
 
-    def _library(self, library: str) -> Proposed:
-        stem, _, version = library.rpartition(".so.")
+    def _library(self, soname: str, files: Sequence[str]) -> Proposed:
+        stem, _, version = soname.partition(".so.")
         policy = f"{stem}{'-' if stem[-1].isdigit() else ''}{version}".lower().replace("_", "-")
         # Debian renamed libraries for 64-bit times.
         known = self._debian(lambda each: each.name.removesuffix("t64") == policy)
         # Of a library with another SONAME, whose name programs depend on, only the texts fit.
         other = self._debian(lambda each: each.name.startswith(stem.lower()) and each.section == "libs")
         made = self._package("library", policy, known or other, "shared library", "libs")
-        return replace(
-            made, name=known.name if known else policy, multi_arch="same", files=(f"usr/lib/*/{stem}.so.{version}*",)
-        )
+        names = [f"{soname}*", *(name for name in files if not name.startswith(soname))]
+        taken = tuple(f"usr/lib/*/{name}" for name in names)
+        return replace(made, name=known.name if known else policy, multi_arch="same", files=taken)
 
     def _programs(self, with_library: bool) -> list[Proposed]:
         paths = self._of("programs")

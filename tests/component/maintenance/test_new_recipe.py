@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import tarfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from builders.errors import BuildError, InputError, ReefError, SourceError
 from builders.host.files import sha256_of
 from builders.host.log import Log
 from builders.maintenance import new_recipe as room
-from builders.maintenance.new_recipe import new_recipe, summary_of
+from builders.maintenance.new_recipe import _without_given, new_recipe, summary_of
+from builders.maintenance.new_recipe.discovered import Discovered
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
+from builders.maintenance.new_recipe.proposal import Proposal, draft
 from builders.maintenance.new_recipe.writer import NewRecipe
 from builders.model.recipe import load_recipe
 from builders.pipeline.project import Project
@@ -90,9 +94,31 @@ def test_a_git_repository_is_pinned_to_its_newest_release(project: Project, tmp_
     recipe = load_recipe(new_recipe(project, "greet", repository.url, build=False).folder)
     assert recipe.sources[0].git is not None
     assert (recipe.version, recipe.sources[0].git.commit) == ("1.3", commit)
+    assert not recipe.sources[0].git.submodules
     recipe = load_recipe(new_recipe(project, "greet-later", f"{repository.url}#main", build=False).folder)
     assert recipe.sources[0].git is not None
     assert (recipe.version, recipe.sources[0].git.commit) == (f"1.2+git{later[:7]}", later)
+
+
+def test_a_repository_with_submodules_brings_them(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "protocol.file.allow")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "always")
+    inner = Repository(tmp_path / "inner")
+    (inner.folder / "x.c").touch()
+    inner.git("add", ".")
+    inner.commit()
+    repository = Repository(tmp_path / "repository")
+    repository.git("submodule", "--quiet", "add", inner.url, "third_party")
+    for name, text in FILES.items():
+        (repository.folder / name).write_text(text)
+    repository.git("add", ".")
+    repository.commit("v1.3")
+    recipe = load_recipe(new_recipe(project, "greet", repository.url, build=False).folder)
+    assert recipe.sources[0].git is not None
+    assert recipe.sources[0].git.submodules
 
 
 def test_what_is_unknown_is_left_to_fill_in_and_refused_until_then(project: Project, tmp_path: Path) -> None:
@@ -113,6 +139,15 @@ def test_what_is_unknown_is_left_to_fill_in_and_refused_until_then(project: Proj
     assert load_recipe(written.folder).license == "MIT"
 
 
+def test_what_the_build_system_brings_is_not_listed(project: Project, tmp_path: Path) -> None:
+    facts = Discovered(system="autotools", tools=("texinfo", "gperf"), libraries=("pkgconf", "libx-dev"))
+    (target,) = project.targets(["trixie/arm64"])
+    new = NewRecipe("greet", facts, Proposal((draft("greet", facts),)), [target], datetime.now(UTC))
+    entries = ({"name": "greet", "local": {"path": str(folder_with(tmp_path / "greet", **FILES))}},)
+    found = _without_given(replace(new, facts=replace(facts, sources=entries)), project.folder / "recipes", target)
+    assert (found.facts.tools, found.facts.libraries) == (("gperf",), ("libx-dev",))
+
+
 def test_a_recipe_is_never_overwritten(project: Project, tmp_path: Path) -> None:
     place = folder_with(project.folder / "recipes" / "greet", **{"recipe.yml": "mine"})
     with pytest.raises(InputError, match="greet exists"):
@@ -129,6 +164,9 @@ def test_a_bad_name_is_refused(project: Project, name: str) -> None:
 def test_a_source_that_is_nothing_is_refused(project: Project, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names nothing that is known"):
         new_recipe(project, "greet", "no/such/folder")
+    with pytest.raises(InputError, match=r"a \.deb is no source") as caught:
+        new_recipe(project, "greet", "vendor_1.0_arm64.deb")
+    assert "--prebuilt" in caught.value.fix
     (tmp_path / "greet.txt").write_text("no archive")
     with pytest.raises(SourceError, match="cannot be unpacked"):
         new_recipe(project, "greet", str(tmp_path / "greet.txt"))
@@ -138,9 +176,8 @@ def test_a_source_that_is_nothing_is_refused(project: Project, tmp_path: Path) -
 
 def test_a_first_build_shows_the_packages(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = "usr/lib/aarch64-linux-gnu/libgreet.so"
-    monkeypatch.setattr(
-        room, "_installed", lambda *_: [library, f"{library}.1", f"{library}.1.2", "usr/include/greet.h"]
-    )
+    files = dict.fromkeys([library, f"{library}.1.2", "usr/include/greet.h"], "")
+    monkeypatch.setattr(room, "_installed", lambda *_: files)
     written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
     recipe = load_recipe(written.folder)
     assert [package.name for package in recipe.packages] == ["libgreet1", "libgreet-dev"]
@@ -156,7 +193,7 @@ def test_a_first_build_that_fails_leaves_a_recipe_to_correct(
 ) -> None:
     tried = []
 
-    def fail(new: NewRecipe, *_: object) -> list[str]:
+    def fail(new: NewRecipe, *_: object) -> dict[str, str]:
         tried.append(new.strategy)
         raise BuildError("the build failed", "no rule to make target")
 
@@ -170,10 +207,10 @@ def test_a_first_build_that_fails_leaves_a_recipe_to_correct(
 def test_what_builds_under_qemu_alone_says_so(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def installed(new: NewRecipe, *_: object) -> list[str]:
+    def installed(new: NewRecipe, *_: object) -> dict[str, str]:
         if not new.strategy:
             raise BuildError("cross compiling failed")
-        return ["usr/bin/greet"]
+        return {"usr/bin/greet": ""}
 
     monkeypatch.setattr(room, "_installed", installed)
     written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))

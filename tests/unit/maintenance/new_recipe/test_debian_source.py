@@ -1,6 +1,7 @@
 """A source package of Debian: which files are upstream's, which packages its build needs, what its packaging says."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from debian.deb822 import Sources
@@ -70,9 +71,10 @@ def test_a_native_package_is_its_own_source() -> None:
 
 def test_build_dependencies_are_tools_or_libraries_of_the_target(project: Project) -> None:
     found = source().facts(TARGET, project)
-    assert found.tools == ("bison", "python3", "libnative-dev", "doxygen")
+    assert found.tools == ("cmake", "bison", "python3", "libnative-dev", "doxygen")
     assert found.libraries == ("libfoo-dev", "libarm-dev")
-    assert source().facts(parse_target("trixie/amd64"), project).tools[:3] == ("bison", "python3", "nasm")
+    assert source().facts(parse_target("trixie/amd64"), project).tools[1:4] == ("bison", "python3", "nasm")
+    assert (found.epoch, found.revision) == (1, 4)
     assert (found.version, found.homepage) == ("2.4.rc1+ds", "https://example.org/greet")
     assert found.binaries == (
         DebianBinary("libgreet2", "libs", "Library that greets"), DebianBinary("greet-data", "misc", "", "", "all"),
@@ -152,7 +154,14 @@ def test_debians_own_files_say_what_a_package_is(tmp_path: Path) -> None:
     assert found.rights.license == "MIT"
     assert found.rights.text == "Permission is hereby granted\n\nas it is."
     assert found.rights.statements == ("2020 Ada", "2021 Grace")
-    assert found.notes == ("Debian applies 1 patches, which this recipe does not: fix.patch",)
+    patches: Any = found.sources[0]
+    assert (patches["unpack"], patches["debian"]["strip"]) == ("debian", 1)
+    assert [part["path"] for part in patches["exclude"]] == ["control", "copyright", "rules"]
+    assert found.notes == ("Debian's 1 patches are applied: fix.patch",)
+
+
+def test_without_patches_there_is_no_source_of_them(tmp_path: Path) -> None:
+    assert packaging_facts(tmp_path, source()).sources == ()
 
 
 def test_a_copyright_file_for_people_says_nothing(tmp_path: Path) -> None:

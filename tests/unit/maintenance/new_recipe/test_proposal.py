@@ -10,6 +10,16 @@ LIBRARY = [
     "usr/lib/aarch64-linux-gnu/pkgconfig/json.pc", "usr/share/man/man3/json.3.gz",
     "usr/share/doc/json/changelog.Debian.gz", "usr/share/doc/json/copyright",
 ]  # fmt: skip
+LINKS = {
+    "usr/lib/aarch64-linux-gnu/libjson.so": "libjson.so.5",
+    "usr/lib/aarch64-linux-gnu/libjson.so.5": "libjson.so.5.3.0",
+}
+
+
+def installed(*paths: str) -> dict[str, str]:
+    return {path: LINKS.get(path, "") for path in paths}
+
+
 FACTS = Discovered(summary="JSON in C", system="cmake")
 
 
@@ -17,7 +27,7 @@ def test_programs_alone_are_one_package_that_takes_all() -> None:
     found = propose(
         "hello",
         Discovered(summary="hello is a kind greeting"),
-        ["usr/bin/hello", "usr/share/info/dir", "usr/share/man/man1/hello.1.gz"],
+        installed("usr/bin/hello", "usr/share/info/dir", "usr/share/man/man1/hello.1.gz"),
     )
     (package,) = found.packages
     assert (package.name, package.files, package.summary) == ("hello", (), "kind greeting")
@@ -25,7 +35,7 @@ def test_programs_alone_are_one_package_that_takes_all() -> None:
 
 
 def test_a_library_is_two_packages() -> None:
-    found = propose("json", FACTS, LIBRARY)
+    found = propose("json", FACTS, installed(*LIBRARY))
     library, development = found.packages
     assert (library.name, library.files, library.multi_arch) == ("libjson5", ("usr/lib/*/libjson.so.5*",), "same")
     assert (development.name, development.section) == ("libjson-dev", "libdevel")
@@ -39,7 +49,7 @@ def test_a_library_is_two_packages() -> None:
 
 def test_programs_beside_a_library_are_a_third_package() -> None:
     found = propose(
-        "json", FACTS, [*LIBRARY, "usr/bin/json-lint", "usr/bin/json-config", "usr/share/man/man1/json-lint.1"]
+        "json", FACTS, installed(*LIBRARY, "usr/bin/json-lint", "usr/bin/json-config", "usr/share/man/man1/json-lint.1")
     )
     tools, _, development = found.packages
     assert (tools.name, tools.files) == ("json-tools", ("usr/bin/json-lint", "usr/share/man/man1"))
@@ -56,7 +66,7 @@ def test_debians_names_and_texts_are_taken() -> None:
         DebianBinary("json-utils", "utils", "JSON programs"),
     )
     facts = Discovered(summary="JSON in C", binaries=binaries)
-    found = propose("json", facts, [*LIBRARY, "usr/bin/json-lint"])
+    found = propose("json", facts, installed(*LIBRARY, "usr/bin/json-lint"))
     assert [package.name for package in found.packages] == ["json-utils", "libjson5t64", "libjson-dev"]
     assert found.packages[1].summary == "JSON library"
     assert found.packages[1].description == "It reads JSON."
@@ -64,7 +74,7 @@ def test_debians_names_and_texts_are_taken() -> None:
 
 def test_a_library_whose_name_ends_in_a_digit_gets_a_hyphen() -> None:
     paths = ["usr/lib/aarch64-linux-gnu/libusb-1.0.so.0.4", "usr/include/usb.h"]
-    assert propose("libusb", FACTS, paths).packages[0].name == "libusb-1.0-0"
+    assert propose("libusb", FACTS, installed(*paths)).packages[0].name == "libusb-1.0-0"
 
 
 def test_python_modules_are_one_package_for_all_cpus_unless_one_is_compiled() -> None:
@@ -72,7 +82,7 @@ def test_python_modules_are_one_package_for_all_cpus_unless_one_is_compiled() ->
     facts = Discovered(summary="greets", system="python")
     assert draft("python-greet", facts).name == "python3-greet"
     found = propose(
-        "greet", facts, [path + "greet/__init__.py", path + "greet/x.py", path + "greet-1.dist-info/METADATA"]
+        "greet", facts, installed(path + "greet/__init__.py", path + "greet/x.py", path + "greet-1.dist-info/METADATA")
     )
     (package,) = found.packages
     assert (package.name, package.architecture, package.section) == ("python3-greet", "all", "python")
@@ -102,5 +112,15 @@ def test_a_library_with_another_soname_than_debians_has_a_name_of_its_own() -> N
         DebianBinary("libjson6", "libs", "JSON library"),
         DebianBinary("libjson-dev", "libdevel", "JSON headers"),
     )
-    library = propose("json", Discovered(summary="JSON in C", binaries=binaries), LIBRARY).packages[0]
+    library = propose("json", Discovered(summary="JSON in C", binaries=binaries), installed(*LIBRARY)).packages[0]
     assert (library.name, library.summary) == ("libjson5", "JSON library")
+
+
+def test_the_link_that_leads_to_a_library_is_its_soname() -> None:
+    folder = "usr/lib/aarch64-linux-gnu"
+    paths = {f"{folder}/libini.so.1": "libini.so.58", f"{folder}/libini.so.58": "", "usr/include/ini.h": ""}
+    found = propose("ini", FACTS, paths)
+    assert (found.packages[0].name, found.libraries) == ("libini1", ("libini.so.1",))
+    assert found.packages[0].files == ("usr/lib/*/libini.so.1*", "usr/lib/*/libini.so.58")
+    paths = {f"{folder}/libini.so.1.2": "libini.so.1.2.3", f"{folder}/libini.so.1.2.3": "", "usr/include/ini.h": ""}
+    assert propose("ini", FACTS, paths).packages[0].name == "libini1.2"
