@@ -101,7 +101,7 @@ def nginx() -> Iterator[tuple[int, Path]]:
         (folder / "password").write_text(f"{USER}:{_crypted(PASSWORD)}\n")
         (folder / "nginx.conf").write_text(_nginx_text(folder, port))
         argv = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-        with running(argv, port, folder, str(_nginx_program(folder))):
+        with running(argv, port, folder, str(nginx_program(folder))):
             yield port, files
 
 
@@ -131,14 +131,17 @@ http {{
 """
 
 
-def _nginx_program(folder: Path) -> Path:
-    """Return Debian's nginx, taken out of its package into ``folder``: installed it would start a service."""
-    wish = ["apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "--quiet", "download", "nginx"]
+def nginx_program(folder: Path, *modules: str) -> Path:
+    """Return Debian's nginx, taken out of its package into ``folder``: installed it would start a service.
+
+    The packages ``modules`` are unpacked beside it, below ``folder/package``.
+    """
+    wish = ["apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "--quiet", "download", "nginx", *modules]
     if subprocess.run(wish, cwd=folder, check=False).returncode:
         subprocess.run(["apt-get", "--quiet", "--quiet", "update"], check=False)  # no lists yet, or old ones
         subprocess.run(wish, cwd=folder, check=True)
-    [package] = folder.glob("nginx_*.deb")
-    subprocess.run(["dpkg-deb", "-x", str(package), str(folder / "package")], check=True)
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(folder / "package")], check=True)
     return folder / "package/usr/sbin/nginx"
 
 

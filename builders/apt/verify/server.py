@@ -1,5 +1,8 @@
 """Serves a repository over HTTP on the local network: byte ranges, types, an access log, TLS where requested.
 
+``snapshots/<suite>/<time>/`` is the publication that was live at that time, as apt's option Snapshot expects it
+(sources.list(5)): a time between two publications shows the earlier.
+
 For boards in a lab and for Reef's own clients; a public repository belongs behind a web server.
 """
 
@@ -21,6 +24,9 @@ TYPES = {
     ".changelog": "text/plain; charset=utf-8",
     ".sources": "text/plain; charset=utf-8", ".html": "text/html; charset=utf-8", "": "text/plain; charset=utf-8",
 }  # fmt: skip
+STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+MOMENT = re.compile(r"[0-9]{8}(?:T[0-9]{6}Z)?")
+"""A time as apt asks for it, or a day, which means its beginning (as at snapshot.debian.org)."""
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 """A range; its numbers have no more digits than the size of a file."""
 BYTES = "application/octet-stream"
@@ -49,6 +55,10 @@ class Handler(SimpleHTTPRequestHandler):
         self._say = say
         self._left: int | None = None
         super().__init__(*arguments, **more)
+
+    def translate_path(self, path: str) -> str:
+        """Return the file for a URL's path; a time among the publications of a suite leads to one of them."""
+        return _dated(os.fspath(self.directory), super().translate_path(path))
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Log one request: who, when, what, how it was answered."""
@@ -119,6 +129,28 @@ class Handler(SimpleHTTPRequestHandler):
             outputfile.write(block)
             self._left -= len(block)
         return None
+
+
+def _dated(folder: str, path: str) -> str:
+    """Return ``path`` below ``folder``, with the publication instead of a time that none has."""
+    start = os.path.join(folder, "snapshots", "")
+    suite, _, rest = path.removeprefix(start).partition("/")
+    moment, slash, rest = rest.partition("/")
+    if not path.startswith(start) or not MOMENT.fullmatch(moment) or os.path.isdir(f"{start}{suite}/{moment}"):
+        return path
+    stamp = publication_at(folder, suite, moment)
+    return f"{start}{suite}/{stamp}{slash}{rest}" if stamp else path
+
+
+def publication_at(folder: str, suite: str, moment: str) -> str:
+    """Return the stamp of a suite's newest publication that is not after ``moment``, nothing where there is none."""
+    try:
+        live = os.readlink(f"{folder}/dists/{suite}").split("/")[3]
+        names = os.listdir(f"{folder}/snapshots/{suite}")
+    except (OSError, IndexError):
+        return ""
+    # Folders newer than the live publication are arriving, or a killed run left them.
+    return max((name for name in names if STAMP.fullmatch(name) and name <= min(moment, live)), default="")
 
 
 def _span(asked: str, size: int) -> tuple[int, int] | None:

@@ -56,7 +56,8 @@ class RepositorySettings(Model):
     component: Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+-]*$")] = "main"
     """Component that holds all packages."""
     url: Url | None = None
-    """URL at which boards reach the repository, for the .sources file. The default is the folder on this machine."""
+    """URL at which boards reach the repository, for the .sources file, changelogs and snapshots. The default is the
+    folder on this machine, without the two."""
     contents: bool = True
     """Whether Contents indices are written; apt-file finds the package of a file in them."""
     generations: Annotated[int, pydantic.Field(ge=1)] = 5
