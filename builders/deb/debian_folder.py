@@ -21,9 +21,12 @@ RECIPE_FOLDER = "/build/recipe"
 """The recipe's folder inside the root of a build."""
 
 PLAIN = (
-    "control", "changelog", "copyright", "rules", "source/patch-header", "reef/data_files.pl", "reef/isa.sh",
+    "control", "changelog", "copyright", "rules", "source/patch-header", "reef/accepted_modes.sh", "reef/data_files.pl",
+    "reef/isa.sh",
 )  # fmt: skip
 """Files of ``debian/`` that may hold ``{{``: no variable is expanded in them."""
+CORRECTED = ("setuid", "setgid", "writable", "usr/local")
+"""Words of accepted faults that never occur without help: debhelper corrects such files, or refuses them."""
 CPU_HINT = "; with keep_source: use $DEB_HOST_ARCH or $DEB_HOST_MULTIARCH, as one source serves all CPUs"
 DEBHELPER_CODE = "#DEBHELPER#"
 DEBHELPER = "debhelper-compat (= 13)"
@@ -79,6 +82,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
             older_root=recipe.older_root(target),
             usr_merged=target.suite.usr_merged,
             data=_has_data(recipe),
+            accepted=_accepted_files(recipe),
             isa=isa,
         ),
         "changelog": _changelog(recipe, target, settings),
@@ -96,6 +100,9 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
         files["reef/isa.sh"] = isa
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
+    if accepted := _accepted_files(recipe):
+        names = dict.fromkeys(name for name, _ in accepted)
+        files["reef/accepted_modes.sh"] = render("accepted_modes.sh.j2", accepted=accepted, packages=names)
     if _has_data(recipe):
         data = [(package.name, data_regex(package.data)) for package in recipe.packages]
         files["reef/data_files.pl"] = render("data_files.pl.j2", data=data)
@@ -111,6 +118,16 @@ def _removal(recipe: Recipe) -> str:
     if not (recipe.takes_all and recipe.not_installed):
         return ""
     return f'\n(cd "$DESTDIR" && rm -rf -- {" ".join(map(shell_pattern, recipe.not_installed))})\n'
+
+
+def _accepted_files(recipe: Recipe) -> list[tuple[str, str]]:
+    """Return the packages and texts of accepted faults of ``file-policy``, which debhelper would correct or refuse."""
+    return [
+        (package.name, each.match)
+        for package in recipe.packages
+        for each in package.accept
+        if each.check == "file-policy" and any(word in each.match for word in CORRECTED)
+    ]
 
 
 def _has_data(recipe: Recipe) -> bool:

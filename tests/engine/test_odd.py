@@ -68,6 +68,10 @@ def test_places_and_accepted_faults(built: Built) -> None:
     places = {"boot/overlays/reef-odd.dtbo", "opt/reef-odd/hello", "usr/games/reef-odd-game"}
     assert places <= set(built.files("reef-odd-places"))
     assert "1 accepted ('/opt/reef-odd': the place of a vendor)" in built.output
+    modes = {str(entry.name)[2:]: entry.mode for entry, _ in members(built.deb("reef-odd-places"))}
+    assert modes["usr/libexec/reef-odd/My Helper"] == 0o4755
+    assert modes["usr/libexec/reef-odd/plain"] == 0o755
+    assert "usr/local/share/reef-odd/notes" in modes
 
 
 def test_data_that_looks_like_programs_is_not_stripped(built: Built) -> None:
