@@ -3,6 +3,7 @@
 from builders.cli.app import open_project
 from builders.errors import InputError
 from builders.maintenance.new_recipe import new_recipe
+from builders.maintenance.new_recipe.own_recipes import add_own, is_own
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
 
 
@@ -18,6 +19,10 @@ def new(name: str, source: str | None, prebuilt: list[str], *, build: bool) -> N
         folder = new_prebuilt(project, name, prebuilt)
         project.log.note(f"wrote: {folder / 'recipe.yml'}")
         project.log.note(f"next: ./inv build-arm --recipe {name} publish-apt --recipe {name}")
+        return
+    if not source and is_own(name):
+        project = open_project(without_recipes=True)
+        project.log.note(f"wrote: {add_own(project, name) / 'recipe.yml'}, a copy of Reef's own recipe")
         return
     if not source:
         raise InputError(

@@ -20,7 +20,7 @@ def own_command() -> str:
     program = Path(sys.argv[0])
     if program.name != "reef":  # tests, and Invoke's own command line in a checkout
         return INV
-    launcher = program.absolute().parents[2] / "inv"
+    launcher = program.absolute().parent.parent.parent / "inv"  # a .venv is in its checkout
     if launcher.is_file():  # it started the program of its checkout's .venv
         return INV if _same(launcher.parent, Path()) else shlex.quote(str(launcher))
     found = shutil.which("reef")

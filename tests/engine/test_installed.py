@@ -46,6 +46,9 @@ def test_a_folder_without_a_project(installed: Installed, tmp_path: Path) -> Non
     assert "no project here" in run(installed, tmp_path, "list", status=3)
     assert "mmdebstrap" in run(installed, tmp_path, "doctor", status=None)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "reef.yml").touch()
+    assert "a copy of Reef's own recipe" in run(installed, tmp_path, "new", "reef-portable-runtime")
+    assert "reef-portable-runtime" in run(installed, tmp_path, "list")
     assert f"Reef {__version__} " in run(installed, tmp_path, "--version")
     assert "did you mean 'list'? reef --list shows all commands" in run(installed, tmp_path, "lst", status=1)
     assert "--target" in run(installed, tmp_path, "--complete", "--", "reef build-arm --ta")
@@ -71,5 +74,5 @@ def test_a_project_is_built_and_published(installed: Installed, place: Place) ->
 
 def files(folder: Path) -> set[str]:
     """Return the files in ``folder`` but those that Python and Jinja2 compile."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(path.relative_to(folder)) for path in paths}
+    names = (Path(place) / name for place, _, found in os.walk(folder, followlinks=True) for name in found)
+    return {str(path.relative_to(folder)) for path in names if "__pycache__" not in path.parts}

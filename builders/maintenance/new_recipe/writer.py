@@ -92,14 +92,25 @@ def written_whole(recipes: Path, name: str, files: Mapping[str, str], copies: Ma
     return _put(recipes, name, files, copies)
 
 
+def copied_whole(recipes: Path, folder: Path) -> Path:
+    """Copy a recipe's folder into ``recipes`` and return the copy; raises InputError if it exists."""
+    with _scratch(recipes) as scratch, disk_errors(scratch):
+        shutil.copytree(folder, scratch / folder.name)
+        return _renamed(scratch / folder.name, recipes)
+
+
+def _renamed(made: Path, recipes: Path) -> Path:
+    folder = recipes / made.name
+    require_free(folder)
+    with disk_errors(folder):
+        made.rename(folder)
+    return folder
+
+
 def _put(recipes: Path, name: str, files: Mapping[str, str], copies: Mapping[str, Path]) -> Path:
-    folder = recipes / name
     with _scratch(recipes) as scratch:
         _write(scratch / name, files, copies)
-        require_free(folder)
-        with disk_errors(folder):
-            (scratch / name).rename(folder)
-    return folder
+        return _renamed(scratch / name, recipes)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mappi
         raise InputError(
             f"unknown recipe {portable.runtime!r} in portable.runtime of {recipe.name}",
             nearest(portable.runtime, recipes),
-            "correct portable.runtime, or add the recipe of the runtime",
+            "correct portable.runtime, or add Reef's own recipe of a runtime: ./inv new reef-portable-runtime",
         )
     if runtime.build.runtime is None or not runtime.serves(target):
         raise InputError(

@@ -17,6 +17,7 @@ from builders.host.log import Log
 from builders.maintenance import new_recipe as room
 from builders.maintenance.new_recipe import _without_given, new_recipe, summary_of
 from builders.maintenance.new_recipe.discovered import Discovered
+from builders.maintenance.new_recipe.own_recipes import add_own, is_own
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
 from builders.maintenance.new_recipe.proposal import Proposal, draft
 from builders.maintenance.new_recipe.writer import NewRecipe
@@ -235,6 +236,16 @@ def test_a_folder_that_is_gone_meanwhile_changes_nothing(project: Project, tmp_p
     shutil.rmtree(source)
     with pytest.raises(InputError, match="names nothing that is known"):
         new_recipe(project, "greet", str(source))
+
+
+def test_reefs_own_runtime_is_copied(project: Project) -> None:
+    assert is_own("reef-portable-runtime")
+    assert not is_own("libedgetpu")
+    folder = add_own(project, "reef-portable-runtime")
+    assert load_recipe(folder).build.runtime is not None
+    assert not folder.is_symlink()
+    with pytest.raises(InputError, match="exists"):
+        add_own(project, "reef-portable-runtime")
 
 
 def vendor(folder: Path, name: str = "vendor_1.0_arm64.deb", package: str = "vendor") -> Path:

@@ -40,6 +40,11 @@ def test_a_checkout_is_run_by_its_inv(tmp_path: Path, monkeypatch: pytest.Monkey
     assert as_typed("sudo ./inv clean") == f"sudo {tmp_path}/inv clean"
 
 
+def test_a_program_near_the_root_of_the_system_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/reef"])
+    assert own_command() == "/bin/reef"
+
+
 @pytest.mark.parametrize("text", ["/srv/./inv list", "./inv.py", "../inv", "./inventory", "x./inv"])
 def test_paths_stay_as_they_are(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed(tmp_path, monkeypatch, "an env/bin/reef")
