@@ -11,6 +11,7 @@ from debian.debfile import DebFile
 
 from builders import deb, sources
 from builders.errors import BuildError, InputError, ReefError, RootError
+from builders.maintenance.new_recipe.debian_source import hints
 from builders.maintenance.new_recipe.discovered import Discovered, unique
 from builders.maintenance.new_recipe.origin import Origin, fetched, origin_of
 from builders.maintenance.new_recipe.proposal import Proposal, draft, propose
@@ -50,6 +51,8 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     new = NewRecipe(name, origin.facts, Proposal(()), targets, datetime.now(UTC).replace(microsecond=0))
     tree = fetched(name, origin.facts.sources, targets[0].suite.name, project)
     facts = _read(origin, tree, project)
+    if origin.hinted:
+        facts = facts.completed(hints(name, targets[0], project))
     new = replace(new, facts=facts, proposal=Proposal((draft(name, facts),)))
     failure: ReefError | None = None
     if faults := new.faults(recipes):

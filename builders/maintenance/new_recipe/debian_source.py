@@ -9,7 +9,7 @@ from typing import Any
 from debian.deb822 import Deb822, PkgRelation, Sources
 from debian.debian_support import Version
 
-from builders.errors import SourceError, nearest
+from builders.errors import HostError, SourceError, nearest
 from builders.maintenance import debian_index
 from builders.maintenance.new_recipe import licenses
 from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered, Rights, unique
@@ -138,6 +138,20 @@ def debian_source(name: str, suite: str, context: Context) -> DebianSource:
         hint if len(hint) < 200 else f"{len(names)} source packages were searched",
         "name a source package, a URL, a git repository or a folder",
     )
+
+
+def hints(name: str, target: Target, context: Context) -> Discovered:
+    """Return what Debian's source package ``name`` says of another release of it; nothing if Debian has none.
+
+    Nothing depends on it: without an answer of the mirror there are no hints.
+    """
+    try:
+        source = debian_source(name, target.suite.name, context)
+        found = source.facts(target, context)
+    except (SourceError, HostError):
+        return Discovered()
+    note = f"Debian has a source package {name}: its build dependencies, package names and epoch are taken."
+    return replace(found, sources=(), origin="", version="", revision=1, notes=(note,))
 
 
 def packaging_facts(folder: Path, source: DebianSource) -> Discovered:

@@ -53,7 +53,18 @@ class Discovered:
 
     def completed(self, other: "Discovered") -> "Discovered":
         """Return these facts; those that are unknown are taken from ``other``."""
-        names = ("version", "summary", "description", "homepage", "system", "options", "tools", "libraries", "binaries")
+        names = (
+            "version",
+            "epoch",
+            "summary",
+            "description",
+            "homepage",
+            "system",
+            "options",
+            "tools",
+            "libraries",
+            "binaries",
+        )
         found = {name: getattr(self, name) or getattr(other, name) for name in names}
         described = {binary.name: binary for binary in other.binaries}
         found["binaries"] = tuple(described.get(binary.name, binary) for binary in self.binaries) or other.binaries

@@ -34,6 +34,8 @@ class Origin:
     facts: Discovered
     packaging: Callable[[SourceTree, Project], Discovered] | None = None
     suffix: str = ""
+    hinted: bool = False
+    """Whether Debian may have another release of the source."""
 
 
 def origin_of(name: str, what: str, target: Target, project: Project) -> Origin:
@@ -81,7 +83,7 @@ def _archive(name: str, url: str, project: Project) -> Origin:
     path = unquote(urlsplit(url).path)
     return Origin(Discovered(
         sources=({"name": name, "archive": entry},), origin=path.rpartition("/")[2], version=release_in(path),
-    ))  # fmt: skip
+    ), hinted=True)  # fmt: skip
 
 
 def _git(name: str, url: str, ref: str, project: Project) -> Origin:
@@ -94,7 +96,7 @@ def _git(name: str, url: str, ref: str, project: Project) -> Origin:
         sources=(entry,), version=found.version,
         origin=f"{found.ref} of {url}", homepage=url.removesuffix(".git") if url.startswith("http") else "",
     )  # fmt: skip
-    return Origin(facts, suffix="" if found.version else f"+git{found.commit[:7]}")
+    return Origin(facts, suffix="" if found.version else f"+git{found.commit[:7]}", hinted=True)
 
 
 def _debian(package: str, target: Target, project: Project) -> Origin:

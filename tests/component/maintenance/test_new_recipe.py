@@ -35,9 +35,10 @@ FILES = {"CMakeLists.txt": PROJECT, "LICENSE": MIT}
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     folder = tmp_path / "a project"
     folder.mkdir()
+    monkeypatch.setattr(room, "hints", lambda *_: Discovered())
     (folder / "reef.yml").write_text("maintainer: Reef <reef@example.org>\ntargets: [trixie/arm64, trixie/armhf]\n")
     return Project.open(folder, Log(quiet=True), without_recipes=True)
 
@@ -83,6 +84,16 @@ def test_an_archive_is_pinned(project: Project, tmp_path: Path, head: str, strip
     assert source.archive is not None
     assert (recipe.version, source.archive.strip) == ("3.4", strip)
     assert [part.path for part in source.exclude] == ["debian"]
+
+
+def test_what_debian_knows_of_another_release_is_taken(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "hints", lambda *_: Discovered(libraries=("libonig-dev",), epoch=2, summary="x y"))
+    path = archive_with(tmp_path / "greet-3.4.tar.xz", "greet-3.4/", **FILES)
+    recipe = load_recipe(new_recipe(project, "greet", str(path), build=False).folder)
+    assert (recipe.build.libraries, recipe.version_epoch) == (["libonig-dev"], 2)
+    assert (recipe.version, recipe.summary, len(recipe.sources)) == ("3.4", "greeting for boards", 1)
 
 
 def test_a_git_repository_is_pinned_to_its_newest_release(project: Project, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from debian.deb822 import Sources
 
-from builders.errors import SourceError
+from builders.errors import HostError, SourceError
 from builders.host.log import Log
 from builders.maintenance import debian_index
-from builders.maintenance.new_recipe.debian_source import DebianSource, debian_source, packaging_facts
-from builders.maintenance.new_recipe.discovered import DebianBinary
+from builders.maintenance.new_recipe.debian_source import DebianSource, debian_source, hints, packaging_facts
+from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered
 from builders.model.target import parse_target
 from builders.pipeline.project import Project
 
@@ -101,6 +101,19 @@ def test_the_newest_of_several_versions_is_taken(project: Project, monkeypatch: 
     newer = STANZA.replace("1:2.4-rc1+ds-3", "1:2.4-rc1+ds-3+deb13u1")
     monkeypatch.setattr(debian_index, "source_stanzas", lambda *_: f"{newer}\n{STANZA}")
     assert str(debian_source("greet", "trixie", project).version) == "1:2.4-rc1+ds-3+deb13u1"
+
+
+def test_hints_are_what_holds_of_another_release_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian_index, "source_stanzas", lambda *_: STANZA)
+    found = hints("greet", TARGET, project)
+    assert (found.sources, found.version, found.revision, found.epoch) == ((), "", 1, 1)
+    assert found.libraries == ("libfoo-dev", "libarm-dev")
+
+    def away(*_: object) -> str:
+        raise HostError("no mirror answers")
+
+    monkeypatch.setattr(debian_index, "source_stanzas", away)
+    assert hints("greet", TARGET, project) == Discovered()
 
 
 CONTROL = """Source: greet
