@@ -150,7 +150,7 @@ def _upgrade_from(ours: list[DebFile], previous: tuple[DebFile, ...], folder: Pa
     if previous:
         apt.copy_from_pool(previous, folder)
     for file in [] if previous else ours:
-        checks.make_older_revision(file, folder)
+        checks.make_older_revision(file, folder, ours)
     return folder
 
 

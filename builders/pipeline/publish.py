@@ -1,7 +1,7 @@
 """Publishing: builds are staged, installed on their target's CPU, read by real apt, and then switched to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builders import checks
 from builders.apt import api as apt
@@ -62,10 +62,17 @@ def publish(
         debs: dict[str, list[DebFile]] = {}
         for build_target, record, _ in ready:
             debs.setdefault(apt.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
-        with apt.staged(project, debs, phase=phase) as candidate:
+        with apt.staged(_serving(project, ready), debs, phase=phase) as candidate:
             checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
             reports = apt.ask_clients(project, candidate)
             return apt.switch(project, candidate, reports), checked
+
+
+def _serving(project: Project, ready: Sequence[tuple[BuildTarget, Record, Report]]) -> Project:
+    """Return the project with the builds' targets among its own: of packages for all CPUs, nothing else names a CPU."""
+    asked = dict.fromkeys(str(build_target.target) for build_target, _, _ in ready)
+    targets = [*project.settings.targets, *(name for name in asked if name not in project.settings.targets)]
+    return replace(project, settings=project.settings.model_copy(update={"targets": targets}))
 
 
 def _install_tested(

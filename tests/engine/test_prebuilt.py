@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from tests.support.place import Place, project_of_test
 
 TARGET = ("--target", "trixie/amd64")
 MAINTAINER = "Some Vendor <builds@vendor.example>"
-SHARED: dict[str, Any] = {"Source": "vendor", "Maintainer": MAINTAINER, "Section": "misc", "Priority": "optional"}
+SHARED: dict[str, Any] = {"compression": "xz", "Description": "tool of a vendor\n Some vendor made it.", "Source": "vendor", "Maintainer": MAINTAINER, "Section": "misc", "Priority": "optional"}
 
 
 def documents(package: str, version: str) -> dict[str, bytes | str]:
@@ -42,7 +45,7 @@ def place() -> Iterator[Place]:
 def made(place: Place, package: str, version: str, files: dict[str, str], **more: str) -> DebFile:
     programs = {path: 0o755 for path in files if "bin/" in path}
     return make_deb(
-        place.folder / "debs", documents(package, version) | files, modes=programs,
+        Path(tempfile.mkdtemp(dir=place.folder / "debs")), documents(package, version) | files, modes=programs,
         **(SHARED | {"Package": package, "Version": version, "Architecture": "all"} | more),
     )  # fmt: skip
 
@@ -70,7 +73,7 @@ def test_files_and_a_recipe(place: Place) -> None:
     assert "published already" in place.run("publish-apt", *TARGET, *given, "--plan")
 
     opt = {"opt/vendor/bin/odd": "#!/bin/sh\n", "usr/share/doc/vendor-odd/changelog.Debian.gz": ""}
-    odd = made(place, "vendor-odd", "3-1", opt, Source="odd", Depends="vendor-tool")
+    odd = made(place, "vendor-odd", "3-1", opt, Source="odd", Depends="vendor-tool", compression="zstd")
     refused = place.run("publish-apt", *TARGET, "--deb", str(odd.path), status=9)
     assert "/opt/vendor/bin/odd: " in refused
     assert "docs/prebuilt.md" in refused
@@ -95,7 +98,7 @@ def test_files_and_a_recipe(place: Place) -> None:
     )
     assert len(published(place)) == 4
 
-    changed = made(place, "vendor-data", "1.1", {"usr/share/vendor/other": "other bytes\n"}, Description="another")
+    changed = made(place, "vendor-data", "1.1", {"usr/share/vendor/other": "other bytes\n"}, Description="other tool\n Some vendor made it.")
     refused = place.run("publish-apt", *TARGET, "--deb", str(changed.path), status=10)
     assert "vendor-data 1.1 (all) is published in trixie with other bytes" in refused
     listed = place.run("list")
@@ -110,7 +113,7 @@ def write_recipe(place: Place, deb: DebFile) -> None:
     (folder / "recipe.yml").write_text(
         "name: vendor-odd\nsummary: a vendor's package\ntargets: {suites: [trixie], architectures: [amd64]}\n"
         "prebuilt:\n  by: the vendor's web page\n  debs:\n"
-        f"    - file: ../../debs/{deb.path.name}\n      sha256: {deb.sha256}\n      accept:\n"
+        f"    - file: {os.path.relpath(deb.path, folder)}\n      sha256: {deb.sha256}\n      accept:\n"
         "        - {check: file-policy, match: /opt, reason: the vendor's updater expects it}\n"
         "        - {check: lintian, match: changelog, reason: the vendor writes none}\n"
         "checks:\n  - {name: works, packages: [vendor-odd], script: checks/works.sh, expect: [works]}\n"

@@ -47,6 +47,7 @@ def make_deb(
     links: Mapping[str, str] | None = None,
     control_files: Mapping[str, str] | None = None,
     root_owner: bool = True,
+    compression: str = "none",
     **fields: str,
 ) -> DebFile:
     """Build a .deb with ``files`` (path -> content); ``fields`` are control fields with ``_`` for ``-``.
@@ -80,7 +81,7 @@ def make_deb(
     made = folder / f"{name}.deb"
     owner = ["--root-owner-group"] if root_owner else []
     # Without --nocheck dpkg-deb itself refuses some of the faults that these tests are about.
-    command = ["dpkg-deb", *owner, "--nocheck", "-Znone", "-b", str(tree), str(made)]
+    command = ["dpkg-deb", *owner, "--nocheck", f"-Z{compression}", "-b", str(tree), str(made)]
     subprocess.run(command, check=True, capture_output=True)
     return read_deb(made)
 

@@ -9,7 +9,7 @@ from builders.apt.indices.chunks import Chunk, cut, spliced
 from builders.apt.indices.entry import IndexEntry, ordered
 from builders.apt.indices.kinds import FileLists, Index, IndexChange, indices, listed
 from builders.apt.indices.release import Digest, Release, release_fields
-from builders.apt.repository.layout import DEBUG_COMPONENT, link_target, stamp_of
+from builders.apt.repository.layout import DEBUG_COMPONENT, codename, link_target, stamp_of
 from builders.apt.repository.publication import PublishedSuite
 from builders.apt.state.catalog import PoolPackage
 from builders.apt.state.chunk_cache import ChunkCache
@@ -166,5 +166,7 @@ def architectures_of(
 ) -> tuple[str, ...]:
     """Return the CPUs to write indices for: published, ``arriving`` or targeted; all of Reef's where none is known."""
     found = set(arriving) | set(live.release.architectures if live else ())
-    found |= {target.architecture.debian for target in settings.default_targets() if target.suite.name == name}
+    found |= {
+        target.architecture.debian for target in settings.default_targets() if target.suite.name == codename(name)
+    }
     return tuple(sorted(found - {"all", SOURCE} or ARCHITECTURES))

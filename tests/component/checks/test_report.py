@@ -110,6 +110,19 @@ def test_an_older_revision_sorts_below_and_holds_the_same(tmp_path: Path) -> Non
     assert [path.name for path in older.parent.iterdir()] == [older.name]
 
 
+def test_older_revisions_of_siblings_satisfy_each_other(tmp_path: Path) -> None:
+    """Packages that somebody else built have versions of their own, and name those of their siblings."""
+    relations = "sib1 (>= 1), sib1:any (>= 0.9), sib2 (>= 2:1.0-3), sib1-dev (>= 1), sib2 | sib1 (= 1), other (>= 1)"
+    tool = make_deb(tmp_path, Version="3", Depends=relations, Breaks="sib2 (<< 2:1.0-3~), sib1 (<< 0.5)")
+    siblings = [make_deb(tmp_path, Package="sib1", Version="1"), make_deb(tmp_path, Package="sib2", Version="2:1.0-3")]
+    control = control_of(make_older_revision(tool, tmp_path / "older", [tool, *siblings]))
+    assert control["Depends"] == (
+        "sib1 (>= 1~~older), sib1:any (>= 0.9), sib2 (>= 2:1.0-3~~older), sib1-dev (>= 1), sib2 | sib1 (= 1~~older), "
+        "other (>= 1)"
+    )
+    assert control["Breaks"] == "sib2 (<< 2:1.0-3~~older), sib1 (<< 0.5)"
+
+
 def _shape(path: Path) -> list[tuple[str, int, int, bytes | None]]:
     return sorted((entry.name, entry.mode, entry.uid, content) for entry, content in members(path))
 

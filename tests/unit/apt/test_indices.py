@@ -12,7 +12,9 @@ from builders.apt.indices.chunks import Chunk
 from builders.apt.indices.compression import FORMS
 from builders.apt.packages import file_list
 from builders.apt.packages.ar_reader import BadArchive
+from builders.apt.publish.suite import architectures_of
 from builders.apt.state.chunk_cache import ChunkCache
+from builders.model.settings import Settings
 from tests.support.repository import files_in
 
 from .test_ar_reader import ar, tar
@@ -81,3 +83,20 @@ def test_data_bombs_stop_at_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(file_list, "MOST_NAME", 100)
     with pytest.raises(BadArchive, match="a name of"):
         files_in(data_deb(tmp_path / "c.deb", tar(("./" + "x" * 300, b""))))
+
+
+@pytest.mark.parametrize(
+    ("suite", "arriving", "expected"),
+    [
+        ("trixie", ["all"], ("amd64", "armhf")),
+        ("trixie-testing", ["all"], ("amd64", "armhf")),
+        ("trixie", ["all", "arm64"], ("amd64", "arm64", "armhf")),
+        ("bookworm", ["all"], ("amd64", "arm64", "armhf")),
+    ],
+)
+def test_packages_for_all_cpus_are_in_the_indices_of_the_targets(
+    suite: str, arriving: list[str], expected: tuple[str, ...]
+) -> None:
+    """Boards ask for the index of their own CPU; without it apt finds no package at all."""
+    settings = Settings(targets=["trixie/armhf", "trixie/amd64"])
+    assert architectures_of(settings, suite, None, arriving) == expected
