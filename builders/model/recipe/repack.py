@@ -71,7 +71,7 @@ def _repacked(recipe: Recipe, portable: Portable, target: Target, recipes: Mappi
         packages=names,
     )
     packages = [
-        _package(package, portable.packages[package.name], repack, renamed)
+        _package(package, portable.packages[package.name], repack, renamed, everything=package.name == recipe.takes_all)
         for package in recipe.packages
         if package.name in names
     ]
@@ -116,13 +116,15 @@ def _names(recipe: Recipe) -> dict[str, str]:
     return {name: package.name or name for name, package in packages.items()}
 
 
-def _package(native: Package, differs: PortablePackage, repack: RepackSpec, renamed: Mapping[str, str]) -> Package:
+def _package(
+    native: Package, differs: PortablePackage, repack: RepackSpec, renamed: Mapping[str, str], *, everything: bool
+) -> Package:
     # Other relations name packages that conflict or are replaced: a recipe states its own.
     needs = {field: [_renamed(relation, renamed) for relation in getattr(native, field)] for field in NEEDS}
     relations = needs | differs.model_dump(exclude={"name", "accept"}, exclude_none=True)
     description = native.description.strip()
     # A package of links alone brings no libraries.
-    note = NOTE.format(runtime=repack.runtime) if native.files or native.conffiles else ""
+    note = NOTE.format(runtime=repack.runtime) if native.files or native.conffiles or everything else ""
     overrides = [Override(tag=f"{tag} *", reason=reason) for tag, reason in OVERRIDES.items()]
     return native.model_copy(
         update={

@@ -8,6 +8,7 @@ import yaml
 from builders.errors import InputError
 from builders.model.recipe import (
     AutotoolsSpec,
+    BazelSpec,
     BuildSystemModel,
     CMakeSpec,
     DetectedSpec,
@@ -44,6 +45,8 @@ def with_build(folder: Path, build: str) -> Recipe:
         ("{system: meson, meson: {options: [-Dx=y]}}", MesonSpec),
         ("{system: make}", MakeSpec),
         ("{system: python}", PythonSpec),
+        ("{system: bazel, bazel: {version: 6.5.0, targets: ['//x']}}", BazelSpec),
+        ("{bazel: {version: 6.5.0, targets: ['//x']}}", BazelSpec),
     ],
 )
 def test_a_build_system_is_named_or_detected(tmp_path: Path, build: str, kind: type[BuildSystemModel]) -> None:

@@ -118,6 +118,11 @@ def test_what_the_packages_say(recipes: dict[str, Recipe]) -> None:
     assert note in library.description
     made = for_target(of_links, BULLSEYE, recipes)
     assert note not in made.packages[0].description
+    alone = native.model_copy(
+        update={"packages": [native.packages[0].model_copy(update={"files": [], "conffiles": {}})]}
+    )
+    alone._takes_all = alone.packages[0].name
+    assert note in for_target(alone, BULLSEYE, recipes).packages[0].description
     settings = Settings.model_validate({"maintainer": "Reef <reef@example.org>"})
     changelog = debian_files(made, BULLSEYE, settings)["changelog"]
     assert "\n  * Packaged for bullseye with the libraries of reef-portable-runtime13.7.\n" in changelog
