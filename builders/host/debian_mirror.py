@@ -1,74 +1,164 @@
-"""The Debian mirror that this machine's apt uses, and apt's settings for reaching it."""
+"""The Debian mirror that this machine's apt uses.
+
+apt itself reads its sources; Reef asks it (``apt-get indextargets``) and resolves lists of mirrors as apt does
+(apt-transport-mirror(1)).
+"""
 
 import functools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from builders.errors import HostError
 from builders.host import process
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+USABLE = ("https", "http", "file")
+"""Schemes of mirrors that roots and downloads can use."""
+FIX = "set debian_mirror: in reef.yml to the URL (https, http or file) of a mirror of Debian"
+LAST = 2**31
+"""The priority of mirrors in a list that gives them none."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """``url`` has no trailing slash; ``apt_options`` are apt.conf lines (proxies, retries, date checks)."""
+    """A mirror of Debian; ``url`` has no trailing slash and no login, which `login` has as ``user:password``."""
 
     url: str
-    apt_options: tuple[str, ...]
+    login: str = field(default="", repr=False)
+
+    @property
+    def scheme(self) -> str:
+        """The part of the URL before the first colon."""
+        return self.url.partition(":")[0]
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of this machine that a ``file:`` mirror is; None for any other mirror."""
+        return unquote(urlsplit(self.url).path) if self.scheme == "file" else None
+
+
+def parse(url: str) -> Mirror:
+    """Return the mirror with this URL, which may contain a login."""
+    found = re.fullmatch(r"(\w[\w+.-]*://)(?:([^/@]*)@)?(.*)", url)
+    start, login, rest = found.groups() if found else ("", "", url)
+    rest = rest.rstrip("/")
+    return Mirror(f"{start}{rest}" if start else re.sub(r"^copy:", "file:", rest), login or "")
+
+
+def chosen(setting: str | None) -> Mirror:
+    """Return the mirror that the setting ``debian_mirror`` names, else `host_mirror`. Raises HostError."""
+    return parse(setting) if setting else host_mirror()
 
 
 @functools.cache
 def host_mirror() -> Mirror:
     """Return the mirror of Debian's main archive from which this machine installs.
 
-    Raises HostError if apt has none: on another distribution, or before the first apt-get update.
+    Raises HostError if apt has none that Reef can use: on another distribution, before the first apt-get update, or if
+    it is reached in a way of apt's own.
     """
     if not process.find("apt-get"):
         raise HostError("this machine has no apt that names a Debian mirror", fix="set debian_mirror: in reef.yml")
-    sites = _sites("Debian")
-    if not sites:
+    named = _sites("Debian")
+    if not named:
         raise HostError(
             "this machine's apt names no Debian mirror",
             "apt-get indextargets lists no index whose origin is Debian",
             "on Debian run: sudo apt-get update; elsewhere set debian_mirror: in reef.yml",
         )
-    return Mirror(sites[0], apt_options())
-
-
-@functools.cache
-def security_site() -> str | None:
-    """Return the URL, without trailing slash, from which this machine gets Debian's security updates; None if its apt
-    names none."""
-    return next(iter(_sites("Debian-Security")), None) if process.find("apt-get") else None
-
-
-def _sites(label: str) -> list[str]:
-    words = ["--format", "$(SITE)", "Created-By: Packages", "Origin: Debian", f"Label: {label}"]
-    found = process.capture(["apt-get", "indextargets", *words])
-    return [site.rstrip("/") for site in dict.fromkeys(found.split())]
-
-
-@functools.cache
-def apt_options() -> tuple[str, ...]:
-    """Return the apt.conf lines with which this machine's apt reaches its mirrors (the ``Acquire`` group).
-
-    They configure a proxy or a pinned snapshot of the archive, for example; roots need the same settings.
-    """
-    names = ("proxy", "check-valid-until", "check-date", "retries", "timeout", "cainfo")
-    lines = process.capture(["apt-config", "dump", "Acquire"]).splitlines()
-    return tuple(
-        line
-        for line in lines
-        if any(name in line.split(" ", 1)[0].lower() for name in names) and not line.endswith(' "";')
+    if found := _usable(named):
+        return found
+    raise HostError(
+        f"Reef cannot use the Debian mirror of this machine's apt: {', '.join(map(_shown, named))}",
+        f"roots and downloads use {', '.join(USABLE[:-1])} and {USABLE[-1]}",
+        FIX,
     )
 
 
-def open_and_secret(options: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the apt.conf lines without and with a password, such as a proxy's URL.
+@functools.cache
+def security_mirror() -> Mirror | None:
+    """Return the mirror from which this machine gets Debian's security updates; None if its apt names none that Reef
+    can use."""
+    return _usable(_sites("Debian-Security")) if process.find("apt-get") else None
 
-    Lines with a password must not appear in a program's arguments, which all users of the machine see, nor in a root.
-    """
-    secret = [line for line in options if re.search(r"://[^/\s\"]*@", line)]
-    return [line for line in options if line not in secret], secret
+
+def check(setting: str | None) -> None:
+    """Raise HostError if no mirror can be used, or if the indices that apt has of it are not signed by Debian."""
+    mirror = chosen(setting)
+    if mirror.folder and not Path(mirror.folder, "dists").is_dir():
+        raise HostError(f"the Debian mirror {mirror.url} has no folder dists on this machine", fix=FIX)
+    if setting:
+        return
+    for release in _releases():
+        try:
+            process.capture(["gpgv", f"--keyring={KEYRING}", release])
+        except process.ProgramFailed as error:
+            raise HostError(
+                f"the Debian mirror {mirror.url} is not signed by Debian",
+                f"{KEYRING} verifies no signature of {release}\n{error.completed.tail.strip()}",
+                f"sudo apt-get install debian-archive-keyring; for a mirror with signatures of its own, {FIX}",
+            ) from error
+
+
+def _sites(label: str) -> list[str]:
+    """Return the URIs of Debian's archive ``label`` as apt's sources have them, in their order."""
+    return list(dict.fromkeys(_targets("$(REPO_URI)", label)))
+
+
+def _releases() -> list[str]:
+    """Return the signed lists that apt has of the first of Debian's suites."""
+    files = [name.rpartition("_main_binary-")[0] + "_InRelease" for name in _targets("$(FILENAME)", "Debian")]
+    return [name for name in files if Path(name).is_file()][:1]
+
+
+def _targets(text: str, label: str) -> list[str]:
+    # A flat repository has no components.
+    words = ["Created-By: Packages", "Component: main", "Origin: Debian", f"Label: {label}"]
+    return process.capture(["apt-get", "indextargets", "--format", text, *words]).splitlines()
+
+
+def _usable(uris: list[str]) -> Mirror | None:
+    found = [parse(resolved) for uri in uris for resolved in _resolved(uri)]
+    return next((mirror for mirror in found if mirror.scheme in USABLE), None)
+
+
+def _resolved(uri: str) -> Iterator[str]:
+    """Yield the URI, or those of the list of mirrors that it names, the first choice first."""
+    listed = re.fullmatch(r"mirror(?:\+(\w+))?:(.*)", uri.rstrip("/"))
+    if not listed:
+        yield uri
+        return
+    entries = [line.split() for line in _mirror_list(f"{listed[1] or 'http'}:{listed[2]}").splitlines()]
+    choices = [(words[0], words[1:]) for words in entries if words and not words[0].startswith("#")]
+    # Mirrors with any limit but a priority are partial.
+    whole = [each for each in choices if all(word.startswith("priority:") for word in each[1])]
+    yield from (url for url, _ in sorted(whole or choices, key=lambda each: _priority(each[1])))
+
+
+def _priority(words: list[str]) -> int:
+    return next((int(word[9:]) for word in words if re.fullmatch(r"priority:\d+", word)), LAST)
+
+
+def _mirror_list(uri: str) -> str:
+    """Return a list of mirrors; apt fetches it with its own proxies and logins. Raises HostError."""
+    if uri.startswith(("file:", "copy:")):
+        try:
+            return Path(unquote(urlsplit(uri).path)).read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise HostError(f"apt's list of mirrors cannot be read: {uri}", str(error), FIX) from error
+    with tempfile.TemporaryDirectory(prefix="reef-") as folder:
+        file = Path(folder) / "mirrors"
+        try:
+            process.capture(["/usr/lib/apt/apt-helper", "download-file", uri, str(file)], timeout_s=60)
+            return file.read_text(encoding="utf-8", errors="replace")
+        except (process.ProgramFailed, OSError) as error:
+            raise HostError(f"apt's list of mirrors cannot be fetched: {_shown(uri)}", str(error), FIX) from error
+
+
+def _shown(uri: str) -> str:
+    """Return a URI without its login."""
+    return re.sub(r"://[^/@]*@", "://", uri).rstrip("/")

@@ -4,6 +4,7 @@ The machine's apt stays as it is. The indices are fetched at most once a day, wi
 answer (no apt, no network, no mirror) the sentence gives the reason: nothing but a message depends on it.
 """
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from debian.debian_support import Version
 
 from builders.errors import HostError, ReefError
 from builders.host import debian_mirror, process
+from builders.host.apt_access import CONFIG, access
 from builders.host.files import disk_errors, write_whole
 from builders.model.arch import Architecture
 from builders.model.bundled import BundledPackage, read_bundled
@@ -22,7 +24,7 @@ from builders.model.context import Context
 
 NAME = "debian-index"
 """The folder in `Cache.mounts`."""
-CONFIG, FETCHED, FAILED = "apt.conf", "fetched", "failed"
+FETCHED, FAILED = "fetched", "failed"
 """Files in a suite's folder: apt's settings, the stamp of the last fetch, and the reason why a later one failed."""
 FOLDERS = (
     "etc/apt.conf.d", "etc/auth.conf.d", "etc/preferences.d", "etc/trusted.gpg.d", "state/lists/partial",
@@ -176,12 +178,13 @@ def _age(path: Path) -> float:
 
 def _configure(context: Context, folder: Path, suite: str, architecture: Architecture, kind: str) -> bool:
     """Write apt's settings and sources into ``folder``, and return whether they differ from those before."""
-    site = context.settings.debian_mirror or debian_mirror.host_mirror().url
-    security = debian_mirror.security_site()
-    sources = [_source(kind, site, suite)]
-    sources += [_source(kind, security, f"{suite}-security")] if security else []
+    mirror = debian_mirror.chosen(context.settings.debian_mirror)
+    security = debian_mirror.security_mirror()
+    sources = [_source(kind, mirror.url, suite)]
+    sources += [_source(kind, security.url, f"{suite}-security")] if security else []
+    files = access(mirror).content(str(folder.absolute()))
     options = [
-        *debian_mirror.apt_options(),
+        *os.fsdecode(files.pop(CONFIG)).splitlines(),
         f'Dir "{folder.absolute()}";',
         'Dir::Etc "etc";', 'Dir::Etc::sourceparts "-";', 'Dir::State "state";', 'Dir::State::status "status";',
         'Dir::Cache "cache";', 'Dir::Cache::srcpkgcache "";',
@@ -194,6 +197,9 @@ def _configure(context: Context, folder: Path, suite: str, architecture: Archite
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "state" / "status").touch()
+        for name, content in files.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_bytes(content)
         (folder / CONFIG).touch(mode=0o600)  # a proxy's URL may contain a password
         changed = [_written(folder / CONFIG, options), _written(folder / "etc" / "sources.list", sources)]
     return any(changed)

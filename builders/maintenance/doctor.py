@@ -3,8 +3,9 @@
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 
-from builders.host import debian_mirror, needs, process
+from builders.host import apt_access, debian_mirror, needs, process
 from builders.host.needs import Need
 from builders.host.workspace import ELSEWHERE
 from builders.maintenance.host_packages import host_packages, missing_packages
@@ -19,8 +20,7 @@ def examine(project: Project, *, fix: bool = False) -> list[Need]:
     served = {name for recipe in project.recipes.values() for name in recipe.targets.architectures}
     foreign = [ARCHITECTURES[name] for name in sorted(served - {project.machine.debian})]
     found = [*_packages(), *project.engines.get().needs(foreign, fix=fix)]
-    if not project.settings.debian_mirror:
-        found.append(needs.checked("Debian mirror", "roots and pool sources come from it", debian_mirror.host_mirror))
+    found.append(needs.checked("Debian mirror", "roots and pool sources come from it", partial(_check_mirror, project)))
     found += _disks(project)
     uploads = project.settings.repository.upload
     if any(isinstance(upload, Folder | Rsync) for upload in uploads):
@@ -44,6 +44,12 @@ def _packages() -> Iterator[Need]:
     for name, reason in packages.items():
         fix = f"sudo apt-get install {name}"
         yield Need(name, reason, *(("not installed", fix) if name in missing else ("",)))
+
+
+def _check_mirror(project: Project) -> None:
+    """Raise HostError if no mirror can be used, or if this machine's access to it cannot be given to roots."""
+    debian_mirror.check(project.settings.debian_mirror)
+    apt_access.access(debian_mirror.chosen(project.settings.debian_mirror))
 
 
 def _disks(context: Context) -> Iterator[Need]:

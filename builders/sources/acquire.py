@@ -1,7 +1,6 @@
 """Acquiring a recipe's sources: each from the cache, or from the first place that provides it."""
 
 import queue
-import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import assert_never
 
 from builders.errors import HostError, SourceError
-from builders.host import debian_mirror
+from builders.host import apt_access, debian_mirror
 from builders.model.recipe import Archive, DebianPool, Git, Local, PythonWheel, Recipe, SingleFile, Source, Way
 from builders.sources import file_cache
 from builders.sources.context import FetchContext, Reason, Stopped, Unavailable, shown
@@ -142,14 +141,13 @@ def _download_of(source: Source, way: Archive | DebianPool | SingleFile, context
     if isinstance(way, Archive | SingleFile) and way.urls:
         return Download(source.name, way.urls, way.sha256)
     path = _pool(way)
-    if context.settings.debian_mirror:
-        return Download(source.name, [f"{context.settings.debian_mirror.rstrip('/')}/{path}"], way.sha256)
     try:
-        host = debian_mirror.host_mirror()
+        mirror = debian_mirror.chosen(context.settings.debian_mirror)
+        access = apt_access.access(mirror)
     except HostError as error:
         raise Unavailable([Reason(path, str(error).replace("\n", "; "))]) from error
-    url = f"{host.url}/{path}"
-    return Download(source.name, [url], way.sha256, _proxies(host.apt_options))
+    url = access.authorized(f"{mirror.url}/{path}")
+    return Download(source.name, [url], way.sha256, access.proxies)
 
 
 def _pool(way: Archive | DebianPool | SingleFile) -> str:
@@ -161,12 +159,6 @@ def _pool(way: Archive | DebianPool | SingleFile) -> str:
             return way.pool or ""
         case Archive():
             return ""
-
-
-def _proxies(options: Sequence[str]) -> dict[str, str]:
-    """Return the proxies of apt's mirror, by URL scheme, from lines of apt.conf."""
-    found = [re.match(r'(?i)Acquire::(https?)::Proxy "([^"]+)";', line) for line in options]
-    return {m[1].lower(): m[2] for m in found if m and m[2].upper() != "DIRECT"}
 
 
 def _folder(way: Local, recipe: Recipe, context: FetchContext) -> Path:

@@ -164,7 +164,7 @@ def _by_hand(folder: Path, home: Project, recipe: Recipe, target: Target, tree: 
     bootstrap = [
         *namespaces.prefix(network=True), "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64,arm64",
         f"--include={','.join(root.packages)}", f"--keyring={debian_mirror.KEYRING}",
-        *(f"--aptopt={option}" for option in debian_mirror.apt_options()), '--aptopt=APT::Install-Recommends "false"',
+        '--aptopt=APT::Install-Recommends "false"',
         root.suite, str(folder / "root"), debian_mirror.host_mirror().url,
     ]  # fmt: skip
     root_took = _timed(lambda: process.run(bootstrap))

@@ -40,7 +40,7 @@ class Board:
         """Write what enters the root, its changes kept in ``folder``, and return the file."""
         described = ChrootEntry(
             mountpoint=str(folder / "mnt"), overlays=[Overlay("/", list(layers), str(folder / "root"))],
-            binds={path: path for path in more.pop("binds", "").split(":") if path}, network=True,
+            binds={path: path for path in more.pop("binds", "").split(":") if path}, network=True, mirror=None,
             environment={**BASE_ENVIRONMENT, **self.architecture.emulation, **more}, workdir="/", script=script,
         )  # fmt: skip
         (folder / "mnt").mkdir(parents=True, exist_ok=True)

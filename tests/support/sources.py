@@ -17,6 +17,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from builders.host import apt_access
+from builders.host.apt_access import AptAccess
 from builders.host.log import Log
 from builders.host.workspace import Workspace
 from builders.model.arch import AMD64
@@ -152,6 +154,7 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "PAUSE_S", 0)
+    monkeypatch.setattr(apt_access, "access", lambda _: AptAccess())
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
 

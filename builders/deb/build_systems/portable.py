@@ -35,9 +35,9 @@ class RuntimeBuild(ShellSteps):
     def environment(
         self, settings: Settings, strategy: StrategyName, machine: Architecture, jobs: int
     ) -> dict[str, str]:
-        site = debian_mirror.security_site()
+        mirror = debian_mirror.security_mirror()
         shared = super().environment(settings, strategy, machine, jobs)
-        return {**shared, "REEF_DEBIAN_SECURITY": site} if site else shared
+        return {**shared, "REEF_DEBIAN_SECURITY": mirror.url} if mirror and not mirror.folder else shared
 
     def install(self) -> str:
         return f"{RUN} bundle\n{super().install()}"

@@ -12,10 +12,20 @@ from pathlib import Path
 
 from builders.engines.environment import environment
 from builders.engines.relay import tunnel
+from builders.host.apt_access import VARIABLES
 from builders.model.jobs import BuildJob
 
-PROGRAMS = (Path(__file__).with_name("runner.pl"), tunnel.PROGRAM)
+PROGRAMS = (
+    Path(__file__).with_name("runner.pl"), tunnel.PROGRAM, Path(__file__).with_name("dockerfiles") / "apt-access.sh",
+)  # fmt: skip
 """Programs that accompany a job's scripts in the container."""
+
+WITH_PROXIES = (
+    'place=$1; shift; exec /usr/bin/env -i "$place" '
+    + " ".join(f'${{{name}:+"{name}=${name}"}}' for name in VARIABLES)
+    + ' "$@"'
+)
+"""Starts a command with no environment variables but those of proxies, which BuildKit sets."""
 
 
 def assemble(job: BuildJob, folder: Path) -> list[str]:
@@ -106,9 +116,12 @@ def _run(job: BuildJob, name: str, nonce: str, network: str, storage: Mapping[st
     """Return the instruction that runs a script of the job with exactly the job's environment."""
     variables = environment(job) | dict(storage or {})
     limit = str(job.limits.time_s or 0)
-    words = ["/usr/bin/env", "-i", f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in variables.items())]
+    start = ["/bin/sh", "-c", WITH_PROXIES, "sh"] if name == "fetch" else ["/usr/bin/env", "-i"]
+    words = [*start, f"--chdir={job.workdir}", *(f"{k}={v}" for k, v in variables.items())]
     words += ["/usr/bin/perl", "/reef/runner.pl", name, limit, nonce]
     mounts = [f"--mount=type=cache,id=reef-{cache.name},target={cache.destination} " for cache in job.caches]
+    if name == "fetch":
+        mounts += ["--mount=type=secret,id=reef-apt,target=/reef/apt-files ", "--mount=type=tmpfs,target=/reef/apt "]
     # Not required: the build that keeps a root runs no script and has no tunnel.
     mounts += [f"--mount=type=ssh,id={tunnel.NAME},target={tunnel.SOCKET} "] if storage else []
     return f"RUN {network}{''.join(mounts)}{json.dumps(words, ensure_ascii=False)}"

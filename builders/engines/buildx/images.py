@@ -1,11 +1,14 @@
 """Base images and roots, from a registry (by digest if pinned) or from mmdebstrap, with the same packages."""
 
+import base64
 import hashlib
 import json
+import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -15,8 +18,9 @@ from builders.engines.buildx.builder.nodes import Node
 from builders.engines.buildx.builder.progress import Progress
 from builders.engines.buildx.docker.daemon import Daemon, owner
 from builders.engines.roots import bootstrap, manifest, namespaces
-from builders.errors import InputError, RootError
+from builders.errors import HostError, InputError, RootError
 from builders.host import debian_mirror, process
+from builders.host.apt_access import VARIABLES, access
 from builders.host.excerpt import excerpt_of
 from builders.host.files import write_whole
 from builders.model.arch import Architecture
@@ -24,6 +28,9 @@ from builders.model.context import Context
 from builders.model.jobs import Root, StepRecord
 
 DOCKERFILES = Path(__file__).with_name("dockerfiles")
+SCRIPTS = ("make-root.sh", "apt-access.sh")
+"""The scripts that Dockerfiles of roots run."""
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PINS = "base-images.yml"
 """The file beside reef.yml with the digests of base images."""
 
@@ -76,7 +83,8 @@ class Images:
     def stage(self, root: Root, node: Node, context: Path) -> tuple[str, dict[str, str]]:
         """Return the Dockerfile text of a root as stage ``start``, and its build arguments, for builders that share no
         images with an engine. The files that it reads are put into ``context``."""
-        shutil.copy(DOCKERFILES / "make-root.sh", context)
+        for name in SCRIPTS:
+            shutil.copy(DOCKERFILES / name, context)
         text = _dockerfile(root).read_text()
         arguments = self._arguments(root) | {"FRESH": self.fresh}
         base = self.context.settings.buildx.base
@@ -138,20 +146,26 @@ class Images:
         return f"{name}@{digest}" if digest else name
 
     def _digest(self, root: Root, base: str | None) -> str:
-        document = [base, self._site(), _instructions(_dockerfile(root)), _instructions(DOCKERFILES / "make-root.sh")]
+        files = [_dockerfile(root), *(DOCKERFILES / name for name in SCRIPTS)]
+        document = [base, self._site(), *map(_instructions, files)]
         return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:12]
 
     def _site(self) -> str:
         """Return the mirror for roots; empty for the base image's own mirror, on a machine without apt."""
-        if self.context.settings.debian_mirror or not _apt_here():
-            return self.context.settings.debian_mirror or ""
-        return debian_mirror.host_mirror().url
+        if not self.context.settings.debian_mirror and not _apt_here():
+            return ""
+        mirror = debian_mirror.chosen(self.context.settings.debian_mirror)
+        if mirror.folder:
+            raise HostError(
+                f"containers cannot see the Debian mirror {mirror.url}, a folder of this machine",
+                fix="build with --engine chroot, or serve the folder over HTTP: debian_mirror: in reef.yml",
+            )
+        return mirror.url
 
     def _arguments(self, root: Root) -> dict[str, str]:
         arguments = {
             "SUITE": root.suite,
             "MIRROR": self._site(),
-            "APT_OPTIONS": "\n".join(_apt_options()[0]),
             "PACKAGES": " ".join(root.packages),
         }
         if root.host == root.build:
@@ -168,7 +182,7 @@ class Images:
                 network=network if network != "default" else None,
                 arguments=self._arguments(root) | {"BASE": base or own_base or ""},
                 # The image does not exist, so the builder's layers of a removed one must not be used again.
-                no_cache=True, owner=self._owner(), secrets=secrets(),
+                no_cache=True, owner=self._owner(), secrets=secrets(self.context), inherited=proxies(self.context),
             ),
             f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}"),
             f"roots/{name.partition(':')[2]}", node,
@@ -240,14 +254,24 @@ def pins(folder: Path) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in found.items()}
 
 
-def secrets() -> dict[str, str]:
-    """Return the secrets of a build of a root: lines of apt.conf with a password."""
-    lines = _apt_options()[1]
-    return {"reef-apt": "\n".join([*lines, ""])} if lines else {}
+def secrets(context: Context) -> dict[str, str]:
+    """Return the secret of builds with a network: apt's access to mirrors, as apt-access.sh unpacks it."""
+    setting = context.settings.debian_mirror
+    if not setting and not _apt_here():
+        return {}
+    content = access(debian_mirror.chosen(setting)).content("/reef/apt")
+    lines = [f"{name} {base64.b64encode(data).decode()}\n" for name, data in content.items()]
+    return {"reef-apt": "".join(lines)}
 
 
-def _apt_options() -> tuple[list[str], list[str]]:
-    return debian_mirror.open_and_secret(debian_mirror.apt_options() if _apt_here() else ())
+def proxies(context: Context) -> tuple[str, ...]:
+    """Return the names of the environment variables with proxies, which BuildKit gives to a build's commands.
+
+    A container cannot reach a proxy on the loopback interface of this machine, unless it has the machine's network.
+    """
+    found = tuple(name for name in VARIABLES if os.environ.get(name))
+    hosts = {urlsplit(os.environ[name]).hostname for name in found if "no_" not in name.lower()}
+    return () if hosts & LOOPBACK and context.settings.buildx.network != "host" else found
 
 
 def _dockerfile(root: Root) -> Path:

@@ -14,8 +14,7 @@ from builders.engines.buildx.builder.nodes import Node
 from builders.engines.buildx.builder.progress import JobProgress, Progress
 from builders.engines.buildx.docker import daemon
 from builders.engines.buildx.docker.daemon import Daemon
-from builders.engines.buildx.images import Images
-from builders.engines.buildx.images import secrets as apt_secrets
+from builders.engines.buildx.images import Images, proxies, secrets
 from builders.engines.relay import tunnel
 from builders.engines.relay.relay import relayed, variables
 from builders.errors import BuildError, HostError, ReefError
@@ -58,7 +57,7 @@ class JobBuild:
         self._call = BuildxBuild(
             scratch / "Dockerfile", scratch / "context", job.root.build,
             network=None if network == "default" else network, arguments={"BUILDKIT_SANDBOX_HOSTNAME": "reef"},
-            owner=daemon.owner(self._workspace),
+            owner=daemon.owner(self._workspace), inherited=proxies(images.context),
         )  # fmt: skip
         self._root = ""
         self._making: tuple[StepRecord, ...] = ()
@@ -103,7 +102,9 @@ class JobBuild:
         if not self._engine:
             self._root, arguments = self._images.stage(self._job.root, self._node, context)
             arguments = {**self._call.arguments, **arguments}
-            self._call = replace(self._call, arguments=arguments, secrets=apt_secrets())
+            self._call = replace(self._call, arguments=arguments)
+        if self._job.fetch or not self._engine:
+            self._call = replace(self._call, secrets=secrets(self._images.context))
         self._log.note(f"{self._job.name}: on {self._node}" + (f" ({self._engine.machine})" if self._engine else ""))
 
     def _build_all(self, progress: JobProgress) -> None:

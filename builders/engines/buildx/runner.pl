@@ -55,6 +55,10 @@ if ($name ne 'fetch' && open my $before, '<', "$records/fetch") {
     exit 0 if (split ' ', <$before>)[0] ne '0';
 }
 
+if ($name eq 'fetch') {    # apt's access to mirrors
+    system '/bin/sh', '/reef/apt-access.sh' and die "apt-access.sh: $?";
+    $ENV{APT_CONFIG} = '/reef/apt/apt.conf' if -e '/reef/apt/apt.conf';
+}
 dig() if -S $socket;
 my $started = now();
 pipe my $reader, my $writer or die "pipe: $!";

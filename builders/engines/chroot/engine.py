@@ -8,18 +8,19 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from builders.engines import EngineName
 from builders.engines.chroot import failed, overlay
-from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, UNENTERED_FIX, ChrootEntry, Overlay, enter_words
+from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, ChrootEntry, Overlay, enter_words, unentered_fix
 from builders.engines.environment import environment
 from builders.engines.relay.relay import Relay, relayed, variables
 from builders.engines.roots import apt_cache, binfmt, bootstrap, disk, manifest, namespaces
 from builders.errors import BuildError, HostError, ReefError, RootError
-from builders.host import needs, process
+from builders.host import apt_access, debian_mirror, needs, process
+from builders.host.debian_mirror import Mirror
 from builders.host.excerpt import excerpt_of
 from builders.host.files import disk_errors, raise_if_disk_full
 from builders.host.log import Log
@@ -148,15 +149,25 @@ class ChrootEngine:
             Overlay(destination, [str(i.path.resolve()) for i in inputs], str(scratch / f"input{number}"))
             for number, (destination, inputs) in enumerate(_by_destination(job.inputs).items())
         ]
+        if network and (mirror := self._mirror()):
+            apt_access.access(mirror)  # an error of it is better reported here than from inside the root
+            if mirror.folder:
+                overlays.append(Overlay(mirror.folder, [mirror.folder], str(scratch / "mirror")))
         return ChrootEntry(
             mountpoint=str(scratch / "mnt"),
             overlays=overlays,
             binds={destination: str(folder) for destination, folder in binds.items()},
             network=network,
+            mirror=self._context.settings.debian_mirror,
             environment=environment(job),
             workdir=job.workdir,
             script=script,
         )
+
+    def _mirror(self) -> Mirror | None:
+        with suppress(HostError):  # the job may need none
+            return debian_mirror.chosen(self._context.settings.debian_mirror)
+        return None
 
     def _step(self, job: BuildJob, name: str, entry: ChrootEntry, scratch: Path, log: Log) -> StepRecord:
         log_file = self._context.workspace.log_file(f"{job.name}-{name}")
@@ -179,7 +190,7 @@ class ChrootEngine:
         """Return the error of a failed script, its root kept, or of a root that cannot be entered."""
         if done.returncode == CANNOT_ENTER and UNENTERED in done.tail:  # a script may end with any status
             detail = f"{done.tail}\nfull log: {log_file}"
-            return RootError(f"the root of {job.name} cannot be entered", detail, UNENTERED_FIX)
+            return RootError(f"the root of {job.name} cannot be entered", detail, unentered_fix(done.tail))
         failed.keep(self._context.workspace, job, scratch)
         how, words = f"with status {done.returncode}", excerpt_of(done.tail, log_file)
         if done.timed_out:

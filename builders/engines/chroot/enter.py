@@ -6,6 +6,7 @@ this process's own mount namespace, so they need no unmounting.
 
 import fcntl
 import os
+import re
 import socket
 import struct
 import sys
@@ -16,10 +17,12 @@ from builders.engines.chroot import overlay
 from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED, ChrootEntry, Overlay
 from builders.engines.relay.handover import hand_over
 from builders.engines.roots import namespaces
-from builders.errors import ReefError, RootError
-from builders.host import process
+from builders.errors import HostError, ReefError, RootError
+from builders.host import apt_access, debian_mirror, process
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+APT_FOLDER = "/reef/apt"
+"""The folder inside a root with the files of `apt_access`."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -48,6 +51,7 @@ def _become(entry: ChrootEntry, command: list[str]) -> NoReturn:
         _mount("--bind", source, _inside(root, destination))
     _system_folders(root)
     _network_files(root, entry.network)
+    environment = entry.environment | (_apt_access(root, entry.mirror) if entry.network else {})
     script = root / "reef" / "script.sh"
     script.parent.mkdir(exist_ok=True)
     script.write_text(entry.script)
@@ -55,7 +59,7 @@ def _become(entry: ChrootEntry, command: list[str]) -> NoReturn:
     os.makedirs(entry.workdir, exist_ok=True)
     os.chdir(entry.workdir)
     command = command or ["/bin/sh", "-eu", "/reef/script.sh"]
-    os.execve(command[0], command, entry.environment)  # noqa: S606 - becoming the job is the point
+    os.execve(command[0], command, environment)  # noqa: S606 - becoming the job is the point
 
 
 def _mount(*words: str | Path, about: str = "") -> None:
@@ -111,12 +115,41 @@ def _system_folders(root: Path) -> None:
 def _network_files(root: Path, network: bool) -> None:
     """Write the root's hosts file, and its resolver configuration: the machine's with a network, else an empty file."""
     etc = _inside(root, "etc")
-    resolver = etc / "resolv.conf"
-    if resolver.is_symlink():
-        resolver.unlink()
-    resolver.write_bytes(Path("/etc/resolv.conf").read_bytes() if network else b"")
-    hosts = "127.0.0.1 localhost reef\n::1 localhost\n"
-    (etc / "hosts").write_text(Path("/etc/hosts").read_text() + "127.0.0.1 reef\n" if network else hosts)
+    hosts = b"127.0.0.1 localhost reef\n::1 localhost\n"
+    if network:
+        hosts += _read(Path("/etc/hosts"))
+    for name, content in (("resolv.conf", _read(Path("/etc/resolv.conf")) if network else b""), ("hosts", hosts)):
+        (etc / name).unlink(missing_ok=True)  # it may be a link
+        (etc / name).write_bytes(content)
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file of this machine; none if it is missing, as without a network, or not readable."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _apt_access(root: Path, setting: str | None) -> dict[str, str]:
+    """Give the root this machine's access to mirrors, in memory, and return the environment variables for it.
+
+    The root's own list of sources stays where this machine's apt names no mirror: the job may not need any.
+    """
+    found = {name: os.environ[name] for name in apt_access.VARIABLES if name in os.environ}
+    try:
+        mirror = debian_mirror.chosen(setting)
+    except HostError:
+        return found
+    folder = _inside(root, APT_FOLDER)
+    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
+    for name, content in apt_access.access(mirror).content(APT_FOLDER).items():
+        (folder / name).write_bytes(content)
+    sources = root / "etc" / "apt" / "sources.list"
+    if sources.is_file():
+        lines = re.sub(rb"(?m)^(deb (?:\[.*?\] )?)\S+", lambda m: m[1] + os.fsencode(mirror.url), sources.read_bytes())
+        sources.write_bytes(lines)
+    return found | {"APT_CONFIG": f"{APT_FOLDER}/{apt_access.CONFIG}"}
 
 
 def _loopback_up() -> None:

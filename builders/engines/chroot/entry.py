@@ -12,7 +12,12 @@ from builders.engines.relay.handover import VARIABLE
 CANNOT_ENTER = 119
 """The exit status of `enter` if a root cannot be entered; `UNENTERED` and the reason are printed before."""
 UNENTERED = "reef: the root cannot be entered: "
-UNENTERED_FIX = f"see ./inv doctor; if the disk of artifacts/ is the cause, {overlay.ELSEWHERE}"
+DOCTOR = "./inv doctor shows what this machine lacks"
+
+
+def unentered_fix(reason: str) -> str:
+    """Return the advice on a root that cannot be entered; only an overlay may fail because of the disk."""
+    return f"{DOCTOR}; if the disk of artifacts/ is the cause, {overlay.ELSEWHERE}" if "overlay" in reason else DOCTOR
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class ChrootEntry:
     binds: dict[str, str]
     """Folders of the machine, by destination inside the root."""
     network: bool
+    mirror: str | None
+    """The setting ``debian_mirror``: with a network, apt is given this machine's access to it."""
     environment: dict[str, str]
     workdir: str
     script: str
@@ -44,6 +51,7 @@ class ChrootEntry:
 
     def write(self, path: Path) -> None:
         """Write the entry as JSON."""
+        path.touch(mode=0o600)  # a mirror's URL may contain a password
         path.write_text(json.dumps(asdict(self), indent=1))
 
     def elsewhere(self, moved: Mapping[str, str]) -> "ChrootEntry":

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from builders.engines.chroot.entry import CANNOT_ENTER, UNENTERED_FIX, ChrootEntry, enter_words
+from builders.engines.chroot.entry import CANNOT_ENTER, DOCTOR, ChrootEntry, enter_words
 from builders.engines.roots import namespaces
 from builders.errors import RootError
 from builders.host import process
@@ -53,7 +53,7 @@ def enter(workspace: Workspace, job: str) -> int:
         raise RootError(f"the root of {job!r} was removed", "\n".join(missing), again)
     status = process.interactive([*namespaces.prefix(network=True), *enter_words(path), "/bin/bash"])
     if status == CANNOT_ENTER:
-        raise RootError(f"the root of {job!r} cannot be entered", "the reason is in the lines above", UNENTERED_FIX)
+        raise RootError(f"the root of {job!r} cannot be entered", "the reason is in the lines above", DOCTOR)
     return status
 
 

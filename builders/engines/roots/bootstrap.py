@@ -4,7 +4,6 @@ import errno
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -12,6 +11,7 @@ import yaml
 from builders.engines.roots import apt_cache, disk, manifest, namespaces
 from builders.errors import RootError
 from builders.host import debian_mirror, process
+from builders.host.apt_access import CONFIG, AptAccess, access
 from builders.host.excerpt import excerpt_of
 from builders.host.files import disk_error, raise_if_disk_full, remove_tree, write_whole
 from builders.host.log import size
@@ -26,6 +26,8 @@ NO_PACKAGE = re.compile(
     r"^E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate)$", re.MULTILINE
 )
 """Messages of apt about a package that no suite has."""
+OPTIONS = ('Acquire::Languages "none";', 'APT::Install-Recommends "false";')
+"""apt's settings in every root."""
 MIRROR_FAILS = re.compile(
     r"Failed to fetch|Could not (resolve|connect)|Unable to connect|does not have a Release file"
     r"|is not signed|NO_PUBKEY|GPG error|Release file .* (expired|not valid yet)|^E(rr)?: .*https?://",
@@ -41,6 +43,7 @@ def make(root: Root, context: Context) -> tuple[Path, tuple[StepRecord, ...]]:
     """
     workspace, log = context.workspace, context.log
     if found := manifest.made(root, workspace):
+        _without_access(found)
         manifest.warn_if_root_aged(root, found, log)
         return found, ()
     with workspace.locked(
@@ -65,8 +68,7 @@ def make(root: Root, context: Context) -> tuple[Path, tuple[StepRecord, ...]]:
 
 
 def _bootstrap(root: Root, folder: Path, context: Context) -> StepRecord:
-    site = context.settings.debian_mirror or debian_mirror.host_mirror().url
-    options, secret = debian_mirror.open_and_secret(debian_mirror.apt_options())
+    mirror = debian_mirror.chosen(context.settings.debian_mirror)
     log_file = context.workspace.log_file(f"roots/{manifest.key(root)}")
     architectures: list[Architecture] = list(dict.fromkeys([root.build, root.host]))
     words = [
@@ -77,15 +79,13 @@ def _bootstrap(root: Root, folder: Path, context: Context) -> StepRecord:
         f"--architectures={','.join(a.debian for a in architectures)}",
         *([f"--include={','.join(root.packages)}"] if root.packages else []),
         f"--keyring={debian_mirror.KEYRING}",
-        *(f"--aptopt={option}" for option in options),
-        '--aptopt=Acquire::Languages "none"',
-        '--aptopt=APT::Install-Recommends "false"',
+        *(f"--aptopt={option.removesuffix(';')}" for option in OPTIONS),
         "--dpkgopt=force-unsafe-io",
         *_shared_archives(context.workspace.cache.mounts / APT_CACHE.name),
-        *_secret_options(secret, folder.with_name("apt-secret.conf")),
+        *_while_made(access(mirror), folder.with_name("apt")),
         root.suite,
         str(folder),
-        site,
+        mirror.url,
     ]
     title = f"make root {root.suite}, runs {root.build}" + ("" if root.build == root.host else f", for {root.host}")
     with context.log.step(title) as step, apt_cache.kept(context.workspace, context.log):
@@ -99,7 +99,7 @@ def _bootstrap(root: Root, folder: Path, context: Context) -> StepRecord:
             raise RootError(
                 f"the root {manifest.key(root)} cannot be made",
                 f"{excerpt_of(error.completed.tail, log_file)}\nfull log: {log_file}",
-                _advice(error.completed.tail, root.suite, site),
+                _advice(error.completed.tail, root.suite, mirror.url),
             ) from error
     return StepRecord("root", done.seconds, done.peak_memory_bytes)
 
@@ -135,17 +135,33 @@ def _shared_archives(cache: Path) -> list[str]:
     ]
 
 
-def _secret_options(lines: Sequence[str], file: Path) -> list[str]:
-    """Return mmdebstrap's options that give apt ``lines`` while it runs; they are written to ``file``."""
-    if not lines:
-        return []
-    file.touch(mode=0o600)
-    file.write_text("\n".join([*lines, ""]))
-    inside = '"$1/etc/apt/apt.conf.d/98reef-secret"'
+def _while_made(access: AptAccess, folder: Path) -> list[str]:
+    """Return mmdebstrap's options that give apt its access to mirrors while the root is made; `folder` has its files.
+
+    mmdebstrap copies two more files of this machine into the root, which every job replaces.
+    """
+    folder.mkdir(mode=0o700)
+    for name, content in access.content(str(folder)).items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_bytes(content)
+    if access.files:  # which apt's own user could not read
+        with (folder / CONFIG).open("a") as config:
+            config.write('APT::Sandbox::User "root";\n')
+    inside = '"$1/etc/apt/apt.conf.d/98reef"'
     return [
-        f"--setup-hook=install -m 600 {shlex.quote(str(file))} {inside}",
-        f"--customize-hook=rm {inside}",
+        f"--setup-hook=install -m 600 {shlex.quote(str(folder / CONFIG))} {inside}",
+        f'--customize-hook=rm {inside}; rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
     ]
+
+
+def _without_access(rootfs: Path) -> None:
+    """Remove from a cached root the settings of apt that earlier versions of Reef left in it."""
+    settings, sources = rootfs / "etc/apt/apt.conf.d/99mmdebstrap", rootfs / "etc/apt/sources.list"
+    own = "".join(f"{option}\n" for option in OPTIONS).encode()
+    if settings.is_file() and settings.read_bytes() != own:
+        write_whole(settings, own)
+    if sources.is_file() and b"@" in (text := sources.read_bytes()):
+        write_whole(sources, re.sub(rb"://[^/@\s]*@", b"://", text))
 
 
 def _installed(rootfs: Path) -> list[str]:

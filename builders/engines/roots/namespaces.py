@@ -64,7 +64,7 @@ def _check_ids() -> None:
                 f"{tool} is not installed, needed to build as an ordinary user",
                 fix="sudo apt-get install uidmap",
             )
-        lines = Path(file).read_text().splitlines() if Path(file).exists() else []
+        lines = Path(file).read_text(errors="replace").splitlines() if Path(file).exists() else []
         if not any(line.split(":")[0] in (user, str(os.geteuid())) for line in lines):
             raise HostError(
                 f"user {user} has no range of ids in {file}, needed to build as an ordinary user",

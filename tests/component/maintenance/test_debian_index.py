@@ -13,6 +13,8 @@ import pytest
 
 from builders.apt.keys.signing import SigningKey, signing_key
 from builders.host import debian_mirror, process
+from builders.host.apt_access import AptAccess
+from builders.host.debian_mirror import Mirror
 from builders.host.log import Log
 from builders.maintenance import debian_index
 from builders.maintenance.debian_index import Comparison
@@ -38,8 +40,8 @@ def key() -> Iterator[SigningKey]:
 @pytest.fixture(autouse=True)
 def away(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's apt has no proxy, no settings and no mirror for security updates."""
-    monkeypatch.setattr(debian_mirror, "apt_options", lambda: ())
-    monkeypatch.setattr(debian_mirror, "security_site", lambda: None)
+    monkeypatch.setattr(debian_index, "access", lambda _: AptAccess())
+    monkeypatch.setattr(debian_mirror, "security_mirror", lambda: None)
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
@@ -108,7 +110,7 @@ def test_a_damaged_list_is_named(project: Project, mirror: Publisher) -> None:
 
 
 def test_security_updates(project: Project, mirror: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian_mirror, "security_site", mirror.repository.as_uri)
+    monkeypatch.setattr(debian_mirror, "security_mirror", lambda: Mirror(mirror.repository.as_uri()))
     mirror.publish(mirror.deb("libdemo", "1.9-1+deb13u1"), suite="trixie-security", date=DATE + 1)
     assert compare(project).newer == ("libdemo 1.9-1 -> 1.9-1+deb13u1, in trixie-security",)
 
@@ -185,23 +187,10 @@ def test_a_cache_that_is_being_cleaned(project: Project) -> None:
 
 
 def test_passwords_stay_private(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian_mirror, "apt_options", lambda: ('Acquire::http::Proxy "http://me:secret@proxy/";',))
+    proxy = 'Acquire::http::Proxy "http://me:secret@proxy/";'
+    monkeypatch.setattr(debian_index, "access", lambda _: AptAccess((proxy,), {}, "machine h login me password hush\n"))
     report(project)
+    assert stat.S_IMODE(file_of(project, "auth.conf").stat().st_mode) == 0o600
+    assert "hush" in file_of(project, "auth.conf").read_text()
     assert stat.S_IMODE(file_of(project, "apt.conf").stat().st_mode) == 0o600
     assert "secret" in file_of(project, "apt.conf").read_text()
-
-
-def test_the_machine_s_site_for_security_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    program = tmp_path / "apt-get"
-    program.write_text('#!/bin/sh\ncase "$*" in *"Label: Debian-Security"*) echo http://s.example.org/debian/;; esac\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    debian_mirror.security_site.cache_clear()
-    try:
-        assert debian_mirror.security_site() == "http://s.example.org/debian"
-        debian_mirror.security_site.cache_clear()
-        program.write_text("#!/bin/sh\n")
-        assert debian_mirror.security_site() is None
-    finally:
-        debian_mirror.security_site.cache_clear()

@@ -18,7 +18,7 @@ import pytest
 
 from builders.engines.buildx.docker import endpoint
 from builders.engines.roots import binfmt
-from builders.host import debian_mirror, needs
+from builders.host import apt_access, debian_mirror, needs
 from builders.host.log import Log
 from builders.host.needs import Need
 from builders.maintenance import doctor
@@ -94,10 +94,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     monkeypatch.setattr(needs, "BUILD_BYTES", 1)
     monkeypatch.setattr(binfmt, "MISC", made.misc)
     debian_mirror.host_mirror.cache_clear()
-    debian_mirror.apt_options.cache_clear()
+    debian_mirror.security_mirror.cache_clear()
+    apt_access.access.cache_clear()
     yield made
     debian_mirror.host_mirror.cache_clear()
-    debian_mirror.apt_options.cache_clear()
+    debian_mirror.security_mirror.cache_clear()
+    apt_access.access.cache_clear()
 
 
 def test_a_machine_that_has_everything_lacks_nothing(machine: Machine) -> None:

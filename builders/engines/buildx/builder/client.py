@@ -26,7 +26,8 @@ class BuildxBuild:
 
     ``owner`` is the project that owns the image (`daemon.owner`), None if all projects share it. ``secrets`` are texts
     by name that instructions may mount; they appear neither in the call's arguments nor in the image. ``sockets`` are
-    paths by name that instructions may mount as an ssh-agent's socket.
+    paths by name that instructions may mount as an ssh-agent's socket. ``inherited`` are environment variables of this
+    process that become build arguments.
     """
 
     dockerfile: Path
@@ -38,6 +39,7 @@ class BuildxBuild:
     output: Path | None = None
     network: str | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
+    inherited: Sequence[str] = ()
     no_cache: bool = False
     owner: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +98,7 @@ def build(
     words += ["--no-cache"] if call.no_cache else []
     words += ["--allow=network.host"] if call.network == "host" else []
     words += [f"--build-arg={name}={value}" for name, value in call.arguments.items()]
+    words += [f"--build-arg={name}" for name in call.inherited]
     words += [f"--ssh={name}={path}" for name, path in call.sockets.items()]
     words += [f"--tag={call.tag}", "--load"] if call.tag else []
     # A CSV field, so that a path may hold a comma.

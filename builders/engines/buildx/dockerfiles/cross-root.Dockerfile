@@ -11,15 +11,16 @@ FROM ${BASE} AS root
 # The suite, and the mirror of all packages (by default the base image's own mirror).
 ARG SUITE=trixie
 ARG MIRROR=
-# Lines of apt.conf for reaching the mirror (a proxy, ...). Lines with a password: --secret id=reef-apt,src=FILE
-ARG APT_OPTIONS=
 # The target's CPU by Debian's name, and the packages to install: NAME for this CPU, NAME:arm64 for the target's.
 ARG HOST
 ARG PACKAGES=
 # Another word here makes the root again, even if the builder has cached an equal root.
 ARG FRESH=
 
+# The secret has files with which apt reaches the mirror: a proxy, a login. By hand: --build-arg http_proxy=URL
 RUN --mount=type=bind,source=make-root.sh,target=/reef/make-root.sh \
-    --mount=type=secret,id=reef-apt,target=/reef/apt-secret.conf \
+    --mount=type=bind,source=apt-access.sh,target=/reef/apt-access.sh \
+    --mount=type=secret,id=reef-apt,target=/reef/apt-files \
+    --mount=type=tmpfs,target=/reef/apt \
     --mount=type=cache,id=reef-root-apt,target=/var/cache/apt/archives,sharing=locked \
     sh -eu /reef/make-root.sh

@@ -1,9 +1,10 @@
-# Turns a Debian base image into a build root. It runs in the container and reads SUITE, MIRROR, APT_OPTIONS, HOST and
-# PACKAGES (see the Dockerfiles). With any base, the root has the essential packages, apt and PACKAGES with their
+# Turns a Debian base image into a build root. It runs in the container and reads SUITE, MIRROR, HOST and PACKAGES
+# (see the Dockerfiles). With any base, the root has the essential packages, apt and PACKAGES with their
 # dependencies, each in the version of SUITE: the same packages as made by mmdebstrap --variant=apt.
 
-# Lines of apt.conf with a password: apt reads them from the mounted file, and no image keeps them.
-[ ! -s /reef/apt-secret.conf ] || export APT_CONFIG=/reef/apt-secret.conf
+# The access of the machine's apt to mirrors, which no image keeps.
+. /reef/apt-access.sh
+[ ! -e /reef/apt/apt.conf ] || export APT_CONFIG=/reef/apt/apt.conf
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
@@ -16,7 +17,6 @@ fi
 cat >/etc/apt/apt.conf.d/99reef <<END
 Acquire::Languages "none";
 APT::Install-Recommends "false";
-$APT_OPTIONS
 END
 
 # During the installation no service starts, and the suite's version of a package replaces a newer version of the base.

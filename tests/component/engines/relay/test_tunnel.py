@@ -246,4 +246,4 @@ def test_http_goes_through_too() -> None:
 def test_both_sides_mean_the_same_places() -> None:
     runner = Path(dockerfile.__file__).with_name("runner.pl").read_text()
     assert f"('{tunnel.SOCKET}', {PORT})" in runner
-    assert {path.name for path in dockerfile.PROGRAMS} == {"runner.pl", "tunnel.pl"}
+    assert {path.name for path in dockerfile.PROGRAMS} == {"runner.pl", "tunnel.pl", "apt-access.sh"}

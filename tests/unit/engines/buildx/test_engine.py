@@ -216,7 +216,9 @@ def test_one_instruction_or_a_whole_build_is_cut_off_the_network() -> None:
     new = text(run_network=True)
     assert 'COPY ["inputs/0/", "/srv/it costs \\\\$5/"]' in new
     [fetch, run] = [line for line in new if "runner.pl" in line]
-    assert fetch.startswith('RUN --mount=type=cache,id=reef-ccache,target=/cache ["/usr/bin/env", "-i"')
+    assert fetch.startswith("RUN --mount=type=cache,id=reef-ccache,target=/cache --mount=type=secret,id=reef-apt,")
+    assert "secret" not in run
+    assert '["/usr/bin/env", "-i", "--chdir=' in run
     assert run.startswith("RUN --network=none --mount=type=cache,id=reef-ccache,target=/cache [")
     assert '"CC=gcc $X"' in run
     assert '"run", "60.0", "n"]' in run

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from builders.errors import DiskError, SourceError
-from builders.host import debian_mirror
+from builders.host import apt_access, debian_mirror
+from builders.host.apt_access import AptAccess
 from builders.host.debian_mirror import Mirror
 from builders.model.settings import Settings
 from builders.sources.http import transfer
@@ -252,7 +253,8 @@ def test_debian_pool_is_reached_through_apts_own_proxy(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ('Acquire::https::Proxy "DIRECT";', f'Acquire::http::Proxy "{site.url}";')
-    monkeypatch.setattr(debian_mirror, "host_mirror", lambda: Mirror("http://deb.invalid/debian", options))
+    monkeypatch.setattr(debian_mirror, "host_mirror", lambda: Mirror("http://deb.invalid/debian"))
+    monkeypatch.setattr(apt_access, "access", lambda _: AptAccess(options))
     site.put("http://deb.invalid/debian/pool/d.tar.gz", DATA)
     tree = bench.fetch(write_recipe(bench.folder, [debian("pool/d.tar.gz")]))
     assert tree.sources[0].location == "http://deb.invalid/debian/pool/d.tar.gz"

@@ -1,0 +1,86 @@
+"""Jobs of the chroot engine on machines whose files in /etc are odd."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.host import debian_mirror
+from tests.support.checkout import CHECKOUT
+from tests.support.place import Place
+
+OVER_ETC = """
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work
+cp -a "$1/." /mnt/upper/
+mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work overlay /etc
+mount --bind "$1/../lists" /var/lib/apt/lists
+shift
+exec "$@"
+"""
+JOB = """
+import os, sys
+from dataclasses import replace
+from pathlib import Path
+from builders.engines.chroot.engine import ChrootEngine
+from builders.host.log import Log
+from builders.model.arch import AMD64
+from builders.model.jobs import BuildJob, Root
+from builders.pipeline.project import Project
+project = Project.open(Path(sys.argv[1]), Log(live=False))
+job = BuildJob("try/host", Root("trixie", AMD64, AMD64, ()), 'test -z "$(ls /reef/apt)"', fetch=sys.argv[2])
+ChrootEngine(replace(project, machine=AMD64)).run(job, project.workspace.path / "out" / os.urandom(3).hex(), Log())
+"""
+NOTHING_OF_THE_MACHINE = "! grep -rq -e Proxy -e detect -e hush /etc/apt\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_root_gets_this_machines_access_to_mirrors_and_keeps_nothing(place: Place, tmp_path: Path) -> None:
+    """A cloud image's list of mirrors, a program that finds proxies and a login; then a machine without a network."""
+    etc = tmp_path / "etc"
+    (etc / "apt" / "apt.conf.d").mkdir(parents=True)
+    (etc / "apt" / "mirrors").mkdir()
+    (etc / "apt" / "sources.list.d").mkdir()
+    (etc / "apt" / "mirrors" / "debian.list").write_text(f"{debian_mirror.host_mirror().url}\n")
+    uri = "mirror+file:/etc/apt/mirrors/debian.list"
+    (etc / "apt" / "sources.list.d" / "debian.sources").write_text(
+        f"Types: deb\nURIs: {uri}\nSuites: bookworm\nComponents: main\n"
+    )
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for name in ("InRelease", "main_binary-amd64_Packages"):  # as after apt-get update
+        (lists / f"_etc_apt_mirrors_debian.list_dists_bookworm_{name}").write_text(
+            "Origin: Debian\nLabel: Debian\nComponents: main\nArchitectures: amd64\n" if name == "InRelease" else ""
+        )
+    detect = etc / "apt" / "detect"
+    detect.write_text("#!/bin/sh\necho DIRECT\n")
+    detect.chmod(0o755)
+    (etc / "apt" / "apt.conf.d" / "50detect").write_text(
+        'Acquire::http::Proxy-Auto-Detect "/etc/apt/detect"; Acquire::https::Proxy-Auto-Detect "/etc/apt/detect";\n'
+    )
+    (etc / "apt" / "auth.conf").write_text("machine http://nowhere.example login me password hush\n")
+    (etc / "hosts").write_bytes(b"127.0.0.1 localhost\n# caf\xe9 \xff")
+
+    def run(fetch: str) -> str:
+        words = ["unshare", "--mount", "sh", "-euc", OVER_ETC, "sh", str(etc), sys.executable, "-c", JOB]
+        done = subprocess.run(
+            [*words, str(place.folder), fetch], env=place.environment(), cwd=CHECKOUT, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr + place.log_text()
+        return place.log_text()
+
+    assert "InRelease" in run(
+        f"{NOTHING_OF_THE_MACHINE}apt-get update\nls /var/lib/apt/lists\n"
+        "grep -q DIRECT $APT_CONFIG\ngrep -q '^# caf' /etc/hosts\ntest -s /etc/resolv.conf\n"
+    )
+    for name in ("apt.conf.d/50detect", "auth.conf"):
+        (etc / "apt" / name).unlink()
+    (etc / "hosts").unlink()
+    (etc / "resolv.conf").symlink_to("../run/nowhere/resolv.conf")
+    run(
+        f"{NOTHING_OF_THE_MACHINE}! grep -q DIRECT $APT_CONFIG\n"
+        "test ! -s /etc/resolv.conf\ngrep -q localhost /etc/hosts\n"
+    )
