@@ -19,6 +19,7 @@ UMASK = 0o022
 PLAIN = {"▸": ">", "✓": "+", "✗": "x", "…": "...", "→": "->"}
 """Marks of the display, for terminals whose encoding lacks them."""
 HANDLER = "reef.plain"
+STDERR = 2
 NOWHERE = "/"
 """The home of a user who has none, as in containers."""
 
@@ -49,7 +50,10 @@ def _use_utf8() -> None:
 
 
 class Output(io.TextIOWrapper):
-    """A standard file that shows every character, and raises OutputError, once, when it cannot be written."""
+    """A standard file that shows every character, and raises OutputError, once, when it cannot be written.
+
+    The run goes on without its messages where standard error cannot be written.
+    """
 
     def write(self, text: str) -> int:
         with self._guarded():
@@ -67,6 +71,8 @@ class Output(io.TextIOWrapper):
             # Later writes, by clean-up or at Python's end, must not fail again.
             with open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), self.fileno())
+            if self.fileno() == STDERR:
+                return
             raise OutputError(
                 "the output cannot be written", str(error), "send it elsewhere, then run the same command again"
             ) from error

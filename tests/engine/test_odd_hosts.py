@@ -1,14 +1,18 @@
-"""Jobs of the chroot engine on machines whose files in /etc are odd."""
+"""Jobs of the chroot engine on machines whose files in /etc are odd, and a build in an odd environment."""
 
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from builders.host import debian_mirror
-from tests.support.checkout import CHECKOUT
+from builders.host.files import remove_tree
+from tests.support.checkout import CACHE, CHECKOUT
+from tests.support.odd_clone import LATIN1, OddClone, make_locale
 from tests.support.place import Place
 
 OVER_ETC = """
@@ -84,3 +88,28 @@ def test_a_root_gets_this_machines_access_to_mirrors_and_keeps_nothing(place: Pl
         f"{NOTHING_OF_THE_MACHINE}! grep -q DIRECT $APT_CONFIG\n"
         "test ! -s /etc/resolv.conf\ngrep -q localhost /etc/hosts\n"
     )
+
+
+def test_a_build_in_an_odd_environment() -> None:
+    """A locale that is not UTF-8, a strict umask, no home, folders with odd names: the packages are as ever."""
+    (CHECKOUT / "artifacts" / "tests").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=CHECKOUT / "artifacts" / "tests", prefix="odd, "))
+    clone = OddClone(folder)
+    make_locale(folder)
+    (folder / "t\xf6mp").mkdir()
+    environment = {
+        "PATH": "/usr/bin:/bin", "LC_ALL": LATIN1, "LOCPATH": str(folder), "TMPDIR": str(folder / "t\xf6mp"),
+        "REEF_FOLDER": str(clone.project), "REEF_CACHE": str(CACHE), "PYTHONHOME": "/nonexistent",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", 'umask 077; "$@" <&-', "sh", str(clone.folder / "inv"), "build-arm"],
+        env=environment, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"> run reef-hello/trixie/amd64/build" in done.stdout
+    [deb] = clone.project.glob("artifacts/builds/reef-hello/*/reef-hello_*.deb")
+    listed = subprocess.run(["dpkg-deb", "--contents", str(deb)], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall("(?m)^[-d]([rwx-]{9})", listed)) == {"rwxr-xr-x", "rw-r--r--"}
+    said = subprocess.run(["dpkg-deb", "--field", str(deb), "Description"], capture_output=True, check=True).stdout
+    assert "grüße for boards".encode() in said
+    remove_tree(folder)
