@@ -74,7 +74,7 @@ class Discovered:
             **found,
             sources=(*self.sources, *other.sources),
             rights=rights,
-            pure=other.pure,
+            pure=self.pure and other.pure,
             notes=(*self.notes, *other.notes),
         )
 
