@@ -6,7 +6,7 @@ with locked(project):
         publications = switch(project, candidate, ask_clients(project, candidate))
 """
 
-from builders.apt.keys.rotation import list_keys
+from builders.apt.keys.rotation import KeyFacts, list_keys
 from builders.apt.keys.signing import day_of
 from builders.apt.keys.signing import load as load_key
 from builders.apt.operations import extend_keys, phase, promote, prune, retire_key, rollback, rotate_keys, upload
@@ -26,7 +26,7 @@ from builders.apt.verify.verify import Verified, verify
 from builders.apt.verify.verify_all import VerifiedSuite, verify_all
 
 __all__ = [
-    "Candidate", "ClientReport", "Snapshot", "Unreferenced", "Uploaded", "Verified", "VerifiedSuite",
+    "Candidate", "ClientReport", "KeyFacts", "Snapshot", "Unreferenced", "Uploaded", "Verified", "VerifiedSuite",
     "ask_clients", "change", "copy_from_pool", "day_of", "extend_keys", "foreign_fields", "list_keys", "load_key",
     "locked", "phase", "previous_revision", "promote", "prune", "published", "retire_key", "rollback", "rotate_keys",
     "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until", "upload", "verify",

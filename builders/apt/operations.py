@@ -1,6 +1,7 @@
 """The repository's operations: roll back, promote, phase, prune, upload, and rotate keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from builders.apt.indices.entry import IndexEntry, ordered
 from builders.apt.keys import rotation
@@ -15,6 +16,7 @@ from builders.apt.repository.retention import Unreferenced, remove, unreferenced
 from builders.apt.repository.snapshots import earlier_publication, missing_debs, require_published
 from builders.apt.upload import Uploaded, require_apart
 from builders.apt.upload import upload as upload_to
+from builders.apt.verify.clients import require_tools
 from builders.apt.verify.verify import verify
 from builders.apt.verify.verify_all import require_some
 from builders.errors import InputError, PublishError, ReefError, nearest
@@ -167,20 +169,36 @@ def upload(
 
 def extend_keys(context: RepositoryContext, days: int) -> list[Publication]:
     """Set the end of the keys that sign to ``days`` days from now, and publish the new keyring in every suite."""
-    with locked(context):
-        rotation.extend(context.settings, days)
-        return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
+    with _before_keys_change(context):
+        for left in rotation.extend(context.settings, days):
+            context.log.warn(left)
+        return _sign_again(context)
 
 
 def rotate_keys(context: RepositoryContext) -> list[Publication]:
     """Make the key that takes over; both keys sign every suite from now on, and each gets the keyring with both."""
-    with locked(context):
+    with _before_keys_change(context):
         rotation.rotate(context.settings, context.log)
-        return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
+        return _sign_again(context)
 
 
 def retire_key(context: RepositoryContext, fingerprint: str) -> list[Publication]:
     """End the overlap: the new key alone signs every suite from now on."""
-    with locked(context):
+    with _before_keys_change(context):
         rotation.retire(context.settings, fingerprint)
-        return change(context, {name: [] for name in RepositoryLayout(context.workspace.apt).suites()})
+        return _sign_again(context)
+
+
+@contextmanager
+def _before_keys_change(context: RepositoryContext) -> Iterator[None]:
+    """Lock the repository, and raise before the block changes a key where nothing can be published after it."""
+    with locked(context):
+        require_tools()
+        recover(context.workspace.apt, state_folder(context))
+        yield
+
+
+def _sign_again(context: RepositoryContext) -> list[Publication]:
+    """Publish every suite with the keys as they are now; before the first publication there is none."""
+    suites = RepositoryLayout(context.workspace.apt).suites()
+    return change(context, {name: [] for name in suites}) if suites else []

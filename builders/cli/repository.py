@@ -173,24 +173,35 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
     if load:
         apt.load_key(project.settings, given_key(), project.log)
     if extend:
-        _show(project, apt.extend_keys(project, extend))
+        _show_signed(project, apt.extend_keys(project, extend))
     if rotate:
-        _show(project, apt.rotate_keys(project))
+        _show_signed(project, apt.rotate_keys(project))
         project.log.note("both keys sign now. Boards get the new key with the package reef-archive-keyring. When every "
                          "board has it, end the overlap: ./inv keys --retire FINGERPRINT of the old key")  # fmt: skip
     if retire:
-        _show(project, apt.retire_key(project, retire))
+        _show_signed(project, apt.retire_key(project, retire))
         project.log.note("boards without the reef-archive-keyring of the overlap refuse the repository now: copy the "
                          "keyring file to them by hand")  # fmt: skip
     rows = [
-        (key.fingerprint, key.role, apt.day_of(key.created), apt.day_of(key.expires) if key.expires else "never",
-         "" if key.days_left is None else f"{key.days_left:.0f}")
-        for key in apt.list_keys(project.settings)
+        (key.fingerprint, key.role, *_times(key)) for key in apt.list_keys(project.settings)
     ]  # fmt: skip
     if not rows:
         project.log.note("there is no signing key yet: the first ./inv publish-apt makes one")
         return
     project.log.table("signing keys", ("fingerprint", "role", "made", "ends", "days left"), rows)
+
+
+def _show_signed(project: Project, publications: Sequence[Publication]) -> None:
+    _show(project, publications)
+    if not publications:
+        project.log.note("nothing is published yet: the first ./inv publish-apt uses the key as it is now")
+
+
+def _times(key: apt.KeyFacts) -> tuple[str, str, str]:
+    if key.created is None:
+        return "", "", ""
+    made = apt.day_of(key.created)
+    return (made, "never", "") if key.expires is None else (made, apt.day_of(key.expires), f"{key.days_left:.0f}")
 
 
 def given_key() -> str:

@@ -1,10 +1,10 @@
-"""GnuPG's home: its owner, one user at a time, and no agent left behind."""
+"""GnuPG's home: its owner, one user at a time, and no daemon left behind."""
 
 import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,26 @@ LONGEST_SOCKET = 107
 LONGEST_SOCKET_NAME = "S.gpg-agent.browser"
 WAIT_S = 120.0
 GPG_TIME_S = 120.0
-AGENT_END_S = 5.0
+DAEMON_END_S = 5.0
 AGENT_MARK = "reef-started-agent"
+OPTIONS = ("--no-options", "--no-textmode", "--no-comments", "--no-emit-version")
+"""The home's gpg.conf changes nothing of Reef's requests. GnuPG 2.3 and later reads /etc/gnupg/gpg.conf anyway."""
+COMMON = ("/etc/gnupg/common.conf", "common.conf")
+"""Files of GnuPG 2.3 and later, the second in the home, in force with ``--no-options``: they say where keys are."""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A daemon that gpg starts for a home: the file that marks Reef's own, and gpg-connect-agent's words to end it."""
+
+    mark: str
+    kill: str
+    options: tuple[str, ...] = ()
+
+
+AGENT = Daemon(AGENT_MARK, "KILLAGENT")
+KEYBOXD = Daemon("reef-started-keyboxd", "KILLKEYBOXD", ("--keyboxd",))
+"""It keeps the public keys where common.conf says ``use-keyboxd``."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +51,12 @@ class Home:
 
     def gpg(self, *arguments: str, input_text: str | None = None) -> str:
         """Run gpg on this home and return its standard output; raises ProgramFailed."""
-        argv = ["gpg", "--homedir", str(self.path), "--batch", "--no-tty", *arguments]
+        argv = ["gpg", "--homedir", str(self.path), *OPTIONS, "--batch", "--no-tty", *arguments]
         return process.capture(argv, input_text=input_text, timeout_s=GPG_TIME_S)
 
     def records(self, *arguments: str) -> list[list[str]]:
-        """Run a listing and return its colon-separated records (GnuPG's doc/DETAILS), none where gpg finds none."""
-        try:
-            answer = self.gpg("--with-colons", "--fixed-list-mode", *arguments)
-        except process.ProgramFailed as error:
-            if error.completed.returncode == 2:
-                return []
-            raise
+        """Run a listing and return its colon-separated records (GnuPG's doc/DETAILS); raises ProgramFailed."""
+        answer = self.gpg("--with-colons", "--fixed-list-mode", *arguments)
         return [line.split(":") for line in answer.splitlines()]
 
 
@@ -59,7 +72,7 @@ def home_path(settings: Settings) -> Path:
 def opened(path: Path) -> Iterator[Home]:
     """Make the home if necessary (mode 0700) and keep other runs out of it.
 
-    The block ends an agent that gpg starts meanwhile or that a killed run left; an agent that the user started stays.
+    The block ends a daemon that gpg starts meanwhile or that a killed run left; a daemon that the user started stays.
     Raises BusyError, DiskError, and PublishError for a home that gpg could not use.
     """
     _checked(path)
@@ -70,7 +83,10 @@ def opened(path: Path) -> Iterator[Home]:
         except filelock.Timeout as error:
             raise BusyError(f"another run of Reef uses the keys in {path}", fix="wait until it ends") from error
     try:
-        with _agent(Home(path)) as home:
+        home = Home(path)
+        with ExitStack() as daemons:
+            for daemon in (AGENT, KEYBOXD) if _uses_keyboxd(home) else (AGENT,):
+                daemons.enter_context(_ended(home, daemon))
             yield home
     finally:
         lock.release()
@@ -94,35 +110,47 @@ def _checked(path: Path) -> None:
         raise PublishError(f"others can read the GnuPG home {path}", fix=f"run: chmod 700 {path}")
 
 
+def _uses_keyboxd(home: Home) -> bool:
+    """Return whether the home's public keys are with keyboxd."""
+    for name in COMMON:
+        with suppress(OSError):
+            if "use-keyboxd" in (line.strip() for line in (home.path / name).read_text(errors="replace").splitlines()):
+                return True
+    return False
+
+
 @contextmanager
-def _agent(home: Home) -> Iterator[Home]:
-    mark = home.path / AGENT_MARK
-    ours = mark.exists() or _agent_pid(home) is None
+def _ended(home: Home, daemon: Daemon) -> Iterator[None]:
+    mark = home.path / daemon.mark
+    ours = mark.exists() or _pid(home, daemon) is None
     if ours:
-        # Written first: after a kill, the next run knows that it may end the agent.
+        # Written first: after a kill, the next run knows that it may end the daemon.
         with disk_errors(mark):
             mark.touch()
     try:
-        yield home
+        yield
     finally:
         if ours:
-            _end_agent(home)
+            _end(home, daemon)
             mark.unlink(missing_ok=True)
 
 
-def _end_agent(home: Home) -> None:
-    """End the home's agent and wait for its end: an agent that is ending gives no answer."""
-    pid = _agent_pid(home, "KILLAGENT")
-    deadline = time.monotonic() + AGENT_END_S
+def _end(home: Home, daemon: Daemon) -> None:
+    """End a daemon and wait for its end: one that is ending gives no answer."""
+    pid = _pid(home, daemon, daemon.kill)
+    deadline = time.monotonic() + DAEMON_END_S
     # A zombie that nobody collects gives no answer.
     with suppress(psutil.NoSuchProcess):
         while pid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
             time.sleep(0.002)
 
 
-def _agent_pid(home: Home, *more: str) -> int | None:
-    """Ask the home's agent for its process, and send it ``more``; None where no agent runs."""
-    # Its status is 0 in either case; only the answer differs.
-    ask = ["gpg-connect-agent", "--homedir", str(home.path), "--no-autostart", "GETINFO pid", *more, "/bye"]
-    answer = process.capture(ask, timeout_s=GPG_TIME_S)
+def _pid(home: Home, daemon: Daemon, *more: str) -> int | None:
+    """Ask a daemon of the home for its process, and send it ``more``; None where it does not run."""
+    options = ["--homedir", str(home.path), "--no-autostart", *daemon.options]
+    try:
+        # The status is 0 in either case; only the answer differs.
+        answer = process.capture(["gpg-connect-agent", *options, "GETINFO pid", *more, "/bye"], timeout_s=GPG_TIME_S)
+    except process.ProgramFailed:  # GnuPG 2.2 has no keyboxd
+        return None
     return int(answer.split()[1]) if answer.startswith("D ") else None

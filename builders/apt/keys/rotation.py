@@ -6,10 +6,12 @@ updates, and gets the new key with the package reef-archive-keyring.
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from builders.apt.keys import signing
+from builders.apt.keys import secret_keys, signing
 from builders.apt.keys.gnupg import Home, home_path, opened
+from builders.apt.keys.secret_keys import REVOKED, SecretKey, Signer
 from builders.errors import InputError, PublishError, nearest
 from builders.host import process
 from builders.host.log import Log
@@ -20,11 +22,14 @@ FINGERPRINT = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """One key in the home: times in seconds since 1970, ``expires`` None for never; ``role`` is what it does."""
+    """A primary key or signing subkey in the home: times in seconds since 1970, ``expires`` None for never.
+
+    ``role`` is its task. A subkey ends with its primary key at the latest. A missing key has no ``created``.
+    """
 
     fingerprint: str
     role: str
-    created: int
+    created: int | None
     expires: int | None
 
     @property
@@ -33,34 +38,46 @@ class KeyFacts:
 
 
 def list_keys(settings: Settings) -> list[KeyFacts]:
-    """Return every key of the home with its secret half; raises PublishError."""
+    """Return every key of the home with a secret part, and its subkeys that sign; raises PublishError."""
     with opened(home_path(settings)) as home:
-        names = signing.chosen(home, settings)
-        return [_facts(*pair, names) for pair in _secrets(home)]
+        try:
+            keys = secret_keys.secret_keys(home)
+        except process.ProgramFailed as error:
+            raise signing.unusable_home(home, error) from error
+        roles: dict[str, str] = {}
+        missing: list[KeyFacts] = []
+        for name in signing.chosen(home, settings):
+            role = "signs too, until it is retired" if roles or missing else "signs"
+            try:
+                roles.setdefault(signing.found(home, name).part.fingerprint, role)
+            except PublishError:
+                missing.append(KeyFacts(name, "missing", None, None))
+        return [*missing, *(facts for key in keys for facts in _facts(key, roles))]
 
 
-def _secrets(home: Home) -> list[tuple[list[str], str]]:
-    """Return the record (GnuPG's doc/DETAILS) and the fingerprint of every secret key."""
-    records = home.records("--list-secret-keys")
-    found = []
-    for number, record in enumerate(records):
-        if record[0] == "sec":
-            found.append((record, next(after[9] for after in records[number:] if after[0] == "fpr")))
-    return found
+def _facts(key: SecretKey, roles: Mapping[str, str]) -> list[KeyFacts]:
+    """Return the facts of the primary key and of its subkeys that sign."""
+    certifies = "certifies" if key.primary.secret else "certifies, offline"
+    signs = any(part.fingerprint in roles for part in key.parts)
+    result = []
+    for part in key.parts:
+        if part != key.primary and not part.signs:
+            continue
+        role = roles.get(part.fingerprint, certifies if signs and part == key.primary else "not used")
+        end = secret_keys.end_of(key, part)
+        if part.validity == REVOKED:
+            role = "revoked"
+        elif end is not None and end <= time.time():
+            role = "expired"
+        result.append(KeyFacts(part.fingerprint, role, part.created, end))
+    return result
 
 
-def _facts(record: list[str], fingerprint: str, names: tuple[str, ...]) -> KeyFacts:
-    role = "not used"
-    if fingerprint in names:
-        role = "signs" if fingerprint == names[0] else "signs too, until it is retired"
-    role = {signing.REVOKED: "revoked", signing.EXPIRED: "expired"}.get(record[1], role)
-    return KeyFacts(fingerprint, role, int(record[5]), int(record[6]) if record[6] else None)
+def extend(settings: Settings, days: int) -> list[str]:
+    """Set the end of the keys that sign to ``days`` days from now; a key without an end stays so.
 
-
-def extend(settings: Settings, days: int) -> None:
-    """Set the end of the keys that sign to ``days`` days from now.
-
-    Raises InputError for too few days, PublishError where gpg refuses.
+    Return a line for each that stays as it is. Raises InputError for too few or many days, PublishError where the
+    current key's end cannot be moved here or gpg refuses.
     """
     if days <= settings.signing.refuse_days:
         raise InputError(
@@ -68,9 +85,37 @@ def extend(settings: Settings, days: int) -> None:
             f"publishing is refused {settings.signing.refuse_days} days before a key's end",
             f"give more days, as in ./inv keys --extend {signing.EXTENSION_DAYS}",
         )
+    signing.require_representable(days)
+    left = []
     with opened(home_path(settings)) as home:
-        for fingerprint in _some(home, settings):
-            _gpg(home, "extend", fingerprint, "--quick-set-expire", fingerprint, f"{days}d")
+        for number, name in enumerate(_some(home, settings)):
+            try:
+                signer = signing.found(home, name)
+                left += _extended(home, signer, days)
+            except PublishError as error:
+                if not number:
+                    raise
+                left.append(f"the older key {name} is not extended: {error.what}")
+    return left
+
+
+def _extended(home: Home, signer: Signer, days: int) -> list[str]:
+    extensions = secret_keys.extensions(signer, days)
+    if not extensions:
+        return [f"the signing key {signer.part.fingerprint} never ends"]
+    if signer.revoked:
+        raise PublishError(
+            f"the signing key {signer.part.fingerprint} is revoked", fix="./inv keys --rotate makes another"
+        )
+    if not signer.key.primary.secret:
+        raise PublishError(
+            f"the end of the signing key {signer.part.fingerprint} cannot be moved here",
+            f"only its primary key can, and {home.path} does not have that key's secret half",
+            signing.how_to_extend(signer, days),
+        )
+    for words in extensions:
+        _gpg(home, "extend", signer.fingerprint, "--quick-set-expire", *words)
+    return []
 
 
 def rotate(settings: Settings, log: Log) -> str:
@@ -103,7 +148,7 @@ def retire(settings: Settings, fingerprint: str) -> None:
     Raises InputError where it is not the fingerprint of an older key that signs, PublishError. The key's secret half
     stays in the home.
     """
-    name = fingerprint.replace(" ", "").upper()
+    name = secret_keys.normal(fingerprint)
     if not FINGERPRINT.fullmatch(name):
         raise InputError(
             f"not a fingerprint: {fingerprint!r}", "it has 40 hexadecimal digits", "./inv keys shows the fingerprints"
@@ -112,13 +157,21 @@ def retire(settings: Settings, fingerprint: str) -> None:
         raise PublishError("reef.yml names the signing keys", fix="remove the key from signing.previous there")
     with opened(home_path(settings)) as home:
         names = _some(home, settings)
-        if name not in names[1:]:
-            older = names[1:]
+        older = {other: other for other in names[1:]} | {_part(home, other): other for other in names[1:]}
+        if name not in older:
             raise InputError(
                 f"{name} is not an older key that signs", f"signing: {', '.join(names)}",
                 nearest(name, older) if older else "no key is to be retired",
             )  # fmt: skip
-        signing.record(home, [other for other in names if other != name])
+        signing.record(home, [other for other in names if other != older[name]])
+
+
+def _part(home: Home, name: str) -> str:
+    """Return the fingerprint of the part of a key that signs, as the list shows it; ``name`` if it is missing."""
+    try:
+        return signing.found(home, name).part.fingerprint
+    except PublishError:
+        return name
 
 
 def _some(home: Home, settings: Settings) -> tuple[str, ...]:

@@ -6,14 +6,17 @@ and trixie's sqv accept it, and its signatures are deterministic, so that the sa
 
 import errno
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.apt.keys import secret_keys
 from builders.apt.keys.gnupg import Home, home_path, opened
-from builders.errors import PublishError
+from builders.apt.keys.secret_keys import EXPIRED, REVOKED, VERSION_4, Signer
+from builders.errors import InputError, PublishError
 from builders.host import process
 from builders.host.files import disk_error, disk_errors, write_whole
 from builders.host.log import Log
@@ -22,20 +25,22 @@ from builders.model.settings import Settings
 DAY_S = 86400
 RECORD = "reef-signing-key"
 USER_ID = "Reef archive signing key"
-REVOKED, EXPIRED = "r", "e"
 EXTENSION_DAYS = 1095
-VERSION_4 = 40
-"""Digits of the fingerprint of a key of version 4 (RFC 4880, 12.2). GnuPG 2.3 and later also makes version 5."""
+LAST_TIME = 2**32 - 1
 EXPORT = "export it as text: gpg --homedir HOME --armor --export-secret-keys FINGERPRINT"
+WEAK = re.compile(r"(rsa|dsa)1?\d{1,3}|brainpool\w+|secp256k1")
+"""Kinds of keys whose signatures sqv of Debian 13 refuses (tried with sqv 1.3.0)."""
 DIGESTS = ("--digest-algo", "SHA512", "--cert-digest-algo", "SHA512")
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A usable signing key: its home, fingerprint, times in seconds since 1970 (``expires`` None for never),
-    and the public key as keyring file (``public``) and as text (``armored``).
+    """A usable signing key: its home, the primary key's fingerprint, times in seconds since 1970, and the public key as
+    keyring file (``public``) and as text (``armored``).
 
-    ``older`` are the keys that it takes over from: they sign too, and the keyring contains them.
+    ``expires`` is the earlier end of the primary key and the part that signs, None for never. ``parts`` are the
+    fingerprints of all parts that sign, the newest first. ``older`` are the keys that it takes over from: they sign
+    too, and the keyring contains them.
     """
 
     home: Path
@@ -44,12 +49,13 @@ class SigningKey:
     expires: int | None
     public: bytes
     armored: bytes
+    parts: tuple[str, ...]
     older: tuple[str, ...] = ()
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """All keys that sign, the newest first."""
-        return self.fingerprint, *self.older
+        """The primary keys' fingerprints of all keys that sign, the newest first: apt takes every subkey of them."""
+        return tuple(dict.fromkeys((self.fingerprint, *self.older)))
 
     def sign(self, release: Path, *, date: int) -> None:
         """Write ``InRelease`` and ``Release.gpg`` beside ``release``; same bytes and ``date``, same signatures.
@@ -58,7 +64,7 @@ class SigningKey:
         """
         # Publications within one second are dated ahead, which apt accepts; sqv (apt 3) accepts no such signature.
         moment = max(min(date, int(time.time())), self.created)
-        signers = [word for name in self.fingerprints for word in ("--local-user", name)]
+        signers = [word for name in self.parts for word in ("--local-user", f"{name}!")]
         common = ("--yes", *signers, "--faked-system-time", f"{moment}!", *DIGESTS)
         clear, apart = release.with_name("InRelease"), release.with_name("Release.gpg")
         try:
@@ -71,7 +77,8 @@ class SigningKey:
             raise PublishError(
                 f"cannot sign with the key {self.fingerprint}",
                 error.detail,
-                f"if it has a passphrase, give it to the agent first: gpg --homedir {self.home} --clearsign /dev/null",
+                "if it has a passphrase or is on a card, give the passphrase or PIN to the agent first: gpg --homedir "
+                f"{self.home} --local-user {self.parts[0]}! --clearsign /dev/null",
             ) from error
 
 
@@ -84,13 +91,26 @@ def signing_key(settings: Settings, log: Log) -> SigningKey:
     with opened(home_path(settings)) as home:
         try:
             names = chosen(home, settings) or (_adopted(home) or made(home, settings, log),)
-            key = _read(home, names[0], _usable(home, names[1:], log))
+            signer = found(home, names[0])
+            key = _read(home, signer, _usable(home, names[1:], log))
         except process.ProgramFailed as error:
-            raise PublishError(
-                f"gpg cannot use its home {home.path}", error.detail, "correct what gpg reports"
-            ) from error
-    _check_end(key, settings, log)
+            raise unusable_home(home, error) from error
+    _check_end(signer, settings, log)
     return key
+
+
+def unusable_home(home: Home, error: process.ProgramFailed) -> PublishError:
+    """Return the error of a home that gpg cannot read."""
+    return PublishError(f"gpg cannot use its home {home.path}", error.detail, "correct what gpg reports")
+
+
+def found(home: Home, name: str) -> Signer:
+    """Return the key of the home that ``name`` names; raises PublishError, ProgramFailed."""
+    return secret_keys.find(
+        secret_keys.secret_keys(home), name, str(home.path),
+        "restore it from your copy (gpg --import), or correct signing.key in reef.yml; to start again with "
+        f"another key, which every board then needs, remove {home.path / RECORD}",
+    )  # fmt: skip
 
 
 def load(settings: Settings, text: str, log: Log) -> str:
@@ -104,28 +124,32 @@ def load(settings: Settings, text: str, log: Log) -> str:
             listed = home.gpg("--with-colons", "--import-options", "show-only", "--import", input_text=text)
         except process.ProgramFailed as error:
             raise PublishError("gpg cannot read this as a key", error.detail, EXPORT) from error
-        records = [line.split(":") for line in listed.splitlines()]
-        found = [records[n + 1][9] for n, line in enumerate(records) if line[0] == "sec" and records[n + 1][0] == "fpr"]
-        names = chosen(home, settings)
-        if not found:
+        given = secret_keys.parse(line.split(":") for line in listed.splitlines())
+        if not given:
             raise PublishError("the given text contains no secret key", fix=EXPORT)
-        if (not names and len(found) > 1) or (names and names[0] not in found):
+        prints = [key.primary.fingerprint for key in given]
+        names = chosen(home, settings)
+        if (not names and len(prints) > 1) or (names and not any(key.named(names[0]) for key in given)):
             reason = f"signing with {names[0]}" if names else "signing.key in reef.yml must name the one to sign with"
             raise PublishError(
-                "it is not clear which key signs", f"given: {', '.join(found)}; {reason}", "give that key alone"
+                "it is not clear which key signs", f"given: {', '.join(prints)}; {reason}", "give that key alone"
             )
-        home.gpg("--import", input_text=text)
-        if not settings.signing.key:
-            record(home, names or found)
-    log.note(f"signing with {(names or found)[0]}, in {home.path}")
-    return (names or found)[0]
+        try:
+            home.gpg("--import", input_text=text)
+        except process.ProgramFailed as error:
+            raise PublishError("gpg cannot import the key", error.detail, EXPORT) from error
+        signer = secret_keys.find(secret_keys.secret_keys(home), (names or prints)[0], "the given text", EXPORT)
+        if not names:
+            record(home, prints)
+    log.note(f"signing with {signer.part.fingerprint}, in {home.path}")
+    return signer.fingerprint
 
 
 def chosen(home: Home, settings: Settings) -> tuple[str, ...]:
     """Return the fingerprints to sign with, the newest first: as set, else as recorded; none before the first key."""
     if settings.signing.key:
         names = [settings.signing.key, *settings.signing.previous]
-        return tuple(name.replace(" ", "").upper() for name in names)
+        return tuple(secret_keys.normal(name) for name in names)
     path = home.path / RECORD
     with disk_errors(path):
         return tuple(path.read_text().split()) if path.exists() else ()
@@ -136,32 +160,33 @@ def record(home: Home, fingerprints: Iterable[str]) -> None:
     write_whole(home.path / RECORD, "".join(f"{name}\n" for name in fingerprints))
 
 
-def _usable(home: Home, fingerprints: Iterable[str], log: Log) -> tuple[str, ...]:
+def _usable(home: Home, names: Iterable[str], log: Log) -> tuple[Signer, ...]:
     """Return those of the older keys that boards still accept; warns of the others."""
-    found = []
-    for name in fingerprints:
-        secret = next((record for record in home.records("--list-secret-keys", name) if record[0] == "sec"), None)
-        if secret and secret[14] != "#" and secret[1] not in (REVOKED, EXPIRED):
-            found.append(name)
+    signers = []
+    for name in names:
+        try:
+            signer = found(home, name)
+            _refuse_unusable(home, signer)
+        except PublishError as error:
+            log.warn(f"the older key {name} signs no more: {error.what}")
         else:
-            log.warn(f"the older key {name} signs no more: it is missing, revoked or expired")
-    return tuple(found)
+            signers.append(signer)
+    return tuple(signers)
 
 
 def _adopted(home: Home) -> str | None:
     """Return the key of a run that was killed before it could record it, and record it."""
-    records = home.records("--list-secret-keys")
-    for number, record_line in enumerate(records):
-        if record_line[0] == "uid" and record_line[9] == USER_ID and record_line[1] not in (REVOKED, EXPIRED):
-            before = [fields[9] for fields in records[:number] if fields[0] == "fpr"]
-            record(home, [before[-1]])
-            return before[-1]
+    for key in secret_keys.secret_keys(home):
+        if USER_ID in key.users and key.primary.validity not in (REVOKED, EXPIRED):
+            record(home, [key.primary.fingerprint])
+            return key.primary.fingerprint
     return None
 
 
 def made(home: Home, settings: Settings, log: Log, older: Iterable[str] = ()) -> str:
-    """Make a key, record it before the ``older`` ones, and return its fingerprint; raises ProgramFailed."""
+    """Make a key, record it before the ``older`` ones, and return its fingerprint; raises ProgramFailed, InputError."""
     days = settings.signing.expires_days
+    require_representable(days)
     parameters = (
         "%no-protection\nKey-Type: EDDSA\nKey-Curve: ed25519\nKey-Usage: sign\n"
         f"Name-Real: {USER_ID}\nExpire-Date: {days}d\n%commit\n"
@@ -178,70 +203,100 @@ def made(home: Home, settings: Settings, log: Log, older: Iterable[str] = ()) ->
     return fingerprint
 
 
-def _read(home: Home, fingerprint: str, older: tuple[str, ...]) -> SigningKey:
-    records = home.records("--list-secret-keys", fingerprint)
-    secret = next((record for record in records if record[0] == "sec"), None)
-    if secret is None or secret[14] == "#":
+def require_representable(days: int) -> None:
+    """Raise InputError for an end beyond OpenPGP's times of 32 bits: gpg 2.2 lets such a key end at once."""
+    most = int((LAST_TIME - time.time()) / DAY_S)
+    if days > most:
+        raise InputError(
+            f"{days} days are too many", f"keys end on {day_of(LAST_TIME)} at the latest (RFC 4880, 3.5)",
+            f"give at most {most} days",
+        )  # fmt: skip
+
+
+def _read(home: Home, signer: Signer, older: tuple[Signer, ...]) -> SigningKey:
+    _refuse_unusable(home, signer)
+    signers = (signer, *older)
+    names = tuple(dict.fromkeys(each.fingerprint for each in signers))
+    return SigningKey(
+        home.path, signer.fingerprint, max(each.created for each in signers), signer.expires,
+        _public(home, names, "--no-armor"), _public(home, names, "--armor"),
+        parts=tuple(dict.fromkeys(each.part.fingerprint for each in signers)), older=names[1:],
+    )  # fmt: skip
+
+
+def _refuse_unusable(home: Home, signer: Signer) -> None:
+    name, now = signer.part.fingerprint, time.time()
+    if len(name) != VERSION_4:
         raise PublishError(
-            f"the signing key {fingerprint} is missing",
-            f"no secret key of that fingerprint in {home.path}",
-            "restore it from your copy (gpg --import), or correct signing.key in reef.yml; to start again with "
-            f"another key, which every board then needs, remove {home.path / RECORD}",
-        )
-    created, expires = int(secret[5]), int(secret[6]) if secret[6] else None
-    _refuse_unusable(home, fingerprint, secret[1], created, expires)
-    full = next(record[9] for record in records if record[0] == "fpr")
-    if len(full) != VERSION_4:
-        raise PublishError(
-            f"no board can verify the signing key {full}",
+            f"no board can verify the signing key {name}",
             "it has a fingerprint of version 5; apt's gpgv (GnuPG 2.2) and sqv read keys of version 4",
             "make another, as gpg --quick-generate-key NAME ed25519 sign does, and set signing.key to it",
         )
-    names = (full, *older)
-    return SigningKey(home.path, full, created, expires, _public(home, names), _public(home, names, "--armor"), older)
-
-
-def _refuse_unusable(home: Home, fingerprint: str, validity: str, created: int, expires: int | None) -> None:
-    now = time.time()
-    if validity == REVOKED:
+    if signer.revoked:
         raise PublishError(
-            f"the signing key {fingerprint} is revoked",
+            f"the signing key {name} is revoked",
             f"boards refuse what it signs; its home: {home.path}",
             f"remove {home.path / RECORD} to make a new key, and give that key to every board",
         )
-    if expires is not None and expires <= now:
+    if signer.expires is not None and signer.expires <= now:
         raise PublishError(
-            f"the signing key {fingerprint} expired on {day_of(expires)}",
+            f"the signing key {name} expired on {day_of(signer.expires)}",
             f"boards refuse what it signs; its home: {home.path}",
-            f"extend it: ./inv keys --extend {EXTENSION_DAYS}; every board needs the new keyring file then",
+            f"extend it: {how_to_extend(signer)}; every board needs the new keyring file then",
         )
-    if created > now + DAY_S:
+    if signer.created > now + DAY_S:
         raise PublishError(
-            f"this machine's clock is before the signing key's creation on {day_of(created)}", fix="set the clock"
+            f"this machine's clock is before the signing key's creation on {day_of(signer.created)}",
+            fix="set the clock",
+        )
+    if not signer.usable:
+        raise PublishError(
+            f"gpg cannot use the signing key {name}",
+            f"its record in {home.path} is not valid",
+            "gpg --list-keys shows it",
         )
 
 
-def _public(home: Home, fingerprints: Iterable[str], *form: str) -> bytes:
+def _public(home: Home, fingerprints: Iterable[str], form: str) -> bytes:
+    """Return the public keys that boards need: the primary keys with the subkeys that sign, no pictures."""
+    only = ("--export-options", "export-minimal,no-export-attributes", "--export-filter", "drop-subkey=usage !~ s")
     with tempfile.TemporaryDirectory(prefix="reef-key-") as folder:
         path = Path(folder) / "public"
-        home.gpg(*form, "--output", str(path), "--export-options", "export-minimal", "--export", *fingerprints)
+        home.gpg(form, "--output", str(path), *only, "--export", *fingerprints)
         return path.read_bytes()
 
 
-def _check_end(key: SigningKey, settings: Settings, log: Log) -> None:
-    if key.expires is None:
+def _check_end(signer: Signer, settings: Settings, log: Log) -> None:
+    if WEAK.fullmatch(signer.part.algorithm):
+        log.warn(
+            f"boards of Debian 13 and later refuse what the key {signer.part.fingerprint} signs: it is of the kind "
+            f"{signer.part.algorithm}"
+        )
+    if signer.expires is None:
         return
-    days = (key.expires - time.time()) / DAY_S
-    end = f"the signing key {key.fingerprint} expires on {day_of(key.expires)}, in {days:.0f} days"
+    days = (signer.expires - time.time()) / DAY_S
+    end = f"the signing key {signer.part.fingerprint} expires on {day_of(signer.expires)}, in {days:.0f} days"
     if days <= settings.signing.refuse_days:
         raise PublishError(
             end,
             "boards without a longer-lived keyring refuse the repository then "
             f"(signing.refuse_days: {settings.signing.refuse_days})",
-            f"extend it now: ./inv keys --extend {EXTENSION_DAYS}",
+            f"extend it now: {how_to_extend(signer)}",
         )
     if days <= settings.signing.warn_days:
-        log.warn(f"{end}; boards then refuse the repository. Extend it: ./inv keys --extend {EXTENSION_DAYS}")
+        log.warn(f"{end}; boards then refuse the repository. Extend it: {how_to_extend(signer)}")
+
+
+def how_to_extend(signer: Signer, days: int = EXTENSION_DAYS) -> str:
+    """Return the command that extends a key; where its primary key is offline, the commands for the place of it."""
+    if signer.key.primary.secret:
+        return f"./inv keys --extend {days}"
+    name = signer.fingerprint
+    commands = [f"gpg --quick-set-expire {' '.join(words)}" for words in secret_keys.extensions(signer, days)]
+    return (
+        f"where the primary key of {name} is, run {', '.join(commands)} and gpg --armor --export {name}; import the "
+        "result here: gpg --homedir HOME --import"
+    )
 
 
 def day_of(moment: int) -> str:

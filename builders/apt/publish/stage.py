@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builders.apt.indices.entry import IndexEntry
 from builders.apt.keys.keyring_package import PACKAGE as KEYRING_PACKAGE
+from builders.apt.keys.signatures import issuers
 from builders.apt.keys.signing import SigningKey
 from builders.apt.packages import intake
 from builders.apt.packages.changelogs import Changelogs
@@ -112,8 +113,11 @@ def stage(
     read = ReadChangelogs(_incoming(staging))
     incoming = _take(place, debs, lives, read, staging=staging, settings=settings, state=state)
     root = root_files(place, sources_files(place, incoming, lives, settings), key)
-    if KEYRING in root:
-        # Another key, or a later end of it: every suite is signed again, also those without .debs.
+    signers_differ = KEYRING in root or any(
+        issuers(live.folder / "InRelease") != set(key.parts) for live in lives.values()
+    )
+    if signers_differ:
+        # Another key or subkey, or a later end of it: every suite is signed again, also those without .debs.
         debs = {**debs, **{name: () for name in lives if name not in debs}}
         incoming = {name: incoming.get(name, []) for name in debs}
     suites = []
@@ -128,7 +132,7 @@ def stage(
             next_suite(settings, name, lives.get(name), arriving, leaving=leaving, date=date, signers=key.fingerprints)
         )
     rest = [suite_of(settings, live, key.fingerprints) for name, live in lives.items() if name not in debs]
-    changed = [suite for suite in suites if KEYRING in root or suite.differs()]
+    changed = [suite for suite in suites if signers_differ or suite.differs()]
     everything = [item for items in incoming.values() for item in items]
     changelogs = Changelogs(state, {item.pool_package.sha256: item.copy for item in everything if item.copy})
     text = new_page(place, [*suites, *rest], settings, key, state=state, changelogs=changelogs, changed=bool(changed))

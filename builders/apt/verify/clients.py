@@ -17,7 +17,10 @@ import jinja2
 from builders.apt.indices.entry import IndexEntry, parse, parse_index
 from builders.apt.indices.kinds import stanzas
 from builders.apt.indices.release import CHANGEPATH
+from builders.apt.keys import secret_keys
+from builders.apt.keys.gnupg import Home
 from builders.apt.keys.keyring_package import PACKAGE
+from builders.apt.keys.signatures import issuers
 from builders.apt.keys.signing import DAY_S, day_of
 from builders.apt.repository.layout import KEYRING, RepositoryLayout
 from builders.apt.repository.publication import PublishedSuite, read_live
@@ -73,7 +76,7 @@ def outlooks(repository: Path, suite: str, keyring: Path | None = None) -> list[
     place = RepositoryLayout(repository.absolute())
     live = _live(place, suite)
     valid_until = live.release.valid_until
-    signers = live.release.fields.get("Signed-By", "").split(",")
+    signers = issuers(live.folder / "InRelease")
     result = []
     with tempfile.TemporaryDirectory(prefix="reef-keyrings-") as folder:
         for name, path in keyrings(place, live, Path(folder), keyring):
@@ -88,16 +91,15 @@ def outlooks(repository: Path, suite: str, keyring: Path | None = None) -> list[
 
 
 def key_ends(keyring: Path) -> dict[str, int | None]:
-    """Return the keys in a keyring file and their ends (seconds since 1970, None for never)."""
-    with tempfile.TemporaryDirectory(prefix="reef-gpg-") as home:
-        argv = ["gpg", "--homedir", home, "--batch", "--with-colons", "--fixed-list-mode", "--show-keys", str(keyring)]
-        records = [line.split(":") for line in process.capture(argv, timeout_s=60).splitlines()]
-    found: dict[str, int | None] = {}
-    for number, record in enumerate(records):
-        if record[0] == "pub":
-            fingerprint = next(after[9] for after in records[number:] if after[0] == "fpr")
-            found[fingerprint] = int(record[6]) if record[6] else None
-    return found
+    """Return the primary keys and subkeys in a keyring file and their ends (seconds since 1970, None for never).
+
+    A subkey ends with its primary key at the latest.
+    """
+    with tempfile.TemporaryDirectory(prefix="reef-gpg-") as folder:
+        home = Home(Path(folder))
+        records = home.records("--show-keys", str(keyring))
+    keys = secret_keys.parse(records, secret_keys.PUBLIC)
+    return {part.fingerprint: secret_keys.end_of(key, part) for key in keys for part in key.parts}
 
 
 def keyrings(

@@ -17,11 +17,12 @@ class Signing(Model):
     """GnuPG's home folder, absolute or relative to reef.yml, outside ``artifacts``. The default is
     ``$XDG_DATA_HOME/reef/gnupg``. The variable REEF_GNUPGHOME takes precedence."""
     key: str | None = None
-    """Fingerprint of the signing key. The default is the key that Reef created in ``home``."""
+    """Fingerprint of the signing key or subkey, its key ID or mail address. The default is the key that Reef created
+    in ``home``."""
     expires_days: Annotated[int, pydantic.Field(ge=1)] = 1095
     """Validity in days of a key that Reef creates."""
     previous: list[str] = []
-    """Fingerprints of older keys that also sign, until every board has the keyring with ``key``."""
+    """Older keys or subkeys that also sign, until every board has the keyring with ``key``."""
     warn_days: Annotated[int, pydantic.Field(ge=0)] = 90
     """Publishing warns this many days before the key expires."""
     refuse_days: Annotated[int, pydantic.Field(ge=0)] = 14
