@@ -25,8 +25,11 @@ from tests.support.repository import make_deb
 @pytest.fixture
 def published(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("REEF_GNUPGHOME", str(place.gnupg))
+    with (place.folder / "reef.yml").open("a") as file:
+        file.write("repository: {url: 'https://apt.example.org/lab'}\n")
     project = Project.open(place.folder, Log(quiet=True))
-    apt.change(project, {"trixie": [read_deb(make_deb(place.folder))]})
+    changes = gzip.compress(b"reef-demo (1.0+x~1) trixie; urgency=low\n")
+    apt.change(project, {"trixie": [read_deb(make_deb(place.folder, version="1.0+x~1", changelog=changes))]})
     return place
 
 
@@ -42,6 +45,7 @@ def test_the_apt_of_every_release(published: Place) -> None:
         today = min(day for _, day, _ in trials)
         assert ("download", today, "accepts") in trials
         assert ("contents", today, "accepts") in trials
+        assert ("changelog", today, "accepts") in trials
         days = dict((day, verdict) for keyring, day, verdict in trials if keyring == "today")
         *before, after = sorted(days)
         assert len(before) == 3
@@ -115,7 +119,10 @@ def test_the_tools_of_a_board(place: Place, monkeypatch: pytest.MonkeyPatch, rel
 def test_publishing_asks_the_apt_of_releases_that_are_named(published: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a candidate, whose pool is partly links to what is published already."""
     with (published.folder / "reef.yml").open("a") as file:
-        file.write("repository: {clients: [bookworm, trixie]}\nengine: chroot\n")
+        file.write("engine: chroot\n")
+    (published.folder / "reef.yml").write_text(
+        (published.folder / "reef.yml").read_text().replace("/lab'}", "/lab', clients: [bookworm, trixie]}")
+    )
     said = io.StringIO()
     project = Project.open(published.folder, Log(live=False, console=Console(file=said, width=400, highlight=False)))
     apt.change(project, {"trixie": [read_deb(make_deb(published.folder, "reef-more"))]})

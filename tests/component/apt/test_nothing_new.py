@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.apt import api as apt
-from builders.apt.publish import stage, web_page
+from builders.apt.publish import root_files, web_page
 from builders.apt.publish.switch import make_live
 from builders.apt.repository.layout import PAGE
 from builders.apt.state.verify_cache import VerifyCache
@@ -80,7 +80,7 @@ def test_the_page_is_remade_where_its_rules_changed(publisher: Publisher, monkey
     monkeypatch.setattr(web_page, "MOST_SHOWN", 0)
     apt.change(publisher.project(), debs)
     assert (publisher.repository / PAGE).read_bytes() == before
-    monkeypatch.setattr(stage, "RULES", web_page.RULES + 1)
+    monkeypatch.setattr(root_files, "RULES", web_page.RULES + 1)
     apt.change(publisher.project(), debs)
     assert (publisher.repository / PAGE).read_bytes() != before
 

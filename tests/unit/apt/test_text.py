@@ -13,6 +13,7 @@ from builders.apt.publish import suite
 from builders.apt.repository import layout, sources_file
 from builders.apt.repository.publication import digest_of
 from builders.errors import PublishError
+from builders.model.packages import SOURCE
 from builders.model.settings import RepositorySettings, Settings
 from tests.support.golden import compare_with_golden
 from tests.support.repository import DATE
@@ -71,6 +72,24 @@ def test_pool_path(package: str, source: str, version: str, place: str) -> None:
     fields = {"Package": package, "Source": source, "Version": version, "Architecture": "arm64"}
     file = f"{package}_{version.rpartition(':')[2]}_arm64.deb"
     assert layout.pool_path(fields, "main", "x.deb") == f"pool/main/{place}/{file}"
+
+
+@pytest.mark.parametrize(
+    ("version", "source", "path"),
+    [
+        ("1.0-1", "", "pool/main/r/reef-demo/reef-demo_1.0-1.changelog"),
+        ("2:1.0+b1", "Source: reef-demo (2:1.0)\n", "pool/main/r/reef-demo/reef-demo_1.0.changelog"),
+        ("1~rc1+x", "Source: reef\n", "pool/main/r/reef-demo/reef_1~rc1+x.changelog"),
+        ("1", "Source: reef (../x)\n", ""),
+        (f"1.{'0' * 300}", "", ""),
+    ],
+)
+def test_changelogs_are_called_as_apt_asks_for_them(version: str, source: str, path: str) -> None:
+    """As pkgAcqChangelog::URI does (apt-pkg/acquire-item.cc): without epoch and without a rebuild's number."""
+    stanza = f"Package: reef-demo\n{source}Version: {version}\n".encode()
+    file = "pool/main/r/reef-demo/reef-demo_x_arm64.deb"
+    assert IndexEntry("reef-demo", version, "arm64", file, 5, "a" * 64, stanza).changelog == path
+    assert IndexEntry("reef-demo", version, SOURCE, file, 5, "a" * 64, stanza).changelog == ""
 
 
 @pytest.mark.parametrize(
