@@ -20,7 +20,14 @@ from tests.support.place import Place, project_of_test
 
 TARGET = ("--target", "trixie/amd64")
 MAINTAINER = "Some Vendor <builds@vendor.example>"
-SHARED: dict[str, Any] = {"compression": "xz", "Description": "tool of a vendor\n Some vendor made it.", "Source": "vendor", "Maintainer": MAINTAINER, "Section": "misc", "Priority": "optional"}
+SHARED: dict[str, Any] = {
+    "compression": "xz",
+    "Description": "tool of a vendor\n Some vendor made it.",
+    "Source": "vendor",
+    "Maintainer": MAINTAINER,
+    "Section": "misc",
+    "Priority": "optional",
+}
 
 
 def documents(package: str, version: str) -> dict[str, bytes | str]:
@@ -98,7 +105,13 @@ def test_files_and_a_recipe(place: Place) -> None:
     )
     assert len(published(place)) == 4
 
-    changed = made(place, "vendor-data", "1.1", {"usr/share/vendor/other": "other bytes\n"}, Description="other tool\n Some vendor made it.")
+    changed = made(
+        place,
+        "vendor-data",
+        "1.1",
+        {"usr/share/vendor/other": "other bytes\n"},
+        Description="other tool\n Some vendor made it.",
+    )
     refused = place.run("publish-apt", *TARGET, "--deb", str(changed.path), status=10)
     assert "vendor-data 1.1 (all) is published in trixie with other bytes" in refused
     listed = place.run("list")
