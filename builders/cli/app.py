@@ -201,8 +201,12 @@ def find_project() -> Path:
     )
 
 
-def open_project(*, without_recipes: bool = False, anywhere: bool = False) -> "Project":
+def open_project(
+    *, without_recipes: bool = False, settings_alone: bool = False, anywhere: bool = False
+) -> "Project":  # fmt: skip
     """Open the project of `find_project`; ``without_recipes`` for what works before there is a recipe.
+
+    With ``settings_alone`` no recipe is read, so that none of them can be wrong.
 
     With ``anywhere``, where there is no project, it is the current folder with the default settings.
 
@@ -221,7 +225,7 @@ def open_project(*, without_recipes: bool = False, anywhere: bool = False) -> "P
         named = bool(os.environ.get("REEF_FOLDER"))
         why = " (REEF_FOLDER)" if named else " (Reef's own: no reef.yml here or above)" if folder == CHECKOUT else ""
         _say_once(f"project: {folder}{why}")
-    return Project.open(folder, Log(), without_recipes=without_recipes)
+    return Project.open(folder, Log(), without_recipes=without_recipes, settings_alone=settings_alone)
 
 
 @functools.cache

@@ -15,13 +15,13 @@ def new(name: str, source: str | None, prebuilt: list[str], *, build: bool) -> N
     if prebuilt and source:
         raise InputError("--source and --prebuilt exclude each other", fix="write a recipe for each")
     if prebuilt:
-        project = open_project(without_recipes=True)
+        project = open_project(settings_alone=True)
         folder = new_prebuilt(project, name, prebuilt)
         project.log.note(f"wrote: {folder / 'recipe.yml'}")
         project.log.note(f"next: ./inv build-arm --recipe {name} publish-apt --recipe {name}")
         return
     if not source and is_own(name):
-        project = open_project(without_recipes=True)
+        project = open_project(settings_alone=True)
         project.log.note(f"wrote: {add_own(project, name) / 'recipe.yml'}, a copy of Reef's own recipe")
         return
     if not source:
@@ -29,7 +29,7 @@ def new(name: str, source: str | None, prebuilt: list[str], *, build: bool) -> N
             "--source is missing", "a new recipe needs a source, or .debs with --prebuilt",
             "name a URL of an archive, a git URL, a source package of Debian, or a folder",
         )  # fmt: skip
-    project = open_project(without_recipes=True)
+    project = open_project(settings_alone=True)
     written = new_recipe(project, name, source, build=build)
     project.log.note(f"wrote: {written.folder / 'recipe.yml'}")
     for package in written.recipe.proposal.packages:

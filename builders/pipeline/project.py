@@ -28,15 +28,17 @@ class Project(Context):
     recipes: dict[str, Recipe]
 
     @staticmethod
-    def open(folder: Path, log: Log, *, without_recipes: bool = False) -> "Project":
+    def open(
+        folder: Path, log: Log, *, without_recipes: bool = False, settings_alone: bool = False
+    ) -> "Project":  # fmt: skip
         """Read the project in ``folder``; raises InputError for mistakes in its files, and if it has no recipe unless
-        ``without_recipes``."""
+        ``without_recipes``. With ``settings_alone`` no recipe is read."""
         if not folder.is_dir():
             raise InputError(
                 f"no such folder: {folder}", "REEF_FOLDER names the project", "name a folder with a reef.yml"
             )
         settings = load_settings(folder)
-        recipes = _recipes(folder / settings.recipes, without=without_recipes)
+        recipes = {} if settings_alone else _recipes(folder / settings.recipes, without=without_recipes)
         for name, variant in settings.variants.items():
             if not recipes:
                 break

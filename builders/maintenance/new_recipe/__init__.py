@@ -15,7 +15,7 @@ from builders.maintenance.new_recipe.debian_source import hints
 from builders.maintenance.new_recipe.discovered import Discovered, unique
 from builders.maintenance.new_recipe.origin import Origin, fetched, origin_of
 from builders.maintenance.new_recipe.proposal import Proposal, draft, propose
-from builders.maintenance.new_recipe.tree_facts import tree_facts
+from builders.maintenance.new_recipe.tree_facts import readme_summary, tree_facts
 from builders.maintenance.new_recipe.writer import NewRecipe, require_name
 from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
@@ -53,6 +53,7 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     facts = _read(origin, tree, project)
     if origin.hinted:
         facts = facts.completed(hints(name, targets[0], project))
+    facts = replace(facts, summary=summary_of(facts.summary or readme_summary(tree.path)))
     new = replace(new, facts=facts, proposal=Proposal((draft(name, facts),)))
     failure: ReefError | None = None
     if faults := new.faults(recipes):
@@ -87,7 +88,7 @@ def _read(origin: Origin, tree: SourceTree, project: Project) -> Discovered:
         reason = "Reef renders the packaging."
         excluded = [{**source, "exclude": [{"path": "debian", "reason": reason}]} for source in facts.sources[:1]]
         facts = replace(facts, sources=(*excluded, *facts.sources[1:]))
-    return replace(facts, summary=summary_of(facts.summary), version=facts.version + origin.suffix)
+    return replace(facts, version=facts.version + origin.suffix)
 
 
 def _without_submodules(source: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -215,7 +215,12 @@ def _rules(path: Path) -> dict[str, Any]:
     system = re.search(r"--buildsystem[= ](\w+)", text)
     given = re.search(r"^\tdh_auto_configure\b[^\n]*? -- ([^\n]*)$", text, re.MULTILINE)
     options = tuple(word for word in given[1].split() if re.fullmatch(r"-[\w.=/:,+-]+", word)) if given else ()
-    return {"system": SYSTEMS.get(system[1].partition("+")[0], "") if system else "", "options": options}
+    folder = re.search(r"--sourcedir(?:ectory)?[= ]([\w./-]+)", text)
+    return {
+        "folder": folder[1].rstrip("/") if folder else "",
+        "system": SYSTEMS.get(system[1].partition("+")[0], "") if system else "",
+        "options": options,
+    }
 
 
 def _main(name: str, binaries: Sequence[DebianBinary]) -> DebianBinary:

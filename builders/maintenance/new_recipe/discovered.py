@@ -42,6 +42,8 @@ class Discovered:
     homepage: str = ""
     rights: Rights = field(default_factory=Rights)
     system: str = ""
+    folder: str = ""
+    """Folder of the tree that is built, if not its top."""
     options: tuple[str, ...] = ()
     """Options of the build system."""
     tools: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class Discovered:
             "description",
             "homepage",
             "system",
+            "folder",
             "options",
             "tools",
             "libraries",

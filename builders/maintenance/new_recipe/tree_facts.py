@@ -27,9 +27,8 @@ def tree_facts(tree: Path) -> Discovered:
         found = Discovered()
     own = licenses.rights(tree)
     rights = Rights(found.rights.license or own.license, own.text, own.statements)
-    summary = found.summary or _readme(tree)
     return Discovered(
-        system=found.system, options=found.options, version=upstream_version(found.version), summary=summary,
+        system=found.system, options=found.options, version=upstream_version(found.version), summary=found.summary,
         description=found.description, homepage=found.homepage, rights=rights, tools=found.tools, pure=_pure(tree),
     )  # fmt: skip
 
@@ -149,12 +148,12 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _readme(tree: Path) -> str:
+def readme_summary(tree: Path) -> str:
     """Return the first sentence of the README that can be a summary, empty if there is none."""
     for path in sorted(tree.glob("README*")):
         paragraphs = re.split(r"\n\s*\n", _text(path)[:4000]) if path.is_file() else []
         for paragraph in paragraphs:
-            line = re.sub(r"\s+", " ", paragraph).strip()
+            line = re.sub(r"\s+", " ", re.sub(r"`?(\w+)`?_\b", r"\1", paragraph)).strip()  # links of reStructuredText
             sentence = re.split(r"(?<=[a-z)])\. ", line)[0].rstrip(".")
             if re.match(r"[A-Za-z][^<\[\]!|=#*`]{15,}$", sentence) and " " in sentence:
                 return sentence

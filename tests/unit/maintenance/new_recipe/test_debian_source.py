@@ -158,11 +158,12 @@ def test_debians_own_files_say_what_a_package_is(tmp_path: Path) -> None:
     (tmp_path / "patches").mkdir()
     (tmp_path / "control").write_text(CONTROL)
     (tmp_path / "copyright").write_text(COPYRIGHT)
-    (tmp_path / "rules").write_text("%:\n\tdh $@ --buildsystem=cmake+ninja\n\n" + RULES)
+    (tmp_path / "rules").write_text("%:\n\tdh $@ --buildsystem=cmake+ninja --sourcedirectory=build/cmake/\n\n" + RULES)
     (tmp_path / "patches" / "series").write_text("# why\nfix.patch -p1\n\n")
     found = packaging_facts(tmp_path, source())
     assert found.binaries == (DebianBinary("greet", "utils", "greets its user", "It greets.\n\nPolitely.", "any"),)
     assert (found.summary, found.description, found.system) == ("greets its user", "It greets.\n\nPolitely.", "cmake")
+    assert found.folder == "build/cmake"
     assert found.options == ("-DTESTS=OFF", "-DX=on")
     assert found.rights.license == "MIT"
     assert found.rights.text == "Permission is hereby granted\n\nas it is."

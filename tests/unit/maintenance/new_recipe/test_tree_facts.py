@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.maintenance.new_recipe.tree_facts import release_in, tree_facts, upstream_version
+from builders.maintenance.new_recipe.tree_facts import readme_summary, release_in, tree_facts, upstream_version
 
 MIT = """Copyright (c) 2020-2024 Ada Lovelace
 
@@ -25,7 +25,8 @@ def test_autotools(tmp_path: Path) -> None:
     text = "dnl hello\nAC_INIT([GNU Hello], [2.12.1], [bug@example.org], [hello], [https://example.org/hello])\n"
     found = tree_facts(tree(tmp_path, configure__ac=text, README="Hello\n\nA program that greets its user. More.\n"))
     assert (found.system, found.version, found.homepage) == ("autotools", "2.12.1", "https://example.org/hello")
-    assert found.summary == "A program that greets its user"
+    assert found.summary == ""
+    assert readme_summary(tmp_path) == "A program that greets its user"
 
 
 def test_a_version_that_m4_computes_is_taken_from_configure(tmp_path: Path) -> None:
