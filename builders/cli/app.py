@@ -125,11 +125,12 @@ def _require_values(repeatable: Sequence[str]) -> None:
 
 
 def each_deb(words: Sequence[str]) -> list[str]:
-    """Return a command line with ``--deb`` before each file that a shell made of ``--deb *.deb``."""
+    """Return a command line with the option before each file that a shell made of ``--deb *.deb``."""
     result: list[str] = []
     for word in words:
-        if word.endswith(".deb") and not word.startswith("-") and result[-2:-1] == ["--deb"]:
-            result.append("--deb")
+        option = result[-2] if len(result) > 1 else ""
+        if option in ("--deb", "--prebuilt") and word.endswith(".deb") and not word.startswith("-"):
+            result.append(option)
         result.append(word)
     return result
 

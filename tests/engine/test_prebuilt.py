@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,9 @@ from tests.support.place import Place, project_of_test
 TARGET = ("--target", "trixie/amd64")
 MAINTAINER = "Some Vendor <builds@vendor.example>"
 SHARED: dict[str, Any] = {
-    "compression": "xz",
+    "Source": "vendor", "Maintainer": MAINTAINER, "Section": "misc", "Priority": "optional", "compression": "xz",
     "Description": "tool of a vendor\n Some vendor made it.",
-    "Source": "vendor",
-    "Maintainer": MAINTAINER,
-    "Section": "misc",
-    "Priority": "optional",
-}
+}  # fmt: skip
 
 
 def documents(package: str, version: str) -> dict[str, bytes | str]:
@@ -63,63 +60,6 @@ def published(place: Place, suite: str = "trixie") -> dict[str, str]:
     return {f"{deb.package} {deb.version}": deb.sha256 for deb in found if deb.package != "reef-archive-keyring"}
 
 
-def test_files_and_a_recipe(place: Place) -> None:
-    """One repository grows: two .debs that need each other, a recipe beside them, and a newer version of one."""
-    script = {"usr/bin/vendor-tool": "#!/bin/sh\nexec cat /usr/share/vendor/data\n"}
-    tool = made(place, "vendor-tool", "1:1.0-1", script, Depends="vendor-data (>= 1.0)")
-    data = made(place, "vendor-data", "1.0", {"usr/share/vendor/data": "works\n"})
-    given = ["--deb", str(tool.path), "--deb", str(data.path)]
-    output = place.run("publish-apt", *TARGET, *given)
-    assert f"vendor-tool 1:1.0-1 (all): built by {MAINTAINER}" in output
-    assert "trixie: published" in output
-    first = {"vendor-data 1.0": data.sha256, "vendor-tool 1:1.0-1": tool.sha256}
-    assert published(place) == first
-    again = place.run("publish-apt", *TARGET, *given)
-    assert "trixie: unchanged" in again
-    assert "known from an earlier run" in again
-    assert "published already" in place.run("publish-apt", *TARGET, *given, "--plan")
-
-    opt = {"opt/vendor/bin/odd": "#!/bin/sh\n", "usr/share/doc/vendor-odd/changelog.Debian.gz": ""}
-    odd = made(place, "vendor-odd", "3-1", opt, Source="odd", Depends="vendor-tool", compression="zstd")
-    refused = place.run("publish-apt", *TARGET, "--deb", str(odd.path), status=9)
-    assert "/opt/vendor/bin/odd: " in refused
-    assert "docs/prebuilt.md" in refused
-    assert published(place) == first
-
-    write_recipe(place, odd)
-    output = place.run("build-arm", *TARGET, "--recipe", "vendor-odd", "publish-apt")
-    assert "the vendor's updater expects it" in output
-    assert f"vendor-odd 3-1 (all): built by the vendor's web page; maintainer {MAINTAINER}" in output
-    assert published(place) == first | {"vendor-odd 3-1": odd.sha256}, "packages given once stay"
-    bill = json.loads((place.artifacts / "builds/vendor-odd/trixie-amd64/vendor-odd.cdx.json").read_text())
-    [part] = [part for part in bill["components"] if part["bom-ref"] == "deb/vendor-odd/all"]
-    assert (part["publisher"], part["supplier"]["name"]) == (MAINTAINER, "the vendor's web page")
-    assert part["hashes"][0]["content"] == odd.sha256
-
-    newer = made(place, "vendor-data", "1.1", {"usr/share/vendor/data": "works better\n"})
-    output = place.run("publish-apt", *TARGET, "--deb", str(newer.path))
-    assert "trixie: published" in output
-    upgrade = [path.read_text() for path in place.artifacts.glob("builds/vendor-prebuilt/trixie-amd64/install-*.json")]
-    assert any("from 1.0" in text and "made up" not in text for text in upgrade), (
-        "boards upgrade from the published one"
-    )
-    assert len(published(place)) == 4
-
-    changed = made(
-        place,
-        "vendor-data",
-        "1.1",
-        {"usr/share/vendor/other": "other bytes\n"},
-        Description="other tool\n Some vendor made it.",
-    )
-    refused = place.run("publish-apt", *TARGET, "--deb", str(changed.path), status=10)
-    assert "vendor-data 1.1 (all) is published in trixie with other bytes" in refused
-    listed = place.run("list")
-    assert "vendor-odd: built by the vendor's web page" in listed
-    assert f"vendor-tool  1:1.0-1  all  trixie  {MAINTAINER}" in listed
-    assert "vendor-odd  3-1" not in listed.partition("published without a recipe")[2]
-
-
 def write_recipe(place: Place, deb: DebFile) -> None:
     folder = place.folder / "recipes" / "vendor-odd"
     (folder / "checks").mkdir(parents=True)
@@ -134,7 +74,81 @@ def write_recipe(place: Place, deb: DebFile) -> None:
     (folder / "checks" / "works.sh").write_text("vendor-tool\n")
 
 
-def test_prune_promote_and_rollback(place: Place) -> None:
+@dataclass(frozen=True)
+class Grown:
+    """A repository with two .debs that need each other, given by --deb, and those of a recipe beside them."""
+
+    place: Place
+    given: dict[str, str]
+    odd: DebFile
+    outputs: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def grown(place: Place) -> Grown:
+    script = {"usr/bin/vendor-tool": "#!/bin/sh\nexec cat /usr/share/vendor/data\n"}
+    tool = made(place, "vendor-tool", "1:1.0-1", script, Depends="vendor-data (>= 1.0)")
+    data = made(place, "vendor-data", "1.0", {"usr/share/vendor/data": "works\n"})
+    words = ["publish-apt", *TARGET, "--deb", str(tool.path), "--deb", str(data.path)]
+    outputs = {"first": place.run(*words), "again": place.run(*words), "plan": place.run(*words, "--plan")}
+    given = {"vendor-data 1.0": data.sha256, "vendor-tool 1:1.0-1": tool.sha256}
+    assert published(place) == given
+
+    opt = {"opt/vendor/bin/odd": "#!/bin/sh\n", "usr/share/doc/vendor-odd/changelog.Debian.gz": ""}
+    odd = made(place, "vendor-odd", "3-1", opt, Source="odd", Depends="vendor-tool", compression="zstd")
+    outputs["refused"] = place.run("publish-apt", *TARGET, "--deb", str(odd.path), status=9)
+    assert published(place) == given
+    write_recipe(place, odd)
+    outputs["recipe"] = place.run("build-arm", *TARGET, "--recipe", "vendor-odd", "publish-apt")
+    return Grown(place, given, odd, outputs)
+
+
+def test_given_debs_are_published_once(grown: Grown) -> None:
+    assert f"vendor-tool 1:1.0-1 (all): built by {MAINTAINER}" in grown.outputs["first"]
+    assert "trixie: published" in grown.outputs["first"]
+    assert "trixie: unchanged" in grown.outputs["again"]
+    assert "known from an earlier run" in grown.outputs["again"]
+    assert "published already" in grown.outputs["plan"]
+
+
+def test_a_fault_is_accepted_by_a_recipe_beside_which_given_packages_stay(grown: Grown) -> None:
+    assert "/opt/vendor/bin/odd: " in grown.outputs["refused"]
+    assert "docs/prebuilt.md" in grown.outputs["refused"]
+    assert "the vendor's updater expects it" in grown.outputs["recipe"]
+    assert f"vendor-odd 3-1 (all): built by the vendor's web page; maintainer {MAINTAINER}" in grown.outputs["recipe"]
+    assert published(grown.place).items() >= (grown.given | {"vendor-odd 3-1": grown.odd.sha256}).items()
+    bill = json.loads((grown.place.artifacts / "builds/vendor-odd/trixie-amd64/vendor-odd.cdx.json").read_text())
+    [part] = [part for part in bill["components"] if part["bom-ref"] == "deb/vendor-odd/all"]
+    assert (part["publisher"], part["supplier"]["name"]) == (MAINTAINER, "the vendor's web page")
+    assert part["hashes"][0]["content"] == grown.odd.sha256
+
+
+@pytest.mark.nightly
+def test_a_newer_version(grown: Grown) -> None:
+    place = grown.place
+    newer = made(place, "vendor-data", "1.1", {"usr/share/vendor/data": "works better\n"})
+    output = place.run("publish-apt", *TARGET, "--deb", str(newer.path))
+    assert "trixie: published" in output
+    reports = (place.artifacts / "builds/vendor-prebuilt/trixie-amd64").glob("install-*.json")
+    upgraded = [text for text in (path.read_text() for path in reports) if "1.1, from 1.0" in text]
+    assert upgraded
+    assert "made up" not in upgraded[0], "boards upgrade from the published version"
+    assert len(published(place)) == 4
+
+    other = {"usr/share/vendor/other": "other bytes\n"}
+    changed = made(place, "vendor-data", "1.1", other, Description="other tool\n Some vendor made it.")
+    refused = place.run("publish-apt", *TARGET, "--deb", str(changed.path), status=10)
+    assert "vendor-data 1.1 (all) is published in trixie with other bytes" in refused
+    listed = place.run("list")
+    assert "vendor-odd: built by the vendor's web page" in listed
+    rows = [line.split() for line in listed.splitlines()]
+    assert ["vendor-tool", "1:1.0-1", "all", "trixie", *MAINTAINER.split()] in rows
+    assert "vendor-odd" not in listed.partition("published without a recipe")[2]
+
+
+@pytest.mark.nightly
+def test_prune_promote_and_rollback(grown: Grown) -> None:
+    place = grown.place
     before = published(place)
     place.run("promote", "trixie", "trixie-stable", "--package", "vendor-odd")
     assert set(published(place, "trixie-stable")) == {"vendor-odd 3-1"}

@@ -36,7 +36,7 @@ def new_prebuilt(project: Project, name: str, given: Sequence[str]) -> Path:
         spec = recipe.build.prebuilt
         if spec is None:
             raise AssertionError("a given .deb is prebuilt")
-        paths = list(urls)
+        paths = [Path(deb.file or "") for deb in spec.debs]  # a .deb that is given twice counts once
         first = DebFile(filename=str(paths[0])).debcontrol()
         values: dict[str, Any] = {
             "name": name, "summary": str(first.get("Description", name)).partition("\n")[0], "by": spec.by,

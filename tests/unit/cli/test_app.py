@@ -179,3 +179,5 @@ def test_a_shells_pattern_of_debs_is_one_option_for_each_file() -> None:
     expected = ["inv", "publish-apt", "--deb", "a.deb", "--deb", "b.deb", "--deb", "c.deb", *words[6:]]
     assert app.each_deb(words) == expected
     assert app.each_deb(expected) == expected
+    assert app.each_deb(["inv", "new", "vendor", "--prebuilt", "a.deb", "b.deb"])[-2:] == ["--prebuilt", "b.deb"]
+    assert app.each_deb(["inv", "a.deb"]) == ["inv", "a.deb"]
