@@ -15,7 +15,7 @@ from builders.apt.publish.change import Candidate, ask_clients, change, staged, 
 from builders.apt.repository.context import state_folder
 from builders.apt.repository.layout import suffixed
 from builders.apt.repository.lock import locked
-from builders.apt.repository.previous import copy_from_pool, previous_revision
+from builders.apt.repository.previous import copy_from_pool, previous_revision, published_versions
 from builders.apt.repository.publication import published
 from builders.apt.repository.retention import Unreferenced
 from builders.apt.repository.snapshots import Snapshot, snapshots
@@ -28,7 +28,7 @@ from builders.apt.verify.verify_all import VerifiedSuite, verify_all
 __all__ = [
     "Candidate", "ClientReport", "KeyFacts", "Snapshot", "Unreferenced", "Uploaded", "Verified", "VerifiedSuite",
     "ask_clients", "change", "copy_from_pool", "day_of", "extend_keys", "foreign_fields", "list_keys", "load_key",
-    "locked", "phase", "previous_revision", "promote", "prune", "published", "retire_key", "rollback", "rotate_keys",
-    "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until", "upload", "verify",
-    "verify_all",
+    "locked", "phase", "previous_revision", "promote", "prune", "published", "published_versions", "retire_key",
+    "rollback", "rotate_keys", "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until",
+    "upload", "verify", "verify_all",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from builders.apt.verify.clients import require_tools
 from builders.apt.verify.verify import verify
 from builders.apt.verify.verify_all import require_some
 from builders.errors import InputError, PublishError, ReefError, nearest
+from builders.model.instances import differences, is_same, partners, paths_of
 from builders.model.packages import DebFile, Publication
 from builders.model.settings import Folder
 
@@ -66,8 +67,24 @@ def promote(
         promoted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
         new = [entry for entry in promoted if entry.filename not in present]
         _require_debs(context, new)
+        _require_together(context, new, [e for e in (live.entries if live else ()) if e not in entries])
         (publication,) = change(context, {target: [_deb(context, entry) for entry in new]})
     return publication, new
+
+
+def _require_together(context: RepositoryContext, new: Sequence[IndexEntry], there: Sequence[IndexEntry]) -> None:
+    """Raise PublishError where dpkg refuses a new package beside the same version for another CPU in the suite.
+
+    Pairs of the suite that they come from were judged when they were published there.
+    """
+    others = [_deb(context, entry) for entry in there]
+    for deb in (_deb(context, entry) for entry in new):
+        for other in partners(deb, others):
+            if is_same(deb) and (faults := differences(paths_of(deb), paths_of(other))):
+                raise PublishError(
+                    f"a board cannot have {deb.package} {deb.version} for {deb.architecture} and {other.architecture}",
+                    "\n".join(faults), "build one of them again with a higher revision, and promote it",
+                )  # fmt: skip
 
 
 def _deb(context: RepositoryContext, entry: IndexEntry) -> DebFile:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from builders.checks.install.results import read_install
     from builders.checks.install.upgrade_from import make_older_revision
     from builders.checks.static.inspect import inspect
+    from builders.checks.static.multi_arch import check_instances
 
 __all__ = [
     "board_root",
+    "check_instances",
     "failures",
     "inspect",
     "install_job",
@@ -28,6 +30,7 @@ __all__ = [
 
 _SLOW_TO_IMPORT = {
     "board_root": "install.job",
+    "check_instances": "static.multi_arch",
     "inspect": "static.inspect",
     "install_job": "install.job",
     "make_older_revision": "install.upgrade_from",

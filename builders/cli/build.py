@@ -12,7 +12,7 @@ from builders.host.time_limit import parse_duration, time_box
 from builders.model.jobs import StepRecord
 from builders.model.packages import Report, Verdict
 from builders.model.recipe import Recipe, StrategyName
-from builders.pipeline import build, gate
+from builders.pipeline import build, gate, together
 from builders.pipeline.build import Built
 from builders.pipeline.planning.plan import PlannedAction, plan
 from builders.pipeline.planning.records import Record
@@ -54,6 +54,8 @@ def build_arm(context: Context, request: BuildRequest) -> None:
         _build_table(project, built)
         prebuilt = gate.all_prebuilt(each.build_target for each in built)
         gate.require_passed([each.report for each in built], prebuilt=prebuilt)
+        beside = together.built_together((each.build_target, each.record, each.fresh) for each in built)
+        gate.require_passed(beside, prebuilt=prebuilt)
         if request.verify:
             from builders.pipeline import reproduce  # slow to import
 

@@ -63,6 +63,17 @@ def read_dsc(path: Path) -> SourcePackage:
     return SourcePackage(dsc, tuple(others))
 
 
+def conffiles_of(path: Path) -> list[str]:
+    """Return the lines of a .deb's list of conffiles (deb-conffiles(5)); raises PackageError."""
+    try:
+        with DebianDebFile(str(path)) as deb:
+            content = deb.control.get_content("conffiles") if deb.control.has_file("conffiles") else b""
+    except READ_ERRORS as error:
+        raise PackageError(f"not a readable .deb: {path}", str(error), "build it again") from error
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content or ""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
     """Yield every entry of a .deb's data archive in order, with the bytes of regular files; raises PackageError."""
     try:

@@ -7,7 +7,6 @@ from builders import checks
 from builders.apt import api as apt
 from builders.engines import Engine
 from builders.errors import InputError
-from builders.model.context import Context
 from builders.model.packages import DebFile, Publication, Report, Verdict
 from builders.pipeline.build_locks import builds_locked
 from builders.pipeline.gate import (
@@ -22,6 +21,7 @@ from builders.pipeline.planning import records
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
+from builders.pipeline.together import published_together
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def publish(
     """
     runner = project.engines.get(engine)  # an unknown name is an error before the locks
     with apt.locked(project), builds_locked(project, build_targets):
-        ready = _ready(project, build_targets)
+        ready = _ready(project, build_targets, suffix=suffix)
         for build_target, record, _ in ready:  # before the first long act
             if not already_passed(project, build_target, record, suffix=suffix):
                 runner.check(checks.board_root(build_target.target))
@@ -92,26 +92,33 @@ def _install_tested(
     return checked
 
 
-def _ready(context: Context, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
+def _ready(
+    project: Project, build_targets: Sequence[BuildTarget], *, suffix: str
+) -> list[tuple[BuildTarget, Record, Report]]:
     """Return the finished builds with their static reports; raises CheckError for changed files and failed verdicts."""
-    found = [(each, records.read_record(context.workspace.build(*each.key))) for each in build_targets]
+    found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
     ready = [(build_target, record) for build_target, record in found if record]
     if not ready:
         raise InputError("nothing to publish, because nothing is built", _names(build_targets), "run build-arm first")
     for build_target, known in found:
         if known is None:
-            context.log.warn(f"not published, because not built: {build_target}")
+            project.log.warn(f"not published, because not built: {build_target}")
         elif known.fingerprint != build_target.fingerprint:
-            context.log.warn(f"publishing an older build of {build_target}: build-arm is due")
+            project.log.warn(f"publishing an older build of {build_target}: build-arm is due")
     for build_target, record in ready:
         for file in (*record.debs, *(record.source.files if record.source else ())):
             require_sound(file, build_target.recipe.name)
         if given := record.fingerprint.get("substituted"):
-            context.log.warn(
+            project.log.warn(
                 f"{build_target} was built from folders given with --source ({', '.join(given)}), "
                 "not from the recipe's pinned sources"
             )
-    reports = [static_report(each, record, context.workspace.build(*each.key)) for each, record in ready]
+    reports = [static_report(each, record, project.workspace.build(*each.key)) for each, record in ready]
+    together = published_together(project, ready, suffix=suffix)
+    reports = [
+        replace(report, verdicts=report.verdicts + more.verdicts)
+        for report, more in zip(reports, together, strict=True)
+    ]
     require_passed(reports, prebuilt=all_prebuilt(build_target for build_target, _ in ready))
     return [(build_target, record, report) for (build_target, record), report in zip(ready, reports, strict=True)]
 

@@ -36,6 +36,14 @@ def previous_revision(
     return ()
 
 
+def published_versions(repository: Path, suite: str, packages: Collection[str], *, state: Path) -> list[DebFile]:
+    """Return the .debs of some packages in a suite's live publication, as far as the pool holds them."""
+    place = RepositoryLayout(repository.absolute())
+    live = read_live(place, suite, state)
+    found = [_deb(place, entry) for entry in live.entries_of(packages) if not entry.is_source] if live else []
+    return [deb for deb in found if deb.path.is_file()]
+
+
 def copy_from_pool(debs: Sequence[DebFile], folder: Path) -> None:
     """Copy published .debs into ``folder``; raises PublishError for a changed or missing .deb, DiskError."""
     with disk_errors(folder):

@@ -12,7 +12,7 @@ from debian.debfile import DebFile as DebianDebFile
 from builders.checks.static.elf import Elf, read_elves
 from builders.errors import PackageError
 from builders.host.files import sha256_of
-from builders.model.deb_file import READ_ERRORS, control_of, members
+from builders.model.deb_file import READ_ERRORS, conffiles_of, control_of, members
 from builders.model.packages import DEBUG_SUFFIX, DebFile
 from builders.model.pointer import Pointer, pointer_of
 from builders.model.recipe import is_bpf
@@ -106,7 +106,7 @@ def read_contents(deb: DebFile, data_paths: str = "") -> Contents:
             pointers[entry.path] = pointer
         if content and leak in content and b"\0" not in content and not entry.path.startswith("usr/share/doc/"):
             leaks.append(entry.path)
-    names, conffiles = _outer(deb)
+    names, conffiles = _outer(deb), conffiles_of(deb.path)
     removed = tuple(line.removeprefix(REMOVED) for line in conffiles if line.startswith(REMOVED))
     kept = tuple(line for line in conffiles if not line.startswith(REMOVED))
     return Contents(
@@ -143,13 +143,10 @@ def _kind(member: tarfile.TarInfo) -> Kind:
     return "hardlink" if member.islnk() else "special"
 
 
-def _outer(deb: DebFile) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names of the members of the ar archive, and the lines of DEBIAN/conffiles (deb-conffiles(5))."""
+def _outer(deb: DebFile) -> tuple[str, ...]:
+    """Return the names of the members of the ar archive."""
     try:
         with DebianDebFile(str(deb.path)) as archive:
-            names = tuple(str(name) for name in archive.getnames())
-            content = archive.control.get_content("conffiles") if archive.control.has_file("conffiles") else b""
+            return tuple(str(name) for name in archive.getnames())
     except READ_ERRORS as error:
         raise PackageError(f"cannot read {deb.path} as a .deb", str(error), "build it again with --force") from error
-    text = content.decode(errors="replace") if isinstance(content, bytes) else content or ""
-    return names, [line.strip() for line in text.splitlines() if line.strip()]

@@ -10,8 +10,8 @@ from builders.model.yaml_file import Model
 RUN = "run:"
 """How the verdict on a check of the recipe begins; the check's name follows."""
 VERDICTS = (
-    "alignment", "alone", "archive", "depends", "elf-cpu", "file-policy", "install", "isa", "lintian", "pointers",
-    "portable", "purge", "symbol-floor", "systemd", "upgrade", "version",
+    "alignment", "alone", "archive", "depends", "elf-cpu", "file-policy", "install", "isa", "lintian",
+    "multi-arch", "pointers", "portable", "purge", "symbol-floor", "systemd", "upgrade", "version",
 )  # fmt: skip
 """The names of all other verdicts."""
 Reason = Annotated[str, pydantic.StringConstraints(pattern=r"^\S[^\n]*$")]

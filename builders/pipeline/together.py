@@ -1,0 +1,76 @@
+"""The gate for packages that a board may have for several CPUs at once: those built together, and published before."""
+
+from collections.abc import Iterable, Sequence
+
+from debian.debian_support import Version
+
+from builders import checks
+from builders.model.instances import is_same
+from builders.model.packages import DebFile, Report
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import Record
+from builders.pipeline.project import Project
+
+
+def built_together(builds: Iterable[tuple[BuildTarget, Record, bool]]) -> list[Report]:
+    """Return the verdicts on builds for one suite beside each other; a build says whether this run made it.
+
+    Pairs of builds from before this run are not judged again.
+    """
+    reports = []
+    before: list[tuple[BuildTarget, Record, bool]] = []
+    for build_target, record, fresh in builds:
+        suite = build_target.target.suite
+        others = [
+            deb for other, known, new in before if other.target.suite == suite and (fresh or new) for deb in known.debs
+        ]
+        reports.append(_report(build_target, record.debs, others))
+        before.append((build_target, record, fresh))
+    return reports
+
+
+def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Record]], *, suffix: str) -> list[Report]:
+    """Return the verdicts on what is new in each suite, beside what is published in it and beside each other.
+
+    Warns of packages whose newest versions differ between CPUs: a board cannot have both until they are equal.
+    """
+    from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
+
+    reports = []
+    suites: dict[str, list[DebFile]] = {}
+    arriving: dict[str, list[DebFile]] = {}
+    for build_target, record in ready:
+        suite = apt.suffixed(build_target.target.suite.name, suffix)
+        there = apt.published_versions(
+            project.workspace.apt, suite, {deb.package for deb in record.debs}, state=apt.state_folder(project)
+        )
+        published = {deb.sha256 for deb in there}
+        new = [deb for deb in record.debs if deb.sha256 not in published]
+        others = suites.setdefault(suite, [])
+        reports.append(_report(build_target, new, [*there, *others]))
+        others += [*there, *new]
+        arriving.setdefault(suite, []).extend(new)
+    for suite, debs in suites.items():
+        for text in different_versions(arriving[suite], debs):
+            project.log.warn(f"{suite}: {text}")
+    return reports
+
+
+def _report(build_target: BuildTarget, debs: Sequence[DebFile], others: Sequence[DebFile]) -> Report:
+    recipe, target = build_target.recipe, build_target.target
+    return Report(recipe.name, target, checks.check_instances(recipe, debs, others))
+
+
+def different_versions(new: Iterable[DebFile], debs: Sequence[DebFile]) -> list[str]:
+    """Return a line for each package of ``new`` whose newest version among ``debs`` is not the same for every CPU."""
+    result = []
+    for deb in {deb.package: deb for deb in new}.values():
+        newest: dict[str, str] = {}
+        for known in debs:
+            if known.package == deb.package and known.architecture != "all":
+                version = newest.get(known.architecture, known.version)
+                newest[known.architecture] = max(version, known.version, key=Version)
+        if len(set(newest.values())) > 1 and is_same(deb):
+            versions = ", ".join(f"{version} for {name}" for name, version in sorted(newest.items()))
+            result.append(f"{deb.package} is {versions}; a board cannot have both until the versions are the same")
+    return sorted(result)

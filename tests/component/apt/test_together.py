@@ -1,0 +1,101 @@
+"""Packages that a board may have for several CPUs: published at once, one after the other, and promoted."""
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from builders.apt import api as apt
+from builders.errors import PublishError
+from builders.model.deb_file import read_deb
+from builders.model.packages import DebFile, Report
+from builders.pipeline.planning.plan import BuildTarget
+from builders.pipeline.planning.records import Record
+from builders.pipeline.prebuilt import given
+from builders.pipeline.together import built_together, published_together
+from tests.support.repository import Publisher
+
+SHARED = "/usr/share/reef-demo/content: different content"
+SAME = {"Multi-Arch": "same"}
+
+
+@pytest.fixture
+def publisher(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    """A repository whose operations ask no clients; these have files of their own (test_client_report.py)."""
+    monkeypatch.setenv("REEF_GNUPGHOME", str(publisher.key.home))
+    monkeypatch.setattr("builders.apt.publish.change.ask_clients", lambda *_: [])
+    return publisher
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def deb(publisher: Publisher, cpu: str, content: str, version: str = "1.0-1", **fields: str) -> DebFile:
+    return read_deb(publisher.deb("reef-demo", version, cpu, content=content, fields=SAME | fields))
+
+
+def builds(publisher: Publisher, stack: ExitStack, *debs: DebFile) -> list[tuple[BuildTarget, Record]]:
+    """Return a build of each .deb."""
+    targets = [f"trixie/{each.architecture}" for each in debs]
+    found = stack.enter_context(
+        given(publisher.project(), [str(each.path) for each in debs], targets, engine=None, suffix="")
+    )
+    by_cpu = {each.architecture: each for each in debs}
+    return [
+        (target, Record({}, (by_cpu[target.target.architecture.debian],), (), (), (0, 0), "chroot", ()))
+        for target in found
+    ]
+
+
+def failed(reports: list[Report]) -> list[str]:
+    return [verdict.faults[0] for report in reports for verdict in report.verdicts if not verdict.passed]
+
+
+def test_built_and_published_at_once(publisher: Publisher, stack: ExitStack) -> None:
+    one, other = deb(publisher, "arm64", "64 bits"), deb(publisher, "armhf", "32 bits")
+    ready = builds(publisher, stack, one, other)
+    assert failed(published_together(publisher.project(), ready, suffix="")) == [f"{SHARED} (armhf and arm64)"]
+    assert failed(built_together((*each, True) for each in ready)) == [f"{SHARED} (armhf and arm64)"]
+    assert failed(built_together((*each, False) for each in ready)) == [], "judged when they were built"
+
+
+def test_one_today_and_the_other_tomorrow(publisher: Publisher, stack: ExitStack) -> None:
+    one = deb(publisher, "arm64", "64 bits")
+    publisher.publish(one)
+    good, bad = deb(publisher, "armhf", "64 bits"), deb(publisher, "armhf", "32 bits")
+    project = publisher.project()
+    assert failed(published_together(project, builds(publisher, stack, bad), suffix="")) == [
+        f"{SHARED} (armhf and arm64)"
+    ]
+    assert failed(published_together(project, builds(publisher, stack, good), suffix="")) == []
+    assert failed(published_together(project, builds(publisher, stack, bad), suffix="testing")) == []
+    (again,) = published_together(project, builds(publisher, stack, one), suffix="")
+    assert again.verdicts == (), "what is published is not judged again"
+
+
+def test_packages_for_one_cpu_alone_may_differ(publisher: Publisher, stack: ExitStack) -> None:
+    publisher.publish(deb(publisher, "arm64", "64 bits", **{"Multi-Arch": "foreign"}))
+    other = deb(publisher, "armhf", "32 bits", **{"Multi-Arch": "foreign"})
+    assert failed(published_together(publisher.project(), builds(publisher, stack, other), suffix="")) == []
+
+
+def test_versions_that_differ_are_a_warning(publisher: Publisher, stack: ExitStack, said: io.StringIO) -> None:
+    publisher.publish(deb(publisher, "arm64", "x"), deb(publisher, "armhf", "x"))
+    newer = deb(publisher, "arm64", "x", "1.0-2")
+    published_together(publisher.project(), builds(publisher, stack, newer), suffix="")
+    assert "trixie: reef-demo is 1.0-2 for arm64, 1.0-1 for armhf; a board cannot have both" in said.getvalue()
+
+
+def test_promotion(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.publish(deb(publisher, "arm64", "64 bits"))
+    publisher.publish(deb(publisher, "armhf", "32 bits"), suite="trixie-testing")
+    with pytest.raises(PublishError, match=r"a board cannot have reef-demo 1\.0-1 for armhf and arm64") as caught:
+        apt.promote(publisher.project(), "trixie-testing", "trixie")
+    assert caught.value.detail == SHARED
+    publisher.publish(deb(publisher, "armhf", "x", "1.0-2"), deb(publisher, "arm64", "y", "1.0-2"), suite="bookworm-a")
+    apt.promote(publisher.project(), "bookworm-a", "bookworm")  # accepted there when they were published
