@@ -245,18 +245,19 @@ def _facts(
         "offsets": offsets(known, time.time()),
         "downloads": [_download(place, live, cpu, component) for cpu in live.release.architectures],
         "changelogs": live.release.fields.get("Changelogs", "").partition(f"pool/{CHANGEPATH}")[0],
-        "contents": any("/Contents-" in name for name in live.release.files),
         "sources": live.keeps_sources, "source": f"{source.package}={source.version}" if source else "",
     }  # fmt: skip
 
 
-def _download(place: RepositoryLayout, live: PublishedSuite, cpu: str, component: str) -> tuple[str, str, bool]:
-    """Return a CPU, the smallest package to download, and whether its changelog is published."""
-    best = _smallest(live, cpu, component)
+def _download(place: RepositoryLayout, live: PublishedSuite, cpu: str, component: str) -> tuple[str, str, bool, bool]:
+    """Return a CPU, the smallest package to download, whether Contents name files, and whether it has a changelog."""
+    best, files = _smallest(live, cpu, component), live.release.files
     if best is None:
-        return cpu, "", False
-    known = "Changelogs" in live.release.fields and bool(best.changelog) and (place.path / best.changelog).is_file()
-    return cpu, f"{best.package}={best.version}", known
+        return cpu, "", False, False
+    index = f"{component}/Contents-{cpu}"
+    contents = files[index].size > 0 if index in files else f"{index}.gz" in files
+    changelog = "Changelogs" in live.release.fields and bool(best.changelog) and (place.path / best.changelog).is_file()
+    return cpu, f"{best.package}={best.version}", contents, changelog
 
 
 def _smallest(live: PublishedSuite, architecture: str, component: str) -> IndexEntry | None:

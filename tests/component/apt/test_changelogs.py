@@ -135,6 +135,23 @@ def test_a_killed_run_s_go_with_its_debs(publisher: Publisher, signed_once: None
     assert list(found(publisher).values()) == ["stays"]
 
 
+def test_those_of_a_run_that_was_killed_after_its_switch_stay(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.publish(publisher.deb(changelog=log("first")))
+    staged = publisher.stage({"trixie": [publisher.deb(version="2", changelog=log("second"))]}, DATE + 60)
+    with monkeypatch.context() as patch:
+        patch.setattr("builders.apt.publish.switch._remember", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make_live(staged, publisher.repository)
+    publisher.publish(publisher.deb("reef-other"), date=DATE + 90)
+    assert sorted(found(publisher).values()) == ["first", "second"]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_plain_files_hold_them_too(publisher: Publisher, tmp_path: Path) -> None:
     """And they leave with the package; what the destination showed before stays until the next upload."""
     there = tmp_path / "there"

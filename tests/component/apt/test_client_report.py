@@ -12,6 +12,7 @@ from builders.apt import api as apt
 from builders.apt.indices.release import Release
 from builders.apt.keys import rotation
 from builders.apt.keys.signing import day_of, signing_key
+from builders.apt.publish.switch import make_live
 from builders.apt.repository.publication import digest_of
 from builders.apt.verify import clients
 from builders.apt.verify.clients import TODAY, Trial
@@ -100,6 +101,17 @@ def test_contents_that_apt_does_not_fetch_are_not_published(place: Publisher, mo
         apt.change(place.project(), {"trixie": [read_deb(place.deb())]})
     assert "apt fetched no Contents" in caught.value.detail
     assert not place.repository.exists()
+
+
+def test_packages_without_files_have_no_contents_to_fetch(place: Publisher) -> None:
+    deb, tree = place.folder / "meta.deb", place.folder / "meta"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(
+        "Package: reef-meta\nVersion: 1\nArchitecture: arm64\nMaintainer: R <r@localhost>\nDescription: nothing\n"
+    )
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", str(tree), str(deb)], check=True, capture_output=True)
+    make_live(place.stage({"trixie": [deb]}, int(time.time())), place.repository)
+    assert {one.keyring: one.accepted for one in trials(place) if one.seconds == 0} == {TODAY: True, "download": True}
 
 
 def test_who_missed_the_overlap_is_told(place: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO) -> None:
