@@ -25,7 +25,9 @@ def accept(recipe: Recipe, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     used: set[int] = set()
     judged_again = [_without(verdict, given, used) for verdict in verdicts]
     for number, (package, acceptance) in enumerate(given):
-        if number not in used:
+        # The same acceptance of several given packages, as by --accept, is for all of them together.
+        equal = [n for n, (_, each) in enumerate(given) if each == acceptance] if recipe.build.prebuilt else [number]
+        if number == equal[0] and not used.intersection(equal):
             _name_stale(judged_again, package, acceptance)
     return tuple(judged_again)
 
@@ -41,19 +43,20 @@ def acceptances(recipe: Recipe, checks: Sequence[str]) -> list[list[str]]:
 
 
 def _without(verdict: Verdict, given: Sequence[Given], used: set[int]) -> Verdict:
-    taken: dict[int, list[str]] = {}
+    taken: dict[Acceptance, list[str]] = {}
     left = []
     for fault in verdict.faults:
         numbers = [number for number, each in enumerate(given) if _accepts(each, verdict, fault)]
         used.update(numbers)
         if numbers:
-            taken.setdefault(numbers[0], []).append(fault)
+            taken.setdefault(given[numbers[0]][1], []).append(fault)
         else:
             left.append(fault)
     if not taken:
         return verdict
-    summaries = tuple(f"{len(faults)} accepted ({given[number][1].match!r}: {given[number][1].reason})"
-                      for number, faults in taken.items())  # fmt: skip
+    summaries = tuple(
+        f"{len(faults)} accepted ({acceptance.match!r}: {acceptance.reason})" for acceptance, faults in taken.items()
+    )
     shown = [
         line
         for summary, faults in zip(summaries, taken.values(), strict=True)

@@ -135,6 +135,11 @@ def given_recipes(
     """
     from builders.apt import api as apt  # slow to import, and most runs get no .deb
 
+    if urls := [name for name in files if "://" in name]:
+        raise InputError(
+            f"--deb takes files, not {urls[0]}", "a recipe pins a URL by the digest of its bytes",
+            f"write one: ./inv new --name NAME --prebuilt {urls[0]}; or download the file",
+        )  # fmt: skip
     groups: dict[str, list[Given]] = {}
     read: set[str] = set()
     for path in (Path(name).absolute() for name in files):

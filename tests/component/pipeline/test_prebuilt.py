@@ -60,6 +60,16 @@ def test_debs_are_grouped_by_source_and_go_where_their_cpu_is(project: Project, 
     assert not list(project.workspace.path.glob("**/given*")), "nothing stays behind"
 
 
+def test_a_url_is_for_a_recipe(project: Project) -> None:
+    url = "https://example.org/a_1_all.deb"
+    with (
+        pytest.raises(InputError, match="--deb takes files") as caught,
+        given(project, [url], (), engine=None, suffix=""),
+    ):
+        pass
+    assert f"--prebuilt {url}" in caught.value.fix
+
+
 def test_without_files_there_is_nothing(project: Project) -> None:
     assert planned(project) == {}
 

@@ -6,6 +6,7 @@ from builders.checks.acceptance import accept
 from builders.checks.static.lintian import check_lintian
 from builders.checks.verdict import SHOWN, judged
 from builders.model.packages import Verdict
+from builders.model.recipe import PrebuiltRecipe
 from tests.support.debs import recipe_accepting, recipe_of
 
 OPT = {"check": "file-policy", "match": "/opt/vendor", "reason": "a vendor's program"}
@@ -90,3 +91,24 @@ def test_each_package_may_accept_a_fault_of_the_whole_build(check: str) -> None:
 def test_a_recipe_without_acceptances_changes_no_verdict() -> None:
     verdicts = (policy(), policy("/srv: no"))
     assert accept(recipe_of("sample"), verdicts) == verdicts
+
+
+def test_an_acceptance_of_several_given_packages_counts_once() -> None:
+    """--accept is for all .debs of a command line together."""
+    accepted = {"check": "lintian", "match": "no-changelog", "reason": "the vendor writes none"}
+    unused = {"check": "lintian", "match": "other", "reason": "never"}
+    debs = [
+        {"file": f"{name}_1_all.deb", "sha256": digit * 64, "accept": [accepted, unused]}
+        for name, digit in (("one", "1"), ("two", "2"), ("three", "3"))
+    ]
+    document = {
+        "name": "vendor", "summary": "a vendor's", "targets": {"suites": ["trixie"], "architectures": ["arm64"]},
+        "prebuilt": {"by": "the vendor", "debs": debs},
+    }  # fmt: skip
+    recipe = PrebuiltRecipe.model_validate(document).recipe()
+    [verdict] = accept(
+        recipe, [judged("lintian", "vendor", ["E: two: no-changelog x", "E: three: no-changelog"], "fix")]
+    )
+    assert verdict.passed
+    assert verdict.accepted == ("2 accepted ('no-changelog': the vendor writes none)",)
+    assert verdict.stale == ("accept of one matches no fault: 'other' (never)",)
