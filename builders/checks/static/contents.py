@@ -117,7 +117,8 @@ def read_contents(deb: DebFile, data_paths: str = "") -> Contents:
 def build_path(control: Mapping[str, str]) -> str:
     """Return the folder in which Reef builds a package, from its control fields."""
     source = control.get("Source", control["Package"]).split()[0]
-    return f"/build/{source}-{control['Version'].rpartition('-')[0].rpartition(':')[2]}"
+    version = control["Version"].rpartition(":")[2]
+    return f"/build/{source}-{version.rpartition('-')[0] or version}"
 
 
 def is_unit(path: str) -> bool:

@@ -106,12 +106,15 @@ def _same_faults(contents: Contents, target: Target) -> Iterator[str]:
     """Yield files of one CPU at a path of all: ``Multi-Arch: same`` is installed for several CPUs at once."""
     if contents.control.get("Multi-Arch") != "same" or contents.debug:
         return
-    place = f"usr/lib/{target.architecture.triplet}"
-    for path in dict.fromkeys(elf.path for elf in contents.elves):
-        if not within(path, (place,)):
-            yield f"/{path}: Multi-Arch: same, but outside /{place}"
-    for entry in contents.entries:
-        name = posixpath.basename(entry.path)
-        library = entry.kind != "folder" and (name.endswith((".so", ".a")) or ".so." in name)
-        if library and within(entry.path, ("usr/lib", "lib")) and not within(entry.path, (place,)):
-            yield f"/{entry.path}: Multi-Arch: same, but outside /{place}"
+    triplet = target.architecture.triplet
+    libraries = [
+        entry.path
+        for entry in contents.entries
+        for name in [posixpath.basename(entry.path)]
+        if entry.kind != "folder" and (name.endswith((".so", ".a")) or ".so." in name)
+        if within(entry.path, ("usr/lib", "lib"))
+    ]
+    for path in dict.fromkeys([*(elf.path for elf in contents.elves), *libraries]):
+        # In the folder's name, or in the file's as of Python's modules.
+        if triplet not in path:
+            yield f"/{path}: Multi-Arch: same, but outside /usr/lib/{triplet}"

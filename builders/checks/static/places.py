@@ -36,7 +36,7 @@ REFUSED = {
     "var/opt": "the data of software in /opt (FHS 5.12): use /var/lib",
 }  # fmt: skip
 """Places that no package has, with the reason."""
-LINKED_OUTSIDE = (*OLD_PLACES, "dev", "opt", "proc", "run", "sys", "var")
+LINKED_OUTSIDE = (*OLD_PLACES, "dev", "lib64", "opt", "proc", "run", "sys", "usr/lib64", "var")
 """Targets of links besides the places for files."""
 
 

@@ -139,6 +139,11 @@ def test_the_root_has_places_before_trixie(tmp_path: Path, path: str) -> None:
     assert judge_files(tmp_path, {path: ""}, AMD64_BOOKWORM).passed
 
 
+def test_a_version_without_a_revision_has_a_folder_of_the_build(tmp_path: Path) -> None:
+    contents = read_contents(make_deb(tmp_path, Version="1:2.0", Source="tool (2.0)"))
+    assert contents.build_path == "/build/tool-2.0"
+
+
 def test_a_text_with_the_folder_of_the_build(tmp_path: Path) -> None:
     text = "prefix=/build/sample-1.0/debian/tmp/usr\n"
     verdict = judge_files(tmp_path, {"usr/lib/pkgconfig/a.pc": text, "usr/lib/a": text + "\0"})
@@ -213,7 +218,11 @@ def test_debugging_symbols_lie_alone(tmp_path: Path) -> None:
 
 
 def test_multi_arch_same_keeps_libraries_apart(tmp_path: Path) -> None:
-    good = {"usr/lib/x86_64-linux-gnu/liba.so.1": "", "usr/share/doc/sample/copyright": ""}
+    good = {
+        "usr/lib/x86_64-linux-gnu/liba.so.1": "", "usr/share/doc/sample/copyright": "",
+        "usr/lib/gcc/x86_64-linux-gnu/14/libgcc.a": "",
+        "usr/lib/python3/dist-packages/a.cpython-313-x86_64-linux-gnu.so": "",
+    }  # fmt: skip
     assert judge_files(tmp_path, good, Multi_Arch="same").passed
     verdict = judge_files(tmp_path, {"usr/lib/liba.so.1": ""}, Package="b", Multi_Arch="same")
     assert "/usr/lib/liba.so.1: Multi-Arch: same, but outside /usr/lib/x86_64-linux-gnu" in verdict.detail
