@@ -143,7 +143,7 @@ def test_the_newest_of_two_signs_unless_another_is_named(home: Path, log: Log, p
     release = home.parent / "Release"
     release.write_text("Suite: x\n")
     for name in (first, second):
-        signing_key(with_key(name), log).sign(release, date=0)
+        signing_key(with_key(name), log).sign(release, date=int(time.time()))
         assert issuers(release.with_name("InRelease")) == {name}
         packets = gpg(home, "--list-packets", str(release.with_name("Release.gpg")))
         assert packets.count(f"issuer fpr v4 {name}") == packets.count(":signature packet:") == 1
