@@ -164,7 +164,7 @@ def prune(*, plan: bool) -> None:
 
 def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -> None:
     """List the signing keys, after the change that an option asks for."""
-    project = open_project()
+    project = open_project(without_recipes=True)
     if sum((bool(extend), rotate, retire is not None, load)) > 1:
         raise InputError(
             "several changes of the keys at once", "--extend, --rotate, --retire and --load exclude each other",
@@ -179,9 +179,11 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
         project.log.note("both keys sign now. Boards get the new key with the package reef-archive-keyring. When every "
                          "board has it, end the overlap: ./inv keys --retire FINGERPRINT of the old key")  # fmt: skip
     if retire:
-        _show_signed(project, apt.retire_key(project, retire))
-        project.log.note("boards without the reef-archive-keyring of the overlap refuse the repository now: copy the "
-                         "keyring file to them by hand")  # fmt: skip
+        publications = apt.retire_key(project, retire)
+        _show_signed(project, publications)
+        if publications:
+            project.log.note("boards without the reef-archive-keyring of the overlap refuse the repository now: copy "
+                             "the keyring file to them by hand")  # fmt: skip
     rows = [
         (key.fingerprint, key.role, *_times(key)) for key in apt.list_keys(project.settings)
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from builders.errors import DiskError, HostError, InputError, PublishError
 from builders.host import process
 from builders.host.log import Log
 from builders.model.settings import Settings, Signing
+from builders.pipeline.project import Project
 from tests.support.repository import Publisher
 
 from .test_buster import require_old_packets
@@ -56,7 +57,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def publisher(tmp_path: Path, home: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> Publisher:
     """A repository before its first publication, and a home that does not exist yet."""
     publisher = Publisher(tmp_path, None, log)  # type: ignore[arg-type] # change() finds the key itself
-    monkeypatch.setattr(cli, "open_project", lambda **_: publisher.project())
+
+    def without_recipes(*, without_recipes: bool) -> Project:
+        assert without_recipes
+        return publisher.project()
+
+    monkeypatch.setattr(cli, "open_project", without_recipes)
     return publisher
 
 
@@ -118,6 +124,7 @@ def test_verbs_before_the_first_publication(publisher: Publisher, log: Log) -> N
 
 
 def test_the_command_before_the_first_publication(publisher: Publisher, log: Log, said: io.StringIO) -> None:
+    """The project has no recipe either."""
     cli.keys(extend=0, rotate=False, retire=None)
     assert "there is no signing key yet" in said.getvalue()
     signing_key(Settings(), log)
