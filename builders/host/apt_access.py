@@ -104,7 +104,7 @@ def _parts(name: str) -> set[str]:
 
 
 def _dump(group: str) -> list[str]:
-    return process.capture(["apt-config", "dump", group]).splitlines()
+    return process.capture(["apt-config", "dump", group], errors="surrogateescape").splitlines()
 
 
 def _read(entry: re.Match[str]) -> bytes:

@@ -120,9 +120,11 @@ def capture(
     extra_environment: Mapping[str, str] | None = None,
     input_text: str | None = None,
     timeout_s: float = 300,
+    errors: str = "replace",
 ) -> str:
     """Run a short program and return its standard output; its standard error is shown only when it fails.
 
+    ``errors`` says what becomes of bytes that are not UTF-8: ``surrogateescape`` keeps them for `os.fsencode`.
     Raises ProgramFailed and HostError as `run` does.
     """
     started = time.monotonic()
@@ -135,7 +137,7 @@ def capture(
             stdin=subprocess.DEVNULL if input_text is None else None,
             capture_output=True,
             text=True,
-            errors="replace",
+            errors=errors,
             timeout=timeout_s,
             check=False,
         )

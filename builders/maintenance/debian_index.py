@@ -207,10 +207,10 @@ def _configure(context: Context, folder: Path, suite: str, architecture: Archite
 
 def _written(path: Path, lines: Iterable[str]) -> bool:
     """Write ``lines`` to ``path``, and return whether that changes it."""
-    text = "".join(f"{line}\n" for line in lines)
-    before = path.read_text() if path.exists() else ""
+    text = os.fsencode("".join(f"{line}\n" for line in lines))
+    before = path.read_bytes() if path.exists() else b""
     if text != before:
-        path.write_text(text)
+        path.write_bytes(text)
     return text != before
 
 

@@ -48,9 +48,10 @@ class HostApt:
         for cached in (debian_mirror.host_mirror, debian_mirror.security_mirror, apt_access.access):
             cached.cache_clear()
 
-    def setting(self, text: str) -> None:
+    def setting(self, text: str | bytes) -> None:
         """Write a file of apt's settings."""
-        (self.folder / "etc" / "apt.conf.d" / "50test").write_text(text)
+        data = text.encode() if isinstance(text, str) else text
+        (self.folder / "etc" / "apt.conf.d" / "50test").write_bytes(data)
 
     def source(self, kind: str, text: str) -> None:
         """Write the list of sources in one of apt's two formats."""

@@ -21,6 +21,8 @@ ONLY_ADVERTISED = (
 """Git's messages for a server that only serves branches and tags, not single commits."""
 SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 """Ends a transfer below 1000 bytes a second for 60 seconds."""
+QUIET = ("-c", "gc.auto=0", "-c", "maintenance.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+"""Starts no program beside a fetch: no maintenance, and none of the user's hooks, which are for other repositories."""
 AS_COMMITTED = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
 """Attributes with which files are exported as they were committed, byte by byte."""
 ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
@@ -156,7 +158,7 @@ def ask(repository: Path, url: str, refs: list[str], listen: Callable[[str], Non
     """Fetch ``refs`` from ``url``, with the user's settings of credentials and proxies; raises ProgramFailed."""
     process.run(
         [
-            "git", f"--git-dir={repository}", *SLOW, "-c", "gc.auto=0", "-c", "maintenance.auto=0",
+            "git", f"--git-dir={repository}", *SLOW, *QUIET,
             "fetch", "--progress", "--no-tags", "--no-recurse-submodules", *options, "--", url, *refs,
         ],
         extra_environment={"GIT_TERMINAL_PROMPT": "0"},

@@ -86,6 +86,12 @@ def test_files_are_copied_byte_by_byte(apt: HostApt) -> None:
     assert caught.value.fix
 
 
+def test_settings_keep_their_bytes(apt: HostApt) -> None:
+    lines = [b'Acquire::http::User-Agent "caf\xe9 \xff";', b'Acquire::http::Proxy "http://p\xe9:1/";']
+    apt.setting(b"\n".join(lines))
+    assert set(lines) <= set(access().content("/x")[CONFIG].splitlines())
+
+
 def test_https_needs_certificates(apt: HostApt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own.pem").write_bytes(b"pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))

@@ -187,10 +187,10 @@ def test_a_cache_that_is_being_cleaned(project: Project) -> None:
 
 
 def test_passwords_stay_private(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy = 'Acquire::http::Proxy "http://me:secret@proxy/";'
+    proxy = 'Acquire::http::Proxy "http://me:secret@proxy/caf\udce9";'
     monkeypatch.setattr(debian_index, "access", lambda _: AptAccess((proxy,), {}, "machine h login me password hush\n"))
     report(project)
     assert stat.S_IMODE(file_of(project, "auth.conf").stat().st_mode) == 0o600
     assert "hush" in file_of(project, "auth.conf").read_text()
     assert stat.S_IMODE(file_of(project, "apt.conf").stat().st_mode) == 0o600
-    assert "secret" in file_of(project, "apt.conf").read_text()
+    assert b"secret@proxy/caf\xe9" in file_of(project, "apt.conf").read_bytes()

@@ -129,7 +129,13 @@ def test_other_object_format_than_the_repositorys_is_explained(bench: Bench, tmp
 def test_settings_of_the_user_change_no_file(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = git_source(tmp_path / "upstream", {".gitattributes": "* filter=shout text\n", "f": "x\n"})
     settings = '[filter "shout"]\n\tsmudge = tr a-z A-Z\n[core]\n\tautocrlf = true\n[tar]\n\tumask = 0777\n'
-    (tmp_path / ".gitconfig").write_text(f"{settings}[fetch]\n\trecurseSubmodules = true\n")
+    hook = tmp_path / "hooks" / "reference-transaction"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    settings += f"[init]\n\ttemplateDir = {tmp_path}\n[color]\n\tui = always\n[fetch]\n\trecurseSubmodules = true\n"
+    settings += f"[protocol]\n\tversion = 0\n[core]\n\thooksPath = {hook.parent}\n\tfsmonitor = true\n"
+    (tmp_path / ".gitconfig").write_text(settings)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert (bench.fetch(write_recipe(bench.folder, [source])).path / "f").read_bytes() == b"x\n"
 
