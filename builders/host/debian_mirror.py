@@ -73,7 +73,7 @@ def host_mirror() -> Mirror:
     if found := _usable(named):
         return found
     raise HostError(
-        f"Reef cannot use the Debian mirror of this machine's apt: {', '.join(map(_shown, named))}",
+        f"Reef cannot use the Debian mirror of this machine's apt: {', '.join(map(without_login, named))}",
         f"roots and downloads use {', '.join(USABLE[:-1])} and {USABLE[-1]}",
         FIX,
     )
@@ -156,9 +156,11 @@ def _mirror_list(uri: str) -> str:
             process.capture(["/usr/lib/apt/apt-helper", "download-file", uri, str(file)], timeout_s=60)
             return file.read_text(encoding="utf-8", errors="replace")
         except (process.ProgramFailed, OSError) as error:
-            raise HostError(f"apt's list of mirrors cannot be fetched: {_shown(uri)}", str(error), FIX) from error
+            raise HostError(
+                f"apt's list of mirrors cannot be fetched: {without_login(uri)}", str(error), FIX
+            ) from error
 
 
-def _shown(uri: str) -> str:
+def without_login(uri: str) -> str:
     """Return a URI without its login."""
     return re.sub(r"://[^/@]*@", "://", uri).rstrip("/")

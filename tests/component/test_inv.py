@@ -34,6 +34,7 @@ case "$1 $2" in
     printf '#!/bin/sh\\nprintf "%%s\\\\n" "$*"\\n' >"$4/bin/reef"
     ;;
 '-m pip') [ ! -e "{usr}/pip" ] || . "{usr}/pip" ;;
+'-c import pydantic') [ ! -e "{usr}/broken" ] ;;
 '-c import pip') [ -e "$(dirname "$0")/../lib/$name" ] ;;
 esac
 """
@@ -305,6 +306,15 @@ def test_a_pip_that_fails_is_reported_and_asked_again(fresh: Clone) -> None:
     (fresh.usr / "pip").unlink()
     fresh.run()
     assert fresh.asked() == ["venv", "pip"]
+
+
+def test_packages_that_do_not_work_are_reported(fresh: Clone) -> None:
+    (fresh.usr / "broken").touch()
+    done = fresh.call("list")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "noexec" in done.stderr.splitlines()[-1]
+    (fresh.usr / "broken").unlink()
+    fresh.run("list")
 
 
 def test_what_was_whole_stays_so_where_pip_cannot_get_more(clone: Clone) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.host import pip_settings
 from tests.support.odd_clone import LATIN1, OddClone, make_locale
 
 GIT = (
@@ -138,3 +140,23 @@ def test_the_list_of_commands(clone: OddClone) -> None:
         assert b"build-arm" in done.stdout
     done = run(clone, CASES["stdout full"])
     assert (done.returncode, done.stdout) == (14, b"")
+
+
+@pytest.mark.nightly
+def test_a_fresh_set_up(tmp_path: Path) -> None:
+    """pip itself, with settings that would put packages elsewhere, for a user without a name; test_inv.py is quick."""
+    clone = OddClone(tmp_path, fresh=True)
+    settings = tmp_path / "pip.conf"
+    settings.write_text(
+        "[global]\nuser = true\nrequire-virtualenv = true\nquiet = 3\n"
+        "[install]\nprefix = /nonexistent\nno-deps = true\nno-build-isolation = true\n"
+    )
+    within = ("unshare", "--user", "--map-user=54321", "--")
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    index = pip_settings.variables(listing.stdout, os.environ, "install")  # this machine's, which may be in a HOME
+    given = index | {"PIP_TARGET": "/nonexistent", "PIP_DRY_RUN": "1", "PIP_CONFIG_FILE": str(settings), **PYTHON}
+    done = run(clone, Odd(given, without=("HOME", "USER"), within=within), "list")
+    assert done.returncode == 0, done.stderr
+    assert "Grüße for boards" in done.stdout.decode()

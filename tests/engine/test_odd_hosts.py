@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -84,10 +85,16 @@ def test_a_root_gets_this_machines_access_to_mirrors_and_keeps_nothing(place: Pl
         (etc / "apt" / name).unlink()
     (etc / "hosts").unlink()
     (etc / "resolv.conf").symlink_to("../run/nowhere/resolv.conf")
+    mirror = tmp_path / "mirror, é"
+    (mirror / "dists").mkdir(parents=True)
     run(
         f"{NOTHING_OF_THE_MACHINE}! grep -q DIRECT $APT_CONFIG\n"
         "test ! -s /etc/resolv.conf\ngrep -q localhost /etc/hosts\n"
     )
+    url = f"file://{quote(str(mirror))}"
+    (place.folder / "reef.yml").write_text(f"engine: chroot\ndebian_mirror: {url}\n")
+    run(f"grep -qF 'deb {url} trixie main' /etc/apt/sources.list\ntouch '{mirror}/dists/mine'\n")
+    assert list((mirror / "dists").iterdir()) == []
 
 
 def test_a_build_in_an_odd_environment() -> None:

@@ -10,14 +10,27 @@ from pathlib import Path
 from tests.support.checkout import CHECKOUT, HELLO
 
 LATIN1 = "de_DE.ISO-8859-1"
-PARTS = ("builders", "inv", "pyproject.toml", "constraints.txt", "reef.yml", "tasks.py", "recipes")
+PARTS = (
+    "builders",
+    "inv",
+    "README.md",
+    "LICENSE",
+    "pyproject.toml",
+    "constraints.txt",
+    "reef.yml",
+    "tasks.py",
+    "recipes",
+)
 
 
 class OddClone:
-    """``inv`` with an environment that has this environment's packages, and a project with the miniature recipe."""
+    """``inv`` and a project with the miniature recipe.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "ein Klön, $HOME"
+    Unless it is ``fresh``, ``inv`` has an environment with this environment's packages.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self.folder = folder / "ein Klön, 100 % odd"
         self.project = folder / "pröjekt, with 'quotes'"
         self.folder.mkdir()
         for name in PARTS:
@@ -26,7 +39,8 @@ class OddClone:
                 shutil.copytree(source, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, self.folder)
-        self._set_up()
+        if not fresh:
+            self._set_up()
         recipe = shutil.copytree(HELLO, self.project / "recipes" / "reef-hello") / "recipe.yml"
         recipe.write_text(recipe.read_text().replace("reeting for boards", "rüße for boards"))
         (self.project / "reef.yml").write_text("engine: chroot\ntargets: [trixie/amd64]\n")

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from builders.engines import EngineName
-from builders.engines.buildx import failed
+from builders.engines.buildx import failed, images
 from builders.engines.buildx.builder import client, failures, mounts, nodes, probe
 from builders.engines.buildx.builder.client import BuildFailed, BuildxBuild
 from builders.engines.buildx.builder.nodes import Node, NodeState
@@ -70,6 +71,9 @@ class BuildxEngine:
         yield namespaces.need()
         for architecture in foreign:
             yield binfmt.need(architecture, fix=fix)
+        yield needs.checked(
+            "mirror in containers", "roots get packages there", partial(images.check_mirror, self._context)
+        )
         yield needs.checked("buildx", "builds in Docker", client.program)
         yield needs.program("docker", "docker-cli (Debian 12: docker.io)", "enters the kept roots of failed jobs")
         try:

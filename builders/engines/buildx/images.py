@@ -21,6 +21,7 @@ from builders.engines.roots import bootstrap, manifest, namespaces
 from builders.errors import HostError, InputError, RootError
 from builders.host import debian_mirror, process
 from builders.host.apt_access import VARIABLES, access
+from builders.host.debian_mirror import Mirror
 from builders.host.excerpt import excerpt_of
 from builders.host.files import write_whole
 from builders.model.arch import Architecture
@@ -156,10 +157,7 @@ class Images:
             return ""
         mirror = debian_mirror.chosen(self.context.settings.debian_mirror)
         if mirror.folder:
-            raise HostError(
-                f"containers cannot see the Debian mirror {mirror.url}, a folder of this machine",
-                fix="build with --engine chroot, or serve the folder over HTTP: debian_mirror: in reef.yml",
-            )
+            raise _unseen(mirror)
         return mirror.url
 
     def _arguments(self, root: Root) -> dict[str, str]:
@@ -262,6 +260,30 @@ def secrets(context: Context) -> dict[str, str]:
     content = access(debian_mirror.chosen(setting)).content("/reef/apt")
     lines = [f"{name} {base64.b64encode(data).decode()}\n" for name, data in content.items()]
     return {"reef-apt": "".join(lines)}
+
+
+def check_mirror(context: Context) -> None:
+    """Raise HostError if containers cannot reach the mirror, or apt's proxy for it, because only this machine can."""
+    setting = context.settings.debian_mirror
+    if not setting and not _apt_here():
+        return
+    mirror = debian_mirror.chosen(setting)
+    if mirror.folder:
+        raise _unseen(mirror)
+    places = [mirror.url, *access(mirror).proxies.values()]
+    local = [place for place in places if urlsplit(place).hostname in LOOPBACK]
+    if local and context.settings.buildx.network != "host":
+        raise HostError(
+            f"containers cannot reach {debian_mirror.without_login(local[0])} on this machine's loopback interface",
+            fix="give them this machine's network: buildx: {network: host} in reef.yml; or name it by another address",
+        )
+
+
+def _unseen(mirror: Mirror) -> HostError:
+    return HostError(
+        f"containers cannot see the Debian mirror {mirror.url}, a folder of this machine",
+        fix="build with --engine chroot, or serve the folder over HTTP: debian_mirror: in reef.yml",
+    )
 
 
 def proxies(context: Context) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from builders.engines.buildx.builder.client import BuildxBuild
 from builders.engines.buildx.builder.progress import Progress
 from builders.engines.buildx.docker import daemon, endpoint
 from builders.engines.buildx.dockerfile import WITH_PROXIES
-from builders.engines.buildx.images import DOCKERFILES, Images, proxies, secrets
+from builders.engines.buildx.images import DOCKERFILES, Images, check_mirror, proxies, secrets
 from builders.engines.roots import bootstrap
 from builders.errors import HostError
 from builders.host import process
@@ -127,6 +128,36 @@ def test_proxies_that_containers_can_reach(
     monkeypatch.setenv("no_proxy", "localhost")
     settings = Settings.model_validate({"buildx": {"network": network}})
     assert proxies(Context(tmp_path, settings, Workspace(tmp_path), AMD64, Log(quiet=True))) == given
+
+
+PROXY = "http://me:pw@127.0.0.1:3142"
+AT_PROXY = "cannot reach http://127.0.0.1:3142 on"
+
+
+@pytest.mark.parametrize(
+    ("setting", "proxy", "what"),
+    [
+        ("http://mirror.example/debian", "", ""),
+        ("http://localhost:3142/debian", "", "cannot reach http://localhost:3142/debian on"),
+        ("http://mirror.example/debian", PROXY, AT_PROXY),
+        ("file:/srv/debian", "", "cannot see the Debian mirror file:/srv/debian"),
+    ],
+)
+def test_a_mirror_that_containers_cannot_reach_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, proxy: str, what: str
+) -> None:
+    monkeypatch.setattr(process, "find", lambda name: f"/usr/bin/{name}")
+    settings = Settings(debian_mirror=setting)
+    context = Context(tmp_path, settings, Workspace(tmp_path), AMD64, Log(quiet=True))
+    with_network = Settings.model_validate({"debian_mirror": setting, "buildx": {"network": "host"}})
+    with HostApt(tmp_path, monkeypatch) as apt:
+        apt.setting(f'Acquire::http::Proxy "{proxy}";')
+        if what:
+            with pytest.raises(HostError, match=f"containers {re.escape(what)}") as caught:
+                check_mirror(context)
+            assert caught.value.fix
+        if not setting.startswith("file"):
+            check_mirror(replace(context, settings=with_network))
 
 
 def test_a_fetch_keeps_proxies_and_nothing_else_of_its_surroundings() -> None:
