@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-READ_BYTES = 8_000_000
+READ_BYTES = 4_000_000
 """Size of the part of a log that is read, from its end."""
-LINES, OF_LAST, CONTINUED, WIDTH = 24, 8, 10, 300
-"""Most lines of an excerpt, of its last cause and of any cause, and most characters of a line."""
+LINES, OF_LAST, CONTINUED = 24, 8, 10
+"""Most lines of an excerpt, of its last cause and of any cause."""
+WIDTH, JUDGED = 300, 2000
+"""Most characters of a line that are shown, and that decide whether it names a cause."""
 TREE = "reef-installed: "
 """Begins the lines by which a failed build job lists the files that were installed; they are no part of an excerpt."""
 
@@ -60,7 +62,7 @@ def excerpt(lines: Sequence[str]) -> list[str]:
     """Return the causes in a failed program's output, each with its continuation; empty if none is recognised."""
     lines = [line for line in lines if not line.startswith(TREE)]
     begin, end = _failed_step(lines)
-    causes = [number for number in range(begin, end) if CAUSE.search(lines[number]) and not WEAK.search(lines[number])]
+    causes = [number for number in range(begin, end) if _is_cause(lines[number][:JUDGED])]
     own = [number for number in causes if lines[number].startswith("reef: error:")]
     blocks: list[list[str]] = []
     shown = begin
@@ -72,6 +74,10 @@ def excerpt(lines: Sequence[str]) -> list[str]:
             shown -= 1
         blocks.append([_short(line) for line in lines[first:shown]])
     return _within([block for number, block in enumerate(blocks) if not _repeated(blocks, number)])
+
+
+def _is_cause(line: str) -> bool:
+    return CAUSE.search(line) is not None and WEAK.search(line) is None
 
 
 def excerpt_of(tail: str, log: Path | None = None) -> str:

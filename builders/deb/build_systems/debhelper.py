@@ -20,6 +20,8 @@ from builders.model.recipe import (
 from builders.model.target import Suite, Target
 
 DETECT = "reef/detect.sh"
+DETECTED = "debian/reef/system"
+"""The file with the name of the detected build system."""
 PREFIX = ("PREFIX=/usr", "prefix=/usr")
 """A Makefile's usual names for the folder that it installs into; its own default is mostly /usr/local."""
 
@@ -142,7 +144,7 @@ class DetectedBuild(DebhelperBuild):
     programs = (*AutotoolsBuild.programs, *CMakeBuild.programs, *MesonBuild.programs)
 
     def files(self, target: Target) -> dict[str, str]:  # noqa: ARG002 - other kinds need it
-        return {DETECT: render("detect.sh.j2", prefix=" ".join(PREFIX))}
+        return {DETECT: render("detect.sh.j2", file=DETECTED, prefix=" ".join(PREFIX)), "clean": f"{DETECTED}\n"}
 
     @property
     def dh_options(self) -> str:

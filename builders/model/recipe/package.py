@@ -60,7 +60,7 @@ class Package(Model):
 
     name: PackageName
     """Name of the package."""
-    summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80, pattern=r"^[^\n]*$")]
+    summary: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
     """First line of the package's description: what it is, in a few words without its name (Policy 3.4.1). Here and in
     ``description``, ``${...}`` is no variable."""
     description: str = ""

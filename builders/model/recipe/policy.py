@@ -43,6 +43,10 @@ def faults(recipe: Recipe) -> Iterator[Fault]:
         for broken in (*_summary(package), *_description(package, recipe.description), *_fields(package)):
             if not _accepted(package, broken.tag):
                 yield Fault(("packages", number, *broken.place), str(broken))
+    for number, entry in enumerate(recipe.changelog):
+        for line, change in enumerate(entry.changes):
+            if not change.strip():
+                yield Fault(("changelog", number, "changes", line), "expected a text (lintian: changelog-empty-entry)")
     for number, (entry, older) in enumerate(pairwise(recipe.changelog)):
         if entry.date <= older.date:
             yield Fault(("changelog", number, "date"), "expected a later date than that of the entry below")
@@ -56,7 +60,9 @@ def _accepted(package: Package, tag: str) -> bool:
 
 def _summary(package: Package) -> Iterator[Broken]:
     text, place = package.summary, ("summary",)
-    if not text.strip():
+    if "\n" in text:
+        yield Broken(place, "", "expected one line; write it without | and >")
+    elif not text.strip():
         yield Broken(place, "description-synopsis-is-empty", "expected a summary of the package")
     elif _plain(text) == _plain(package.name):
         yield Broken(place, "description-is-pkg-name", "it is the package's name; say what the package is")

@@ -61,7 +61,7 @@ class ChangelogEntry(Model):
     """Upstream version, if it differs from the recipe's."""
     date: datetime
     """Date and time with a time zone, as in ``2026-01-31T12:00:00Z``."""
-    changes: Annotated[list[Annotated[str, pydantic.StringConstraints(pattern=r"\S")]], pydantic.Field(min_length=1)]
+    changes: Annotated[list[str], pydantic.Field(min_length=1)]
     """The changes, each a line of the changelog."""
 
     @pydantic.field_validator("date")

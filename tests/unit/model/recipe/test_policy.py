@@ -33,7 +33,8 @@ def written(folder: Path, data: dict[str, Any]) -> Recipe:
         ("summary", "greeting", "expected more than one word (lintian: description-too-short)"),
         ("summary", "  ", "lintian: description-synopsis-is-empty"),
         ("summary", "friendly\tgreeting", "lintian: description-contains-tabs"),
-        ("summary", "friendly\ngreeting", "packages.0.summary: "),
+        ("summary", "friendly\ngreeting", "expected one line"),
+        ("summary", "friendly greeting\n", "expected one line"),
         ("description", "", "lintian: extended-description-is-empty"),
         ("description", "  \n", "lintian: extended-description-is-empty"),
         ("description", "Friendly Greeting.\nIt greets.", "lintian: description-synopsis-is-duplicated"),
@@ -103,7 +104,7 @@ def test_a_conffile_lies_in_etc(tmp_path: Path) -> None:
 def test_an_entry_of_the_changelog_says_something(tmp_path: Path) -> None:
     data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
     data["changelog"][0]["changes"] = [" "]
-    with pytest.raises(InputError, match=r"changelog\.0\.changes\.0: "):
+    with pytest.raises(InputError, match=r"changelog\.0\.changes\.0: expected a text"):
         written(tmp_path, data)
 
 
