@@ -76,6 +76,9 @@ if [ -n "$moment" ]; then
     echo "== then"; apt-cache policy -S "$moment" reef-pc
     apt-get install -y -S "$moment" reef-pc
     echo "== installed"; dpkg-query -W reef-pc
+    echo "Snapshot: $moment" >>/etc/apt/sources.list.d/reef-trixie.sources
+    apt-get --error-on=any update
+    echo "== pinned"; apt-cache policy reef-pc
 fi
 """
 
@@ -112,7 +115,9 @@ def test_the_tools_of_a_board(place: Place, monkeypatch: pytest.MonkeyPatch, rel
     assert "Candidate: 2~deb13" in said["newest"]
     if release == "trixie":
         assert "Candidate: 1~deb13" in said["then"]
-        assert said["installed"] == "reef-pc\t1~deb13\n"
+        assert said["installed"].startswith("reef-pc\t1~deb13\n")
+        assert "Candidate: 1~deb13" in said["pinned"]
+        assert "2~deb13" not in said["pinned"]
     assert gone(place) == []
 
 
