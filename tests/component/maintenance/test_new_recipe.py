@@ -34,11 +34,16 @@ project(greet VERSION 1.2 DESCRIPTION "A greeting for boards." LANGUAGES C)
 FILES = {"CMakeLists.txt": PROJECT, "LICENSE": MIT}
 
 
+def no_build(*_: object) -> dict[str, str]:
+    raise AssertionError("a test that builds is in tests/engine")
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     folder = tmp_path / "a project"
     folder.mkdir()
     monkeypatch.setattr(room, "hints", lambda *_: Discovered())
+    monkeypatch.setattr(room, "_installed", no_build)
     (folder / "reef.yml").write_text("maintainer: Reef <reef@example.org>\ntargets: [trixie/arm64, trixie/armhf]\n")
     return Project.open(folder, Log(quiet=True), without_recipes=True)
 
