@@ -7,6 +7,7 @@ import codecs
 import io
 import os
 import pwd
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ UMASK = 0o022
 PLAIN = {"▸": ">", "✓": "+", "✗": "x", "…": "...", "→": "->"}
 """Marks of the display, for terminals whose encoding lacks them."""
 HANDLER = "reef.plain"
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._+-]{,50}")
+"""A path for temporary files: apt's lists of sources take no spaces, and sockets no more than 107 bytes (unix(7))."""
 STDERR = 2
 NOWHERE = "/"
 """The home of a user who has none, as in containers."""
@@ -31,6 +34,7 @@ def settle() -> None:
     _show_everything()
     os.umask(UMASK)
     _have_a_home()
+    _have_plain_temporary_files()
 
 
 def _open_missing_files() -> None:
@@ -122,3 +126,10 @@ def _have_a_home() -> None:
             os.environ["HOME"] = pwd.getpwuid(os.geteuid()).pw_dir
         except KeyError:
             os.environ["HOME"] = NOWHERE
+
+
+def _have_plain_temporary_files() -> None:
+    """Unset TMPDIR where temporary files of other programs would fail: they are small, and /tmp holds them."""
+    place = os.environ.get("TMPDIR")
+    if place and not (PLAIN_PATH.fullmatch(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)):
+        del os.environ["TMPDIR"]

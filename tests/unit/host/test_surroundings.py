@@ -4,6 +4,7 @@ import codecs
 import os
 import pwd
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,14 @@ def test_the_standard_files_of_a_test_stay(capsys: pytest.CaptureFixture[str]) -
     before = sys.stdout
     surroundings._show_everything()
     assert sys.stdout is before
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "with,comma", "é", "long" * 20, "missing/folder"])
+def test_temporary_files_have_plain_paths(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        place = Path(folder, name)
+        if "/" not in name:
+            place.mkdir()
+        monkeypatch.setenv("TMPDIR", str(place))
+        surroundings._have_plain_temporary_files()
+        assert os.environ.get("TMPDIR") == (str(place) if name == "plain" else None)
