@@ -24,6 +24,7 @@ GPL_3 = (
             "GNU GENERAL PUBLIC LICENSE\nVersion 2, June 1991 ... use the GNU Lesser General Public License instead",
             "GPL-2",
         ),
+        ("GNU GENERAL PUBLIC LICENSE Version 2 ... or the GNU Lesser General Public License, version 2.1", "GPL-2"),
         ("Redistributions in binary form must reproduce the above\n# copyright notice ...", "BSD-2-Clause"),
         ("Redistributions in binary form must reproduce the above copyright ... Neither the name of X", "BSD-3-Clause"),
         ("Permission to use, copy, modify, and distribute this software for any purpose with or without fee", "ISC"),
