@@ -65,7 +65,9 @@ def test_a_project_is_built_and_published(installed: Installed, place: Place) ->
     assert published(place.artifacts / "apt", "trixie") is not None
     # The checkout's own Reef finds nothing to do: what is rendered does not depend on where Reef is.
     assert "up to date" in place.run("build-arm", "--plan")
-    assert "name it as pip takes it: --reef" in run(installed, place.folder, "ci-files", status=3)
+    refused = run(installed, place.folder, "ci-files", status=3)
+    assert f"no file inv is in {place.folder}" in refused
+    assert "name it as pip takes it: --reef" in refused
     run(installed, place.folder, "ci-files", "--reef", "./reef.whl")
     shutil.copy(installed.wheel, place.folder / "reef.whl")
     assert "reef build-arm" in (place.folder / "ci" / "gitlab-ci.yml").read_text()

@@ -29,7 +29,7 @@ def installation(folder: Path, given: str | None) -> Installation:
     if not requirement:
         raise InputError(
             "pipelines need to know what to install Reef from",
-            f"there is no ./inv in {folder}, and this Reef was not installed from a git repository",
+            f"no file inv is in {folder}, and this Reef was not installed from a git repository that others reach",
             "name it as pip takes it: --reef 'git+https://HOST/reef@COMMIT', or a wheel in the repository: "
             "--reef ./tools/reef.whl",
         )
