@@ -2,8 +2,8 @@
 
 from builders.deb.build_systems import build_system, compiler_caches
 from builders.deb.debian_folder import debian_files, write_debian
+from builders.deb.failed_build import explained
 from builders.deb.job import PlannedJob, plan_job
-from builders.deb.not_packaged import explained
 from builders.deb.results import cache_hits, collect, warnings, write_sbom
 from builders.deb.source_package import built_from, collect_source
 

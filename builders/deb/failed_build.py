@@ -1,4 +1,4 @@
-"""Failed builds whose packages name other files than those that were installed, in the recipe's terms."""
+"""Failed builds in the recipe's terms: missing packages, and packages' files that do not fit the installed ones."""
 
 import difflib
 import re
@@ -13,12 +13,27 @@ from builders.model.recipe import Recipe
 ABSENT = re.compile(r'^dh_install: (?:warning|error): Cannot find \(any matches for\) "(.+)" \(tried in .*\)$')
 UNTAKEN = re.compile(r"^dh_missing: (?:warning|error): (.+?) exists in debian/tmp but is not installed to anywhere ?")
 MULTIARCH = re.compile(r"^usr/(lib|libexec)/[a-z0-9_]+-linux-gnu\w*(?=/)")
+MISSING = (
+    ("libraries: (for the target's CPU)", re.compile(
+        r"fatal error: (\S+): No such file|Could NOT find (\S+)|Dependency \"?([^\" ]+)\"? not found"
+        r"|cannot find -l([\w.+-]+)|No package '(\S+)' found|Package requirements \(([^)]+)\) were not met"
+    )),
+    ("tools:", re.compile(
+        r"^\S+: (?:line )?\d+: (\S+): (?:command )?not found$|Program '?([\w.+-]+)'? not found"
+        r"|^make(?:\[\d+\])?: ([\w.+-]+): No such file|: ([\w.+-]+): command not found$"
+    )),
+    ("tools: (python3-*)", re.compile(r"No module named '([\w.]+)'")),
+)  # fmt: skip
+"""The recipe's key for a missing package, with the messages that name what is missing."""
 READ_BYTES = 2_000_000
 SHOWN = 12
 
 
 def explained(recipe: Recipe, error: BuildError) -> BuildError:
-    """Return the error of a failed build: another one if the packages' files do not fit the installed files."""
+    """Return the error of a failed build, with the advice that the recipe allows.
+
+    It is another error if the packages' files do not fit the installed files.
+    """
     lines = _log(error.log)
     installed = [line.removeprefix(TREE) for line in lines if line.startswith(TREE)]
     absent = [found[1] for line in lines if (found := ABSENT.match(line))]
@@ -39,6 +54,11 @@ def explained(recipe: Recipe, error: BuildError) -> BuildError:
             f"{_general(untaken[0])}",
             error.log,
         )
+    for key, message in MISSING:
+        if found := next(filter(None, map(message.search, error.detail.splitlines())), None):
+            name = next(filter(None, found.groups()))
+            advice = f"{name} is missing: name the Debian package that has it in {key} of the recipe"
+            return BuildError(error.what, error.detail, f"{advice}; {error.fix}", error.log)
     return error
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from builders.deb import explained
 from builders.errors import BuildError
 from builders.host.excerpt import TREE
@@ -57,6 +59,30 @@ def test_many_files_are_counted(tmp_path: Path) -> None:
     warning = "dh_missing: warning: usr/share/x/{} exists in debian/tmp but is not installed to anywhere "
     error = error_of(tmp_path, *(warning.format(number) for number in range(40)))
     assert "and 28 more" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("/x.c:1:10: fatal error: zlib.h: No such file or directory", "zlib.h is missing: {} libraries: (for"),
+        ("  Could NOT find ZLIB (missing: ZLIB_LIBRARY ZLIB_INCLUDE_DIR)", "ZLIB is missing: {} libraries: (for"),
+        (
+            '../meson.build:2:0: ERROR: Dependency "libusb-1.0" not found, tried pkgconfig',
+            "libusb-1.0 is missing: {} lib",
+        ),
+        ("configure: error: Package requirements (libffi) were not met", "libffi is missing: {} libraries: (for"),
+        ("/usr/bin/ld: cannot find -lfoo: No such file or directory", "foo is missing: {} libraries: (for"),
+        ("debian/reef/compile.sh: 1: protocc: not found", "protocc is missing: {} tools: of"),
+        ("/build/x/missing: line 85: makeinfo: command not found", "makeinfo is missing: {} tools: of"),
+        ("make[2]: help2man: No such file or directory", "help2man is missing: {} tools: of"),
+        ("ModuleNotFoundError: No module named 'flit_core'", "flit_core is missing: {} tools: (python3-*) of"),
+    ],
+)
+def test_a_missing_package_has_a_key(line: str, advice: str) -> None:
+    error = explained(RECIPE, BuildError("run failed", f"x\n{line}\nfull log: y", "enter its root: ./inv shell"))
+    assert error.fix.startswith(advice.format("name the Debian package that has it in"))
+    assert error.fix.endswith("; enter its root: ./inv shell")
+    assert (error.what, error.detail.split("\n")[1]) == ("run failed", line)
 
 
 def test_other_failures_stay_as_they_are(tmp_path: Path) -> None:
