@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +140,14 @@ def test_the_list_of_commands(clone: OddClone) -> None:
         assert b"build-arm" in done.stdout
     done = run(clone, CASES["stdout full"])
     assert (done.returncode, done.stdout) == (14, b"")
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("locale")])
+def test_files_and_their_names_are_utf8(clone: OddClone, name: str) -> None:
+    code = "import os; from builders.host import surroundings; surroundings.settle(); "
+    code += "print(os.fsencode(chr(252)), open(0).encoding.lower())"
+    odd = replace(CASES[name], shell=f"exec '{clone.folder}/.venv/bin/python' -c '{code}'")
+    assert run(clone, odd).stdout.decode().split() == [repr("ü".encode()), "utf-8"]
 
 
 @pytest.mark.nightly
