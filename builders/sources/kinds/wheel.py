@@ -96,7 +96,7 @@ def _asked(context: FetchContext, way: PythonWheel, requirement: Path, step: Ste
         raise_if_disk_full(error, scratch)
         if "No module named pip" in error.completed.tail:
             raise HostError(
-                f"{sys.executable} has no pip", fix="install pip for it, or run Reef through ./inv"
+                f"{sys.executable} has no pip", fix=f"install pip for it: {sys.executable} -m ensurepip"
             ) from error
         raise Unavailable([_reason(way, output, error)]) from error
     [file] = files.iterdir()
