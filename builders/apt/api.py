@@ -11,6 +11,7 @@ from builders.apt.keys.signing import day_of
 from builders.apt.keys.signing import load as load_key
 from builders.apt.operations import extend_keys, phase, promote, prune, retire_key, rollback, rotate_keys, upload
 from builders.apt.packages.foreign import fields_of as foreign_fields
+from builders.apt.packages.published_files import published_files
 from builders.apt.publish.change import Candidate, ask_clients, change, staged, switch
 from builders.apt.repository.context import state_folder
 from builders.apt.repository.layout import suffixed
@@ -28,7 +29,8 @@ from builders.apt.verify.verify_all import VerifiedSuite, verify_all
 __all__ = [
     "Candidate", "ClientReport", "KeyFacts", "Snapshot", "Unreferenced", "Uploaded", "Verified", "VerifiedSuite",
     "ask_clients", "change", "copy_from_pool", "day_of", "extend_keys", "foreign_fields", "list_keys", "load_key",
-    "locked", "phase", "previous_revision", "promote", "prune", "published", "published_versions", "retire_key",
+    "locked", "phase", "previous_revision", "promote", "prune", "published", "published_files",
+    "published_versions", "retire_key",
     "rollback", "rotate_keys", "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until",
     "upload", "verify", "verify_all",
 ]  # fmt: skip

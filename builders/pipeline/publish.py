@@ -55,7 +55,7 @@ def publish(
     """
     runner = project.engines.get(engine)  # an unknown name is an error before the locks
     with apt.locked(project), builds_locked(project, build_targets):
-        ready = _ready(project, build_targets, suffix=suffix)
+        ready = _ready(project, build_targets)
         for build_target, record, _ in ready:  # before the first long act
             if not already_passed(project, build_target, record, suffix=suffix):
                 runner.check(checks.board_root(build_target.target))
@@ -63,6 +63,7 @@ def publish(
         for build_target, record, _ in ready:
             debs.setdefault(apt.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)
         with apt.staged(_serving(project, ready), debs, phase=phase) as candidate:
+            ready = _beside(project, ready, suffix=suffix)
             checked = _install_tested(project, ready, candidate, suffix=suffix, engine=runner)
             reports = apt.ask_clients(project, candidate)
             return apt.switch(project, candidate, reports), checked
@@ -92,9 +93,7 @@ def _install_tested(
     return checked
 
 
-def _ready(
-    project: Project, build_targets: Sequence[BuildTarget], *, suffix: str
-) -> list[tuple[BuildTarget, Record, Report]]:
+def _ready(project: Project, build_targets: Sequence[BuildTarget]) -> list[tuple[BuildTarget, Record, Report]]:
     """Return the finished builds with their static reports; raises CheckError for changed files and failed verdicts."""
     found = [(each, records.read_record(project.workspace.build(*each.key))) for each in build_targets]
     ready = [(build_target, record) for build_target, record in found if record]
@@ -114,13 +113,20 @@ def _ready(
                 "not from the recipe's pinned sources"
             )
     reports = [static_report(each, record, project.workspace.build(*each.key)) for each, record in ready]
-    together = published_together(project, ready, suffix=suffix)
-    reports = [
-        replace(report, verdicts=report.verdicts + more.verdicts)
-        for report, more in zip(reports, together, strict=True)
-    ]
     require_passed(reports, prebuilt=all_prebuilt(build_target for build_target, _ in ready))
     return [(build_target, record, report) for (build_target, record), report in zip(ready, reports, strict=True)]
+
+
+def _beside(
+    project: Project, ready: Sequence[tuple[BuildTarget, Record, Report]], *, suffix: str
+) -> list[tuple[BuildTarget, Record, Report]]:
+    """Add the verdicts on builds beside others to their static reports; raises CheckError for a failed verdict."""
+    reports = published_together(project, [(build_target, record) for build_target, record, _ in ready], suffix=suffix)
+    require_passed(reports, prebuilt=all_prebuilt(build_target for build_target, _, _ in ready))
+    return [
+        (build_target, record, replace(static, verdicts=static.verdicts + report.verdicts))
+        for (build_target, record, static), report in zip(ready, reports, strict=True)
+    ]
 
 
 def _names(build_targets: Sequence[BuildTarget]) -> str:

@@ -1,12 +1,13 @@
 """The gate for packages that a board may have for several CPUs at once: those built together, and published before."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from debian.debian_support import Version
 
 from builders import checks
 from builders.model.instances import is_same
-from builders.model.packages import DebFile, Report
+from builders.model.packages import DEBUG_SUFFIX, DebFile, Report
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
@@ -30,7 +31,8 @@ def built_together(builds: Iterable[tuple[BuildTarget, Record, bool]]) -> list[R
 
 
 def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Record]], *, suffix: str) -> list[Report]:
-    """Return the verdicts on what is new in each suite, beside what is published in it and beside each other.
+    """Return the verdicts on what is new in each suite, beside what is published in it and beside each other:
+    ``multi-arch`` and ``file-conflicts``.
 
     Warns of packages whose newest versions differ between CPUs: a board cannot have both until they are equal.
     """
@@ -39,6 +41,7 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
     reports = []
     suites: dict[str, list[DebFile]] = {}
     arriving: dict[str, list[DebFile]] = {}
+    owners: dict[tuple[str, str], list[checks.Owner]] = {}
     for build_target, record in ready:
         suite = apt.suffixed(build_target.target.suite.name, suffix)
         there = apt.published_versions(
@@ -47,7 +50,17 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
         published = {deb.sha256 for deb in there}
         new = [deb for deb in record.debs if deb.sha256 not in published]
         others = suites.setdefault(suite, [])
-        reports.append(_report(build_target, new, [*there, *others]))
+        report = _report(build_target, new, [*there, *others])
+        if new:
+            place = suite, build_target.target.architecture.debian
+            if place not in owners:
+                found = apt.published_files(project.workspace.apt, *place, state=apt.state_folder(project))
+                owners[place] = [checks.Owner(control, paths) for control, paths in found]
+            mine = [checks.owner_of(deb) for deb in new if not deb.package.endswith(DEBUG_SUFFIX)]
+            more = checks.check_owners(build_target.recipe, mine, owners[place])
+            owners[place] += mine
+            report = replace(report, verdicts=report.verdicts + more)
+        reports.append(report)
         others += [*there, *new]
         arriving.setdefault(suite, []).extend(new)
     for suite, debs in suites.items():

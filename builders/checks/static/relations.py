@@ -1,7 +1,7 @@
 """``depends``: relations between packages hold on a board. Also conflicts between packages."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from debian.debian_support import Version
@@ -49,9 +49,11 @@ def relations(control: Mapping[str, str], *fields: str) -> list[Relation]:
     return [relation for relation in found if relation]
 
 
-def conflict(first: Mapping[str, str], second: Mapping[str, str]) -> bool:
+def conflict(
+    first: Mapping[str, str], second: Mapping[str, str], fields: Sequence[str] = ("Conflicts", "Breaks")
+) -> bool:
     """Whether two packages, given by their control fields, cannot be installed together (Policy 7.3, 7.4)."""
-    return _refuses(first, second) or _refuses(second, first)
+    return _refuses(first, second, fields) or _refuses(second, first, fields)
 
 
 def check_depends(contents: Contents, target: Target) -> Verdict:
@@ -104,9 +106,9 @@ def _parsed(part: str) -> Relation | None:
     return Relation(match["name"], match["architecture"], match["operator"], match["version"]) if match else None
 
 
-def _refuses(package: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def _refuses(package: Mapping[str, str], other: Mapping[str, str], fields: Sequence[str]) -> bool:
     """Whether ``package`` excludes ``other``, by its name or, with a version only by a versioned one, its Provides."""
-    for relation in relations(package, "Conflicts", "Breaks"):
+    for relation in relations(package, *fields):
         if relation.name == other["Package"] and relation.holds_for(other["Version"]):
             return True
         for provided in relations(other, "Provides"):

@@ -10,7 +10,7 @@ from builders.model.yaml_file import Model
 RUN = "run:"
 """How the verdict on a check of the recipe begins; the check's name follows."""
 VERDICTS = (
-    "alignment", "alone", "archive", "depends", "elf-cpu", "file-policy", "install", "isa", "lintian",
+    "alignment", "alone", "archive", "depends", "elf-cpu", "file-conflicts", "file-policy", "install", "isa", "lintian",
     "multi-arch", "pointers", "portable", "purge", "symbol-floor", "systemd", "upgrade", "version",
 )  # fmt: skip
 """The names of all other verdicts."""

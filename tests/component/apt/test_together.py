@@ -1,6 +1,7 @@
 """Packages that a board may have for several CPUs: published at once, one after the other, and promoted."""
 
 import io
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,6 +90,50 @@ def test_versions_that_differ_are_a_warning(publisher: Publisher, stack: ExitSta
     newer = deb(publisher, "arm64", "x", "1.0-2")
     published_together(publisher.project(), builds(publisher, stack, newer), suffix="")
     assert "trixie: reef-demo is 1.0-2 for arm64, 1.0-1 for armhf; a board cannot have both" in said.getvalue()
+
+
+def test_a_file_of_another_package(publisher: Publisher, stack: ExitStack) -> None:
+    """dpkg refuses to overwrite it, whichever comes first, unless relations say which package replaces the other."""
+    path = "usr/bin/reef-tool"
+    owner = read_deb(publisher.deb("reef-old", "2.0-1", files=[path], fields={"Provides": "reef-any-tool"}))
+    publisher.publish(owner, read_deb(publisher.deb("reef-old", "1.0-1", files=["usr/bin/reef-gone"])))
+    for fields, faults in (
+        ({}, [f"/{path} is also in reef-old 2.0-1"]),
+        ({"Replaces": "reef-old (<< 2)"}, [f"/{path} is also in reef-old 2.0-1"]),
+        ({"Replaces": "reef-any-tool"}, [f"/{path} is also in reef-old 2.0-1"]),
+        ({"Replaces": "reef-old"}, []),
+        ({"Conflicts": "reef-any-tool"}, []),
+        ({"Breaks": "reef-old (<= 2.0-1)"}, [f"/{path} is also in reef-old 2.0-1"]),
+    ):
+        more = read_deb(publisher.deb("reef-new", files=[path, "usr/bin/reef-gone"], fields=fields))
+        ready = builds(publisher, stack, more)
+        assert failed(published_together(publisher.project(), ready, suffix="")) == faults, fields
+        assert dpkg_takes(publisher.folder / f"root{len(list(publisher.folder.glob('root*')))}", owner, more) == (
+            not faults
+        )
+        assert failed(published_together(publisher.project(), ready, suffix="testing")) == []
+
+
+def test_a_file_of_another_recipe_in_the_same_run(publisher: Publisher, stack: ExitStack) -> None:
+    debs = [read_deb(publisher.deb(name, files=["usr/bin/reef-tool"])) for name in ("reef-a", "reef-b")]
+    ready = [build for each in debs for build in builds(publisher, stack, each)]
+    assert failed(published_together(publisher.project(), ready, suffix="")) == [
+        "/usr/bin/reef-tool is also in reef-a 1.0-1"
+    ]
+
+
+def dpkg_takes(root: Path, *debs: DebFile) -> bool:
+    """Return whether dpkg unpacks packages, or refuses for their relations before it comes to their files."""
+    (root / "var/lib/dpkg/updates").mkdir(parents=True)
+    (root / "var/lib/dpkg/info").mkdir()
+    (root / "var/lib/dpkg/status").touch()
+    words = ["dpkg", f"--root={root}", "--force-script-chrootless", "--force-not-root", "--log=/dev/null"]
+    subprocess.run([*words, "--add-architecture", "arm64"], check=True)
+    said = ""
+    for each in debs:
+        done = subprocess.run([*words, "--unpack", str(each.path)], capture_output=True, text=True, check=False)
+        said += done.stderr
+    return "trying to overwrite" not in said
 
 
 def test_promotion(publisher: Publisher, tmp_path: Path) -> None:
