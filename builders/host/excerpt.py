@@ -12,6 +12,7 @@ READ_BYTES = 4_000_000
 """Size of the part of a log that is read, from its end."""
 LINES, OF_LAST, CONTINUED = 24, 8, 10
 """Most lines of an excerpt, of its last cause and of any cause."""
+CONSIDERED = 100
 WIDTH, JUDGED = 300, 2000
 """Most characters of a line that are shown, and that decide whether it names a cause."""
 TREE = "reef-installed: "
@@ -66,14 +67,21 @@ def excerpt(lines: Sequence[str]) -> list[str]:
     own = [number for number in causes if lines[number].startswith("reef: error:")]
     blocks: list[list[str]] = []
     shown = begin
-    for number in own or causes:
+    for number in _ends(own or causes):
         if number < shown:
             continue
+        before = shown
         first, shown = _block(lines, number, end)
+        first = max(first, before)
         while not lines[shown - 1].strip():
             shown -= 1
         blocks.append([_short(line) for line in lines[first:shown]])
     return _within([block for number, block in enumerate(blocks) if not _repeated(blocks, number)])
+
+
+def _ends(causes: list[int]) -> list[int]:
+    """Return the first causes and the last, more than are shown."""
+    return causes if len(causes) <= CONSIDERED else [*causes[: CONSIDERED - 1], causes[-1]]
 
 
 def _is_cause(line: str) -> bool:

@@ -74,6 +74,11 @@ def test_an_earlier_step_is_not_blamed() -> None:
     assert excerpt([*log, "make: *** [debian/rules:12: binary] Error 2"]) == ["x.c:3:4: error: real"]
 
 
+def test_no_line_is_shown_twice() -> None:
+    log = ["1: one", "x: error: a", "2: two", "y: error: b"]
+    assert excerpt(log) == log
+
+
 def test_own_errors_stand_alone() -> None:
     assert excerpt(["E: odd", "reef: error: the build system installed no file"]) == [
         "reef: error: the build system installed no file"
@@ -81,7 +86,7 @@ def test_own_errors_stand_alone() -> None:
 
 
 def test_many_causes_are_cut_in_the_middle() -> None:
-    lines = [f"x.c:{number}:1: error: wrong" for number in range(100)]
+    lines = [f"x.c:{number}:1: error: wrong" for number in range(10_000)]
     found = excerpt(lines)
     assert len(found) == LINES
     assert (found[0], found[-2], found[-1]) == (lines[0], "[...]", lines[-1])
