@@ -1,4 +1,4 @@
-"""Which keys made the signatures of a Release file, read from the signatures alone (RFC 4880).
+"""Which keys made the signatures of a Release file, and how keys signed themselves, read from the packets (RFC 4880).
 
 The keyring does not show it: a key with two signing subkeys looks the same whichever of them signs.
 """
@@ -12,7 +12,10 @@ from pathlib import Path
 ARMOR = re.compile(
     rb"-----BEGIN PGP SIGNATURE-----\n(?:[^\n:]+: [^\n]*\n)*\n([A-Za-z0-9+/=\n]*?)\n?(?:=[A-Za-z0-9+/]{4}\n)?-----END"
 )
-SIGNATURE, VERSION_4 = 2, 4
+SIGNATURE, KEY, USER_ID, SUBKEY = 2, 6, 13, 14
+VERSION_4 = 4
+WEAK_DIGESTS = (1, 2, 3)
+"""MD5, SHA-1 and RIPEMD-160 (RFC 4880, 9.4)."""
 ISSUER_FINGERPRINT = 33
 """Subpacket with the signing part's fingerprint, which GnuPG 2.1.16 and later writes (RFC 9580, 5.2.3.35)."""
 
@@ -22,13 +25,24 @@ def issuers(path: Path) -> frozenset[str]:
     try:
         armored = ARMOR.search(path.read_bytes())
         content = base64.b64decode(armored[1]) if armored else b""
-        return frozenset(name for body in _packets(content) for name in _issuer(body))
+        return frozenset(name for kind, body in _packets(content) if kind == SIGNATURE for name in _issuer(body))
     except (OSError, binascii.Error, IndexError):
         return frozenset()
 
 
-def _packets(content: bytes) -> Iterator[bytes]:
-    """Return the body of each signature packet (RFC 4880, 4.2)."""
+def weakly_signed(keyring: bytes) -> bool:
+    """Return whether a key of a keyring file has a user ID or subkey that it signed with weak digests alone."""
+    digests: list[list[int]] = []
+    for kind, body in _packets(keyring):
+        if kind in (KEY, USER_ID, SUBKEY):
+            digests.append([])
+        elif kind == SIGNATURE and body[0] == VERSION_4 and digests:
+            digests[-1].append(body[3])
+    return any(found and set(found) <= set(WEAK_DIGESTS) for found in digests)
+
+
+def _packets(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return the kind and the body of each packet (RFC 4880, 4.2)."""
     place = 0
     while place < len(content):
         tag = content[place]
@@ -38,8 +52,7 @@ def _packets(content: bytes) -> Iterator[bytes]:
             kind, octets = (tag >> 2) & 0xF, 1 << (tag & 3)
             size = int.from_bytes(content[place + 1 : place + 1 + octets], "big")
             place += 1 + octets
-        if kind == SIGNATURE:
-            yield content[place : place + size]
+        yield kind, content[place : place + size]
         place += size
 
 

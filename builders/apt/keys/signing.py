@@ -16,6 +16,7 @@ from pathlib import Path
 from builders.apt.keys import secret_keys
 from builders.apt.keys.gnupg import Home, home_path, opened
 from builders.apt.keys.secret_keys import EXPIRED, REVOKED, VERSION_4, Signer
+from builders.apt.keys.signatures import weakly_signed
 from builders.errors import InputError, PublishError
 from builders.host import process
 from builders.host.files import disk_error, disk_errors, write_whole
@@ -95,6 +96,7 @@ def signing_key(settings: Settings, log: Log) -> SigningKey:
             key = _read(home, signer, _usable(home, names[1:], log))
         except process.ProgramFailed as error:
             raise unusable_home(home, error) from error
+    _warn_of_weak(signer, key, log)
     _check_end(signer, settings, log)
     return key
 
@@ -266,12 +268,20 @@ def _public(home: Home, fingerprints: Iterable[str], form: str) -> bytes:
         return path.read_bytes()
 
 
-def _check_end(signer: Signer, settings: Settings, log: Log) -> None:
+def _warn_of_weak(signer: Signer, key: SigningKey, log: Log) -> None:
+    """Warn of keys that boards with sqv refuse, although gpg and gpgv take them: this machine may lack sqv."""
+    refuse = "boards of Debian 13 and later refuse what the key signs"
     if WEAK.fullmatch(signer.part.algorithm):
+        log.warn(f"{refuse}: {signer.part.fingerprint} is of the kind {signer.part.algorithm}")
+    if weakly_signed(key.public):
         log.warn(
-            f"boards of Debian 13 and later refuse what the key {signer.part.fingerprint} signs: it is of the kind "
-            f"{signer.part.algorithm}"
+            f"{refuse}: {signer.fingerprint} signed its own user IDs or subkeys with SHA-1. Sign them again where the "
+            f"primary key is: gpg --cert-digest-algo SHA512 --quick-set-expire {signer.fingerprint} {EXTENSION_DAYS}d"
+            " (again with each subkey's fingerprint at the end)"
         )
+
+
+def _check_end(signer: Signer, settings: Settings, log: Log) -> None:
     if signer.expires is None:
         return
     days = (signer.expires - time.time()) / DAY_S

@@ -31,9 +31,11 @@ DAY_S = 86400
 class Person:
     """A person's own home: a primary key that certifies, and what they add to it."""
 
-    def __init__(self, algorithm: str = "ed25519", flags: str = "cert", end: str = "3y", mail: str = MAIL) -> None:
+    def __init__(
+        self, algorithm: str = "ed25519", flags: str = "cert", end: str = "3y", mail: str = MAIL, *options: str
+    ) -> None:
         self.home = short_folder() / "h"
-        self.ask("--quick-generate-key", f"Ann <{mail}>", algorithm, flags, end)
+        self.ask(*options, "--quick-generate-key", f"Ann <{mail}>", algorithm, flags, end)
         self.algorithm, self.name = algorithm, self.fingerprints()[0]
 
     def ask(self, *words: str, text: str | None = None) -> str:
@@ -335,4 +337,25 @@ def test_old_gpgv_reads_the_keyring(home: Path, log: Log, tmp_path: Path, meet: 
         kinds = re.findall(r"^:([\w ]+) packet", listed, re.MULTILINE)
         assert kinds == ["public key", "user ID", "signature", "public sub key", "signature"]
     assert key.parts == (subkey,)
+    end_agent(home)
+
+
+def test_keys_that_newer_boards_refuse_are_named(
+    home: Path, log: Log, said: io.StringIO, meet: Callable[..., Person]
+) -> None:
+    """sqv 1.3.0 of Debian 13 refuses them: RSA of 1024 bits, and keys that signed themselves with SHA-1."""
+    weak = meet("rsa1024", "sign", mail="weak@example.org")
+    old = meet("rsa2048", "sign", "1y", "old@example.org", "--allow-weak-digest-algos", "--cert-digest-algo", "SHA1")
+    for person in (weak, old):
+        gpg(home, "--import", text=exported(person.home, person.name))
+    signing_key(with_key("weak@example.org"), log)
+    assert f"{weak.name} is of the kind rsa1024" in said.getvalue()
+    assert "SHA-1" not in said.getvalue()
+    signing_key(with_key("old@example.org"), log)
+    assert f"{old.name} signed its own user IDs or subkeys with SHA-1" in said.getvalue()
+    old.ask("--cert-digest-algo", "SHA512", "--quick-set-expire", old.name, "1095d")
+    gpg(home, "--import", text=old.public())
+    before = said.getvalue()
+    signing_key(with_key("old@example.org"), log)
+    assert said.getvalue() == before
     end_agent(home)
