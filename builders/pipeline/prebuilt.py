@@ -138,7 +138,7 @@ def given_recipes(
     if urls := [name for name in files if "://" in name]:
         raise InputError(
             f"--deb takes files, not {urls[0]}", "a recipe pins a URL by the digest of its bytes",
-            f"write one: ./inv new --name NAME --prebuilt {urls[0]}; or download the file",
+            f"write one: ./inv new NAME --prebuilt {urls[0]}; or download the file",
         )  # fmt: skip
     groups: dict[str, list[Given]] = {}
     read: set[str] = set()

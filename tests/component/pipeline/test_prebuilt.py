@@ -15,9 +15,18 @@ from builders.model.recipe import PrebuiltRecipe, Recipe, for_target
 from builders.model.source_tree import SourceTree
 from builders.model.target import parse_target
 from builders.pipeline.gate import ACCEPT, require_passed
+from builders.pipeline.planning.fingerprint import short_digest
+from builders.pipeline.planning.selection import select
 from builders.pipeline.prebuilt import accepted, given, require_publishable
 from builders.pipeline.project import Project
 from tests.support.debs import make_deb, recipe_of
+
+BUILT = (
+    "version: '1'\nlicense: MIT\nsources: [{name: user, local: {path: .}}]\n"
+    "changelog: [{revision: 1, date: 2026-11-30T12:00:00Z, changes: [First.]}]\n"
+    "packages: [{name: user, summary: uses the library, description: It calls a vendor.}]\n"
+)
+"""Keys of a recipe that compiles."""
 
 
 @pytest.fixture
@@ -186,3 +195,19 @@ def test_a_failed_verdict_says_how_it_is_accepted() -> None:
     with pytest.raises(CheckError, match="checks failed") as error:
         require_passed([report], prebuilt=True)
     assert error.value.fix == ACCEPT
+
+
+def test_a_recipe_builds_against_prebuilt_packages(tmp_path: Path, debs: Path) -> None:
+    deb = make_deb(debs, Package="libvendor-dev", Architecture="arm64")
+    for name, text in [
+        ("vendor", f"summary: a\nprebuilt: {{by: the vendor, debs: [{{file: {deb.path}, sha256: {deb.sha256}}}]}}\n"),
+        ("user", f"summary: a\n{BUILT}build: {{recipes: {{vendor: [libvendor-dev]}}, install: 'true'}}\n"),
+    ]:
+        (tmp_path / "recipes" / name).mkdir(parents=True)
+        serves = "targets: {suites: [trixie], architectures: [arm64]}\n"
+        (tmp_path / "recipes" / name / "recipe.yml").write_text(f"name: {name}\n{serves}{text}")
+    project = Project.open(tmp_path, Log(quiet=True))
+    vendor, user = select(project, ["user"], ["trixie/arm64"])
+    assert (vendor.recipe.name, vendor.job.strategy) == ("vendor", "prebuilt")
+    assert "libvendor-dev:arm64" in (user.job.fetch or "")
+    assert user.fingerprint["against"] == {"vendor": short_digest(vendor.fingerprint)}
