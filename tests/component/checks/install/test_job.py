@@ -173,3 +173,16 @@ def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
     assert purged.detail.startswith("not as before, upgraded from 0.9-1~deb12, 1.0-1~deb12~~older (made up")
     output = f"{VERSION}, from {VERSION}~~older (made up: none that fits is published)"
     assert only(verdicts, "upgrade", "tools").detail == output
+
+
+def test_what_the_system_needs_is_not_purged(job: BuildJob, tmp_path: Path) -> None:
+    """apt refuses to remove essential packages, and those that dpkg itself needs."""
+    tool = tmp_path / "dpkg-query"
+    tool.write_text('#!/bin/sh\ncase $4 in essential) echo "yes " ;; protected) echo " yes" ;; *) echo " " ;; esac\n')
+    tool.chmod(0o755)
+    assert job.script
+    function = job.script[job.script.index("kept() {") : job.script.index("\n}\n", job.script.index("kept() {")) + 3]
+    script = f"system=' libzstd1 dpkg '\n{function}kept libzstd1 zstd essential protected yes-man kg\n"
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-eu", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["libzstd1", "essential", "protected"]
