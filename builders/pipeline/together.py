@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from debian.debian_support import Version
-
 from builders import checks
-from builders.model.instances import is_same
 from builders.model.packages import DEBUG_SUFFIX, DebFile, Report
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
@@ -71,11 +68,15 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
 
 def _report(build_target: BuildTarget, debs: Sequence[DebFile], others: Sequence[DebFile]) -> Report:
     recipe, target = build_target.recipe, build_target.target
-    return Report(recipe.name, target, checks.check_instances(recipe, debs, others))
+    return Report(recipe.name, target, checks.check_instances(recipe, debs, others) if others else ())
 
 
 def different_versions(new: Iterable[DebFile], debs: Sequence[DebFile]) -> list[str]:
     """Return a line for each package of ``new`` whose newest version among ``debs`` is not the same for every CPU."""
+    from debian.debian_support import Version  # slow to import, as is the next, and most runs have nothing new
+
+    from builders.model.instances import is_same
+
     result = []
     for deb in {deb.package: deb for deb in new}.values():
         newest: dict[str, str] = {}
