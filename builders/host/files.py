@@ -18,6 +18,9 @@ DISK_FULL = (os.strerror(errno.ENOSPC), "You don't have enough free space in")
 """Messages of programs on a full disk; apt prints the second before it downloads packages."""
 
 
+READ_ONLY = "mount that file system writable, or choose another folder in reef.yml"
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn an OSError about ``path`` into a DiskError with advice."""
@@ -49,7 +52,7 @@ def disk_error(error: OSError, path: Path) -> DiskError:
         return DiskError(
             f"no permission to use {place}",
             str(error),
-            _ownership(Path(os.fsdecode(place))),
+            READ_ONLY if error.errno == errno.EROFS else _ownership(Path(os.fsdecode(place))),
         )
     return DiskError(f"cannot use {place}", str(error), "correct that, then run the same command again")
 

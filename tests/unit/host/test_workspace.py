@@ -62,6 +62,12 @@ def test_no_permission_names_the_path_that_is_meant(tmp_path: Path) -> None:
     assert f"chown -R $USER {tmp_path}/artifacts;" in fix
 
 
+def test_the_advice_on_a_read_only_file_system(tmp_path: Path) -> None:
+    """Owning a file there does not make it writable."""
+    refused = OSError(errno.EROFS, "Read-only file system", str(tmp_path))
+    assert disk_error(refused, tmp_path).fix == "mount that file system writable, or choose another folder in reef.yml"
+
+
 def test_projects_that_share_a_cache_share_its_locks(tmp_path: Path) -> None:
     one, other, cache = Workspace(tmp_path / "one"), Workspace(tmp_path / "other"), tmp_path / "cache"
     said: list[str] = []
