@@ -15,6 +15,9 @@ from builders.pipeline.planning.records import Records
 from builders.pipeline.planning.selection import select
 from builders.pipeline.project import Project
 
+MOST_SHOWN = 50
+"""Published packages of no recipe that ``list`` shows."""
+
 
 def explain(recipe: str, target: list[str]) -> None:
     """Show the differences between the recorded fingerprint and a build now, and Debian's updates since."""
@@ -61,7 +64,6 @@ def _show_others(project: Project) -> None:
     if not project.workspace.apt.is_dir():
         return
     from builders.apt.repository.publication import published_beside  # slow to import
-    from builders.model.deb_file import control_of
 
     made = {
         package.name
@@ -69,13 +71,16 @@ def _show_others(project: Project) -> None:
         for target in recipe.served
         for package in for_target(recipe, target, project.recipes).packages
     }
+    found = published_beside(project.workspace.apt, made)
     rows = [
-        (deb.package, deb.version, deb.architecture, suite, control_of(deb.path).get("Maintainer", ""))
-        for suite, deb in published_beside(project.workspace.apt, made)
+        (entry.package, entry.version, entry.architecture, suite, entry.maintainer)
+        for suite, entry in found[:MOST_SHOWN]
     ]
     if rows:
         columns = ("package", "version", "cpu", "suite", "built by")
         project.log.table("published without a recipe", columns, rows)
+    if len(found) > MOST_SHOWN:
+        project.log.note(f"and {len(found) - MOST_SHOWN} more")
 
 
 def _show_bundled(project: Project, records: Records) -> None:

@@ -18,6 +18,7 @@ from builders.model.packages import SOURCE
 PACKAGES, SOURCES = "/Packages", "/Sources"
 """How the paths of these indices end."""
 NEEDED = ("Package", "Version", "Architecture", "Filename", "Size", "SHA256")
+MAINTAINER = re.compile(rb"^Maintainer: (.*)$", re.MULTILINE)
 SECTION = re.compile(rb"^Section: (\S+)$", re.MULTILINE)
 PHASED = re.compile(rf"^{PHASE}: ([0-9]{{1,3}})\n".encode(), re.MULTILINE)
 TRANSLATED = re.compile(rb"^Description-md5: ([0-9a-f]{32})\nDescription-en: (.+(?:\n .*)*)$", re.MULTILINE)
@@ -62,6 +63,12 @@ class IndexEntry:
     def paths(self) -> tuple[str, ...]:
         """The paths of its files."""
         return (self.filename, *(path for path, _, _ in self.parts))
+
+    @property
+    def maintainer(self) -> str:
+        """The maintainer that the stanza names."""
+        match = MAINTAINER.search(self.stanza)
+        return match[1].decode() if match else ""
 
     @property
     def built_from(self) -> tuple[str, str]:

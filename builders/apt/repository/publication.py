@@ -18,7 +18,7 @@ from builders.apt.state.catalog import Catalog, ChunkLists, PoolPackage, pool_pa
 from builders.apt.state.chunk_cache import ChunkCache
 from builders.errors import PublishError
 from builders.host.files import disk_errors
-from builders.model.packages import DEBUG_SUFFIX, SOURCE, DebFile
+from builders.model.packages import DEBUG_SUFFIX, DebFile
 
 
 @dataclass(frozen=True)
@@ -183,17 +183,19 @@ def published(repository: Path, suite: str) -> tuple[DebFile, ...]:
     )
 
 
-def published_beside(repository: Path, names: Collection[str]) -> list[tuple[str, DebFile]]:
+def published_beside(repository: Path, names: Collection[str]) -> list[tuple[str, IndexEntry]]:
     """Return the published .debs of packages that are not in ``names``, each with its suite.
 
     The repository's own keyring and packages of debugging symbols are left out. Raises as `published` does.
     """
     left_out = {*names, KEYRING.removesuffix(".gpg")}
+    place = RepositoryLayout(repository.absolute())
     return [
-        (suite, deb)
-        for suite in RepositoryLayout(repository.absolute()).suites()
-        for deb in published(repository, suite)
-        if deb.architecture != SOURCE and deb.package.removesuffix(DEBUG_SUFFIX) not in left_out
+        (suite, entry)
+        for suite in place.suites()
+        if (live := read_live(place, suite))
+        for entry in live.entries
+        if not entry.is_source and entry.package.removesuffix(DEBUG_SUFFIX) not in left_out
     ]
 
 

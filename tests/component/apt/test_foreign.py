@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from builders.apt.packages.foreign import fields_of
+from builders.apt.repository.publication import published_beside
 from builders.checks.static.archive import check_archive
 from builders.checks.static.contents import read_contents
 from builders.errors import InputError
 from builders.model.deb_file import read_deb
 from builders.model.target import parse_target
 from tests.support.debs import make_deb
-from tests.support.repository import files_in
+from tests.support.repository import Publisher, files_in
 
 
 def refused(path: Path) -> str:
@@ -114,3 +115,13 @@ def test_old_compressions_of_the_data_that_every_dpkg_reads(tmp_path: Path, suff
     content = path.read_bytes()
     (tmp_path / "cut.deb").write_bytes(content.replace(packed, packed[:-8] + bytes(8)))
     assert "its data archive" in refused(tmp_path / "cut.deb")
+
+
+def test_published_packages_beside_those_of_recipes(publisher: Publisher) -> None:
+    """list shows them with their maintainers; the keyring and debugging symbols belong to others."""
+    publisher.publish(*map(publisher.deb, ("one", "one-dbgsym", "two", "reef-archive-keyring")))
+    publisher.publish(publisher.deb("two"), suite="trixie-testing")
+    found = published_beside(publisher.repository, {"one"})
+    assert [(suite, entry.package, entry.maintainer) for suite, entry in found] == [
+        ("trixie", "two", "Reef <reef@localhost>"), ("trixie-testing", "two", "Reef <reef@localhost>"),
+    ]  # fmt: skip

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from builders.apt.indices.entry import IndexEntry
 from builders.apt.repository import publication
 from builders.cli import status
 from builders.host.log import Log
 from builders.maintenance import debian_index
 from builders.maintenance.debian_index import Comparison
-from builders.model import deb_file
 from builders.model.arch import ARM64, Architecture
-from builders.model.packages import DebFile
 from builders.model.recipe import PrebuiltRecipe
 from builders.pipeline.project import Project
 from tests.support.up_to_date import up_to_date_project
@@ -85,17 +84,19 @@ def test_it_says_who_built_packages_that_come_from_elsewhere(
     both = replace(project, recipes={**project.recipes, "vendor": vendor}, log=Log())
     monkeypatch.setattr(status, "open_project", lambda **_: both)
     project.workspace.apt.mkdir(parents=True)
-    given = DebFile("given", "1", "all", 3, "b" * 64, Path("given_1_all.deb"))
+    stanza = b"Package: given\nMaintainer: Somebody <some@body.example>\nDescription: x\n"
+    entry = IndexEntry("given", "1", "all", "pool/given_1_all.deb", 3, "b" * 64, stanza)
 
-    def beside(_: Path, names: Collection[str]) -> list[tuple[str, DebFile]]:
+    def beside(_: Path, names: Collection[str]) -> list[tuple[str, IndexEntry]]:
         assert {"tool", "reef-hello"} <= set(names)
-        return [("trixie", given)]
+        return [("trixie", entry)] * (status.MOST_SHOWN + 2)
 
     monkeypatch.setattr(publication, "published_beside", beside)
-    monkeypatch.setattr(deb_file, "control_of", lambda _: {"Maintainer": "Somebody <some@body.example>"})
     status.list_all()
     output = capsys.readouterr().out
     rows = [line.split() for line in output.splitlines()]
     assert ["vendor", "2.0", "trixie/arm64", "prebuilt", "no", "no", "a", "vendor's"] in rows
     assert "vendor: built by the vendor" in output
     assert ["given", "1", "all", "trixie", "Somebody", "<some@body.example>"] in rows
+    assert rows.count(["given", "1", "all", "trixie", "Somebody", "<some@body.example>"]) == status.MOST_SHOWN
+    assert "and 2 more" in output
