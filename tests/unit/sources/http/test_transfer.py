@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.errors import DiskError, SourceError
+from builders.errors import DiskError, InputError, SourceError
 from builders.host import apt_access, debian_mirror
 from builders.host.apt_access import AptAccess
 from builders.host.debian_mirror import Mirror
@@ -247,6 +247,19 @@ def test_debian_pool_is_on_the_mirror_of_the_settings(bench: Bench, site: Site) 
     bench.settings = Settings(debian_mirror=f"{site.url}/debian/")
     tree = bench.fetch(write_recipe(bench.folder, [debian("pool/main/d/demo.tar.gz")]))
     assert (tree.sources[0].kind, tree.sources[0].location) == ("debian", url)
+
+
+def test_a_file_of_debians_pool_is_not_unpacked(bench: Bench, site: Site) -> None:
+    url = site.put("/debian/pool/main/d/demo_1_all.deb", DATA)
+    bench.settings = Settings(debian_mirror=f"{site.url}/debian/")
+    file = {"pool": "pool/main/d/demo_1_all.deb", "sha256": DIGEST, "name": "demo.deb"}
+    tree = bench.fetch(write_recipe(bench.folder, [{"name": "main", "file": file}]))
+    assert (tree.path / "demo.deb").read_bytes() == DATA
+    assert tree.sources[0].location == url
+    for faulty in ({"urls": [url]}, {"pool": None}):
+        with pytest.raises(InputError) as error:
+            write_recipe(bench.folder, [{"name": "main", "file": file | faulty}])
+        assert "expected exactly one of urls and pool" in error.value.detail
 
 
 def test_debian_pool_is_reached_through_apts_own_proxy(
