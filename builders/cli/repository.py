@@ -42,7 +42,7 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
         project, request.deb, request.target, accepted(request.accept), engine=engine, suffix=request.suffix
     ) as of_debs:
         if request.plan:
-            _show_publish_plan(project, [*build_targets, *of_debs], request.suffix)
+            _show_publish_plan(project, build_targets, of_debs, request.suffix)
             return
         if of_debs:
             build.build(project, plan(of_debs), engine=engine)
@@ -64,14 +64,16 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
         _upload(project, [])
 
 
-def _show_publish_plan(project: Project, build_targets: Sequence[BuildTarget], suffix: str) -> None:
-    """Show which builds publish-apt would publish."""
+def _show_publish_plan(
+    project: Project, build_targets: Sequence[BuildTarget], of_debs: Sequence[BuildTarget], suffix: str
+) -> None:
+    """Show which builds publish-apt would publish; those ``of_debs`` it also makes."""
     rows = []
-    for each in build_targets:
+    for each in (*build_targets, *of_debs):
         suite = apt.suffixed(each.target.suite.name, suffix)
         there = apt.published(project.workspace.apt, suite) if project.workspace.apt.is_dir() else ()
         expected = digests(each)
-        if each.record is None and not each.recipe.build.prebuilt:
+        if each.record is None and each not in of_debs:
             action, reason = "skip", "not built: run build-arm"
         elif expected <= {deb.sha256 for deb in there}:
             action, reason = "keep", "published already"

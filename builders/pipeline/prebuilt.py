@@ -78,7 +78,7 @@ def given(
                 whole, [name], [str(target) for target in asked if recipe.serves(target)], engine=engine
             )
         ]
-        _require_same_bytes(project, found, suffix)
+        require_same_bytes(project, found, suffix)
         yield found
 
 
@@ -89,7 +89,8 @@ def digests(build_target: BuildTarget) -> set[str]:
     return {file.sha256 for file in build_target.record.published} if build_target.record else set()
 
 
-def _require_same_bytes(context: Context, build_targets: Sequence[BuildTarget], suffix: str) -> None:
+def require_same_bytes(context: Context, build_targets: Sequence[BuildTarget], suffix: str) -> None:
+    """Raise PublishError if other bytes of a version that somebody else built are published."""
     from builders.apt import api as apt  # slow to import, and most runs get no .deb
 
     for build_target in build_targets:
@@ -101,7 +102,7 @@ def _require_same_bytes(context: Context, build_targets: Sequence[BuildTarget], 
             if before != deb.sha256:
                 raise PublishError(
                     f"{deb.name} {deb.shown_version} ({deb.cpu}) is published in {suite} with other bytes",
-                    f"published sha256 {before}\ngiven sha256     {deb.sha256} {deb.file}",
+                    f"published sha256 {before}\ngiven sha256     {deb.sha256} {deb.file or deb.pool or deb.urls[0]}",
                     "a published version never changes: ask its builder for a package with a higher version",
                 )
 

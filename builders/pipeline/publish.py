@@ -20,6 +20,7 @@ from builders.pipeline.gate import (
 from builders.pipeline.planning import records
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
+from builders.pipeline.prebuilt import require_same_bytes
 from builders.pipeline.project import Project
 from builders.pipeline.together import published_together
 
@@ -55,6 +56,7 @@ def publish(
     """
     runner = project.engines.get(engine)  # an unknown name is an error before the locks
     with apt.locked(project), builds_locked(project, build_targets):
+        require_same_bytes(project, build_targets, suffix)
         ready = _ready(project, build_targets)
         for build_target, record, _ in ready:  # before the first long act
             if not already_passed(project, build_target, record, suffix=suffix):

@@ -14,6 +14,7 @@ from builders.model.packages import DebFile, Report, Verdict
 from builders.model.recipe import PrebuiltRecipe, Recipe, for_target
 from builders.model.source_tree import SourceTree
 from builders.model.target import parse_target
+from builders.pipeline import publish
 from builders.pipeline.gate import ACCEPT, require_passed
 from builders.pipeline.planning.fingerprint import short_digest
 from builders.pipeline.planning.selection import select
@@ -140,6 +141,10 @@ def test_a_published_version_with_other_bytes(project: Project, debs: Path, monk
         planned(project, deb)
     assert deb.sha256 in error.value.detail
     assert planned(project, deb, targets=("bookworm/arm64",))
+    with given(project, [str(deb.path)], ["bookworm/arm64"], engine=None, suffix="") as found:
+        there["bookworm"] = there["trixie"]
+        with pytest.raises(PublishError, match="is published in bookworm with other bytes"):
+            publish.publish(project, found)
 
 
 def test_the_plan_says_what_would_be_published(
@@ -147,12 +152,15 @@ def test_the_plan_says_what_would_be_published(
 ) -> None:
     deb = make_deb(debs, Architecture="armhf")
     monkeypatch.setattr(repository, "open_project", lambda **_: replace(project, log=Log()))
-    monkeypatch.setattr(repository, "to_publish", lambda *_: ([], None))
+    with given(project, [str(deb.path)], (), engine=None, suffix="") as of_recipe:
+        monkeypatch.setattr(repository, "to_publish", lambda *_: (of_recipe, None))
     request = PublishRequest(deb=(str(deb.path),), plan=True)
     repository.publish_apt(None, request)  # type: ignore[arg-type]  # nothing reads the context
     assert (
         "publish  sample-prebuilt  trixie/armhf  1.0-1~deb12  trixie  new; not checked yet" in capsys.readouterr().out
     )
+    repository.publish_apt(None, PublishRequest(plan=True))  # type: ignore[arg-type]
+    assert "not built: run build-arm" in capsys.readouterr().out, "a recipe is built by build-arm"
     project.workspace.apt.mkdir(parents=True)
     monkeypatch.setattr(apt, "published", lambda *_: (deb,))
     repository.publish_apt(None, request)  # type: ignore[arg-type]
