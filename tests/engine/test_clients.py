@@ -4,6 +4,8 @@ import gzip
 import io
 import re
 import shutil
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,12 +24,27 @@ from tests.support.place import Place, gone
 from tests.support.repository import make_deb
 
 
+def load_subkey(project: Project) -> None:
+    """Load a key as a CI job should: a subkey alone, without its primary key."""
+    with tempfile.TemporaryDirectory(prefix="reef-person-") as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
+        subprocess.run([*gpg, "--quick-generate-key", "Ann <ann@example.org>", "ed25519", "cert", "3y"], check=True)
+        listed = subprocess.run([*gpg, "--with-colons", "-K"], check=True, capture_output=True, text=True).stdout
+        name = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+        subprocess.run([*gpg, "--quick-add-key", name, "ed25519", "sign", "2y"], check=True)
+        words = [*gpg, "--armor", "--export-secret-subkeys", name]
+        text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
+    apt.load_key(project.settings, text, project.log)
+
+
 @pytest.fixture
 def published(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("REEF_GNUPGHOME", str(place.gnupg))
     with (place.folder / "reef.yml").open("a") as file:
         file.write("repository: {url: 'https://apt.example.org/lab'}\n")
     project = Project.open(place.folder, Log(quiet=True))
+    load_subkey(project)
     changes = gzip.compress(b"reef-demo (1.0+x~1) trixie; urgency=low\n")
     apt.change(project, {"trixie": [read_deb(make_deb(place.folder, version="1.0+x~1", changelog=changes))]})
     return place

@@ -55,7 +55,10 @@ class SigningKey:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """The primary keys' fingerprints of all keys that sign, the newest first: apt takes every subkey of them."""
+        """The primary keys' fingerprints of all keys that sign, the newest first.
+
+        For Signed-By, apt takes every subkey of them (SubKeyMapping in methods/gpgv.cc, already in apt 1.8).
+        """
         return tuple(dict.fromkeys((self.fingerprint, *self.older)))
 
     def sign(self, release: Path, *, date: int) -> None:
