@@ -57,7 +57,7 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     new = replace(new, facts=facts, proposal=Proposal((draft(name, facts),)))
     failure: ReefError | None = None
     if faults := new.faults(recipes):
-        failure = InputError("the recipe's texts break rules of Debian's", faults)
+        failure = InputError("the recipe's texts break rules of Debian's", faults, "correct the texts in recipe.yml")
     else:
         new = _without_given(new, recipes, targets[0])
         if build and not new.left_to_fill_in:
