@@ -86,7 +86,7 @@ def project(tmp_path: Path, upstream: Path) -> Path:
         ],
         "targets": {"suites": ["trixie"], "architectures": ["arm64"]},
         "build": {"compile": "bazel build --config=release //server:server  # //not:this\n"},
-        "packages": [{"name": "mini", "summary": "miniature"}],
+        "packages": [{"name": "mini", "summary": "server in miniature", "description": "It answers no request."}],
     }  # fmt: skip
     (recipe / "recipe.yml").write_text(yaml.safe_dump(document))
     (recipe / "upstream.yml").write_text(yaml.safe_dump(RELIES))
