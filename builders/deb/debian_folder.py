@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from builders.deb.build_systems import build_system, executables
-from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern, pattern_line, shell_pattern
+from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern, pattern_line, shell_patterns
 from builders.deb.source_package import KEPT_RECIPE, patch_header
 from builders.deb.templates import expand, render
 from builders.errors import InputError
 from builders.model.arch import ARMHF
-from builders.model.recipe import Package, Recipe, data_regex
+from builders.model.recipe import DebhelperSpec, Package, Recipe, data_regex
 from builders.model.settings import Settings
 from builders.model.target import Target
 from builders.model.unit_file import for_systemd
@@ -91,13 +91,11 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     }
     files["reef/configure.sh"] = system.configure()
     files["reef/compile.sh"] = system.compile()
-    if tests := system.test():
-        files["reef/test.sh"] = tests
     files["reef/install.sh"] = system.install() + _removal(recipe)
     if recipe.not_installed and not recipe.takes_all:
         files["not-installed"] = "".join(f"{pattern_line(pattern)}\n" for pattern in recipe.not_installed)
-    if isa:
-        files["reef/isa.sh"] = isa
+    needed = {"reef/autoreconf.sh": system.autoreconf, "reef/test.sh": system.test(), "reef/isa.sh": isa}
+    files |= {path: text for path, text in needed.items() if text}
     if recipe.keep_source and recipe.edits:
         files["source/patch-header"] = patch_header(recipe)
     if accepted := _accepted_files(recipe):
@@ -117,7 +115,7 @@ def _removal(recipe: Recipe) -> str:
     """Return the end of the step install for a package that takes all files: it removes those of ``not_installed``."""
     if not (recipe.takes_all and recipe.not_installed):
         return ""
-    return f'\n(cd "$DESTDIR" && rm -rf -- {" ".join(map(shell_pattern, recipe.not_installed))})\n'
+    return f'\n(cd "$DESTDIR" && rm -rf -- {" ".join(map(shell_patterns, recipe.not_installed))})\n'
 
 
 def _accepted_files(recipe: Recipe) -> list[tuple[str, str]]:
@@ -131,12 +129,17 @@ def _accepted_files(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _has_data(recipe: Recipe) -> bool:
-    """Return whether packages may hold data that looks like programs: by ``data``, or by the words of the recipe."""
+    """Return whether packages may hold data that looks like programs: by ``data``, or by the words of the recipe.
+
+    Recipes that leave the installation to debhelper name no files.
+    """
     build = recipe.build
+    if isinstance(build.kind, DebhelperSpec):
+        return True
     words = " ".join(
         [build.compile or "", build.install or "", *(entry for package in recipe.packages for entry in package.files)]
     )
-    named = bool(re.search(r"\bfirmware\b|\bbpf\b", words))
+    named = bool(re.search(r"(?<![^\W_])(?:firmware|bpf)(?![^\W_])", words))
     return not build.portable and (named or any(package.data for package in recipe.packages))
 
 

@@ -60,7 +60,14 @@ def test_recipe_texts_know_their_target() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{ tripplet }}", "{{ version", "{% if %}", "{% if architecure %}{% endif %}", "{{ version + 1 }}", "{{ 1 / 0 }}"],
+    [
+        "{{ tripplet }}",
+        "{{ version",
+        "{% if version %}",
+        "{% if architecure %}{% endif %}",
+        "{{ version + 1 }}",
+        "{{ 1 / 0 }}",
+    ],
 )
 def test_an_undefined_or_broken_variable_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(PackageError) as caught:
@@ -85,7 +92,16 @@ def test_braces_of_other_programs_stay_as_they_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{% for item in items %}{{ version }} {{ item }}{% endfor %}", "{% if is_state('a', 'b') %}x{% endif %}"]
+    "text",
+    [
+        "{% for item in items %}{{ version }} {{ item }}{% endfor %}",
+        "{% if is_state('a', 'b') %}x{% endif %}",
+        "{% load static %}{% if a %}x{% endif %}{{ a|date:'Y' }}",
+        "{% if x contains y %}{{ x.version }}{% endif %}",
+        "{%- if .Values.version -%}x{%- end -%}",
+        "{% if %}",
+        "{% for x in y limit:2 %}{% endfor %} version: 1",
+    ],
 )
 def test_a_template_of_another_program_stays_as_it_is(text: str) -> None:
     assert debian_files(changed(install=text), TARGET, SETTINGS)["reef/install.sh"] == text

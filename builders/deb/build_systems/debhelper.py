@@ -71,7 +71,9 @@ class DebhelperBuild(ShellSteps):
 
     @property
     def autoreconf(self) -> str:
-        return self.spec.folder if self.system == "autoconf" and self.spec.folder != "." else ""
+        if self.system != "autoconf" or self.spec.folder == ".":
+            return ""
+        return f"dh_autoreconf --sourcedirectory={shlex.quote(self.spec.folder)}\n"
 
     def _step(self, own: str | None, name: str, options: Sequence[str], *words: str) -> str:
         if own is not None:

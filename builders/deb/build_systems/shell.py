@@ -69,7 +69,7 @@ class ShellSteps:
 
     @property
     def autoreconf(self) -> str:
-        """The folder of configure.ac, if it is not the top of the tree."""
+        """The shell step that makes ``configure``, empty where debhelper's own is right."""
         return ""
 
     def files(self, target: Target) -> dict[str, str]:  # noqa: ARG002 - other kinds need it

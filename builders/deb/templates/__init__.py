@@ -18,6 +18,8 @@ EXPRESSION = re.compile(r"""\{\{(?:"[^"\n]*"|'[^'\n]*'|[^{}"'\n])*\}\}""")
 UNCLOSED = re.compile(r"\{\{[-+]? *(architecture|suite|tensorflow|triplet|upstream_version|version)\b")
 VARIABLES = ("architecture", "suite", "tensorflow", "triplet", "upstream_version", "version")
 """The names of all variables, some of which a recipe with ``keep_source`` lacks."""
+NAMED = re.compile(rf"\{{[{{%](?:[^}}%]|%(?!\}}))*(?<![.\w])(?:{'|'.join(VARIABLES)})\b")
+"""A variable in a block or an expression."""
 
 
 @functools.cache
@@ -41,19 +43,30 @@ def expand(text: str, where: str, values: Mapping[str, object], hint: str = "") 
     """Expand ``{{ variable }}`` in a recipe's text, and leave all other braces as they are.
 
     A text with a block of Jinja2, such as ``{% if %}``, is a template as a whole: ours, or another program's if it
-    names anything but our variables. Raises PackageError with the place ``where`` for a mistake in a template, and for
-    a name that resembles a variable; ``hint`` ends the error's advice.
+    names anything but our variables. A text that is no Jinja2 and names none of them is another program's too, such as
+    Django's or Liquid's. Raises PackageError with the place ``where`` for a mistake in a template, and for a name that
+    resembles a variable; ``hint`` ends the error's advice.
     """
     known = ", ".join(sorted(values))
     try:
         if BLOCK.search(text):
-            return text if _foreign(text, values) else _templates().from_string(text).render(**values)
+            return _whole(text, values)
         if unclosed := UNCLOSED.search(EXPRESSION.sub("", text)):
             raise jinja2.TemplateSyntaxError(f"{unclosed[0]!r} has no end", 1)
         return EXPRESSION.sub(lambda found: _expanded(found[0], values), text)
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         # Python's own errors come from texts that compute, as in {{ version + 1 }}.
         raise PackageError(f"cannot render {where}", str(error), f"use these variables: {known}{hint}") from error
+
+
+def _whole(text: str, values: Mapping[str, object]) -> str:
+    """Return a text with blocks as a template of Jinja2, unchanged if it is another program's."""
+    try:
+        return text if _foreign(text, values) else _templates().from_string(text).render(**values)
+    except jinja2.TemplateSyntaxError:
+        if NAMED.search(text):
+            raise
+        return text
 
 
 def _expanded(expression: str, values: Mapping[str, object]) -> str:

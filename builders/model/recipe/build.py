@@ -68,6 +68,12 @@ class BuildSpec(Model):
 
     _made: RepackSpec | PrebuiltSpec | None = pydantic.PrivateAttr(default=None)
 
+    @pydantic.field_validator("autotools", "cmake", "meson", "python", "make", "bazel", "runtime", mode="before")
+    @classmethod
+    def _key_alone(cls, value: object) -> object:
+        # "cmake:" without options is YAML's null.
+        return {} if value is None else value
+
     @pydantic.model_validator(mode="after")
     def _one_system(self) -> "BuildSpec":
         keys = [spec.key for spec in self._specs]

@@ -2,13 +2,35 @@
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
+
+import pydantic
 
 FIRMWARE = ("usr/lib/firmware", "lib/firmware")
 """Folders whose content is data in every package: the kernel hands it to devices (request_firmware)."""
 BPF = (b"\xf7\0", b"\0\xf7")
 """e_machine of programs for the kernel's BPF virtual machine (EM_BPF, 247), in both byte orders."""
 SPECIAL = {"*": "[^/]*", "?": "[^/]", "**": ".*", "**/": "(?:.*/)?", "{": "(?:", "}": ")", ",": "|"}
-TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\{|\}|,|\[!?\]?[^]/]*\]|.", re.DOTALL)
+TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\{|\}|,|\[[!^]?\]?[^]/]*\]|.", re.DOTALL)
+VARIABLE = re.compile(r"\{\{[-+]? *\w+ *[-+]?\}\}|\{%")
+
+
+def _is_pattern(pattern: str) -> str:
+    if not pattern.strip("/") or not pattern.isprintable():
+        raise ValueError(f"{pattern!r}: expected a path or a pattern of paths")
+    if VARIABLE.search(pattern):
+        raise ValueError(f"{pattern!r}: data: has no variables, as one pattern serves all targets; write * instead")
+    if "[:" in pattern:
+        raise ValueError(f"{pattern!r}: classes such as [:alpha:] are not known here; write the letters, as in [a-z]")
+    try:
+        re.compile(data_regex([pattern]))
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a pattern: a brace or a set of characters is not complete") from error
+    return pattern
+
+
+DataPattern = Annotated[str, pydantic.AfterValidator(_is_pattern)]
+"""A pattern of paths, as `data_regex` takes it."""
 
 
 def data_regex(patterns: Sequence[str]) -> str:
@@ -33,7 +55,10 @@ def _regex(pattern: str) -> str:
         if part in SPECIAL and not (part == "," and not braces):
             parts.append(SPECIAL[part])
         elif len(part) > 1:  # a set of characters
-            parts.append(re.sub(r"[\\$]", r"\\\g<0>", part.replace("[!", "[^", 1)))
+            negated = part[1] in "!^"
+            # Braces end Perl's qr{}; no set matches across folders.
+            inner = re.sub(r"[][\\${}&~|^]", r"\\\g<0>", part[2 if negated else 1 : -1])
+            parts.append(f"[^/{inner}]" if negated and inner else f"[{inner}]")
         else:
             parts.append(re.escape(part))
     return "".join(parts)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from builders.model.recipe.acceptance import Acceptance, Reason
+from builders.model.recipe.data_files import DataPattern
 from builders.model.yaml_file import Model
 
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
@@ -76,7 +77,7 @@ class Package(Model):
     files: list[str] = []
     """Paths under DESTDIR, which may have wildcards and spaces. After a space, a path that begins with a folder of the
     root, such as ``usr/``, is the folder to install into (dh_install)."""
-    data: list[str] = []
+    data: list[DataPattern] = []
     """Patterns of files that are data, although they look like programs, such as firmware of other cores. ``*`` matches
     within a folder, ``**`` across folders; a folder stands for its files. Nothing strips them, and no verdict on
     programs judges them. Files in usr/lib/firmware and BPF objects are data without a pattern."""

@@ -1,11 +1,13 @@
 """The script of debian/rules that keeps data out of reach of debhelper's tools, run by Perl."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from builders.deb import debian_files
+from builders.model.recipe import data_regex
 from builders.model.settings import Settings
 from tests.support.debs import AMD64_BOOKWORM, recipe_of
 
@@ -35,6 +37,11 @@ def found(tree: Path) -> dict[str, bytes]:
         ({"packages": [{"name": "sample", "summary": "a", "data": ["usr/share/x"]}]}, True),
         ({"packages": [{"name": "sample", "summary": "a", "files": ["usr/lib/firmware/x"]}]}, True),
         ({"build": {"install": "install prog.bpf.o"}}, True),
+        ({"build": {"install": "install prog_bpf.o"}}, True),
+        ({"build": {"system": "cmake"}}, True),
+        ({"build": {"system": "python", "install": "true"}}, True),
+        ({}, True),
+        ({"build": {"install": "install bpf2 xbpf"}}, False),
         ({"build": {"install": "install subpfx firmwares"}}, False),
     ],
 )
@@ -64,3 +71,19 @@ def test_data_goes_aside_and_comes_back(tmp_path: Path, name: str) -> None:
         assert found(tree) == DATA | OTHERS
     script("back", tmp_path)
     assert found(tree) == DATA | OTHERS
+
+
+@pytest.mark.parametrize("pattern", ["usr/x/[{]a", "usr/x/[}]a", "usr/x/{[{],[}]}a", "usr/x/[]{&~|^$@[]a"])
+def test_sets_of_any_characters_are_read_by_perl(tmp_path: Path, pattern: str) -> None:
+    package = {"name": "sample", "summary": "a", "data": [pattern]}
+    files = debian_files(recipe_of(packages=[package]), AMD64_BOOKWORM, Settings())
+    (tmp_path / "debian/reef").mkdir(parents=True)
+    (tmp_path / "debian/reef/data_files.pl").write_text(files["reef/data_files.pl"])
+    tree = tmp_path / "debian/sample/usr/x"
+    tree.mkdir(parents=True)
+    for name in ("{a", "}a", "xa"):
+        (tree / name).touch()
+    script("aside", tmp_path)
+    left = {path.name for path in tree.iterdir()}
+    assert left == {name for name in ("{a", "}a", "xa") if not re.search(data_regex([pattern]), f"usr/x/{name}")}
+    assert len(left) < 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern
+from builders.deb.debhelper_files import install_line, link_line, own_file, own_pattern, pattern_line, shell_patterns
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,26 @@ from builders.deb.debhelper_files import install_line, link_line, own_file, own_
 )
 def test_entries_of_files(entry: str, line: str) -> None:
     assert install_line(entry) == line
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "words"),
+    [
+        ("usr/lib/*/*.la", "usr/lib/*/*.la", "usr/lib/*/*.la"),
+        ("usr/a b", "usr/a${Space}b", r"usr/a\ b"),
+        ("usr/bin/[!a-c$]*", "usr/bin/[!a-c$]*", r"usr/bin/[!a-c\$]*"),
+        ("usr/bin/[^a]*!^", "usr/bin/[!a]*!^", r"usr/bin/[!a]*\!\^"),
+        ("usr/bin/[", "usr/bin/[", "usr/bin/["),
+        ("usr/bin/[]!]", "usr/bin/[]!]", r"usr/bin/[]\!]"),
+        ("usr/{bin/{a,b},lib}/c", "usr/{bin/{a,b},lib}/c", "usr/bin/a/c usr/bin/b/c usr/lib/c"),
+        ("a{,.1}", "a{,.1}", "a a.1"),
+        ("a{}{b[{]", "a{}{b[{]", r"a\{\}\{b[\{]"),
+        ("{{ triplet }}/{a,b}", "{{ triplet }}/{a,b}", "{{ triplet }}/a {{ triplet }}/b"),
+    ],
+)
+def test_patterns_of_files_that_no_package_takes(pattern: str, line: str, words: str) -> None:
+    assert pattern_line(pattern) == line
+    assert shell_patterns(pattern) == words
 
 
 def test_links_have_two_words() -> None:

@@ -109,7 +109,11 @@ def test_only_autotools_run_autoreconf() -> None:
     assert "\tdh $@\n" in files(system="autotools")["rules"]
     assert "\tdh $@\n" in files()["rules"]
     assert "\tdh $@ --without=autoreconf\n" in files(system="cmake")["rules"]
-    assert "\tdh_autoreconf --sourcedirectory=lib\n" in files(autotools={"folder": "lib"})["rules"]
+    assert "reef/autoreconf.sh" not in files(system="autotools")
+    found = files(autotools={"folder": "a b $(shell x)/{{ upstream_version }}"})
+    assert "\tsh -eu debian/reef/autoreconf.sh\n" in found["rules"]
+    assert "shell" not in found["rules"].split("\n%:\n")[1]
+    assert found["reef/autoreconf.sh"] == "dh_autoreconf --sourcedirectory='a b $(shell x)/2.10'\n"
 
 
 def python(architecture: str) -> Recipe:

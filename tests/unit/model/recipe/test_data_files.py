@@ -2,9 +2,11 @@
 
 import re
 
+import pydantic
 import pytest
 
 from builders.model.recipe import data_regex
+from builders.model.recipe.data_files import DataPattern
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,35 @@ from builders.model.recipe import data_regex
         ("usr/share/a,b", "usr/share/a,b", True),
         ("usr/share/My $x@1 (a)", "usr/share/My $x@1 (a)", True),
         ("usr/share/[$@]", "usr/share/@", True),
+        ("usr/share/[^a-c]x", "usr/share/dx", True),
+        ("usr/share/[^a-c]x", "usr/share/ax", False),
+        ("usr/share[!a]x", "usr/share/x", False),
+        ("usr/share/[{}]x", "usr/share/}x", True),
+        ("usr/share/[]x]", "usr/share/]", True),
+        ("usr/share/[!]x]", "usr/share/]", False),
+        ("usr/share/[a^[&]", "usr/share/^", True),
     ],
 )
 def test_paths_that_are_data(pattern: str, path: str, expected: bool) -> None:
     assert bool(re.search(data_regex([pattern] if pattern else []), path)) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        ("{a", "'{a' is not a pattern"),
+        ("a}", "'a}' is not a pattern"),
+        ("[z-a]", "is not a pattern"),
+        ("[]", "is not a pattern"),
+        ("[!]", "is not a pattern"),
+        ("[[:alpha:]]", "classes such as"),
+        ("", "expected a path"),
+        ("/", "expected a path"),
+        ("a\0b", "expected a path"),
+        ("a\nb", "expected a path"),
+        ("usr/lib/{{ triplet }}/x", "data: has no variables"),
+    ],
+)
+def test_a_wrong_pattern_is_refused(pattern: str, fault: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=re.escape(fault)):
+        pydantic.TypeAdapter(DataPattern).validate_python(pattern)
