@@ -134,7 +134,8 @@ def load(settings: Settings, text: str, log: Log) -> str:
             raise PublishError("the given text contains no secret key", fix=EXPORT)
         prints = [key.primary.fingerprint for key in given]
         names = chosen(home, settings)
-        if (not names and len(prints) > 1) or (names and not any(key.named(names[0]) for key in given)):
+        name = names[0].removesuffix("!") if names else ""
+        if (not names and len(prints) > 1) or (names and not any(key.named(name) for key in given)):
             reason = f"signing with {names[0]}" if names else "signing.key in reef.yml must name the one to sign with"
             raise PublishError(
                 "it is not clear which key signs", f"given: {', '.join(prints)}; {reason}", "give that key alone"

@@ -1,19 +1,19 @@
 """Reads a .deb that somebody else built: what publishing, apt or dpkg would refuse is refused with the reason."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builders.apt.indices import deb822
-from builders.apt.packages import ar_reader, file_list
+from builders.apt.packages import ar_reader, file_list, package_fields
 from builders.apt.repository import layout
 from builders.errors import InputError, PublishError
 
 ASK = "ask its builder for a package that dpkg-deb makes, or build it from source with a recipe"
 KEYRING_PACKAGE = layout.KEYRING.removesuffix(".gpg")
-MOST_EPOCH = 2**31 - 1
-"""dpkg's greatest epoch (lib/dpkg/parsehelp.c)."""
 MULTI_ARCH = ("no", "same", "foreign", "allowed")
+SOURCE = re.compile(r"[^\s()]+( \([^\s()]+\))?")
 
 
 def fields_of(path: Path) -> dict[str, str]:
@@ -32,26 +32,35 @@ def fields_of(path: Path) -> dict[str, str]:
         layout.pool_path(fields, "main", path.name)
     except PublishError as error:
         raise _refused(path, f"{error.what}; {error.detail}") from error
-    if fault := _dpkg_fault(fields):
+    for fault in _faults(fields):
         raise _refused(path, fault)
     return fields
 
 
-def _dpkg_fault(fields: Mapping[str, str]) -> str:
-    """Return why dpkg's parser (lib/dpkg/parse.c, parsehelp.c) refuses the fields, else an empty text."""
-    version, multi_arch = fields["Version"], fields.get("Multi-Arch", "no")
-    epoch, colon, rest = version.rpartition(":")
-    if colon and int(epoch) > MOST_EPOCH:
-        return f"the epoch of its version {version} is greater than {MOST_EPOCH}"
-    if rest.endswith("-"):
-        return f"the revision of its version {version} is empty"
-    if not rest[0].isdigit():
-        return f"its version {version} does not start with a digit"
-    if multi_arch not in MULTI_ARCH:
-        return f"invalid Multi-Arch: {multi_arch!r}"
-    if multi_arch == "same" and fields["Architecture"] == "all":
-        return "Multi-Arch: same needs an architecture other than all"
-    return ""
+def _faults(fields: Mapping[str, str]) -> Iterator[str]:
+    """Yield why dpkg's parser (lib/dpkg/parse.c, fields.c) refuses the fields.
+
+    Also where the field Source is not as Debian Policy 5.6.1 has it: the pool and the changelog follow it.
+    """
+    values = {name.lower(): value for name, value in fields.items()}
+    if fault := package_fields.version_fault(values["version"]):
+        yield f"its version {values['version']}: {fault}"
+    if (value := values.get("multi-arch", "")) and value.lower() not in MULTI_ARCH:
+        yield f"invalid Multi-Arch: {value!r}"
+    if values.get("multi-arch", "").lower() == "same" and values["architecture"] == "all":
+        yield "Multi-Arch: same needs an architecture other than all"
+    for name in ("Essential", "Protected"):
+        if (value := values.get(name.lower(), "")) and value.lower() not in ("yes", "no"):
+            yield f"invalid {name}: {value!r}"
+    for name in ("Status", "Config-Version"):
+        if name.lower() in values:
+            yield f"only dpkg's own database has the field {name}"
+    *_, (last, value) = fields.items()
+    if not value:
+        yield f"its last field, {last}, is empty"
+    if (value := values.get("source", "")) and not SOURCE.fullmatch(value):
+        yield f"invalid Source: {value!r}; it is a name, or a name and a version in parentheses"
+    yield from package_fields.relation_faults(values)
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ They come from the .debs themselves. A source has the changelog of its first .de
 symbols, which have none, get that of the others.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +29,7 @@ class ReadChangelogs:
         if not entry.changelog or self._waiting.get(entry.changelog):
             return
         text = changelogs.plain(packed)
-        self._waiting[entry.changelog] = self._write(text) if text else None
+        self._waiting[entry.changelog] = self._write(entry.changelog, text) if text else None
 
     def knows(self, path: str) -> bool:
         """Return whether a .deb of the source was read."""
@@ -38,11 +39,11 @@ class ReadChangelogs:
         """Return the waiting file of a source, None where it has no changelog."""
         return self._waiting.get(path)
 
-    def _write(self, text: bytes) -> Path:
+    def _write(self, place: str, text: bytes) -> Path:
         make_folder(self._folder)
-        path = self._folder / f"changelog.{len(self._waiting)}"
-        with disk_errors(path):
-            path.write_bytes(text)
+        path = self._folder / f"changelog.{hashlib.sha256(place.encode()).hexdigest()}"
+        with disk_errors(path), path.open("xb") as file:  # an earlier file may be linked into the pool already
+            file.write(text)
         return path
 
 

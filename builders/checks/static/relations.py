@@ -20,6 +20,8 @@ RELATION = re.compile(
     r"^(?P<name>[a-z0-9][a-z0-9+.-]+)(:(?P<architecture>[a-z0-9-]+))?"
     r"\s*(\(\s*(?P<operator><<|<=|=|>=|>>)\s*(?P<version>\S+?)\s*\))?$"
 )
+ALL_OF = ("Breaks", "Conflicts", "Replaces", "Provides")
+"""The fields without alternatives (deb-control(5)): dpkg refuses a package that has some."""
 CROSS = re.compile(r"-cross(-base)?$|^crossbuild-")
 FIX = "correct the relation in the recipe, or let ${shlibs:Depends} compute it for the target's architecture"
 
@@ -81,12 +83,17 @@ def _faults(contents: Contents, architecture: Architecture) -> Iterator[str]:
         if "${" in value and field != "Description":
             yield f"{field}: a substitution variable without a value: {value.strip()}"
     for field in FIELDS:
+        if field in ALL_OF and "|" in control.get(field, ""):
+            yield f"{field}: alternatives, which dpkg refuses in this field"
         for part in _parts(control.get(field, "")):
             if "${" not in part:
                 yield from (f"{field}: {part}: {why}" for why in _wrong(part, architecture))
 
 
 def _wrong(part: str, architecture: Architecture) -> Iterator[str]:
+    if not part:
+        yield "an empty relation, at which apt fails for the whole repository"
+        return
     relation = _parsed(part)
     if relation is None:
         yield "not a relation by Debian Policy 7.1"
@@ -98,7 +105,8 @@ def _wrong(part: str, architecture: Architecture) -> Iterator[str]:
 
 
 def _parts(value: str) -> list[str]:
-    return [part for text in re.split(r"[,|]", value) if (part := " ".join(text.split()))]
+    """Return the relations of a field, also empty ones; none of an empty field, which is valid."""
+    return [" ".join(text.split()) for text in re.split(r"[,|]", value)] if value.strip() else []
 
 
 def _parsed(part: str) -> Relation | None:

@@ -97,6 +97,20 @@ def test_only_what_arrives_is_read(publisher: Publisher, monkeypatch: pytest.Mon
     assert len(read) == 2
 
 
+def test_a_changelog_of_a_source_s_second_package_is_no_other_source_s(publisher: Publisher) -> None:
+    """Neither where they arrive, nor where a publication from before is read."""
+    two = {"Source": "reef-a"}
+    debs = [
+        publisher.deb("reef-a1", fields=two), publisher.deb("reef-a2", fields=two, changelog=log("a")),
+        publisher.deb("reef-c", changelog=log("c")),
+    ]  # fmt: skip
+    expected = {
+        "main/r/reef-a/reef-a_1.0-1.changelog": "a", "main/r/reef-c/reef-c_1.0-1.changelog": "c",
+    }  # fmt: skip
+    publisher.publish(*debs, suite="trixie")
+    assert found(publisher) == expected
+
+
 def test_another_cpu_s_build_changes_nothing(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(changelog=log("arm64 came first")))
     (path,) = publisher.repository.glob("pool/**/reef-demo_*.changelog")

@@ -36,12 +36,36 @@ def test_a_sound_package_gives_its_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"Version": "1.0-"}, "the revision of its version 1.0- is empty"),
+        ({"Version": "1.0-"}, "its version 1.0-: its revision is empty"),
         ({"Version": "v1.0"}, "does not start with a digit"),
-        ({"Version": "9999999999:1"}, "the epoch of its version 9999999999:1 is greater than 2147483647"),
+        ({"Version": "9999999999:1"}, "its version 9999999999:1: its epoch is greater than 2147483647"),
         ({"Version": "1_0"}, "unsafe version"),
         ({"Multi_Arch": "maybe"}, "invalid Multi-Arch: 'maybe'"),
         ({"Multi_Arch": "same", "Architecture": "all"}, "Multi-Arch: same needs an architecture other than all"),
+        ({"Multi_Arch": "Same", "Architecture": "all"}, "Multi-Arch: same needs an architecture other than all"),
+        ({"multi_arch": "maybe"}, "invalid Multi-Arch: 'maybe'"),
+        ({"Essential": "maybe"}, "invalid Essential: 'maybe'"),
+        ({"Protected": "1"}, "invalid Protected: '1'"),
+        ({"Status": "install ok installed"}, "only dpkg's own database has the field Status"),
+        ({"Homepage": ""}, "its last field, Homepage, is empty"),
+        ({"Depends": "libc6, , foo"}, "Depends: an empty relation"),
+        ({"Depends": ", aa"}, "Depends: an empty relation"),
+        ({"Pre_Depends": "aa,"}, "Pre-Depends: an empty relation"),
+        ({"Recommends": "aa | | bb"}, "Recommends: an empty relation"),
+        ({"Conflicts": "aa | bb"}, "Conflicts: alternatives are not possible in this field"),
+        ({"Provides": "aa | bb"}, "Provides: alternatives are not possible in this field"),
+        ({"Depends": "aa (= ${binary:Version})"}, "Depends: 'aa (= ${binary:Version})'"),
+        ({"Depends": "${misc:Depends}"}, "'${misc:Depends}' is no relation"),
+        ({"Depends": "aa (>= 1.0"}, "is no relation"),
+        ({"Depends": "aa (>= )"}, "is no relation"),
+        ({"Depends": "aa (>= 1) (<< 2)"}, "is no relation"),
+        ({"Depends": "aa (<> 1)"}, "is no relation"),
+        ({"Depends": "aa bb"}, "is no relation"),
+        ({"Depends": "aa [amd64]"}, "is no relation"),
+        ({"Depends": "aa: any"}, "is no relation"),
+        ({"Suggests": "aa (= 1-)"}, "its revision is empty"),
+        ({"Breaks": "aa (= :1)"}, "its epoch is not a number"),
+        ({"Replaces": "aa (= 1_0)"}, "a character that versions cannot have"),
     ],
 )
 def test_fields_that_dpkg_refuses(tmp_path: Path, fields: dict[str, Any], why: str) -> None:
@@ -54,8 +78,25 @@ def test_fields_that_dpkg_refuses(tmp_path: Path, fields: dict[str, Any], why: s
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"Multi_Arch": "Same"}, {"Essential": "Yes"}, {"Depends": "", "Homepage": "https://example.org"},
+        {"Depends": "aa(>=1.0), bb:any ( << 1:2:3-4 ) | AA (1.0)"}, {"Enhances": "aa | bb"},
+        {"Provides": "aa (= 1)", "Conflicts": "bb,cc"}, {"Depends": "aa (> 1.0)"}, {"Source": "other (2:1.0-1)"},
+    ],
+)  # fmt: skip
+def test_fields_that_dpkg_takes(tmp_path: Path, fields: dict[str, Any]) -> None:
+    path = make_deb(tmp_path, **fields).path
+    [tree] = tmp_path.glob("*.tree")
+    subprocess.run(["dpkg-deb", "-b", tree, tmp_path / "x.deb"], capture_output=True, check=True)
+    assert fields_of(path)["Package"] == "sample"
+
+
+@pytest.mark.parametrize(
     ("fields", "why"),
     [
+        ({"Source": "foo (1.0"}, "invalid Source: 'foo (1.0'"),
+        ({"Source": "foo 1.0"}, "invalid Source: 'foo 1.0'"),
         ({"Package": "Sample"}, "unsafe package name"),
         ({"Package_Type": "udeb"}, "a package of Debian's installer (udeb)"),
         ({"Package": "reef-archive-keyring"}, "the repository's own package of its keys"),

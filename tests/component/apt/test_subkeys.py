@@ -363,3 +363,15 @@ def test_keys_that_newer_boards_refuse_are_named(
     signing_key(with_key("old@example.org"), log)
     assert said.getvalue() == before
     end_agent(home)
+
+
+def test_a_key_is_loaded_by_every_form_of_its_name(home: Path, log: Log, person: Person) -> None:
+    """The table of docs/signing-keys.md."""
+    subkey = person.add()
+    text = person.subkeys()
+    for name in (person.name, subkey, f"{subkey}!", subkey[-16:], f"0x{subkey[-16:]}!", MAIL):
+        settings = Settings(signing=Signing(key=name))
+        assert signing.load(settings, text, log) == person.name
+        assert signing_key(settings, log).parts == (subkey,)
+        end_agent(home)
+        shutil.rmtree(home)

@@ -44,6 +44,10 @@ def test_depends_of_a_linked_program(tmp_path: Path, compiled: Compiled) -> None
 @pytest.mark.parametrize(
     ("field", "value", "fault"),
     [
+        ("Depends", "libc6, , foo", "an empty relation"),
+        ("Depends", ", aa", "an empty relation"),
+        ("Recommends", "aa | | bb", "an empty relation"),
+        ("Conflicts", "aa | bb", "alternatives, which dpkg refuses"),
         ("Depends", "libc6-armhf-cross (>= 2.34)", "a cross package"),
         ("Recommends", "libstdc++6-arm64-cross", "a cross package"),
         ("Depends", "x | libc6:arm64 (>= 2)", "names the architecture arm64"),
