@@ -1,7 +1,7 @@
 """The command that writes a recipe."""
 
 from builders.cli.app import open_project
-from builders.errors import InputError
+from builders.errors import BuildError, InputError, PackageError, RootError
 from builders.maintenance.new_recipe import new_recipe
 from builders.maintenance.new_recipe.own_recipes import add_own, is_own
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
@@ -37,9 +37,10 @@ def new(name: str, source: str | None, prebuilt: list[str], *, build: bool) -> N
     for line in written.recipe.left_to_fill_in:
         project.log.warn(f"left to fill in: {line}")
     if written.failure:
+        of_recipe = isinstance(written.failure, (BuildError, RootError, InputError, PackageError))
+        first = f"correct {written.folder / 'recipe.yml'}" if of_recipe else written.failure.fix
         raise type(written.failure)(
-            written.failure.what, written.failure.detail,
-            f"correct {written.folder / 'recipe.yml'}, then: ./inv build-arm --recipe {name}",
-        )  # fmt: skip
+            written.failure.what, written.failure.detail, f"{first}, then: ./inv build-arm --recipe {name}"
+        )
     if not written.recipe.left_to_fill_in:
         project.log.note(f"next: ./inv build-arm --recipe {name} publish-apt --recipe {name}")

@@ -12,7 +12,7 @@ from builders.host.files import sha256_of
 from builders.model.arch import ARCHITECTURES
 from builders.model.context import Context
 from builders.model.packages import DEBUG_SUFFIX
-from builders.model.recipe import Acceptance, Prebuilt, PrebuiltDeb, PrebuiltRecipe, Recipe, Serves
+from builders.model.recipe import Acceptance, Prebuilt, PrebuiltDeb, PrebuiltRecipe, Recipe, Serves, without_epoch
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target
 from builders.pipeline.planning.plan import BuildTarget
@@ -33,9 +33,12 @@ def require_publishable(recipe: Recipe, tree: SourceTree) -> None:
     for deb in recipe.build.prebuilt.debs if recipe.build.prebuilt else ():
         path = tree.path / deb.file_name
         fields = apt.foreign_fields(path)
-        expected = {"Package": deb.name, "Architecture": deb.cpu} | ({"Version": deb.version} if deb.version else {})
+        expected = {"Package": deb.name, "Architecture": deb.cpu, "Version": deb.shown_version}
+        found = dict(fields)
+        if not deb.version:  # the name of a file has no epoch
+            found["Version"], expected["Version"] = map(without_epoch, (fields["Version"], deb.shown_version))
         for name, value in expected.items():
-            if fields[name] != value:
+            if found[name] != value:
                 raise InputError(
                     f"{recipe.name}: {deb.file_name} has {name}: {fields[name]}, the recipe says {value}",
                     "package, version and architecture of a .deb are those of its file's name, unless the recipe names "

@@ -12,11 +12,12 @@ from debian.debfile import DebFile
 from builders import deb, sources
 from builders.errors import BuildError, InputError, ReefError, RootError
 from builders.maintenance.new_recipe.debian_source import hints
-from builders.maintenance.new_recipe.discovered import Discovered, unique
+from builders.maintenance.new_recipe.discovered import Discovered, printable, unique
 from builders.maintenance.new_recipe.origin import Origin, fetched, origin_of
-from builders.maintenance.new_recipe.proposal import Proposal, draft, propose
+from builders.maintenance.new_recipe.proposal import Proposal, cleaned, draft, propose
 from builders.maintenance.new_recipe.tree_facts import readme_summary, tree_facts
 from builders.maintenance.new_recipe.writer import NewRecipe, require_name
+from builders.model.packages import DEBUG_SUFFIX
 from builders.model.recipe import StrategyName
 from builders.model.source_tree import SourceTree
 from builders.model.target import Target
@@ -40,7 +41,8 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     """Write a recipe for ``source`` into the project and return it.
 
     With ``build``, a first build shows which files there are, so that libraries and programs become packages of their
-    own. If it fails, the recipe has one package. Raises InputError for a bad or taken name, and the errors of sources.
+    own. If it fails, the recipe has one package. Raises InputError for a bad or taken name, and the errors of sources,
+    but not those of the first build.
     """
     recipes = project.folder / project.settings.recipes
     require_name(name, recipes)
@@ -53,7 +55,8 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     facts = _read(origin, tree, project)
     if origin.hinted:
         facts = facts.completed(hints(name, targets[0], project))
-    facts = replace(facts, summary=summary_of(facts.summary or readme_summary(tree.path)))
+    summary = summary_of(facts.summary or readme_summary(tree.path))
+    facts = replace(facts, summary=summary, description=cleaned(facts.description))
     new = replace(new, facts=facts, proposal=Proposal((draft(name, facts),)))
     failure: ReefError | None = None
     if faults := new.faults(recipes):
@@ -61,7 +64,11 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     else:
         new = _without_given(new, recipes, targets[0])
         if build and not new.left_to_fill_in:
-            new, failure = _tried(new, project, targets[0])
+            tried, failure = _tried(new, project, targets[0])
+            if faults := tried.faults(recipes):
+                project.log.warn(f"the recipe has one package, as the loader refuses those of the files: {faults}")
+                tried = replace(tried, proposal=new.proposal)
+            new = tried
     return Written(new.write(recipes), new, failure)
 
 
@@ -99,16 +106,16 @@ def _without_submodules(source: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def summary_of(text: str) -> str:
     """Return a summary as Debian's developers write it: a phrase of at most 80 characters (Policy 3.4.1)."""
-    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    text = printable(re.sub(r"\s+", " ", text)).strip().rstrip(".")
     text = re.sub(r"^(?:An?|The) (?=\w)", "", text, flags=re.IGNORECASE)
     if len(text) > 80:
         text = text[:80].rpartition(" ")[0].rstrip(",;:- ")
     return text
 
 
-def _tried(new: NewRecipe, project: Project, target: Target) -> tuple[NewRecipe, BuildError | RootError | None]:
+def _tried(new: NewRecipe, project: Project, target: Target) -> tuple[NewRecipe, ReefError | None]:
     """Return the recipe with the packages that a first build shows; by emulation if the cross compiler fails."""
-    failure: BuildError | RootError | None = None
+    failure: ReefError | None = None
     for strategy in ((), EMULATED):
         chosen = replace(new, strategy=strategy)
         try:
@@ -119,6 +126,8 @@ def _tried(new: NewRecipe, project: Project, target: Target) -> tuple[NewRecipe,
                 break
             project.log.warn(f"{error.what}" + ("" if strategy else "; trying it under QEMU"))
             continue
+        except ReefError as error:
+            return new, failure or error
         return replace(chosen, proposal=propose(new.name, new.facts, installed)), None
     return new, failure
 
@@ -133,7 +142,7 @@ def _installed(new: NewRecipe, project: Project, target: Target) -> dict[str, st
         tree = sources.fetch(recipe, project, offline=False)
         with project.workspace.in_use(), project.workspace.scratch_folder(f"new-{recipe.name}") as scratch:
             result = run_build(alone, build_target, engine, tree, scratch)
-            debs = [file.path for file in deb.collect(result.output) if not file.package.endswith("-dbgsym")]
+            debs = [file.path for file in deb.collect(result.output) if not file.package.endswith(DEBUG_SUFFIX)]
             members = [member for path in debs for member in DebFile(filename=str(path)).data.tgz().getmembers()]
     return {
         member.name.removeprefix("./"): member.linkname if member.issym() else ""

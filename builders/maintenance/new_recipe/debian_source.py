@@ -218,7 +218,7 @@ def _rules(path: Path) -> dict[str, Any]:
     folder = re.search(r"--sourcedir(?:ectory)?[= ]([\w./-]+)", text)
     return {
         "folder": folder[1].rstrip("/") if folder else "",
-        "system": SYSTEMS.get(system[1].partition("+")[0], "") if system else "",
+        "system": SYSTEMS.get(system[1], "") if system else "",
         "options": options,
     }
 

@@ -1,5 +1,6 @@
 """The facts of a source from which a recipe is written."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -80,6 +81,11 @@ class Discovered:
             pure=self.pure and other.pure,
             notes=(*self.notes, *other.notes),
         )
+
+
+def printable(text: str) -> str:
+    """Return a text without the characters that YAML forbids (YAML 1.1, 5.1)."""
+    return re.sub(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from debian.debfile import DebFile
 
 from builders.errors import InputError
 from builders.host.files import disk_errors
+from builders.maintenance.new_recipe.discovered import printable
 from builders.maintenance.new_recipe.writer import rendered, require_name, written_whole
+from builders.model.recipe import PrebuiltDeb, named_facts, without_epoch
+from builders.model.yaml_file import duplicates
 from builders.pipeline.prebuilt import given_recipes
 from builders.pipeline.project import Project
 from builders.sources import pin
@@ -25,7 +29,7 @@ def new_prebuilt(project: Project, name: str, given: Sequence[str]) -> Path:
     recipes = project.folder / project.settings.recipes
     require_name(name, recipes)
     with project.workspace.scratch_folder("prebuilt") as scratch:
-        urls = {_fetched(text, scratch, project): text for text in given}
+        urls = {_fetched(text, scratch / str(number), project): text for number, text in enumerate(given)}
         found = given_recipes([str(path) for path in urls], project.targets([]), scratch)
         if len(found) > 1:
             sources_ = ", ".join(recipe.name.removesuffix("-prebuilt") for recipe in found)
@@ -37,24 +41,37 @@ def new_prebuilt(project: Project, name: str, given: Sequence[str]) -> Path:
         if spec is None:
             raise AssertionError("a given .deb is prebuilt")
         paths = [Path(deb.file or "") for deb in spec.debs]  # a .deb that is given twice counts once
+        files = _file_names([path for path in paths if not _is_url(urls[path])], spec.debs)
         first = DebFile(filename=str(paths[0])).debcontrol()
         values: dict[str, Any] = {
-            "name": name, "summary": str(first.get("Description", name)).partition("\n")[0], "by": spec.by,
+            "name": name, "summary": printable(str(first.get("Description", name)).partition("\n")[0]), "by": spec.by,
             "homepage": recipe.homepage, "suites": recipe.targets.suites, "package": recipe.packages[0].name,
             "architectures": recipe.targets.architectures,
-            "debs": [_entry(urls[path], path, deb.model_dump()) for path, deb in zip(paths, spec.debs, strict=True)],
+            "debs": [_entry(urls[path], files.get(path), deb) for path, deb in zip(paths, spec.debs, strict=True)],
         }  # fmt: skip
         text = rendered("prebuilt.yml.j2", values)
-        copies = {path.name: path for path, text in urls.items() if not _is_url(text)}
-        return written_whole(recipes, name, {"recipe.yml": text}, copies)
+        return written_whole(recipes, name, {"recipe.yml": text}, {file: path for path, file in files.items()})
 
 
 def _is_url(text: str) -> bool:
     return re.match(r"(https?|file)://", text) is not None
 
 
-def _fetched(text: str, scratch: Path, project: Project) -> Path:
-    """Return a .deb in ``scratch`` under its own name; raises InputError, SourceError."""
+def _file_names(paths: Sequence[Path], debs: Sequence[PrebuiltDeb]) -> dict[Path, str]:
+    """Return the names of the copies in the recipe's folder: their own, those that dpkg-deb gives if two are equal."""
+    fixed = {Path(deb.file or ""): deb.file_name for deb in debs}
+    shared = {name for name, count in Counter(path.name for path in paths).items() if count > 1}
+    found = {path: fixed[path] if path.name in shared else path.name for path in paths}
+    twice = duplicates(found.values())
+    if twice:
+        raise InputError(
+            f"two .debs would be {twice[0]} in the recipe's folder", "their bytes differ", "give one file another name"
+        )
+    return found
+
+
+def _fetched(text: str, folder: Path, project: Project) -> Path:
+    """Return a .deb in the new ``folder`` under its own name; raises InputError, SourceError."""
     if _is_url(text):
         path = pin.cached_path(pin.pin_url(text, project), project)
         name = unquote(urlsplit(text).path).rpartition("/")[2] or "package.deb"
@@ -63,15 +80,19 @@ def _fetched(text: str, scratch: Path, project: Project) -> Path:
         name = path.name
     if not path.is_file():
         raise InputError(f"no such file: {text}", "given with --prebuilt", "name a .deb or its URL")
-    target = scratch / name
+    target = folder / name
     with disk_errors(target):
+        folder.mkdir()
         shutil.copyfile(path, target)
     return target
 
 
-def _entry(text: str, path: Path, deb: dict[str, Any]) -> dict[str, Any]:
-    """Return what a recipe says of a .deb; the facts that its file's name has are left out."""
-    fits = re.fullmatch(r"[^_/]+_[^_/]+_[^_/]+\.deb", path.name)
-    facts = {} if fits else {key: deb[key] for key in ("package", "version", "architecture")}
-    place = {"key": "urls", "value": [text]} if _is_url(text) else {"key": "file", "value": path.name}
-    return place | {"sha256": deb["sha256"], "facts": facts}
+def _entry(text: str, file: str | None, deb: PrebuiltDeb) -> dict[str, Any]:
+    """Return what a recipe says of a .deb, which is copied to ``file``; facts that the file's name has are left out."""
+    named = dict(named_facts(file or text))
+    facts = {"package": deb.name, "version": deb.shown_version, "architecture": deb.cpu}
+    if without_epoch(named.get("version", "")) == without_epoch(deb.shown_version):
+        named["version"] = deb.shown_version
+    place = {"key": "file", "value": file} if file else {"key": "urls", "value": [text]}
+    unnamed = {key: value for key, value in facts.items() if named.get(key) != value}
+    return place | {"sha256": deb.sha256, "facts": unnamed}

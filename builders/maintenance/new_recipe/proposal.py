@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Literal
 
-from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered
+from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered, printable
 from builders.model.yaml_file import FILL_IN
 
 Kind = Literal["programs", "library", "development", "python"]
@@ -118,8 +118,8 @@ def _description(known: DebianBinary | None, facts: Discovered, kind: Kind) -> s
 
 
 def cleaned(text: str) -> str:
-    """Return a description without tabs and leading full stops (Policy 5.6.13)."""
-    return re.sub(r"(?m)^\.+(?=\S)", "", text.expandtabs(4)).strip()
+    """Return a description without tabs, leading full stops (Policy 5.6.13) and an indented first line."""
+    return re.sub(r"(?m)^\.+(?=\S)", "", printable(text).expandtabs(4)).strip()
 
 
 def _is_python(package: Proposed) -> bool:

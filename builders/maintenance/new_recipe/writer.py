@@ -16,7 +16,7 @@ import yaml
 from builders.errors import InputError
 from builders.host import templates
 from builders.host.files import disk_errors, remove_tree
-from builders.maintenance.new_recipe.discovered import Discovered
+from builders.maintenance.new_recipe.discovered import Discovered, printable
 from builders.maintenance.new_recipe.proposal import Proposal
 from builders.model.recipe import Recipe, load_recipe
 from builders.model.target import Target
@@ -175,6 +175,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
     """Return a file of a recipe's folder."""
     environment = templates.environment(Path(__file__).parent)
     environment.filters["yaml"] = _yaml
+    environment.filters["printable"] = printable
     return environment.get_template(template).render(values)
 
 

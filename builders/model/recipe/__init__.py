@@ -18,7 +18,7 @@ from builders.model.recipe.debhelper import (
 from builders.model.recipe.load import choose, load_recipe, load_recipes, recipe_named
 from builders.model.recipe.package import Package
 from builders.model.recipe.portable import PortableFolders, RepackSpec, RuntimeSpec
-from builders.model.recipe.prebuilt import Prebuilt, PrebuiltDeb, PrebuiltSpec
+from builders.model.recipe.prebuilt import Prebuilt, PrebuiltDeb, PrebuiltSpec, named_facts, without_epoch
 from builders.model.recipe.prebuilt_recipe import PrebuiltRecipe
 from builders.model.recipe.recipe import Recipe, Serves, StrategyName
 from builders.model.recipe.repack import for_target
@@ -75,5 +75,7 @@ __all__ = [
     "is_bpf",
     "load_recipe",
     "load_recipes",
+    "named_facts",
     "recipe_named",
+    "without_epoch",
 ]

@@ -67,7 +67,8 @@ class PrebuiltDeb(Model):
         for key, value in self._facts.items():
             if not value:
                 raise ValueError(
-                    f"expected {key}: the file's name, {self._basename}, is not PACKAGE_VERSION_ARCHITECTURE.deb"
+                    f"expected {key}: the file's name, {_basename(self._place)}, is not "
+                    "PACKAGE_VERSION_ARCHITECTURE.deb"
                 )
         if self.cpu not in (ALL, *ARCHITECTURES):
             raise ValueError(f"unknown architecture {self.cpu!r}; {nearest(self.cpu, (ALL, *ARCHITECTURES))}")
@@ -109,19 +110,33 @@ class PrebuiltDeb(Model):
     @property
     def file_name(self) -> str:
         """The file's name in the source tree, which has no epoch."""
-        return f"{self.name}_{self.shown_version.partition(':')[2] or self.shown_version}_{self.cpu}.deb"
+        return f"{self.name}_{without_epoch(self.shown_version)}_{self.cpu}.deb"
 
     @property
-    def _basename(self) -> str:
-        return posixpath.basename(unquote(urlsplit((self.urls or [self.pool or self.file or ""])[0]).path))
+    def _place(self) -> str:
+        return (self.urls or [self.pool or self.file or ""])[0]
 
     @property
     def _facts(self) -> dict[str, str | None]:
         """Package, version and architecture: the keys, else what the file's name says."""
-        found = FILE_NAME.fullmatch(self._basename)
-        named: Mapping[str, str] = found.groupdict() if found else {}
+        named = named_facts(self._place)
         given = {"package": self.package, "version": self.version, "architecture": self.architecture}
         return {key: value or named.get(key) for key, value in given.items()}
+
+
+def named_facts(place: str) -> Mapping[str, str]:
+    """Return what the file's name at a URL or path says of a .deb; empty if the name has another form."""
+    found = FILE_NAME.fullmatch(_basename(place))
+    return found.groupdict() if found else {}
+
+
+def _basename(place: str) -> str:
+    return posixpath.basename(unquote(urlsplit(place).path))
+
+
+def without_epoch(version: str) -> str:
+    """Return a version as names of files have it."""
+    return version.partition(":")[2] or version
 
 
 class Prebuilt(Model):

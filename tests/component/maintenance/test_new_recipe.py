@@ -7,21 +7,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builders import deb
-from builders.errors import BuildError, InputError, ReefError, SourceError
+from builders.errors import BuildError, HostError, InputError, ReefError, SourceError
 from builders.host.files import sha256_of
 from builders.host.log import Log
 from builders.maintenance import new_recipe as room
 from builders.maintenance.new_recipe import _without_given, new_recipe, summary_of
-from builders.maintenance.new_recipe.discovered import Discovered
+from builders.maintenance.new_recipe.discovered import Discovered, Rights
+from builders.maintenance.new_recipe.origin import Origin, origin_of
 from builders.maintenance.new_recipe.own_recipes import add_own, is_own
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
-from builders.maintenance.new_recipe.proposal import Proposal, draft
+from builders.maintenance.new_recipe.proposal import Proposal, Proposed, draft
 from builders.maintenance.new_recipe.writer import NewRecipe
-from builders.model.recipe import load_recipe
+from builders.model.recipe import PrebuiltDeb, load_recipe
 from builders.pipeline.project import Project
 from tests.component.sources.test_pin import Repository
 
@@ -221,6 +223,54 @@ def test_a_first_build_that_fails_leaves_a_recipe_to_correct(
     assert [package.name for package in load_recipe(written.folder).packages] == ["greet"]
 
 
+def test_a_first_build_that_this_machine_cannot_run_leaves_a_recipe(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> dict[str, str]:
+        raise HostError("no user namespaces", fix="run doctor")
+
+    monkeypatch.setattr(room, "_installed", fail)
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
+    assert isinstance(written.failure, HostError)
+    assert [package.name for package in load_recipe(written.folder).packages] == ["greet"]
+
+
+def test_packages_that_the_loader_refuses_are_not_written(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_installed", lambda *_: {"usr/bin/greet": "", "usr/include/greet.h": ""})
+    monkeypatch.setattr(room, "propose", lambda *_: Proposal((Proposed("greet", "programs", "x y"),) * 2))
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
+    assert written.failure is None
+    assert [package.name for package in load_recipe(written.folder).packages] == ["greet"]
+
+
+@pytest.mark.parametrize("name", ["2048", "yes", "null", "1.5", "010"])
+def test_names_that_yaml_takes_for_other_values(project: Project, tmp_path: Path, name: str) -> None:
+    written = new_recipe(project, name, str(folder_with(tmp_path / "greet", **FILES)), build=False)
+    assert load_recipe(written.folder).packages[0].name == name
+    package = vendor(tmp_path, f"{name}_1.0_arm64.deb", name)
+    assert load_recipe(new_prebuilt(project, f"{name}-vendor", [str(package)])).packages[0].name == name
+
+
+def test_texts_with_characters_that_yaml_forbids(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = Discovered(
+        summary="kind\x07 greeting",
+        description="   Indented\x1b[0m\n\n below\x00",
+        rights=Rights("MIT", "A\x01\fB", ("Ada\x02",)),
+    )
+    monkeypatch.setattr(
+        room, "_read", lambda origin, *_: replace(facts, version="1", system="make", sources=origin.facts.sources)
+    )
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)), build=False)
+    assert written.failure is None
+    recipe = load_recipe(written.folder)
+    assert (recipe.summary, recipe.description) == ("kind greeting", "Indented[0m\n\n below\n")
+    assert (recipe.copyright[0].license, list(recipe.copyright[0].copyright)) == ("MIT\nA\nB", ["Ada"])
+
+
 def test_what_builds_under_qemu_alone_says_so(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,11 +297,20 @@ def test_summaries_are_phrases(text: str, summary: str) -> None:
     assert summary_of(text) == summary
 
 
-def test_a_folder_that_is_gone_meanwhile_changes_nothing(project: Project, tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_meanwhile_changes_nothing(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = folder_with(tmp_path / "greet", **FILES)
-    shutil.rmtree(source)
-    with pytest.raises(InputError, match="names nothing that is known"):
+
+    def then_gone(*given: Any) -> Origin:
+        found = origin_of(*given)
+        shutil.rmtree(source)
+        return found
+
+    monkeypatch.setattr(room, "origin_of", then_gone)
+    with pytest.raises(SourceError, match="greet"):
         new_recipe(project, "greet", str(source))
+    assert not list(project.folder.glob("recipes/*"))
 
 
 def test_reefs_own_runtime_is_copied(project: Project) -> None:
@@ -264,14 +323,27 @@ def test_reefs_own_runtime_is_copied(project: Project) -> None:
         add_own(project, "reef-portable-runtime")
 
 
-def vendor(folder: Path, name: str = "vendor_1.0_arm64.deb", package: str = "vendor") -> Path:
+def vendor(
+    folder: Path, name: str = "vendor_1.0_arm64.deb", package: str = "vendor", version: str = "1.0", cpu: str = "arm64"
+) -> Path:
     tree = folder_with(folder / f"{name}.tree", **{
-        "DEBIAN/control": f"Package: {package}\nVersion: 1.0\nArchitecture: arm64\nMaintainer: Vendor <v@example.org>\n"
+        "DEBIAN/control": f"Package: {package}\nVersion: {version}\nArchitecture: {cpu}\n"
+        "Maintainer: Vendor <v@example.org>\n"
         "Homepage: https://example.org/\nDescription: runtime of a vendor\n It runs.\n",
         f"usr/share/doc/{package}/readme": "x",
     })  # fmt: skip
-    subprocess.run(["dpkg-deb", "--build", str(tree), str(folder / name)], check=True, capture_output=True)
-    return folder / name
+    return packed(tree, folder / name)
+
+
+def packed(tree: Path, path: Path) -> Path:
+    subprocess.run(["dpkg-deb", "--build", str(tree), str(path)], check=True, capture_output=True)
+    return path
+
+
+def prebuilt_debs(folder: Path) -> list[PrebuiltDeb]:
+    spec = load_recipe(folder).build.prebuilt
+    assert spec is not None
+    return spec.debs
 
 
 @pytest.mark.parametrize("as_url", [False, True])
@@ -294,6 +366,34 @@ def test_a_deb_with_another_name_has_its_facts_in_the_recipe(project: Project, t
     recipe = load_recipe(new_prebuilt(project, "vendor", [str(vendor(tmp_path, "download.deb"))]))
     assert recipe.build.prebuilt is not None
     assert (recipe.build.prebuilt.debs[0].name, recipe.build.prebuilt.debs[0].cpu) == ("vendor", "arm64")
+
+
+def test_a_version_that_the_name_does_not_say_is_in_the_recipe(project: Project, tmp_path: Path) -> None:
+    path = vendor(tmp_path, "vendor_latest_arm64.deb", version="2:3.4")
+    (found,) = prebuilt_debs(new_prebuilt(project, "vendor", [path.as_uri()]))
+    assert (found.package, found.version, found.architecture) == (None, "2:3.4", None)
+    path = vendor(tmp_path, "vendor_3.4_arm64.deb", version="2:3.4")
+    (found,) = prebuilt_debs(new_prebuilt(project, "named", [str(path)]))
+    assert (found.version, found.shown_version) == (None, "3.4")
+
+
+@pytest.mark.parametrize("as_url", [False, True])
+def test_debs_with_the_same_name_are_all_in_the_recipe(project: Project, tmp_path: Path, *, as_url: bool) -> None:
+    paths = [vendor(tmp_path / cpu, "vendor.deb", cpu=cpu) for cpu in ("arm64", "armhf")]
+    folder = new_prebuilt(project, "vendor", [path.as_uri() if as_url else str(path) for path in paths])
+    found = prebuilt_debs(folder)
+    assert [(deb.cpu, deb.sha256) for deb in found] == [("arm64", sha256_of(paths[0])), ("armhf", sha256_of(paths[1]))]
+    if not as_url:
+        assert [deb.file for deb in found] == ["vendor_1.0_arm64.deb", "vendor_1.0_armhf.deb"]
+        assert [sha256_of(folder / str(deb.file)) for deb in found] == [deb.sha256 for deb in found]
+
+
+def test_two_debs_of_one_version_are_refused(project: Project, tmp_path: Path) -> None:
+    paths = [vendor(tmp_path / "a"), vendor(tmp_path / "b")]
+    (tmp_path / "b" / "vendor_1.0_arm64.deb.tree" / "usr" / "more").touch()
+    packed(tmp_path / "b" / "vendor_1.0_arm64.deb.tree", paths[1])
+    with pytest.raises(InputError, match="cannot publish"):
+        new_prebuilt(project, "vendor", list(map(str, paths)))
 
 
 def test_debs_that_fit_no_recipe_are_refused(project: Project, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_the_plan_says_what_would_be_published(
     assert "published already" in capsys.readouterr().out
 
 
-def prebuilt(deb: DebFile, **more: str) -> Recipe:
+def prebuilt(deb: DebFile, **more: str | None) -> Recipe:
     document = {"file": str(deb.path), "sha256": deb.sha256, "package": deb.package, "architecture": "arm64",
                 "version": deb.version}  # fmt: skip
     recipe = PrebuiltRecipe.model_validate({
@@ -196,6 +196,18 @@ def test_a_recipe_that_is_wrong_about_a_deb(debs: Path, more: dict[str, str], wh
         require_publishable(recipe, tree)
     assert why in error.value.what
     require_publishable(prebuilt(deb), tree)
+
+
+def test_a_file_whose_name_has_another_version_than_the_deb(debs: Path) -> None:
+    deb = make_deb(debs, Architecture="arm64", Version="2:3.4")
+    latest = replace(deb, path=debs / "sample_latest_arm64.deb")
+    latest.path.write_bytes(deb.path.read_bytes())
+    recipe = prebuilt(latest, version=None)
+    with pytest.raises(InputError, match=r"has Version: 2:3\.4, the recipe says latest"):
+        require_publishable(recipe, SourceTree("vendor", debs, "", ()))
+    named = replace(deb, path=debs / "sample_3.4_arm64.deb")
+    named.path.write_bytes(deb.path.read_bytes())
+    require_publishable(prebuilt(named, version=None), SourceTree("vendor", debs, "", ()))
 
 
 def test_a_failed_verdict_says_how_it_is_accepted() -> None:

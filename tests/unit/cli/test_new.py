@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.cli import new as command
-from builders.errors import BuildError, InputError
+from builders.errors import BuildError, HostError, InputError, ReefError
 from builders.maintenance.new_recipe import Written
 from builders.maintenance.new_recipe.discovered import Discovered, Rights
 from builders.maintenance.new_recipe.proposal import Proposal, draft
@@ -25,7 +25,7 @@ def writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writes:
     (tmp_path / "reef.yml").touch()
     monkeypatch.setenv("REEF_FOLDER", str(tmp_path))
 
-    def write(license_: str, failure: BuildError | None = None) -> None:
+    def write(license_: str, failure: ReefError | None = None) -> None:
         facts = Discovered(version="1", summary="a greeting", rights=Rights(license_), system="make")
         recipe = NewRecipe(
             "greet", facts, Proposal((draft("greet", facts),)), [parse_target("trixie/arm64")], datetime.now(UTC)
@@ -60,6 +60,13 @@ def test_a_first_build_that_failed_is_an_error_after_the_recipe_is_written(
         command.new("greet", "WHAT", [], build=True)
     assert caught.value.fix.endswith("then: ./inv build-arm --recipe greet")
     assert "wrote: " in capsys.readouterr().out
+
+
+def test_a_first_build_that_the_machine_refused_says_how_to_correct_the_machine(writes: Writes) -> None:
+    writes("MIT", HostError("no user namespaces", fix="run doctor"))
+    with pytest.raises(HostError) as caught:
+        command.new("greet", "WHAT", [], build=True)
+    assert caught.value.fix == "run doctor, then: ./inv build-arm --recipe greet"
 
 
 def test_a_source_is_asked_for() -> None:
