@@ -1,8 +1,6 @@
 """The pins of sources that have none yet: a file's SHA-256, a git repository's commit."""
 
 import re
-import tarfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ from builders.host.files import disk_errors, sha256_of
 from builders.model.context import Context
 from builders.sources import file_cache
 from builders.sources.context import FetchContext, Unavailable, redacted, shown
+from builders.sources.kinds.archive import BROKEN, member_names
 
 LIST_TIME_S = 120.0
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -36,11 +35,12 @@ def pin_url(url: str, context: Context) -> str:
     from builders.sources.http.transfer import Transfer  # slow to import
 
     fetching = FetchContext.of(context, offline=False)
-    place = urlsplit(url).hostname or "this machine"
+    address = urlsplit(url)
+    name, place = address.path.rpartition("/")[2], address.hostname or "this machine"
     with context.workspace.cache.scratch_folder("pin") as scratch:
         transfer = Transfer(fetching, fetching.mirrored(url), scratch / "file", {})
         try:
-            with context.log.step(f"download {url.rpartition('/')[2] or url} from {place}") as step:
+            with context.log.step(f"download {name or 'a file'} from {place}") as step:
                 transfer.take(step)
         except Unavailable as error:
             raise SourceError(
@@ -113,16 +113,8 @@ def has_one_folder(sha256: str, context: Context) -> bool:
     """Return whether all members of a cached archive are in one folder, which is removed when it is unpacked."""
     path = cached_path(sha256, context)
     try:
-        names = _members(path)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError):
+        names = list(member_names(path))
+    except (*BROKEN, OSError):
         return True  # unpacking reports a file that is no archive
     heads = {name.removeprefix("./").partition("/")[0] for name in names if name.strip("./")}
     return len(heads) == 1 and any("/" in name.removeprefix("./").rstrip("/") for name in names)
-
-
-def _members(path: Path) -> list[str]:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as packed:
-            return packed.namelist()
-    with tarfile.open(path) as tar:
-        return tar.getnames()

@@ -41,11 +41,11 @@ class ChrootEntry:
     binds: dict[str, str]
     """Folders of the machine, by destination inside the root."""
     network: bool
-    mirror: str | None
-    """The setting ``debian_mirror``: with a network, apt is given this machine's access to it."""
     environment: dict[str, str]
     workdir: str
     script: str
+    mirror: str | None = None  # entries of failed roots from before the key have none
+    """The setting ``debian_mirror``: with a network, apt is given this machine's access to it."""
     relay: int | None = None
     """The open file through which the relay to a ccache storage receives its socket; closed with the run."""
 

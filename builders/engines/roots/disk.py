@@ -15,6 +15,7 @@ ABILITIES = {
     "hold every name that packages use": "touch 'a:b' 'a\\b'",
 }
 """The needs of a root, each with the commands that fail without it."""
+DOCTOR = "./inv doctor shows what this machine lacks"
 FIX = "mount it without that limit, or name a folder on another disk: cache: in reef.yml, or the variable REEF_CACHE"
 
 
@@ -25,7 +26,11 @@ def check(folder: Path) -> None:
     try:
         process.capture([*namespaces.prefix(network=False), "sh", "-uc", script], cwd=folder)
     except process.ProgramFailed as error:
-        *reasons, ability = error.completed.tail.strip().splitlines()
+        *reasons, ability = error.completed.tail.strip().splitlines() or [""]
+        if ability not in ABILITIES:  # the test itself could not run
+            raise HostError(
+                f"it is unknown whether the disk of {folder.parent} can hold build roots", error.detail, DOCTOR
+            ) from error
         kind = process.capture(["stat", "--file-system", "--format=%T", str(folder)]).strip()
         raise HostError(
             f"the disk of {folder.parent} ({kind}) holds no build roots: it cannot {ability}", "\n".join(reasons), FIX

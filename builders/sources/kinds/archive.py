@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -73,6 +73,16 @@ def unpack(archive: Path, writer: TreeWriter, into: Parts, strip: int, is_left_o
         writer.warnings.append(f"{writer.subject}: strip: {strip} leaves out files at the archive's top: {names}")
 
 
+def member_names(archive: Path) -> Iterator[str]:
+    """Yield the names of an archive's members, those of folders with a ``/`` at the end. Raises BROKEN and OSError."""
+    if is_zip(archive):
+        with zipfile.ZipFile(archive) as packed:
+            yield from (name for _, name in names_of(packed, archive.name, []))
+    else:
+        with _opened(archive) as tar:
+            yield from map(_name, _members(tar))
+
+
 def _broken(archive: Path, writer: TreeWriter, error: Exception) -> SourceError:
     unknown = str(error).startswith(("file could not be opened successfully", "not a gzip file")) or format_of(archive)
     detail = format_of(archive) or "neither a tar nor a zip archive" if unknown else error or type(error).__name__
@@ -87,19 +97,34 @@ def _broken(archive: Path, writer: TreeWriter, error: Exception) -> SourceError:
 def _unpack_tar(
     archive: Path, writer: TreeWriter, into: Parts, strip: int, place: Callable[[str], Parts | None]
 ) -> None:
+    with _opened(archive) as tar:
+        for member in _members(tar):
+            parts = place(_name(member))
+            if parts or (parts is not None and into and member.isdir()):
+                _place(tar, member, writer, into + parts, (into, strip))
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     with ExitStack() as stack:
+        file = stack.enter_context(archive.open("rb"))
         if is_zst(archive):
-            stream = cast(IO[bytes], ZstReader(stack.enter_context(archive.open("rb"))))
+            stream = cast(IO[bytes], ZstReader(file))
             tar = tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
         else:
-            tar = tarfile.open(archive, "r:*", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-        stack.enter_context(tar)
-        for member in tar:
-            if member.type != VOLUME_LABEL:
-                parts = place(member.name + "/" * member.isdir())
-                if parts or (parts is not None and into and member.isdir()):
-                    _place(tar, member, writer, into + parts, (into, strip))
-            tar.members = []  # type: ignore[attr-defined]  # a public list, which would grow with every member
+            tar = tarfile.open(fileobj=file, mode="r:*", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        yield stack.enter_context(tar)
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for member in tar:
+        if member.type != VOLUME_LABEL:
+            yield member
+        tar.members = []  # type: ignore[attr-defined]  # a public list, which would grow with every member
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    return member.name + "/" * member.isdir()
 
 
 def _place(
@@ -127,7 +152,7 @@ def _place(
 
 def _unpack_zip(archive: Path, writer: TreeWriter, into: Parts, place: Callable[[str], Parts | None]) -> None:
     with zipfile.ZipFile(archive) as packed:
-        for member, name in names_of(packed, writer):
+        for member, name in names_of(packed, writer.subject, writer.warnings):
             parts = place(name)
             mode = member.external_attr >> 16
             if not parts:

@@ -4,8 +4,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 
-from builders.sources.tree import TreeWriter
-
 UTF8 = 0x800
 """The flag of a name in UTF-8 (APPNOTE.TXT, 4.4.4, bit 11)."""
 UNIX = 3
@@ -14,8 +12,8 @@ WINDOWS = (0, 10, 14)
 DRIVE = re.compile(r"[A-Za-z]:/")
 
 
-def names_of(packed: zipfile.ZipFile, writer: TreeWriter) -> Iterator[tuple[zipfile.ZipInfo, str]]:
-    r"""Yield each member with its name, ``/`` between folders.
+def names_of(packed: zipfile.ZipFile, subject: str, warnings: list[str]) -> Iterator[tuple[zipfile.ZipInfo, str]]:
+    r"""Yield each member with its name, as the format has it. Names against it are a warning on ``subject``.
 
     APPNOTE.TXT 4.4.17.1 asks for ``/``, yet old tools of Windows write ``\``. Each ``\`` of theirs separates folders;
     so it does where no name has a ``/``, whatever system the archive names.
@@ -30,8 +28,8 @@ def names_of(packed: zipfile.ZipFile, writer: TreeWriter) -> Iterator[tuple[zipf
         # The path of another machine's disk is refused as an absolute path.
         yield member, "/" + name if DRIVE.match(name) else name
     if wrong:
-        writer.warnings.append(
-            rf"{writer.subject}: {wrong} names in the zip archive have \ between folders, against the format; read as /"
+        warnings.append(
+            rf"{subject}: {wrong} names in the zip archive have \ between folders, against the format; read as /"
         )
 
 

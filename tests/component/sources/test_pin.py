@@ -7,12 +7,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from builders.errors import SourceError
 from builders.host.log import Log
 from builders.pipeline.project import Project
 from builders.sources import file_cache, pin
 from builders.sources.context import FetchContext
+from tests.support.sources import pack_tar, pack_zip
 
 
 @pytest.fixture
@@ -96,6 +98,33 @@ def test_a_file_is_pinned_and_cached(project: Project, tmp_path: Path, names: li
     assert file_cache.cached(FetchContext.of(project, offline=True), sha256) is not None
     assert pin.has_one_folder(sha256, project) is alone
     assert pin.pin_url(path.as_uri(), project) == sha256  # again, from the cache's point of view
+
+
+def test_the_folder_of_every_kind_of_archive_is_found(project: Project, tmp_path: Path) -> None:
+    """Python 3.11 itself reads no zstd, and takes a tar that ends in a zip for a zip."""
+    flat, inner = {"x": b"1", "y": b"2"}, pack_zip({"x": b"1", "y": b"2"})
+    made = {
+        "flat.tar.zst": (zstandard.compress(pack_tar(flat, "w")), False),
+        "deep.tar.zst": (zstandard.compress(pack_tar({"a/x": b"1"}, "w")), True),
+        "flat.zip": (inner, False),
+        "deep.zip": (pack_zip({"a/x": b"1"}), True),
+        "with-zip.tar": (pack_tar({"a/x": b"1", "a/z.zip": inner}, "w"), True),
+        "no-archive": (b"text", True),
+    }
+    for name, (data, alone) in made.items():
+        (tmp_path / name).write_bytes(data)
+        assert pin.has_one_folder(pin.pin_url(f"{tmp_path}/{name}", project), project) is alone, name
+
+
+def test_nothing_secret_of_an_url_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = Project.open(tmp_path, Log(live=False), without_recipes=True)
+    for url in ("http://me:pw@127.0.0.1:9/a/x.tar.gz?token=pw#pw", "http://me:pw@127.0.0.1:9?token=pw"):
+        with pytest.raises(SourceError):
+            pin.pin_url(url, project)
+    shown = capsys.readouterr().out
+    assert "download x.tar.gz from 127.0.0.1" in shown
+    assert "download a file from 127.0.0.1" in shown
+    assert "pw" not in shown
 
 
 def test_an_url_without_an_answer_is_reported(project: Project, tmp_path: Path) -> None:

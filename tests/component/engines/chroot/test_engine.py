@@ -11,7 +11,7 @@ import pytest
 
 from builders.engines.chroot import overlay
 from builders.engines.chroot.engine import ChrootEngine
-from builders.engines.roots import bootstrap
+from builders.engines.roots import bootstrap, namespaces
 from builders.engines.roots import disk as disk_test
 from builders.errors import HostError
 from builders.host.log import Log
@@ -98,6 +98,15 @@ def test_each_ability_that_a_root_needs_is_named(tmp_path: Path, ability: str, m
         disk_test.check(tmp_path)
     assert caught.value.what.endswith(f"holds no build roots: it cannot {ability}")
     assert caught.value.detail == "so"
+
+
+def test_a_test_of_a_disk_that_dies_blames_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for prefix in (["false"], ["sh", "-c", "echo unshare: not permitted >&2; exit 1"]):
+        monkeypatch.setattr(namespaces, "prefix", lambda words=prefix, **_: words)
+        with pytest.raises(HostError, match="it is unknown whether the disk of") as caught:
+            disk_test.check(tmp_path)
+        assert "doctor" in caught.value.fix
+    assert "unshare: not permitted" in caught.value.detail
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What the chroot engine finds on this machine: disks that will not do, roots and notes that are damaged."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from builders.engines.buildx import failed as buildx_failed
 from builders.engines.chroot import failed
+from builders.engines.chroot.entry import ChrootEntry, Overlay
 from builders.engines.roots import manifest
 from builders.engines.roots.namespaces import check
 from builders.errors import HostError, RootError
@@ -36,6 +38,15 @@ def test_a_root_whose_manifest_is_damaged_is_not_made(tmp_path: Path, content: b
     assert manifest.made(ROOT, space) is None
     with pytest.raises(RootError, match="was removed or damaged meanwhile"):
         manifest.installed(ROOT, space)
+
+
+def test_a_root_kept_before_entries_named_a_mirror_can_be_entered(tmp_path: Path) -> None:
+    entry = ChrootEntry("/mnt", [Overlay("/", ["/root"], "/scratch")], {}, True, {}, "/work", "make")
+    entry.write(tmp_path / "entry.json")
+    kept = json.loads((tmp_path / "entry.json").read_text())
+    del kept["mirror"]
+    (tmp_path / "entry.json").write_text(json.dumps(kept))
+    assert ChrootEntry.read(tmp_path / "entry.json") == entry
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"overlays": [1]}', bytes(300), b"\xff"])
