@@ -81,7 +81,8 @@ class PublishRequest(Request):
         "and build-arm, nothing else is published"
     )
     accept: tuple[str, ...] = option(
-        "CHECK:MATCH=REASON: accept faults of packages given with --deb, as accept: of a recipe does (may be repeated)"
+        "CHECK:MATCH=REASON: accept faults of packages given with --deb, as accept: of a recipe does (may be "
+        "repeated); the first = ends MATCH, \\= is a part of it"
     )
     plan: bool = option("only show what would be published", False)
     suffix: str = option("publish into the suite of that suffix: testing for trixie-testing instead of trixie", "")

@@ -210,7 +210,8 @@ def _copyright(recipe: Recipe, settings: Settings) -> str:
             # Spaces separate patterns; a question mark is any character (copyright-format 1.0).
             {
                 "files": [files.replace(" ", "?") for files in paragraph.files],
-                "copyright": paragraph.copyright,
+                # An empty line would end the paragraph.
+                "copyright": [re.sub(r"\n\s*(?=\n|\Z)", "", text) for text in paragraph.copyright],
                 "short": short.strip(),
                 "text": text,
             }

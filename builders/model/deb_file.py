@@ -15,6 +15,9 @@ from builders.model.packages import SOURCE, DebFile, SourcePackage
 
 READ_ERRORS = (DebError, ArError, tarfile.TarError, EOFError, OSError, ValueError, KeyError)
 
+LATEST = 253402300799
+"""The end of the year 9999, as seconds since 1970: the last time that ISO 8601 has a form for."""
+
 
 def control_of(path: Path) -> dict[str, str]:
     """Return the control fields of a .deb (Debian Policy 5.3), in their order; raises PackageError."""
@@ -30,10 +33,13 @@ def control_of(path: Path) -> dict[str, str]:
 
 
 def packed_at(path: Path) -> int:
-    """Return when a .deb was packed, in seconds since 1970, as its archive says; raises PackageError."""
+    """Return when a .deb was packed, in seconds since 1970, as its archive says; raises PackageError.
+
+    The header has 12 digits; a time after the year 9999, which dpkg accepts too, counts as its end.
+    """
     try:
         with DebianDebFile(str(path)) as deb:
-            return int(deb.getmember("debian-binary").mtime)
+            return min(max(int(deb.getmember("debian-binary").mtime), 0), LATEST)
     except READ_ERRORS as error:
         raise PackageError(f"not a readable .deb: {path}", str(error), "build it again") from error
 

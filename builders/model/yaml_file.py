@@ -1,5 +1,6 @@
 """Typed YAML files: each fault is reported with file, line and the nearest legal key."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,23 @@ FILL_IN = "FILL-IN"
 SCHEMA = "docs/reference lists the legal keys; ./inv schema writes them for editors"
 
 
+CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that end a line, or that no text contains."""
+
+
+def _one_line(text: str) -> str:
+    if not text.strip() or CONTROL.search(text):
+        raise ValueError(f"{text!r}: expected a text on one line, without control characters")
+    return text
+
+
 def _stays_inside(path: str) -> str:
     if not path or path.startswith("/") or ".." in path.split("/"):
         raise ValueError("expected a relative path without '..'")
-    return path
+    return _one_line(path)
 
 
+Line = Annotated[str, pydantic.AfterValidator(_one_line)]
 RelativePath = Annotated[str, pydantic.AfterValidator(_stays_inside)]
 
 

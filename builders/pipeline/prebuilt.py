@@ -1,5 +1,6 @@
 """Packages that somebody else built: the .debs of a command line as recipes, and what is refused before a job runs."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -111,14 +112,17 @@ def require_same_bytes(context: Context, build_targets: Sequence[BuildTarget], s
 
 
 def accepted(texts: Sequence[str]) -> list[Acceptance]:
-    """Return the accepted faults of a command line, each ``CHECK:MATCH=REASON``; raises InputError."""
+    """Return the accepted faults of a command line, each ``CHECK:MATCH=REASON``; raises InputError.
+
+    The first ``=`` ends MATCH; ``\\=`` is a part of it.
+    """
     found = []
     for text in texts:
         # Only the names of a recipe's own checks contain a colon, and given .debs have no such checks.
         check, _, rest = text.partition(":")
-        match, _, reason = rest.rpartition("=")
+        match, reason = (*re.split(r"(?<!\\)=", rest, maxsplit=1), "")[:2]
         try:
-            found.append(Acceptance(check=check, match=match, reason=reason))
+            found.append(Acceptance(check=check, match=match.replace("\\=", "="), reason=reason))
         except pydantic.ValidationError as error:
             faults = [f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
             raise InputError(

@@ -191,7 +191,9 @@ def test_the_code_of_debhelper_comes_once() -> None:
 
 def test_texts_of_several_lines_and_words_in_changelog_and_copyright() -> None:
     recipe = changed()
-    paragraph = recipe.copyright[0].model_copy(update={"files": ["My Notes.txt"], "copyright": ["2026 One\n2027 Two"]})
+    paragraph = recipe.copyright[0].model_copy(
+        update={"files": ["My Notes.txt"], "copyright": ["2026 One\n \n2027 Two\n\n"]}
+    )
     entry = recipe.changelog[0].model_copy(update={"changes": [f"{'x' * 60} a-word-with-hyphens"]})
     update = {"copyright": [paragraph], "changelog": [entry]}
     files = debian_files(recipe.model_copy(update=update), TARGET, SETTINGS)

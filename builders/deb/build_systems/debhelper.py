@@ -16,6 +16,7 @@ from builders.model.recipe import (
     MakeSpec,
     MesonSpec,
     PythonSpec,
+    Recipe,
 )
 from builders.model.target import Suite, Target
 
@@ -24,6 +25,12 @@ DETECTED = "debian/reef/system"
 """The file with the name of the detected build system."""
 PREFIX = ("PREFIX=/usr", "prefix=/usr")
 """A Makefile's usual names for the folder that it installs into; its own default is mostly /usr/local."""
+
+OWN = (
+    "conffiles", "links", "manpages", "systemd", "udev",
+    "pre_depends", "depends", "recommends", "suggests", "provides", "conflicts", "breaks", "replaces",
+)  # fmt: skip
+"""Keys that make a package without a build: its own files, or a metapackage's relations."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,9 @@ class DetectedBuild(DebhelperBuild):
     programs = (*AutotoolsBuild.programs, *CMakeBuild.programs, *MesonBuild.programs)
 
     def files(self, target: Target) -> dict[str, str]:  # noqa: ARG002 - other kinds need it
-        return {DETECT: render("detect.sh.j2", file=DETECTED, prefix=" ".join(PREFIX)), "clean": f"{DETECTED}\n"}
+        expected = _expects_files(self.recipe)
+        text = render("detect.sh.j2", file=DETECTED, prefix=" ".join(PREFIX), expected=expected)
+        return {DETECT: text, "clean": f"{DETECTED}\n"}
 
     @property
     def dh_options(self) -> str:
@@ -204,6 +213,14 @@ DEBHELPER: dict[type[BuildSystemModel], type[DebhelperBuild]] = {
     PythonSpec: PythonBuild,
     DetectedSpec: DetectedBuild,
 }
+
+
+def _expects_files(recipe: Recipe) -> bool:
+    """Return whether the build must install files: none for metapackages, and for files of the recipe's folder."""
+    if any(package.files or package.dkms for package in recipe.packages):
+        return True
+    only = recipe.packages[0]
+    return len(recipe.packages) == 1 and not any(getattr(only, key) for key in OWN)
 
 
 def _pkg_config(suite: Suite) -> str:

@@ -27,9 +27,11 @@ def tree_facts(tree: Path) -> Discovered:
         found = Discovered()
     own = licenses.rights(tree)
     rights = Rights(found.rights.license or own.license, own.text, own.statements)
+    # Files of build systems have variables in it.
+    homepage = found.homepage if re.fullmatch(r"https?://[^\s<>]+", found.homepage) else ""
     return Discovered(
         system=found.system, options=found.options, version=upstream_version(found.version), summary=found.summary,
-        description=found.description, homepage=found.homepage, rights=rights, tools=found.tools, pure=_pure(tree),
+        description=found.description, homepage=homepage, rights=rights, tools=found.tools, pure=_pure(tree),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """How a recipe's tree is compiled: its build system, and steps in shell."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -15,6 +15,10 @@ from builders.model.yaml_file import Model
 SystemName = Literal["autotools", "cmake", "meson", "python", "make", "bazel"]
 
 
+InstalledPackage = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$")]
+"""A Debian package's name (Policy 5.6.1), and the CPU if it is another one."""
+
+
 class BuildSpec(Model):
     """How the tree is compiled: by a build system, by POSIX shell in the source tree, or by both.
 
@@ -26,9 +30,9 @@ class BuildSpec(Model):
     debhelper detects. A step of a build system can be replaced.
     """
 
-    tools: list[str] = []
+    tools: list[InstalledPackage] = []
     """Debian packages for the build machine's CPU."""
-    libraries: list[str] = []
+    libraries: list[InstalledPackage] = []
     """Debian packages for the target's CPU."""
     recipes: dict[str, list[str]] = {}
     """Packages of other recipes that are installed before the build, by the recipe that builds them."""

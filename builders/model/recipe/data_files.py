@@ -6,6 +6,8 @@ from typing import Annotated
 
 import pydantic
 
+from builders.model.yaml_file import Line
+
 FIRMWARE = ("usr/lib/firmware", "lib/firmware")
 """Folders whose content is data in every package: the kernel hands it to devices (request_firmware)."""
 BPF = (b"\xf7\0", b"\0\xf7")
@@ -16,7 +18,7 @@ VARIABLE = re.compile(r"\{\{[-+]? *\w+ *[-+]?\}\}|\{%")
 
 
 def _is_pattern(pattern: str) -> str:
-    if not pattern.strip("/") or not pattern.isprintable():
+    if not pattern.strip("/"):
         raise ValueError(f"{pattern!r}: expected a path or a pattern of paths")
     if VARIABLE.search(pattern):
         raise ValueError(f"{pattern!r}: data: has no variables, as one pattern serves all targets; write * instead")
@@ -29,7 +31,7 @@ def _is_pattern(pattern: str) -> str:
     return pattern
 
 
-DataPattern = Annotated[str, pydantic.AfterValidator(_is_pattern)]
+DataPattern = Annotated[Line, pydantic.AfterValidator(_is_pattern)]
 """A pattern of paths, as `data_regex` takes it."""
 
 

@@ -8,10 +8,13 @@ import pydantic
 
 from builders.model.recipe.acceptance import Acceptance, Reason
 from builders.model.recipe.data_files import DataPattern
-from builders.model.yaml_file import Model
+from builders.model.yaml_file import Line, Model, RelativePath
 
 PackageName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 """Debian Policy 5.6.1: lower-case letters, digits and ``+-.``, at least two characters."""
+
+Section = Annotated[str, pydantic.StringConstraints(pattern=r"^([a-z-]+/)?[a-z0-9-]+$")]
+"""A section, with the archive area before it if that is not main (Policy 2.4)."""
 
 VARIABLES = (
     "binary:Version", "source:Version", "source:Upstream-Version", "misc:Depends", "misc:Pre-Depends",
@@ -29,7 +32,7 @@ def _known_variable(relation: str) -> str:
     return relation
 
 
-Relation = Annotated[str, pydantic.AfterValidator(_known_variable)]
+Relation = Annotated[Line, pydantic.AfterValidator(_known_variable)]
 """A relation to other packages (Policy 7.1)."""
 
 
@@ -50,7 +53,7 @@ class MaintainerScript(Model):
 class Override(Model):
     """An accepted lintian tag."""
 
-    tag: str
+    tag: Line
     """The tag, with its context if lintian needs it."""
     reason: Reason
     """Why the tag is accepted, on one line; a comment in the file of overrides."""
@@ -66,7 +69,7 @@ class Package(Model):
     ``description``, ``${...}`` is no variable."""
     description: str = ""
     """The further lines of the description. The default is the recipe's description."""
-    section: str = "misc"
+    section: Section = "misc"
     """Section of the Debian archive (Policy 2.4)."""
     priority: Literal["required", "important", "standard", "optional", "extra"] = "optional"
     """Priority (Policy 2.5)."""
@@ -74,14 +77,14 @@ class Package(Model):
     """``any`` for one package for each CPU, ``all`` for one package for all CPUs."""
     multi_arch: Literal["no", "same", "foreign", "allowed"] | None = None
     """Multi-Arch field: whether packages of several CPUs can be installed together."""
-    files: list[str] = []
+    files: list[Line] = []
     """Paths under DESTDIR, which may have wildcards and spaces. After a space, a path that begins with a folder of the
     root, such as ``usr/``, is the folder to install into (dh_install)."""
     data: list[DataPattern] = []
     """Patterns of files that are data, although they look like programs, such as firmware of other cores. ``*`` matches
     within a folder, ``**`` across folders; a folder stands for its files. Nothing strips them, and no verdict on
     programs judges them. Files in usr/lib/firmware and BPF objects are data without a pattern."""
-    links: dict[str, str] = {}
+    links: dict[Line, Line] = {}
     """Symbolic links: the target, by the path of the link."""
     depends: list[Relation] = []
     """Depends field. The shared libraries of the package's programs are added."""
@@ -109,9 +112,9 @@ class Package(Model):
     dkms: str | None = None
     """File of the recipe's folder with a dkms.conf (dkms(8)). The recipe needs the tool ``dh-sequence-dkms``, and
     ``files`` the module's source in usr/src."""
-    conffiles: dict[str, str] = {}
+    conffiles: dict[Line, str] = {}
     """Conffiles: the file of the recipe's folder, by its path on the board (under etc/)."""
-    manpages: list[str] = []
+    manpages: list[RelativePath] = []
     """Manual pages: files of the recipe's folder."""
     scripts: MaintainerScript = MaintainerScript.model_construct()
     """Shell code for the maintainer scripts."""

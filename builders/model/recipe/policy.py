@@ -3,14 +3,16 @@
 Each fault names lintian's tag; a recipe that accepts the tag may break the rule.
 """
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from builders.model.recipe.package import Package
+from builders.model.recipe.portable import PortablePackage
 from builders.model.recipe.recipe import Recipe
-from builders.model.yaml_file import Fault
+from builders.model.yaml_file import CONTROL, Fault
 
 ANY = r"(?:\$\{[^}]+\}|\{\{[^}]+\}\})"
 """A substitution variable, or a variable of the recipe's texts: its value may be anything."""
@@ -22,6 +24,8 @@ ALTERNATIVES = ("depends", "pre_depends", "recommends", "suggests")
 SINGLE = ("provides", "conflicts", "breaks", "replaces")
 MANPAGE = re.compile(r"\.[1-9][a-z]*(\.gz)?$")
 MANPAGE_FORM = "expected the section at the end of the file's name, as in 'hello.1' (dh_installman(1))"
+URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>]+", re.IGNORECASE)
+URL_FORM = "expected a URL, as in https://example.org (Policy 5.6.23)"
 FORM = "expected a relation as in 'name (>= 1.0)' (Policy 7.1)"
 
 
@@ -38,11 +42,27 @@ class Broken:
 
 
 def faults(recipe: Recipe) -> Iterator[Fault]:
-    """Yield the faults of a recipe's packages and changelog."""
+    """Yield the faults of a recipe's texts, packages and changelog."""
+    yield from _texts(recipe)
     for number, package in enumerate(recipe.packages):
         for broken in (*_summary(package), *_description(package, recipe.description), *_fields(package)):
             if not _accepted(package, broken.tag):
                 yield Fault(("packages", number, *broken.place), str(broken))
+    for name, portable in (recipe.portable.packages if recipe.portable else {}).items():
+        for broken in _relations(portable):
+            yield Fault(("portable", "packages", name, *broken.place), str(broken))
+    yield from _changelog(recipe)
+
+
+def _texts(recipe: Recipe) -> Iterator[Fault]:
+    if recipe.homepage and not URL.fullmatch(recipe.homepage):
+        yield Fault(("homepage",), f"{recipe.homepage!r}: {URL_FORM}")
+    for number, paragraph in enumerate(recipe.copyright):
+        if not paragraph.license.partition("\n")[0].strip():
+            yield Fault(("copyright", number, "license"), "expected the license's short name on the first line")
+
+
+def _changelog(recipe: Recipe) -> Iterator[Fault]:
     for number, entry in enumerate(recipe.changelog):
         for line, change in enumerate(entry.changes):
             if not change.strip():
@@ -60,7 +80,7 @@ def _accepted(package: Package, tag: str) -> bool:
 
 def _summary(package: Package) -> Iterator[Broken]:
     text, place = package.summary, ("summary",)
-    if "\n" in text:
+    if CONTROL.search(text):
         yield Broken(place, "", "expected one line; write it without | and >")
     elif not text.strip():
         yield Broken(place, "description-synopsis-is-empty", "expected a summary of the package")
@@ -99,14 +119,21 @@ def _fields(package: Package) -> Iterator[Broken]:
         text = "a package for all CPUs cannot be 'same'; 'foreign' serves programs of any CPU"
         yield Broken(("multi_arch",), "illegal-multi-arch-value", text)
     for path in package.conffiles:
-        if not path.lstrip("/").startswith("etc/"):
+        relative = path.lstrip("/")
+        if posixpath.normpath(relative) != relative:
+            yield Broken(("conffiles", path), "", "expected a path without '.', '..' and empty parts")
+        elif not relative.startswith("etc/"):
             text = "a conffile is below etc/ (Policy 10.7.2); files: installs other files"
             yield Broken(("conffiles", path), "non-etc-file-marked-as-conffile", text)
     for number, page in enumerate(package.manpages):
         if not MANPAGE.search(page):
             yield Broken(("manpages", number), "", MANPAGE_FORM)
+    yield from _relations(package)
+
+
+def _relations(package: Package | PortablePackage) -> Iterator[Broken]:
     for field in (*ALTERNATIVES, *SINGLE):
-        for number, relation in enumerate(getattr(package, field)):
+        for number, relation in enumerate(getattr(package, field) or ()):
             if text := _relation(field, relation):
                 yield Broken((field, number), "bad-relation", text)
 

@@ -15,7 +15,7 @@ from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.acceptance import Acceptance
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
-from builders.model.recipe.package import PackageName
+from builders.model.recipe.package import PackageName, Relation
 from builders.model.target import SUITES
 from builders.model.yaml_file import Model
 
@@ -59,22 +59,22 @@ class PortablePackage(Model):
     name: PackageName | None = None
     """Name, if it differs: for a library, as it serves only portable programs, and the board's own programs need their
     own. The native build then makes a transitional package of this name."""
-    pre_depends: list[str] | None = None
+    pre_depends: list[Relation] | None = None
     """Pre-Depends field. The runtime is added."""
-    depends: list[str] | None = None
+    depends: list[Relation] | None = None
     """Depends field. Without it, packages in the native field get their portable names, if they are of this recipe or
     of those that it builds against; so in Pre-Depends, Recommends and Suggests."""
-    recommends: list[str] | None = None
+    recommends: list[Relation] | None = None
     """Recommends field."""
-    suggests: list[str] | None = None
+    suggests: list[Relation] | None = None
     """Suggests field."""
-    provides: list[str] | None = None
+    provides: list[Relation] | None = None
     """Provides field."""
-    conflicts: list[str] | None = None
+    conflicts: list[Relation] | None = None
     """Conflicts field."""
-    breaks: list[str] | None = None
+    breaks: list[Relation] | None = None
     """Breaks field."""
-    replaces: list[str] | None = None
+    replaces: list[Relation] | None = None
     """Replaces field."""
     accept: list[Acceptance] = []
     """Accepted faults of the portable package, besides those of the native package."""

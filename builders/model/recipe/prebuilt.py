@@ -13,6 +13,7 @@ from builders.model.arch import ARCHITECTURES
 from builders.model.packages import DEBUG_SUFFIX
 from builders.model.recipe.acceptance import Acceptance, Reason
 from builders.model.recipe.build_system import BuildSystemModel
+from builders.model.recipe.data_files import DataPattern
 from builders.model.recipe.package import PackageName
 from builders.model.recipe.source import Sha256, SingleFile, Source
 from builders.model.target import Target
@@ -48,7 +49,7 @@ class PrebuiltDeb(Model):
     """CPU, by Debian's name, or ``all``."""
     suites: list[str] = []
     """Suites of ``targets`` for which the .deb is published. The default is all of them."""
-    data: list[str] = []
+    data: list[DataPattern] = []
     """Patterns of files that are data, although they look like programs, as in ``packages``."""
     accept: list[Acceptance] = []
     """Faults of verdicts that are accepted."""

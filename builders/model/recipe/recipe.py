@@ -10,11 +10,11 @@ from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.check import Check, require_known_checks
-from builders.model.recipe.package import Package, PackageName
+from builders.model.recipe.package import Package, PackageName, Section
 from builders.model.recipe.portable import Portable
 from builders.model.recipe.source import Edit, Local, Source
 from builders.model.target import SUITES, Suite, Target
-from builders.model.yaml_file import Model, RelativePath, duplicates
+from builders.model.yaml_file import Line, Model, RelativePath, duplicates
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
@@ -77,7 +77,7 @@ class ChangelogEntry(Model):
 class Copyright(Model):
     """A paragraph of debian/copyright (machine-readable format 1.0)."""
 
-    files: Annotated[list[str], pydantic.Field(min_length=1)]
+    files: Annotated[list[Line], pydantic.Field(min_length=1)]
     """Patterns of the files in the tree."""
     copyright: Annotated[list[str], pydantic.Field(min_length=1)]
     """Copyright statements."""
@@ -100,11 +100,11 @@ class Recipe(Model):
     """Description of packages that have none."""
     homepage: str = ""
     """Upstream's website, if it has one."""
-    license: str
+    license: Line
     """Short name of the license, as in ``Apache-2.0``; also of the packaging."""
-    section: str = "misc"
+    section: Section = "misc"
     """Section of the source package (Policy 2.4)."""
-    tensorflow: str | None = None
+    tensorflow: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]+\.[0-9]+$")] | None = None
     """Version train: TensorFlow's ``MAJOR.MINOR``, whose ABI the packages share."""
     by_default: bool = True
     """Whether commands without ``--recipe`` include the recipe. If not, they include it from its first build on."""

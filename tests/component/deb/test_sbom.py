@@ -31,3 +31,17 @@ def test_it_names_the_maintainer_and_the_supplier(tmp_path: Path, place: dict[st
     assert part["purl"] == f"pkg:deb/{namespace}/sample@1?arch=amd64"
     assert packed_at(deb.path) > 0
     assert text == sbom(recipe, parse_target("trixie/arm64"), debs=[deb], sources=[], root_packages=[])
+
+
+def test_a_time_that_no_calendar_has_is_the_last_one(tmp_path: Path) -> None:
+    deb = make_deb(tmp_path, Version="1")
+    content = bytearray(deb.path.read_bytes())
+    content[24:36] = b"9" * 12  # the time of the archive's first member, ar(5)
+    deb.path.write_bytes(content)
+    document = {
+        "name": "vendor", "summary": "a vendor's", "targets": {"suites": ["trixie"], "architectures": ["arm64"]},
+        "prebuilt": {"by": "the vendor", "debs": [{"file": "sample_1_all.deb", "sha256": deb.sha256}]},
+    }  # fmt: skip
+    recipe = PrebuiltRecipe.model_validate(document).recipe()
+    bill = json.loads(sbom(recipe, parse_target("trixie/arm64"), debs=[deb], sources=[], root_packages=[]))
+    assert bill["metadata"]["timestamp"].startswith("9999-12-31T23:59:59")

@@ -106,8 +106,8 @@ def test_a_deb_that_is_given_twice_counts_once(project: Project, debs: Path) -> 
 
 
 def test_faults_are_accepted_on_the_command_line(project: Project, debs: Path) -> None:
-    [fault] = accepted(["file-policy:/opt/a:b=c=its home"])
-    assert (fault.check, fault.match, fault.reason) == ("file-policy", "/opt/a:b=c", "its home")
+    [fault] = accepted([r"file-policy:/opt/a:b\=c=its home, set by HOME=x"])
+    assert (fault.check, fault.match, fault.reason) == ("file-policy", "/opt/a:b=c", "its home, set by HOME=x")
     deb = make_deb(debs, Architecture="armhf")
     with given(project, [str(deb.path)], (), [fault], engine=None, suffix="") as [each]:
         assert [package.accept for package in each.recipe.packages] == [[fault]]

@@ -119,3 +119,8 @@ def test_the_version_in_an_archives_name(name: str, version: str) -> None:
 )
 def test_versions_are_spelled_as_policy_says(text: str, version: str) -> None:
     assert upstream_version(text) == version
+
+
+def test_a_website_with_a_variable_is_none(tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text('project(greet VERSION 1.2 HOMEPAGE_URL "${SITE}/greet")\n')
+    assert tree_facts(tmp_path).homepage == ""

@@ -53,10 +53,10 @@ def test_paths_that_are_data(pattern: str, path: str, expected: bool) -> None:
         ("[]", "is not a pattern"),
         ("[!]", "is not a pattern"),
         ("[[:alpha:]]", "classes such as"),
-        ("", "expected a path"),
+        ("", "expected a text on one line"),
         ("/", "expected a path"),
-        ("a\0b", "expected a path"),
-        ("a\nb", "expected a path"),
+        ("a\0b", "expected a text on one line"),
+        ("a\nb", "expected a text on one line"),
         ("usr/lib/{{ triplet }}/x", "data: has no variables"),
     ],
 )

@@ -39,6 +39,8 @@ def written(folder: Path, data: dict[str, Any]) -> Recipe:
         ("description", "  \n", "lintian: extended-description-is-empty"),
         ("description", "Friendly Greeting.\nIt greets.", "lintian: description-synopsis-is-duplicated"),
         ("priority", "high", "packages.0.priority: "),
+        ("section", "libs\nEssential: yes", "String should match pattern"),
+        ("summary", "friendly\rgreeting", "expected one line"),
     ],
 )
 def test_a_rule_is_broken(tmp_path: Path, key: str, value: str, fault: str) -> None:
@@ -79,7 +81,7 @@ def test_a_rule_is_kept(tmp_path: Path, key: str, value: object) -> None:
         ("recommends", "LibFoo", "expected a relation"),
         ("provides", "greeter (>= 1)", "a provided version is exact"),
         ("conflicts", "a | b", "this field knows no alternatives"),
-        ("depends", "", "expected a relation"),
+        ("depends", "libfoo libbar", "expected a relation"),
     ],
 )
 def test_a_wrong_relation(tmp_path: Path, key: str, relation: str, fault: str) -> None:
@@ -99,6 +101,68 @@ def test_a_manual_page_has_a_section(tmp_path: Path) -> None:
 def test_a_conffile_lies_in_etc(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"packages\.0\.conffiles\.usr/share/x: a conffile is below etc/"):
         with_package(tmp_path, conffiles={"etc/x": "x", "usr/share/x": "x"})
+
+
+@pytest.mark.parametrize("path", ["etc/../../../../rules", "etc/x/../y", "etc//y", "etc/y/", "/etc/./y"])
+def test_a_conffile_stays_in_its_folder(tmp_path: Path, path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_package(tmp_path, conffiles={path: "x"}, lintian_overrides=[{"tag": "x y", "reason": "z"}])
+    assert f"packages.0.conffiles.{path}: expected a path without" in caught.value.detail
+
+
+LINE = "expected a text on one line, without control characters"
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"depends": ["libfoo (>=\n1)"]}, f"packages.0.depends.0: 'libfoo (>=\\n1)': {LINE}"),
+        ({"depends": [""]}, f"packages.0.depends.0: '': {LINE}"),
+        ({"files": ["usr/a\0b"]}, f"packages.0.files.0: 'usr/a\\x00b': {LINE}"),
+        ({"files": ["usr/a\nusr/b"]}, LINE),
+        ({"links": {"usr/a": "b\nc d"}}, LINE),
+        ({"manpages": ["../../rules.1"]}, "packages.0.manpages.0: expected a relative path without '..'"),
+        ({"lintian_overrides": [{"tag": "", "reason": "x"}]}, f"packages.0.lintian_overrides.0.tag: '': {LINE}"),
+        ({"lintian_overrides": [{"tag": "a\nb c", "reason": "x"}]}, LINE),
+        ({"data": ["{a"]}, "packages.0.data.0: '{a' is not a pattern"),
+    ],
+)
+def test_a_text_stays_on_its_line(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_package(tmp_path, **changes)
+    assert fault in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"homepage": "https://example.org\nEssential: yes"}, "recipe.yml:{}: homepage: 'https://example.org"),
+        ({"homepage": "example.org"}, "recipe.yml:{}: homepage: 'example.org': expected a URL"),
+        ({"section": "misc\nX: y"}, "recipe.yml:{}: section: "),
+        ({"license": "MIT\n\nFiles: x"}, "recipe.yml:{}: license: "),
+        ({"tensorflow": "2.14, x"}, "recipe.yml:{}: tensorflow: "),
+        ({"not_installed": ["usr/a\0b"]}, "not_installed.0: 'usr/a\\x00b': " + LINE),
+        ({"build": {"tools": ["cmake ninja-build"]}}, "build.tools.0: String should match pattern"),
+        ({"build": {"libraries": ["libx-dev (>= 1)"]}}, "build.libraries.0: String should match pattern"),
+        ({"copyright": [{"files": ["*\n\nx"], "copyright": ["x"], "license": "x"}]}, "copyright.0.files.0: "),
+        ({"copyright": [{"files": ["*"], "copyright": ["x"], "license": "\nx"}]}, "the license's short name"),
+    ],
+)
+def test_a_field_of_the_recipe_stays_on_its_line(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    with pytest.raises(InputError) as caught:
+        written(tmp_path, data | changes)
+    lines = (tmp_path / "hello/recipe.yml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.startswith(f"{next(iter(changes))}:"))
+    assert fault.format(line) in caught.value.detail
+
+
+def test_relations_of_portable_packages_are_judged(tmp_path: Path) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    packages = {"hello": {"depends": ["libfoo, libbar"]}}
+    data["portable"] = {"native": "trixie", "suites": ["buster"], "packages": packages}
+    with pytest.raises(InputError, match=r"portable\.packages\.hello\.depends\.0: 'libfoo, libbar': each relation"):
+        written(tmp_path, data)
 
 
 def test_an_entry_of_the_changelog_says_something(tmp_path: Path) -> None:
