@@ -1,6 +1,6 @@
 """The repository's operations: roll back, promote, phase, prune, upload, and rotate keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from builders.apt.indices.entry import IndexEntry, ordered
@@ -24,6 +24,8 @@ from builders.model.instances import differences, is_same, partners, paths_of
 from builders.model.packages import DebFile, Publication
 from builders.model.settings import Folder
 
+Judge = Callable[[Sequence[DebFile], Collection[str]], None]
+
 
 def rollback(context: RepositoryContext, suite: str, stamp: str | None = None) -> tuple[Publication, str]:
     """Publish the content of an earlier publication of ``suite`` again, and return its stamp too.
@@ -39,12 +41,13 @@ def rollback(context: RepositoryContext, suite: str, stamp: str | None = None) -
 
 
 def promote(
-    context: RepositoryContext, source: str, target: str, packages: Sequence[str] = ()
+    context: RepositoryContext, source: str, target: str, packages: Sequence[str] = (), *, judge: Judge | None = None
 ) -> tuple[Publication, list[IndexEntry]]:
     """Add the packages of ``source`` that ``target`` lacks, with the same bytes; only ``packages`` where any are named.
 
-    Their source packages are added too, where the suite has them. Return the publication and its new entries. Raises
-    InputError for suites of two board releases, PublishError.
+    Their source packages are added too, where the suite has them. ``judge`` gets the arriving .debs and the SHA-256 of
+    all .debs of ``source``, and raises PublishError where boards cannot have them beside those of ``target``. Return
+    the publication and its new entries. Raises InputError for suites of two board releases, PublishError.
     """
     if codename(source) != codename(target):
         raise InputError(
@@ -67,7 +70,10 @@ def promote(
         promoted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
         new = [entry for entry in promoted if entry.filename not in present]
         _require_debs(context, new)
-        _require_together(context, new, [e for e in (live.entries if live else ()) if e not in entries])
+        from_source = {entry.filename for entry in entries}
+        _require_together(context, new, [e for e in (live.entries if live else ()) if e.filename not in from_source])
+        if judge:
+            judge([_deb(context, entry) for entry in new if not entry.is_source], {entry.sha256 for entry in entries})
         (publication,) = change(context, {target: [_deb(context, entry) for entry in new]})
     return publication, new
 
@@ -77,9 +83,11 @@ def _require_together(context: RepositoryContext, new: Sequence[IndexEntry], the
 
     Pairs of the suite that they come from were judged when they were published there.
     """
-    others = [_deb(context, entry) for entry in there]
+    others: dict[tuple[str, str], list[DebFile]] = {}
+    for entry in there:
+        others.setdefault((entry.package, entry.version), []).append(_deb(context, entry))
     for deb in (_deb(context, entry) for entry in new):
-        for other in partners(deb, others):
+        for other in partners(deb, others.get((deb.package, deb.version), ())):
             if is_same(deb) and (faults := differences(paths_of(deb), paths_of(other))):
                 raise PublishError(
                     f"a board cannot have {deb.package} {deb.version} for {deb.architecture} and {other.architecture}",

@@ -1,5 +1,6 @@
 """The commands of the repository: publishing, uploading, returning, phasing, keys, verifying and serving."""
 
+import functools
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from builders.errors import HostError, InputError, PublishError
 from builders.host.log import size
 from builders.model.packages import Publication
 from builders.pipeline import build, publish
+from builders.pipeline.file_owners import require_promotable
 from builders.pipeline.planning.plan import BuildTarget, plan
 from builders.pipeline.prebuilt import accepted, digests, given
 from builders.pipeline.project import Project
@@ -141,7 +143,8 @@ def rollback(suite: str, stamp: str | None) -> None:
 def promote(source: str, target: str, package: list[str]) -> None:
     """Add one suite's packages to another, the same bytes."""
     project = open_project()
-    publication, new = apt.promote(project, source, target, package)
+    judge = functools.partial(require_promotable, project, target)
+    publication, new = apt.promote(project, source, target, package, judge=judge)
     _show(project, [publication])
     project.log.note(f"promoted from {source} to {target}: {_named([str(entry) for entry in new]) or 'nothing new'}")
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from builders import checks
 from builders.model.packages import DEBUG_SUFFIX, DebFile, Report
+from builders.pipeline.file_owners import ArrivingBuild, beside_owners
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.project import Project
@@ -38,7 +39,7 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
     reports = []
     suites: dict[str, list[DebFile]] = {}
     arriving: dict[str, list[DebFile]] = {}
-    owners: dict[tuple[str, str], list[checks.Owner]] = {}
+    builds: list[ArrivingBuild] = []
     for build_target, record in ready:
         suite = apt.suffixed(build_target.target.suite.name, suffix)
         there = apt.published_versions(
@@ -47,23 +48,18 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
         published = {deb.sha256 for deb in there}
         new = [deb for deb in record.debs if deb.sha256 not in published]
         others = suites.setdefault(suite, [])
-        report = _report(build_target, new, [*there, *others])
-        if new:
-            place = suite, build_target.target.architecture.debian
-            if place not in owners:
-                found = apt.published_files(project.workspace.apt, *place, state=apt.state_folder(project))
-                owners[place] = [checks.Owner(control, paths) for control, paths in found]
-            mine = [checks.owner_of(deb) for deb in new if not deb.package.endswith(DEBUG_SUFFIX)]
-            more = checks.check_owners(build_target.recipe, mine, owners[place])
-            owners[place] += mine
-            report = replace(report, verdicts=report.verdicts + more)
-        reports.append(report)
+        reports.append(_report(build_target, new, [*there, *others]))
+        mine = [checks.owner_of(deb) for deb in new if not deb.package.endswith(DEBUG_SUFFIX)]
+        builds.append(ArrivingBuild(build_target.recipe, suite, build_target.target.architecture.debian, mine))
         others += [*there, *new]
         arriving.setdefault(suite, []).extend(new)
     for suite, debs in suites.items():
         for text in different_versions(arriving[suite], debs):
             project.log.warn(f"{suite}: {text}")
-    return reports
+    more = beside_owners(project, builds)
+    return [
+        replace(report, verdicts=report.verdicts + verdicts) for report, verdicts in zip(reports, more, strict=True)
+    ]
 
 
 def _report(build_target: BuildTarget, debs: Sequence[DebFile], others: Sequence[DebFile]) -> Report:

@@ -2,13 +2,19 @@
 
 import io
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from builders.apt import api as apt
+from builders.apt.indices.entry import IndexEntry
+from builders.apt.packages.published_files import published_files
+from builders.apt.repository.layout import RepositoryLayout
+from builders.apt.repository.publication import read_live
+from builders.apt.state import read_cache
+from builders.cli import repository as cli
 from builders.errors import PublishError
 from builders.model.deb_file import read_deb
 from builders.model.packages import DebFile, Report
@@ -16,7 +22,7 @@ from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.prebuilt import given
 from builders.pipeline.together import built_together, published_together
-from tests.support.repository import Publisher
+from tests.support.repository import Publisher, tree_of
 
 SHARED = "/usr/share/reef-demo/content: different content"
 SAME = {"Multi-Arch": "same"}
@@ -144,3 +150,48 @@ def test_promotion(publisher: Publisher, tmp_path: Path) -> None:
     assert caught.value.detail == SHARED
     publisher.publish(deb(publisher, "armhf", "x", "1.0-2"), deb(publisher, "arm64", "y", "1.0-2"), suite="bookworm-a")
     apt.promote(publisher.project(), "bookworm-a", "bookworm")  # accepted there when they were published
+
+
+def test_promotion_beside_a_file_of_another_package(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the suite that it comes from has too was judged there."""
+    path = "usr/bin/reef-tool"
+    owner, tool, other = (publisher.deb(name, files=[path]) for name in ("reef-old", "reef-tool", "reef-all"))
+    publisher.publish(owner)
+    publisher.publish(tool, suite="trixie-testing")
+    publisher.publish(publisher.deb("reef-any", architecture="all", files=[path]), suite="trixie-all")
+    monkeypatch.setattr(cli, "open_project", publisher.project)
+    before = tree_of(publisher.repository)
+    with pytest.raises(PublishError, match="cannot be promoted to trixie") as caught:
+        cli.promote("trixie-testing", "trixie", [])
+    assert caught.value.detail == f"reef-tool: /{path} is also in reef-old 1.0-1"
+    assert "dpkg refuses to overwrite" in caught.value.fix
+    with pytest.raises(PublishError, match="cannot be promoted to trixie") as caught:
+        cli.promote("trixie-all", "trixie", [])
+    assert caught.value.detail == f"reef-any: /{path} is also in reef-old 1.0-1"
+    assert tree_of(publisher.repository) == before
+    publisher.publish(owner, other, suite="trixie-testing")
+    cli.promote("trixie-testing", "trixie", ["reef-all"])
+    assert "Package: reef-all\n" in publisher.index()
+
+
+def test_only_packages_that_share_a_path_are_decoded(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a .deb without files is not read again from the pool."""
+    publisher.publish(*(publisher.deb(name, files=[f"usr/bin/{name}"]) for name in ("reef-a", "reef-b", "reef-c")))
+    (digest,) = (e.sha256 for e in published_entries(publisher) if e.package == "reef-c")
+    read_cache.remember_lists(publisher.state, {digest: read_cache.packed(b"")})
+    monkeypatch.setattr("builders.apt.packages.published_files._read", no_reading)
+    sought = {"arm64": {"/usr/bin/reef-b", "/usr/bin/reef-c"}, "armhf": {"/usr/bin/reef-a"}}
+    found = published_files(publisher.repository, "trixie", sought, state=publisher.state)
+    assert {cpu: [each.control["Package"] for each in packages] for cpu, packages in found.items()} == {
+        "arm64": ["reef-b"], "armhf": [],
+    }  # fmt: skip
+
+
+def published_entries(publisher: Publisher) -> Sequence[IndexEntry]:
+    live = read_live(RepositoryLayout(publisher.repository), "trixie")
+    assert live
+    return live.entries
+
+
+def no_reading(path: Path) -> bytes:
+    raise AssertionError(path)
