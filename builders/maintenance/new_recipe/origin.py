@@ -19,7 +19,13 @@ from builders.model.target import Target
 from builders.pipeline.project import Project
 from builders.sources import pin
 
-ARCHIVE = re.compile(r".*\.(tar(\.\w+)?|tgz|tbz2?|txz|zip)")
+ARCHIVE = re.compile(r".*\.(tar(\.\w+)?|tgz|tbz2?|txz|zip)", re.IGNORECASE)
+SERVED = re.compile(
+    r"/[^/]+/[^/]+/(legacy\.)?(tarball|zipball|tar\.gz|zip)/.+"  # GitHub, also codeload.github.com
+    r"|/repos/[^/]+/[^/]+/(tarball|zipball)(/.+)?"  # GitHub's API
+    r"|.+/-/archive/.+|.+/repository/archive(\.[a-z0-9.]+)?"  # GitLab and its API
+)
+"""Paths of archives that servers make of repositories, without the name of a file."""
 GIT = re.compile(r"(git\+)?(https?|ssh|git|file)://.+|[\w.-]+@[\w.-]+:.+")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
@@ -50,7 +56,7 @@ def origin_of(name: str, what: str, target: Target, project: Project) -> Origin:
     if path.is_file():
         return _archive(name, str(path.resolve()), project)
     place, _, ref = what.partition("#")
-    if re.match(r"(https?|file)://", what) and ARCHIVE.fullmatch(urlsplit(what).path):
+    if is_archive(what):
         return _archive(name, what, project)
     if GIT.fullmatch(place) or path.is_dir():
         return _git(name, place.removeprefix("git+") if not path.is_dir() else str(path.resolve()), ref, project)
@@ -60,6 +66,21 @@ def origin_of(name: str, what: str, target: Target, project: Project) -> Origin:
         f"--source names nothing that is known: {what!r}", f"no folder or file of this name in {Path.cwd()}",
         "name a URL of an archive, a git URL (perhaps with #TAG), a source package of Debian, or a folder",
     )  # fmt: skip
+
+
+def is_archive(url: str) -> bool:
+    """Return whether a URL is that of an archive, not of a git repository."""
+    path = _file_path(url)
+    if not re.match(r"(https?|file)://", url) or path.endswith(".git"):
+        return False
+    return bool(ARCHIVE.fullmatch(path) or (url.startswith("http") and SERVED.fullmatch(path)))
+
+
+def _file_path(url: str) -> str:
+    """Return the path in a URL, without the last part of SourceForge's, which is ``download``."""
+    path = unquote(urlsplit(url).path)
+    head = path.rstrip("/").removesuffix("/download")
+    return head if ARCHIVE.fullmatch(head) else path
 
 
 def _folder(name: str, folder: Path, project: Project) -> Origin:
@@ -80,7 +101,7 @@ def _archive(name: str, url: str, project: Project) -> Origin:
     entry: dict[str, object] = {"urls": [url], "sha256": sha256}
     if not pin.has_one_folder(sha256, project):
         entry["strip"] = 0
-    path = unquote(urlsplit(url).path)
+    path = _file_path(url)
     return Origin(Discovered(
         sources=({"name": name, "archive": entry},), origin=path.rpartition("/")[2], version=release_in(path),
     ), hinted=True)  # fmt: skip

@@ -1,7 +1,7 @@
 """The packages of a recipe, proposed from the files that a first build installed: programs, libraries, development."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -12,15 +12,21 @@ from builders.model.yaml_file import FILL_IN
 
 Kind = Literal["programs", "library", "development", "python"]
 TRIPLET = re.compile(r"^usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*(?=/|$)")
-SHARED = re.compile(r"usr/lib/[^/]+/(lib[^/]+)\.so\.(\d+(?:\.\d+)*)")
+FOLDER = r"usr/lib/(?:[a-z0-9_]+-linux-gnu[a-z0-9]*/)?"
+"""The folder in which the loader looks for libraries; a plain Makefile knows no triplet."""
+SHARED = re.compile(rf"{FOLDER}(lib[^/]+)\.so\.(\d+(?:\.\d+)*)")
 DEVELOPMENT = re.compile(
-    r"usr/include/.*|usr/(lib/[^/]+|share)/(pkgconfig|cmake)/.*|usr/lib/cmake/.*|usr/share/(aclocal|gir-1\.0|gtk-doc|vala"
-    r")/.*|usr/lib/[^/]+/lib[^/]+\.(so|a)|usr/share/man/(man3/.*|[^/]+/man3/.*)|usr/bin/[^/]+-config"
+    rf"usr/include/.*|({FOLDER}|usr/share/)(pkgconfig|cmake)/.*|usr/share/(aclocal|gir-1\.0|gtk-doc|vala)/.*"
+    rf"|{FOLDER}lib[^/]+\.(so|a)|usr/share/man/(man3/.*|[^/]+/man3/.*)|usr/bin/[^/]+-config"
 )
-LEFT_OUT = re.compile(r"usr/lib/[^/]+/[^/]+\.la|usr/share/info/dir")
+LEFT_OUT = re.compile(rf"{FOLDER}[^/]+\.la|usr/share/info/dir")
 """Files that no Debian package holds (Policy 10.2, 12.2)."""
 WHOLE = re.compile(r"usr/lib(/\*)?|usr|usr/share|usr/share/(man|doc|locale)|etc|var|var/lib")
 """Folders that no package owns alone."""
+ASIDE = ("libs", "libdevel", "doc", "debug", "python", "introspection", "localization", "oldlibs")
+"""Sections of Debian's packages that hold no programs."""
+LIBRARY_NAME = re.compile(r"lib.*\d(t64)?")
+"""The name of a library with its SONAME's version, which can be in any section."""
 PACKED = re.compile(r"(usr/share/(?:man|info|doc)/.*)\.gz")
 MOST = 8
 """Maximum number of programs, libraries or modules that a check names."""
@@ -100,7 +106,7 @@ def _libraries(paths: Sequence[str], installed: Mapping[str, str]) -> dict[str, 
     for path, match in shared.items():
         if path not in links:
             own = f"{match[1]}.so.{match[2].split('.')[0]}"
-            found.setdefault(named.get(path, own), []).append(path.rpartition("/")[2])
+            found.setdefault(named.get(path, own), []).append(path)
     return dict(sorted(found.items()))
 
 
@@ -147,9 +153,18 @@ class _Split:
     kinds: dict[str, Kind]
 
     def packages(self, libraries: Mapping[str, Sequence[str]]) -> tuple[Proposed, ...]:
-        shared = [self._library(soname, files) for soname, files in libraries.items()]
+        named: dict[str, Proposed] = {}
+        for package in (self._library(soname, files) for soname, files in libraries.items()):
+            before = named.setdefault(package.name, package)
+            if before is not package:  # names that differ in case, or that Debian has in the same package
+                files = tuple(dict.fromkeys((*before.files, *package.files)))
+                multi_arch = package.multi_arch and before.multi_arch
+                named[package.name] = replace(before, files=files, multi_arch=multi_arch)
+        shared = list(named.values())
         depends = tuple(f"{package.name} (= ${{binary:Version}})" for package in shared)
-        made = [*self._programs(bool(shared)), *shared, *self._development(depends)]
+        development = self._development(depends, set(named))
+        programs = self._programs(bool(shared), {*named, *(package.name for package in development)})
+        made = [*programs, *shared, *development]
         if len(made) == 1:
             return (replace(made[0], files=()),)
         return tuple(made)
@@ -162,33 +177,39 @@ class _Split:
         # Of a library with another SONAME, whose name programs depend on, only the texts fit.
         other = self._debian(lambda each: each.name.startswith(stem.lower()) and each.section == "libs")
         made = self._package("library", policy, known or other, "shared library", "libs")
-        names = [f"{soname}*", *(name for name in files if not name.startswith(soname))]
-        taken = tuple(f"usr/lib/*/{name}" for name in names)
-        return replace(made, name=known.name if known else policy, multi_arch="same", files=taken)
+        general = [_general(path) for path in files]
+        folders = dict.fromkeys(path.rpartition("/")[0] for path in general)
+        taken = [f"{folder}/{soname}*" for folder in folders]
+        taken += [path for path in general if not path.rpartition("/")[2].startswith(soname)]
+        name = known.name if known else policy
+        return replace(made, name=name, multi_arch=_multi_arch(general), files=tuple(taken))
 
-    def _programs(self, with_library: bool) -> list[Proposed]:
-        paths = self._of("programs")
+    def _has_programs(self) -> bool:
         # Documentation alone needs no package of its own.
-        if not [path for path in paths if not path.startswith(("usr/share/doc/", "usr/share/info/"))]:
+        return not all(path.startswith(("usr/share/doc/", "usr/share/info/")) for path in self._of("programs"))
+
+    def _programs(self, with_library: bool, taken: Set[str]) -> list[Proposed]:
+        if not self._has_programs():
             return []
-        aside = ("libs", "libdevel", "doc", "debug", "python")
-        known = self._debian(lambda each: each.name == self.name and each.section not in aside)
-        known = known or self._debian(lambda each: each.section not in aside)
+        suitable = [
+            each for each in self.facts.binaries
+            if each.section not in ASIDE and each.name not in taken and not LIBRARY_NAME.fullmatch(each.name)
+        ]  # fmt: skip
+        known = next((each for each in suitable if each.name == self.name), suitable[0] if suitable else None)
         name = f"{self.name.removeprefix('lib')}-tools" if with_library else self.name
         made = self._package("programs", name, known, "programs" if with_library else "", "utils")
-        return [replace(made, files=self._files(paths))]
+        return [replace(made, files=self._files(self._of("programs")))]
 
-    def _development(self, depends: tuple[str, ...]) -> list[Proposed]:
+    def _development(self, depends: tuple[str, ...], taken: Set[str]) -> list[Proposed]:
         paths = self._of("development")
         if not paths:
             return []
-        if not self._programs(bool(depends)):
+        if not self._has_programs():
             paths += self._of("programs")
-        known = self._debian(lambda each: each.section == "libdevel")
+        known = self._debian(lambda each: each.section == "libdevel" and each.name not in taken)
         name = f"{self.name if self.name.startswith('lib') else f'lib{self.name}'}-dev"
         made = self._package("development", name, known, "development files", "libdevel")
-        shared = "" if any(path.startswith("usr/bin/") for path in paths) else "same"
-        return [replace(made, multi_arch=shared, files=self._files(paths), depends=depends)]
+        return [replace(made, multi_arch=_multi_arch(paths), files=self._files(paths), depends=depends)]
 
     def _package(self, kind: Kind, name: str, known: DebianBinary | None, what: str, section: str) -> Proposed:
         """Return a package with Debian's name and texts if they are ``known``, else with those of its kind."""
@@ -225,6 +246,12 @@ def patterns(paths: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
 def _general(path: str) -> str:
     """Return a path with ``*`` for the CPU's triplet, so that it fits every CPU."""
     return TRIPLET.sub("usr/lib/*", path)
+
+
+def _multi_arch(paths: Sequence[str]) -> str:
+    """Return ``same`` unless files of the package differ between CPUs under the same name."""
+    general = map(_general, paths)
+    return "" if any(re.match(r"usr/s?bin/|usr/lib/(?!\*/|cmake/)", path) for path in general) else "same"
 
 
 def _globs(paths: Sequence[str]) -> tuple[str, ...]:

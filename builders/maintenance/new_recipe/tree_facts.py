@@ -1,17 +1,21 @@
 """The facts in a source tree: its build system, and the facts in that system's own files."""
 
+import configparser
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Any
 
 from builders.maintenance.new_recipe import licenses
 from builders.maintenance.new_recipe.discovered import Discovered, Rights
 
 COMPILED = (".c", ".cc", ".cpp", ".pyx", ".rs", ".f", ".f90")
-RELEASE = re.compile(r"(?:^|[-_/])v?(\d+(?:\.\d+)+(?:[-_.]?(?:rc|alpha|beta|pre)[-_.]?\d*)?[a-z]?)(?=$|[-_.])")
+BEFORE = "rc|alpha|beta|preview|pre|dev|snapshot"
+"""Words of versions before a release; Python also has the letters ``a``, ``b`` and ``c`` (PEP 440)."""
+RELEASE = re.compile(
+    rf"(?i)(?:^|[-_/])v?(\d+(?:\.\d+)+(?:[abc]\d+)?(?:[-_.~]?(?:{BEFORE})[-_.]?\d*)*[a-z]?)(?=$|[-_.])"
+)
 SHARED = ("-DBUILD_SHARED_LIBS=ON",)
 """CMake's own default is static libraries, whose security updates reach no program (Policy 4.13)."""
 QUOTED = r"""['"]([^'"]*)['"]"""
@@ -37,14 +41,17 @@ def tree_facts(tree: Path) -> Discovered:
 
 def release_in(name: str) -> str:
     """Return the version in the name of an archive or a folder, empty if there is none."""
-    stem = re.sub(r"(\.orig)?(\.tar\.\w+|\.tgz|\.txz|\.zip|\.tar)$", "", name)
+    stem = re.sub(r"(\.orig)?(\.tar\.\w+|\.tgz|\.tbz2?|\.txz|\.zip|\.tar)$", "", name)
     found = RELEASE.findall(stem)
     return upstream_version(found[-1]) if found else ""
 
 
 def upstream_version(text: str) -> str:
     """Return a version as Policy 5.6.12 spells it, a candidate before its release; empty if it is not a version."""
-    text = re.sub(r"[-_.]?(rc|alpha|beta|pre)[-_.]?(?=\d|$)", r"~\1", text.strip().removeprefix("v"))
+    text = re.sub(r"^(\d+(?:\.\d+)*)([abc]\d+)(?![^-_.+])", r"\1~\2", text.strip().removeprefix("v"))
+    # In lower case, so that a beta version comes before a candidate.
+    before = re.compile(rf"(?i)[-_.~]?(?<![a-z])({BEFORE})[-_.]?(?=\d|[-_.+~]|$)")
+    text = before.sub(lambda found: f"~{found[1].lower()}", text)
     text = re.sub(r"[-_]", ".", text)
     return text if re.fullmatch(r"[0-9][A-Za-z0-9.+~]*", text) else ""
 
@@ -98,6 +105,8 @@ def _python(tree: Path) -> Discovered:
         found = found.completed(_metadata(_text(tree / "PKG-INFO")))
     if (tree / "pyproject.toml").is_file():
         found = found.completed(_pyproject(_text(tree / "pyproject.toml")))
+    if (tree / "setup.cfg").is_file():
+        found = found.completed(_setup_cfg(_text(tree / "setup.cfg")))
     return found
 
 
@@ -113,18 +122,49 @@ def _metadata(text: str) -> Discovered:
 
 
 def _pyproject(text: str) -> Discovered:
+    """Return the facts of ``[project]``, then those of ``[tool.poetry]``; values of other types are left out."""
     try:
-        project: Mapping[str, Any] = tomllib.loads(text).get("project", {})
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return Discovered()
-    given = project.get("license", "")
-    name = given if isinstance(given, str) else given.get("text", "")
-    urls = {key.lower(): url for key, url in project.get("urls", {}).items()}
+    found = Discovered()
+    for table in (_table(document.get("project")), _table(_table(document.get("tool")).get("poetry"))):
+        given = table.get("license")
+        urls = {key.lower(): _word(url) for key, url in _table(table.get("urls")).items()}
+        found = found.completed(Discovered(
+            version=_word(table.get("version")), summary=_word(table.get("description")),
+            homepage=_word(table.get("homepage")) or urls.get("homepage") or next(filter(None, urls.values()), ""),
+            rights=_named_rights(_word(given) or _word(_table(given).get("text"))),
+        ))  # fmt: skip
+    return found
+
+
+def _setup_cfg(text: str) -> Discovered:
+    """Return the facts of setuptools' ``[metadata]``; values that it reads from other files are left out."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return Discovered()
+    given = parser["metadata"] if parser.has_section("metadata") else {}
+    # setuptools reads dashes as underscores.
+    known = {key.replace("-", "_"): value for key, value in given.items() if not value.startswith(("attr:", "file:"))}
     return Discovered(
-        version=str(project.get("version", "")), summary=str(project.get("description", "")),
-        homepage=urls.get("homepage") or next(iter(urls.values()), ""),
-        rights=Rights(licenses.debian_name(name) if re.fullmatch(r"[\w.+-]+", name) else ""),
+        version=known.get("version", ""), summary=known.get("description") or known.get("summary", ""),
+        homepage=known.get("url") or known.get("home_page", ""), rights=_named_rights(known.get("license", "")),
     )  # fmt: skip
+
+
+def _named_rights(name: str) -> Rights:
+    return Rights(licenses.debian_name(name) if re.fullmatch(r"[\w.+-]+", name) else "")
+
+
+def _table(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _nothing(_tree: Path) -> Discovered:

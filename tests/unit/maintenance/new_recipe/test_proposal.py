@@ -72,6 +72,51 @@ def test_debians_names_and_texts_are_taken() -> None:
     assert found.packages[1].description == "It reads JSON."
 
 
+def test_a_library_of_a_plain_makefile() -> None:
+    paths = {
+        "usr/lib/libjson.so": "libjson.so.5", "usr/lib/libjson.so.5": "libjson.so.5.3", "usr/lib/libjson.so.5.3": "",
+        "usr/lib/libjson.a": "", "usr/lib/libjson.la": "", "usr/lib/pkgconfig/json.pc": "", "usr/include/json.h": "",
+    }  # fmt: skip
+    found = propose("json", FACTS, paths)
+    library, development = found.packages
+    assert (library.name, library.files, library.multi_arch) == ("libjson5", ("usr/lib/libjson.so.5*",), "")
+    assert development.files == (
+        "usr/include", "usr/lib/libjson.a", "usr/lib/libjson.so", "usr/lib/pkgconfig",
+    )  # fmt: skip
+    assert (development.multi_arch, found.not_installed) == ("", ("usr/lib/*.la",))
+
+
+def test_libraries_in_a_private_folder_belong_to_the_programs() -> None:
+    (package,) = propose("json", FACTS, installed("usr/bin/json", "usr/lib/json/libplugin.so.1")).packages
+    assert (package.name, package.files) == ("json", ())
+
+
+def test_no_two_packages_have_the_same_name() -> None:
+    binaries = (
+        DebianBinary("libjson5", "net", "JSON library"),
+        DebianBinary("libjson4", "net", "JSON library before"),
+        DebianBinary("gir1.2-json", "introspection", "JSON introspection"),
+        DebianBinary("libjson-common", "localization", "JSON translations"),
+        DebianBinary("json-headers", "libdevel", "JSON headers"),
+    )
+    facts = Discovered(summary="JSON in C", binaries=binaries)
+    found = propose("libjson", facts, installed(*LIBRARY, "usr/bin/json-lint"))
+    assert [package.name for package in found.packages] == ["json-tools", "libjson5", "json-headers"]
+    facts = Discovered(summary="JSON in C", binaries=(DebianBinary("libjson", "net", "JSON headers"),))
+    paths = [path for path in LIBRARY if "/libjson." not in path]
+    assert [package.name for package in propose("libjson", facts, installed(*paths, "usr/bin/x")).packages] == [
+        "libjson", "libjson-dev",
+    ]  # fmt: skip
+
+
+def test_libraries_whose_names_differ_in_case_are_one_package() -> None:
+    folder = "usr/lib/aarch64-linux-gnu"
+    paths = [f"{folder}/libGreet.so.5", f"{folder}/libgreet.so.5", "usr/include/json.h"]
+    library, development = propose("json", FACTS, installed(*paths)).packages
+    assert library.files == ("usr/lib/*/libGreet.so.5*", "usr/lib/*/libgreet.so.5*")
+    assert development.depends == ("libgreet5 (= ${binary:Version})",)
+
+
 def test_a_library_whose_name_ends_in_a_digit_gets_a_hyphen() -> None:
     paths = ["usr/lib/aarch64-linux-gnu/libusb-1.0.so.0.4", "usr/include/usb.h"]
     assert propose("libusb", FACTS, installed(*paths)).packages[0].name == "libusb-1.0-0"

@@ -73,6 +73,36 @@ Homepage = "https://example.org/greet"
     assert (found.homepage, found.rights.license, found.pure) == ("https://example.org/greet", "BSD-3-Clause", True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[project]\nlicense = ["MIT"]\nurls = ["a"]\nversion = 1.0\ndescription = ["x"]\n', 'project = "x"\ntool = 1\n',
+        "[project.urls]\nHomepage = 1\n", "[project]\nlicense = {text = 1}\n", "[[project]]\n[tool]\npoetry = []\n",
+        "= x",
+    ],
+)  # fmt: skip
+def test_values_of_other_types_are_left_out(tmp_path: Path, text: str) -> None:
+    found = tree_facts(tree(tmp_path, pyproject__toml=text))
+    assert (found.system, found.version, found.summary, found.homepage) == ("python", "", "", "")
+
+
+def test_poetry(tmp_path: Path) -> None:
+    text = '[tool.poetry]\nversion = "1.2b1"\ndescription = "Greets"\nlicense = "MIT"\nhomepage = "https://e.org"\n'
+    found = tree_facts(tree(tmp_path, pyproject__toml=text))
+    assert (found.version, found.summary, found.rights.license) == ("1.2~b1", "Greets", "MIT")
+    assert found.homepage == "https://e.org"
+
+
+def test_setup_cfg(tmp_path: Path) -> None:
+    text = "[metadata]\nversion = 1.2\ndescription = Greets 100% kindly\nlicense = MIT\nhome-page = https://e.org\n"
+    found = tree_facts(tree(tmp_path, setup__py="", setup__cfg=text))
+    assert (found.version, found.summary, found.rights.license) == ("1.2", "Greets 100% kindly", "MIT")
+    assert found.homepage == "https://e.org"
+    found = tree_facts(tree(tmp_path, setup__cfg="[metadata]\nversion = attr: greet.version\ndescription = file: R\n"))
+    assert (found.version, found.summary) == ("", "")
+    assert tree_facts(tree(tmp_path, setup__cfg="no section")).system == "python"
+
+
 def test_metadata_of_a_source_distribution_comes_first(tmp_path: Path) -> None:
     metadata = (
         "Metadata-Version: 2.1\nName: greet\nVersion: 1.2\nSummary: Greets\nHome-page: https://example.org\n\nlong\n"
@@ -108,6 +138,16 @@ def test_nothing_is_known_of_an_empty_tree(tmp_path: Path) -> None:
         ("jansson-2.14-rc1.tar.bz2", "2.14~rc1"),
         ("libfoo2-1.0.zip", "1.0"),
         ("main.tar.gz", ""),
+        ("foo-1.0-RC1.tar.gz", "1.0~rc1"),
+        ("foo-2.0b2.tar.gz", "2.0~b2"),
+        ("foo-2.0a1.zip", "2.0~a1"),
+        ("foo-1.0.dev1.tar.gz", "1.0~dev1"),
+        ("foo-1.0-SNAPSHOT.tar.gz", "1.0~snapshot"),
+        ("foo_1.0~rc1.orig.tar.gz", "1.0~rc1"),
+        ("foo-1.0rc1.dev2.tar.gz", "1.0~rc1~dev2"),
+        ("openssl-1.0.2u.tar.gz", "1.0.2u"),
+        ("foo-1.0-prebuilt.tar.gz", "1.0"),
+        ("foo-1.0.tbz2", "1.0"),
     ],
 )
 def test_the_version_in_an_archives_name(name: str, version: str) -> None:
@@ -115,8 +155,15 @@ def test_the_version_in_an_archives_name(name: str, version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "version"), [("v1.2", "1.2"), ("1.2-3", "1.2.3"), ("abc", ""), ("2.0beta2", "2.0~beta2")]
-)
+    ("text", "version"),
+    [
+        ("v1.2", "1.2"), ("1.2-3", "1.2.3"), ("abc", ""), ("2.0beta2", "2.0~beta2"), ("1.0-RC1", "1.0~rc1"),
+        ("1.0.Beta.2", "1.0~beta2"), ("1.0-SNAPSHOT", "1.0~snapshot"), ("1.0-SNAPSHOT-7", "1.0~snapshot7"),
+        ("2.0b2", "2.0~b2"), ("2.0a1.dev3", "2.0~a1~dev3"), ("1.0.dev1", "1.0~dev1"), ("1.0rc1+local", "1.0~rc1+local"),
+        ("1.0.post1", "1.0.post1"), ("1.1.1b", "1.1.1b"), ("9.7p1", "9.7p1"), ("1.0+20a3b", "1.0+20a3b"),
+        ("1.0-rc", "1.0~rc"),
+    ],
+)  # fmt: skip
 def test_versions_are_spelled_as_policy_says(text: str, version: str) -> None:
     assert upstream_version(text) == version
 
