@@ -10,7 +10,7 @@ TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 """A variable of the recipe, which is expanded later."""
 SHELL = re.compile(r"[^\w./*?\[\]-]", re.ASCII)
 """The characters that mean something to a shell, but are no patterns."""
-SET = re.compile(r"\[(?P<not>[!^])?(?P<of>\]?[^]/]*)\]")
+SET = re.compile(r"(?<!\\)\[(?P<not>[!^])?(?P<of>\]?[^]/]*)\]")
 """A set of characters in a pattern."""
 TOKENS = re.compile(rf"{TEMPLATE.pattern}|\[[!^]?\]?[^]/]*\]|.", re.DOTALL)
 TOP = "bin|boot|dev|etc|home|lib|lib32|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var"
@@ -27,7 +27,10 @@ def install_line(entry: str) -> str:
     precedes it.
     """
     return _around_templates(
-        lambda text: " ".join(_word(path.replace("\\ ", " ")) for path in NEXT_PATH.split(text)), entry.strip()
+        lambda text: " ".join(
+            _word(SET.sub(_with_exclamation, path.replace("\\ ", " "))) for path in NEXT_PATH.split(text)
+        ),
+        entry.strip(),
     )
 
 
@@ -58,7 +61,7 @@ def own_pattern(path: str) -> str:
 
 
 def _with_exclamation(found: re.Match[str]) -> str:
-    """Return a set of characters as shells and File::Glob read it: a caret at its start is no negation for all."""
+    """Return a set of characters with ``!`` for its negation: File::Glob takes ``^`` for a character of the set."""
     return f"[!{found['of']}]" if found["not"] else found[0]
 
 

@@ -1,13 +1,7 @@
 """debhelper's build systems: the keys below ``build.autotools``, ``build.cmake`` and so on."""
 
-from typing import Annotated
-
-import pydantic
-
 from builders.model.recipe.build_system import BuildSystemModel
-from builders.model.yaml_file import RelativePath
-
-Option = Annotated[str, pydantic.StringConstraints(pattern=r"^[^\n]+$")]
+from builders.model.yaml_file import Line, RelativePath
 
 
 class DebhelperSpec(BuildSystemModel):
@@ -15,7 +9,7 @@ class DebhelperSpec(BuildSystemModel):
 
     folder: RelativePath = "."
     """Folder of the tree that is built: the folder with CMakeLists.txt, configure and so on."""
-    options: list[Option] = []
+    options: list[Line] = []
     """Options after debhelper's own, each as it is written; texts such as ``{{ version }}`` are expanded."""
 
 
@@ -52,7 +46,7 @@ class MakeSpec(DebhelperSpec):
 
     key = "make"
 
-    targets: list[Option] = []
+    targets: list[Line] = []
     """Targets that are built. The default is the first target of the Makefile."""
 
 

@@ -24,6 +24,7 @@ from builders.deb.debhelper_files import install_line, link_line, own_file, own_
         ("usr/share/${HOME}/$x", "usr/share/${Dollar}{HOME}/$x"),
         ("usr/share/${}", "usr/share/${Dollar}{}"),
         ("#a", "./#a"),
+        ("usr/bin/[^a]* usr/lib/\\[^a]", "usr/bin/[!a]* usr/lib/\\[^a]"),
         # Variables of the recipe are expanded later.
         ("usr/lib/{{ triplet }}/a b usr/lib/{{ triplet }}", "usr/lib/{{ triplet }}/a${Space}b usr/lib/{{ triplet }}"),
         ("{{ triplet }}/a", "{{ triplet }}/a"),

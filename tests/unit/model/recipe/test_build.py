@@ -76,6 +76,8 @@ def test_steps_without_a_system_are_the_whole_build(tmp_path: Path, step: str) -
         ("{bazel: }", "missing key 'build.bazel.version'"),
         ("{runtime: }", "missing key 'build.runtime.libraries'"),
         ("{cmake: {folder: ../x}}", "expected a relative path without '..'"),
+        ('{cmake: {options: ["-DX=1\\0"]}}', "expected a text on one line"),
+        ('{make: {targets: ["a\\nb"]}}', "expected a text on one line"),
         ("{test: make check, skip_tests: slow}", "test and skip_tests exclude each other; remove one"),
         ("{skip_tests: ''}", "build.skip_tests"),
     ],
