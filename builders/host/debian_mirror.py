@@ -5,7 +5,9 @@ apt itself reads its sources; Reef asks it (``apt-get indextargets``) and resolv
 """
 
 import functools
+import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +41,14 @@ class Mirror:
     def folder(self) -> str | None:
         """The folder of this machine that a ``file:`` mirror is; None for any other mirror."""
         return unquote(urlsplit(self.url).path) if self.scheme == "file" else None
+
+    @property
+    def auth_entry(self) -> str:
+        """The login as a line of apt_auth.conf(5); empty without one."""
+        if not self.login:
+            return ""
+        user, _, password = (unquote(word) for word in self.login.partition(":"))
+        return f"machine {self.url} login {user} password {password}\n"
 
 
 def parse(url: str) -> Mirror:
@@ -79,11 +89,23 @@ def host_mirror() -> Mirror:
     )
 
 
-@functools.cache
 def security_mirror() -> Mirror | None:
     """Return the mirror from which this machine gets Debian's security updates; None if its apt names none that Reef
     can use."""
-    return _usable(_sites("Debian-Security")) if process.find("apt-get") else None
+    return _security()[0]
+
+
+def security_trouble() -> str:
+    """Return why apt's source of security updates cannot be used; empty without a fault."""
+    return _security()[1]
+
+
+@functools.cache
+def _security() -> tuple[Mirror | None, str]:
+    try:
+        return (_usable(_sites("Debian-Security")) if process.find("apt-get") else None), ""
+    except HostError as error:  # security updates are not needed to build
+        return None, error.what
 
 
 def check(setting: str | None) -> None:
@@ -122,8 +144,18 @@ def _targets(text: str, label: str) -> list[str]:
 
 
 def _usable(uris: list[str]) -> Mirror | None:
-    found = [parse(resolved) for uri in uris for resolved in _resolved(uri)]
-    return next((mirror for mirror in found if mirror.scheme in USABLE), None)
+    """Return the first mirror that Reef can use; raises HostError if there is none and a list cannot be read."""
+    faults = []
+    for uri in uris:
+        try:
+            for mirror in map(parse, _resolved(uri)):
+                if mirror.scheme in USABLE:
+                    return mirror
+        except HostError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
+    return None
 
 
 def _resolved(uri: str) -> Iterator[str]:
@@ -150,17 +182,46 @@ def _mirror_list(uri: str) -> str:
             return Path(unquote(urlsplit(uri).path)).read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise HostError(f"apt's list of mirrors cannot be read: {uri}", str(error), FIX) from error
+    fetched = _fetched(uri)
+    if isinstance(fetched, HostError):
+        raise fetched
+    return fetched
+
+
+@functools.cache
+def _fetched(uri: str) -> str | HostError:
+    """Return a server's list of mirrors, or why there is none: nobody waits twice for a server that is away."""
+    mirror = parse(uri)
     with tempfile.TemporaryDirectory(prefix="reef-") as folder:
         file = Path(folder) / "mirrors"
         try:
-            process.capture(["/usr/lib/apt/apt-helper", "download-file", uri, str(file)], timeout_s=60)
+            process.capture(
+                ["/usr/lib/apt/apt-helper", "download-file", mirror.url, str(file)], timeout_s=60,
+                extra_environment=_with_login(mirror, Path(folder)),
+            )  # fmt: skip
             return file.read_text(encoding="utf-8", errors="replace")
         except (process.ProgramFailed, OSError) as error:
-            raise HostError(
-                f"apt's list of mirrors cannot be fetched: {without_login(uri)}", str(error), FIX
-            ) from error
+            return HostError(f"apt's list of mirrors cannot be fetched: {mirror.url}", without_login(str(error)), FIX)
+
+
+def _with_login(mirror: Mirror, folder: Path) -> dict[str, str]:
+    """Return the environment in which apt has the login of ``mirror``: other users see a program's arguments."""
+    if not mirror.login:
+        return {}
+    logins, config = folder / "auth.conf", folder / "apt.conf"
+    logins.touch(mode=0o600)
+    logins.write_bytes(os.fsencode(mirror.auth_entry) + _own_logins())
+    config.write_text(f'Dir::Etc::netrc "{logins}";\n')
+    return {"APT_CONFIG": str(config)}
+
+
+def _own_logins() -> bytes:
+    """Return apt's own auth.conf; empty if there is none that this user can read."""
+    words = shlex.split(process.capture(["apt-config", "shell", "FILE", "Dir::Etc::netrc/f"]))
+    path = Path(words[0].removeprefix("FILE=")) if words else None
+    return path.read_bytes() if path and os.access(path, os.R_OK) else b""
 
 
 def without_login(uri: str) -> str:
-    """Return a URI without its login."""
-    return re.sub(r"://[^/@]*@", "://", uri).rstrip("/")
+    """Return a URI, or a text with URIs, without logins."""
+    return re.sub(r"://[^/@\s]*@", "://", uri).rstrip("/")

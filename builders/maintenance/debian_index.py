@@ -6,26 +6,28 @@ answer (no apt, no network, no mirror) the sentence gives the reason: nothing bu
 
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from debian.debian_support import Version
 
 from builders.errors import HostError, ReefError
 from builders.host import debian_mirror, process
-from builders.host.apt_access import CONFIG, access
-from builders.host.files import disk_errors, write_whole
+from builders.host.apt_access import CONFIG, LOGINS, access
+from builders.host.files import disk_errors, document_digest, write_whole
 from builders.model.arch import Architecture
 from builders.model.bundled import BundledPackage, read_bundled
 from builders.model.context import Context
 
 NAME = "debian-index"
 """The folder in `Cache.mounts`."""
-FETCHED, FAILED = "fetched", "failed"
-"""Files in a suite's folder: apt's settings, the stamp of the last fetch, and the reason why a later one failed."""
+FETCHED, FAILED, DIGEST = "fetched", "failed", "settings.sha256"
+"""Files in a suite's folder: the stamp of the last fetch, why a later one failed, and the digest of apt's settings."""
 FOLDERS = (
     "etc/apt.conf.d", "etc/auth.conf.d", "etc/preferences.d", "etc/trusted.gpg.d", "state/lists/partial",
     "cache/archives/partial",
@@ -44,6 +46,14 @@ class Offer:
 
     version: str
     suite: str
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The folder of a suite's indices, and apt's settings, which contain passwords and end with the call."""
+
+    folder: Path
+    config: Path
 
 
 @dataclass(frozen=True)
@@ -75,9 +85,9 @@ def compare(context: Context, path: Path, suite: str, architecture: Architecture
 
 def newest(context: Context, suite: str, architecture: Architecture, packages: Iterable[str]) -> Mapping[str, Offer]:
     """Return the newest version of each package that Debian has; raises a ReefError that says why it is unknown."""
-    with _refreshed(context, suite, architecture) as folder:
+    with _refreshed(context, suite, architecture) as index:
         # Each line: package, version, and "site suite/component architecture Packages" (apt-cache(8), madison).
-        said = _apt(folder, "apt-cache", "madison", *packages)
+        said = _apt(index, "apt-cache", "madison", *packages)
     found: dict[str, Offer] = {}
     for line in said.splitlines():
         package, version, place = (part.strip() for part in line.split("|"))
@@ -87,9 +97,9 @@ def newest(context: Context, suite: str, architecture: Architecture, packages: I
 
 def summaries(context: Context, suite: str, architecture: Architecture, packages: Iterable[str]) -> dict[str, str]:
     """Return the first line of the description of each package that the suite has; raises HostError."""
-    with _refreshed(context, suite, architecture) as folder:
+    with _refreshed(context, suite, architecture) as index:
         try:
-            text = _apt(folder, "apt-cache", "show", "--no-all-versions", *packages)
+            text = _apt(index, "apt-cache", "show", "--no-all-versions", *packages)
         except HostError as error:
             if "No packages found" in error.what:
                 return {}
@@ -100,9 +110,9 @@ def summaries(context: Context, suite: str, architecture: Architecture, packages
 
 def source_stanzas(context: Context, suite: str, name: str) -> str:
     """Return the stanzas of the source package ``name``, empty if Debian has none; raises HostError."""
-    with _refreshed(context, suite, context.machine, "deb-src") as folder:
+    with _refreshed(context, suite, context.machine, "deb-src") as index:
         try:
-            return _apt(folder, "apt-cache", "--only-source", "showsrc", name)
+            return _apt(index, "apt-cache", "--only-source", "showsrc", name)
         except HostError as error:
             if "Unable to locate package" in error.what or "No packages found" in error.what:
                 return ""
@@ -112,9 +122,9 @@ def source_stanzas(context: Context, suite: str, name: str) -> str:
 def source_names(context: Context, suite: str) -> Mapping[str, Sequence[str]]:
     """Return the names of all source packages of a suite, each with its binary packages; raises HostError."""
     found: dict[str, Sequence[str]] = {}
-    with _refreshed(context, suite, context.machine, "deb-src") as folder:
-        lists = sorted((folder / "state" / "lists").glob("*_Sources*"))
-        text = _apt(folder, "/usr/lib/apt/apt-helper", "cat-file", *map(str, lists)) if lists else ""
+    with _refreshed(context, suite, context.machine, "deb-src") as index:
+        lists = sorted((index.folder / "state" / "lists").glob("*_Sources*"))
+        text = _apt(index, "/usr/lib/apt/apt-helper", "cat-file", *map(str, lists)) if lists else ""
     for stanza in text.split("\n\n"):
         fields = dict(re.findall(r"^(Package|Binary): (.*(?:\n .*)*)$", stanza, re.MULTILINE))
         if "Package" in fields:
@@ -123,13 +133,18 @@ def source_names(context: Context, suite: str) -> Mapping[str, Sequence[str]]:
 
 
 @contextmanager
-def _refreshed(context: Context, suite: str, architecture: Architecture, kind: str = "deb") -> Iterator[Path]:
-    """Give the folder of a suite's indices, none older than a day; ``kind`` is ``deb`` or ``deb-src``."""
+def _refreshed(context: Context, suite: str, architecture: Architecture, kind: str = "deb") -> Iterator[_Index]:
+    """Give the index of a suite, none older than a day; ``kind`` is ``deb`` or ``deb-src``."""
     name = f"{suite}-{architecture.debian}" if kind == "deb" else f"{suite}-source"
     folder = context.workspace.cache.mounts / NAME / name
-    with context.workspace.cache.in_use(), context.workspace.locked(NAME, wait_s=TIME_S, beside=folder):
-        _refresh(context, folder, suite, architecture, kind)
-        yield folder
+    with (
+        context.workspace.cache.in_use(),
+        context.workspace.locked(NAME, wait_s=TIME_S, beside=folder),
+        tempfile.TemporaryDirectory(prefix="reef-") as private,
+    ):
+        index = _Index(folder, Path(private) / CONFIG)
+        _refresh(context, index, suite, architecture, kind)
+        yield index
 
 
 def _newer(
@@ -151,10 +166,10 @@ def _line(package: BundledPackage, offer: Offer | None, suite: str) -> str:
     return f"{start} {offer.version}, in {offer.suite}"
 
 
-def _refresh(context: Context, folder: Path, suite: str, architecture: Architecture, kind: str) -> None:
+def _refresh(context: Context, index: _Index, suite: str, architecture: Architecture, kind: str) -> None:
     """Fetch the indices if they are a day old. A failure is repeated from its record for some minutes."""
-    fetched, failed = folder / FETCHED, folder / FAILED
-    if _configure(context, folder, suite, architecture, kind):  # for another mirror, for instance
+    fetched, failed = index.folder / FETCHED, index.folder / FAILED
+    if _configure(context, index, suite, architecture, kind):  # for another mirror, for instance
         fetched.unlink(missing_ok=True)
         failed.unlink(missing_ok=True)
     if _age(fetched) < DAY_S:
@@ -164,7 +179,7 @@ def _refresh(context: Context, folder: Path, suite: str, architecture: Architect
     try:
         of = f"packages of {suite} for {architecture}" if kind == "deb" else f"source packages of {suite}"
         with context.log.step(f"fetch Debian's list of {of}"):
-            _apt(folder, "apt-get", "update", "--error-on=any")
+            _apt(index, "apt-get", "update", "--error-on=any")
     except ReefError as error:
         write_whole(failed, error.what)
         raise
@@ -176,13 +191,14 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime if path.exists() else float("inf")
 
 
-def _configure(context: Context, folder: Path, suite: str, architecture: Architecture, kind: str) -> bool:
-    """Write apt's settings and sources into ``folder``, and return whether they differ from those before."""
+def _configure(context: Context, index: _Index, suite: str, architecture: Architecture, kind: str) -> bool:
+    """Write apt's settings and sources, and return whether they differ from those before."""
+    folder, private = index.folder, index.config.parent
     mirror = debian_mirror.chosen(context.settings.debian_mirror)
     security = debian_mirror.security_mirror()
     sources = [_source(kind, mirror.url, suite)]
     sources += [_source(kind, security.url, f"{suite}-security")] if security else []
-    files = access(mirror).content(str(folder.absolute()))
+    files = access(mirror).content(str(private))
     options = [
         *os.fsdecode(files.pop(CONFIG)).splitlines(),
         f'Dir "{folder.absolute()}";',
@@ -197,11 +213,15 @@ def _configure(context: Context, folder: Path, suite: str, architecture: Archite
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "state" / "status").touch()
+        for old in (folder / CONFIG, folder / LOGINS, *folder.glob("*.pem")):  # kept by earlier versions
+            old.unlink(missing_ok=True)
         for name, content in files.items():
-            (folder / name).touch(mode=0o600)
-            (folder / name).write_bytes(content)
-        (folder / CONFIG).touch(mode=0o600)  # a proxy's URL may contain a password
-        changed = [_written(folder / CONFIG, options), _written(folder / "etc" / "sources.list", sources)]
+            (private / name).write_bytes(content)
+        _written(index.config, options)
+        known = "\n".join(options).replace(str(private), "")
+        digest = document_digest([known, {name: sha256(content).hexdigest() for name, content in files.items()}])
+        (folder / DIGEST).touch(mode=0o600)  # a short password could be tried
+        changed = [_written(folder / DIGEST, [digest]), _written(folder / "etc" / "sources.list", sources)]
     return any(changed)
 
 
@@ -218,13 +238,13 @@ def _source(kind: str, site: str, suite: str) -> str:
     return f"{kind} [signed-by={debian_mirror.KEYRING}] {site} {suite} main"
 
 
-def _apt(folder: Path, *words: str) -> str:
-    """Run apt in ``folder`` and return what it printed; raises HostError with apt's own first complaint."""
+def _apt(index: _Index, *words: str) -> str:
+    """Run apt in the index's folder and return what it printed; raises HostError with apt's own first complaint."""
     lines: list[str] = []
     try:
         process.run(
             words, on_line=lines.append, timeout_s=TIME_S,
-            extra_environment={"APT_CONFIG": str(folder.absolute() / CONFIG)},
+            extra_environment={"APT_CONFIG": str(index.config)},
         )  # fmt: skip
     except process.ProgramFailed as error:
         complaint = next((line.removeprefix("E: ") for line in lines if line.startswith("E: ")), error.what)

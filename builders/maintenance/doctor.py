@@ -49,6 +49,7 @@ def _packages() -> Iterator[Need]:
 def _check_mirror(project: Project) -> None:
     """Raise HostError if no mirror can be used, or if this machine's access to it cannot be given to roots."""
     debian_mirror.check(project.settings.debian_mirror)
+    apt_access.warn_of_security(project.log)
     apt_access.access(debian_mirror.chosen(project.settings.debian_mirror))
 
 

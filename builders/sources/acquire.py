@@ -146,8 +146,7 @@ def _download_of(source: Source, way: Archive | DebianPool | SingleFile, context
         access = apt_access.access(mirror)
     except HostError as error:
         raise Unavailable([Reason(path, str(error).replace("\n", "; "))]) from error
-    url = access.authorized(f"{mirror.url}/{path}")
-    return Download(source.name, [url], way.sha256, access.proxies)
+    return Download(source.name, [f"{mirror.url}/{path}"], way.sha256, access)
 
 
 def _pool(way: Archive | DebianPool | SingleFile) -> str:

@@ -9,6 +9,7 @@ from debian.debian_support import Version
 
 from builders.errors import SourceError, nearest
 from builders.host import process
+from builders.host.apt_access import AptAccess
 from builders.host.files import disk_errors, sha256_of
 from builders.model.context import Context
 from builders.sources import file_cache
@@ -38,7 +39,7 @@ def pin_url(url: str, context: Context) -> str:
     address = urlsplit(url)
     name, place = address.path.rpartition("/")[2], address.hostname or "this machine"
     with context.workspace.cache.scratch_folder("pin") as scratch:
-        transfer = Transfer(fetching, fetching.mirrored(url), scratch / "file", {})
+        transfer = Transfer(fetching, fetching.mirrored(url), scratch / "file", AptAccess())
         try:
             with context.log.step(f"download {name or 'a file'} from {place}") as step:
                 transfer.take(step)

@@ -45,7 +45,7 @@ class HostApt:
 
     @staticmethod
     def _forget() -> None:
-        for cached in (debian_mirror.host_mirror, debian_mirror.security_mirror, apt_access.access):
+        for cached in (debian_mirror.host_mirror, debian_mirror._security, debian_mirror._fetched, apt_access.access):
             cached.cache_clear()
 
     def setting(self, text: str | bytes) -> None:

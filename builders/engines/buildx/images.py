@@ -20,7 +20,7 @@ from builders.engines.buildx.docker.daemon import Daemon, owner
 from builders.engines.roots import bootstrap, manifest, namespaces
 from builders.errors import HostError, InputError, RootError
 from builders.host import debian_mirror, process
-from builders.host.apt_access import VARIABLES, access
+from builders.host.apt_access import VARIABLES, access, warn_of_security
 from builders.host.debian_mirror import Mirror
 from builders.host.excerpt import excerpt_of
 from builders.host.files import write_whole
@@ -257,6 +257,7 @@ def secrets(context: Context) -> dict[str, str]:
     setting = context.settings.debian_mirror
     if not setting and not _apt_here():
         return {}
+    warn_of_security(context.log)
     content = access(debian_mirror.chosen(setting)).content("/reef/apt")
     lines = [f"{name} {base64.b64encode(data).decode()}\n" for name, data in content.items()]
     return {"reef-apt": "".join(lines)}

@@ -150,6 +150,7 @@ class ChrootEngine:
             for number, (destination, inputs) in enumerate(_by_destination(job.inputs).items())
         ]
         if network and (mirror := self._mirror()):
+            apt_access.warn_of_security(self._context.log)
             apt_access.access(mirror)  # an error of it is better reported here than from inside the root
             if mirror.folder:
                 overlays.append(Overlay(mirror.folder, [mirror.folder], str(scratch / "mirror")))
@@ -159,6 +160,8 @@ class ChrootEngine:
             binds={destination: str(folder) for destination, folder in binds.items()},
             network=network,
             mirror=self._context.settings.debian_mirror,
+            # A source that cannot be used is not waited for again in each step.
+            security=not (network and debian_mirror.security_trouble()),
             environment=environment(job),
             workdir=job.workdir,
             script=script,

@@ -51,7 +51,7 @@ def _become(entry: ChrootEntry, command: list[str]) -> NoReturn:
         _mount("--bind", source, _inside(root, destination))
     _system_folders(root)
     _network_files(root, entry.network)
-    environment = entry.environment | (_apt_access(root, entry.mirror) if entry.network else {})
+    environment = entry.environment | (_apt_access(root, entry) if entry.network else {})
     script = root / "reef" / "script.sh"
     script.parent.mkdir(exist_ok=True)
     script.write_text(entry.script)
@@ -131,19 +131,19 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _apt_access(root: Path, setting: str | None) -> dict[str, str]:
+def _apt_access(root: Path, entry: ChrootEntry) -> dict[str, str]:
     """Give the root this machine's access to mirrors, in memory, and return the environment variables for it.
 
     The root's own list of sources stays where this machine's apt names no mirror: the job may not need any.
     """
     found = {name: os.environ[name] for name in apt_access.VARIABLES if name in os.environ}
     try:
-        mirror = debian_mirror.chosen(setting)
+        mirror = debian_mirror.chosen(entry.mirror)
     except HostError:
         return found
     folder = _inside(root, APT_FOLDER)
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
-    for name, content in apt_access.access(mirror).content(APT_FOLDER).items():
+    for name, content in apt_access.access(mirror, security=entry.security).content(APT_FOLDER).items():
         (folder / name).write_bytes(content)
     sources = root / "etc" / "apt" / "sources.list"
     if sources.is_file():

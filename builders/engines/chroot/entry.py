@@ -46,6 +46,8 @@ class ChrootEntry:
     script: str
     mirror: str | None = None  # entries of failed roots from before the key have none
     """The setting ``debian_mirror``: with a network, apt is given this machine's access to it."""
+    security: bool = True
+    """Whether apt is given access to Debian's security updates as well."""
     relay: int | None = None
     """The open file through which the relay to a ccache storage receives its socket; closed with the run."""
 

@@ -1,22 +1,23 @@
 """Downloads of files from the first URL that has the right bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from builders.host.apt_access import AptAccess
 from builders.sources import file_cache
 from builders.sources.context import FetchContext, Reason, Unavailable, shown
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file to download: its digest and URLs. ``proxies`` (by URL scheme) take precedence over the environment's."""
+    """A file to download: its digest and URLs. Debian's are reached with apt's own ``access``."""
 
     name: str
     urls: Sequence[str]
     sha256: str
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    access: AptAccess = field(default_factory=AptAccess)
 
 
 def download(context: FetchContext, file: Download) -> Path:
@@ -48,7 +49,7 @@ def _take(context: FetchContext, file: Download, url: str, path: Path) -> None:
     # Imported here: it takes 0.2 s, and most runs find everything in the cache.
     from builders.sources.http.transfer import Transfer
 
-    transfer = Transfer(context, url, path, file.proxies)
+    transfer = Transfer(context, url, path, file.access)
     with context.log.step(f"download {file.name} from {urlsplit(url).hostname or 'this machine'}") as step:
         try:
             transfer.take(step)

@@ -5,13 +5,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
 
 from builders.errors import DiskError
+from builders.host.apt_access import AptAccess
 from builders.host.files import disk_error, disk_errors, write_whole
 from builders.host.log import Step
 from builders.sources import file_cache
@@ -33,14 +34,14 @@ class Transfer:
     The caller holds the lock of ``path``. ``continued`` is true if bytes of an earlier attempt were kept.
     """
 
-    def __init__(self, context: FetchContext, url: str, path: Path, proxies: Mapping[str, str]) -> None:
+    def __init__(self, context: FetchContext, url: str, path: Path, access: AptAccess) -> None:
         self.part = path.with_suffix(".part")
         self.continued = False
         self._note = path.with_suffix(".part.json")
         self._path = path
         self._context = context
         self._url = url
-        self._proxies = proxies
+        self._access = access
 
     def take(self, step: Step) -> None:
         """Complete the part; raises Unavailable, DiskError, Stopped."""
@@ -49,7 +50,7 @@ class Transfer:
         if is_local(self._url):
             self._copy(step)
         else:
-            with new_session(self._proxies) as session:
+            with new_session(self._access, self._url) as session:
                 self._persist(session, step)
 
     def accept(self, sha256: str) -> None:
@@ -96,7 +97,7 @@ class Transfer:
             note = json.loads(self._note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             note = {}
-        if isinstance(note, dict) and note.get("url") == self._url and note.get("validator"):
+        if isinstance(note, dict) and note.get("url") == shown(self._url) and note.get("validator"):
             headers["If-Range"] = str(note["validator"])
         return headers
 
@@ -165,7 +166,7 @@ class Transfer:
         tag = response.headers.get("ETag", "")
         # A weak tag does not promise equal bytes, which joining two halves needs (RFC 9110, 13.1.5).
         validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
-        write_whole(self._note, json.dumps({"url": self._url, "validator": validator}))
+        write_whole(self._note, json.dumps({"url": shown(self._url), "validator": validator}))
 
     def _have(self) -> int:
         try:

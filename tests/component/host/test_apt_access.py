@@ -18,7 +18,7 @@ HTTPS = Mirror("https://deb.example.org/debian")
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostApt]:
-    for name in ("SSL_CERT_FILE", *apt_access.VARIABLES):
+    for name in ("SSL_CERT_FILE", *apt_access.BUNDLES, *apt_access.VARIABLES):
         monkeypatch.delenv(name, raising=False)
     with HostApt(tmp_path, monkeypatch) as made:
         yield made
@@ -75,6 +75,9 @@ def test_files_are_copied_byte_by_byte(apt: HostApt) -> None:
     certificate.write_bytes(b"caf\xe9\0")
     key.write_bytes(b"key")
     apt.setting(f'Acquire::https::CaInfo "{certificate}"; Acquire::https::deb.example.org::SslKey "{key}";')
+    assert access().places == {
+        "Acquire::https::CaInfo": str(certificate), "Acquire::https::deb.example.org::SslKey": str(key),
+    }  # fmt: skip
     content = access().content("/in/root")
     assert content["0.pem"] + content["1.pem"] == b"caf\xe9\0key"
     assert str(apt.folder) not in content[CONFIG].decode()
@@ -97,6 +100,9 @@ def test_https_needs_certificates(apt: HostApt, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
     assert access().files == {}
     assert access(HTTPS).files == {"Acquire::https::CAInfo": b"pem"}
+    assert access(HTTPS).places == {"Acquire::https::CAInfo": str(tmp_path / "own.pem")}
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/other.pem")
+    assert access(HTTPS).places == {}
 
 
 def test_a_snapshot_of_the_archive_may_have_expired(apt: HostApt) -> None:
@@ -120,17 +126,63 @@ def test_logins_of_the_mirror_and_of_its_proxy_alone(apt: HostApt) -> None:
 
 
 @pytest.mark.parametrize(
-    ("logins", "url", "expected"),
+    ("name", "found"),
     [
-        ("machine h login me password p/w\n", "https://h/debian/x", "https://me:p%2Fw@h/debian/x"),
-        ("machine h login me password pw\n", "http://h/debian/x", "http://h/debian/x"),
-        ("machine http://h/debian login me password pw\n", "http://h/debian/x", "http://me:pw@h/debian/x"),
-        ("machine h/other login me password pw\n", "https://h/debian/x", "https://h/debian/x"),
-        ("", "https://h/debian/x", "https://h/debian/x"),
+        # The examples of apt_auth.conf(5), for https://example.org/debian, and more.
+        ("example.org", True),
+        ("example.org/deb", True),
+        ("example.org/debian", True),
+        ("example.org/debian/", True),
+        ("example.org:443", False),
+        ("example.org/deb/", False),
+        ("example.org/ubuntu", False),
+        ("example.orga", False),
+        ("example", False),
+        ("https://example", False),
+        ("https://EXAMPLE.org/debian", True),
+        ("http://example.org", False),
     ],
 )
-def test_downloads_use_the_login(logins: str, url: str, expected: str) -> None:
-    assert AptAccess(logins=logins).authorized(url) == expected
+def test_a_login_is_for_its_host_and_path(name: str, *, found: bool) -> None:
+    access = AptAccess(logins=f"machine other login x\nmachine {name} login me password p/w\n")
+    assert access.login("https://example.org/debian/x") == (("me", "p/w") if found else None)
+    assert access.login("https://example.org:444/debian/x") == (("me", "p/w") if found else None)
+    assert access.login("https://example.org.evil/debian/x") is None
+    assert access.login("http://example.org:80/debian/x") == (("me", "p/w") if name.startswith("http:") else None)
+
+
+def test_options_of_a_host_come_first_and_https_inherits() -> None:
+    """apt-transport-http(1), apt-transport-https(1)."""
+    access = AptAccess(
+        (
+            'Acquire::http::Proxy "http://all:1/";', 'Acquire::http::Proxy::near.example "DIRECT";',
+            'Acquire::https::proxy::far.example "http://me:pw@far:1/";', 'Acquire::https::Verify-Peer "false";',
+        ),
+        logins="machine http://all login p password q/\n",
+        places={"Acquire::https::CaInfo": "/ca.pem", "Acquire::https::CAInfo::near.example": "/near.pem"},
+    )  # fmt: skip
+    assert access.proxy("http://near.example/x") == ""
+    assert access.proxy("https://near.example/x") == ""
+    assert access.proxy("http://far.example/x") == "http://p:q%2F@all:1/"
+    assert access.proxy("https://far.example/x") == "http://me:pw@far:1/"
+    assert AptAccess().proxy("http://far.example/x") is None
+    assert access.option("CAInfo", "https://near.example/x") == "/near.pem"
+    assert access.option("CAInfo", "https://far.example/x") == "/ca.pem"
+    assert access.option("CAInfo", "http://far.example/x") is None
+    assert access.option("Verify-Peer", "https://far.example/x") == "false"
+
+
+def test_the_logins_of_all_mirrors_come_along(apt: HostApt) -> None:
+    uri = "http://you:word@security.example/debian-security"
+    apt.source("list", f"deb [signed-by=/x] {uri} bookworm-security main\n")
+    apt.has(uri, label="Debian-Security")
+    both = access(Mirror("http://h/debian", "me:pw")).logins
+    assert both == (
+        "machine http://h/debian login me password pw\n"
+        "machine http://security.example/debian-security login you password word\n"
+    )
+    alone = apt_access.access(Mirror("http://h/debian", "me:pw"), security=False)
+    assert alone.logins == "machine http://h/debian login me password pw\n"
 
 
 def test_the_login_of_a_url(apt: HostApt) -> None:

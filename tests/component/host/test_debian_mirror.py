@@ -1,15 +1,19 @@
 """The mirror that Reef finds through a real apt, for sources of every kind that apt understands."""
 
+import base64
 import http.server
+import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builders.errors import HostError
-from builders.host import debian_mirror, process
+from builders.host import apt_access, debian_mirror, process
 from builders.host.debian_mirror import Mirror, parse
+from builders.host.log import Log
 from tests.support.host_apt import HostApt
 
 DEBIAN = "deb [signed-by=/x] {} bookworm main\n"
@@ -89,30 +93,88 @@ def test_a_list_of_mirrors(apt: HostApt, scheme: str, text: str, url: str) -> No
     assert "debian_mirror: in reef.yml" in caught.value.fix
 
 
+class Lists(http.server.ThreadingHTTPServer):
+    """A server of a list of mirrors at /list, and at /private with a login. ``asked`` are the paths of requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def site(self, scheme: str = "mirror+http", login: str = "") -> str:
+        return f"{scheme}://{login}127.0.0.1:{self.server_port}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Lists
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        good = self.headers["Authorization"] == "Basic " + base64.b64encode(b"me:p@w").decode()
+        status = {"/list": 200, "/private": 200 if good else 401}.get(self.path, 404)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(LONG)))
+        self.end_headers()
+        self.wfile.write(LONG.encode())
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def lists() -> Iterator[Lists]:
+    with Lists() as server:
+        yield server
+        server.shutdown()
+
+
 @pytest.mark.parametrize("scheme", ["mirror+http", "mirror"])
-def test_a_list_of_mirrors_on_a_server(apt: HostApt, scheme: str) -> None:
-    class Lists(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/list" else 404)
-            self.send_header("Content-Length", str(len(LONG)))
-            self.end_headers()
-            self.wfile.write(LONG.encode())
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Lists) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        for path, url in (("list", "http://first.example/debian"), ("none", "")):
-            uri = f"{scheme}://127.0.0.1:{server.server_port}/{path}"
-            apt.source("list", DEBIAN.format(uri))
-            apt.has(uri)
-            if url:
-                assert found() == url
-            else:
+def test_a_list_of_mirrors_on_a_server(apt: HostApt, lists: Lists, scheme: str) -> None:
+    for path, url in (("list", "http://first.example/debian"), ("none", "")):
+        uri = f"{lists.site(scheme)}/{path}"
+        apt.source("list", DEBIAN.format(uri))
+        apt.has(uri)
+        if url:
+            assert found() == url
+        else:
+            for _ in range(2):
                 with pytest.raises(HostError, match="apt's list of mirrors cannot be fetched"):
                     found()
-        server.shutdown()
+            assert lists.asked.count("/none") == 1, "nobody waits twice for a server that is away"
+
+
+def test_the_login_of_a_list_of_mirrors_is_no_argument_and_in_no_error(
+    apt: HostApt, lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: list[str] = []
+    capture = process.capture
+
+    def seen(argv: Sequence[str], **more: Any) -> str:
+        arguments.extend(argv)
+        for name, file in more.get("extra_environment", {}).items():
+            assert name == "APT_CONFIG"
+            assert stat.S_IMODE((Path(file).parent / "auth.conf").stat().st_mode) == 0o600
+        return capture(argv, **more)
+
+    monkeypatch.setattr(process, "capture", seen)
+    login = "me:p%40w@"
+    assert next(debian_mirror._resolved(f"{lists.site(login=login)}/private")) == "http://first.example/debian"
+    with pytest.raises(HostError, match="cannot be fetched") as caught:
+        list(debian_mirror._resolved(f"{lists.site(login=login)}/none"))
+    for text in (*arguments, caught.value.what, caught.value.detail):
+        assert "p%40w" not in text
+        assert "p@w" not in text
+
+
+def test_mirrors_after_the_first_usable_are_not_asked(apt: HostApt, lists: Lists) -> None:
+    dead, good = f"{lists.site()}/none", "http://good.example/debian"
+    for order, asked in (((good, dead), []), ((dead, good), ["/none"])):
+        apt.source("list", "".join(map(DEBIAN.format, order)))
+        for uri in order:
+            apt.has(uri)
+        lists.asked.clear()
+        assert found() == good
+        assert lists.asked == asked
 
 
 def test_only_debians_main_archive_counts(apt: HostApt) -> None:
@@ -147,13 +209,31 @@ def test_sources_that_apt_itself_refuses(apt: HostApt) -> None:
 
 
 def test_security_updates_come_from_where_apt_gets_them(apt: HostApt) -> None:
-    debian_mirror.security_mirror.cache_clear()
+    debian_mirror._security.cache_clear()
     assert debian_mirror.security_mirror() is None
     uri = "https://deb.debian.org/debian-security"
     apt.source("list", f"deb {uri} bookworm-security main\n")
     apt.has(uri, label="Debian-Security")
-    debian_mirror.security_mirror.cache_clear()
+    debian_mirror._security.cache_clear()
     assert debian_mirror.security_mirror() == Mirror(uri)
+    assert debian_mirror.security_trouble() == ""
+
+
+def test_a_broken_source_of_security_updates_blocks_nothing(
+    apt: HostApt, lists: Lists, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"{lists.site()}/none"
+    apt.source("list", f"deb {uri} bookworm-security main\n")
+    apt.has(uri, label="Debian-Security")
+    lists.asked.clear()
+    log = Log(live=False)
+    for url in ("http://a.example/debian", "http://b.example/debian"):
+        assert apt_access.access(Mirror(url)).logins == ""
+        apt_access.warn_of_security(log)
+    assert debian_mirror.security_mirror() is None
+    assert lists.asked == ["/none"]
+    warned = capsys.readouterr().out
+    assert warned.count("warning: Debian's security updates are not used: apt's list of mirrors cannot be fetched") == 1
 
 
 def test_a_mirror_that_others_signed_is_named(apt: HostApt, tmp_path: Path) -> None:

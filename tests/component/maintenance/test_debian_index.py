@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,8 +190,29 @@ def test_a_cache_that_is_being_cleaned(project: Project) -> None:
 def test_passwords_stay_private(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = 'Acquire::http::Proxy "http://me:secret@proxy/caf\udce9";'
     monkeypatch.setattr(debian_index, "access", lambda _: AptAccess((proxy,), {}, "machine h login me password hush\n"))
+    given: list[Path] = []
+    run = process.run
+
+    def seen(*words: Any, **more: Any) -> Any:
+        config = Path(more["extra_environment"]["APT_CONFIG"])
+        assert b"secret@proxy/caf\xe9" in config.read_bytes()
+        assert "hush" in (config.parent / "auth.conf").read_text()
+        assert stat.S_IMODE(config.parent.stat().st_mode) == 0o700
+        given.append(config)
+        return run(*words, **more)
+
+    monkeypatch.setattr(process, "run", seen)
     report(project)
-    assert stat.S_IMODE(file_of(project, "auth.conf").stat().st_mode) == 0o600
-    assert "hush" in file_of(project, "auth.conf").read_text()
-    assert stat.S_IMODE(file_of(project, "apt.conf").stat().st_mode) == 0o600
-    assert b"secret@proxy/caf\xe9" in file_of(project, "apt.conf").read_bytes()
+    file_of(project, "auth.conf").write_text("hush")  # of an earlier version
+    report(project)
+    assert len(given) == 3, "apt-get update runs only once: the settings are the same"
+    assert not any(config.parent.exists() for config in given)
+    kept = [path.read_bytes() for path in file_of(project, "").rglob("*") if path.is_file()]
+    assert not any(b"hush" in data or b"secret" in data for data in kept)
+    assert stat.S_IMODE(file_of(project, "settings.sha256").stat().st_mode) == 0o600
+    settings = AptAccess((proxy.replace("secret", "other"),))
+    monkeypatch.setattr(debian_index, "access", lambda _: settings)
+    monkeypatch.setattr(process, "run", run)
+    aged(project, "fetched", 3600)
+    report(project)
+    assert time.time() - file_of(project, "fetched").stat().st_mtime < 1800, "fetched again with other settings"

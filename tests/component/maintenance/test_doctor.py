@@ -94,11 +94,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     monkeypatch.setattr(needs, "BUILD_BYTES", 1)
     monkeypatch.setattr(binfmt, "MISC", made.misc)
     debian_mirror.host_mirror.cache_clear()
-    debian_mirror.security_mirror.cache_clear()
+    debian_mirror._security.cache_clear()
     apt_access.access.cache_clear()
     yield made
     debian_mirror.host_mirror.cache_clear()
-    debian_mirror.security_mirror.cache_clear()
+    debian_mirror._security.cache_clear()
     apt_access.access.cache_clear()
 
 

@@ -1,5 +1,7 @@
 """Downloads against a real server that misbehaves."""
 
+import base64
+import json
 import os
 import shutil
 import threading
@@ -13,6 +15,7 @@ from builders.host.apt_access import AptAccess
 from builders.host.debian_mirror import Mirror
 from builders.model.settings import Settings
 from builders.sources.http import transfer
+from builders.sources.http.session import new_session
 from builders.sources.tree import write_all
 from tests.support.sources import (
     Bench,
@@ -271,6 +274,65 @@ def test_debian_pool_is_reached_through_apts_own_proxy(
     site.put("http://deb.invalid/debian/pool/d.tar.gz", DATA)
     tree = bench.fetch(write_recipe(bench.folder, [debian("pool/d.tar.gz")]))
     assert tree.sources[0].location == "http://deb.invalid/debian/pool/d.tar.gz"
+
+
+def test_apts_own_proxy_comes_before_that_of_the_environment(
+    bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that apt reaches directly stays so (apt-transport-http(1))."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    options = ('Acquire::http::Proxy "http://127.0.0.1:9";', 'Acquire::http::Proxy::127.0.0.1 "DIRECT";')
+    monkeypatch.setattr(apt_access, "access", lambda _: AptAccess(options))
+    url = site.put("/debian/pool/d.tar.gz", DATA)
+    bench.settings = Settings(debian_mirror=f"{site.url}/debian")
+    assert bench.fetch(write_recipe(bench.folder, [debian("pool/d.tar.gz")])).sources[0].location == url
+
+
+def test_no_login_is_kept_with_an_interrupted_download(
+    bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = f"machine {site.url}/debian login me password s3cr\udce9t\n"
+    monkeypatch.setattr(apt_access, "access", lambda _: AptAccess(logins=logins))
+    bench.settings = Settings(debian_mirror=f"{site.url}/debian")
+    site.put("/debian/pool/d.tar.gz", DATA, cut(100_000), cut(0))
+    pool = write_recipe(bench.folder, [debian("pool/d.tar.gz")])
+    with pytest.raises(SourceError):
+        bench.fetch(pool)
+    sent = base64.b64encode(b"me:s3cr\xe9t").decode()
+    assert {headers["Authorization"] for _, headers in site.requests} == {f"Basic {sent}"}
+    [note] = bench.cache.glob("*.part.json")
+    assert json.loads(note.read_text())["url"] == f"{site.url}/debian/pool/d.tar.gz"
+    site.put("/debian/pool/d.tar.gz", DATA, ranged)
+    site.requests.clear()
+    bench.fetch(pool)
+    assert [headers["If-Range"] for _, headers in site.requests] == ['"one"']
+
+
+def test_no_login_of_a_recipes_url_is_kept(bench: Bench, site: Site) -> None:
+    url = site.put("/a.tar.gz", DATA, cut(100_000), cut(0)).replace("://", "://me:s3cret@")
+    failed(bench, url)
+    [note] = bench.cache.glob("*.part.json")
+    assert "s3cret" not in note.read_text()
+
+
+def test_apts_certificates_come_before_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/environment.pem")
+    places = {
+        "Acquire::https::CAInfo": "/ca.pem", "Acquire::https::SslCert::h": "/cert.pem",
+        "Acquire::https::SslKey::h": "/key.pem",
+    }  # fmt: skip
+    options = ('Acquire::https::Verify-Peer::lax "false";',)
+
+    def settings(access: AptAccess, url: str) -> tuple[object, object]:
+        with new_session(access, url) as session:
+            found = session.merge_environment_settings(url, {}, True, None, None)
+        return found["verify"], found["cert"]
+
+    access = AptAccess(options, places=places)
+    assert settings(access, "https://h/x") == ("/ca.pem", ("/cert.pem", "/key.pem"))
+    assert settings(access, "https://other/x") == ("/ca.pem", None)
+    assert settings(access, "https://lax/x") == (False, None)
+    assert settings(AptAccess(), "https://h/x") == ("/environment.pem", None)
 
 
 def test_proxy_of_the_environment_is_used(bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
