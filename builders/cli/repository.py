@@ -244,6 +244,8 @@ def verify_apt(suite: str | None, *, roots: bool) -> None:
             for trial in clients.trials
         ]
         project.log.table(f"clients of {name}", ("client", "keyring", "day", "verdict"), rows)
+        if clients.old_contents:
+            project.log.warn(f"{name}: apt takes no Contents (for apt-file) as an earlier Reef made them; publish once")
         for outlook in clients.outlooks:
             project.log.note(f"  boards with the keyring of {outlook.keyring}: {apt.until(outlook, now)}")
     for untried in (error for suite_found in suites for error in suite_found.clients.untried):

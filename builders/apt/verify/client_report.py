@@ -8,7 +8,7 @@ from pathlib import Path
 from builders.apt.keys.signing import day_of
 from builders.apt.repository.context import RepositoryContext
 from builders.apt.verify import clients
-from builders.apt.verify.clients import TODAY, Outlook, Trial
+from builders.apt.verify.clients import CONTENTS, TODAY, Outlook, Trial
 from builders.errors import BuildError, RootError
 
 
@@ -16,23 +16,26 @@ from builders.errors import BuildError, RootError
 class ClientReport:
     """The trials of one suite by clients, and how long each keyring lasts.
 
-    ``untried`` are the reasons why the apt of some board releases could not be tried.
+    ``untried`` are the reasons why the apt of some board releases could not be tried. ``old_contents`` says that apt
+    takes no Contents of the suite, in the form of an earlier Reef, until the next publication.
     """
 
     suite: str
     trials: tuple[Trial, ...]
     outlooks: tuple[Outlook, ...]
     untried: tuple[RootError, ...] = ()
+    old_contents: bool = False
 
 
 def ask(
     context: RepositoryContext, repository: Path, suite: str, scratch: Path, *,
-    keyring: Path | None = None, releases: Iterable[str] = (),
+    keyring: Path | None = None, releases: Iterable[str] = (), published: bool = False,
 ) -> ClientReport:  # fmt: skip
     """Let this machine's apt, and that of board ``releases`` in clean roots, use a suite today and on later days.
 
     ``repository`` is the published folder or a candidate, ``scratch`` a folder with a plain name to work in,
-    ``keyring`` today's, by default the one at the root. A root that cannot be made or used stops no other. Raises
+    ``keyring`` today's, by default the one at the root. Of a ``published`` suite, Contents in the form of an earlier
+    Reef fail nothing. A root that cannot be made or used stops no other. Raises
     PublishError where a client refuses what it should accept, HostError.
     """
     outlooks = clients.outlooks(repository, suite, keyring)
@@ -49,8 +52,10 @@ def ask(
             trials += clients.read_trials(context.run_in_root(job, place / "out").output)
         except (RootError, BuildError) as error:
             untried.append(_untried(release, error))
-    clients.require_accepted(trials, outlooks, suite, time.time())
-    return ClientReport(suite, tuple(trials), tuple(outlooks), tuple(untried))
+    old = published and clients.old_contents(repository, suite)
+    counted = [trial for trial in trials if not (old and trial.keyring == CONTENTS)]
+    clients.require_accepted(counted, outlooks, suite, time.time())
+    return ClientReport(suite, tuple(trials), tuple(outlooks), tuple(untried), old)
 
 
 def _untried(release: str, error: RootError | BuildError) -> RootError:

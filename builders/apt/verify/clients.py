@@ -8,6 +8,7 @@ import functools
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,13 @@ from builders.model.packages import SOURCE
 
 TODAY = "today"
 """Name of the keyring at the repository's root."""
-DEEDS = ("download", "contents", "changelog")
+CONTENTS = "contents"
+DEEDS = ("download", CONTENTS, "changelog")
 """Acts of a board with today's keyring, after its update."""
 SERVED, KEYRINGS, WORK, PORT = "/srv/reef", "/reef/keyrings", "/build/out", 8642
 TIME_LIMIT_S = 900.0
+FIRST_LINE = 1000
+"""Bytes that contain a changelog's first line."""
 
 
 @dataclass(frozen=True)
@@ -249,15 +253,45 @@ def _facts(
     }  # fmt: skip
 
 
-def _download(place: RepositoryLayout, live: PublishedSuite, cpu: str, component: str) -> tuple[str, str, bool, bool]:
-    """Return a CPU, the smallest package to download, whether Contents name files, and whether it has a changelog."""
+def _download(
+    place: RepositoryLayout, live: PublishedSuite, cpu: str, component: str
+) -> tuple[str, str, bool, str | None]:
+    """Return a CPU, the smallest package to download, whether Contents name files, and how its changelog begins.
+
+    The last does not exist where apt should find no changelog.
+    """
     best, files = _smallest(live, cpu, component), live.release.files
     if best is None:
-        return cpu, "", False, False
+        return cpu, "", False, None
     index = f"{component}/Contents-{cpu}"
     contents = files[index].size > 0 if index in files else f"{index}.gz" in files
-    changelog = "Changelogs" in live.release.fields and bool(best.changelog) and (place.path / best.changelog).is_file()
+    changelog = _changelog(place, best) if "Changelogs" in live.release.fields and best.changelog else None
     return cpu, f"{best.package}={best.version}", contents, changelog
+
+
+def _changelog(place: RepositoryLayout, entry: IndexEntry) -> str | None:
+    """Return the source and version with which the published changelog of a .deb begins; None where it has none.
+
+    Empty where the .deb's own is not in Debian's form, as that of a package that somebody else built.
+    """
+    own = f"usr/share/doc/{entry.package}/changelog.Debian.gz"
+    packed = next((c for e, c in members(place.path / entry.filename) if str(e.name).removeprefix("./") == own), None)
+    source, version = entry.built_from
+    begin = f"{source} ({version})"
+    try:
+        if packed and zlib.decompressobj(31).decompress(packed, FIRST_LINE).startswith(begin.encode()):
+            return begin
+    except zlib.error:
+        pass  # a changelog that does not unpack is not published
+    return "" if (place.path / entry.changelog).is_file() else None
+
+
+def old_contents(repository: Path, suite: str) -> bool:
+    """Return whether the Release lists Contents only compressed, as an earlier Reef published them; apt takes none."""
+    files = _live(RepositoryLayout(repository.absolute()), suite).release.files
+    return any(
+        "/Contents-" in name and name.endswith(".gz") and name.removesuffix(".gz") not in files for name in files
+    )
 
 
 def _smallest(live: PublishedSuite, architecture: str, component: str) -> IndexEntry | None:

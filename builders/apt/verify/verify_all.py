@@ -35,7 +35,7 @@ def verify_all(context: RepositoryContext, suite: str | None = None, *, roots: b
         scratch = Path(plain)
         for name in [require_published(place, suite)] if suite else place.suites():
             verified = verify(folder, name)
-            report = ask(context, folder, name, scratch, releases=MIRRORED if roots else ())
+            report = ask(context, folder, name, scratch, releases=MIRRORED if roots else (), published=True)
             result.append(VerifiedSuite(verified, report))
     return result
 

@@ -38,8 +38,9 @@ def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Pat
     for each portable package also ``alone``.
 
     ``output`` is the folder that the job of `install_job` handed back, ``upgrade_from`` the folder that it got. A
-    missing verdict counts as failed; only a package without an older revision has no ``upgrade``. The other upgrades
-    name the older version. Faults that the recipe accepts fail no verdict.
+    missing verdict counts as failed; only a package without an older revision has no ``upgrade``, and packages that
+    the system needs have no ``purge``. The other upgrades name the older version. Faults that the recipe accepts fail
+    no verdict.
     """
     before = older_versions(upgrade_from) if upgrade_from else {}
     rows = list(_rows(output / TABLE))
@@ -51,7 +52,7 @@ def read_install(recipe: Recipe, target: Target, output: Path, upgrade_from: Pat
                 own = [_upgraded(row, before) if check == "upgrade" else row for row in own]
                 verdicts.append(_judged(check, package.name, own, target, output))
     verdicts += [_run(recipe, check, rows, target, output) for check in recipe.checks]
-    verdicts.append(_purge(recipe, [_after_upgrade(row, before) for row in rows], target, output))
+    verdicts += _purge(recipe, [_after_upgrade(row, before) for row in rows], target, output)
     return accept(recipe, verdicts)
 
 
@@ -89,11 +90,16 @@ def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: 
     return judged(name, recipe.name, absent, fix, passed=", ".join(check.expect))
 
 
-def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> Verdict:
-    own = [row for row in rows if row.check == "purge"]
-    if own and all(row.outcome == "ok" for row in own) and not any(row.check == "end" for row in rows):
+def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> list[Verdict]:
+    """Return the verdict ``purge``; none where the system needs a package of every round, so that none was purged."""
+    found = [row for row in rows if row.check == "purge"]
+    own = [row for row in found if row.outcome != "skipped"]
+    whole = any(row.check == "end" for row in rows)
+    if found and not own and whole:
+        return []
+    if all(row.outcome == "ok" for row in own) and not whole:
         own = []
-    return _judged("purge", recipe.name, own, target, output)
+    return [_judged("purge", recipe.name, own, target, output)]
 
 
 def _after_upgrade(row: Row, before: Mapping[str, str]) -> Row:

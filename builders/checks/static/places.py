@@ -1,5 +1,6 @@
 """Places of a package's files: those of the FHS 3.0, with the exceptions of Debian Policy 9.1."""
 
+import re
 from collections.abc import Iterable
 
 from builders.checks.static.contents import Contents, Entry
@@ -11,8 +12,10 @@ PLACES = (
     "usr/sbin", "usr/share", "usr/src", "var/games", "var/lib", "var/spool", "var/www",
 )  # fmt: skip
 """The places for files (FHS 3.5 to 5.14); /var/www is an addition of Debian Policy 9.1.1."""
-EMPTY_PLACES = ("var/cache", "var/log")
-"""Places in which a package may make folders but no files: these belong to run time (FHS 5.5, 5.10)."""
+EMPTY_PLACES = ("var/account", "var/cache", "var/crash", "var/log")
+"""Places in which a package may make folders but no files: these belong to run time (FHS 5.4 to 5.6, 5.10)."""
+TOOLCHAIN = re.compile(r"usr/([^/-]+-[^/-]+(?:-[^/-]+){0,2})(?:/|$)")
+"""A folder named as a GNU system (arm-none-eabi), where cross toolchains install by default."""
 OLD_PLACES = ("bin", "lib", "sbin")
 """Further places before trixie; from trixie on only base-files may ship these, as links into /usr."""
 DEBUG_PLACES = ("usr/lib/debug", "usr/share/doc")
@@ -26,6 +29,7 @@ REFUSED = {
     "tmp": "programs must not assume that files in it are preserved (FHS 3.18): use tmpfiles.d",
     "var/tmp": "its files are deleted in a site-specific manner (FHS 5.15): use tmpfiles.d",
     "var/mail": "a part of the base system (Debian Policy 9.1.3)",
+    "var/backups": "of base-files and dpkg for copies of system files, not of the FHS: use /var/lib",
     "home": "it belongs to the users (FHS 3.8); for a service use /var/lib",
     "root": "it belongs to the administrator (FHS 3.14)",
     "srv": "its structure is the administrator's (FHS 3.17): use /usr/share, /var/lib or /var/www",
@@ -51,6 +55,12 @@ def misplaced(entry: Entry, contents: Contents, target: Target) -> str:
         if within(path, (place,)):
             why = reason.format(triplet=target.architecture.triplet)
             return f"/{place} is not a place for a package's files: {why}"
+    if found := TOOLCHAIN.match(path):
+        system = found[1]
+        return (
+            f"/usr/{system} is not a place for a package's files: neither FHS 4 nor Debian Policy 9.1.1 has "
+            f"it for cross toolchains; put it under /usr/lib/{system}, or accept it"
+        )
     return _other_triplet(path, contents, target) or _outside(path, target, folder=folder)
 
 
@@ -76,7 +86,7 @@ def _outside(path: str, target: Target, *, folder: bool) -> str:
         top = path.split("/", 1)[0]
         return f"{target.suite.name} has /{top} as a link to /usr/{top}: put it under /usr/{top}"
     if within(path, EMPTY_PLACES):
-        return "a package may make folders here, but no files: they belong to run time (FHS 5.5, 5.10)"
+        return "a package may make folders here, but no files: they belong to run time (FHS 5.4 to 5.6, 5.10)"
     named = ", ".join(f"/{place}" for place in places)
     return f"not a place for a package's files; places: {named}"
 

@@ -1,5 +1,6 @@
 """What clients say of a publication, now and later: this machine's apt, and the job for clean roots."""
 
+import gzip
 import io
 import re
 import subprocess
@@ -101,6 +102,36 @@ def test_contents_that_apt_does_not_fetch_are_not_published(place: Publisher, mo
         apt.change(place.project(), {"trixie": [read_deb(place.deb())]})
     assert "apt fetched no Contents" in caught.value.detail
     assert not place.repository.exists()
+
+
+def test_contents_of_an_earlier_reef_are_a_warning(
+    place: Publisher, monkeypatch: pytest.MonkeyPatch, said: io.StringIO
+) -> None:
+    """Its Release lists them only compressed. The next publication, not a rollback, is the way out."""
+    real = Release.render
+    with monkeypatch.context() as patch:
+        patch.setattr(Release, "render", lambda release: real(Release(release.fields, release.present)))
+        make_live(place.stage({"trixie": [place.deb()]}, int(time.time())), place.repository)
+    monkeypatch.setattr(cli_repository, "open_project", place.project)
+    cli_repository.verify_apt(None, roots=False)
+    assert "trixie: apt takes no Contents (for apt-file) as an earlier Reef made them; publish once" in said.getvalue()
+    assert {one.keyring: one.accepted for one in trials(place) if one.seconds == 0}["contents"] is False
+
+
+def test_a_changelog_that_is_lost_or_another_s_is_refused(place: Publisher) -> None:
+    place.settings = Settings(repository=RepositorySettings(url="https://apt.example.org"))
+    deb = place.deb(changelog=gzip.compress(b"reef-demo (1.0-1) trixie; urgency=low\n"))
+    apt.change(place.project(), {"trixie": [read_deb(deb)]})
+    (path,) = place.repository.glob("pool/main/r/reef-demo/*.changelog")
+
+    def verdict(name: str) -> Trial:
+        return next(trial for trial in trials(place, name) if trial.keyring == "changelog")
+
+    assert verdict("whole").accepted
+    path.write_text("reef-other (1.0-1) trixie; urgency=low\n")
+    assert "expected: reef-demo (1.0-1)" in verdict("other").said
+    path.unlink()
+    assert not verdict("lost").accepted
 
 
 def test_packages_without_files_have_no_contents_to_fetch(place: Publisher) -> None:

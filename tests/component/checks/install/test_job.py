@@ -176,13 +176,14 @@ def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
 
 
 def test_what_the_system_needs_is_not_purged(job: BuildJob, tmp_path: Path) -> None:
-    """apt refuses to remove essential packages, and those that dpkg itself needs."""
+    """apt refuses to remove essential packages, and those that dpkg itself needs. A check may have removed one."""
     tool = tmp_path / "dpkg-query"
-    tool.write_text('#!/bin/sh\ncase $4 in essential) echo "yes " ;; protected) echo " yes" ;; *) echo " " ;; esac\n')
+    cases = 'essential) echo "yes " ;; protected) echo " yes" ;; gone) exit 1 ;; *) echo " " ;;'
+    tool.write_text(f"#!/bin/sh\ncase $4 in {cases} esac\n")
     tool.chmod(0o755)
     assert job.script
     function = job.script[job.script.index("kept() {") : job.script.index("\n}\n", job.script.index("kept() {")) + 3]
-    script = f"system=' libzstd1 dpkg '\n{function}kept libzstd1 zstd essential protected yes-man kg\n"
+    script = f"system=' libzstd1 dpkg '\n{function}kept libzstd1 gone zstd essential protected yes-man kg\n"
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.run(["sh", "-eu", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["libzstd1", "essential", "protected"]

@@ -111,7 +111,9 @@ def test_files_in_their_places_pass(tmp_path: Path) -> None:
         ("media/a", "not a place"), ("mnt/a", "not a place"), ("var/opt/a/b", "not a place"), ("a", "not a place"),
         ("usr/local/a", "9.1.2"), ("usr/lib/aarch64-linux-gnu/a", "the folder of another CPU, arm64"),
         ("usr/include/arm-linux-gnueabihf/a.h", "the folder of another CPU, armhf"), ("var/a", "not a place"),
-        ("etc/sample.conf", "not a conffile"),
+        ("etc/sample.conf", "not a conffile"), ("usr/arm-none-eabi/lib/a", "put it under /usr/lib/arm-none-eabi"),
+        ("usr/aarch64-linux-gnu/lib/a.o", "cross toolchains"), ("var/crash/a", "but no files"),
+        ("var/account/a", "but no files"), ("var/backups/a", "use /var/lib"),
     ],
 )  # fmt: skip
 def test_files_out_of_place(tmp_path: Path, path: str, fault: str) -> None:
@@ -132,7 +134,9 @@ def test_folders_where_no_package_has_any(tmp_path: Path, path: str) -> None:
     assert "is not a place" in misplaced(entry, read_contents(make_deb(tmp_path)), AMD64_TRIXIE)
 
 
-@pytest.mark.parametrize("path", ["usr", "var", "var/cache", "var/cache/sample", "var/log/sample", "boot", "usr/games"])
+@pytest.mark.parametrize(
+    "path", ["usr", "var", "var/cache", "var/cache/sample", "var/log/sample", "var/crash", "boot", "usr/games"]
+)
 def test_folders_that_a_package_may_make(tmp_path: Path, path: str) -> None:
     entry = Entry(path, "folder", 0o755, "root:root", 0, 0)
     assert misplaced(entry, read_contents(make_deb(tmp_path)), AMD64_TRIXIE) == ""

@@ -79,6 +79,17 @@ def test_a_faultless_job_passes(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_the_system_needs_has_no_purge(tmp_path: Path) -> None:
+    """Nothing was purged, so that nothing says that it leaves no files."""
+    upgraded = "purge\tupgraded-1\tok\tpurge-upgraded-1.log\t\n"
+    folder = outcome(tmp_path, (PURGED, PURGED.replace("\tok\t", "\tskipped\t")), (upgraded, ""))
+    verdicts = read_install(sample(), AMD64_BOOKWORM, folder)
+    assert all(verdict.passed for verdict in verdicts)
+    assert not [verdict for verdict in verdicts if verdict.check == "purge"]
+    (tmp_path / "verdicts.tsv").write_text((tmp_path / "verdicts.tsv").read_text().replace("end\t", "midway\t"))
+    assert not only(read_install(sample(), AMD64_BOOKWORM, folder), "purge").passed
+
+
 def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
     verdicts = read_install(sample(), AMD64_BOOKWORM, tmp_path)
     assert len(verdicts) == 11
