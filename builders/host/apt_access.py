@@ -79,7 +79,8 @@ class AptAccess:
         login = self.login(found)
         if login is None or "@" in urlsplit(found).netloc:
             return found
-        return found.replace("://", f"://{quote(login[0], safe='')}:{quote(login[1], safe='')}@", 1)
+        user, password = (quote(os.fsencode(word), safe="") for word in login)
+        return found.replace("://", f"://{user}:{password}@", 1)
 
     def option(self, name: str, url: str) -> str | None:
         """Return the value of an option for ``url``, if it has one.

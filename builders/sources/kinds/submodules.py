@@ -52,6 +52,15 @@ class GitSource:
         def is_left_out(parts: Parts) -> bool:
             return self.excluded.covers(inside + parts)
 
+        if not git.query(repository, "ls-tree", commit):
+            if not inside:
+                raise SourceError(
+                    f"source {self.name!r} contains no file",
+                    f"commit {commit} of {shown(url)} is empty",
+                    "name a commit with files in the recipe",
+                )
+            self.writer.folder(into)  # as git leaves the folder of an empty submodule
+            return
         archive = self.scratch / "commit.tar"
         git.export(repository, commit, archive)
         self.writer.checkout = Checkout(repository, url, commit, into)

@@ -158,12 +158,12 @@ def test_options_of_a_host_come_first_and_https_inherits() -> None:
             'Acquire::http::Proxy "http://all:1/";', 'Acquire::http::Proxy::near.example "DIRECT";',
             'Acquire::https::proxy::far.example "http://me:pw@far:1/";', 'Acquire::https::Verify-Peer "false";',
         ),
-        logins="machine http://all login p password q/\n",
+        logins="machine http://all login p password q/\udce9\n",
         places={"Acquire::https::CaInfo": "/ca.pem", "Acquire::https::CAInfo::near.example": "/near.pem"},
     )  # fmt: skip
     assert access.proxy("http://near.example/x") == ""
     assert access.proxy("https://near.example/x") == ""
-    assert access.proxy("http://far.example/x") == "http://p:q%2F@all:1/"
+    assert access.proxy("http://far.example/x") == "http://p:q%2F%E9@all:1/"
     assert access.proxy("https://far.example/x") == "http://me:pw@far:1/"
     assert AptAccess().proxy("http://far.example/x") is None
     assert access.option("CAInfo", "https://near.example/x") == "/near.pem"

@@ -154,3 +154,34 @@ def test_a_cached_repositorys_own_config_runs_nothing(bench: Bench, tmp_path: Pa
     with pytest.raises(ReefError):
         bench.fetch(write_recipe(bench.folder, [source]))
     assert not marker.exists()
+
+
+def empty(repository: Path) -> str:
+    """Make a repository whose only commit has no file; return the commit."""
+    repository.mkdir()
+    git(repository, "init", "--quiet")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "nothing")
+    return git(repository, "rev-parse", "HEAD")
+
+
+def test_an_empty_commit_is_named(bench: Bench, tmp_path: Path) -> None:
+    upstream = tmp_path / "upstream"
+    made = empty(upstream)
+    source = {"name": "main", "git": {"url": f"file://{upstream}", "commit": made}}
+    with pytest.raises(SourceError, match="source 'main' contains no file") as caught:
+        bench.fetch(write_recipe(bench.folder, [source]))
+    assert caught.value.detail == f"commit {made} of file://{upstream} is empty"
+    assert bench.nothing_made()
+
+
+def test_an_empty_submodule_is_an_empty_folder(bench: Bench, tmp_path: Path) -> None:
+    made = empty(tmp_path / "inner")
+    modules = f'[submodule "inner"]\npath = inner\nurl = file://{tmp_path}/inner\n'
+    upstream = tmp_path / "upstream"
+    commit(upstream, {".gitmodules": modules})
+    git(upstream, "update-index", "--add", "--cacheinfo", f"160000,{made},inner")
+    git(upstream, "commit", "--quiet", "--message", "with a submodule")
+    url, head = f"file://{upstream}", git(upstream, "rev-parse", "HEAD")
+    source = {"name": "main", "git": {"url": url, "commit": head, "submodules": True}}
+    tree = bench.fetch(write_recipe(bench.folder, [source])).path
+    assert list((tree / "inner").iterdir()) == []
