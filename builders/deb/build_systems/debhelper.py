@@ -26,11 +26,10 @@ DETECTED = "debian/reef/system"
 PREFIX = ("PREFIX=/usr", "prefix=/usr")
 """A Makefile's usual names for the folder that it installs into; its own default is mostly /usr/local."""
 
-OWN = (
-    "conffiles", "links", "manpages", "systemd", "udev",
-    "pre_depends", "depends", "recommends", "suggests", "provides", "conflicts", "breaks", "replaces",
-)  # fmt: skip
-"""Keys that make a package without a build: its own files, or a metapackage's relations."""
+OWN = ("conffiles", "links", "manpages", "systemd", "udev")
+"""Keys by which a package for all CPUs has content without a build."""
+METAPACKAGES = "metapackages"
+"""Debian's section of packages that only have relations."""
 
 
 @dataclass(frozen=True)
@@ -216,11 +215,15 @@ DEBHELPER: dict[type[BuildSystemModel], type[DebhelperBuild]] = {
 
 
 def _expects_files(recipe: Recipe) -> bool:
-    """Return whether the build must install files: none for metapackages, and for files of the recipe's folder."""
+    """Return whether the build must install files: none for metapackages, and for files of the recipe's folder.
+
+    A package for one CPU would be without its programs, and nothing would notice.
+    """
     if any(package.files or package.dkms for package in recipe.packages):
         return True
     only = recipe.packages[0]
-    return len(recipe.packages) == 1 and not any(getattr(only, key) for key in OWN)
+    content = only.architecture == "all" and any(getattr(only, key) for key in OWN)
+    return len(recipe.packages) == 1 and only.section != METAPACKAGES and not content
 
 
 def _pkg_config(suite: Suite) -> str:

@@ -10,7 +10,8 @@ from builders.deb import debian_files
 from builders.model.settings import Settings
 from tests.support.debs import AMD64_BOOKWORM, recipe_of
 
-META = {"depends": ["a"]}
+META = {"depends": ["a"], "section": "metapackages"}
+LINK = {"links": {"usr/a": "b"}}
 
 
 def run(folder: Path, packages: list[dict[str, Any]], detected: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +39,7 @@ def run(folder: Path, packages: list[dict[str, Any]], detected: str) -> subproce
 @pytest.mark.parametrize(
     "packages",
     [
-        [META], [{"recommends": ["a"]}], [{"provides": ["a"]}], [{"links": {"usr/a": "b"}}], [META, META], [{}, META],
+        [META], [LINK | {"architecture": "all"}], [META, META], [{}, META],
     ],
 )  # fmt: skip
 def test_packages_without_installed_files_need_no_build_system(tmp_path: Path, packages: list[dict[str, Any]]) -> None:
@@ -47,7 +48,7 @@ def test_packages_without_installed_files_need_no_build_system(tmp_path: Path, p
     assert made.stdout == "reef: the build system is none\n"
 
 
-@pytest.mark.parametrize("packages", [[{}], [META, {"files": ["usr/bin/a"]}], [{"description": "x"}]])
+@pytest.mark.parametrize("packages", [[{}], [META, {"files": ["usr/bin/a"]}], [{"depends": ["a"]}], [LINK]])
 def test_packages_with_installed_files_need_one(tmp_path: Path, packages: list[dict[str, Any]]) -> None:
     made = run(tmp_path, packages, "")
     assert made.returncode == 1
