@@ -20,6 +20,12 @@ PROGRAMS = re.compile(
     r"^E: \S+: [a-z-]*(binary|elf|library|linked|stripped|arch-|sharedobject|shared-object|code-sections|object|debug)"
 )
 """Tags about programs and libraries."""
+SHARED_DEBUG = re.compile(
+    r"^E: \S+-dbgsym: (stripped-library|binary-from-other-architecture) \[?usr/lib/debug/\.dwz/[^ ]+\.debug\]?$"
+)
+"""Tags about the file into which dh_dwz moves what a package's debugging symbols share. Of small programs, that is
+only .debug_str, and lintian takes a file there without .debug_info for a stripped library. Symbols of another CPU may
+be below .build-id, but lintian does not know the file that they share."""
 MARKER = re.compile(r"^lintian-exit=(\d+)$")
 FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"
 PREBUILT_FIX = "ask the builder of the packages, or accept the tag with accept: and a reason"
@@ -27,8 +33,8 @@ ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its o
 
 
 def check_lintian(recipe: Recipe, output: str, data: Collection[str] = ()) -> Verdict:
-    """Judge lintian's text: a line ``E:`` fails, except for places, for members of the archive, and for programs that
-    are ``data`` (their paths).
+    """Judge lintian's text: a line ``E:`` fails, except for places, for members of the archive, for shared debugging
+    symbols, and for programs that are ``data`` (their paths).
 
     ``W:`` and overridden tags (``O:``) are counted.
     The last line must be ``lintian-exit=0``: without it lintian did not run to its end, and the check fails.
@@ -44,7 +50,7 @@ def check_lintian(recipe: Recipe, output: str, data: Collection[str] = ()) -> Ve
         return judged("lintian", recipe.name, faults, "see the build's log")
     errors = [line for line in lines if line.startswith("E: ")]
     errors = [line for line in errors if not FILE_POLICY.match(line) and not ARCHIVE.match(line)]
-    errors = [line for line in errors if not _on_data(line, data)]
+    errors = [line for line in errors if not SHARED_DEBUG.match(line) and not _on_data(line, data)]
     fix = PREBUILT_FIX if recipe.build.prebuilt else FIX
     return judged("lintian", recipe.name, errors, fix, passed=_counted(lines))
 

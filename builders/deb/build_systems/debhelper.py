@@ -25,7 +25,10 @@ DETECTED = "debian/reef/system"
 """The file with the name of the detected build system."""
 PREFIX = ("PREFIX=/usr", "prefix=/usr")
 """A Makefile's usual names for the folder that it installs into; its own default is mostly /usr/local."""
-
+HOST_IS_BUILD = 'eval "$(dpkg-architecture --force --host-arch "$DEB_BUILD_ARCH" --print-set)"\n'
+"""Makes the build machine's CPU the target of a step, as where Debian builds packages for all CPUs."""
+FIRST_STEPS = ("configure", "build")
+"""The steps that name a missing folder. ``make`` has no configure, and a recipe may replace it."""
 OWN = ("conffiles", "links", "manpages", "systemd", "udev")
 """Keys by which a package for all CPUs has content without a build."""
 METAPACKAGES = "metapackages"
@@ -79,7 +82,7 @@ class DebhelperBuild(ShellSteps):
     def autoreconf(self) -> str:
         if self.system != "autoconf" or self.spec.folder == ".":
             return ""
-        return f"dh_autoreconf --sourcedirectory={shlex.quote(self.spec.folder)}\n"
+        return self._folder_check + f"dh_autoreconf --sourcedirectory={shlex.quote(self.spec.folder)}\n"
 
     def _step(self, own: str | None, name: str, options: Sequence[str], *words: str) -> str:
         if own is not None:
@@ -89,7 +92,16 @@ class DebhelperBuild(ShellSteps):
             command.append(f"--sourcedirectory={shlex.quote(self.spec.folder)}")
         if options:
             command += ["--", *map(shlex.quote, options)]
-        return " ".join(command) + "\n"
+        check = self._folder_check if name in FIRST_STEPS else ""
+        return f"{check}{' '.join(command)}\n"
+
+    @property
+    def _folder_check(self) -> str:
+        if self.spec.folder == ".":
+            return ""
+        folder = shlex.quote(self.spec.folder)
+        text = shlex.quote(f"reef: error: {self.spec.key}: the tree has no folder {self.spec.folder} (key folder:)")
+        return f"[ -d {folder} ] || {{ echo {text} >&2; exit 1; }}\n"
 
     def _name(self) -> str:
         return self.system
@@ -189,6 +201,11 @@ class PythonBuild(DebhelperBuild):
     @property
     def depends(self) -> tuple[str, ...]:
         return ("${python3:Depends}",)
+
+    def _step(self, own: str | None, name: str, options: Sequence[str], *words: str) -> str:
+        step = super()._step(own, name, options, *words)
+        # For another CPU, pybuild names that CPU's _sysconfigdata, which only its libpython3-dev has.
+        return step if own is not None or self._compiles else HOST_IS_BUILD + step
 
     @property
     def _compiles(self) -> bool:

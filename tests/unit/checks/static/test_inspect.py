@@ -86,6 +86,21 @@ def test_tags_about_programs_do_not_count_for_data(line: str, passed: bool) -> N
     assert verdict.passed is passed
 
 
+@pytest.mark.parametrize(
+    ("line", "passed"),
+    [
+        ("E: sample-dbgsym: stripped-library [usr/lib/debug/.dwz/aarch64-linux-gnu/sample.debug]", True),
+        ("E: sample-dbgsym: stripped-library usr/lib/debug/.dwz/x86_64-linux-gnu/sample.debug", True),
+        ("E: sample-dbgsym: binary-from-other-architecture [usr/lib/debug/.dwz/x86_64-linux-gnu/sample.debug]", True),
+        ("E: sample-dbgsym: stripped-library [usr/lib/debug/.build-id/ab/cdef.debug]", False),
+        ("E: sample: stripped-library [usr/lib/debug/.dwz/x86_64-linux-gnu/sample.debug]", False),
+        ("E: sample-dbgsym: no-copyright-file [usr/lib/debug/.dwz/x86_64-linux-gnu/sample.debug]", False),
+    ],
+)
+def test_what_debugging_symbols_share_is_no_stripped_library(line: str, passed: bool) -> None:
+    assert check_lintian(recipe_of("sample"), f"{line}\nlintian-exit=0\n").passed is passed
+
+
 @pytest.mark.parametrize("output", ["", "W: sample: x\n", "lintian-exit=0\nW: sample: cut short\n", "lintian-exit=2\n"])
 def test_lintian_that_did_not_run_to_its_end_fails(output: str) -> None:
     assert not check_lintian(recipe_of("sample"), output).passed

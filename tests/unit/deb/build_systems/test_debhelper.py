@@ -37,10 +37,9 @@ def steps(**build: object) -> dict[str, str]:
 def test_each_step_is_debhelpers() -> None:
     made = steps(cmake={"options": ["-DNAME=two words", "-DVERSION={{ upstream_version }}"], "folder": "native"})
     where = "--sourcedirectory=native"
-    assert (
-        made["configure"] == f"dh_auto_configure --buildsystem=cmake {where} -- '-DNAME=two words' '-DVERSION=2.10'\n"
-    )
-    assert made["compile"] == f"dh_auto_build --buildsystem=cmake {where}\n"
+    check, configure = made["configure"].splitlines()
+    assert configure == f"dh_auto_configure --buildsystem=cmake {where} -- '-DNAME=two words' '-DVERSION=2.10'"
+    assert made["compile"] == f"{check}\ndh_auto_build --buildsystem=cmake {where}\n"
     assert made["test"] == f"dh_auto_test --buildsystem=cmake {where}\n"
     assert made["install"].startswith(f'dh_auto_install --buildsystem=cmake --destdir="$DESTDIR" {where}\n')
 
@@ -113,7 +112,15 @@ def test_only_autotools_run_autoreconf() -> None:
     found = files(autotools={"folder": "a b $(shell x)/{{ upstream_version }}"})
     assert "\tsh -eu debian/reef/autoreconf.sh\n" in found["rules"]
     assert "shell" not in found["rules"].split("\n%:\n")[1]
-    assert found["reef/autoreconf.sh"] == "dh_autoreconf --sourcedirectory='a b $(shell x)/2.10'\n"
+    assert found["reef/autoreconf.sh"].endswith("\ndh_autoreconf --sourcedirectory='a b $(shell x)/2.10'\n")
+
+
+@pytest.mark.parametrize(("system", "step"), [("cmake", "configure"), ("make", "compile"), ("autotools", "autoreconf")])
+def test_a_folder_that_the_tree_lacks_is_named_before_the_build(system: str, step: str) -> None:
+    check, command = steps(**{system: {"folder": "no $where"}})[step].splitlines()
+    assert check.startswith("[ -d 'no $where' ] || ")
+    assert f"reef: error: {system}: the tree has no folder no $where (key folder:)" in check
+    assert command.startswith("dh_auto")
 
 
 def python(architecture: str) -> Recipe:
@@ -132,8 +139,16 @@ def test_python_modules_for_all_cpus() -> None:
     assert not any("python3-all-dev" in name for name in packages)
 
 
+def test_python_modules_for_all_cpus_are_not_cross_built() -> None:
+    # Else pybuild names the target's _sysconfigdata, which only libpython3-dev for the target has.
+    made = debian_files(python("all"), TARGET, Settings())
+    for step in ("configure", "compile", "test", "install"):
+        assert made[f"reef/{step}.sh"].startswith('eval "$(dpkg-architecture --force --host-arch "$DEB_BUILD_ARCH" ')
+
+
 def test_python_modules_in_c_are_compiled_for_the_target() -> None:
     recipe = python("any")
+    assert "dpkg-architecture" not in debian_files(recipe, TARGET, Settings())["reef/compile.sh"]
     control = debian_files(recipe, TARGET, Settings())["control"]
     assert "python3-all-dev:any" in control
     assert "Depends: ${shlibs:Depends},\n         ${python3:Depends},\n" in control
