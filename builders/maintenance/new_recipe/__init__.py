@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from debian.debfile import DebFile
-
 from builders import deb, sources
 from builders.errors import BuildError, InputError, ReefError, RootError
 from builders.maintenance.new_recipe.debian_source import hints
 from builders.maintenance.new_recipe.discovered import Discovered, printable, unique
+from builders.maintenance.new_recipe.installed import Installed, installed_files
 from builders.maintenance.new_recipe.origin import Origin, fetched, origin_of
 from builders.maintenance.new_recipe.proposal import Proposal, cleaned, draft, propose
 from builders.maintenance.new_recipe.tree_facts import readme_summary, tree_facts
@@ -128,12 +127,12 @@ def _tried(new: NewRecipe, project: Project, target: Target) -> tuple[NewRecipe,
             continue
         except ReefError as error:
             return new, failure or error
-        return replace(chosen, proposal=propose(new.name, new.facts, installed)), None
+        return replace(chosen, proposal=propose(new.name, new.facts, installed.files, installed.sonames)), None
     return new, failure
 
 
-def _installed(new: NewRecipe, project: Project, target: Target) -> dict[str, str]:
-    """Return the files of the package of a first build, without a leading slash, each link with its target."""
+def _installed(new: NewRecipe, project: Project, target: Target) -> Installed:
+    """Return the files of the package of a first build."""
     with new.loaded(project.folder / project.settings.recipes) as recipe:
         alone = replace(project, recipes={**project.recipes, recipe.name: recipe})
         build_target = select(alone, [recipe.name], [str(target)])[-1]
@@ -143,9 +142,4 @@ def _installed(new: NewRecipe, project: Project, target: Target) -> dict[str, st
         with project.workspace.in_use(), project.workspace.scratch_folder(f"new-{recipe.name}") as scratch:
             result = run_build(alone, build_target, engine, tree, scratch)
             debs = [file.path for file in deb.collect(result.output) if not file.package.endswith(DEBUG_SUFFIX)]
-            members = [member for path in debs for member in DebFile(filename=str(path)).data.tgz().getmembers()]
-    return {
-        member.name.removeprefix("./"): member.linkname if member.issym() else ""
-        for member in members
-        if not member.isdir()
-    }
+            return installed_files(debs)

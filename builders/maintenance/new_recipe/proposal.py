@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Literal
 
-from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered, printable
+from builders.maintenance.new_recipe.discovered import DebianBinary, Discovered, printable, unique
 from builders.model.yaml_file import FILL_IN
 
 Kind = Literal["programs", "library", "development", "python"]
 TRIPLET = re.compile(r"^usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*(?=/|$)")
 FOLDER = r"usr/lib/(?:[a-z0-9_]+-linux-gnu[a-z0-9]*/)?"
 """The folder in which the loader looks for libraries; a plain Makefile knows no triplet."""
+LIBRARY = re.compile(rf"{FOLDER}lib[^/]+\.so(\.[^/]+)?")
 SHARED = re.compile(rf"{FOLDER}(lib[^/]+)\.so\.(\d+(?:\.\d+)*)")
 DEVELOPMENT = re.compile(
     rf"usr/include/.*|({FOLDER}|usr/share/)(pkgconfig|cmake)/.*|usr/share/(aclocal|gir-1\.0|gtk-doc|vala)/.*"
@@ -82,32 +84,72 @@ def draft(name: str, facts: Discovered) -> Proposed:
     )  # fmt: skip
 
 
-def propose(name: str, facts: Discovered, installed: Mapping[str, str]) -> Proposal:
-    """Return the packages for the files that a first build of `draft` installed; each link has its target."""
+def propose(
+    name: str, facts: Discovered, installed: Mapping[str, str], sonames: Mapping[str, str] | None = None
+) -> Proposal:
+    """Return the packages for the files that a first build of `draft` installed.
+
+    Each link has its target in ``installed``, each shared library its SONAME in ``sonames``.
+    """
     whole = draft(name, facts)
     paths = sorted({PACKED.sub(r"\1", path) for path in installed if not _of_debhelper(path, whole.name)})
     left_out = [path for path in paths if LEFT_OUT.fullmatch(path)]
     kept = [path for path in paths if path not in left_out]
-    libraries = _libraries(kept, installed)
+    libraries = _libraries(kept, installed, sonames or {})
+    tried = tuple(map(_present, libraries.items()))
     modules = _modules(kept) if _is_python(whole) else ()
-    found = Proposal((whole,), _globs(left_out), _programs(kept), tuple(libraries)[:MOST], modules)
-    split = {path: _kind(path) for path in kept}
+    found = Proposal((whole,), _globs(left_out), _programs(kept), tried[:MOST], modules)
+    of_libraries = {path for files in libraries.values() for path in files}
+    split: dict[str, Kind] = {path: "library" if path in of_libraries else _kind(path) for path in kept}
     if _is_python(whole) or set(split.values()) == {"programs"}:
         return found
     return replace(found, packages=_Split(name, facts, whole, split).packages(libraries))
 
 
-def _libraries(paths: Sequence[str], installed: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the files of each shared library by its SONAME: the link that leads to the file, else the file's name."""
-    shared = {path: match for path in paths if (match := SHARED.fullmatch(path))}
-    links = {path: target for path in shared if (target := installed.get(path))}
-    named = {str(PurePosixPath(path).parent / target): path.rpartition("/")[2] for path, target in links.items()}
+def _libraries(
+    paths: Sequence[str], installed: Mapping[str, str], sonames: Mapping[str, str]
+) -> dict[str, list[str]]:  # fmt: skip
+    """Return the files of each shared library by its SONAME: the files themselves, and the links that a loader follows.
+
+    Without a known SONAME, it is the link that leads to the file, else the file's name.
+    """
+    links = {
+        path: _followed(path, target) for path in paths if SHARED.fullmatch(path) and (target := installed.get(path))
+    }
+    named = {target: path.rpartition("/")[2] for path, target in links.items()}
     found: dict[str, list[str]] = {}
-    for path, match in shared.items():
-        if path not in links:
-            own = f"{match[1]}.so.{match[2].split('.')[0]}"
-            found.setdefault(named.get(path, own), []).append(path)
-    return dict(sorted(found.items()))
+    owner: dict[str, str] = {}
+    for path in paths:
+        known = sonames.get(path) if LIBRARY.fullmatch(path) else None
+        if not installed.get(path) and (known or SHARED.fullmatch(path)):
+            owner[path] = known or named.get(path, path.rpartition("/")[2])
+            found.setdefault(owner[path], []).append(path)
+    for path in paths:
+        # The link without a version is for compilers, unless programs ask for its name.
+        soname = owner.get(_end(path, installed), "") if installed.get(path) else ""
+        if soname and (SHARED.fullmatch(path) or path.rpartition("/")[2] == soname):
+            found[soname].append(path)
+    return {soname: sorted(files) for soname, files in sorted(found.items())}
+
+
+def _end(path: str, installed: Mapping[str, str]) -> str:
+    """Return the file that a link leads to; a circle ends anywhere."""
+    for _ in installed:
+        if not (target := installed.get(path)):
+            break
+        path = _followed(path, target)
+    return path
+
+
+def _followed(path: str, target: str) -> str:
+    return normpath(PurePosixPath(path).parent / target).lstrip("/")
+
+
+def _present(library: tuple[str, Sequence[str]]) -> str:
+    """Return the SONAME of a library, or a file's name: where no file has the SONAME, ldconfig makes it later."""
+    soname, paths = library
+    names = [path.rpartition("/")[2] for path in paths]
+    return soname if soname in names else names[-1]
 
 
 def fitting(summary: str, name: str) -> str:
@@ -138,8 +180,6 @@ def _of_debhelper(path: str, package: str) -> bool:
 
 
 def _kind(path: str) -> Kind:
-    if SHARED.fullmatch(path):
-        return "library"
     return "development" if DEVELOPMENT.fullmatch(path) else "programs"
 
 
@@ -170,19 +210,19 @@ class _Split:
         return tuple(made)
 
     def _library(self, soname: str, files: Sequence[str]) -> Proposed:
-        stem, _, version = soname.partition(".so.")
-        policy = f"{stem}{'-' if stem[-1].isdigit() else ''}{version}".lower().replace("_", "-")
+        stem = soname.partition(".so")[0]
+        # The expression of a footnote in Policy 8.1.
+        policy = re.sub(r"\.so(\.|$)", "", re.sub(r"(\d)\.so\.", r"\1-", soname)).replace("_", "-").lower()
         # Debian renamed libraries for 64-bit times.
         known = self._debian(lambda each: each.name.removesuffix("t64") == policy)
         # Of a library with another SONAME, whose name programs depend on, only the texts fit.
         other = self._debian(lambda each: each.name.startswith(stem.lower()) and each.section == "libs")
         made = self._package("library", policy, known or other, "shared library", "libs")
         general = [_general(path) for path in files]
-        folders = dict.fromkeys(path.rpartition("/")[0] for path in general)
-        taken = [f"{folder}/{soname}*" for folder in folders]
-        taken += [path for path in general if not path.rpartition("/")[2].startswith(soname)]
+        taken = [f"{folder}/{soname}*" if name.startswith(soname) else path for path in general
+                 for folder, _, name in [path.rpartition("/")]]  # fmt: skip
         name = known.name if known else policy
-        return replace(made, name=name, multi_arch=_multi_arch(general), files=tuple(taken))
+        return replace(made, name=name, multi_arch=_multi_arch(general), files=unique(taken))
 
     def _has_programs(self) -> bool:
         # Documentation alone needs no package of its own.

@@ -18,6 +18,7 @@ from builders.host.log import Log
 from builders.maintenance import new_recipe as room
 from builders.maintenance.new_recipe import _without_given, new_recipe, summary_of
 from builders.maintenance.new_recipe.discovered import Discovered, Rights
+from builders.maintenance.new_recipe.installed import Installed, installed_files
 from builders.maintenance.new_recipe.origin import Origin, origin_of
 from builders.maintenance.new_recipe.own_recipes import add_own, is_own
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
@@ -36,7 +37,7 @@ project(greet VERSION 1.2 DESCRIPTION "A greeting for boards." LANGUAGES C)
 FILES = {"CMakeLists.txt": PROJECT, "LICENSE": MIT}
 
 
-def no_build(*_: object) -> dict[str, str]:
+def no_build(*_: object) -> Installed:
     raise AssertionError("a test that builds is in tests/engine")
 
 
@@ -195,8 +196,8 @@ def test_a_source_that_is_nothing_is_refused(project: Project, tmp_path: Path) -
 
 def test_a_first_build_shows_the_packages(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = "usr/lib/aarch64-linux-gnu/libgreet.so"
-    files = dict.fromkeys([library, f"{library}.1.2", "usr/include/greet.h"], "")
-    monkeypatch.setattr(room, "_installed", lambda *_: files)
+    files = dict.fromkeys([library, f"{library}.1.2", "usr/include/greet.h"], "") | {f"{library}.1": "libgreet.so.1.2"}
+    monkeypatch.setattr(room, "_installed", lambda *_: Installed(files, {f"{library}.1.2": "libgreet.so.1"}))
     written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
     recipe = load_recipe(written.folder)
     assert [package.name for package in recipe.packages] == ["libgreet1", "libgreet-dev"]
@@ -212,7 +213,7 @@ def test_a_first_build_that_fails_leaves_a_recipe_to_correct(
 ) -> None:
     tried = []
 
-    def fail(new: NewRecipe, *_: object) -> dict[str, str]:
+    def fail(new: NewRecipe, *_: object) -> Installed:
         tried.append(new.strategy)
         raise BuildError("the build failed", "no rule to make target")
 
@@ -226,7 +227,7 @@ def test_a_first_build_that_fails_leaves_a_recipe_to_correct(
 def test_a_first_build_that_this_machine_cannot_run_leaves_a_recipe(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> dict[str, str]:
+    def fail(*_: object) -> Installed:
         raise HostError("no user namespaces", fix="run doctor")
 
     monkeypatch.setattr(room, "_installed", fail)
@@ -238,7 +239,7 @@ def test_a_first_build_that_this_machine_cannot_run_leaves_a_recipe(
 def test_packages_that_the_loader_refuses_are_not_written(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_installed", lambda *_: {"usr/bin/greet": "", "usr/include/greet.h": ""})
+    monkeypatch.setattr(room, "_installed", lambda *_: Installed({"usr/bin/greet": "", "usr/include/greet.h": ""}))
     monkeypatch.setattr(room, "propose", lambda *_: Proposal((Proposed("greet", "programs", "x y"),) * 2))
     written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
     assert written.failure is None
@@ -274,10 +275,10 @@ def test_texts_with_characters_that_yaml_forbids(
 def test_what_builds_under_qemu_alone_says_so(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def installed(new: NewRecipe, *_: object) -> dict[str, str]:
+    def installed(new: NewRecipe, *_: object) -> Installed:
         if not new.strategy:
             raise BuildError("cross compiling failed")
-        return {"usr/bin/greet": ""}
+        return Installed({"usr/bin/greet": ""})
 
     monkeypatch.setattr(room, "_installed", installed)
     written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)))
@@ -338,6 +339,20 @@ def vendor(
 def packed(tree: Path, path: Path) -> Path:
     subprocess.run(["dpkg-deb", "--build", str(tree), str(path)], check=True, capture_output=True)
     return path
+
+
+def test_sonames_are_read_from_the_files_of_packages(tmp_path: Path) -> None:
+    path = vendor(tmp_path)
+    library = Path("usr/lib/libgreet.so.1.2")
+    tree = folder_with(path.with_name(f"{path.name}.tree") / "usr/lib", **{"libtext.so": "GROUP ( libgreet.so.1 )"})
+    (tree / "libgreet.so.1").symlink_to(library.name)
+    (tree / "libtorn.so").write_bytes(b"\x7fELF torn")
+    for name, words in ((library.name, ["-Wl,-soname,libgreet.so.1"]), ("libnone.so", [])):
+        subprocess.run(["cc", "-shared", "-nostdlib", "-xc", "/dev/null", "-o", tree / name, *words], check=True)
+    found = installed_files([packed(tree.parents[1], path)])
+    assert found.sonames == {str(library): "libgreet.so.1", "usr/lib/libnone.so": "libnone.so"}
+    assert found.files["usr/lib/libgreet.so.1"] == library.name
+    assert found.files[str(library)] == ""
 
 
 def prebuilt_debs(folder: Path) -> list[PrebuiltDeb]:

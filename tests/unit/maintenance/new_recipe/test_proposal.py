@@ -118,8 +118,11 @@ def test_libraries_whose_names_differ_in_case_are_one_package() -> None:
 
 
 def test_a_library_whose_name_ends_in_a_digit_gets_a_hyphen() -> None:
-    paths = ["usr/lib/aarch64-linux-gnu/libusb-1.0.so.0.4", "usr/include/usb.h"]
-    assert propose("libusb", FACTS, installed(*paths)).packages[0].name == "libusb-1.0-0"
+    path = "usr/lib/aarch64-linux-gnu/libusb-1.0.so.0.4"
+    found = propose("libusb", FACTS, installed(path, "usr/include/usb.h"), {path: "libusb-1.0.so.0"})
+    assert found.packages[0].name == "libusb-1.0-0"
+    # ldconfig makes the link after the installation; until then the check has the file alone.
+    assert (found.packages[0].files, found.libraries) == (("usr/lib/*/libusb-1.0.so.0*",), ("libusb-1.0.so.0.4",))
 
 
 def test_python_modules_are_one_package_for_all_cpus_unless_one_is_compiled() -> None:
@@ -169,3 +172,38 @@ def test_the_link_that_leads_to_a_library_is_its_soname() -> None:
     assert found.packages[0].files == ("usr/lib/*/libini.so.1*", "usr/lib/*/libini.so.58")
     paths = {f"{folder}/libini.so.1.2": "libini.so.1.2.3", f"{folder}/libini.so.1.2.3": "", "usr/include/ini.h": ""}
     assert propose("ini", FACTS, paths).packages[0].name == "libini1.2"
+
+
+def test_the_soname_inside_the_file_counts() -> None:
+    folder = "usr/lib/aarch64-linux-gnu"
+    real = f"{folder}/libcmark.so.0.30.2"
+    paths = {real: "", f"{folder}/libcmark.so": "libcmark.so.0.30.2", "usr/include/cmark.h": ""}
+    found = propose("cmark", FACTS, paths, {real: "libcmark.so.0.30.2"})
+    library, development = found.packages
+    assert (library.name, library.files) == ("libcmark0.30.2", ("usr/lib/*/libcmark.so.0.30.2*",))
+    assert found.libraries == ("libcmark.so.0.30.2",)
+    assert development.files == ("usr/include", "usr/lib/*/libcmark.so")
+    # Also without DT_SONAME: the loader finds no name but that of the file.
+    assert propose("cmark", FACTS, paths).libraries == ("libcmark.so.0.30.2",)
+
+
+def test_a_library_whose_soname_has_no_version_after_so() -> None:
+    folder = "usr/lib/aarch64-linux-gnu"
+    real = f"{folder}/libdb-5.3.so"
+    paths = {real: "", f"{folder}/libdb.so": "libdb-5.3.so", "usr/include/db.h": ""}
+    library, development = propose("db", FACTS, paths, {real: "libdb-5.3.so"}).packages
+    assert (library.name, library.files) == ("libdb-5.3", ("usr/lib/*/libdb-5.3.so*",))
+    assert development.files == ("usr/include", "usr/lib/*/libdb.so")
+    real = f"{folder}/libdb.so.5.3"
+    paths = {real: "", f"{folder}/libdb.so": "libdb.so.5.3", "usr/include/db.h": ""}
+    found = propose("db", FACTS, paths, {real: "libdb.so"})  # programs ask for the link
+    assert (found.packages[0].name, found.packages[0].files) == ("libdb", ("usr/lib/*/libdb.so*",))
+    assert found.libraries == ("libdb.so",)
+
+
+def test_every_link_with_a_version_is_in_the_package_of_its_library() -> None:
+    folder = "usr/lib/aarch64-linux-gnu"
+    real, link = f"{folder}/libini.so.1.2.3", f"{folder}/libini.so.1"
+    paths = {real: "", f"{folder}/libini.so.1.2": "libini.so.1.2.3", link: "libini.so.1.2", "usr/include/ini.h": ""}
+    library = propose("ini", FACTS, paths, {real: "libini.so.1.2"}).packages[0]
+    assert (library.name, library.files) == ("libini1.2", ("usr/lib/*/libini.so.1", "usr/lib/*/libini.so.1.2*"))
