@@ -1,7 +1,7 @@
 """A source package of Debian: its files in the pool, and what its packaging says."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,22 @@ FREE = (
     "python3-all-dev", "libpython3-all-dev", "pybuild-plugin-pyproject", "python3-setuptools", "python3-wheel",
 )  # fmt: skip
 """Build dependencies that every build has under this name or another, or that serve Debian's own packaging."""
+DOCUMENTATION = re.compile(
+    r"texlive.*|latex.*|dblatex|doxygen.*|mkdocs.*|sphinx-.*|furo|openstack-pkg-tools|fonts-.*"
+    r"|python3-(.*sphinx.*|openstackdocstheme|reno|furo|myst-.*|nbsphinx|numpydoc|recommonmark|.*-theme)"
+)
+"""Build dependencies of manuals in HTML and PDF, and of their publication, which no package of a new recipe needs."""
+OF_REEF = re.compile(
+    r"control(\..*)?|rules|copyright(\..*)?|compat|source|patches|tests|upstream|watch|clean|gbp\.conf"
+    r"|.*gitlab-ci.*\.ya?ml|.*salsa-ci.*\.ya?ml|\.git.*|README\.source|missing-sources"
+    r"|(.*\.)?(changelog|docs|doc-base|examples|info|manpages|install|dirs|not-installed|substvars|lintian-overrides)"
+)
+"""Names in ``debian/`` that Reef writes itself, that serve Debian's work, or that add documentation alone."""
+MADE = {"cross", "nocheck"}
+"""Build profiles of a first build."""
+NOT_TARGET = ("native", "any")
+RENDERED = "Reef writes its own, or needs none."
+UNTAKEN = "Not taken, although Debian's packages have its effect."
 RUNTIME = re.compile(r"(lib.*-dev|.*-dev|lib[a-z0-9.+-]*\d)")
 SYSTEMS = {"cmake": "cmake", "meson": "meson", "pybuild": "python", "autoconf": "autotools", "makefile": "make"}
 
@@ -86,8 +102,11 @@ class DebianSource:
         """
         if self.packaging is None or not _patches(folder / "patches" / "series"):
             return ()
-        reason = "Reef renders its own."
-        others = [{"path": path.name, "reason": reason} for path in sorted(folder.iterdir()) if path.name != "patches"]
+        untaken = not_taken(folder)
+        others = [
+            {"path": path.name, "reason": UNTAKEN if path.name in untaken else RENDERED}
+            for path in sorted(folder.iterdir()) if path.name != "patches"
+        ]  # fmt: skip
         pool = {**self.packaging["debian"], "strip": 1}
         return ({"name": "debian-patches", "unpack": "debian", "debian": pool, "exclude": others},)
 
@@ -99,14 +118,16 @@ class DebianSource:
 
     def facts(self, target: Target, context: Context) -> Discovered:
         """Return what Debian's indices say; raises HostError."""
-        tools, libraries = _build_depends(self.stanza, target)
         binaries = self._binaries(target, context)
+        independent = {each.architecture for each in binaries} == {"all"}
+        tools, libraries, manuals = _build_depends(self.stanza, target, independent=independent)
         return Discovered(
             binaries=binaries, summary=_main(self.name, binaries).summary,
             sources=self.sources, origin=f"Debian's source package {self.name} {self.version}",
             version=(self.version.upstream_version or "").replace("-", "."),
             epoch=int(self.version.epoch or 0), revision=self.revision,
             homepage=self.stanza.get("Homepage", ""), tools=tools, libraries=libraries,
+            notes=(f"Debian's tools for documentation are left out: {', '.join(manuals)}.",) if manuals else (),
         )  # fmt: skip
 
     def _binaries(self, target: Target, context: Context) -> tuple[DebianBinary, ...]:
@@ -151,7 +172,7 @@ def hints(name: str, target: Target, context: Context) -> Discovered:
     except (SourceError, HostError):
         return Discovered()
     note = f"Debian has a source package {name}: its build dependencies, package names and epoch are taken."
-    return replace(found, sources=(), origin="", version="", revision=1, notes=(note,))
+    return replace(found, sources=(), origin="", version="", revision=1, notes=(note, *found.notes))
 
 
 def packaging_facts(folder: Path, source: DebianSource) -> Discovered:
@@ -161,10 +182,11 @@ def packaging_facts(folder: Path, source: DebianSource) -> Discovered:
     main = _main(source.name, binaries)
     patches = _patches(folder / "patches" / "series")
     note = f"Debian's {len(patches)} patches are applied: {', '.join(patches[:5])}"
+    notes = (note + (", …" if len(patches) > 5 else ""),) if patches else ()
     return Discovered(
         sources=source.patches(folder), summary=main.summary, description=main.description, binaries=binaries,
         rights=_rights(copyright_) if copyright_.is_file() else Rights(), **_rules(folder / "rules"),
-        notes=(note + (", …" if len(patches) > 5 else ""),) if patches else (),
+        notes=(*notes, *filter(None, [lacking(folder)])),
     )  # fmt: skip
 
 
@@ -180,6 +202,25 @@ def _binaries(control: Path) -> Iterator[DebianBinary]:
             paragraph["Package"], paragraph.get("Section", default), summary.strip(), "\n".join(lines).strip("\n"),
             paragraph.get("Architecture", "any"),
         )  # fmt: skip
+
+
+def lacking(folder: Path) -> str:
+    """Return a sentence on what Debian's packages do and those of a new recipe do not; empty if it is nothing."""
+    names = ", ".join(not_taken(folder))
+    if not names:
+        return ""
+    return (
+        f"Debian's packages do more: {names} are not taken from its debian/. Read them, and add what boards need "
+        "(scripts, conffiles, links, systemd and other keys)."
+    )
+
+
+def not_taken(folder: Path) -> tuple[str, ...]:
+    """Return the files of Debian's ``debian/`` that add something to its packages, and that a new recipe leaves out.
+
+    They are maintainer scripts, configuration, links, symbols, triggers, services and the like (debhelper(7)).
+    """
+    return tuple(path.name for path in sorted(folder.iterdir()) if not OF_REEF.fullmatch(path.name))
 
 
 def _patches(series: Path) -> list[str]:
@@ -232,23 +273,33 @@ def _main(name: str, binaries: Sequence[DebianBinary]) -> DebianBinary:
     return replace(other, summary=re.split(r" - | \(", other.summary)[0])
 
 
-def _build_depends(stanza: Sources, target: Target) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the build dependencies for a target: those of the build machine, and those of the target's CPU."""
+def _build_depends(
+    stanza: Sources, target: Target, *, independent: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the build dependencies for a target: those of the build machine, those of the target's CPU, and manuals'.
+
+    Build-Depends-Indep counts if all packages are ``independent`` of the CPU; else they are mostly documentation.
+    """
     tools: list[str] = []
     libraries: list[str] = []
+    manuals: list[str] = []
     for field in ("Build-Depends", "Build-Depends-Arch", "Build-Depends-Indep"):
         for alternatives in PkgRelation.parse_relations(stanza[field]) if stanza.get(field) else ():
             relation = alternatives[0]
             name, qualifier = relation["name"], relation.get("archqual")
-            if not _applies(relation, target) or name in FREE or name.startswith(("dh-sequence-", "debhelper")):
+            if not _applies(relation, target, MADE) or name in FREE or name.startswith(("dh-sequence-", "debhelper")):
                 continue
-            library = RUNTIME.fullmatch(name) and not name.startswith("python3") and qualifier not in ("native", "any")
+            indep = field == "Build-Depends-Indep" and not independent
+            if indep or DOCUMENTATION.fullmatch(name) or not _applies(relation, target, {*MADE, "nodoc"}):
+                manuals.append(name)
+                continue
+            library = RUNTIME.fullmatch(name) and not name.startswith("python3") and qualifier not in NOT_TARGET
             (libraries if library else tools).append(name)
-    return unique(tools), unique(libraries)
+    return unique(tools), unique(libraries), tuple(name for name in unique(manuals) if name not in (*tools, *libraries))
 
 
-def _applies(relation: Mapping[str, object], target: Target) -> bool:
-    """Return whether a build dependency holds for a target: its architectures and its build profiles."""
+def _applies(relation: Mapping[str, object], target: Target, profiles: Set[str]) -> bool:
+    """Return whether a build dependency holds for a target with some build profiles."""
     architectures: object = relation.get("arch")
     if isinstance(architectures, list) and architectures:
         names = {target.architecture.debian, "any", "linux-any", f"any-{target.architecture.debian}"}
@@ -258,6 +309,5 @@ def _applies(relation: Mapping[str, object], target: Target) -> bool:
             return False
     restrictions: object = relation.get("restrictions")
     if isinstance(restrictions, list) and restrictions:
-        active = {"cross", "nocheck"}
-        return any(all((term.profile in active) is term.enabled for term in group) for group in restrictions)
+        return any(all((term.profile in profiles) is term.enabled for term in group) for group in restrictions)
     return True

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from builders import sources
 from builders.errors import InputError, SourceError
-from builders.maintenance.new_recipe.debian_source import debian_source, packaging_facts
+from builders.maintenance.new_recipe.debian_source import debian_source, lacking, packaging_facts
 from builders.maintenance.new_recipe.discovered import Discovered
 from builders.maintenance.new_recipe.tree_facts import release_in
 from builders.maintenance.new_recipe.writer import with_absolute_paths
@@ -124,8 +124,13 @@ def _debian(package: str, target: Target, project: Project) -> Origin:
     source = debian_source(package, target.suite.name, project)
 
     def packaging(tree: SourceTree, project: Project) -> Discovered:
+        def read(folder: Path) -> Discovered:
+            if said := lacking(folder):
+                project.log.warn(said)
+            return packaging_facts(folder, source)
+
         if source.native:
-            return packaging_facts(tree.path / "debian", source)
+            return read(tree.path / "debian")
         if source.packaging is None:
             return Discovered(
                 notes=("Debian's packaging is a diff, which Reef does not read: its patches are missing.",)
@@ -138,7 +143,7 @@ def _debian(package: str, target: Target, project: Project) -> Origin:
                 "The mirror lacks Debian's packaging: Debian's patches, if it has some, are not applied. Compare the "
                 "license.",
             ))  # fmt: skip
-        return packaging_facts(folder, source)
+        return read(folder)
 
     return Origin(source.facts(target, project), packaging)
 

@@ -19,8 +19,8 @@ Binary: libgreet2, libgreet-dev, greet-udeb
 Version: 1:2.4-rc1+ds-3
 Build-Depends: debhelper-compat (= 13), cmake, bison, libfoo-dev (>= 1.2) | libfoo1-dev, libtool, python3:any,
  nasm [amd64], libarm-dev [arm64 armhf], libnot-dev [!arm64], libtest-dev <!nocheck>, gcc-x <!cross>,
- libnative-dev:native
-Build-Depends-Indep: doxygen
+ libnative-dev:native, python3-sphinx-rtd-theme, libmanual-dev <!nodoc>
+Build-Depends-Indep: bison, xmlto
 Package-List:
  libgreet2 deb libs optional arch=any
  greet-data deb misc optional arch=all
@@ -71,14 +71,22 @@ def test_a_native_package_is_its_own_source() -> None:
 
 def test_build_dependencies_are_tools_or_libraries_of_the_target(project: Project) -> None:
     found = source().facts(TARGET, project)
-    assert found.tools == ("cmake", "bison", "python3", "libnative-dev", "doxygen")
+    assert found.tools == ("cmake", "bison", "python3", "libnative-dev")
     assert found.libraries == ("libfoo-dev", "libarm-dev")
+    assert found.notes == (
+        "Debian's tools for documentation are left out: python3-sphinx-rtd-theme, libmanual-dev, xmlto.",
+    )
     assert source().facts(parse_target("trixie/amd64"), project).tools[1:4] == ("bison", "python3", "nasm")
     assert (found.epoch, found.revision) == (1, 4)
     assert (found.version, found.homepage) == ("2.4.rc1+ds", "https://example.org/greet")
     assert found.binaries == (
         DebianBinary("libgreet2", "libs", "Library that greets"), DebianBinary("greet-data", "misc", "", "", "all"),
     )  # fmt: skip
+
+
+def test_what_packages_for_every_cpu_need_is_in_their_own_field(project: Project) -> None:
+    text = STANZA.replace("libs optional arch=any", "libs optional arch=all")
+    assert source(text).facts(TARGET, project).tools[-1] == "xmlto"
 
 
 @pytest.mark.parametrize(
@@ -172,6 +180,23 @@ def test_debians_own_files_say_what_a_package_is(tmp_path: Path) -> None:
     assert (patches["unpack"], patches["debian"]["strip"]) == ("debian", 1)
     assert [part["path"] for part in patches["exclude"]] == ["control", "copyright", "rules"]
     assert found.notes == ("Debian's 1 patches are applied: fix.patch",)
+
+
+def test_what_debians_packages_do_and_those_of_the_recipe_do_not_is_named(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches" / "series").write_text("fix.patch\n")
+    untaken = [
+        "NEWS", "bubblewrap.conf", "bubblewrap.links", "bubblewrap.postinst", "bubblewrap.service", "libx1.symbols",
+        "triggers",
+    ]  # fmt: skip
+    for name in (*untaken, "control", "rules", "bubblewrap.install", "watch", "salsa-ci.yml", "x.lintian-overrides"):
+        (tmp_path / name).touch()
+    found = packaging_facts(tmp_path, source())
+    patches: Any = found.sources[0]
+    reasons = {part["path"]: part["reason"] for part in patches["exclude"]}
+    assert [name for name, reason in reasons.items() if reason.startswith("Not taken")] == untaken
+    assert reasons["control"] == "Reef writes its own, or needs none."
+    assert f"Debian's packages do more: {', '.join(untaken)} are not taken" in found.notes[1]
 
 
 def test_without_patches_there_is_no_source_of_them(tmp_path: Path) -> None:
