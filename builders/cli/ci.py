@@ -25,21 +25,39 @@ def files(
     runner: list[str], also: list[str], *, install: str | None, branch: str, check: bool, force: bool = False,
     reef: str | None = None,
 ) -> None:  # fmt: skip
-    """Write the pipeline files, or with ``check`` raise InputError if one would change."""
-    project, labels = open_project(), ci.runners(runner)
+    """Write the pipeline files, or with ``check`` raise InputError if one would change.
+
+    ``check`` takes the options that are not given from the file's header.
+    """
+    project = open_project()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", branch):
         raise InputError(f"not the name of a branch: {branch!r}", fix="correct --branch")
-    installed = installation(project.folder, reef)
+    given = ci.Options(tuple(runner), tuple(also), branch, reef)
     for name in [install] if install else ci.SERVICES:
         on = ci.service(name)
         path = project.folder / (on.live if install else on.example)
-        text = ci.pipeline_file(name, project, labels, branch, installed, also=also)
+        before = path.read_text() if check and path.is_file() else ""
+        options = _completed(given, ci.options_of(before))
+        installed = installation(project.folder, options.reef)
+        labels = ci.runners(list(options.runner))
+        text = ci.pipeline_file(name, project, labels, options.branch, installed, also=options.also)
         if check:
-            if not path.is_file() or path.read_text() != text:
-                raise InputError(
-                    f"{path} is not up to date", fix="run ./inv ci-files with the options that it was written with"
-                )
+            if before != text:
+                command = options.words(installed.command, name)
+                command = command if install else command.replace(f" --install {name}", "")
+                raise InputError(f"{path} is not up to date", fix=f"run {command}")
             project.log.note(f"up to date: {path}")
         else:
+            if installed.warning and name in (install, *list(ci.SERVICES)[:1]):  # once
+                project.log.warn(installed.warning)
             changed = ci.write_file(path, text, force=force)
             project.log.note(f"{'wrote' if changed else 'unchanged'}: {path}")
+
+
+def _completed(given: ci.Options, recorded: ci.Options) -> ci.Options:
+    """Return the options of a command line; those that it leaves out are the recorded ones."""
+    default = ci.Options()
+    return ci.Options(
+        given.runner or recorded.runner, given.also or recorded.also,
+        given.branch if given.branch != default.branch else recorded.branch, given.reef or recorded.reef,
+    )  # fmt: skip

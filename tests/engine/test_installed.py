@@ -68,8 +68,8 @@ def test_a_project_is_built_and_published(installed: Installed, place: Place) ->
     refused = run(installed, place.folder, "ci-files", status=3)
     assert f"no file inv is in {place.folder}" in refused
     assert "name it as pip takes it: --reef" in refused
-    run(installed, place.folder, "ci-files", "--reef", "./reef.whl")
-    shutil.copy(installed.wheel, place.folder / "reef.whl")
+    shutil.copy(installed.wheel, place.folder)
+    run(installed, place.folder, "ci-files", "--reef", f"./{installed.wheel.name}")
     assert "reef build-arm" in (place.folder / "ci" / "gitlab-ci.yml").read_text()
     assert files(installed.packages) == before
 

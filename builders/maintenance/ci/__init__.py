@@ -27,6 +27,24 @@ SEAL = "# as written: sha256 "
 
 
 @dataclass(frozen=True)
+class Options:
+    """The options that a pipeline file was written with; its header has them."""
+
+    runner: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    branch: str = "main"
+    reef: str | None = None
+
+    def words(self, command: str, service: str) -> str:
+        """Return the command that writes the file again."""
+        words = [command, "ci-files", "--install", service]
+        for option, values in (("--runner", self.runner), ("--also", self.also)):
+            words += [word for value in values for word in (option, value)]
+        words += [] if self.branch == Options.branch else ["--branch", self.branch]
+        return shlex.join(words + (["--reef", self.reef] if self.reef else []))
+
+
+@dataclass(frozen=True)
 class Service:
     """A CI service: its runners by the Debian name of their CPU, and the maximum number of jobs in a matrix.
 
@@ -191,15 +209,35 @@ def pipeline_file(
         block_start_string="[%", block_end_string="%]", variable_start_string="[[", variable_end_string="]]",
         comment_start_string="[#", comment_end_string="#]", lstrip_blocks=False,
     )  # fmt: skip
+    again = Options(
+        tuple(f"{cpu}={label}" for cpu, label in labels.items()), tuple(sorted(also)), branch,
+        "".join(shlex.split(reef.requirement)) or None,
+    )  # fmt: skip
     text = environment.get_template(f"{name}.yml.j2").render(
         mark=MARK.format(command=reef.command), reef=reef,
         jobs=_gitlab(by_day), nightly=_gitlab(by_night) if by_night != by_day else [], branch=branch,
         runner={**on.runners, **labels}["amd64"], limit_min=on.limit_min, time_box=on.time_box,
         runners=[shlex.quote(f"{cpu}={label}") for cpu, label in labels.items()], live=on.live,
-        also=sorted(also),
+        also=sorted(also), again=again.words(reef.command, name),
     )  # fmt: skip
     first, rest = text.split("\n", 1)
     return f"{first}\n{SEAL}{_digest(first, rest)}\n{rest}"
+
+
+def options_of(text: str) -> Options:
+    """Return the options in the header of a pipeline file, the defaults if it has none."""
+    found = re.search(r"^# .* ci-files --install \w+(.*)$", text, re.MULTILINE)
+    try:
+        words = shlex.split(found[1]) if found else []
+    except ValueError:  # a header that a user edited
+        words = []
+    given: dict[str, list[str]] = {}
+    for option, value in zip(words[::2], words[1::2], strict=False):
+        given.setdefault(option, []).append(value)
+    return Options(
+        tuple(given.get("--runner", ())), tuple(given.get("--also", ())),
+        given.get("--branch", [Options.branch])[0], given.get("--reef", [None])[0],
+    )  # fmt: skip
 
 
 def _digest(first: str, rest: str) -> str:

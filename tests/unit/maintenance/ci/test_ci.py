@@ -124,9 +124,18 @@ def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> Non
     own.unlink()
     files([], [], install="gitlab", branch="main", check=False)
     assert own.read_text().startswith(ci.MARKS)
-    with pytest.raises(InputError, match="not up to date"):
-        files([], [], install=None, branch="trunk/1", check=True)
+    with pytest.raises(InputError, match="not up to date") as caught:
+        files(["arm64=other"], [], install=None, branch="trunk/1", check=True)
+    assert caught.value.fix == "run ./inv ci-files --runner arm64=other --branch trunk/1"
     files(["arm64=lab pi: 4"], [], install=None, branch="trunk/1", check=True)
+
+
+def test_the_header_has_the_command_that_writes_the_file_again(written: Path) -> None:
+    header = (written / "github-actions.yml").read_text()
+    assert ": ./inv ci-files --install github --runner 'arm64=lab pi: 4' --branch trunk/1\n" in header
+    assert ci.options_of(header) == ci.Options(("arm64=lab pi: 4",), (), "trunk/1")
+    assert ci.options_of("name: mine\n") == ci.Options()
+    files([], [], install=None, branch="main", check=True)  # knows the options from it
 
 
 @pytest.mark.parametrize("branch", ["", "a b", "x: y", "$(id)", "-x"])
