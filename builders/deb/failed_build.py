@@ -25,6 +25,8 @@ MISSING = (
     ("tools: (python3-*)", re.compile(r"No module named '([\w.]+)'")),
 )  # fmt: skip
 """The recipe's key for a missing package, with the messages that name what is missing."""
+FOREIGN = re.compile(r"^dh_strip: error: .*? (?P<quote>\")?debian/(?P<package>[^/\s]+)/(?P<path>(?(quote)[^\"]+|\S+))")
+"""A file for another CPU, or a damaged file: objcopy and strip of the target end at it."""
 READ_BYTES = 2_000_000
 SHOWN = 12
 
@@ -54,6 +56,12 @@ def explained(recipe: Recipe, error: BuildError) -> BuildError:
             f"{_general(untaken[0])}",
             error.log,
         )
+    if found := next(filter(None, map(FOREIGN.match, error.detail.splitlines())), None):
+        advice = (
+            f"{found['path']} is no program for the target's CPU: if it is data, such as firmware of another core, "
+            f"name it in data: of the package {found['package']}"
+        )
+        return BuildError(error.what, error.detail, f"{advice}; {error.fix}", error.log)
     for key, message in MISSING:
         if found := next(filter(None, map(message.search, error.detail.splitlines())), None):
             name = next(filter(None, found.groups()))

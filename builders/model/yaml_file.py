@@ -46,6 +46,14 @@ def duplicates(names: Iterable[str]) -> list[str]:
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
+class FaultyPart(ValueError):
+    """A fault that a validator of the whole model finds in a part of it, which ``place`` leads to."""
+
+    def __init__(self, place: tuple[int | str, ...], text: str) -> None:
+        super().__init__(text)
+        self.place = place
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault of a valid model: ``place`` leads from the model to the faulty part."""
@@ -68,6 +76,8 @@ EXPECTED = {
     "list_type": "expected a list",
 }
 """Faults by pydantic's names, in the words of YAML."""
+WORD = re.compile(r"'([^']*)'")
+"""A legal value in pydantic's list of them."""
 
 
 def load(path: Path, model: type[ModelType], *, empty: bool = False) -> ModelType:
@@ -162,6 +172,9 @@ def _parse(text: str) -> tuple[yaml.Node | None, Any]:
 
 def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -> str:
     location: tuple[int | str, ...] = fault["loc"]
+    context = fault.get("ctx", {})
+    if isinstance(error := context.get("error"), FaultyPart):
+        location += error.place
     line = _line(node, location)
     dotted = _dotted(location)
     if fault["type"] == "extra_forbidden":
@@ -171,6 +184,9 @@ def _fault(path: Path, node: yaml.Node | None, model: type[Model], fault: Any) -
     if fault["type"] == "missing":
         return f"{path}:{line}: missing key {dotted!r}"
     message = EXPECTED.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    words = WORD.findall(context["expected"]) if fault["type"] == "literal_error" else []
+    if words and isinstance(fault["input"], str):
+        message = f"unknown value {fault['input']!r}; {nearest(fault['input'], words)}"
     return f"{path}:{line}: {dotted}: {message}" if dotted else f"{path}: {message}"
 
 

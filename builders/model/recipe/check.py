@@ -8,7 +8,7 @@ import pydantic
 from builders.errors import nearest
 from builders.model.recipe.acceptance import RUN, Acceptance
 from builders.model.recipe.source import SourceName
-from builders.model.yaml_file import Model
+from builders.model.yaml_file import FaultyPart, Model
 
 
 class Check(Model):
@@ -26,9 +26,16 @@ class Check(Model):
     """Lines that the script must print."""
 
 
-def require_known_checks(accepted: Iterable[Acceptance], checks: Sequence[Check]) -> None:
-    """Raise ValueError if a fault of a check is accepted that is not in ``checks``."""
+def require_known_checks(
+    accepted: Iterable[tuple[tuple[int | str, ...], Sequence[Acceptance]]], checks: Sequence[Check]
+) -> None:
+    """Raise FaultyPart if a fault of a check is accepted that is not in ``checks``.
+
+    ``accepted`` yields each list of acceptances with its place in the recipe.
+    """
     known = [RUN + check.name for check in checks]
-    for each in accepted:
-        if each.check.startswith(RUN) and each.check not in known:
-            raise ValueError(f"accept: no check {each.check!r}; {nearest(each.check, known)}")
+    for place, acceptances in accepted:
+        for number, each in enumerate(acceptances):
+            if each.check.startswith(RUN) and each.check not in known:
+                hint = nearest(each.check, known) if known else "the recipe has no checks"
+                raise FaultyPart((*place, number, "check"), f"no check {each.check!r}; {hint}")

@@ -56,7 +56,10 @@ class PrebuiltRecipe(Model):
 
     @pydantic.model_validator(mode="after")
     def _accepts_known_checks(self) -> "PrebuiltRecipe":
-        require_known_checks([accepted for deb in self.prebuilt.debs for accepted in deb.accept], self.checks)
+        require_known_checks(
+            ((("prebuilt", "debs", number, "accept"), deb.accept) for number, deb in enumerate(self.prebuilt.debs)),
+            self.checks,
+        )
         return self
 
     @property

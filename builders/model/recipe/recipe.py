@@ -8,6 +8,7 @@ import pydantic
 
 from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
+from builders.model.recipe.acceptance import Acceptance
 from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.check import Check, require_known_checks
 from builders.model.recipe.package import Package, PackageName, Section
@@ -18,6 +19,10 @@ from builders.model.yaml_file import Line, Model, RelativePath, duplicates
 
 UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
 """Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
+InstalledPath = Annotated[
+    RelativePath, pydantic.BeforeValidator(lambda path: path.lstrip("/") if isinstance(path, str) else path)
+]
+"""A path below DESTDIR, with or without a slash before it, as in the packages' ``files`` and ``data``."""
 RecipeStrategy = Literal["native", "cross", "emulate"]
 StrategyName = Literal[RecipeStrategy, "repack", "prebuilt"]
 """``repack`` makes portable packages from native packages, ``prebuilt`` copies .debs; nobody chooses them."""
@@ -129,7 +134,7 @@ class Recipe(Model):
     """How the tree is compiled. Without it, debhelper detects the build system."""
     packages: Annotated[list[Package], pydantic.Field(min_length=1)]
     """Binary packages."""
-    not_installed: list[RelativePath] = []
+    not_installed: list[InstalledPath] = []
     """Files below DESTDIR that no package takes, as patterns of dh_missing(1)."""
     checks: list[Check] = []
     """Scripts that must succeed where the packages are installed."""
@@ -173,9 +178,13 @@ class Recipe(Model):
 
     @pydantic.model_validator(mode="after")
     def _accepts_known_checks(self) -> "Recipe":
-        portable = self.portable.packages.values() if self.portable else ()
+        portable = self.portable.packages if self.portable else {}
         checks = [*self.checks, *((self.portable.checks or []) if self.portable else [])]
-        require_known_checks((each for package in (*self.packages, *portable) for each in package.accept), checks)
+        accepted: list[tuple[tuple[int | str, ...], list[Acceptance]]] = [
+            *((("packages", number, "accept"), package.accept) for number, package in enumerate(self.packages)),
+            *((("portable", "packages", name, "accept"), package.accept) for name, package in portable.items()),
+        ]
+        require_known_checks(accepted, checks)
         return self
 
     @pydantic.model_validator(mode="after")

@@ -85,6 +85,20 @@ def test_a_missing_package_has_a_key(line: str, advice: str) -> None:
     assert (error.what, error.detail.split("\n")[1]) == ("run failed", line)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ("debian/fw/usr/lib/fw/core.elf debian/.debhelper/fw/dbgsym-root/x.debug", "usr/lib/fw/core.elf"),
+        ('"debian/fw/opt/My core.elf" debian/.debhelper/fw/dbgsym-root/x.debug', "opt/My core.elf"),
+    ],
+)
+def test_a_program_for_another_cpu_may_be_data(arguments: str, path: str) -> None:
+    line = f"dh_strip: error: aarch64-linux-gnu-objcopy --only-keep-debug {arguments} returned exit code 1"
+    error = explained(RECIPE, BuildError("run failed", f"x\n{line}", "enter its root: ./inv shell"))
+    assert error.fix.startswith(f"{path} is no program for the target's CPU: if it is data, such as firmware")
+    assert error.fix.endswith("name it in data: of the package fw; enter its root: ./inv shell")
+
+
 def test_other_failures_stay_as_they_are(tmp_path: Path) -> None:
     error = error_of(tmp_path, "x.c:1:1: error: wrong")
     assert (error.what, error.detail) == ("run failed", "advice")

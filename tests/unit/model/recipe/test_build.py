@@ -70,7 +70,7 @@ def test_steps_without_a_system_are_the_whole_build(tmp_path: Path, step: str) -
         ("{system: cmake, meson: {}}", "two build systems, meson and cmake; remove one"),
         ("{cmake: {}, make: {}}", "two build systems, cmake and make; remove one"),
         ("{system: bazel}", "system: bazel needs the key bazel:, with its version and targets"),
-        ("{system: scons}", "'autotools', 'cmake', 'meson', 'python', 'make' or 'bazel'"),
+        ("{system: scons}", "unknown value 'scons'; did you mean 'meson'?"),
         ("{cmake: {option: [-DX=1]}}", "unknown key 'build.cmake.option'; did you mean 'options'?"),
         ("{system: cmake, meson: }", "two build systems, meson and cmake; remove one"),
         ("{bazel: }", "missing key 'build.bazel.version'"),

@@ -141,6 +141,7 @@ def test_a_text_stays_on_its_line(tmp_path: Path, changes: dict[str, Any], fault
         ({"section": "misc\nX: y"}, "recipe.yml:{}: section: "),
         ({"license": "MIT\n\nFiles: x"}, "recipe.yml:{}: license: "),
         ({"tensorflow": "2.14, x"}, "recipe.yml:{}: tensorflow: "),
+        ({"not_installed": ["/"]}, "not_installed.0: expected a relative path"),
         ({"not_installed": ["usr/a\0b"]}, "not_installed.0: 'usr/a\\x00b': " + LINE),
         ({"build": {"tools": ["cmake ninja-build"]}}, "build.tools.0: String should match pattern"),
         ({"build": {"libraries": ["libx-dev (>= 1)"]}}, "build.libraries.0: String should match pattern"),
@@ -155,6 +156,48 @@ def test_a_field_of_the_recipe_stays_on_its_line(tmp_path: Path, changes: dict[s
     lines = (tmp_path / "hello/recipe.yml").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if text.startswith(f"{next(iter(changes))}:"))
     assert fault.format(line) in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("checks", "hint"),
+    [
+        ([], "the recipe has no checks"),
+        (["hello"], "did you mean 'run:hello'?"),
+        (["zz"], "known: run:zz"),
+    ],
+)
+def test_an_unknown_check_is_named_with_its_line(tmp_path: Path, checks: list[str], hint: str) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    data["packages"][0]["accept"] = [{"check": "run:helo", "match": "x", "reason": "y"}]
+    data["checks"] = [{"name": name, "packages": ["hello"], "script": "x"} for name in checks]
+    with pytest.raises(InputError) as caught:
+        written(tmp_path, data)
+    text = (tmp_path / "hello/recipe.yml").read_text()
+    line = next(number for number, text in enumerate(text.splitlines(), 1) if "run:helo" in text)
+    place = f"hello/recipe.yml:{line}: packages.0.accept.0.check"
+    assert f"{place}: no check 'run:helo'; {hint}" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"build": {"system": "cmak"}}, "build.system: unknown value 'cmak'; did you mean 'cmake'?"),
+        ({"strategy": ["emulated"]}, "strategy.0: unknown value 'emulated'; did you mean 'emulate'?"),
+        ({"build": {"system": "zzz"}}, "build.system: unknown value 'zzz'; known: autotools, bazel, cmake, make,"),
+        ({"build": {"system": True}}, "build.system: Input should be 'autotools', 'cmake'"),
+    ],
+)
+def test_an_unknown_word_has_the_nearest(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    with pytest.raises(InputError) as caught:
+        written(tmp_path, data | changes)
+    assert fault in caught.value.detail
+
+
+def test_paths_may_begin_with_a_slash(tmp_path: Path) -> None:
+    data = yaml.safe_load((SYSTEMS / "hello/recipe.yml").read_text())
+    recipe = written(tmp_path, data | {"not_installed": ["/usr/share/x", "usr/y"]})
+    assert recipe.not_installed == ["usr/share/x", "usr/y"]
 
 
 def test_relations_of_portable_packages_are_judged(tmp_path: Path) -> None:

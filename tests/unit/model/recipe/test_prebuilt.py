@@ -115,7 +115,7 @@ def test_files_are_relative_to_the_recipes_folder(tmp_path: Path) -> None:
         ([deb("tool_1_all.deb", sha256="beef")], "sha256"),
         (
             [deb("tool_1_all.deb", accept=[{"check": "run:none", "match": "x", "reason": "y"}])],
-            "accept: no check 'run:none'",
+            "no check 'run:none'; the recipe has no checks",
         ),
     ],
 )  # fmt: skip
