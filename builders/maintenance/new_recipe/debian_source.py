@@ -243,8 +243,10 @@ def _rights(path: Path) -> Rights:
             body = own or texts.get(short, "")
             lines = [line[1:] if line.strip() != "." else "" for line in body.splitlines()]
             common = name.rstrip("+") in licenses.COMMON
-            statements = [line.strip() for line in paragraph.get("Copyright", "").splitlines()]
-            return Rights(name, "" if common else "\n".join(lines), tuple(filter(None, statements))[:10])
+            statements = [licenses.bare(line) for line in paragraph.get("Copyright", "").splitlines()]
+            return Rights(
+                name, "" if common else "\n".join(lines), licenses.merged(list(filter(None, statements)))[:10]
+            )
     return Rights()
 
 
@@ -269,7 +271,10 @@ def _main(name: str, binaries: Sequence[DebianBinary]) -> DebianBinary:
     named = [each for each in binaries if each.name == name]
     if named:
         return named[0]
-    other = next((each for each in binaries if each.section == "libs"), binaries[0] if binaries else DebianBinary(""))
+    aside = ("doc", "debug")
+    suitable = [each for each in binaries if each.section.rpartition("/")[2] not in aside and each.name[-4:] != "-doc"]
+    first = next(iter((*suitable, *binaries)), DebianBinary(""))
+    other = next((each for each in suitable if each.section == "libs"), first)
     return replace(other, summary=re.split(r" - | \(", other.summary)[0])
 
 

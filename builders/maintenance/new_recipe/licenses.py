@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builders.maintenance.new_recipe.discovered import Rights
@@ -10,7 +10,13 @@ from builders.maintenance.new_recipe.discovered import Rights
 FILES = re.compile(r"(?i)(un)?licen[cs]e|copying(\.lesser|\.lib)?|copyright")
 SUFFIXES = ("", ".txt", ".md", ".rst")
 SPDX = re.compile(r"SPDX-License-Identifier:\s*([A-Za-z0-9.+-]+)")
-STATEMENT = re.compile(r"(?im)^[\s#*/;]*(?:copyright(?: \(c\)| ©|:)?|©|\(c\)) +((?=.*\d{4}).{4,120}?)[\s.]*$")
+STATEMENT = re.compile(r"(?i)[\s#*/;]*((?:copyright|©|\(c\)).*)")
+MARK = re.compile(r"(?i)^(?:copyright\b|©|\(c\)|&copy;|:|\s)+")
+CONTINUED = re.compile(
+    r"(Foundation|Incorporated|Inc\b|Corporation|Corp\b|Company|Ltd\b|Limited|LLC|GmbH|and |\d{4}\b)"
+)
+"""The beginning of a line that goes on with the statement of the line before."""
+DATED = re.compile(r"(?P<years>\d{4}[\d\s,\u2013-]*?)[,\s]+(?P<holder>[^\d\s,].*)")
 LATER = re.compile(r"any later version|or later")
 TEXTS = (
     ("Apache-2.0", "apache license version 2.0"),
@@ -47,7 +53,7 @@ def rights(tree: Path) -> Rights:
             name = _with_later(name, tree)
             if name.rstrip("+") in COMMON:  # a text whose copyright is not the source's
                 return Rights(name, "", _statements(tree))
-            statements = tuple(dict.fromkeys(match.strip() for match in STATEMENT.findall(text)))[:10]
+            statements = merged(copyright_lines(text))[:10]
             return Rights(name, text.strip(), statements or _statements(tree))
     marks = Counter(match[1] for head in _heads(tree) if (match := SPDX.search(head)))
     if marks:
@@ -100,5 +106,42 @@ def _heads(tree: Path) -> Iterator[str]:
 
 def _statements(tree: Path) -> tuple[str, ...]:
     """Return the most frequent copyright statements of the files."""
-    found = Counter(match.strip(" */") for head in _heads(tree) for match in STATEMENT.findall(head))
-    return tuple(statement for statement, _ in found.most_common(5))
+    found = Counter(line for head in _heads(tree) for line in copyright_lines(head))
+    return merged([statement for statement, _ in found.most_common(10)])[:5]
+
+
+def copyright_lines(text: str) -> list[str]:
+    """Return the copyright statements of a text that have a year, each whole, also from two lines."""
+    found: list[str] = []
+    lines = [line.strip(" \t\r#*/;") for line in text.splitlines()]
+    for number, line in enumerate(lines):
+        match = STATEMENT.fullmatch(line)
+        if not match:
+            continue
+        whole = match[1]
+        for other in lines[number + 1 : number + 4]:
+            if not other or STATEMENT.fullmatch(other) or not (whole.endswith((",", " and")) or CONTINUED.match(other)):
+                break
+            whole += f" {other}"
+        statement = bare(whole)
+        if re.search(r"\d{4}", statement) and 4 < len(statement) < 300:
+            found.append(statement)
+    return found
+
+
+def bare(statement: str) -> str:
+    """Return a copyright statement without the word, its signs and its final full stop."""
+    text = MARK.sub("", re.sub(r"\s+", " ", statement))
+    return re.sub(r"(?i)[.,;]?\s*all rights reserved\b\.?", "", text).strip(" .;")
+
+
+def merged(statements: Sequence[str]) -> tuple[str, ...]:
+    """Return the statements, those of one holder as a single statement with all years."""
+    found: dict[str, tuple[set[str], str]] = {}
+    for statement in statements:
+        dated = DATED.fullmatch(statement)
+        holder = dated["holder"] if dated else statement
+        years = re.findall(r"\d{4}(?:\s*[-\u2013]\s*\d+)?", dated["years"]) if dated else []
+        before, _ = found.setdefault(re.sub(r"\W", "", holder).lower(), (set(), holder))
+        before.update(re.sub(r"\s", "", year) for year in years)
+    return tuple(" ".join(filter(None, (", ".join(sorted(years)), holder))) for years, holder in found.values())

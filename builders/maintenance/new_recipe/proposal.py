@@ -67,6 +67,8 @@ CONTENTS: dict[Kind, str] = {
     "python": "This package contains the modules for Python 3.",
 }
 """The description of a package that has no other, by what it holds."""
+OF_ANOTHER = re.compile(r"(?i)(this|the [\w.+-]+) package (also )?(contains|provides|includes|ships|holds|installs)\b")
+"""The beginning of a paragraph on what another package of the source holds."""
 
 
 def draft(name: str, facts: Discovered) -> Proposed:
@@ -98,7 +100,10 @@ def propose(
     libraries = _libraries(kept, installed, sonames or {})
     tried = tuple(map(_present, libraries.items()))
     modules = _modules(kept) if _is_python(whole) else ()
-    found = Proposal((whole,), _globs(left_out), _programs(kept), tried[:MOST], modules)
+    programs = _programs(kept)
+    if whole.description == CONTENTS["programs"] and programs:
+        whole = replace(whole, description=f"This package contains: {', '.join(programs)}.")
+    found = Proposal((whole,), _globs(left_out), programs, tried[:MOST], modules)
     of_libraries = {path for files in libraries.values() for path in files}
     split: dict[str, Kind] = {path: "library" if path in of_libraries else _kind(path) for path in kept}
     if _is_python(whole) or set(split.values()) == {"programs"}:
@@ -162,7 +167,9 @@ def _description(known: DebianBinary | None, facts: Discovered, kind: Kind) -> s
     """Return a package's description: Debian's own, else the source's and what the package holds."""
     if known and known.description:
         return cleaned(known.description)
-    return "\n\n".join(filter(None, (cleaned(facts.description), CONTENTS[kind])))
+    parts = re.split(r"\n[ \t]*\n", cleaned(facts.description))
+    general = [part for part in parts if not OF_ANOTHER.match(part)]
+    return "\n\n".join(filter(None, (*general, CONTENTS[kind])))
 
 
 def cleaned(text: str) -> str:

@@ -18,6 +18,11 @@ RELEASE = re.compile(
 )
 SHARED = ("-DBUILD_SHARED_LIBS=ON",)
 """CMake's own default is static libraries, whose security updates reach no program (Policy 4.13)."""
+NO_SUMMARY = re.compile(
+    r"(?i)\bread[ -]?me\b|\bcopyright\b|\b(this|the following) (file|document|directory|folder|section|page)\b"
+    r"|^(this|these|here|see|for|please|welcome|if|note|you|we|to|version|table of|contents|installation)\b"
+)
+"""Sentences of a README on itself, or to its reader."""
 QUOTED = r"""['"]([^'"]*)['"]"""
 
 
@@ -197,6 +202,9 @@ def readme_summary(tree: Path) -> str:
         for paragraph in paragraphs:
             line = re.sub(r"\s+", " ", re.sub(r"`?(\w+)`?_\b", r"\1", paragraph)).strip()  # links of reStructuredText
             sentence = re.split(r"(?<=[a-z)])\. ", line)[0].rstrip(".")
+            sentence = re.sub(r"(?i)^this (?:\w+ )?is (?=(?:an?|the) )", "", sentence)
+            if NO_SUMMARY.search(sentence):
+                continue
             if re.match(r"[A-Za-z][^<\[\]!|=#*`]{15,}$", sentence) and " " in sentence:
                 return sentence
     return ""

@@ -147,8 +147,9 @@ RULES = """override_dh_auto_configure:
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
 Files: *
-Copyright: 2020 Ada
-           2021 Grace
+Copyright: Copyright (C) 2020  Ada
+           © 2021 Grace
+           2022 Ada.
 License: Expat
 
 Files: debian/*
@@ -175,7 +176,7 @@ def test_debians_own_files_say_what_a_package_is(tmp_path: Path) -> None:
     assert found.options == ("-DTESTS=OFF", "-DX=on")
     assert found.rights.license == "MIT"
     assert found.rights.text == "Permission is hereby granted\n\nas it is."
-    assert found.rights.statements == ("2020 Ada", "2021 Grace")
+    assert found.rights.statements == ("2020, 2022 Ada", "2021 Grace")
     patches: Any = found.sources[0]
     assert (patches["unpack"], patches["debian"]["strip"]) == ("debian", 1)
     assert [part["path"] for part in patches["exclude"]] == ["control", "copyright", "rules"]
@@ -201,6 +202,13 @@ def test_what_debians_packages_do_and_those_of_the_recipe_do_not_is_named(tmp_pa
 
 def test_without_patches_there_is_no_source_of_them(tmp_path: Path) -> None:
     assert packaging_facts(tmp_path, source()).sources == ()
+
+
+def test_the_package_of_documentation_does_not_say_what_the_source_is(tmp_path: Path) -> None:
+    manual = "Package: greet-manual-doc\nSection: doc\nDescription: manual\n Read it.\n\nPackage: python3-greet\n"
+    text = CONTROL.replace("Package: greet\nSection: utils\n", manual)
+    (tmp_path / "control").write_text(text)
+    assert packaging_facts(tmp_path, source()).description == "It greets.\n\nPolitely."
 
 
 def test_a_copyright_file_for_people_says_nothing(tmp_path: Path) -> None:

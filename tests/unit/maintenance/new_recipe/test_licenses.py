@@ -70,3 +70,19 @@ def test_marks_of_files_name_a_license_without_a_text(tmp_path: Path) -> None:
     assert licenses.rights(tmp_path).license == ""
     (tmp_path / "a.py").write_text("# SPDX-License-Identifier: MIT\n")
     assert licenses.rights(tmp_path).license == "MIT"
+
+
+def test_a_statement_is_whole_and_of_its_holder_once() -> None:
+    text = """/* Copyright (C) 1990, 1998-2001, 2003-2006, 2009-2014 Free Software
+   Foundation, Inc.
+   Copyright (c) 2001 Ada Lovelace, All rights reserved.
+   (C) Copyright 2003, 2001 Ada  Lovelace
+   Copyright 2005,
+   2006 Grace Hopper
+   Copyright notices stay.
+
+   This program is free software. */"""
+    found = licenses.copyright_lines(text)
+    assert found[0] == "1990, 1998-2001, 2003-2006, 2009-2014 Free Software Foundation, Inc"
+    assert found[1:] == ["2001 Ada Lovelace", "2003, 2001 Ada Lovelace", "2005, 2006 Grace Hopper"]
+    assert licenses.merged(found) == (found[0], "2001, 2003 Ada Lovelace", "2005, 2006 Grace Hopper")

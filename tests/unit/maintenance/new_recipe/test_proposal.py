@@ -207,3 +207,11 @@ def test_every_link_with_a_version_is_in_the_package_of_its_library() -> None:
     paths = {real: "", f"{folder}/libini.so.1.2": "libini.so.1.2.3", link: "libini.so.1.2", "usr/include/ini.h": ""}
     library = propose("ini", FACTS, paths, {real: "libini.so.1.2"}).packages[0]
     assert (library.name, library.files) == ("libini1.2", ("usr/lib/*/libini.so.1", "usr/lib/*/libini.so.1.2*"))
+
+
+def test_what_the_source_says_of_one_package_is_not_said_of_another() -> None:
+    facts = Discovered(summary="JSON in C", description="It is fast.\n\nThis package contains the shared libraries.")
+    tools = propose("json", facts, installed(*LIBRARY, "usr/bin/json-lint")).packages[0]
+    assert tools.description == "It is fast.\n\nThis package contains the programs."
+    (package,) = propose("json", Discovered(summary="JSON in C"), installed("usr/bin/lint", "usr/bin/fmt")).packages
+    assert package.description == "This package contains: fmt, lint."

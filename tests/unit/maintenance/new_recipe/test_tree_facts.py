@@ -171,3 +171,17 @@ def test_versions_are_spelled_as_policy_says(text: str, version: str) -> None:
 def test_a_website_with_a_variable_is_none(tmp_path: Path) -> None:
     (tmp_path / "CMakeLists.txt").write_text('project(greet VERSION 1.2 HOMEPAGE_URL "${SITE}/greet")\n')
     assert tree_facts(tmp_path).homepage == ""
+
+
+@pytest.mark.parametrize(
+    ("readme", "summary"),
+    [
+        ("This is the README file for the GNU Hello distribution.\n", ""),
+        ("See the file INSTALL for how to build it.\n", ""),
+        ("Welcome to the greeting program\n\nGreeting for boards and screens.\n", "Greeting for boards and screens"),
+        ("This is a library that greets its user.\n", "a library that greets its user"),
+    ],
+)
+def test_a_readme_on_itself_is_no_summary(tmp_path: Path, readme: str, summary: str) -> None:
+    (tmp_path / "README").write_text(readme)
+    assert readme_summary(tmp_path) == summary
