@@ -5,7 +5,7 @@ A pointer contains the file's SHA-256, so the digest or commit of the source pin
 
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from builders.sources.tree import Checkout, FoundPointer, TreeWriter, file_piece
 Parts = tuple[str, ...]
 PLAIN = re.compile(r"[A-Za-z0-9_./+@%=~ -]+")
 """A path that git-lfs takes literally: without its wildcards, and the comma between paths."""
+ABSENT = re.compile(r"missing object|[Oo]bject (does not exist|not found)|\[404\]")
+"""Words of git-lfs about a file that the server does not have (or does not show to this user)."""
+LACKS = "the server does not have what the pointers name"
+OFFLINE = "not in the cache, and --offline downloads nothing"
 LONGEST_INCLUDE = 60_000
 """The length of the list of paths in git-lfs's argument, far below the kernel's limit of 128 KiB."""
 
@@ -47,7 +51,7 @@ def _fetch(context: FetchContext, checkout: Checkout, files: dict[Parts, str], r
     """Fetch files into the cache; return the reason if some are not available."""
     url, server = checkout.url, context.mirrored(_server(checkout))
     if not context.may_open(url) or (server and not context.may_open(server)):
-        return f"{shown(url)}: not in the cache, and --offline downloads nothing"
+        return f"{shown(url)}: {OFFLINE}"
     if not process.find("git-lfs"):
         return "git-lfs, which would fetch them, is not installed (Debian's package: git-lfs)"
     # A repository of its own. Settings given to git-lfs here (lfs.storage) would also apply to a remote of this host.
@@ -62,7 +66,8 @@ def _fetch(context: FetchContext, checkout: Checkout, files: dict[Parts, str], r
             _ask(repository, url, checkout.commit, paths, git.listener(context, step))
         except process.ProgramFailed as error:
             raise_if_disk_full(error, repository)
-            reason = f"{shown(url)}: {git.said(error)}"
+            lacks = f"{LACKS}: " if ABSENT.search(error.completed.tail) else ""
+            reason = f"{shown(url)}: {lacks}{git.said(error)}"
     storage = _storage(repository)
     for sha256 in set(files.values()):
         file = storage / sha256[:2] / sha256[2:4] / sha256
@@ -123,9 +128,23 @@ def _missing(pointers: dict[Parts, FoundPointer], reasons: dict[Checkout | None,
     return SourceError(
         f"{' and '.join(subjects)}: {len(pointers)} files are missing; there are only pointers of {programs}",
         "\n".join([shortened(lines), *causes]),
-        "fetch them: install git-lfs, and use git: for a source that is an archive or a file; or give each by a later "
-        "source (file: with the pointer's path as name: and its sha256); in a folder of this machine, run git lfs "
-        "pull; or, if the build needs no such file, name it under exclude: with a reason",
+        f"{_first(causes)}; or give each by a later source (file: with the pointer's path as name: and its sha256); in "
+        "a folder of this machine, run git lfs pull; or, if the build needs no such file, name it under exclude: with "
+        "a reason",
+    )
+
+
+def _first(causes: Sequence[str]) -> str:
+    if any(LACKS in cause for cause in causes):
+        return "ask upstream to push them (git lfs push --all), or for the right to read them"
+    if any(OFFLINE in cause for cause in causes):
+        return "run once without --offline"
+    if not process.find("git-lfs"):
+        return "fetch them: install git-lfs, and use git: for a source that is an archive or a file"
+    return (
+        "see what git-lfs says, and run again"
+        if causes
+        else "fetch them: use git: for a source that is an archive or a file"
     )
 
 

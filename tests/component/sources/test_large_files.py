@@ -59,7 +59,9 @@ def refused(bench: Bench, source: dict[str, Any]) -> SourceError:
 def test_file_that_the_server_does_not_have_is_named(bench: Bench, tmp_path: Path) -> None:
     error = refused(bench, git_source(tmp_path / "upstream", FILES))
     assert f"file://{tmp_path}/upstream: " in error.detail
-    assert "remote missing object" in error.detail or "failed to fetch" in error.detail
+    assert "upstream: the server does not have what the pointers name: error: failed to fetch" in error.detail
+    assert error.fix.startswith("ask upstream to push them")
+    assert "install git-lfs" not in error.fix
 
 
 def test_damaged_file_is_not_taken(bench: Bench, tmp_path: Path) -> None:
@@ -74,7 +76,9 @@ def test_without_git_lfs_the_error_names_it(bench: Bench, tmp_path: Path, monkey
     store(tmp_path / "upstream/.git", MODEL)
     find = process.find
     monkeypatch.setattr(process, "find", lambda program: None if program == "git-lfs" else find(program))
-    assert "Debian's package: git-lfs" in refused(bench, source).detail
+    error = refused(bench, source)
+    assert "Debian's package: git-lfs" in error.detail
+    assert error.fix.startswith("fetch them: install git-lfs")
 
 
 def test_offline_nothing_is_downloaded(bench: Bench, tmp_path: Path) -> None:
@@ -84,6 +88,7 @@ def test_offline_nothing_is_downloaded(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="only pointers") as caught:
         bench.fetch(write_recipe(bench.folder, [source]), offline=True)
     assert "http://far.invalid/x: not in the cache, and --offline downloads nothing" in caught.value.detail
+    assert caught.value.fix.startswith("run once without --offline; or give each")
 
 
 def other_kinds(folder: Path) -> dict[str, dict[str, Any]]:
@@ -111,7 +116,9 @@ KINDS = ("archive", "zip", "file", "local", "alternative")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pointer_in_another_kind_of_source_is_refused(bench: Bench, tmp_path: Path, kind: str) -> None:
-    assert "name it under exclude:" in refused(bench, other_kinds(tmp_path)[kind]).fix
+    fix = refused(bench, other_kinds(tmp_path)[kind]).fix
+    assert fix.startswith("fetch them: use git: for a source that is an archive")
+    assert "name it under exclude:" in fix
 
 
 def test_pointer_in_a_folder_named_on_the_command_line_is_refused(bench: Bench, tmp_path: Path) -> None:
