@@ -79,7 +79,8 @@ def _members(handle: int, end: int) -> Iterator[Member]:
         size = int(digits) if digits.isdigit() else -1
         start = offset + AR_HEADER
         if size < 0 or start + size > end:
-            raise BadArchive(f"truncated: the member at byte {offset} has {digits!r} bytes, {end - start} exist")
+            written = digits.decode("ascii", "replace")
+            raise BadArchive(f"truncated: the member at byte {offset} has {written} bytes, {end - start} exist")
         yield Member(header[:16].decode("ascii", "replace").rstrip().removesuffix("/"), start, size)
         offset = start + size + size % 2
     raise BadArchive(f"more than {MOST_MEMBERS} members")

@@ -29,11 +29,15 @@ EMULATED: tuple[StrategyName, ...] = ("emulate",)
 
 @dataclass(frozen=True)
 class Written:
-    """A recipe that was written, what is left to fill in, and why its first build failed, empty if it did not."""
+    """A recipe that was written, what is left to fill in, and why its first build failed, empty if it did not.
+
+    ``skipped`` says whether there was no first build, although it was asked for.
+    """
 
     folder: Path
     recipe: NewRecipe
     failure: ReefError | None = None
+    skipped: bool = False
 
 
 def new_recipe(project: Project, name: str, source: str, *, build: bool = True) -> Written:
@@ -51,6 +55,8 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     origin = origin_of(name, source, targets[0], project)
     new = NewRecipe(name, origin.facts, Proposal(()), targets, datetime.now(UTC).replace(microsecond=0))
     tree = fetched(name, origin.facts.sources, targets[0].suite.name, project)
+    if not any(path.is_file() for path in tree.path.rglob("*")):
+        project.log.warn(f"the source has no file: {source}")
     facts = _read(origin, tree, project)
     if origin.hinted:
         facts = facts.completed(hints(name, targets[0], project))
@@ -58,17 +64,19 @@ def new_recipe(project: Project, name: str, source: str, *, build: bool = True) 
     facts = replace(facts, summary=summary, description=cleaned(facts.description))
     new = replace(new, facts=facts, proposal=Proposal((draft(name, facts),)))
     failure: ReefError | None = None
+    skipped = False
     if faults := new.faults(recipes):
         failure = InputError("the recipe's texts break rules of Debian's", faults, "correct the texts in recipe.yml")
     else:
         new = _without_given(new, recipes, targets[0])
-        if build and not new.left_to_fill_in:
+        skipped = build and bool(new.left_to_fill_in)
+        if build and not skipped:
             tried, failure = _tried(new, project, targets[0])
             if faults := tried.faults(recipes):
                 project.log.warn(f"the recipe has one package, as the loader refuses those of the files: {faults}")
                 tried = replace(tried, proposal=new.proposal)
             new = tried
-    return Written(new.write(recipes), new, failure)
+    return Written(new.write(recipes), new, failure, skipped)
 
 
 def _without_given(new: NewRecipe, recipes: Path, target: Target) -> NewRecipe:

@@ -3,14 +3,15 @@
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from debian.debfile import DebFile
 
-from builders.errors import InputError
+from builders.errors import InputError, ReefError
 from builders.host.files import disk_errors
 from builders.maintenance.new_recipe.discovered import printable
 from builders.maintenance.new_recipe.writer import rendered, require_name, written_whole
@@ -30,7 +31,8 @@ def new_prebuilt(project: Project, name: str, given: Sequence[str]) -> Path:
     require_name(name, recipes)
     with project.workspace.scratch_folder("prebuilt") as scratch:
         urls = {_fetched(text, scratch / str(number), project): text for number, text in enumerate(given)}
-        found = given_recipes([str(path) for path in urls], project.targets([]), scratch)
+        with _named_as_given({path: text for path, text in urls.items() if not _is_url(text)}):
+            found = given_recipes([str(path) for path in urls], project.targets([]), scratch)
         if len(found) > 1:
             sources_ = ", ".join(recipe.name.removesuffix("-prebuilt") for recipe in found)
             raise InputError(
@@ -51,6 +53,18 @@ def new_prebuilt(project: Project, name: str, given: Sequence[str]) -> Path:
         }  # fmt: skip
         text = rendered("prebuilt.yml.j2", values)
         return written_whole(recipes, name, {"recipe.yml": text}, {file: path for path, file in files.items()})
+
+
+@contextmanager
+def _named_as_given(names: Mapping[Path, str]) -> Iterator[None]:
+    """Raise errors with the user's names of files in place of those of their copies."""
+    try:
+        yield
+    except ReefError as error:
+        parts = [error.what, error.detail, error.fix]
+        for path, name in names.items():
+            parts = [part.replace(str(path), name) for part in parts]
+        raise type(error)(*parts) from error
 
 
 def _is_url(text: str) -> bool:
@@ -78,6 +92,8 @@ def _fetched(text: str, folder: Path, project: Project) -> Path:
     else:
         path = Path(text).expanduser()
         name = path.name
+    if path.is_dir():
+        raise InputError(f"a folder, not a .deb: {text}", "given with --prebuilt", f"name its files: {text}/*.deb")
     if not path.is_file():
         raise InputError(f"no such file: {text}", "given with --prebuilt", "name a .deb or its URL")
     target = folder / name

@@ -2,12 +2,13 @@
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import mkdtemp
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from builders.errors import InputError
 from builders.host import templates
+from builders.host.command import INV, own_command
 from builders.host.files import disk_errors, remove_tree
 from builders.maintenance.new_recipe.discovered import Discovered, printable
 from builders.maintenance.new_recipe.proposal import Proposal
@@ -149,9 +151,11 @@ def require_free(folder: Path) -> None:
 def require_name(name: str, recipes: Path) -> None:
     """Raise InputError for a name that Debian does not allow, or that a recipe has."""
     if not NAME.fullmatch(name):
+        likely = re.sub(r"[^a-z0-9+.-]+", "-", name.lower()).strip("-.+")
         raise InputError(
-            f"not a recipe's name: {name!r}", "Debian allows lower-case letters, digits and +-. (Policy 5.6.1)",
-            f"write it so, as in {re.sub(r'[^a-z0-9+.-]+', '-', name.lower()).strip('-.+') or 'my-tool'}",
+            f"not a recipe's name: {name!r}",
+            "Debian allows two or more lower-case letters, digits and +-. (Policy 5.6.1)",
+            f"write it so, as in {likely if NAME.fullmatch(likely) else 'my-tool'}",
         )  # fmt: skip
     require_free(recipes / name)
 
@@ -176,7 +180,9 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
     environment = templates.environment(Path(__file__).parent)
     environment.filters["yaml"] = _yaml
     environment.filters["printable"] = printable
-    return environment.get_template(template).render(values)
+    # No path to it: the folder is read on other machines.
+    command = "reef" if PurePath(shlex.split(own_command())[0]).name == "reef" else INV
+    return environment.get_template(template).render({"command": command, **values})
 
 
 def _yaml(value: object) -> str:

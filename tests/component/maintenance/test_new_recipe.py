@@ -144,6 +144,7 @@ def test_a_repository_with_submodules_brings_them(
 def test_what_is_unknown_is_left_to_fill_in_and_refused_until_then(project: Project, tmp_path: Path) -> None:
     folder_with(tmp_path / "thing", **{"main.c": ""})
     written = new_recipe(project, "thing", str(tmp_path / "thing"))
+    assert written.skipped
     assert [line.partition(": ")[2].partition(":")[0] for line in written.recipe.left_to_fill_in] == [
         "version", "summary", "license", "compile", "install", "summary",
     ]  # fmt: skip
@@ -177,8 +178,24 @@ def test_a_recipe_is_never_overwritten(project: Project, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["Greet", "greet_x", "g", "-x", "../greet", "gré"])
 def test_a_bad_name_is_refused(project: Project, name: str) -> None:
-    with pytest.raises(InputError, match="not a recipe's name"):
+    with pytest.raises(InputError, match="not a recipe's name") as caught:
         new_recipe(project, name, "hello")
+    with pytest.raises(SourceError):  # the name that the advice gives is accepted
+        new_recipe(project, caught.value.fix.rpartition(" ")[2], str(project.folder / "reef.yml"))
+
+
+def test_an_empty_source_is_warned_of(project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    new_recipe(replace(project, log=Log()), "empty", str(tmp_path / "empty"))
+    assert f"the source has no file: {tmp_path / 'empty'}" in capsys.readouterr().out
+
+
+def test_an_installed_reef_writes_its_own_name(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builders.maintenance.new_recipe.writer.own_command", lambda: "/opt/reef/bin/reef")
+    written = new_recipe(project, "greet", str(folder_with(tmp_path / "greet", **FILES)), build=False)
+    assert (written.folder / "recipe.yml").read_text().startswith("# Written by reef new from ")
 
 
 def test_a_source_that_is_nothing_is_refused(project: Project, tmp_path: Path) -> None:
@@ -414,9 +431,18 @@ def test_two_debs_of_one_version_are_refused(project: Project, tmp_path: Path) -
 def test_debs_that_fit_no_recipe_are_refused(project: Project, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         new_prebuilt(project, "vendor", ["nothing.deb"])
+    with pytest.raises(InputError, match=r"a folder, not a \.deb"):
+        new_prebuilt(project, "vendor", [str(tmp_path)])
     (tmp_path / "no.deb").write_text("no archive")
-    with pytest.raises(ReefError):
+    with pytest.raises(ReefError) as caught:
         new_prebuilt(project, "vendor", [str(tmp_path / "no.deb")])
+    assert f"{tmp_path / 'no.deb'}" in str(caught.value)
+    assert "scratch" not in str(caught.value)
+    torn = vendor(tmp_path, "torn_1.0_arm64.deb")
+    torn.write_bytes(torn.read_bytes()[:-8])
+    with pytest.raises(ReefError, match=r"has \d+ bytes") as caught:
+        new_prebuilt(project, "vendor", [str(torn)])
+    assert str(torn) in str(caught.value)
     two = [str(vendor(tmp_path)), str(vendor(tmp_path, "other_1.0_arm64.deb", "other"))]
     with pytest.raises(InputError, match="of 2 source packages"):
         new_prebuilt(project, "vendor", two)

@@ -13,6 +13,7 @@ from builders.maintenance.new_recipe.discovered import Discovered, Rights
 from builders.maintenance.new_recipe.proposal import Proposal, draft
 from builders.maintenance.new_recipe.writer import NewRecipe
 from builders.model.target import parse_target
+from tests.support.checkout import CHECKOUT
 
 Writes = Callable[..., None]
 
@@ -30,7 +31,7 @@ def writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writes:
         recipe = NewRecipe(
             "greet", facts, Proposal((draft("greet", facts),)), [parse_target("trixie/arm64")], datetime.now(UTC)
         )
-        made = Written(tmp_path / "recipes" / "greet", recipe, failure)
+        made = Written(tmp_path / "recipes" / "greet", recipe, failure, skipped=not license_)
         monkeypatch.setattr(command, "new_recipe", lambda *_, **__: made)
 
     return write
@@ -41,7 +42,7 @@ def test_the_packages_and_the_next_command_are_shown(writes: Writes, capsys: pyt
     command.new("greet", "WHAT", [], build=True)
     said = capsys.readouterr().out
     assert "  package greet: a greeting\n" in said
-    assert said.endswith("next: ./inv build-arm --recipe greet publish-apt --recipe greet\n")
+    assert said.endswith("next: ./inv build-arm --recipe greet publish-apt\n")
 
 
 def test_what_is_left_to_fill_in_is_shown(writes: Writes, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +50,19 @@ def test_what_is_left_to_fill_in_is_shown(writes: Writes, capsys: pytest.Capture
     command.new("greet", "WHAT", [], build=True)
     said = capsys.readouterr().out
     assert "left to fill in: line 6: license: FILL-IN" in said
-    assert "next:" not in said
+    assert "no first build, as something is left to fill in" in said
+    assert said.endswith("recipe.yml, then: ./inv build-arm --recipe greet publish-apt\n")
+
+
+def test_a_recipe_in_reefs_own_checkout_is_warned_of(
+    writes: Writes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writes("MIT")
+    command.new("greet", "WHAT", [], build=True)
+    assert "own checkout" not in capsys.readouterr().out
+    monkeypatch.setenv("REEF_FOLDER", str(CHECKOUT))
+    command.new("greet", "WHAT", [], build=True)
+    assert "recipes is in Reef's own checkout" in capsys.readouterr().out
 
 
 def test_a_first_build_that_failed_is_an_error_after_the_recipe_is_written(
