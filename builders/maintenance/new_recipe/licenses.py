@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from builders.maintenance.new_recipe.discovered import Rights
@@ -16,7 +16,7 @@ CONTINUED = re.compile(
     r"(Foundation|Incorporated|Inc\b|Corporation|Corp\b|Company|Ltd\b|Limited|LLC|GmbH|and |\d{4}\b)"
 )
 """The beginning of a line that goes on with the statement of the line before."""
-DATED = re.compile(r"(?P<years>\d{4}[\d\s,\u2013-]*?)[,\s]+(?P<holder>[^\d\s,].*)")
+DATED = re.compile(r"(?P<years>\d{4}[\d\s,\u2013-]*?)[,\s]+(?P<holder>[^\d\s,\u2013-].*)")
 LATER = re.compile(r"any later version|or later")
 TEXTS = (
     ("Apache-2.0", "apache license version 2.0"),
@@ -137,11 +137,23 @@ def bare(statement: str) -> str:
 
 def merged(statements: Sequence[str]) -> tuple[str, ...]:
     """Return the statements, those of one holder as a single statement with all years."""
-    found: dict[str, tuple[set[str], str]] = {}
+    found: dict[str, tuple[set[int], str]] = {}
     for statement in statements:
         dated = DATED.fullmatch(statement)
         holder = dated["holder"] if dated else statement
-        years = re.findall(r"\d{4}(?:\s*[-\u2013]\s*\d+)?", dated["years"]) if dated else []
         before, _ = found.setdefault(re.sub(r"\W", "", holder).lower(), (set(), holder))
-        before.update(re.sub(r"\s", "", year) for year in years)
-    return tuple(" ".join(filter(None, (", ".join(sorted(years)), holder))) for years, holder in found.values())
+        before.update(_years(dated["years"]) if dated else ())
+    return tuple(" ".join(filter(None, (_ranges(years), holder))) for years, holder in found.values())
+
+
+def _years(text: str) -> Iterator[int]:
+    """Yield each year of a list such as ``1998-2001, 2003``; also of ``1998-99``."""
+    for first, last in re.findall(r"(\d{4})(?:\s*[-\u2013]\s*(\d{4}|\d\d))?", text):
+        yield from range(int(first), int(first[: 4 - len(last)] + last) + 1)
+
+
+def _ranges(years: Set[int]) -> str:
+    """Return years as a list with ranges."""
+    starts = [year for year in sorted(years) if year - 1 not in years]
+    ends = [year for year in sorted(years) if year + 1 not in years]
+    return ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True))

@@ -133,15 +133,18 @@ def _debian(package: str, target: Target, project: Project) -> Origin:
             return read(tree.path / "debian")
         if source.packaging is None:
             return Discovered(
-                notes=("Debian's packaging is a diff, which Reef does not read: its patches are missing.",)
+                notes=(
+                    "Debian's packaging is a diff, which Reef does not read: its patches, maintainer scripts and "
+                    "configuration are missing.",
+                )
             )
         try:
             folder = fetched(f"{tree.recipe}-debian", [source.packaging], source.suite, project).path / "debian"
         except SourceError as error:  # some mirrors hold only a part of the pool
             project.log.warn(f"{error.what}: {error.detail.rpartition(': ')[2]}")
             return Discovered(notes=(
-                "The mirror lacks Debian's packaging: Debian's patches, if it has some, are not applied. Compare the "
-                "license.",
+                "The mirror lacks Debian's packaging: Debian's patches, maintainer scripts and configuration, if it "
+                "has some, are not taken. Compare the license.",
             ))  # fmt: skip
         return read(folder)
 

@@ -102,7 +102,7 @@ def propose(
     modules = _modules(kept) if _is_python(whole) else ()
     programs = _programs(kept)
     if whole.description == CONTENTS["programs"] and programs:
-        whole = replace(whole, description=f"This package contains: {', '.join(programs)}.")
+        whole = replace(whole, description=_programs_text(programs))
     found = Proposal((whole,), _globs(left_out), programs, tried[:MOST], modules)
     of_libraries = {path for files in libraries.values() for path in files}
     split: dict[str, Kind] = {path: "library" if path in of_libraries else _kind(path) for path in kept}
@@ -309,6 +309,11 @@ def _globs(paths: Sequence[str]) -> tuple[str, ...]:
 def _programs(paths: Sequence[str]) -> tuple[str, ...]:
     names = [path.rpartition("/")[2] for path in paths if re.fullmatch(r"usr/s?bin/[A-Za-z0-9._+-]+", path)]
     return tuple(name for name in names if not name.endswith("-config"))[:MOST]
+
+
+def _programs_text(programs: Sequence[str]) -> str:
+    *others, last = programs
+    return f"This package contains the program{'s ' + ', '.join(others) + ' and' if others else ''} {last}."
 
 
 def _modules(paths: Sequence[str]) -> tuple[str, ...]:

@@ -85,4 +85,5 @@ def test_a_statement_is_whole_and_of_its_holder_once() -> None:
     found = licenses.copyright_lines(text)
     assert found[0] == "1990, 1998-2001, 2003-2006, 2009-2014 Free Software Foundation, Inc"
     assert found[1:] == ["2001 Ada Lovelace", "2003, 2001 Ada Lovelace", "2005, 2006 Grace Hopper"]
-    assert licenses.merged(found) == (found[0], "2001, 2003 Ada Lovelace", "2005, 2006 Grace Hopper")
+    assert licenses.merged(found) == (found[0], "2001, 2003 Ada Lovelace", "2005-2006 Grace Hopper")
+    assert licenses.merged(["1998-99, 2004 Ada", "1999 - 2002 ADA", "Grace"]) == ("1998-2002, 2004 Ada", "Grace")

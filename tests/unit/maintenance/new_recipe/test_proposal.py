@@ -214,4 +214,4 @@ def test_what_the_source_says_of_one_package_is_not_said_of_another() -> None:
     tools = propose("json", facts, installed(*LIBRARY, "usr/bin/json-lint")).packages[0]
     assert tools.description == "It is fast.\n\nThis package contains the programs."
     (package,) = propose("json", Discovered(summary="JSON in C"), installed("usr/bin/lint", "usr/bin/fmt")).packages
-    assert package.description == "This package contains: fmt, lint."
+    assert package.description == "This package contains the programs fmt and lint."
