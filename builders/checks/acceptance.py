@@ -63,7 +63,8 @@ def _without(verdict: Verdict, given: Sequence[Given], used: set[int]) -> Verdic
         for line in (summary, *(f"  {fault.splitlines()[0]}" for fault in faults[:SHOWN]))
     ]
     again = judged(verdict.check, verdict.subject, left, verdict.fix)
-    return replace(again, detail="\n".join([*filter(None, [again.detail]), *shown]), accepted=summaries)
+    detail = "\n".join([*filter(None, [again.detail]), *shown])
+    return replace(again, detail=detail, accepted=summaries, stale=verdict.stale)
 
 
 def _accepts(given: Given, verdict: Verdict, fault: str) -> bool:

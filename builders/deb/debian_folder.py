@@ -1,6 +1,7 @@
 """Rendering a recipe as the ``debian/`` folder that dpkg-buildpackage takes."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from email.utils import format_datetime
 from functools import partial
@@ -91,7 +92,7 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     }
     files["reef/configure.sh"] = system.configure()
     files["reef/compile.sh"] = system.compile()
-    files["reef/install.sh"] = system.install() + _removal(recipe)
+    files["reef/install.sh"] = system.install() + _unused_patterns(recipe) + _removal(recipe)
     if recipe.not_installed and not recipe.takes_all:
         files["not-installed"] = "".join(f"{pattern_line(pattern)}\n" for pattern in recipe.not_installed)
     needed = {"reef/autoreconf.sh": system.autoreconf, "reef/test.sh": system.test(), "reef/isa.sh": isa}
@@ -109,6 +110,15 @@ def debian_files(recipe: Recipe, target: Target, settings: Settings) -> dict[str
     plain = {path: files[path] for path in PLAIN if path in files}
     expanded = {path: expand(text, f"debian/{path}", values, hint) for path, text in files.items() if path not in plain}
     return plain | expanded | system.files(target)
+
+
+def _unused_patterns(recipe: Recipe) -> str:
+    """Return the part of the step install that warns of patterns of ``not_installed`` without a file."""
+    patterns = [
+        (shlex.quote(f"not_installed matches no file: {pattern}"), shell_patterns(pattern))
+        for pattern in recipe.not_installed
+    ]
+    return render("unused_patterns.sh.j2", patterns=patterns) if patterns else ""
 
 
 def _removal(recipe: Recipe) -> str:

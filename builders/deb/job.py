@@ -70,7 +70,7 @@ class PlannedJob:
             name=f"{self.recipe.name}/{self.target}/build",
             root=self.root,
             # It changes no build, and is no part of the fingerprint.
-            script=render("prelude.sh.j2", tree=_place(self.recipe), mark=TREE) + self.script,
+            script=render("prelude.sh.j2", tree=_place(self.recipe), mark=TREE, output=OUTPUT) + self.script,
             fetch=self.fetch,
             inputs=self._inputs(tree, rendered, packages),
             environment={

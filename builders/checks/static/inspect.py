@@ -4,6 +4,7 @@ A check that judges differently than before needs another number RULES in builde
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from builders.checks.acceptance import accept
@@ -22,7 +23,7 @@ from builders.checks.static.units import check_units
 from builders.checks.static.version import check_versions
 from builders.model.arch import ARMHF
 from builders.model.packages import DebFile, Verdict
-from builders.model.recipe import Recipe, data_regex
+from builders.model.recipe import Recipe, data_regex, without_files
 from builders.model.target import Target
 
 
@@ -54,7 +55,11 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
             check_files,
             check_units,
         )
-        verdicts += (check(contents, target) for check in checks)
+        judged = [check(contents, target) for check in checks]
+        files = [entry.path for entry in contents.entries if entry.kind in ("file", "hardlink")]
+        unused = without_files(patterns.get(deb.package, ()), files)
+        stale = tuple(f"data of {deb.package} matches no file: {pattern!r}" for pattern in unused)
+        verdicts += [replace(each, stale=stale) if each.check == "elf-cpu" else each for each in judged]
         verdicts.append(check_pointers(contents))
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output, data))

@@ -5,7 +5,7 @@ from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.build_system import BuildSystemModel
 from builders.model.recipe.check import Check
-from builders.model.recipe.data_files import data_regex, is_bpf
+from builders.model.recipe.data_files import data_regex, is_bpf, without_files
 from builders.model.recipe.debhelper import (
     AutotoolsSpec,
     CMakeSpec,
@@ -78,4 +78,5 @@ __all__ = [
     "named_facts",
     "recipe_named",
     "without_epoch",
+    "without_files",
 ]

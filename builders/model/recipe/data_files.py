@@ -1,7 +1,7 @@
 """Files of packages that look like programs and are data: for another core, or for the kernel's virtual machine."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import pydantic
@@ -43,6 +43,12 @@ def data_regex(patterns: Sequence[str]) -> str:
     paths = "|".join(_regex(pattern.strip("/")) for pattern in (*FIRMWARE, *patterns))
     # Perl takes an at sign for an array.
     return rf"^(?:{paths})(?:/.*)?\Z".replace("@", r"\@")
+
+
+def without_files(patterns: Sequence[str], paths: Collection[str]) -> list[str]:
+    """Return the ``patterns`` that match none of the files ``paths``."""
+    expressions = {pattern: re.compile(rf"(?:{_regex(pattern.strip('/'))})(?:/.*)?", re.DOTALL) for pattern in patterns}
+    return [pattern for pattern, regex in expressions.items() if not any(map(regex.fullmatch, paths))]
 
 
 def is_bpf(content: bytes) -> bool:

@@ -66,6 +66,17 @@ def test_relations_that_no_board_can_meet(tmp_path: Path, field: str, value: str
     assert f"{field}: " in verdict.detail
 
 
+def test_data_without_a_file_is_told(tmp_path: Path) -> None:
+    patterns = ["/usr/share/fw", "usr/share/fw/*.bin", "usr/lib/firmware", "usr/share/f", "opt/**"]
+    package = {"name": "sample", "summary": "a sample", "data": patterns}
+    recipe = recipe_of(packages=[package, {"name": "other", "summary": "a sample"}])
+    deb = make_deb(tmp_path, {"usr/share/fw/a.bin": "x", "lib/firmware/b": "x"})
+    verdicts = inspect(recipe, AMD64_BOOKWORM, [deb], "lintian-exit=0\n")
+    assert [line for verdict in verdicts for line in verdict.stale] == [
+        f"data of sample matches no file: '{pattern}'" for pattern in ("usr/lib/firmware", "usr/share/f", "opt/**")
+    ]
+
+
 def test_pointers_in_place_of_files_are_named(tmp_path: Path) -> None:
     files = {
         "usr/share/sample/model.tflite": pointer(b"model"),
