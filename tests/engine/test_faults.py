@@ -86,7 +86,7 @@ def test_a_root_that_cannot_be_entered_is_reported_without_the_way_into_it(place
     assert f"/upper on {absent.path}\n" in caught.value.detail
     assert "full log: " in caught.value.detail
     assert "Traceback" not in caught.value.detail
-    assert "see ./inv doctor" in caught.value.fix
+    assert "./inv doctor shows what this machine lacks" in caught.value.fix
     assert failed.names(Project.open(place.folder, Log(quiet=True)).workspace) == []
     with pytest.raises(BuildError, match="run of try/enter failed with status 119"):  # the script's own
         run_alone(place, BuildJob(job.name, job.root, f"exit {CANNOT_ENTER}"))
