@@ -260,6 +260,12 @@ class Reef(Program):
         sys.dont_write_bytecode = without_cache
 
     def parse_tasks(self) -> None:
+        # Invoke takes the word after a command for its required argument, also --help.
+        for command, word in pairwise(self.core.unparsed):
+            if command in self.collection.task_names and word in ("--help", "-h"):
+                self.args.help.set_value(command, cast=False)
+                self.core.unparsed = []
+                break
         try:
             super().parse_tasks()
         except ParseError as error:

@@ -153,11 +153,20 @@ def test_a_command_line_that_is_wrong_says_what_to_do(
     assert capsys.readouterr().err.endswith(f"  what to do: {advice}\n")
 
 
-def test_help_of_a_command_shows_its_options(capsys: pytest.CaptureFixture[str]) -> None:
-    run("--help", "build-arm")
+@pytest.mark.parametrize(
+    "words", [("--help", "build-arm"), ("build-arm", "--help"), ("build-arm", "-h"), ("list", "build-arm", "--help")]
+)
+def test_help_of_a_command_shows_its_options(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    run(*words)
     said = capsys.readouterr().out
     assert "Usage: ./inv [--core-opts] build-arm" in said
     assert "--time-box=STRING" in said
+
+
+@pytest.mark.parametrize("command", ["new", "rollback", "promote", "phase"])
+def test_help_is_no_argument_that_a_command_requires(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(command, "--help")
+    assert f"Usage: ./inv [--core-opts] {command} [--options]" in capsys.readouterr().out
 
 
 def test_an_installed_reef_needs_a_project(tmp_path: Path, unnamed: pytest.MonkeyPatch) -> None:
