@@ -21,7 +21,7 @@ class ArrivingBuild:
     recipe: Recipe
     suite: str
     architecture: str
-    owners: Sequence[checks.Owner]
+    owners: "Sequence[checks.Owner]"
 
 
 def beside_owners(project: Project, builds: Sequence[ArrivingBuild]) -> list[tuple[Verdict, ...]]:
@@ -69,7 +69,7 @@ def require_promotable(project: Project, suite: str, debs: Sequence[DebFile], ju
 
 def _published(
     project: Project, suite: str, sought: Mapping[str, set[str]]
-) -> dict[str, list[tuple[checks.Owner, str]]]:
+) -> "dict[str, list[tuple[checks.Owner, str]]]":
     """Return the published packages with one of the ``sought`` paths by CPU, each with the SHA-256 of its .deb."""
     from builders.apt import api as apt  # slow to import, and an up-to-date build publishes nothing
 

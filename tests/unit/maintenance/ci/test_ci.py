@@ -132,7 +132,7 @@ def test_ones_own_pipeline_is_left_alone(written: Path, project: Project) -> Non
 
 def test_the_header_has_the_command_that_writes_the_file_again(written: Path) -> None:
     header = (written / "github-actions.yml").read_text()
-    assert ": ./inv ci-files --install github --runner 'arm64=lab pi: 4' --branch trunk/1\n" in header
+    assert "#   ./inv ci-files --install github --runner 'arm64=lab pi: 4' --branch trunk/1\n" in header
     assert ci.options_of(header) == ci.Options(("arm64=lab pi: 4",), (), "trunk/1")
     assert ci.options_of("name: mine\n") == ci.Options()
     files([], [], install=None, branch="main", check=True)  # knows the options from it
