@@ -97,7 +97,7 @@ class AptAccess:
 
     @property
     def proxies(self) -> dict[str, str]:
-        """The proxies by URL scheme, and by scheme and host as in ``http://deb.debian.org``."""
+        """The proxies by URL scheme, and by scheme and host as in ``http://mirror.example``."""
         found = [re.match(r'(?i)Acquire::(https?)::Proxy(?:::([^ :"]+))? "([^"]+)";', line) for line in self.options]
         direct = [(f"{m[1].lower()}://{m[2]}" if m[2] else m[1].lower(), m[3]) for m in found if m]
         return {key: value for key, value in direct if value.upper() != "DIRECT"}

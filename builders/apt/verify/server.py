@@ -26,7 +26,7 @@ TYPES = {
 }  # fmt: skip
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 MOMENT = re.compile(r"[0-9]{8}(?:T[0-9]{6}Z)?")
-"""A time as apt asks for it, or a day, which means its beginning (as at snapshot.debian.org)."""
+"""A time as apt asks for it, or a day, which means its beginning, as in Debian's archive of snapshots."""
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 """A range; its numbers have no more digits than the size of a file."""
 BYTES = "application/octet-stream"

@@ -181,8 +181,8 @@ def packaging_facts(folder: Path, source: DebianSource) -> Discovered:
     binaries = tuple(_binaries(control)) if control.is_file() else ()
     main = _main(source.name, binaries)
     patches = _patches(folder / "patches" / "series")
-    note = f"Debian's {len(patches)} patches are applied: {', '.join(patches[:5])}"
-    notes = (note + (", …" if len(patches) > 5 else ""),) if patches else ()
+    more = f" and {len(patches) - 5} more" if len(patches) > 5 else ""
+    notes = (f"Debian's patches are applied: {', '.join(patches[:5])}{more}",) if patches else ()
     return Discovered(
         sources=source.patches(folder), summary=main.summary, description=main.description, binaries=binaries,
         rights=_rights(copyright_) if copyright_.is_file() else Rights(), **_rules(folder / "rules"),

@@ -1,6 +1,5 @@
 """Recipes: the packages, the pinned sources they are built from, and the checks on them."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ from builders.errors import InputError, nearest
 from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.acceptance import Acceptance
 from builders.model.recipe.build import BuildSpec
+from builders.model.recipe.changelog import ChangelogEntry, UpstreamVersion
 from builders.model.recipe.check import Check, require_known_checks
 from builders.model.recipe.package import Package, PackageName, Section
 from builders.model.recipe.portable import Portable
@@ -17,8 +17,6 @@ from builders.model.recipe.source import Edit, Local, Source
 from builders.model.target import SUITES, Suite, Target
 from builders.model.yaml_file import Line, Model, RelativePath, duplicates
 
-UpstreamVersion = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~]*$")]
-"""Debian Policy 5.6.12 without epoch and hyphen, so that the revision after the last hyphen is unambiguous."""
 InstalledPath = Annotated[
     RelativePath, pydantic.BeforeValidator(lambda path: path.lstrip("/") if isinstance(path, str) else path)
 ]
@@ -54,28 +52,6 @@ class Serves(Model):
         for name in value:
             if name not in ARCHITECTURES:
                 raise ValueError(f"unknown architecture {name!r}; {nearest(name, ARCHITECTURES)}")
-        return value
-
-
-class ChangelogEntry(Model):
-    """An entry of debian/changelog. The newest is first; its date is the build's SOURCE_DATE_EPOCH."""
-
-    revision: Annotated[int, pydantic.Field(ge=1)]
-    """Debian revision of the packages."""
-    version: UpstreamVersion | None = None
-    """Upstream version, if it differs from the recipe's."""
-    date: datetime
-    """Date and time with a time zone, as in ``2026-01-31T12:00:00Z``."""
-    changes: Annotated[list[str], pydantic.Field(min_length=1)]
-    """The changes, each a line of the changelog."""
-
-    @pydantic.field_validator("date")
-    @classmethod
-    def _has_zone(cls, value: datetime) -> datetime:
-        if value.tzinfo is None:
-            raise ValueError("expected a time zone, as in 2026-01-31T12:00:00Z")
-        if value.timestamp() < 0:
-            raise ValueError("expected a date from 1970 on, where SOURCE_DATE_EPOCH begins")
         return value
 
 

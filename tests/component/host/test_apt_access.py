@@ -106,7 +106,7 @@ def test_https_needs_certificates(apt: HostApt, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_snapshot_of_the_archive_may_have_expired(apt: HostApt) -> None:
-    url = "http://snapshot.debian.org/archive/debian/20250520T000000Z"
+    url = "http://snapshot.example/archive/debian/20250520T000000Z"
     assert access(Mirror(url)).options == ('Acquire::Check-Valid-Until "false";',)
     assert access().options == ()
 

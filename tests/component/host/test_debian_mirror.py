@@ -35,10 +35,10 @@ def found() -> str:
 @pytest.mark.parametrize(
     ("uri", "url"),
     [
-        ("http://deb.debian.org/debian", "http://deb.debian.org/debian"),
-        ("https://deb.debian.org/debian/", "https://deb.debian.org/debian"),
-        ("http://localhost:3142/deb.debian.org/debian", "http://localhost:3142/deb.debian.org/debian"),
-        ("http://cache:3142/HTTPS///deb.debian.org/debian", "http://cache:3142/HTTPS///deb.debian.org/debian"),
+        ("http://deb.example/debian", "http://deb.example/debian"),
+        ("https://deb.example/debian/", "https://deb.example/debian"),
+        ("http://localhost:3142/deb.example/debian", "http://localhost:3142/deb.example/debian"),
+        ("http://cache:3142/HTTPS///deb.example/debian", "http://cache:3142/HTTPS///deb.example/debian"),
         ("file:/srv/debian", "file:/srv/debian"),
         ("copy:/srv/debian", "file:/srv/debian"),
         ("https://me:it%20is@mirror.example/debian", "https://mirror.example/debian"),
@@ -55,7 +55,7 @@ def test_one_line_and_deb822_sources(apt: HostApt, uri: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_]/", "tor+https://deb.debian.org/debian", "ssh://me@host/debian"]
+    "uri", ["cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_]/", "tor+https://deb.example/debian", "ssh://me@host/debian"]
 )
 def test_what_no_root_can_use_is_named_unless_there_is_more(apt: HostApt, uri: str) -> None:
     apt.source("list", DEBIAN.format(uri))
@@ -70,16 +70,14 @@ def test_what_no_root_can_use_is_named_unless_there_is_more(apt: HostApt, uri: s
     assert found() == "http://a.example/debian"
 
 
-LIST = "# Debian's cloud images\n\nhttps://deb.debian.org/debian\n"
+LIST = "# Debian's cloud images\n\nhttps://deb.example/debian\n"
 LONG = (
     "file:/srv/partial\tpriority:1 type:index\nhttp://last.example/debian\n"
     "http://second.example/debian\tpriority:2\nhttp://first.example/debian priority:1\n"
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "url"), [(LIST, "https://deb.debian.org/debian"), (LONG, "http://first.example/debian")]
-)
+@pytest.mark.parametrize(("text", "url"), [(LIST, "https://deb.example/debian"), (LONG, "http://first.example/debian")])
 @pytest.mark.parametrize("scheme", ["mirror+file:", "mirror+copy:"])
 def test_a_list_of_mirrors(apt: HostApt, scheme: str, text: str, url: str) -> None:
     file = apt.folder / "mirrors.list"
@@ -195,7 +193,7 @@ def test_only_debians_main_archive_counts(apt: HostApt) -> None:
 def test_sources_without_indices_and_none_at_all(apt: HostApt) -> None:
     with pytest.raises(HostError, match="names no Debian mirror") as caught:
         found()
-    apt.source("list", DEBIAN.format("http://deb.debian.org/debian"))
+    apt.source("list", DEBIAN.format("http://deb.example/debian"))
     with pytest.raises(HostError, match="names no Debian mirror") as caught:
         found()
     assert "sudo apt-get update" in caught.value.fix
@@ -211,7 +209,7 @@ def test_sources_that_apt_itself_refuses(apt: HostApt) -> None:
 def test_security_updates_come_from_where_apt_gets_them(apt: HostApt) -> None:
     debian_mirror._security.cache_clear()
     assert debian_mirror.security_mirror() is None
-    uri = "https://deb.debian.org/debian-security"
+    uri = "https://deb.example/debian-security"
     apt.source("list", f"deb {uri} bookworm-security main\n")
     apt.has(uri, label="Debian-Security")
     debian_mirror._security.cache_clear()

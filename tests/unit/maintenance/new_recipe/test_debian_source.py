@@ -180,7 +180,14 @@ def test_debians_own_files_say_what_a_package_is(tmp_path: Path) -> None:
     patches: Any = found.sources[0]
     assert (patches["unpack"], patches["debian"]["strip"]) == ("debian", 1)
     assert [part["path"] for part in patches["exclude"]] == ["control", "copyright", "rules"]
-    assert found.notes == ("Debian's 1 patches are applied: fix.patch",)
+    assert found.notes == ("Debian's patches are applied: fix.patch",)
+
+
+def test_of_many_patches_some_are_named(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches" / "series").write_text("".join(f"{name}\n" for name in "abcdefg"))
+    found = packaging_facts(tmp_path, source())
+    assert found.notes[0] == "Debian's patches are applied: a, b, c, d, e and 2 more"
 
 
 def test_what_debians_packages_do_and_those_of_the_recipe_do_not_is_named(tmp_path: Path) -> None:
