@@ -92,7 +92,7 @@ def _exit_codes() -> Iterator[str]:
 def _keys(model: type[Model]) -> Iterator[str]:
     schema = json_schema(model)
     definitions = schema.get("$defs", {})
-    titles = dict(_titles(schema, definitions, ()))
+    titles = _titles(schema, definitions)
     yield _described(schema)
     yield _key_table(schema, titles)
     for name, title in titles.items():
@@ -106,19 +106,28 @@ def _described(schema: Mapping[str, Any]) -> str:
     return "\n\n".join(_markdown(" ".join(paragraph.split())) for paragraph in paragraphs) + "\n"
 
 
-def _titles(
+def _titles(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, str]:
+    """Return each model that keys lead to with its heading: the first of the shortest paths of keys to it."""
+    paths = list(_paths(schema, definitions, ()))
+    shortest: dict[str, tuple[str, ...]] = {}
+    for name, path in sorted(paths, key=lambda each: len(each[1])):
+        shortest.setdefault(name, path)
+    kinds = {name: definitions[name]["properties"].get("kind", {}).get("const") for name in shortest}
+    return {
+        name: ".".join(path) + (f" of kind {kinds[name]}" if kinds[name] else "")
+        for name, path in paths
+        if shortest[name] == path
+    }
+
+
+def _paths(
     schema: Mapping[str, Any], definitions: Mapping[str, Any], path: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    """Yield each model that keys lead to with its heading, the path of keys; depth first, the first path of each."""
-    found: dict[str, str] = {}
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each model with the keys that lead to it, depth first."""
     for key, value in schema.get("properties", {}).items():
         for name in _references(value):
-            kind = definitions[name]["properties"].get("kind", {}).get("const")
-            here = (*path, key)
-            found.setdefault(name, ".".join(here) + (f" of kind {kind}" if kind else ""))
-            for inner, title in _titles(definitions[name], definitions, here):
-                found.setdefault(inner, title)
-    yield from found.items()
+            yield name, (*path, key)
+            yield from _paths(definitions[name], definitions, (*path, key))
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -168,7 +168,7 @@ def upload(
     known = {place.name: place for place in context.settings.repository.upload}
     if not known:
         raise InputError("no destination to upload to", "repository.upload in reef.yml is empty",
-                         "see docs/uploading.md")  # fmt: skip
+                         "see Reef's docs/uploading.md")  # fmt: skip
     for name in names:
         if name not in known:
             raise InputError(f"no destination {name!r} in reef.yml", fix=nearest(name, known))

@@ -277,10 +277,11 @@ class Reef(Program):
         command = error.context.name if error.context else None
         hint = ""
         if unknown and unknown[1].startswith("-") and error.context:
-            hint = f"{nearest(unknown[1], error.context.flags)} " if len(unknown[1]) > 2 else ""
+            hint = nearest(unknown[1], error.context.flags) if len(unknown[1]) > 2 else ""
         elif unknown:
-            hint = f"{nearest(unknown[1], self.collection.task_names)} "
-        return hint + as_typed(
+            hint = nearest(unknown[1], self.collection.task_names)
+        # Without a near word, the help lists all of them.
+        return (f"{hint} " if hint.endswith("?") else "") + as_typed(
             f"./inv --help {command} shows its options" if command else "./inv --list shows all commands"
         )
 

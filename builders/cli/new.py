@@ -7,6 +7,7 @@ from builders.errors import BuildError, InputError, PackageError, RootError
 from builders.maintenance.new_recipe import new_recipe
 from builders.maintenance.new_recipe.own_recipes import add_own, is_own
 from builders.maintenance.new_recipe.prebuilt import new_prebuilt
+from builders.model.settings import Settings
 from builders.pipeline.project import Project
 
 
@@ -41,6 +42,8 @@ def new(name: str, source: str | None, prebuilt: list[str], *, build: bool) -> N
         project.log.note(f"  package {package.name}: {package.summary}")
     for line in written.recipe.left_to_fill_in:
         project.log.warn(f"left to fill in: {line}")
+    if project.settings.maintainer == Settings.model_fields["maintainer"].default:
+        project.log.warn(f"left to fill in: maintainer: in reef.yml; packages name {project.settings.maintainer}")
     if written.failure:
         of_recipe = isinstance(written.failure, (BuildError, RootError, InputError, PackageError))
         first = f"correct {written.folder / 'recipe.yml'}" if of_recipe else written.failure.fix

@@ -52,6 +52,8 @@ def list_all() -> None:
     columns = ("recipe", "version", "target", "strategy", "built", "published", "summary")
     if rows:
         project.log.table("recipes", columns, rows)
+    else:
+        project.log.note(f"no recipes in {project.settings.recipes}: ./inv new --help says how to write one")
     for recipe in project.recipes.values():
         if recipe.build.prebuilt:
             project.log.note(f"{recipe.name}: built by {recipe.build.prebuilt.by}")
@@ -103,7 +105,9 @@ def _show_bundled(project: Project, records: Records) -> None:
         if found.newer:
             outdated.setdefault(name, []).append(f"--target {target}")
     for name, targets in outdated.items():
-        project.log.note(f"raise the version in the recipe {name} (docs/portable.md), then build and publish again:")
+        project.log.note(
+            f"raise the version in the recipe {name} (Reef's docs/portable.md), then build and publish again:"
+        )
         project.log.note(f"  ./inv clean --what roots build-arm {' '.join(targets)} publish-apt")
 
 

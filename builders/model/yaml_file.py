@@ -18,7 +18,7 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader if PyYAML was built with it, as its wheels and Debian's package are: several times faster."""
 FILL_IN = "FILL-IN"
 """The text of a value that the author of a new recipe must write."""
-SCHEMA = "docs/reference lists the legal keys; ./inv schema writes them for editors"
+SCHEMA = "Reef's docs/reference lists the legal keys; ./inv schema writes them for editors"
 
 
 CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")

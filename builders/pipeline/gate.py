@@ -19,7 +19,7 @@ from builders.pipeline.project import Project
 
 ACCEPT = (
     "ask the builder of the packages; or accept each fault with its reason, by accept: in a recipe or, beside --deb, "
-    "by --accept CHECK:MATCH=REASON (docs/prebuilt.md)"
+    "by --accept CHECK:MATCH=REASON (Reef's docs/prebuilt.md)"
 )
 
 

@@ -91,9 +91,10 @@ def _run(recipe: Recipe, check: Check, rows: list[Row], target: Target, output: 
 
 
 def _purge(recipe: Recipe, rows: list[Row], target: Target, output: Path) -> list[Verdict]:
-    """Return the verdict ``purge``; none where the system needs a package of every round, so that none was purged."""
+    """Return the verdict ``purge``; none where the system needs all packages, so that none was purged."""
     found = [row for row in rows if row.check == "purge"]
-    own = [row for row in found if row.outcome != "skipped"]
+    kept = ", ".join(dict.fromkeys(row.text for row in found if row.outcome == "skipped"))
+    own = [replace(row, text=row.text or kept) for row in found if row.outcome != "skipped"]
     whole = any(row.check == "end" for row in rows)
     if found and not own and whole:
         return []

@@ -36,7 +36,7 @@ REFUSED = {
     "media": "for mount points of removable media (FHS 3.11)",
     "mnt": "for temporary mounts of the administrator (FHS 3.12)",
     "dev": "the kernel's and udev's", "proc": "the kernel's", "sys": "the kernel's",
-    "opt": "for software beside the distribution (FHS 3.13); accept it if a vendor's program needs this place",
+    "opt": "for software beside the distribution (FHS 3.13); if a vendor's program needs it, accept: bears it",
     "var/opt": "the data of software in /opt (FHS 5.12): use /var/lib",
 }  # fmt: skip
 """Places that no package has, with the reason."""

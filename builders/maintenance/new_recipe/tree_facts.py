@@ -52,11 +52,14 @@ def release_in(name: str) -> str:
 
 
 def upstream_version(text: str) -> str:
-    """Return a version as Policy 5.6.12 spells it, a candidate before its release; empty if it is not a version."""
+    """Return a version as Policy 5.6.12 spells it, a candidate before its release; empty if it is not a version.
+
+    A development version comes before all candidates (PEP 440), in Debian's order by a second tilde.
+    """
     text = re.sub(r"^(\d+(?:\.\d+)*)([abc]\d+)(?![^-_.+])", r"\1~\2", text.strip().removeprefix("v"))
     # In lower case, so that a beta version comes before a candidate.
     before = re.compile(rf"(?i)[-_.~]?(?<![a-z])({BEFORE})[-_.]?(?=\d|[-_.+~]|$)")
-    text = before.sub(lambda found: f"~{found[1].lower()}", text)
+    text = before.sub(lambda found: {"dev": "~~dev"}.get(word := found[1].lower(), f"~{word}"), text)
     text = re.sub(r"[-_]", ".", text)
     return text if re.fullmatch(r"[0-9][A-Za-z0-9.+~]*", text) else ""
 

@@ -142,6 +142,7 @@ def test_a_one_letter_option_behind_a_command_is_refused(capsys: pytest.CaptureF
         (["build-amr"], "did you mean 'build-arm'? ./inv --list shows all commands"),
         (["build-arm", "--taget", "x"], "did you mean '--target'? ./inv --help build-arm shows its options"),
         (["build-arm", "--taget=x"], "did you mean '--target'? ./inv --help build-arm shows its options"),
+        (["build-arm", "--zzzzzz"], "./inv --help build-arm shows its options"),
         (["build-arm", "-p"], "./inv --help build-arm shows its options"),
         (["explain"], "./inv --help explain shows its options"),
     ],

@@ -45,6 +45,17 @@ def test_the_packages_and_the_next_command_are_shown(writes: Writes, capsys: pyt
     assert said.endswith("next: ./inv build-arm --recipe greet publish-apt\n")
 
 
+def test_a_maintainer_that_nobody_set_is_left_to_fill_in(
+    writes: Writes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writes("MIT")
+    command.new("greet", "WHAT", [], build=True)
+    assert "left to fill in: maintainer: in reef.yml; packages name Reef <packages@" in capsys.readouterr().out
+    (tmp_path / "reef.yml").write_text("maintainer: A Lab <lab@example.org>\n")
+    command.new("greet", "WHAT", [], build=True)
+    assert "left to fill in" not in capsys.readouterr().out
+
+
 def test_what_is_left_to_fill_in_is_shown(writes: Writes, capsys: pytest.CaptureFixture[str]) -> None:
     writes("")
     command.new("greet", "WHAT", [], build=True)

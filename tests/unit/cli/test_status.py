@@ -48,6 +48,14 @@ def test_without_a_bundle_list_says_nothing_of_debian(
     assert listed(capsys) == [], "Reef made neither"
 
 
+def test_a_project_without_recipes_is_told_how_to_write_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(status, "open_project", lambda **_: replace(project, log=Log(), recipes={}))
+    status.list_all()
+    assert capsys.readouterr().out == "no recipes in recipes: ./inv new --help says how to write one\n"
+
+
 @pytest.mark.parametrize("newer", [(), ("libc6 1 -> 2", "zlib1g 1 -> 3")])
 def test_a_bundle_is_compared(
     project: Project,

@@ -129,9 +129,8 @@ def test_an_older_revision_must_be_older(tmp_path: Path) -> None:
 
 
 def test_what_is_new_comes_with_the_upgrade_and_is_purged_with_the_old(job: BuildJob) -> None:
-    lines = job.script.splitlines()
-    assert "apply upgrade upgrade-1.log 'library tools' library tools headers" in lines
-    assert "purge upgraded-1 library tools headers" in lines
+    assert 'apply upgrade upgrade-1.log "$upgraded" library tools headers\n' in job.script
+    assert 'purge upgraded-1 $(without "$stay" library tools headers)\n' in job.script
 
 
 def test_older_packages_that_conflicted_then_are_not_installed_together(tmp_path: Path) -> None:
@@ -142,9 +141,10 @@ def test_older_packages_that_conflicted_then_are_not_installed_together(tmp_path
     make_deb(older, Package="two", Version="0.9", Conflicts="one")
     make_deb(older, Package="three", Version="0.9")
     job = install_job(recipe_of("one", "two", "three"), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=older)
-    assert "older-1.log 'one three' /reef/older/one_0.9_amd64.deb /reef/older/three_0.9_amd64.deb" in job.script
+    assert "for older in /reef/older/one_0.9_amd64.deb /reef/older/three_0.9_amd64.deb; do" in job.script
     assert "verdict upgrade two skipped" in job.script
-    assert "apply upgrade upgrade-1.log 'one three' one three two" in job.script
+    assert 'upgraded=$(without "$stay" one three)\n' in job.script
+    assert 'apply upgrade upgrade-1.log "$upgraded" one three two\n' in job.script
 
 
 def test_an_older_package_of_another_round_is_purged_too(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_an_older_package_of_another_round_is_purged_too(tmp_path: Path) -> None
     make_deb(older, Package="one", Version="0.9", Depends="two")
     make_deb(older, Package="two", Version="0.9")
     job = install_job(recipe_of("one", "two"), AMD64_BOOKWORM, debs, tmp_path, upgrade_from=older)
-    assert "expect_installed upgrade upgrade-1.log one=1.0-1~deb12" in job.script.splitlines()
-    assert "purge upgraded-1 one two" in job.script.splitlines()
+    assert "expect_installed upgrade upgrade-1.log one=1.0-1~deb12 ;;" in job.script
+    assert 'purge upgraded-1 $(without "$stay" one two)\n' in job.script
 
 
 def test_an_upgrade_says_what_it_was_tried_from(tmp_path: Path) -> None:
@@ -181,9 +181,28 @@ def test_what_the_system_needs_is_not_purged(job: BuildJob, tmp_path: Path) -> N
     cases = 'essential) echo "yes " ;; protected) echo " yes" ;; gone) exit 1 ;; *) echo " " ;;'
     tool.write_text(f"#!/bin/sh\ncase $4 in {cases} esac\n")
     tool.chmod(0o755)
-    assert job.script
-    function = job.script[job.script.index("kept() {") : job.script.index("\n}\n", job.script.index("kept() {")) + 3]
-    script = f"system=' libzstd1 dpkg '\n{function}kept libzstd1 gone zstd essential protected yes-man kg\n"
+    system = "system=' libzstd1 dpkg '"
+    script = f"{system}{functions(job, 'kept')}kept libzstd1 gone zstd essential protected yes-man kg\n"
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.run(["sh", "-eu", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["libzstd1", "essential", "protected"]
+
+
+def test_what_packages_that_stay_depend_on_is_not_purged(job: BuildJob, tmp_path: Path) -> None:
+    """The others are: apt's simulation says what a removal takes along."""
+    tool = tmp_path / "apt-get"
+    cases = "base-library) echo 'Purg base-library [1]'; echo 'Remv base:amd64 [1]' ;; apt-needs-it) exit 100 ;;"
+    tool.write_text(f'#!/bin/sh\ncase $3 in {cases} *) echo "Purg $3 [1]" ;; esac\n')
+    tool.chmod(0o755)
+    script = functions(job, "without", "loose") + "loose base base-library apt-needs-it base-dev\n"
+    for needed, expected in (("base ", ["base-dev"]), ("", ["base", "base-library", "apt-needs-it", "base-dev"])):
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "state": str(tmp_path), "needed": needed}
+        done = subprocess.run(["sh", "-eu", "-c", script], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == expected
+
+
+def functions(job: BuildJob, *names: str) -> str:
+    """Return functions of the script."""
+    assert job.script
+    starts = [job.script.index(f"\n{name}() {{") for name in names]
+    return "".join(job.script[start : job.script.index("\n}\n", start) + 3] for start in starts)

@@ -90,6 +90,13 @@ def test_what_the_system_needs_has_no_purge(tmp_path: Path) -> None:
     assert not only(read_install(sample(), AMD64_BOOKWORM, folder), "purge").passed
 
 
+def test_what_stays_is_named_beside_what_was_purged(tmp_path: Path) -> None:
+    stays = PURGED.replace("\tok\t", "\tskipped\t") + "the system needs it: base"
+    folder = outcome(tmp_path, (PURGED, f"{stays}\n{PURGED}"))
+    purged = only(read_install(sample(), AMD64_BOOKWORM, folder), "purge")
+    assert (purged.passed, purged.detail) == (True, "the system needs it: base")
+
+
 def test_no_output_is_failure_everywhere(tmp_path: Path) -> None:
     verdicts = read_install(sample(), AMD64_BOOKWORM, tmp_path)
     assert len(verdicts) == 11

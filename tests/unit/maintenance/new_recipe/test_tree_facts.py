@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from debian.debian_support import Version
 
 from builders.maintenance.new_recipe.tree_facts import readme_summary, release_in, tree_facts, upstream_version
 
@@ -141,10 +142,10 @@ def test_nothing_is_known_of_an_empty_tree(tmp_path: Path) -> None:
         ("foo-1.0-RC1.tar.gz", "1.0~rc1"),
         ("foo-2.0b2.tar.gz", "2.0~b2"),
         ("foo-2.0a1.zip", "2.0~a1"),
-        ("foo-1.0.dev1.tar.gz", "1.0~dev1"),
+        ("foo-1.0.dev1.tar.gz", "1.0~~dev1"),
         ("foo-1.0-SNAPSHOT.tar.gz", "1.0~snapshot"),
         ("foo_1.0~rc1.orig.tar.gz", "1.0~rc1"),
-        ("foo-1.0rc1.dev2.tar.gz", "1.0~rc1~dev2"),
+        ("foo-1.0rc1.dev2.tar.gz", "1.0~rc1~~dev2"),
         ("openssl-1.0.2u.tar.gz", "1.0.2u"),
         ("foo-1.0-prebuilt.tar.gz", "1.0"),
         ("foo-1.0.tbz2", "1.0"),
@@ -159,13 +160,18 @@ def test_the_version_in_an_archives_name(name: str, version: str) -> None:
     [
         ("v1.2", "1.2"), ("1.2-3", "1.2.3"), ("abc", ""), ("2.0beta2", "2.0~beta2"), ("1.0-RC1", "1.0~rc1"),
         ("1.0.Beta.2", "1.0~beta2"), ("1.0-SNAPSHOT", "1.0~snapshot"), ("1.0-SNAPSHOT-7", "1.0~snapshot7"),
-        ("2.0b2", "2.0~b2"), ("2.0a1.dev3", "2.0~a1~dev3"), ("1.0.dev1", "1.0~dev1"), ("1.0rc1+local", "1.0~rc1+local"),
-        ("1.0.post1", "1.0.post1"), ("1.1.1b", "1.1.1b"), ("9.7p1", "9.7p1"), ("1.0+20a3b", "1.0+20a3b"),
-        ("1.0-rc", "1.0~rc"),
+        ("2.0b2", "2.0~b2"), ("2.0a1.dev3", "2.0~a1~~dev3"), ("1.0.dev1", "1.0~~dev1"),
+        ("1.0rc1+local", "1.0~rc1+local"), ("1.0.post1", "1.0.post1"), ("1.1.1b", "1.1.1b"), ("9.7p1", "9.7p1"),
+        ("1.0+20a3b", "1.0+20a3b"), ("1.0-rc", "1.0~rc"),
     ],
 )  # fmt: skip
 def test_versions_are_spelled_as_policy_says(text: str, version: str) -> None:
     assert upstream_version(text) == version
+
+
+def test_versions_are_in_the_order_of_pep_440() -> None:
+    order = ["1.0.dev1", "1.0a1.dev1", "1.0a1", "1.0b1", "1.0rc1.dev2", "1.0rc1", "1.0", "1.0.post1", "1.1.dev1"]
+    assert sorted(map(upstream_version, order), key=Version) == [upstream_version(text) for text in order]
 
 
 def test_a_website_with_a_variable_is_none(tmp_path: Path) -> None:
