@@ -4,6 +4,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -215,14 +216,16 @@ TEST(HttpServer, HoldsTheMemoryOfAllHeaders) {
   options.most_buffered_bytes = 100 << 10;
   const auto server = Serve(options);
   const std::string header = "GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(60 << 10, 'a');
-  Client first(server->port());
-  first.Send(header);
-  // Refused as soon as the loop of the first has read it.
+  std::optional<Client> first;
+  // Refused as soon as the loop of the first has read it. Of two that are read at once, the first may be refused.
   int code = 200;
-  while (code == 200) code = Client(server->port()).Call(header + "\r\n\r\n").code;
+  for (int i = 0; i < 5000 && code == 200; ++i) {
+    if (i % 50 == 0) first.emplace(server->port()).Send(header);
+    code = Client(server->port()).Call(header + "\r\n\r\n").code;
+  }
   EXPECT_EQ(code, 503);
-  first.Send("\r\n\r\n");
-  EXPECT_EQ(first.Read().code, 200);
+  first->Send("\r\n\r\n");
+  EXPECT_EQ(first->Read().code, 200);
   EXPECT_EQ(Client(server->port()).Call(header + "\r\n\r\n").code, 200);
 }
 

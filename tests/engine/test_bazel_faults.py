@@ -102,6 +102,7 @@ def boxed(place: Place, source: Path, there: Callable[[], bool]) -> str:
     return output
 
 
+@pytest.mark.nightly
 def test_a_time_box_ends_each_phase_in_order_and_the_next_run_goes_on(place: Place, hosts: Upstream) -> None:
     flags = {"all": [f"--copt=-DNONCE=0x{hosts.nonce}"]}  # actions that no cache has
     rehearsed(place, {"targets": [SERVER, "//greedy:slow"], "flags": flags})

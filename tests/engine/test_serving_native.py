@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from builders.model.deb_file import control_of
@@ -14,6 +15,7 @@ from tests.support.serving import rehearsed, tree, upstream, words
 UNREACHED = "https://upstream.invalid"
 
 
+@pytest.mark.nightly
 def test_built_natively_with_files_from_a_mirror_and_run(place: Place, tmp_path: Path) -> None:
     rehearsed(place, natively=True)
     with upstream(place.folder / "upstream", os.urandom(8).hex()) as hosts:

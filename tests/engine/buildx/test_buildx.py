@@ -106,6 +106,7 @@ def test_installed_checked_and_published_in_containers(there: There, cpu: str) -
     assert verdicts == {"install": True, "upgrade": True, "run:greeting": True, "purge": True}
 
 
+@pytest.mark.nightly
 def test_emulated_programs_see_the_cpu_of_the_oldest_boards(inside: There, docker_engine: Dockerd) -> None:
     assert emulated_cpu(inside.project(), "buildx") == set()
     [root] = [tag for tag in docker_engine.tags() if tag.startswith("reef-root:trixie-arm64-arm64")]
