@@ -162,7 +162,6 @@ def test_packages_of_the_base_system_stay(grown: Grown) -> None:
         for path in (place.artifacts / "builds/vendor-prebuilt/trixie-amd64").glob("install-*.json")
         if "libaudit-common" in (report := json.loads(path.read_text()))["verdicts"][0].values()
     ]
-    print(reports)
     [verdicts] = reports
     passed = {f"{each['check']} {each['subject']}": each["detail"] for each in verdicts if each["passed"]}
     made_up = "from 1.0~~older (made up: none that fits is published)"
