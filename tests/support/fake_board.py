@@ -25,9 +25,9 @@ class Board:
         """Let the devices write down their runs from now on."""
         (self.folder / ".journal").touch()
 
-    def has_begun(self) -> bool:
-        """Return whether a run has begun since the journal started."""
-        return "begin" in (self.folder / ".journal").read_text()
+    def has_begun(self, runs: int = 1) -> bool:
+        """Return whether so many runs have begun since the journal started."""
+        return (self.folder / ".journal").read_text().count("begin") >= runs
 
     def flags(self, models: Path, model: str = "edgetpu") -> list[str]:
         bundle = native_server.bundle()

@@ -344,9 +344,10 @@ def test_what_was_accepted_is_answered_before_the_end(models: Path, tmp_path: Pa
     with serving(tmp_path, *board.flags(models), FAKE_EDGETPU=str(board.folder)) as server:
         until(lambda: len(workers(server)) == 2)
         for device in board.devices:
-            board.set(device, "ok 1500000")
+            board.set(device, "ok 5000000")  # until all others wait
+        board.start_journal()
         calls = [EdgeClient(server, "predict", "edgetpu") for _ in board.devices]
-        until(lambda: connected(server, server.grpc_port) == len(calls))
+        until(lambda: board.has_begun(len(calls)))
         for device in board.devices:
             board.set(device, "ok 100000")
         asked = Requests(server, 12, EDGE, ONE)
