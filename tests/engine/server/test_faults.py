@@ -247,7 +247,7 @@ def test_a_clock_that_jumps_ends_no_wait_for_a_device(models: Path, tmp_path: Pa
     clock = DayClock(tmp_path)
     environment = {**clock.environment, "FAKE_EDGETPU": str(board.folder)}
     with serving(tmp_path, *board.flags(models), "--rest_api_timeout_in_ms=20000", **environment) as server:
-        board.set("usb:0", "ok 400000")
+        board.set("usb:0", "ok 1000000")
         for jump in JUMPS:
             asked = Requests(server, 3, EDGE, ONE)
             until(lambda: waiting(server) == 3)
