@@ -15,7 +15,7 @@ def cache(*, export: str | None, import_: str | None, engine: str | None = None)
     """Show, export or import the caches, with those inside the engine that builds."""
     if export and import_:
         raise InputError("--export and --import exclude each other", fix="run a command for each")
-    project = open_project()
+    project = open_project(settings_alone=True)
     space = project.workspace
     runner = project.engines.get(engine)
     if export:

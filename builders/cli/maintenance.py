@@ -98,7 +98,7 @@ def write_schema() -> None:
 
 def enter_shell(job: str | None) -> None:
     """Enter the kept root of a failed job."""
-    project = open_project(without_recipes=True)
+    project = open_project(settings_alone=True)
     kept = {name: engine for engine in project.engines.all() for name in engine.kept_roots()}
     if job is None and len(kept) == 1:
         [job] = kept

@@ -91,7 +91,7 @@ def _show_publish_plan(
 
 def upload_apt(to: list[str], *, plan: bool) -> None:
     """Upload the repository, or with ``plan`` only show the files to send."""
-    _upload(open_project(), to, show_only=plan)
+    _upload(open_project(settings_alone=True), to, show_only=plan)
 
 
 def _upload(project: Project, names: Sequence[str], *, show_only: bool = False) -> None:
@@ -119,7 +119,7 @@ def _uploaded(upload: apt.Uploaded, *, show_only: bool) -> str:
 
 def snapshots(suite: str | None) -> None:
     """Show every publication that `rollback` can return to."""
-    project = open_project()
+    project = open_project(settings_alone=True)
     rows = [
         (snapshot.suite, snapshot.stamp, "live" if snapshot.live else "", str(snapshot.debs), size(snapshot.size),
          _named(snapshot.added), _named(snapshot.removed))
@@ -133,7 +133,7 @@ def snapshots(suite: str | None) -> None:
 
 def rollback(suite: str, stamp: str | None) -> None:
     """Publish an earlier publication's content again."""
-    project = open_project()
+    project = open_project(settings_alone=True)
     publication, old = apt.rollback(project, suite, stamp)
     _show(project, [publication])
     project.log.note(f"{suite} has the content of {old} again; boards keep newer versions until you downgrade them: "
@@ -142,7 +142,7 @@ def rollback(suite: str, stamp: str | None) -> None:
 
 def promote(source: str, target: str, package: list[str]) -> None:
     """Add one suite's packages to another, the same bytes."""
-    project = open_project()
+    project = open_project(without_recipes=True)  # which accept faults
     judge = functools.partial(require_promotable, project, target)
     publication, new = apt.promote(project, source, target, package, judge=judge)
     _show(project, [publication])
@@ -151,7 +151,7 @@ def promote(source: str, target: str, package: list[str]) -> None:
 
 def phase(suite: str, package: str, percentage: int) -> None:
     """Set the percentage of boards that install a package's newest version when they upgrade."""
-    project = open_project()
+    project = open_project(settings_alone=True)
     publication, version = apt.phase(project, suite, package, percentage)
     _show(project, [publication])
     project.log.note(f"{package} {version} in {suite}: {percentage} of 100 boards install it when they upgrade")
@@ -159,7 +159,7 @@ def phase(suite: str, package: str, percentage: int) -> None:
 
 def prune(*, plan: bool) -> None:
     """Remove what the settings do not keep, or with ``plan`` only show it."""
-    project = open_project()
+    project = open_project(settings_alone=True)
     publications, going = apt.prune(project, show_only=plan)
     _show(project, publications)
     for name in going.debs:
@@ -169,7 +169,7 @@ def prune(*, plan: bool) -> None:
 
 def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -> None:
     """List the signing keys, after the change that an option asks for."""
-    project = open_project(without_recipes=True)
+    project = open_project(settings_alone=True)
     if sum((bool(extend), rotate, retire is not None, load)) > 1:
         raise InputError(
             "several changes of the keys at once", "--extend, --rotate, --retire and --load exclude each other",
@@ -230,7 +230,7 @@ def given_key() -> str:
 
 def verify_apt(suite: str | None, *, roots: bool) -> None:
     """Verify the publications and show until when boards accept them."""
-    project = open_project(without_recipes=True)
+    project = open_project(settings_alone=True)
     suites = apt.verify_all(project, suite, roots=roots)
     now = int(time.time())
     for suite_found in suites:
@@ -254,7 +254,7 @@ def verify_apt(suite: str | None, *, roots: bool) -> None:
 
 def serve_apt(*, host: str, port: int, certificate: str | None, key: str | None) -> None:
     """Serve the repository until Ctrl-C and show each request."""
-    project = open_project()
+    project = open_project(settings_alone=True)
     if bool(certificate) != bool(key):
         raise InputError(
             "TLS needs a certificate and its key", "only one of the two is given", "give both --certificate and --key"

@@ -124,7 +124,11 @@ def accepted(texts: Sequence[str]) -> list[Acceptance]:
         try:
             found.append(Acceptance(check=check, match=match.replace("\\=", "="), reason=reason))
         except pydantic.ValidationError as error:
-            faults = [f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+            faults = [
+                f"{fault['loc'][0]}: "
+                + ("expected a text" if not fault["input"] else fault["msg"].removeprefix("Value error, "))
+                for fault in error.errors()
+            ]
             raise InputError(
                 f"not an accepted fault: {text!r}",
                 "\n".join(faults),

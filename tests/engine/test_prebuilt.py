@@ -114,6 +114,8 @@ def test_given_debs_are_published_once(grown: Grown) -> None:
 def test_a_fault_is_accepted_by_a_recipe_beside_which_given_packages_stay(grown: Grown) -> None:
     assert "/opt/vendor/bin/odd: " in grown.outputs["refused"]
     assert "docs/prebuilt.md" in grown.outputs["refused"]
+    assert "ask the builder of the package, or accept the fault" in grown.outputs["refused"]
+    assert "or the install script, in the recipe" not in grown.outputs["refused"]
     assert "the vendor's updater expects it" in grown.outputs["recipe"]
     assert f"vendor-odd 3-1 (all): built by the vendor's web page; maintainer {MAINTAINER}" in grown.outputs["recipe"]
     assert published(grown.place).items() >= (grown.given | {"vendor-odd 3-1": grown.odd.sha256}).items()

@@ -21,10 +21,13 @@ from builders.checks.static.relations import check_depends
 from builders.checks.static.symbols import check_floor
 from builders.checks.static.units import check_units
 from builders.checks.static.version import check_versions
+from builders.checks.verdict import judged
 from builders.model.arch import ARMHF
 from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe, data_regex, without_files
 from builders.model.target import Target
+
+PREBUILT_FIX = "ask the builder of the package, or accept the fault with accept: and a reason"
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:
@@ -55,12 +58,19 @@ def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_out
             check_files,
             check_units,
         )
-        judged = [check(contents, target) for check in checks]
+        found = [check(contents, target) for check in checks]
         files = [entry.path for entry in contents.entries if entry.kind in ("file", "hardlink")]
         unused = without_files(patterns.get(deb.package, ()), files)
         stale = tuple(f"data of {deb.package} matches no file: {pattern!r}" for pattern in unused)
-        verdicts += [replace(each, stale=stale) if each.check == "elf-cpu" else each for each in judged]
+        verdicts += [replace(each, stale=stale) if each.check == "elf-cpu" else each for each in found]
         verdicts.append(check_pointers(contents))
+    if recipe.build.prebuilt:
+        verdicts = [each if each.passed else _of_others(each) for each in verdicts]
     verdicts += check_versions(recipe, target, debs)
     verdicts.append(check_lintian(recipe, lintian_output, data))
     return accept(recipe, verdicts)
+
+
+def _of_others(verdict: Verdict) -> Verdict:
+    """Return a failed verdict on a package that no recipe here builds: no recipe can correct it."""
+    return replace(judged(verdict.check, verdict.subject, verdict.faults, PREBUILT_FIX), stale=verdict.stale)

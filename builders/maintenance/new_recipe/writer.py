@@ -62,8 +62,8 @@ class NewRecipe:
     @property
     def left_to_fill_in(self) -> list[str]:
         """The lines of recipe.yml with a value to fill in, each with its number."""
-        lines = self.files()["recipe.yml"].splitlines()
-        return [f"line {number}: {line.strip()}" for number, line in enumerate(lines, 1) if line.endswith(FILL_IN)]
+        lines = enumerate(self.files()["recipe.yml"].splitlines(), 1)
+        return [f"line {number}: {line.strip()}" for number, line in lines if line.rstrip('"').endswith(FILL_IN)]
 
     @contextmanager
     def loaded(self, recipes: Path) -> Iterator[Recipe]:
@@ -172,7 +172,7 @@ def _write(folder: Path, files: Mapping[str, str], copies: Mapping[str, Path]) -
 
 def _filled(text: str) -> str:
     """Return a file with a word wherever one is left to fill in, so that the loader checks the rest."""
-    return text.replace(f"\nversion: {FILL_IN}", "\nversion: '0'").replace(FILL_IN, "'to fill in'")
+    return text.replace(f'\nversion: "{FILL_IN}"', "\nversion: '0'").replace(FILL_IN, "'to fill in'")
 
 
 def rendered(template: str, values: Mapping[str, Any]) -> str:

@@ -151,13 +151,31 @@ def test_what_is_unknown_is_left_to_fill_in_and_refused_until_then(project: Proj
     with pytest.raises(InputError, match="something is left to fill in") as caught:
         load_recipe(written.folder)
     path = written.folder / "recipe.yml"
-    line = path.read_text().splitlines().index("version: FILL-IN") + 1
+    line = path.read_text().splitlines().index('version: "FILL-IN"') + 1
     assert caught.value.detail.splitlines()[0] == f"{path}:{line}: version"
-    values = iter(["'1'", "a thing", "MIT", "'true'", "'true'", "a thing"])
+    values = iter(["1.0", "a thing", "MIT", "'true'", "'true'", "a thing"])
     lines = path.read_text().splitlines()
-    filled = [line.replace("FILL-IN", next(values)) if line.endswith("FILL-IN") else line for line in lines]
+    filled = [line.replace("FILL-IN", next(values)) if "FILL-IN" in line else line for line in lines]
     path.write_text("\n".join(filled))
     assert load_recipe(written.folder).license == "MIT"
+
+
+def test_a_program_starts_whatever_it_says_of_an_unknown_option(project: Project, tmp_path: Path) -> None:
+    """Many end with -1. The kernel, the loader, signals and timeout(1) have statuses of their own (POSIX, 2.8.2)."""
+    statuses = {"fine": 0, "usage": 1, "hung": 124, "minus": 255, "broken": 125, "denied": 126, "absent": 127,
+                "aborted": 134, "crashed": 139, "last": 192}  # fmt: skip
+    for name, status in statuses.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho usage of {name}\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    (target,) = project.targets(["trixie/arm64"])
+    proposal = Proposal((draft("greet", Discovered()),), programs=tuple(statuses))
+    script = NewRecipe("greet", Discovered(), proposal, [target], datetime.now(UTC)).files()["checks/starts.sh"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    started = [line.removesuffix(": starts") for line in done.stdout.splitlines() if line.endswith(": starts")]
+    assert started == ["fine", "usage", "hung", "minus"]
 
 
 def test_what_the_build_system_brings_is_not_listed(project: Project, tmp_path: Path) -> None:
