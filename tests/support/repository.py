@@ -164,8 +164,8 @@ class Publisher:
         (result,) = make_live(self.stage({suite: debs}, date), self.repository)
         return result
 
-    def project(self, *, without_recipes: bool = True) -> Project:  # noqa: ARG002 - as `cli.open_project` takes it
-        """Return a project whose repository this is; it has no recipes either way."""
+    def project(self, **_: bool) -> Project:
+        """Return a project whose repository this is; it has no recipes, whatever `cli.open_project` is asked for."""
         space = Workspace(self.folder)
         return Project(self.folder, self.settings, space, ARCHITECTURES["amd64"], self.log, {})
 

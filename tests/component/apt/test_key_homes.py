@@ -58,11 +58,11 @@ def publisher(tmp_path: Path, home: Path, log: Log, monkeypatch: pytest.MonkeyPa
     """A repository before its first publication, and a home that does not exist yet."""
     publisher = Publisher(tmp_path, None, log)  # type: ignore[arg-type] # change() finds the key itself
 
-    def without_recipes(*, without_recipes: bool) -> Project:
-        assert without_recipes
+    def settings_alone(*, settings_alone: bool) -> Project:
+        assert settings_alone
         return publisher.project()
 
-    monkeypatch.setattr(cli, "open_project", without_recipes)
+    monkeypatch.setattr(cli, "open_project", settings_alone)
     return publisher
 
 

@@ -370,6 +370,13 @@ def downloads(bench: Bench) -> bool:
     return False
 
 
+def runs_pip(process: psutil.Process) -> bool:
+    try:
+        return "pip" in process.cmdline()
+    except psutil.NoSuchProcess:  # it has ended, as those that other tests started do
+        return False
+
+
 def test_a_fetch_that_is_stopped_ends_pip(bench: Bench, index: Index) -> None:
     never = threading.Event()
     index.add(FILE, DATA, halting(never))
@@ -383,7 +390,7 @@ def test_a_fetch_that_is_stopped_ends_pip(bench: Bench, index: Index) -> None:
             done.result(60)
         never.set()
     assert bench.nothing_made()
-    assert not [child for child in psutil.Process().children() if "pip" in child.cmdline()]
+    assert not list(filter(runs_pip, psutil.Process().children()))
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
@@ -393,7 +400,7 @@ def test_an_interrupted_download_leaves_nothing_half(bench: Bench, index: Index,
     recipe = write_recipe(bench.folder, [source()])
     child = start(bench)
     until(lambda: downloads(bench))
-    [pip] = [p for p in psutil.Process(child.pid).children(recursive=True) if "pip" in p.cmdline()]
+    [pip] = filter(runs_pip, psutil.Process(child.pid).children(recursive=True))
     child.send_signal(end)
     child.communicate(timeout=300)  # the server is silent for longer
     until(lambda: not pip.is_running() or pip.status() == psutil.STATUS_ZOMBIE)
