@@ -6,6 +6,8 @@ from builders.model.packages import Verdict
 
 SHOWN = 20
 """The number of faults that a verdict names; the others are only counted."""
+PREBUILT_FIX = "ask the builder of the package, or accept the fault with accept: and a reason"
+"""For packages that no recipe of the project builds, and none can correct."""
 
 
 def judged(check: str, subject: str, faults: Iterable[str], fix: str, *, passed: str = "") -> Verdict:

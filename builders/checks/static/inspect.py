@@ -21,13 +21,11 @@ from builders.checks.static.relations import check_depends
 from builders.checks.static.symbols import check_floor
 from builders.checks.static.units import check_units
 from builders.checks.static.version import check_versions
-from builders.checks.verdict import judged
+from builders.checks.verdict import PREBUILT_FIX, judged
 from builders.model.arch import ARMHF
 from builders.model.packages import DebFile, Verdict
 from builders.model.recipe import Recipe, data_regex, without_files
 from builders.model.target import Target
-
-PREBUILT_FIX = "ask the builder of the package, or accept the fault with accept: and a reason"
 
 
 def inspect(recipe: Recipe, target: Target, debs: Sequence[DebFile], lintian_output: str) -> tuple[Verdict, ...]:

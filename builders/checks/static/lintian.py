@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from builders.checks.verdict import SHOWN, judged
+from builders.checks.verdict import PREBUILT_FIX, SHOWN, judged
 from builders.model.packages import Verdict
 from builders.model.recipe import Recipe
 
@@ -28,7 +28,6 @@ only .debug_str, and lintian takes a file there without .debug_info for a stripp
 be below .build-id, but lintian does not know the file that they share."""
 MARKER = re.compile(r"^lintian-exit=(\d+)$")
 FIX = "correct the packaging, or accept the tag with lintian_overrides: and a reason in the recipe"
-PREBUILT_FIX = "ask the builder of the packages, or accept the tag with accept: and a reason"
 ABSENT_FIX = "the build job must run lintian and append lintian-exit=$? to its output"
 
 

@@ -1,6 +1,5 @@
 """The commands of the repository in a project without a recipe, or with one that is not finished."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,16 +8,19 @@ import pytest
 from builders.cli import maintenance, repository
 from builders.errors import ReefError
 
-COMMANDS: dict[str, Callable[[], None]] = {
-    "phase": lambda: repository.phase("trixie", "greet", 50),
-    "prune": lambda: repository.prune(plan=True),
-    "rollback": lambda: repository.rollback("trixie", None),
-    "serve-apt": lambda: repository.serve_apt(host="127.0.0.1", port=0, certificate=None, key=None),
-    "shell": lambda: maintenance.enter_shell(None),
-    "snapshots": lambda: repository.snapshots(None),
-    "upload-apt": lambda: repository.upload_apt([], plan=True),
-    "verify-apt": lambda: repository.verify_apt(None, roots=False),
-}
+COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
+    "phase": (lambda: repository.phase("trixie", "greet", 50), "the suite trixie is not published"),
+    "prune": (lambda: repository.prune(plan=True), "would go: 0 publications"),
+    "rollback": (lambda: repository.rollback("trixie", None), "the suite trixie is not published"),
+    "serve-apt": (
+        lambda: repository.serve_apt(host="127.0.0.1", port=0, certificate=None, key=None), "nothing is published yet",
+    ),
+    "shell": (lambda: maintenance.enter_shell(None), "no root of a failed job is kept"),
+    "snapshots": (lambda: repository.snapshots(None), "nothing is published yet"),
+    "upload-apt": (lambda: repository.upload_apt([], plan=True), "no destination to upload to"),
+    "verify-apt": (lambda: repository.verify_apt(None, roots=False), "nothing is published yet"),
+}  # fmt: skip
+"""Each command, and what it says first where nothing is published."""
 
 
 def said(command: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> str:
@@ -40,10 +42,8 @@ def test_recipes_do_not_matter(
         (tmp_path / "recipes" / "other").mkdir(parents=True)
         (tmp_path / "recipes" / "other" / "recipe.yml").write_text(recipe)
     monkeypatch.setenv("REEF_FOLDER", str(tmp_path))
-    text = said(COMMANDS[name], capsys)
-    assert re.search(
-        r"nothing is published|is not published|no destination|would go: 0|no root of a failed job", text
-    ), text
+    command, expected = COMMANDS[name]
+    assert said(command, capsys).startswith(expected)
 
 
 def test_promote_needs_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
