@@ -20,7 +20,8 @@ from builders.host.log import Log
 from tests.bench.budget import Budget, exit_code, tell
 from tests.support import native_server
 from tests.support.checkout import CHECKOUT
-from tests.support.model_server import ModelServer, free_port, serving
+from tests.support.model_server import ModelServer, serving
+from tests.support.ports import free_port
 from tests.support.venvs import environment
 
 DIGITS = CHECKOUT / "recipes" / "tensorflow-lite" / "files" / "digits"

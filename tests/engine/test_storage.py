@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
+from tests.support.cache_servers import PASSWORD, USER, apache, redis
 from tests.support.place import Place
+from tests.support.ports import free_port
 
 NATIVE = ("--target", "trixie/amd64")
 BUILT = "builds/reef-hello/trixie-amd64"

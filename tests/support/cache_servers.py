@@ -13,14 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
+
 MODULES = ("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "dav", "dav_fs")
 USER, PASSWORD = "board", "p@ss:wörd/%25"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

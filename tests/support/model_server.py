@@ -16,19 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import native_server
+from tests.support.ports import free_port
 
 Serve = Callable[..., AbstractContextManager["ModelServer"]]
 """`serving`, or its like for a server that is run in another way."""
 START_S = 60
 """Limit on the start; a busy machine needs some of it."""
-
-
-def free_port() -> int:
-    """Return a port of loopback on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)

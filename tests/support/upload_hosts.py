@@ -23,14 +23,9 @@ from builders.apt.indices.entry import parse
 from builders.apt.indices.release import parse_release
 from builders.apt.upload.remote_state import by_hash
 from builders.apt.verify.verify import CLEARSIGNED
+from tests.support.ports import free_port
 
 BUCKET = "boards"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:

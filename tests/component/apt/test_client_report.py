@@ -25,8 +25,8 @@ from builders.model.arch import ARCHITECTURES
 from builders.model.deb_file import read_deb
 from builders.model.jobs import BuildJob, JobResult, Root
 from builders.model.settings import RepositorySettings, Settings, Signing
+from tests.support.ports import free_port
 from tests.support.repository import VERIFIER, Publisher, tree_of
-from tests.support.upload_hosts import free_port
 
 DAY = 86400
 

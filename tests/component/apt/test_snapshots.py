@@ -14,8 +14,9 @@ import pytest
 from builders.apt.upload import upload
 from builders.apt.verify.server import serving
 from builders.model.settings import Folder, RepositorySettings, Settings
-from tests.support.cache_servers import free_port, nginx_program, running
+from tests.support.cache_servers import nginx_program, running
 from tests.support.checkout import CHECKOUT
+from tests.support.ports import free_port
 from tests.support.repository import DATE, AptClient, Publisher
 
 DAY = 86400

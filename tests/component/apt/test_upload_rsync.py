@@ -23,8 +23,9 @@ from builders.apt.verify.verify import verify
 from builders.errors import PublishError
 from builders.model.settings import Folder, RepositorySettings, Rsync, Settings
 from tests.support.killing import killed
+from tests.support.ports import free_port
 from tests.support.repository import DATE, AptClient, Publisher, facts_of, tree_of
-from tests.support.upload_hosts import Reader, Ssh, free_port
+from tests.support.upload_hosts import Reader, Ssh
 
 from .conftest import short_folder
 

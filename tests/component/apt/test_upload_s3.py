@@ -21,8 +21,9 @@ from builders.apt.upload.store import File
 from builders.errors import BusyError, PublishError
 from builders.model.settings import S3, HostLimits, RepositorySettings, Settings
 from tests.support.killing import killed
+from tests.support.ports import free_port
 from tests.support.repository import DATE, AptClient, Publisher, facts_of
-from tests.support.upload_hosts import BUCKET, Reader, Wire, free_port, s3_client, s3_server
+from tests.support.upload_hosts import BUCKET, Reader, Wire, s3_client, s3_server
 
 PUBLIC = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}

@@ -13,10 +13,11 @@ import pytest
 
 from builders.engines.buildx import failed
 from tests.support import dockers
-from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
+from tests.support.cache_servers import PASSWORD, USER, apache, redis
 from tests.support.checkout import HELLO
 from tests.support.dockers import BUILDX, BUILT, JOB, Dockerd, There
 from tests.support.place import Place
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Docker engines of the tests' own need root")
 

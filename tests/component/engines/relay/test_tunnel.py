@@ -21,7 +21,8 @@ from builders.engines.relay.relay import relayed
 from builders.engines.relay.tunnel import Tunnel
 from builders.host.log import Log
 from builders.model.settings import parse_storage
-from tests.support.cache_servers import PASSWORD, USER, apache, free_port, redis
+from tests.support.cache_servers import PASSWORD, USER, apache, redis
+from tests.support.ports import free_port
 
 PROGRAM = tunnel.PROGRAM
 

@@ -18,7 +18,8 @@ from builders.errors import InputError
 from builders.host.log import Log
 from builders.model.jobs import Storage
 from builders.model.settings import ccache_storage, load_settings, parse_storage
-from tests.support.cache_servers import PASSWORD, USER, free_port
+from tests.support.cache_servers import PASSWORD, USER
+from tests.support.ports import free_port
 
 SECRET = re.compile(r"p@ss|w.rd|p%40ss")
 

@@ -1,0 +1,35 @@
+"""Ports for the servers of tests."""
+
+import socket
+import subprocess
+import sys
+
+from tests.support import ports
+
+GIVE_FIVE = "from tests.support.ports import free_port; print(*(free_port() for _ in range(5)), flush=True); input()"
+
+
+def test_no_port_is_given_twice_while_its_process_runs() -> None:
+    others = [
+        subprocess.Popen([sys.executable, "-c", GIVE_FIVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    given = [ports.free_port() for _ in range(5)]
+    for other in others:
+        assert other.stdout
+        given += [int(word) for word in other.stdout.readline().split()]
+    for other in others:
+        other.communicate("\n", timeout=60)
+    assert len(set(given)) == 20
+
+
+def test_a_port_is_none_of_those_that_the_kernel_gives_to_others() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert ports.free_port() <= ports.LAST < other.getsockname()[1]
+
+
+def test_a_port_in_use_is_passed_over() -> None:
+    given = [ports.free_port() for _ in range(ports.BLOCK)]
+    assert len(set(given)) == ports.BLOCK
+    with socket.create_server(("127.0.0.1", given[0])):
+        assert ports.free_port() == given[1]
