@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 FIRST, LAST = 20000, 31999
-"""Below the ports that Linux gives to clients and to servers on port 0 (32768 and up, ip(7)).
+"""Below the ports that Linux gives to clients and to servers on port 0 (by default from 32768 on, ip(7)).
 
 A free port of those can be taken again before the server that it was meant for listens on it.
 """
@@ -24,7 +24,7 @@ def free_port() -> int:
 
     A process that has had all ports of its block begins again with the first.
     """
-    for _, port in zip(range(BLOCK), _block().ports, strict=False):
+    for port in itertools.islice(_block().ports, BLOCK):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

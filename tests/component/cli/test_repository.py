@@ -49,5 +49,5 @@ def test_recipes_do_not_matter(
 def test_promote_needs_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reef.yml").write_text("maintainer: A Lab <lab@example.org>\n")
     monkeypatch.setenv("REEF_FOLDER", str(tmp_path))
-    with pytest.raises(ReefError, match="published"):
+    with pytest.raises(ReefError, match="the suite trixie is not published"):
         repository.promote("trixie", "trixie-testing", [])

@@ -112,7 +112,7 @@ def test_faults_are_accepted_on_the_command_line(project: Project, debs: Path) -
     with given(project, [str(deb.path)], (), [fault], engine=None, suffix="") as [each]:
         assert [package.accept for package in each.recipe.packages] == [[fault]]
     for text, why in [
-        ("file-polcy:/opt=x", "did you mean 'file-policy'?"), 
+        ("file-polcy:/opt=x", "did you mean 'file-policy'?"),
         ("file-policy:/opt=", "reason: expected a text"), ("lintian=x", "match: expected a text"),
     ]:  # fmt: skip
         with pytest.raises(InputError, match="not an accepted fault") as error:
