@@ -13,6 +13,7 @@ from builders.apt.operations import extend_keys, phase, promote, prune, retire_k
 from builders.apt.packages.foreign import fields_of as foreign_fields
 from builders.apt.packages.published_files import published_files
 from builders.apt.publish.change import Candidate, ask_clients, change, staged, switch
+from builders.apt.repository.board_files import BoardSuite, board_suites
 from builders.apt.repository.context import state_folder
 from builders.apt.repository.layout import suffixed
 from builders.apt.repository.lock import locked
@@ -27,8 +28,10 @@ from builders.apt.verify.verify import Verified, verify
 from builders.apt.verify.verify_all import VerifiedSuite, verify_all
 
 __all__ = [
-    "Candidate", "ClientReport", "KeyFacts", "Snapshot", "Unreferenced", "Uploaded", "Verified", "VerifiedSuite",
-    "ask_clients", "change", "copy_from_pool", "day_of", "extend_keys", "foreign_fields", "list_keys", "load_key",
+    "BoardSuite", "Candidate", "ClientReport", "KeyFacts", "Snapshot", "Unreferenced", "Uploaded", "Verified",
+    "VerifiedSuite",
+    "ask_clients", "board_suites", "change", "copy_from_pool", "day_of", "extend_keys", "foreign_fields", "list_keys",
+    "load_key",
     "locked", "phase", "previous_revision", "promote", "prune", "published", "published_files",
     "published_versions", "retire_key",
     "rollback", "rotate_keys", "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until",

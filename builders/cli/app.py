@@ -63,7 +63,7 @@ class Command(Task[Callable[..., None]]):
     group: Group = "maintenance"
 
 
-def task(group: Group, **help_texts: str) -> Callable[[Callable[..., None]], Any]:
+def task(group: Group, /, **help_texts: str) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function; ``help_texts`` says what each of its options means.
 
     A ReefError is shown in its three parts and ends the run with the error's exit code, Ctrl-C with 130. Options have

@@ -5,6 +5,7 @@ group before the interrupt propagates.
 """
 
 import codecs
+import io
 import os
 import selectors
 import shlex
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -152,6 +154,83 @@ def capture(
         )
         raise ProgramFailed(record)
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished program whose two streams were read apart; ``returncode`` is negative for a signal that ended it."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: str
+    seconds: float
+    timed_out: bool = False
+
+
+def ask(
+    argv: Sequence[str], *, given: Sequence[bytes | Path] = (), timeout_s: float = 300,
+    extra_environment: Mapping[str, str] | None = None, on_sample: Callable[[], None] | None = None,
+) -> Answer:  # fmt: skip
+    """Run a program that reads ``given``, bytes and files in turn, and return its answer, whatever its status.
+
+    ``on_sample`` is called twice a second, in the thread of the caller; an error that it raises ends the program.
+    Raises HostError if the program is not installed, OSError if the file cannot be read.
+    """
+    started = time.monotonic()
+    timed_out = False
+    # Files, not pipes: a program may leave a daemon behind that holds its streams, as ssh does.
+    with ExitStack() as stack:
+        source, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        for part in given:
+            with part.open("rb") if isinstance(part, Path) else io.BytesIO(part) as content:
+                shutil.copyfileobj(content, source)
+        source.seek(0)
+        child = subprocess.Popen(
+            _with_parent_death(argv), env=environment(extra_environment), stdin=source, stdout=out, stderr=err,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            while child.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(SAMPLE_S)
+                if on_sample:
+                    on_sample()
+                if time.monotonic() - started > timeout_s and child.poll() is None:
+                    timed_out = True
+                    _end(child)
+        except BaseException:
+            _end(child)
+            raise
+        out.seek(0)
+        err.seek(0)
+        text = err.read().decode(errors="replace")
+        return Answer(tuple(argv), child.returncode, out.read(), text, time.monotonic() - started, timed_out)
+
+
+class Companion:
+    """A program that runs beside this process; both its streams go to the end of ``log``."""
+
+    def __init__(self, argv: Sequence[str], *, log: Path, outlives: bool = False) -> None:
+        """Start it; it dies with this process unless it ``outlives`` it. Raises HostError if it is not installed."""
+        with log.open("ab") as sink:
+            self._child = subprocess.Popen(
+                list(argv) if outlives else _with_parent_death(argv), env=environment(), stdin=subprocess.DEVNULL,
+                stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def kill(self) -> None:
+        """End it at once, and wait for its end."""
+        self._child.kill()
+        self._child.wait()
 
 
 def interactive(argv: Sequence[str], *, cwd: Path | None = None) -> int:

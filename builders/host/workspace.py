@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE = "name another folder: cache: in reef.yml, or the variable REEF_CACHE"
 """The advice on a folder that cannot be the cache."""
-CACHE_NAMES = {"locks", "lost+found", "mounts", "roots", "scratch", "sources", "trees"}
+CACHE_NAMES = {"locks", "lost+found", "mounts", "roots", "scratch", "sources", "trees", "virtual"}
 """Names that a folder may contain before it becomes a shared cache: those of `Cache`, and of a new disk."""
 
 

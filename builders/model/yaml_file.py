@@ -105,7 +105,18 @@ def load_either(
     node, data = _read(path)
     if isinstance(data, dict) and key in data:
         return _validated(path, node, data, model)
-    made = _validated(path, node, data, other)
+    return _judged(path, node, _validated(path, node, data, other), judge)
+
+
+def load_judged(path: Path, model: type[ModelType], judge: Callable[[ModelType], Iterable[Fault]]) -> ModelType:
+    """Return the YAML file at ``path`` as a ``model``; raises as `load`, also for the faults that ``judge`` yields."""
+    node, data = _read(path)
+    return _judged(path, node, _validated(path, node, data, model), judge)
+
+
+def _judged(
+    path: Path, node: yaml.Node | None, made: ModelType, judge: Callable[[ModelType], Iterable[Fault]]
+) -> ModelType:  # fmt: skip
     if faults := list(judge(made)):
         raise InputError(
             f"{path} is not valid",

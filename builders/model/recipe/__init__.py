@@ -4,7 +4,7 @@ from builders.model.recipe.acceptance import RUN, VERDICTS, Acceptance
 from builders.model.recipe.bazel import BazelSpec
 from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.build_system import BuildSystemModel
-from builders.model.recipe.check import Check
+from builders.model.recipe.check import Check, Gate
 from builders.model.recipe.data_files import data_regex, is_bpf, without_files
 from builders.model.recipe.debhelper import (
     AutotoolsSpec,
@@ -49,6 +49,7 @@ __all__ = [
     "DebianPool",
     "DetectedSpec",
     "Edit",
+    "Gate",
     "Git",
     "Local",
     "MakeSpec",

@@ -26,6 +26,18 @@ class Check(Model):
     """Lines that the script must print."""
 
 
+class Gate(Model):
+    """A test on a real board after an installation: it decides whether the board keeps what was installed."""
+
+    name: SourceName
+    """Name of the gate in reports, and for ``reef_gate`` in boards.yml."""
+    packages: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Packages that the test needs: it runs on boards that have all of them."""
+    script: str
+    """The test, a file of the recipe's folder: a shell script that runs as root and must end with status 0. It must not
+    disturb the board's services, and leaves nothing behind."""
+
+
 def require_known_checks(
     accepted: Iterable[tuple[tuple[int | str, ...], Sequence[Acceptance]]], checks: Sequence[Check]
 ) -> None:

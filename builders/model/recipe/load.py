@@ -26,6 +26,7 @@ def load_recipe(folder: Path) -> Recipe:
 
 def _require_files(recipe: Recipe, path: Path) -> None:
     names = [check.script for check in [*recipe.checks, *((recipe.portable and recipe.portable.checks) or ())]]
+    names += [gate.script for gate in recipe.gates]
     for package in recipe.packages:
         names += filter(None, (package.symbols, package.udev, package.systemd, package.dkms))
         names += [*package.conffiles.values(), *package.manpages]

@@ -10,7 +10,7 @@ from builders.model.arch import ARCHITECTURES, Architecture
 from builders.model.recipe.acceptance import Acceptance
 from builders.model.recipe.build import BuildSpec
 from builders.model.recipe.changelog import ChangelogEntry, UpstreamVersion
-from builders.model.recipe.check import Check, require_known_checks
+from builders.model.recipe.check import Check, Gate, require_known_checks
 from builders.model.recipe.package import Package, PackageName, Section
 from builders.model.recipe.portable import Portable
 from builders.model.recipe.source import Edit, Local, Source
@@ -114,6 +114,8 @@ class Recipe(Model):
     """Files below DESTDIR that no package takes, as patterns of dh_missing(1)."""
     checks: list[Check] = []
     """Scripts that must succeed where the packages are installed."""
+    gates: list[Gate] = []
+    """Tests on real boards, after an installation."""
     keep_source: bool = False
     """Whether a Debian source package is built too and published for ``apt-get source``. It serves all CPUs, so that
     the recipe cannot use ``{{ architecture }}`` and ``{{ triplet }}``, and the build must not fetch. A change of the
