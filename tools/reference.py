@@ -11,6 +11,7 @@ from typing import Any
 
 from invoke.parser.argument import Argument
 
+from builders.boards.api import InventoryFile
 from builders.cli import app
 from builders.errors import ReefError
 from builders.model.recipe import PrebuiltRecipe, Recipe
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "recipe.md": _page("Keys of recipe.yml", "builders/model/recipe", _keys(Recipe)),
         "prebuilt.md": _page("Keys of recipe.yml with prebuilt", "builders/model/recipe", _keys(PrebuiltRecipe)),
         "upstream.md": _page("Keys of upstream.yml", "builders/model/recipe/upstream.py", _keys(Upstream)),
+        "boards.md": _page("Keys of boards.yml", "builders/boards/inventory/keys.py", _keys(InventoryFile)),
         "exit-codes.md": _page("Exit codes", "builders/errors.py", _exit_codes()),
     }
 
@@ -121,13 +123,14 @@ def _titles(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
 
 
 def _paths(
-    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: tuple[str, ...]
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: tuple[str, ...], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each model with the keys that lead to it, depth first."""
+    """Yield each model with the keys that lead to it, depth first; ``above``: the models around it."""
     for key, value in schema.get("properties", {}).items():
         for name in _references(value):
             yield name, (*path, key)
-            yield from _paths(definitions[name], definitions, (*path, key))
+            if name not in above:
+                yield from _paths(definitions[name], definitions, (*path, key), (*above, name))
 
 
 def _references(value: Any) -> Iterator[str]:

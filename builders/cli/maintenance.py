@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from builders.boards.api import InventoryFile
 from builders.cli.app import CHECKOUT, open_project
 from builders.errors import CheckError, HostError, InputError, SourceError, nearest
 from builders.host import process
@@ -18,7 +19,7 @@ from builders.model.schema import Schema, either_schema, json_schema
 from builders.model.settings import Settings
 from builders.model.yaml_file import Model
 
-SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef": Settings}
+SCHEMAS: dict[str, type[Model]] = {"recipe": Recipe, "upstream": Upstream, "reef": Settings, "boards": InventoryFile}
 """Models of the files that users write, by the files' names."""
 
 
@@ -88,7 +89,7 @@ def schema_of(name: str) -> Schema:
 
 
 def write_schema() -> None:
-    """Write the JSON schemas of recipe.yml, upstream.yml and reef.yml for editors, beside the project's recipes."""
+    """Write the JSON schemas of the YAML files for editors, beside the project's recipes."""
     project = open_project(without_recipes=True)
     for name in SCHEMAS:
         path = project.folder / project.settings.recipes / f"{name}.schema.json"

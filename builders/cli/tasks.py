@@ -3,6 +3,7 @@
 import os
 
 from builders.cli.app import Context, number, request_task, task
+from builders.cli.board_tasks import *  # noqa: F403 - Invoke collects the tasks that it finds here
 from builders.cli.command_line import RECIPE, TARGET, BuildRequest, PublishRequest
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - boards on the network are to reach it
@@ -12,7 +13,7 @@ ALSO = "recipe to build besides those built by default (may be repeated)"
 
 @request_task("build", BuildRequest)
 def build_arm(context: Context, request: BuildRequest) -> None:
-    """Build .debs for ARM boards that are not up to date."""
+    """Build the .debs that are not up to date."""
     from builders.cli import build
 
     build.build_arm(context, request)
@@ -52,7 +53,7 @@ def snapshots(_: Context, suite: str | None = None) -> None:
     stamp="publication to return to, as snapshots shows it (by default the previous publication)",
 )
 def rollback(_: Context, suite: str, stamp: str | None = None) -> None:
-    """Publish the content of an earlier publication again."""
+    """Publish an earlier publication's content again."""
     from builders.cli import repository
 
     repository.rollback(suite, stamp)
@@ -177,7 +178,7 @@ def explain(_: Context, recipe: str, target: list[str]) -> None:
     offline="compare only with cached sources",
 )
 def recheck(_: Context, recipe: list[str], source: list[str], offline: bool = False) -> None:
-    """Compare what recipes expect with upstream's sources."""
+    """Compare recipes with upstream's sources."""
     from builders.cli import maintenance
 
     maintenance.recheck_upstream(recipe, source, offline=offline)
@@ -193,7 +194,7 @@ def doctor(_: Context, fix: bool = False) -> None:
 
 @task("maintenance")
 def set_up(_: Context) -> None:
-    """Install the Debian packages that this machine lacks."""
+    """Install Debian packages that this machine lacks."""
     from builders.host.log import Log
     from builders.maintenance import host_packages
 
@@ -235,7 +236,7 @@ def test(_: Context, only: str = "", quick: bool = False, nightly: bool = False)
     strict="end with exit code 9 if a budget is not met",
 )
 def bench(_: Context, apt: bool = False, server: bool = False, portable: bool = False, strict: bool = False) -> None:
-    """Measure speed and memory as ratios (takes an hour)."""
+    """Measure speed and memory as ratios (an hour)."""
     from builders.cli import maintenance
 
     wish = ["--strict"] if strict else []
@@ -268,7 +269,7 @@ def shell(_: Context, job: str | None = None) -> None:
     engine="buildx: also the caches of the Docker engine; chroot: only the cache folder; or auto (as builds choose)",
 )
 def cache(_: Context, export: str | None = None, import_: str | None = None, engine: str | None = None) -> None:
-    """Show the caches, or export and import them as a file."""
+    """Show the caches; export or import them as a file."""
     from builders.cli import caches
 
     caches.cache(export=export, import_=import_, engine=engine)
@@ -339,7 +340,7 @@ def builders(_: Context, create: bool = False, remove: bool = False) -> None:
     what="part to remove (may be repeated): scratch, failed, roots, trees, downloads, caches, logs, builds, images",
 )
 def clean(_: Context, what: list[str]) -> None:
-    """Remove unfinished files and failed roots, or --what."""
+    """Remove unfinished files, failed roots, or --what."""
     from builders.cli import maintenance
 
     maintenance.clean(what or ["scratch", "failed"])

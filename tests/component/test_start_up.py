@@ -51,7 +51,7 @@ def test_an_up_to_date_build_imports_only_what_it_uses(project: Project) -> None
 def test_the_list_of_commands_imports_no_command(project: Project) -> None:
     _, modules = loaded(project, "--list")
     assert {name for name in modules if name.startswith("builders.")} == {
-        "builders.cli", "builders.cli.app", "builders.cli.command_line", "builders.cli.tasks", "builders.errors",
-        "builders.host", "builders.host.command", "builders.host.surroundings",
+        "builders.cli", "builders.cli.app", "builders.cli.board_tasks", "builders.cli.command_line",
+        "builders.cli.tasks", "builders.errors", "builders.host", "builders.host.command", "builders.host.surroundings",
     }  # fmt: skip
     assert modules & (NEVER | {"pydantic", "jinja2"}) == set()

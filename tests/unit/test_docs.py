@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from invoke.parser.argument import Argument
 
+from builders.boards.api import load_inventory
 from builders.cli import app
 from builders.model.recipe import load_recipe
 from builders.model.settings import load_settings
@@ -151,7 +152,10 @@ def test_the_settings_of_the_documentation_are_valid(tmp_path: Path) -> None:
     found = 0
     for page in PAGES:
         for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-            if not text.startswith(("name:", "changelog:")):
+            if text.startswith("all:"):
+                (tmp_path / "boards.yml").write_text(text)
+                load_inventory(tmp_path)
+            elif not text.startswith(("name:", "changelog:")):
                 (tmp_path / "reef.yml").write_text(text)
                 load_settings(tmp_path)
                 found += 1

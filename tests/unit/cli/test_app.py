@@ -114,7 +114,7 @@ def test_the_list_shows_every_command_in_its_group_on_one_screen(
 ) -> None:
     run(option)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 40
+    assert len(lines) <= 45
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines[:-2] if not line.startswith(" ")] == list(app.GROUPS)
     listed = {match[1] for line in lines[:-2] if (match := re.match(r"(?:\w+)? +([a-z-]+)  +[A-Z].*\.$", line))}

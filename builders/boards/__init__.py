@@ -1,0 +1,1 @@
+"""Boards: the inventory, connections, and rollouts."""

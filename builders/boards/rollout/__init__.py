@@ -1,0 +1,1 @@
+"""Rollouts: the plan for each board, and the way through it."""

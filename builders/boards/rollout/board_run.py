@@ -1,0 +1,157 @@
+"""One board's way through a rollout, from state to state; each change of state is reported before it begins."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from builders.boards.connection import BoardError, Busy, LineLost, Ssh, Unreachable
+from builders.boards.rollout import steps
+from builders.boards.rollout.offer import Offer, offer_for
+from builders.boards.rollout.plan import BoardPlan, plan_board
+from builders.boards.rollout.steps import Access, BoardTests, Mode, Prepared, Progress, RepositoryUnreadable
+
+State = Literal[
+    "planned", "reached", "ready", "staged", "installing", "gating", "good", "rolling-back", "rolled-back", "broken",
+    "skipped", "failed", "lost",
+]  # fmt: skip
+LOST_S = 900
+"""Seconds for which a board may stay out of reach while its program runs; a reboot takes a part of that."""
+RETRY_S = 5
+RELAUNCHES = 3
+"""How often a program that ended without a last state is started again: after power cuts."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a board's way: its last state and the reason."""
+
+    state: State
+    reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts against the budget; a skipped board does not."""
+        return self.state in ("rolled-back", "broken", "failed", "lost")
+
+
+@dataclass
+class BoardRun:
+    """A board in a rollout called ``stamp``."""
+
+    ssh: Ssh
+    offers: Mapping[str, Offer]
+    stamp: str
+    report: Callable[[State, str], None]
+    outcome: Outcome | None = None
+    plan: BoardPlan | None = None
+    prepared: Prepared | None = None
+
+    def planned(self) -> BoardPlan:
+        """Reach the board, end what an earlier rollout left unfinished, and return the plan; raises BoardError."""
+        facts = steps.probe(self.ssh, self.offers)
+        self.report("reached", facts.text("os_name"))
+        stamp, state = (list(facts.receipts.items()) or [("", "")])[-1]
+        name = state.split(" ")[0]
+        if name in ("installing", "gating", "rolling-back"):
+            if f"reef-{stamp}.service" in facts.words("running"):
+                raise Busy(
+                    f"{self.ssh.board}: the rollout {stamp} is at work on it ({name})", "",
+                    "wait for its end, then run the same command again",
+                )  # fmt: skip
+            self.report("reached", f"the rollout {stamp} was interrupted ({name}): it continues")
+            self._follow(stamp, relaunch_first=True)
+            facts = steps.probe(self.ssh, self.offers)
+        self.plan = plan_board(self.ssh.board, facts, offer_for(self.ssh.board, facts, self.offers))
+        return self.plan
+
+    def stage(
+        self, ways: Sequence[Callable[[], Access]], receipt: Mapping[str, object], comment: str, tests: BoardTests
+    ) -> None:  # fmt: skip
+        """Make the board ready and download everything, by the first of ``ways`` to the repository that works.
+
+        Raises BoardError.
+        """
+        assert self.plan
+        self.prepared = self._prepared(self.plan, ways)
+        for text in self.prepared.repaired:
+            self.report("ready", text)
+        if self.prepared.removals:
+            raise BoardError(
+                f"{self.ssh.board}: apt would remove {', '.join(self.prepared.removals)}",
+                "Reef removes no package of a board",
+                "remove it there by hand, or leave out the package that needs that",
+            )
+        self.report("ready", self.prepared.sums)
+        program = steps.program(self.plan, self.prepared, self.stamp, comment, tests)
+        missing = steps.stage(self.ssh, self.plan, self.stamp, receipt, program, tests)
+        self.report("staged", f"no way back for {', '.join(missing)}" if missing else "")
+
+    def install(self, mode: Mode) -> Outcome:
+        """Install, test, and go back where a test fails; raises BoardError only before anything is installed.
+
+        The mode ``test`` only tests what the rollout installed before, ``back`` returns to the packages before it.
+        """
+        steps.launch(self.ssh, self.stamp, mode)
+        end = self._follow(self.stamp)
+        return Outcome(end.state, end.reason)  # type: ignore[arg-type] # a last state, or lost
+
+    def back(self, stamp: str) -> Outcome:
+        """Return to the packages before the rollout ``stamp``, or the newest if it is empty; raises BoardError."""
+        receipts = steps.probe(self.ssh, self.offers).receipts
+        found = stamp or (list(receipts) or [""])[-1]
+        state = receipts.get(found, "").split(" ")[0]
+        if not state:
+            raise BoardError(
+                f"{self.ssh.board}: no rollout {found} on it" if found else f"{self.ssh.board}: no rollout on it",
+                f"it remembers: {', '.join(receipts) or 'none'}", "./inv boards shows the last rollout of each board",
+            )  # fmt: skip
+        if state == "rolled-back":
+            return Outcome("skipped", f"it went back from {found} before")
+        steps.launch(self.ssh, found, "" if state == "rolling-back" else "back")
+        end = self._follow(found)
+        return Outcome("good" if end.state == "rolled-back" else end.state, end.reason)  # type: ignore[arg-type]
+
+    def gate(self, tests: BoardTests) -> Outcome:
+        """Test a board on which nothing changes."""
+        assert self.plan
+        self.report("gating", "")
+        bad = steps.gate(self.ssh, self.plan, tests)
+        return Outcome("failed", bad) if bad else Outcome("good", "unchanged")
+
+    def _prepared(self, plan: BoardPlan, ways: Sequence[Callable[[], Access]]) -> Prepared:
+        for number, way in enumerate(ways, 1):
+            try:
+                return steps.prepare(self.ssh, plan, way())
+            except RepositoryUnreadable as error:
+                if number == len(ways):
+                    raise
+                self.report("reached", f"{error.what}; the next way is tried")
+        raise AssertionError("a board has a way to the repository")
+
+    def _follow(self, stamp: str, *, relaunch_first: bool = False) -> Progress:
+        """Return the last state of a program; report each on the way. The board goes on without the connection."""
+        known, heard, launches, idle = "", time.monotonic(), 0, 0
+        while True:
+            try:
+                if relaunch_first or idle > 1:
+                    relaunch_first, idle, launches = False, 0, launches + 1
+                    steps.launch(self.ssh, stamp, "")
+                found = steps.poll(self.ssh, stamp, known)
+            except (LineLost, Unreachable) as error:
+                if time.monotonic() - heard > LOST_S:
+                    return Progress("lost", f"{error.what}; its last state was {known or 'staged'}", False, False, "")
+                self.ssh.stop.wait(RETRY_S)
+                continue
+            heard = time.monotonic()
+            if found.state != known:
+                known = found.state
+                self.report(found.state, found.reason)  # type: ignore[arg-type]
+            if found.ended:
+                return found
+            # Right after its start a program holds no lock yet; later it has died.
+            idle = 0 if found.alive else idle + 1
+            if idle > 1 and launches >= RELAUNCHES:
+                return Progress("lost", f"its program ends without a result: {found.line}", False, False, found.line)
+            if idle:
+                self.ssh.stop.wait(RETRY_S)

@@ -1,0 +1,110 @@
+"""The records of rollouts in ``artifacts/boards``: what was planned, each change of state, and the boards as last seen.
+
+A board's own receipt is the truth; these are copies, and they let a command that was killed continue.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from builders.errors import DiskError
+from builders.host.files import disk_errors, write_whole
+
+JOURNAL, PLAN = "journal.jsonl", "plan.yml"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The folder of all records of a project's boards."""
+
+    folder: Path
+
+    @property
+    def rollouts(self) -> list[str]:
+        """The stamps of all rollouts, the newest last."""
+        place = self.folder / "rollouts"
+        return sorted(path.name for path in place.iterdir() if (path / PLAN).is_file()) if place.is_dir() else []
+
+    def rollout(self, stamp: str) -> "Rollout":
+        return Rollout(self.folder / "rollouts" / stamp)
+
+    def see(self, board: str, facts: Mapping[str, Any]) -> None:
+        """Record a board as it is now."""
+        text = yaml.safe_dump(dict(facts), sort_keys=False, allow_unicode=True)
+        write_whole(self.folder / "seen" / f"{board}.yml", text)
+
+    def seen(self, board: str) -> Mapping[str, Any]:
+        """Return a board as it was seen last, empty if never."""
+        path = self.folder / "seen" / f"{board}.yml"
+        if not path.is_file():
+            return {}
+        with disk_errors(path):
+            found = yaml.safe_load(path.read_text())
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change of state: of a board, or of the whole rollout (``board`` is empty)."""
+
+    time: float
+    board: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The records of one rollout."""
+
+    folder: Path
+
+    @property
+    def stamp(self) -> str:
+        return self.folder.name
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Write the plan; the rollout exists from then on."""
+        write_whole(self.folder / PLAN, yaml.safe_dump(dict(plan), sort_keys=False, allow_unicode=True))
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        with disk_errors(self.folder / PLAN):
+            found = yaml.safe_load((self.folder / PLAN).read_text())
+        return found if isinstance(found, dict) else {}
+
+    def add(self, board: str, state: str, reason: str = "") -> None:
+        """Append a change of state; it is on the disk when this returns."""
+        line = json.dumps({"time": round(time.time(), 3), "board": board, "state": state, "reason": reason})
+        path = self.folder / JOURNAL
+        with disk_errors(path), path.open("a") as file:
+            file.write(f"{line}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all changes of state; a half-written last line of a killed run is left out."""
+        path = self.folder / JOURNAL
+        if not path.is_file():
+            return
+        with disk_errors(path):
+            lines = path.read_text().split("\n")
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                yield Entry(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise DiskError(f"{path}:{number} is not an entry", line, f"remove {self.folder}") from error
+
+    def states(self) -> dict[str, Entry]:
+        """Return the last state of each board."""
+        return {entry.board: entry for entry in self.entries() if entry.board}
+
+    def log(self, board: str) -> Path:
+        """Return the file of a board's log."""
+        return self.folder / f"{board}.log"

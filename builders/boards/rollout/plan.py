@@ -1,0 +1,118 @@
+"""The plan for one board: a pure comparison of its facts with the published packages."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from debian.debian_support import Version
+
+from builders.boards.connection import BoardError
+from builders.boards.facts import BoardFacts, Finding, findings
+from builders.boards.inventory import Board
+from builders.boards.rollout.offer import KEYRING_PACKAGE, Offer
+from builders.errors import nearest
+
+
+@dataclass(frozen=True)
+class PlannedPackage:
+    """A package of Reef's repository on a board: its version before (None: not installed) and after."""
+
+    name: str
+    before: str | None
+    after: str
+    automatic: bool = False
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.before or '-'} -> {self.after}" if self.changes else f"{self.name} {self.after}"
+
+
+@dataclass(frozen=True)
+class BoardPlan:
+    """All that a rollout does on a board, and the findings on it."""
+
+    board: Board
+    facts: BoardFacts
+    offer: Offer
+    packages: tuple[PlannedPackage, ...]
+    notes: tuple[Finding, ...] = ()
+
+    @property
+    def changes(self) -> tuple[PlannedPackage, ...]:
+        """The packages that change."""
+        return tuple(package for package in self.packages if package.changes)
+
+    @property
+    def repository_known(self) -> bool:
+        """Whether the board has the keyring, and the .sources file if boards know the repository's address."""
+        files = [self.offer.keyring, *([self.offer.sources] if self.offer.url else [])]
+        return all(self.facts.files.get(file.path) == file.sha256 for file in files)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the board is as the publication is, so that only the gate runs."""
+        return not self.changes and self.repository_known and not self.facts.interrupted
+
+
+def plan_board(board: Board, facts: BoardFacts, offer: Offer) -> BoardPlan:
+    """Return the plan for a board; raises BoardError for an obstacle, and for packages that are not published."""
+    found = findings(facts)
+    if errors := [finding for finding in found if finding.severity == "error"]:
+        raise BoardError(
+            f"{board}: {errors[0].text}" + (f", and {len(errors) - 1} more" if errors[1:] else ""),
+            "\n".join(str(finding) for finding in errors[1:]), errors[0].fix,
+        )  # fmt: skip
+    packages = tuple(_packages(board, facts, offer))
+    return BoardPlan(board, facts, offer, packages, (*found, *_newer(packages, facts, offer)))
+
+
+def _packages(board: Board, facts: BoardFacts, offer: Offer) -> Iterator[PlannedPackage]:
+    versions, installed = offer.versions(facts.architecture), facts.versions
+    wishes = [wish.partition("=") for wish in board.keys.reef_packages]
+    if offer.url and KEYRING_PACKAGE in versions and KEYRING_PACKAGE not in [name for name, _, _ in wishes]:
+        wishes.append((KEYRING_PACKAGE, "", ""))
+    for name, _, version in wishes:
+        after = _chosen(board, name, version, versions.get(name, ()), offer)
+        if name in facts.held:
+            after = installed.get(name, "")
+        elif not version and name in installed:
+            after = max(after, installed[name], key=Version)
+        if after:
+            yield PlannedPackage(name, installed.get(name), after, _automatic(facts, name))
+    named = {name for name, _, _ in wishes}
+    for name, before in sorted(installed.items()):
+        if name in versions and name not in named and name not in facts.held:
+            after = max(versions[name][-1], before, key=Version)
+            yield PlannedPackage(name, before, after, _automatic(facts, name))
+
+
+def _chosen(board: Board, name: str, version: str, published: Sequence[str], offer: Offer) -> str:
+    """Return the version to install of a package that boards.yml names; raises BoardError."""
+    if not published:
+        hint = nearest(name, offer.names) if offer.names else "nothing is published"
+        raise BoardError(
+            f"{board}: {name} is not published in {offer.suite}", hint, "correct reef_packages: in boards.yml, or "
+            "./inv build-arm publish-apt",
+        )  # fmt: skip
+    if version and version not in published:
+        raise BoardError(
+            f"{board}: {name} {version} is not published in {offer.suite}",
+            f"published: {', '.join(published)}",
+            "correct the version in boards.yml, or leave it out",
+        )
+    return version or published[-1]
+
+
+def _automatic(facts: BoardFacts, name: str) -> bool:
+    return name in facts.packages and facts.packages[name].automatic
+
+
+def _newer(packages: Sequence[PlannedPackage], facts: BoardFacts, offer: Offer) -> Iterator[Finding]:
+    """Yield a note for each package of which the board has a newer version than any published."""
+    versions = offer.versions(facts.architecture)
+    for package in packages:
+        published = versions.get(package.name, ())
+        if package.before and published and Version(package.before) > Version(published[-1]):
+            yield Finding("note", f"{package.name} {package.before} is newer than the published {published[-1]}")

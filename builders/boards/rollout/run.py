@@ -1,0 +1,183 @@
+"""A rollout over many boards: plan, canary, soak, batches; it halts when too many boards fail."""
+
+import getpass
+import platform
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from builders.boards.connection import BoardError, Busy, Stop, Unreachable
+from builders.boards.inventory import Board
+from builders.boards.rollout.board_run import BoardRun, Outcome, State
+from builders.boards.rollout.journal import Rollout
+from builders.boards.rollout.plan import BoardPlan
+from builders.boards.rollout.steps import Access, BoardTests
+from builders.boards.rollout.waves import CANARY, Budget, Wave
+from builders.errors import ReefError
+from builders.host.log import Log
+
+MOST_AT_ONCE = 32
+"""Boards that are asked at the same time: each needs an ssh process."""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a rollout proceeds. ``soak_s``: seconds between the canary and the rest."""
+
+    soak_s: float = 0
+    most_failures: int = 0
+    who: str = field(default_factory=lambda: f"{getpass.getuser()}@{platform.node()}")
+
+
+@dataclass
+class RolloutRun:
+    """A rollout in progress. ``tests`` and ``ways`` give a board's tests and its ways to the repository."""
+
+    record: Rollout
+    runs: Mapping[str, BoardRun]
+    tests: Callable[[BoardPlan], BoardTests]
+    ways: Callable[[BoardRun], Sequence[Callable[[], Access]]]
+    options: Options
+    stop: Stop
+    log: Log
+    held: Mapping[str, str] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def plan(self) -> None:
+        """Ask all boards but the held; those that cannot be reached or installed get their outcome at once."""
+        for name, hold in self.held.items():
+            self._end(name, Outcome("skipped", hold))
+        with self.log.step(f"ask {len(self.runs) - len(self.held)} boards") as step:
+            names = [name for name in self.runs if name not in self.held]
+            for number, name in enumerate(self._side_by_side(names, lambda run: run.planned()), 1):
+                step.amount(number, len(names), name)
+
+    def go(self, waves: Sequence[Wave]) -> bool:
+        """Install wave after wave, and return whether all of them were tried."""
+        budget = Budget(self.options.most_failures)
+        for outcome in self.outcomes.values():
+            if outcome.failed:
+                self.log.warn(outcome.reason)
+        for number, wave in enumerate(waves):
+            self.record.add("", wave.name, ", ".join(board.name for board in wave.boards))
+            self._wave(wave)
+            if wave.name == CANARY and self.options.soak_s and waves[number + 1 :]:
+                self._soak(wave)
+            for board in wave.boards:
+                if self.outcomes[board.name].failed:
+                    budget.count(board.name)
+            if budget.spent and waves[number + 1 :]:
+                self.record.add("", "halted", f"failed: {', '.join(budget.failed)}")
+                for later in waves[number + 1 :]:
+                    for board in later.boards:
+                        self.outcomes.setdefault(board.name, Outcome("skipped", "the rollout halted before it"))
+                return False
+        self.record.add("", "done")
+        return True
+
+    def _wave(self, wave: Wave) -> None:
+        with self.log.step(f"{wave.name}: {', '.join(board.name for board in wave.boards)}"):
+            going = [board.name for board in wave.boards if board.name not in self.outcomes]
+            changed = [name for name in going if not self._plan_of(name).nothing_to_do]
+            # Everything is on all boards of the wave before one of them changes.
+            for _ in self._side_by_side(changed, self._stage):
+                pass
+            for _ in self._side_by_side([name for name in going if name not in self.outcomes], self._finish):
+                pass
+
+    def _stage(self, run: BoardRun) -> None:
+        plan = self._plan_of(run.ssh.board.name)
+        receipt = {
+            "rollout": run.stamp, "by": self.options.who, "suite": plan.offer.suite, "publication": plan.offer.stamp,
+            "packages": [
+                {"name": package.name, "before": package.before, "after": package.after} for package in plan.packages
+            ],
+        }  # fmt: skip
+        run.stage(self.ways(run), receipt, f"Reef {run.stamp} by {self.options.who}", self.tests(plan))
+
+    def _finish(self, run: BoardRun) -> None:
+        plan = self._plan_of(run.ssh.board.name)
+        outcome = run.gate(self.tests(plan)) if plan.nothing_to_do else run.install("")
+        self._end(run.ssh.board.name, outcome)
+
+    def back(self, stamp: str) -> None:
+        """Let all boards return to their packages before a rollout."""
+        with self.log.step(f"go back on {len(self.runs)} boards"):
+            for _ in self._side_by_side(list(self.runs), lambda run: self._end(run.ssh.board.name, run.back(stamp))):
+                pass
+        self.record.add("", "done")
+
+    def _soak(self, wave: Wave) -> None:
+        """Wait, and test the canary again: a fault that needs time shows itself there."""
+        with self.log.step(f"soak: {self.options.soak_s:.0f} s, then test {wave.name} again"):
+            self.stop.wait(self.options.soak_s)
+            good = [board.name for board in wave.boards if self.outcomes[board.name].state == "good"]
+            changed = [name for name in good if not self._plan_of(name).nothing_to_do]
+            for _ in self._side_by_side(changed, self._again):
+                pass
+
+    def _again(self, run: BoardRun) -> None:
+        self._end(run.ssh.board.name, run.install("test"))
+
+    def _plan_of(self, name: str) -> BoardPlan:
+        plan = self.runs[name].plan
+        assert plan
+        return plan
+
+    def _side_by_side(self, names: Sequence[str], work: Callable[[BoardRun], object]) -> Iterator[str]:
+        """Run ``work`` for boards at the same time, and yield each that is at its end; a failure is its outcome."""
+        with _interruptible(self.stop), ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
+            futures: dict[Future[object], str] = {pool.submit(work, self.runs[name]): name for name in names}
+            waiting = set(futures)
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._judge(futures[future], future)
+                        yield futures[future]
+            except BaseException:
+                self.stop.ask()
+                raise
+
+    def _judge(self, name: str, future: "Future[object]") -> None:
+        try:
+            future.result()
+        except (Unreachable, Busy) as error:
+            self._end(name, Outcome("skipped", _reason(name, error)))
+        except BoardError as error:
+            self._end(name, Outcome("failed", _reason(name, error)))
+
+    def _end(self, name: str, outcome: Outcome) -> None:
+        with self._lock:
+            self.outcomes[name] = outcome
+            self.record.add(name, outcome.state, outcome.reason)
+
+
+def _reason(board: str, error: ReefError) -> str:
+    what = error.what.removeprefix(f"{board}: ")
+    return f"{what}; {error.fix}" if error.fix else what
+
+
+@contextmanager
+def _interruptible(stop: Stop) -> Iterator[None]:
+    """Let an interrupt of the block end all work with boards, so that its threads end too."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop.ask()
+        raise
+
+
+def reporter(board: Board, record: Rollout, log: Log) -> Callable[[State, str], None]:
+    """Return the report of a board's changes of state, to the journal and to the display."""
+
+    def report(state: State, reason: str) -> None:
+        record.add(board.name, state, reason)
+        log.note(f"  {board.name}: {state}{f': {reason}' if reason else ''}")
+
+    return report

@@ -1,0 +1,211 @@
+"""The steps of an installation on one board, each one script and one round trip."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from builders.boards.connection import BoardError, Busy, Reply, Ssh
+from builders.boards.facts import BoardFacts, parse_facts
+from builders.boards.rollout.offer import Offer, names_of
+from builders.boards.rollout.plan import BoardPlan, PlannedPackage
+from builders.boards.scripts import script
+
+INSTALLED = re.compile(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) ")
+REMOVED = re.compile(r"Remv (\S+)")
+PROBE_S, PREPARE_S, STAGE_S = 120, 1800, 7200
+POLL_S = 20
+Mode = Literal["", "test", "back"]
+FINAL = ("good", "rolled-back", "broken")
+"""The last states of a board's program."""
+FIXES = {
+    70: "repair it on the board: sudo dpkg --configure -a; sudo apt-get -f install",
+    71: "look at the message; if the key is unknown or expired: ./inv keys, ./inv publish-apt, then run this again",
+    72: "look at the message: another package conflicts, or a source of the board is missing",
+    73: "free some space on the board, or look at its network; then run the same command again",
+    74: "look at the board's systemd: systemctl status",
+    75: "wait for its end, then run the same command again",
+}
+"""Advice by the exit status of a script."""
+
+
+class RepositoryUnreadable(BoardError):
+    """A board's apt cannot read the repository on the way that was tried."""
+
+
+KINDS: dict[int, type[BoardError]] = {71: RepositoryUnreadable, 75: Busy}
+
+
+@dataclass(frozen=True)
+class BoardTests:
+    """The judgement on a board: services that must stay active, and test scripts by their names."""
+
+    services: tuple[str, ...] = ()
+    gates: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The way by which a board reads the repository. ``temporary``: for this rollout alone."""
+
+    uri: str
+    temporary: bool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The board's own plan, as its apt computes it: packages to install and to remove, repairs, and other faults."""
+
+    installs: tuple[PlannedPackage, ...]
+    removals: tuple[str, ...]
+    repaired: tuple[str, ...]
+    broken_sources: tuple[str, ...]
+    sums: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a board's program: its name, the boot in which it was entered, and a reason."""
+
+    state: str
+    reason: str
+    same_boot: bool
+    alive: bool
+    line: str
+
+    @property
+    def ended(self) -> bool:
+        return self.state in FINAL
+
+
+def probe(ssh: Ssh, offers: Mapping[str, Offer], services: Sequence[str] = ()) -> BoardFacts:
+    """Read a board's facts, those of ``services`` too; changes nothing."""
+    files = {file.path for offer in offers.values() for file in (offer.keyring, offer.sources)}
+    text = script(
+        "common", "probe", packages=" ".join(names_of(offers.values())), services=" ".join(services),
+        files=" ".join(sorted(files)),
+    )  # fmt: skip
+    asked = time.time()
+    reply = ssh.run(text, timeout_s=PROBE_S)
+    return parse_facts(ssh.board.name, reply.output, asked, time.time())
+
+
+def prepare(ssh: Ssh, plan: BoardPlan, access: Access) -> Prepared:
+    """Make a board ready, and return what its apt would do; see ``prepare.sh``."""
+    offer = plan.offer
+    sources = re.sub(rb"(?m)^URIs:.*$", b"URIs: " + access.uri.encode(), offer.sources.content)
+    text = script(
+        "common", "apt", "prepare", now=str(int(time.time())), keyring=offer.keyring.path,
+        keyring_text=_encoded(offer.keyring.content), sources=offer.sources.path, sources_text=_encoded(sources),
+        temporary="yes" if access.temporary else "no", wishes=wishes(plan),
+    )  # fmt: skip
+    facts = _facts(ssh, ssh.run(text, timeout_s=PREPARE_S))
+    installs = tuple(
+        PlannedPackage(match[1].partition(":")[0], match[2], match[3])
+        for step in facts.get("step", ()) if (match := INSTALLED.match(step))
+    )  # fmt: skip
+    removals = tuple(match[1] for step in facts.get("step", ()) if (match := REMOVED.match(step)))
+    return Prepared(
+        installs, removals, tuple(facts.get("repaired", ())), tuple(facts.get("source", ())),
+        " ".join(facts.get("sums", ())),
+    )  # fmt: skip
+
+
+def stage(  # noqa: PLR0917 - each is a part of the receipt
+    ssh: Ssh, plan: BoardPlan, stamp: str, receipt: Mapping[str, object], program: str, tests: BoardTests
+) -> tuple[str, ...]:  # fmt: skip
+    """Download everything and write the receipt; return the packages whose present version cannot be kept."""
+    text = script(
+        "common", "apt", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan), program=_encoded(program.encode()),
+        receipt=_encoded(json.dumps(receipt, indent=1).encode()),
+        gates=_gates(tests),
+    )  # fmt: skip
+    return tuple(_facts(ssh, ssh.run(text, timeout_s=STAGE_S)).get("missing", ()))
+
+
+def program(plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, tests: BoardTests) -> str:
+    """Return the script that installs, tests and goes back; see ``run.sh``."""
+    fresh = [package.name for package in prepared.installs if package.before is None]
+    return script(
+        "common", "apt", "judge", "run", stamp=stamp, wishes=wishes(plan), olds=olds(plan), fresh=" ".join(fresh),
+        automatic=" ".join(package.name for package in plan.packages if package.automatic),
+        comment=comment, **_judgement(plan, tests),
+    )  # fmt: skip
+
+
+def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> str:
+    """Judge a board on which nothing changes, and return the reason of a bad judgement, empty if it is good."""
+    text = script("common", "judge", "gate", wishes=wishes(plan), gates=_gates(tests), **_judgement(plan, tests))
+    keys = plan.board.keys
+    patience_s = keys.reef_settle_s + keys.reef_gate_timeout_s * (len(tests.gates) + 1) + PROBE_S
+    return _only(_facts(ssh, ssh.run(text, timeout_s=patience_s)), "bad")
+
+
+def launch(ssh: Ssh, stamp: str, mode: Mode) -> None:
+    """Start the program of a receipt, or continue it; safe to repeat."""
+    _facts(ssh, ssh.run(script("common", "launch", stamp=stamp, mode=mode)))
+
+
+def poll(ssh: Ssh, stamp: str, known: str) -> Progress:
+    """Return the state of a board's program when it is another than ``known``, or after `POLL_S` seconds."""
+    text = script("common", "poll", stamp=stamp, known=known, patience_s=str(POLL_S))
+    facts = _facts(ssh, ssh.run(text, timeout_s=3 * POLL_S))
+    words = _only(facts, "state").split(" ", 3)
+    state, boot, reason = (words[place] if place < len(words) else "" for place in (0, 1, 3))
+    same_boot = boot == _only(facts, "boot_id")
+    return Progress(state, reason.strip(), same_boot, _only(facts, "alive") == "yes", _only(facts, "line"))
+
+
+def _judgement(plan: BoardPlan, tests: BoardTests) -> dict[str, str]:
+    """Return the variables of ``judge.sh``."""
+    keys = plan.board.keys
+    return {
+        "services": " ".join(tests.services), "settle_s": str(keys.reef_settle_s),
+        "gate_timeout_s": str(keys.reef_gate_timeout_s),
+    }  # fmt: skip
+
+
+def _gates(tests: BoardTests) -> str:
+    named = enumerate(tests.gates.items(), 10)
+    return " ".join(f"{number}-{name}:{_encoded(content)}" for number, (name, content) in named)
+
+
+def explain(ssh: Ssh, packages: Sequence[str], stamp: str = "") -> Mapping[str, Sequence[str]]:
+    """Return a board's records of a rollout, by default the newest, and apt's view of its packages."""
+    text = script("common", "explain", stamp=stamp, packages=" ".join(packages))
+    return _facts(ssh, ssh.run(text, timeout_s=PROBE_S))
+
+
+def wishes(plan: BoardPlan) -> str:
+    """Return the versions that the board must have, in apt's words."""
+    return " ".join(f"{package.name}={package.after}" for package in plan.packages)
+
+
+def olds(plan: BoardPlan) -> str:
+    """Return the present versions of the packages that change, in apt's words."""
+    return " ".join(f"{package.name}={package.before}" for package in plan.changes if package.before)
+
+
+def _only(facts: Mapping[str, Sequence[str]], name: str) -> str:
+    return (facts.get(name) or [""])[0].strip()
+
+
+def _facts(ssh: Ssh, reply: Reply) -> dict[str, list[str]]:
+    """Return the facts that a script printed; raises BoardError if it failed."""
+    found: dict[str, list[str]] = {}
+    for line in reply.output.splitlines():
+        name, tab, value = line.partition("\t")
+        if tab:
+            found.setdefault(name, []).append(value)
+    if reply.status or "end" not in found:
+        kind = KINDS.get(reply.status, BoardError)
+        what = "".join(found.get("failed", [])) or f"its script ended with status {reply.status}"
+        raise kind(f"{ssh.board}: {what}", reply.errors.strip()[-3000:], FIXES.get(reply.status, "look at the message"))
+    return found
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()

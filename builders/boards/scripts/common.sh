@@ -1,0 +1,27 @@
+# The beginning of every script of Reef on a board: POSIX sh as root, without a terminal, its input from nowhere.
+set -u
+umask 022
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# shellcheck disable=SC2034 # the scripts after this one use it
+state=/var/lib/reef
+
+# fact NAME VALUE: a line of the answer. Tabs and line ends in the value become spaces.
+fact() {
+    printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n\r' '   ')"
+}
+
+# quiet COMMAND...: what a command prints, nothing where it fails or is missing; it waits for nobody.
+quiet() {
+    "$@" 2>/dev/null </dev/null || :
+}
+
+# boot_and_uptime: the id of this start of the board, and the seconds since: clocks of boards jump.
+boot_and_uptime() {
+    printf '%s %s' "$(cat /proc/sys/kernel/random/boot_id)" "$(cut -d. -f1 /proc/uptime)"
+}
+
+# has PROGRAM: whether the board has a program.
+has() {
+    command -v "$1" >/dev/null 2>&1
+}

@@ -1,0 +1,21 @@
+# Prints the records of a rollout on a board, and apt's view of its packages.
+# stamp: the rollout, nothing for the newest; packages: names.
+# shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
+
+[ -n "$stamp" ] || stamp=$(find "$state/receipts" -mindepth 1 -maxdepth 1 2>/dev/null | sort | tail -n 1)
+here=$state/receipts/${stamp##*/}
+if [ -r "$here/receipt.json" ]; then
+    fact stamp "${stamp##*/}"
+    fact receipt "$(tr -d '\n' <"$here/receipt.json")"
+    while IFS= read -r line; do fact journal "$line"; done <"$here/journal"
+    quiet grep -A 20 '^reef: gate ' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
+fi
+# shellcheck disable=SC2086
+[ -z "$packages" ] || quiet apt-cache policy $packages | while IFS= read -r line; do fact policy "$line"; done
+for name in $packages; do
+    dpkg -V "$name" 2>/dev/null | while IFS= read -r line; do fact changed "$name: $line"; done
+done
+for pin in /etc/apt/preferences.d/reef-bad-*.pref; do
+    [ ! -e "$pin" ] || fact pinned "$(grep -h -E '^(Explanation|Package|Pin):' "$pin" | tr '\n' ' ')"
+done
+fact end complete

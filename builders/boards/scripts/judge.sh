@@ -1,0 +1,72 @@
+# The judgement on a board: versions, service and gates. The reason of a bad one is in the variable reason.
+# gates_folder: scripts, in the order of their names; services, settle_s, gate_timeout_s as for run.sh.
+# shellcheck disable=SC2016 # dpkg-query reads the fields
+# shellcheck disable=SC2034 # callers read the reason
+# shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
+
+# installed_as NAME=VERSION...: whether these versions are installed and configured, their files as packaged. A conffile
+# that its owner edited is no fault.
+installed_as() {
+    for word in "$@"; do
+        found=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "${word%%=*}" 2>/dev/null)
+        [ "$found" = "installed ${word#*=}" ] || { reason="${word%%=*} is ${found:-missing}, not ${word#*=}"; return 1; }
+        broken=$(dpkg -V "${word%%=*}" 2>/dev/null | grep -v '^.\{9\}  *c ' | head -n 1)
+        [ -z "$broken" ] || { reason="${word%%=*}: files differ from the package: $broken"; return 1; }
+    done
+}
+
+restarts() {
+    for service in $services; do
+        quiet systemctl show "$service" -p NRestarts --value
+    done
+}
+
+# inactive: the first service that is not active, and its state; nothing where all are.
+inactive() {
+    for service in $services; do
+        state_of=$(systemctl is-active "$service" 2>/dev/null)
+        [ "$state_of" = active ] || { echo "$service is $state_of"; return; }
+    done
+}
+
+# services_stay: whether the services are active, and stay so for settle_s seconds without a restart.
+services_stay() {
+    [ -n "$services" ] && [ -d /run/systemd/system ] || return 0
+    tries=0
+    while [ -n "$(inactive)" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt "$gate_timeout_s" ] || break
+        sleep 1
+    done
+    first=$(restarts)
+    sleep "$settle_s"
+    reason=$(inactive)
+    [ -n "$reason" ] || [ "$(restarts)" = "$first" ] || reason="a service was restarted: $services"
+    [ -n "$reason" ] || return 0
+    for service in $services; do
+        quiet journalctl --unit "$service" --lines 20 --no-pager
+    done
+    return 1
+}
+
+# gates_pass: whether every gate succeeds within its time limit.
+gates_pass() {
+    for gate in "$gates_folder"/*; do
+        [ -e "$gate" ] || continue
+        name=${gate##*/}
+        name=${name#[0-9][0-9]-}
+        echo "reef: gate $name"
+        status=0
+        timeout -k 10 "$gate_timeout_s" sh "$gate" || status=$?
+        case $status in
+        0) ;;
+        124 | 137) reason="gate $name: no end within $gate_timeout_s s"; return 1 ;;
+        *) reason="gate $name: status $status"; return 1 ;;
+        esac
+    done
+}
+
+# judged WORDS...: whether these versions are installed, the services stay, and the gates pass.
+judged() {
+    installed_as "$@" && services_stay && gates_pass
+}

@@ -1,0 +1,20 @@
+# Starts the program of a receipt as a unit of its own, which goes on without this connection.
+# stamp; mode: nothing installs, or continues; test only tests again; back returns to the packages before.
+# shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
+
+here=$state/receipts/$stamp
+[ -r "$here/run.sh" ] || { fact failed "another rollout took over: $here is gone"; exit 75; }
+unit=reef-$stamp.service
+case $mode in
+test) printf 'gating %s\n' "$(boot_and_uptime)" ;;
+back) printf 'rolling-back %s asked for\n' "$(boot_and_uptime)" ;;
+*) cat "$here/state" ;;
+esac >"$here/state.new"
+mv "$here/state.new" "$here/state"
+if [ ! -d /run/systemd/system ]; then
+    setsid sh "$here/run.sh" >/dev/null 2>&1 </dev/null &
+elif [ "$(quiet systemctl is-active "$unit")" != activating ]; then
+    systemd-run --quiet --collect --no-block --unit="$unit" --service-type=oneshot --description="Reef: rollout $stamp" \
+        --property=TimeoutStartSec=2h sh "$here/run.sh" || exit 74
+fi
+fact end complete

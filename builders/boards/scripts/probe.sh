@@ -1,0 +1,85 @@
+# Reads what decides an installation, and changes nothing.
+# packages: names of packages; services: units; files: paths whose digests are asked for.
+# shellcheck disable=SC2016 # dpkg-query reads the fields
+# shellcheck disable=SC2154 # common.sh and builders/boards/scripts/__init__.py set the variables
+
+# Lines of /etc/os-release are assignments of a shell (os-release(5)); other names of it must not reach this script.
+os() {
+    (
+        unset ID VERSION_CODENAME VERSION_ID PRETTY_NAME
+        # shellcheck disable=SC1091
+        [ ! -r /etc/os-release ] || . /etc/os-release
+        eval "printf '%s' \"\${$1-}\""
+    )
+}
+
+# disk NAME FOLDER: free kilobytes and inodes ("-": no limit) of the file system of a folder, and where it is mounted.
+disk() {
+    inodes=$(quiet df -Pi "$2" | awk 'NR == 2 && $2 + 0 {print $4}')
+    fact "$1" "$(quiet df -Pk "$2" | awk -v inodes="${inodes:--}" 'NR == 2 {print $4, inodes, $6}')"
+}
+
+# mounted FOLDER: the type and the options of the file system at a folder.
+mounted() {
+    awk -v at="$1" '$2 == at {found = $3 " " $4} END {print found}' /proc/mounts
+}
+
+fact boot_id "$(quiet cat /proc/sys/kernel/random/boot_id)"
+fact uptime "$(quiet cut -d. -f1 /proc/uptime)"
+fact hostname "$(uname -n)"
+fact machine "$(uname -m)"
+fact kernel "$(uname -r)"
+fact model "$(quiet cat /proc/device-tree/model | tr -d '\0')"
+fact cpu "$(quiet sed -n 's/^\(Features\|flags\)[[:space:]]*: //p;T;q' /proc/cpuinfo)"
+fact memory_kb "$(quiet sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)"
+fact page_size "$(quiet getconf PAGESIZE)"
+fact glibc "$(quiet getconf GNU_LIBC_VERSION)"
+fact os_id "$(os ID)"
+fact os_codename "$(os VERSION_CODENAME)"
+fact os_version "$(os VERSION_ID)"
+fact os_name "$(os PRETTY_NAME)"
+fact time "$(date +%s)"
+fact ntp "$(quiet timedatectl show -p NTP --value)"
+fact init "$(quiet cat /proc/1/comm)"
+fact systemd "$([ ! -d /run/systemd/system ] || quiet systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')"
+
+fact architecture "$(quiet dpkg --print-architecture)"
+fact foreign "$(quiet dpkg --print-foreign-architectures)"
+fact apt "$(quiet apt-get --version | sed -n '1s/^apt \([^ ]*\).*/\1/p')"
+fact dpkg "$(quiet dpkg-query -W -f '${Version}' dpkg)"
+# Files there, and names of packages: both say that dpkg was interrupted (dpkg(1), --audit).
+fact journal "$(quiet find /var/lib/dpkg/updates -name '[0-9]*' | wc -l)"
+fact audit "$(quiet dpkg --audit | sed -n 's/^ \([a-z0-9][a-z0-9+.-]*\(:[a-z0-9]*\)\{0,1\}\) .*/\1/p')"
+fact held "$(quiet apt-mark showhold)"
+
+fact root "$(mounted /)"
+fact usr "$(mounted /usr)"
+fact var "$(mounted /var)"
+disk disk_root /
+disk disk_usr /usr
+disk disk_var /var/lib/dpkg
+disk disk_archives /var/cache/apt/archives
+fact writable "$(for folder in /usr /etc /var/lib/dpkg; do [ -w "$folder" ] || printf '%s ' "$folder"; done)"
+
+for file in $files; do
+    fact file "$(quiet sha256sum "$file")"
+done
+for name in $packages; do
+    quiet dpkg-query -W -f 'package\t${Package} ${Version} ${Architecture} ${db:Status-Abbrev}\n' "$name"
+done
+# shellcheck disable=SC2086
+fact automatic "$([ -z "$packages" ] || quiet apt-mark showauto $packages)"
+for service in $services; do
+    fact service "$service $(quiet systemctl show "$service" -p LoadState -p ActiveState -p SubState -p NRestarts |
+        tr '\n' ' ')"
+done
+
+# A program that must not be disturbed holds this lock: flock /run/lock/reef-busy PROGRAM. The kernel frees it.
+if has flock && [ -e /run/lock/reef-busy ] && ! quiet flock -n /run/lock/reef-busy echo free | grep -q free; then
+    fact busy "$(quiet head -c 200 /run/lock/reef-busy) "
+fi
+for receipt in "$state"/receipts/*/state; do
+    [ ! -r "$receipt" ] || fact receipt "$(basename "$(dirname "$receipt")") $(cat "$receipt")"
+done
+fact running "$(quiet systemctl list-units --plain --no-legend 'reef-*' | cut -d' ' -f1)"
+fact end complete

@@ -1,0 +1,50 @@
+# Downloads all that an installation and its way back need, and writes the receipt; installs nothing.
+# stamp; wishes: NAME=VERSION words; olds: the same of the packages that change; program: base64 of the script to run;
+# receipt: base64 of the receipt in JSON; gates: words NAME:BASE64 of scripts.
+# shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
+
+exec 9>>"$state/lock"
+flock -w 60 9 || { fact failed "another rollout holds $state/lock"; exit 75; }
+here=$state/receipts/$stamp
+mkdir -p "$here/previous" "$here/gates"
+
+log=$here/stage.log
+status=0
+# shellcheck disable=SC2046,SC2086
+apt_wait 300 apt-get $(apt_options) $(install_options) --allow-downgrades --download-only install $wishes >"$log" 2>&1 ||
+    status=$?
+if [ "$status" -ne 0 ]; then
+    fact failed "apt cannot download this"
+    tail -n 20 "$log" >&2
+    exit 73
+fi
+
+# The way back needs no network: the .debs of the present versions stay on the board. apt names files so (deb822 has no
+# name): name_version_architecture.deb, a colon of the version as %3a.
+cd "$here/previous" || exit 70
+for old in $olds; do
+    name=${old%%=*}
+    file=${name}_$(printf '%s' "${old#*=}" | sed 's/:/%3a/g')_
+    ! ls "$file"*.deb >/dev/null 2>&1 || continue
+    for known in /var/cache/apt/archives/"$file"*.deb "$state"/receipts/*/previous/"$file"*.deb; do
+        [ ! -e "$known" ] || { ln "$known" . 2>/dev/null || cp "$known" .; }
+    done
+    ! ls "$file"*.deb >/dev/null 2>&1 || continue
+    # shellcheck disable=SC2046
+    apt_wait 120 apt-get --quiet $(apt_options) download "$old" >>"$log" 2>&1 || fact missing "$old"
+done
+
+printf '%s' "$program" | base64 -d >"$here/run.sh"
+printf '%s' "$receipt" | base64 -d >"$here/receipt.json"
+for gate in $gates; do
+    printf '%s' "${gate#*:}" | base64 -d >"$here/gates/${gate%%:*}"
+done
+# Room for the last states on a disk that becomes full.
+dd if=/dev/zero of="$here/ballast" bs=64k count=2 2>/dev/null
+sync
+printf 'staged %s\n' "$(boot_and_uptime)" >"$here/state.new"
+mv "$here/state.new" "$here/state"
+sync
+# Older receipts than the last three are no longer needed for a way back.
+find "$state/receipts" -mindepth 1 -maxdepth 1 | sort -r | tail -n +4 | while IFS= read -r old; do rm -rf "$old"; done
+fact end complete

@@ -1,0 +1,151 @@
+"""The commands that install on boards."""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from builders.boards.api import (
+    BoardError,
+    Hold,
+    Options,
+    Outcome,
+    RolloutRun,
+    Wave,
+    explain,
+    last_day,
+    load_inventory,
+    read_holds,
+    waves,
+    write_holds,
+)
+from builders.cli.app import open_project
+from builders.cli.boards import opened_fleet
+from builders.errors import InputError
+from builders.pipeline.fleet import Fleet, rollout
+
+DURATION = re.compile(r"(\d+)([smh]?)")
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def install_boards(
+    names: Sequence[str], groups: Sequence[str], *, plan: bool, canary: str | None, batch: int | None, soak: str,
+    most_failures: int, ask_sudo: bool,
+) -> None:  # fmt: skip
+    """Install what is published: on the canary first, then in batches; a board whose test fails goes back."""
+    options = Options(soak_s=_seconds(soak), most_failures=most_failures)
+    with opened_fleet(ask_sudo=ask_sudo) as fleet:
+        chosen = fleet.inventory.select(names, groups)
+        order = waves(fleet.inventory, chosen, canary, batch)
+        with rollout(fleet, order, options, only_plan=plan) as run:
+            run.plan()
+            _show_plan(fleet, run, order)
+            if plan:
+                return
+            whole = run.go(order)
+            _show_end(fleet, run, whole=whole)
+
+
+def rollback_boards(names: Sequence[str], groups: Sequence[str], stamp: str, *, ask_sudo: bool) -> None:
+    """Return boards to the packages before a rollout, by default each board's newest."""
+    with opened_fleet(ask_sudo=ask_sudo) as fleet:
+        order = [Wave("back", fleet.inventory.select(names, groups))]
+        with rollout(fleet, order, Options()) as run:
+            run.back(stamp)
+            _show_end(fleet, run, whole=True)
+
+
+def hold_boards(
+    names: Sequence[str], groups: Sequence[str], *, reason: str | None, until: str | None, release: bool
+) -> None:  # fmt: skip
+    """Let rollouts skip boards until a day, or no longer; without options show the holds."""
+    project = open_project(settings_alone=True)
+    inventory, holds = load_inventory(project.folder), read_holds(project.folder)
+    chosen = [board.name for board in inventory.select(names, groups)] if names or groups else []
+    if (reason or until or release) and not chosen:
+        raise InputError("no board is named", "a hold is for some boards", "name them with --board or --group")
+    if release:
+        holds = {name: hold for name, hold in holds.items() if name not in chosen}
+        write_holds(project.folder, holds)
+    elif chosen:
+        if not reason or not until:
+            raise InputError(
+                "a hold needs --reason and --until", fix="./inv hold-boards --board NAME --reason WHY --until 3d"
+            )
+        day = last_day(until, time.time())
+        holds |= {name: Hold(reason=reason, until=day, by=Options().who) for name in chosen}
+        write_holds(project.folder, holds)
+    rows = [(name, str(hold.until), hold.reason, hold.by) for name, hold in sorted(holds.items())]
+    if rows:
+        project.log.table("held boards", ("board", "until", "reason", "by"), rows)
+    else:
+        project.log.note("no board is held")
+
+
+def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
+    """Show why a board runs what it runs: the rollout, the publication, the test's answer, apt's view."""
+    with opened_fleet(ask_sudo=ask_sudo) as fleet:
+        (board,) = fleet.inventory.select([name], [])
+        log = fleet.project.log
+        packages = [wish.partition("=")[0] for wish in board.keys.reef_packages]
+        found = explain(fleet.ssh(board), packages, stamp)
+        if "receipt" not in found:
+            log.note(f"{board}: no rollout of Reef was on it")
+        else:
+            receipt = json.loads(found["receipt"][0])
+            log.note(
+                f"{board}: rollout {found['stamp'][0]} by {receipt['by']}, of publication {receipt['publication']} of "
+                f"{receipt['suite']}"
+            )
+            for package in receipt["packages"]:
+                log.note(f"  {package['name']}: {package['before'] or 'not installed'} -> {package['after']}")
+            log.note("  states:")
+            for line in found.get("journal", ()):
+                log.note(f"    {line}")
+        for title in ("gate", "policy", "changed", "pinned"):
+            if lines := found.get(title):
+                log.note(f"  {title}:")
+                for line in lines:
+                    log.note(f"    {line}")
+
+
+def _show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
+    rows: list[tuple[str, ...]] = []
+    for wave in order:
+        for board in wave.boards:
+            outcome, planned = run.outcomes.get(board.name), run.runs[board.name].plan
+            if outcome or planned is None:
+                rows.append(
+                    (wave.name, board.name, outcome.state if outcome else "", outcome.reason if outcome else "")
+                )
+                continue
+            changes = ", ".join(map(str, planned.changes))
+            rows.append((wave.name, board.name, "change" if changes else "test", changes or "nothing changes"))
+            for note in planned.notes:
+                rows.append(("", "", note.severity, str(note)))
+    fleet.project.log.table("plan", ("wave", "board", "action", "detail"), rows)
+
+
+def _show_end(fleet: Fleet, run: RolloutRun, *, whole: bool) -> None:
+    rows = [(name, outcome.state, outcome.reason) for name, outcome in sorted(run.outcomes.items())]
+    fleet.project.log.table(f"rollout {run.record.stamp}", ("board", "state", "reason"), rows)
+    counts = Counter(outcome.state for outcome in run.outcomes.values())
+    fleet.project.log.note(", ".join(f"{number} {state}" for state, number in counts.items()))
+    failed = {name: outcome for name, outcome in run.outcomes.items() if outcome.failed}
+    if failed:
+        raise BoardError(
+            f"{len(failed)} of {len(run.outcomes)} boards failed", _reasons(failed),
+            f"{'' if whole else 'the rollout halted; '}correct the cause, then run this again: it continues",
+        )  # fmt: skip
+
+
+def _reasons(failed: dict[str, Outcome]) -> str:
+    return "\n".join(f"{name}: {outcome.state}: {outcome.reason}" for name, outcome in failed.items())
+
+
+def _seconds(text: str) -> float:
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise InputError(f"not a duration: {text!r}", "given with --soak", "write 90s, 10m or 1h")
+    return int(match[1]) * SECONDS[match[2]]

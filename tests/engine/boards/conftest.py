@@ -1,0 +1,58 @@
+"""A project with a signed repository, and light boards that install from it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builders.apt.keys.signing import SigningKey, signing_key
+from builders.host.log import Log
+from builders.model.settings import Settings
+from builders.pipeline.project import Project
+from tests.support.board_project import BoardProject, version
+from tests.support.checkout import CACHE
+from tests.support.light_board import LightBoard, light_board
+from tests.support.repository import Publisher
+
+
+@pytest.fixture(scope="session")
+def key() -> Iterator[SigningKey]:
+    """A key made once; its home is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="rk", dir="/tmp"))  # a path short enough for gpg-agent's sockets
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REEF_GNUPGHOME", str(folder / "home"))
+        made = signing_key(Settings(), Log(quiet=True))
+    yield made
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, key: SigningKey) -> Publisher:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Publisher(folder, key, Log(quiet=True))
+
+
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose cache has the root of light boards."""
+    folder = tmp_path_factory.mktemp("roots")
+    (folder / "reef.yml").write_text(f"cache: {CACHE}\n")
+    return Project.open(folder, Log(quiet=True), settings_alone=True)
+
+
+@pytest.fixture
+def boards(roots: Project, tmp_path: Path) -> Iterator[dict[str, LightBoard]]:
+    with light_board(roots, tmp_path / "one") as one, light_board(roots, tmp_path / "two") as two:
+        yield {"one": one, "two": two}
+
+
+@pytest.fixture
+def project(publisher: Publisher, boards: dict[str, LightBoard]) -> BoardProject:
+    """Two boards with trusted keys, and a publication of version 1.0."""
+    found = BoardProject(publisher, boards, {"reef_packages": ["demo"]}, canary="one")
+    found.trust()
+    found.publish(*version(publisher, "1.0-1"))
+    return found

@@ -1,0 +1,53 @@
+"""Rollouts over light boards: real ssh, sudo, apt and dpkg; no systemd, so no services and no reboots."""
+
+import re
+import signal
+
+from tests.support.board_project import BoardProject, files, installed, version
+
+OLD_ALONE = "dpkg -s demo | grep -q '^Version: 1.0'"
+"""A gate that a new version fails."""
+
+
+def test_a_rollout_installs_and_a_second_changes_nothing(project: BoardProject) -> None:
+    output = project.inv("install-boards")
+    assert output.index("canary: one") < output.index("batch 1: two")
+    for board in project.boards.values():
+        assert installed(board)["demo"] == installed(board)["libdemo"] == "1.0-1"
+        assert board.shell("apt-mark showauto demo libdemo").split() == ["libdemo"]
+    before = {name: files(board) for name, board in project.boards.items()}
+    again = project.inv("install-boards")
+    assert re.search(r"one +good +unchanged", again)
+    assert before == {name: files(board) for name, board in project.boards.items()}
+
+
+def test_a_canary_whose_gate_fails_goes_back_and_halts_the_rollout(project: BoardProject) -> None:
+    project.inv("install-boards")
+    (project.folder / "gate.sh").write_text(OLD_ALONE)
+    project.keys["reef_gate"] = "./gate.sh"
+    other = files(project.boards["two"])
+    project.publish(*version(project.publisher, "1.1-1", Depends="libdemo (>= 1.1-1), fresh"),
+                    project.publisher.deb("fresh", "1.1-1", "amd64"))  # fmt: skip
+    output = project.inv("install-boards", status=15)
+    assert re.search(r"one +rolled-back +gate gate: status 1", output)
+    assert re.search(r"two +skipped +the rollout halted before it", output)
+    assert installed(project.boards["one"])["demo"] == installed(project.boards["one"])["libdemo"] == "1.0-1"
+    assert "fresh" not in installed(project.boards["one"])
+    assert project.boards["one"].shell("apt-mark showauto demo libdemo").split() == ["libdemo"]
+    assert files(project.boards["two"]) == other
+    assert "Pin-Priority: -1" in project.boards["one"].shell("cat /etc/apt/preferences.d/reef-bad-demo.pref")
+
+
+def test_a_controller_that_is_killed_is_continued_by_the_same_command(project: BoardProject) -> None:
+    (project.folder / "gate.sh").write_text("sleep 3")
+    project.keys["reef_gate"] = "./gate.sh"
+    child = project.start("install-boards")
+    assert child.stdout
+    for line in child.stdout:
+        if "one: installing" in line or "one: gating" in line:
+            break
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    output = project.inv("install-boards")
+    assert re.search(r"one +good", output)
+    assert installed(project.boards["one"])["demo"] == "1.0-1"

@@ -1,0 +1,95 @@
+"""A project with a published repository and boards.yml, whose commands tests run as a user does."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.checkout import CHECKOUT
+from tests.support.light_board import USER, LightBoard
+from tests.support.repository import DATE, Publisher
+
+MAIN = "from builders.cli.app import main; main()"
+DAY = 86400
+
+
+@dataclass
+class BoardProject:
+    """A project in the publisher's folder, with light boards by their names."""
+
+    publisher: Publisher
+    boards: Mapping[str, LightBoard]
+    keys: dict[str, Any] = field(default_factory=dict)
+    """Keys of all boards in boards.yml."""
+    more: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Keys of single boards; a name without a light board is a board that does not exist."""
+    canary: str | None = None
+    _days: int = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.publisher.folder
+
+    def write(self) -> None:
+        """Write reef.yml and boards.yml."""
+        if not (self.folder / "reef.yml").exists():
+            (self.folder / "reef.yml").write_text("artifacts: .\n")
+        hosts = {name: self.connection(board) | self.more.get(name, {}) for name, board in self.boards.items()}
+        hosts |= {name: keys for name, keys in self.more.items() if name not in hosts}
+        group: dict[str, Any] = {"vars": {"reef_settle_s": 0, "reef_gate_timeout_s": 20} | self.keys, "hosts": hosts}
+        if self.canary:
+            group["children"] = {"canary": {"hosts": {self.canary: None}}}
+        (self.folder / "boards.yml").write_text(yaml.safe_dump({"all": group}))
+
+    def connection(self, board: LightBoard) -> dict[str, Any]:
+        return {
+            "ansible_host": "127.0.0.1", "ansible_port": board.port, "ansible_user": USER,
+            "ansible_ssh_private_key_file": str(board.identity),
+        }  # fmt: skip
+
+    def trust(self) -> None:
+        """Accept the boards' host keys, whose fingerprints the test knows."""
+        words = [word for board in self.boards.values() for word in ("--accept", board.fingerprint)]
+        names = [word for name in self.boards for word in ("--board", name)]
+        self.inv("trust-boards", *names, *words)
+
+    def publish(self, *debs: Path) -> None:
+        """Publish packages, a day after the last publication."""
+        self._days += 1
+        self.publisher.publish(*debs, date=DATE + self._days * DAY)
+
+    def inv(self, *words: str, status: int = 0) -> str:
+        """Run a command, which must end with ``status``, and return all that it printed."""
+        done = self.start(*words)
+        output, _ = done.communicate(timeout=600)
+        assert done.returncode == status, output
+        return output
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        self.write()
+        environment = {**os.environ, "REEF_FOLDER": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
+        return subprocess.Popen(
+            [sys.executable, "-c", MAIN, *words], env=environment, cwd="/", text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+def version(publisher: Publisher, number: str, **fields: str) -> list[Path]:
+    """Return the .debs of demo and libdemo in a version; ``fields`` are demo's."""
+    depends = {"Depends": "libdemo (>= 1.0-1)"} | fields
+    return [publisher.deb("demo", number, "amd64", fields=depends), publisher.deb("libdemo", number, "amd64")]
+
+
+def installed(board: LightBoard) -> dict[str, str]:
+    text = board.shell("dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'")
+    return {words[0]: words[1] for line in text.splitlines() if (words := line.split())[2] == "ii"}
+
+
+def files(board: LightBoard) -> str:
+    """Return digests of all that a rollout must not touch."""
+    return board.shell("cat /var/lib/dpkg/status; find /etc /usr/local -type f -exec sha256sum {} + | sort -k 2")

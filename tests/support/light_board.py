@@ -1,0 +1,142 @@
+"""Light boards: a real Debian root with sshd, sudo, apt and dpkg in namespaces of its own; no systemd, no own kernel.
+
+They show what Reef's scripts do with apt and with ssh. Services, reboots and clocks need a virtual board.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from builders.engines.chroot.entry import ChrootEntry, Overlay, enter_words
+from builders.engines.roots import bootstrap, namespaces
+from builders.model.arch import AMD64
+from builders.model.jobs import Root
+from builders.pipeline.project import Project
+from tests.support.ports import free_port
+from tests.support.upload_hosts import wait_for
+
+ROOT = Root("trixie", AMD64, AMD64, ("openssh-server", "sudo"))
+USER = "pi"
+# The clock and the power of this machine are not the board's: even root in it cannot reach them.
+STARTED = """
+if [ ! -e /disk/complete ]; then
+    rm -f /usr/sbin/policy-rc.d
+    cp -a --one-file-system /bin /boot /etc /home /lib* /media /opt /root /sbin /srv /usr /var /disk/
+    mkdir -p /disk/proc /disk/sys /disk/dev /disk/run /disk/tmp /disk/board
+    chmod 1777 /disk/tmp
+    touch /disk/complete
+fi
+rm -rf /disk/run/*
+for folder in proc dev board; do mount --rbind "/$folder" "/disk/$folder"; done
+exec chroot /disk sh -eu /board/started.sh
+"""
+"""The root is a folder of a disk, not the overlay of the engine: Reef refuses boards with an overlay."""
+SERVES = f"""
+id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {USER}
+printf '%s:%s\\n' {USER} raspberry | chpasswd
+printf '{USER} ALL=(ALL) %sALL\\n' "$NOPASSWD" >/etc/sudoers.d/{USER}
+mkdir -p /run/sshd /home/{USER}/.ssh
+cp /board/authorized_keys /home/{USER}/.ssh/authorized_keys
+chown -R {USER}: /home/{USER}
+cp /board/host_key /etc/ssh/board_key
+chmod 600 /etc/ssh/board_key
+exec setpriv --bounding-set=-sys_time,-sys_boot /usr/sbin/sshd -D -e -h /etc/ssh/board_key -p "$PORT" \\
+    -o ListenAddress=127.0.0.1 -o PidFile=none -o UsePAM=no -o MaxStartups=50
+"""
+
+
+@dataclass
+class LightBoard:
+    """A board at ``port`` of loopback, whose files are in ``folder``; ``user`` logs in with the key ``identity``."""
+
+    project: Project
+    folder: Path
+    nopasswd: bool = True
+    port: int = field(default_factory=free_port)
+    child: "subprocess.Popen[bytes] | None" = None
+
+    def __post_init__(self) -> None:
+        (self.folder / "board").mkdir(parents=True)
+        for name in ("host_key", "identity"):
+            path = self.folder / name
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
+        shutil.copy(self.folder / "identity.pub", self.folder / "board" / "authorized_keys")
+        shutil.copy(self.folder / "host_key", self.folder / "board" / "host_key")
+        (self.folder / "board" / "started.sh").write_text(SERVES)
+        (self.folder / "disk").mkdir()
+
+    @property
+    def identity(self) -> Path:
+        return self.folder / "identity"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start the board; files that an earlier start left are still in it."""
+        rootfs, _ = bootstrap.make(ROOT, self.project)
+        (self.folder / "mnt").mkdir(exist_ok=True)
+        entry = ChrootEntry(
+            mountpoint=str(self.folder / "mnt"),
+            overlays=[Overlay("/", [str(rootfs)], str(self.folder / "root"))],
+            binds={"/board": str(self.folder / "board"), "/disk": str(self.folder / "disk")},
+            network=True,
+            environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PORT": str(self.port),
+                         "NOPASSWD": "NOPASSWD: " if self.nopasswd else ""},
+            workdir="/",
+            script=STARTED,
+        )  # fmt: skip
+        entry.write(self.folder / "entry.json")
+        with (self.folder / "log").open("ab") as log:
+            self.child = subprocess.Popen(
+                [*namespaces.prefix(network=True), *enter_words(self.folder / "entry.json")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                start_new_session=True,
+            )  # fmt: skip
+        wait_for(self.port, self.child)
+
+    def stop(self) -> None:
+        """End every process of the board at once, as pulled power does."""
+        if self.child:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.wait()
+            self.child = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the host key, as ssh-keygen shows it."""
+        words = ["ssh-keygen", "-lf", str(self.folder / "host_key.pub")]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[1]
+
+    def shell(self, script: str) -> str:
+        """Run a script as root in the board, without ssh, and return what it prints."""
+        assert self.child
+        sshd = next(each for each in psutil.Process(self.child.pid).children(recursive=True) if each.name() == "sshd")
+        words = ["nsenter", "--target", str(sshd.pid), "--mount", "--pid", "--root", "--wd", "sh", "-euc", script]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    def path(self, inside: str) -> Path:
+        """Return where a file of the board is on this machine."""
+        return self.folder / "disk" / inside.lstrip("/")
+
+
+@contextlib.contextmanager
+def light_board(project: Project, folder: Path, *, nopasswd: bool = True) -> Iterator[LightBoard]:
+    """Run a light board for as long as the block takes."""
+    board = LightBoard(project, folder, nopasswd)
+    board.start()
+    try:
+        yield board
+    finally:
+        board.stop()
