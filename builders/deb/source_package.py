@@ -10,7 +10,7 @@ from builders.errors import PackageError
 from builders.model.packages import SourcePackage
 from builders.model.recipe import Recipe
 
-NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks")
+NOT_BUILT_FROM = ("recipe.yml", "upstream.yml", "checks", "gates")
 """Parts of a recipe's folder that the build does not see; recipe.yml reaches it as the files of ``debian/``."""
 KEPT_RECIPE = "reef/recipe"
 """The recipe's files in a kept source, below ``debian/``: whoever builds it elsewhere has no recipe's folder."""
