@@ -7,10 +7,11 @@ from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, loa
 from builders.boards.inventory.add import add_board
 from builders.boards.inventory.holds import Hold, last_day, read_holds, write_holds
 from builders.boards.rollout.board_run import BoardRun, Outcome
+from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Records, Rollout
 from builders.boards.rollout.offer import Offer, PublishedFile, offer_for
 from builders.boards.rollout.plan import BoardPlan, plan_board
-from builders.boards.rollout.run import Options, RolloutRun, reporter
+from builders.boards.rollout.run import Options, RolloutRun
 from builders.boards.rollout.steps import Access, BoardTests, explain, probe
 from builders.boards.rollout.waves import Wave, waves
 
@@ -24,6 +25,7 @@ __all__ = [
     "BoardPlan",
     "BoardRun",
     "BoardTests",
+    "Display",
     "Finding",
     "Hold",
     "HostKey",
@@ -52,7 +54,6 @@ __all__ = [
     "plan_board",
     "probe",
     "read_holds",
-    "reporter",
     "waves",
     "write_holds",
 ]  # fmt: skip

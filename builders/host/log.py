@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # slow to import, and a run with nothing to do shows no progr
     from rich.progress import Progress, TaskID
 
 SIGN_OF_LIFE_S = 30.0
+SHOWN = 60
+"""Characters of a live line's text."""
 LARGEST_FILE = 5_000_000
 """Size in bytes beyond which a new file of steps begins; the previous file is kept beside it."""
 YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
@@ -79,6 +81,41 @@ class Step:
             self.share = f"({done} of {total})"
         if ahead := TIME_LEFT.search(text):
             self._hint = f", {ahead[1]}"
+
+
+class Tracks:
+    """Lines of things that go on side by side, one for each ``name``; safe to use from several threads.
+
+    On a terminal a line shows the present state. Elsewhere each state is a line of its own, with the seconds since the
+    beginning.
+    """
+
+    def __init__(self, log: "Log", names: Sequence[str]) -> None:
+        self._log = log
+        self._started = time.monotonic()
+        self._width = max(map(len, names), default=0)
+        with log._lock:
+            progress = log._progress
+            self._tasks = (
+                {name: progress.add_task(f"  {name}", total=None, shown="") for name in names} if progress else {}
+            )
+
+    def show(self, name: str, text: str, *, stays: bool = False) -> None:
+        """Show the state of ``name``; on a terminal a text that ``stays`` is printed above the live lines too."""
+        with self._log._lock:
+            if self._log._progress is not None and name in self._tasks:
+                self._log._progress.update(self._tasks[name], shown=text[:SHOWN])
+                if not stays:
+                    return
+        self._log.note(f"  {time.monotonic() - self._started:6.1f} s  {name:<{self._width}}  {text}")
+
+    def end(self) -> None:
+        """Remove the live lines."""
+        with self._log._lock:
+            if self._log._progress is not None:
+                for task in self._tasks.values():
+                    self._log._progress.remove_task(task)
+            self._tasks = {}
 
 
 class Log:
@@ -140,6 +177,15 @@ class Log:
         finally:
             self._steps.remove(step)
         self._finish(step, took, None)
+
+    @contextmanager
+    def tracks(self, names: Sequence[str]) -> Iterator[Tracks]:
+        """Show a line for each of ``names`` while the block runs, inside a running step."""
+        tracks = Tracks(self, names)
+        try:
+            yield tracks
+        finally:
+            tracks.end()
 
     @contextmanager
     def _signs(self, step: Step) -> Iterator[None]:
@@ -207,7 +253,7 @@ class Log:
         with self._lock:
             if self._progress is None or step.task is None:
                 return
-            shown = text.strip()[:60]
+            shown = text.strip()[:SHOWN]
             if done is None:
                 self._progress.update(step.task, shown=shown)
             else:

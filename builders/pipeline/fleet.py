@@ -17,6 +17,7 @@ from builders.boards.api import (
     BoardPlan,
     BoardRun,
     BoardTests,
+    Display,
     Inventory,
     KnownHosts,
     Offer,
@@ -30,7 +31,6 @@ from builders.boards.api import (
     Wave,
     load_inventory,
     read_holds,
-    reporter,
 )
 from builders.errors import InputError, nearest
 from builders.model.recipe import Recipe
@@ -147,7 +147,7 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
     With ``only_plan`` nothing of it is kept.
     """
     fleet.require_gates()
-    workspace, log = fleet.project.workspace, fleet.project.log
+    workspace = fleet.project.workspace
     with (
         workspace.locked("boards", wait_s=0, what="the boards of this project"),
         apt.serving(workspace.apt, host="127.0.0.1") as url,
@@ -156,15 +156,16 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
         record = _new_record(Records(scratch) if only_plan else fleet.records)
         named = {wave.name: [board.name for board in wave.boards] for wave in order}
         record.begin({"by": options.who, "waves": named})
+        display = Display(record, fleet.project.log)
         runs = {
-            board.name: BoardRun(fleet.ssh(board), fleet.offers, record.stamp, reporter(board, record, log))
+            board.name: BoardRun(fleet.ssh(board), fleet.offers, record.stamp, display.reporter(board.name))
             for wave in order
             for board in wave.boards
         }
         port = int(url.rsplit(":", 1)[1])
         ways = partial(_ways, fleet.project.settings.repository.url, port)
         held = {name: str(hold) for name, hold in read_holds(fleet.inventory.path.parent).items() if name in runs}
-        yield RolloutRun(record, runs, fleet.tests, ways, options, fleet.stop, log, held)
+        yield RolloutRun(record, runs, fleet.tests, ways, options, fleet.stop, display, held)
 
 
 def _ways(url: str | None, port: int, run: BoardRun) -> Sequence[Callable[[], Access]]:

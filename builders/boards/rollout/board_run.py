@@ -60,7 +60,8 @@ class BoardRun:
                     "wait for its end, then run the same command again",
                 )  # fmt: skip
             self.report("reached", f"the rollout {stamp} was interrupted ({name}): it continues")
-            self._follow(stamp, relaunch_first=True)
+            end = self._follow(stamp, relaunch_first=True)
+            self.report("reached", f"the rollout {stamp} is at its end: {end.state} {end.reason}".rstrip())
             facts = steps.probe(self.ssh, self.offers)
         self.plan = plan_board(self.ssh.board, facts, offer_for(self.ssh.board, facts, self.offers))
         return self.plan
@@ -130,7 +131,7 @@ class BoardRun:
         raise AssertionError("a board has a way to the repository")
 
     def _follow(self, stamp: str, *, relaunch_first: bool = False) -> Progress:
-        """Return the last state of a program; report each on the way. The board goes on without the connection."""
+        """Return the last state of a program; report those on the way. The board goes on without the connection."""
         known, heard, launches, idle = "", time.monotonic(), 0, 0
         while True:
             try:
@@ -146,7 +147,8 @@ class BoardRun:
             heard = time.monotonic()
             if found.state != known:
                 known = found.state
-                self.report(found.state, found.reason)  # type: ignore[arg-type]
+                if not found.ended:  # whoever follows reports the end
+                    self.report(found.state, found.reason)  # type: ignore[arg-type]
             if found.ended:
                 return found
             # Right after its start a program holds no lock yet; later it has died.

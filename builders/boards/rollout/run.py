@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from builders.boards.connection import BoardError, Busy, Stop, Unreachable
-from builders.boards.inventory import Board
-from builders.boards.rollout.board_run import BoardRun, Outcome, State
+from builders.boards.rollout.board_run import BoardRun, Outcome
+from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Rollout
 from builders.boards.rollout.plan import BoardPlan
 from builders.boards.rollout.steps import Access, BoardTests
 from builders.boards.rollout.waves import CANARY, Budget, Wave
 from builders.errors import ReefError
-from builders.host.log import Log
 
 MOST_AT_ONCE = 32
 """Boards that are asked at the same time: each needs an ssh process."""
@@ -43,7 +42,7 @@ class RolloutRun:
     ways: Callable[[BoardRun], Sequence[Callable[[], Access]]]
     options: Options
     stop: Stop
-    log: Log
+    display: Display
     held: Mapping[str, str] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,17 +51,14 @@ class RolloutRun:
         """Ask all boards but the held; those that cannot be reached or installed get their outcome at once."""
         for name, hold in self.held.items():
             self._end(name, Outcome("skipped", hold))
-        with self.log.step(f"ask {len(self.runs) - len(self.held)} boards") as step:
-            names = [name for name in self.runs if name not in self.held]
-            for number, name in enumerate(self._side_by_side(names, lambda run: run.planned()), 1):
-                step.amount(number, len(names), name)
+        names = [name for name in self.runs if name not in self.held]
+        with self.display.step(f"ask {len(names)} boards", names):
+            for _ in self._side_by_side(names, lambda run: run.planned()):
+                pass
 
     def go(self, waves: Sequence[Wave]) -> bool:
         """Install wave after wave, and return whether all of them were tried."""
         budget = Budget(self.options.most_failures)
-        for outcome in self.outcomes.values():
-            if outcome.failed:
-                self.log.warn(outcome.reason)
         for number, wave in enumerate(waves):
             self.record.add("", wave.name, ", ".join(board.name for board in wave.boards))
             self._wave(wave)
@@ -81,8 +77,8 @@ class RolloutRun:
         return True
 
     def _wave(self, wave: Wave) -> None:
-        with self.log.step(f"{wave.name}: {', '.join(board.name for board in wave.boards)}"):
-            going = [board.name for board in wave.boards if board.name not in self.outcomes]
+        going = [board.name for board in wave.boards if board.name not in self.outcomes]
+        with self.display.step(f"{wave.name}: {', '.join(board.name for board in wave.boards)}", going):
             changed = [name for name in going if not self._plan_of(name).nothing_to_do]
             # Everything is on all boards of the wave before one of them changes.
             for _ in self._side_by_side(changed, self._stage):
@@ -107,17 +103,17 @@ class RolloutRun:
 
     def back(self, stamp: str) -> None:
         """Let all boards return to their packages before a rollout."""
-        with self.log.step(f"go back on {len(self.runs)} boards"):
+        with self.display.step(f"go back on {len(self.runs)} boards", list(self.runs)):
             for _ in self._side_by_side(list(self.runs), lambda run: self._end(run.ssh.board.name, run.back(stamp))):
                 pass
         self.record.add("", "done")
 
     def _soak(self, wave: Wave) -> None:
         """Wait, and test the canary again: a fault that needs time shows itself there."""
-        with self.log.step(f"soak: {self.options.soak_s:.0f} s, then test {wave.name} again"):
+        good = [board.name for board in wave.boards if self.outcomes[board.name].state == "good"]
+        changed = [name for name in good if not self._plan_of(name).nothing_to_do]
+        with self.display.step(f"soak: {self.options.soak_s:.0f} s, then test {wave.name} again", changed):
             self.stop.wait(self.options.soak_s)
-            good = [board.name for board in wave.boards if self.outcomes[board.name].state == "good"]
-            changed = [name for name in good if not self._plan_of(name).nothing_to_do]
             for _ in self._side_by_side(changed, self._again):
                 pass
 
@@ -155,7 +151,7 @@ class RolloutRun:
     def _end(self, name: str, outcome: Outcome) -> None:
         with self._lock:
             self.outcomes[name] = outcome
-            self.record.add(name, outcome.state, outcome.reason)
+            self.display.end(name, outcome)
 
 
 def _reason(board: str, error: ReefError) -> str:
@@ -171,13 +167,3 @@ def _interruptible(stop: Stop) -> Iterator[None]:
     except KeyboardInterrupt:
         stop.ask()
         raise
-
-
-def reporter(board: Board, record: Rollout, log: Log) -> Callable[[State, str], None]:
-    """Return the report of a board's changes of state, to the journal and to the display."""
-
-    def report(state: State, reason: str) -> None:
-        record.add(board.name, state, reason)
-        log.note(f"  {board.name}: {state}{f': {reason}' if reason else ''}")
-
-    return report

@@ -94,6 +94,28 @@ def test_a_live_display_leaves_one_line_a_step() -> None:
     assert sum("✓ outer" in line for line in final) == 1
 
 
+def test_tracks_are_plain_timed_lines_without_a_terminal() -> None:
+    log, output = plain()
+    with log.step("canary"), log.tracks(["a", "longer"]) as tracks:
+        tracks.show("a", "staged")
+        tracks.show("longer", "good")
+    assert [re.sub(r" +\d+\.\d s", " T", line) for line in output.getvalue().splitlines()[1:-1]] == [
+        " T  a       staged", " T  longer  good",
+    ]  # fmt: skip
+
+
+def test_live_tracks_leave_only_the_lines_that_stay() -> None:
+    output = io.StringIO()
+    log = Log(console=Console(file=output, width=80, force_terminal=True, highlight=False), live=True)
+    with log.step("canary"), log.tracks(["a", "b"]) as tracks:
+        tracks.show("a", "staged")
+        tracks.show("b", "ready: the clock was set", stays=True)
+    final = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.getvalue())
+    assert len(re.findall(r"s  b  ready: the clock was set\n", final)) == 1
+    assert "s  a  staged" not in final
+    assert log._progress is None
+
+
 def test_tables_are_never_cut() -> None:
     log, output = plain()
     log.table("t", ("one", "two"), [("x" * 90, "y" * 90)])
