@@ -10,8 +10,9 @@ from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Records, Rollout
 from builders.boards.rollout.offer import Offer, PublishedFile, offer_for
+from builders.boards.rollout.options import Options, package_words
 from builders.boards.rollout.plan import BoardPlan, plan_board
-from builders.boards.rollout.run import Options, RolloutRun
+from builders.boards.rollout.run import RolloutRun
 from builders.boards.rollout.steps import Access, BoardTests, explain, probe
 from builders.boards.rollout.waves import Wave, waves
 
@@ -51,6 +52,7 @@ __all__ = [
     "load_inventory",
     "offer_for",
     "offered_key",
+    "package_words",
     "plan_board",
     "probe",
     "read_holds",

@@ -16,6 +16,7 @@ from builders.boards.api import (
     explain,
     last_day,
     load_inventory,
+    package_words,
     read_holds,
     waves,
     write_holds,
@@ -31,10 +32,10 @@ SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 def install_boards(
     names: Sequence[str], groups: Sequence[str], *, plan: bool, canary: str | None, batch: int | None, soak: str,
-    most_failures: int, ask_sudo: bool,
+    most_failures: int, packages: Sequence[str], ask_sudo: bool,
 ) -> None:  # fmt: skip
     """Install what is published: on the canary first, then in batches; a board whose test fails goes back."""
-    options = Options(soak_s=_seconds(soak), most_failures=most_failures)
+    options = Options(_seconds(soak), most_failures, package_words(packages))
     with opened_fleet(ask_sudo=ask_sudo) as fleet:
         chosen = fleet.inventory.select(names, groups)
         order = waves(fleet.inventory, chosen, canary, batch)

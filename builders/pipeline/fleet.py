@@ -158,7 +158,7 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
         record.begin({"by": options.who, "waves": named})
         display = Display(record, fleet.project.log)
         runs = {
-            board.name: BoardRun(fleet.ssh(board), fleet.offers, record.stamp, display.reporter(board.name))
+            board.name: BoardRun(fleet.ssh(board), fleet.offers, record.stamp, display.reporter(board.name), options)
             for wave in order
             for board in wave.boards
         }

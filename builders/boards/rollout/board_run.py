@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from builders.boards.connection import BoardError, Busy, LineLost, Ssh, Unreachable
 from builders.boards.rollout import steps
 from builders.boards.rollout.offer import Offer, offer_for
+from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.steps import Access, BoardTests, Mode, Prepared, Progress, RepositoryUnreadable
 
@@ -43,6 +44,7 @@ class BoardRun:
     offers: Mapping[str, Offer]
     stamp: str
     report: Callable[[State, str], None]
+    options: Options = field(default_factory=Options)
     outcome: Outcome | None = None
     plan: BoardPlan | None = None
     prepared: Prepared | None = None
@@ -63,7 +65,8 @@ class BoardRun:
             end = self._follow(stamp, relaunch_first=True)
             self.report("reached", f"the rollout {stamp} is at its end: {end.state} {end.reason}".rstrip())
             facts = steps.probe(self.ssh, self.offers)
-        self.plan = plan_board(self.ssh.board, facts, offer_for(self.ssh.board, facts, self.offers))
+        offer = offer_for(self.ssh.board, facts, self.offers)
+        self.plan = plan_board(self.ssh.board, facts, offer, self.options.packages)
         return self.plan
 
     def stage(
@@ -85,7 +88,7 @@ class BoardRun:
             )
         self.report("ready", self.prepared.sums)
         program = steps.program(self.plan, self.prepared, self.stamp, comment, tests)
-        missing = steps.stage(self.ssh, self.plan, self.stamp, receipt, program, tests)
+        missing = steps.stage(self.ssh, self.plan, self.prepared, self.stamp, receipt, program, tests)
         self.report("staged", f"no way back for {', '.join(missing)}" if missing else "")
 
     def install(self, mode: Mode) -> Outcome:

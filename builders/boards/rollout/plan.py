@@ -26,7 +26,10 @@ class PlannedPackage:
         return self.before != self.after
 
     def __str__(self) -> str:
-        return f"{self.name} {self.before or '-'} -> {self.after}" if self.changes else f"{self.name} {self.after}"
+        if not self.changes:
+            return f"{self.name} {self.after}"
+        back = self.before is not None and Version(self.after) < Version(self.before)
+        return f"{self.name} {self.before or '-'} -> {self.after}{' (downgrade)' if back else ''}"
 
 
 @dataclass(frozen=True)
@@ -56,22 +59,26 @@ class BoardPlan:
         return not self.changes and self.repository_known and not self.facts.interrupted
 
 
-def plan_board(board: Board, facts: BoardFacts, offer: Offer) -> BoardPlan:
-    """Return the plan for a board; raises BoardError for an obstacle, and for packages that are not published."""
+def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str] = ()) -> BoardPlan:
+    """Return the plan for a board, about the packages ``only`` if any are named.
+
+    Raises BoardError for an obstacle, and for packages that are not published.
+    """
     found = findings(facts)
     if errors := [finding for finding in found if finding.severity == "error"]:
         raise BoardError(
             f"{board}: {errors[0].text}" + (f", and {len(errors) - 1} more" if errors[1:] else ""),
             "\n".join(str(finding) for finding in errors[1:]), errors[0].fix,
         )  # fmt: skip
-    packages = tuple(_packages(board, facts, offer))
+    packages = tuple(_packages(board, facts, offer, only))
     return BoardPlan(board, facts, offer, packages, (*found, *_newer(packages, facts, offer)))
 
 
-def _packages(board: Board, facts: BoardFacts, offer: Offer) -> Iterator[PlannedPackage]:
+def _packages(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str]) -> Iterator[PlannedPackage]:
     versions, installed = offer.versions(facts.architecture), facts.versions
-    wishes = [wish.partition("=") for wish in board.keys.reef_packages]
-    if offer.url and KEYRING_PACKAGE in versions and KEYRING_PACKAGE not in [name for name, _, _ in wishes]:
+    wishes = [wish.partition("=") for wish in only or board.keys.reef_packages]
+    keyring = offer.url and KEYRING_PACKAGE in versions and not only
+    if keyring and KEYRING_PACKAGE not in [name for name, _, _ in wishes]:
         wishes.append((KEYRING_PACKAGE, "", ""))
     for name, _, version in wishes:
         after = _chosen(board, name, version, versions.get(name, ()), offer)
@@ -82,25 +89,25 @@ def _packages(board: Board, facts: BoardFacts, offer: Offer) -> Iterator[Planned
         if after:
             yield PlannedPackage(name, installed.get(name), after, _automatic(facts, name))
     named = {name for name, _, _ in wishes}
-    for name, before in sorted(installed.items()):
+    for name, before in () if only else sorted(installed.items()):
         if name in versions and name not in named and name not in facts.held:
             after = max(versions[name][-1], before, key=Version)
             yield PlannedPackage(name, before, after, _automatic(facts, name))
 
 
 def _chosen(board: Board, name: str, version: str, published: Sequence[str], offer: Offer) -> str:
-    """Return the version to install of a package that boards.yml names; raises BoardError."""
+    """Return the version to install of a package that is asked for; raises BoardError."""
     if not published:
         hint = nearest(name, offer.names) if offer.names else "nothing is published"
         raise BoardError(
-            f"{board}: {name} is not published in {offer.suite}", hint, "correct reef_packages: in boards.yml, or "
-            "./inv build-arm publish-apt",
+            f"{board}: {name} is not published in {offer.suite}", hint,
+            "correct the name (reef_packages: in boards.yml, or --package), or ./inv build-arm publish-apt",
         )  # fmt: skip
     if version and version not in published:
         raise BoardError(
             f"{board}: {name} {version} is not published in {offer.suite}",
             f"published: {', '.join(published)}",
-            "correct the version in boards.yml, or leave it out",
+            "correct the version (in boards.yml, or of --package), or leave it out",
         )
     return version or published[-1]
 

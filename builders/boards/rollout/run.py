@@ -1,7 +1,5 @@
 """A rollout over many boards: plan, canary, soak, batches; it halts when too many boards fail."""
 
-import getpass
-import platform
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -13,6 +11,7 @@ from builders.boards.connection import BoardError, Busy, Stop, Unreachable
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Rollout
+from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan
 from builders.boards.rollout.steps import Access, BoardTests
 from builders.boards.rollout.waves import CANARY, Budget, Wave
@@ -21,15 +20,6 @@ from builders.errors import ReefError
 MOST_AT_ONCE = 32
 """Boards that are asked at the same time: each needs an ssh process."""
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a rollout proceeds. ``soak_s``: seconds between the canary and the rest."""
-
-    soak_s: float = 0
-    most_failures: int = 0
-    who: str = field(default_factory=lambda: f"{getpass.getuser()}@{platform.node()}")
 
 
 @dataclass

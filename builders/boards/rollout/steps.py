@@ -115,11 +115,13 @@ def prepare(ssh: Ssh, plan: BoardPlan, access: Access) -> Prepared:
 
 
 def stage(  # noqa: PLR0917 - each is a part of the receipt
-    ssh: Ssh, plan: BoardPlan, stamp: str, receipt: Mapping[str, object], program: str, tests: BoardTests
+    ssh: Ssh, plan: BoardPlan, prepared: Prepared, stamp: str, receipt: Mapping[str, object], program: str,
+    tests: BoardTests,
 ) -> tuple[str, ...]:  # fmt: skip
     """Download everything and write the receipt; return the packages whose present version cannot be kept."""
     text = script(
-        "common", "apt", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan), program=_encoded(program.encode()),
+        "common", "apt", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
+        program=_encoded(program.encode()),
         receipt=_encoded(json.dumps(receipt, indent=1).encode()),
         gates=_gates(tests),
     )  # fmt: skip
@@ -130,7 +132,8 @@ def program(plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, tests
     """Return the script that installs, tests and goes back; see ``run.sh``."""
     fresh = [package.name for package in prepared.installs if package.before is None]
     return script(
-        "common", "apt", "judge", "run", stamp=stamp, wishes=wishes(plan), olds=olds(plan), fresh=" ".join(fresh),
+        "common", "apt", "judge", "run", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
+        fresh=" ".join(fresh),
         automatic=" ".join(package.name for package in plan.packages if package.automatic),
         comment=comment, **_judgement(plan, tests),
     )  # fmt: skip
@@ -184,9 +187,11 @@ def wishes(plan: BoardPlan) -> str:
     return " ".join(f"{package.name}={package.after}" for package in plan.packages)
 
 
-def olds(plan: BoardPlan) -> str:
-    """Return the present versions of the packages that change, in apt's words."""
-    return " ".join(f"{package.name}={package.before}" for package in plan.changes if package.before)
+def olds(plan: BoardPlan, prepared: Prepared) -> str:
+    """Return the present versions of Reef's packages that change, in apt's words; apt adds what the others need."""
+    known = plan.offer.versions(plan.facts.architecture)
+    before = {package.name: package.before for package in (*prepared.installs, *plan.changes) if package.name in known}
+    return " ".join(f"{name}={version}" for name, version in before.items() if version)
 
 
 def _only(facts: Mapping[str, Sequence[str]], name: str) -> str:
