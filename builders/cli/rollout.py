@@ -41,11 +41,12 @@ def install_boards(
         order = waves(fleet.inventory, chosen, canary, batch)
         with rollout(fleet, order, options, only_plan=plan) as run:
             run.plan()
+            order = waves(fleet.inventory, chosen, canary, batch, run.outcomes)
             _show_plan(fleet, run, order)
             if plan:
                 return
-            whole = run.go(order)
-            _show_end(fleet, run, whole=whole)
+            halt = run.go(order)
+            _show_end(fleet, run, halt)
 
 
 def rollback_boards(names: Sequence[str], groups: Sequence[str], stamp: str, *, ask_sudo: bool) -> None:
@@ -54,7 +55,7 @@ def rollback_boards(names: Sequence[str], groups: Sequence[str], stamp: str, *, 
         order = [Wave("back", fleet.inventory.select(names, groups))]
         with rollout(fleet, order, Options()) as run:
             run.back(stamp)
-            _show_end(fleet, run, whole=True)
+            _show_end(fleet, run)
 
 
 def hold_boards(
@@ -128,7 +129,7 @@ def _show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
     fleet.project.log.table("plan", ("wave", "board", "action", "detail"), rows)
 
 
-def _show_end(fleet: Fleet, run: RolloutRun, *, whole: bool) -> None:
+def _show_end(fleet: Fleet, run: RolloutRun, halt: str = "") -> None:
     rows = [(name, outcome.state, outcome.reason) for name, outcome in sorted(run.outcomes.items())]
     fleet.project.log.table(f"rollout {run.record.stamp}", ("board", "state", "reason"), rows)
     counts = Counter(outcome.state for outcome in run.outcomes.values())
@@ -137,8 +138,14 @@ def _show_end(fleet: Fleet, run: RolloutRun, *, whole: bool) -> None:
     if failed:
         raise BoardError(
             f"{len(failed)} of {len(run.outcomes)} boards failed", _reasons(failed),
-            f"{'' if whole else 'the rollout halted; '}correct the cause, then run this again: it continues",
+            f"{'the rollout halted; ' if halt else ''}correct the cause, then run this again: it continues",
         )  # fmt: skip
+    if halt:
+        raise BoardError(
+            "the rollout halted after its canary",
+            halt,
+            "wake the canary, name another with --canary, or none: --canary 0",
+        )
 
 
 def _reasons(failed: dict[str, Outcome]) -> str:

@@ -46,8 +46,8 @@ class RolloutRun:
             for _ in self._side_by_side(names, lambda run: run.planned()):
                 pass
 
-    def go(self, waves: Sequence[Wave]) -> bool:
-        """Install wave after wave, and return whether all of them were tried."""
+    def go(self, waves: Sequence[Wave]) -> str:
+        """Install wave after wave, and return the reason of a halt, empty if all of them were tried."""
         budget = Budget(self.options.most_failures)
         for number, wave in enumerate(waves):
             self.record.add("", wave.name, ", ".join(board.name for board in wave.boards))
@@ -57,14 +57,23 @@ class RolloutRun:
             for board in wave.boards:
                 if self.outcomes[board.name].failed:
                     budget.count(board.name)
-            if budget.spent and waves[number + 1 :]:
-                self.record.add("", "halted", f"failed: {', '.join(budget.failed)}")
-                for later in waves[number + 1 :]:
-                    for board in later.boards:
-                        self.outcomes.setdefault(board.name, Outcome("skipped", "the rollout halted before it"))
-                return False
+            halt = self._halt(wave, budget) if waves[number + 1 :] else ""
+            if halt:
+                self.record.add("", "halted", halt)
+                for board in (board for later in waves[number + 1 :] for board in later.boards):
+                    self.outcomes.setdefault(board.name, Outcome("skipped", "the rollout halted before it"))
+                return halt
         self.record.add("", "done")
-        return True
+        return ""
+
+    def _halt(self, wave: Wave, budget: Budget) -> str:
+        """Return the reason not to go on after a wave, empty if there is none."""
+        if budget.spent:
+            return f"failed: {', '.join(budget.failed)}"
+        # Also where its boards do not answer: the others would then be the first to try it.
+        if wave.name == CANARY and all(self.outcomes[board.name].state != "good" for board in wave.boards):
+            return f"no board of the canary passed: {', '.join(board.name for board in wave.boards)}"
+        return ""
 
     def _wave(self, wave: Wave) -> None:
         going = [board.name for board in wave.boards if board.name not in self.outcomes]

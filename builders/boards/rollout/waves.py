@@ -1,6 +1,6 @@
 """The order of a rollout: the canary first, then batches; and the budget of failures over the whole fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from builders.boards.inventory import Board, Inventory
@@ -18,14 +18,16 @@ class Wave:
     boards: tuple[Board, ...]
 
 
-def waves(inventory: Inventory, boards: Sequence[Board], canary: str | None, batch: int | None) -> list[Wave]:
-    """Return the waves of a rollout over ``boards``.
+def waves(
+    inventory: Inventory, boards: Sequence[Board], canary: str | None, batch: int | None, out: Container[str] = ()
+) -> list[Wave]:
+    """Return the waves of a rollout over ``boards``, of which those ``out`` have their end already.
 
     ``canary`` is the name of a board or a group, or a number of boards; ``0`` stands for none. The default is the group
     `CANARY`, else the first of several boards. ``batch`` is the size of the later waves, by default each board's own.
     Raises InputError for an unknown canary.
     """
-    first = _canary(inventory, boards, canary)
+    first = _canary(inventory, boards, canary, out)
     rest = [board for board in boards if board not in first]
     found = [Wave(CANARY, tuple(first))] if first and rest else []
     waiting = rest or list(first)
@@ -41,13 +43,16 @@ def _has_canary(found: Sequence[Wave]) -> bool:
     return bool(found) and found[0].name == CANARY
 
 
-def _canary(inventory: Inventory, boards: Sequence[Board], canary: str | None) -> list[Board]:
+def _canary(
+    inventory: Inventory, boards: Sequence[Board], canary: str | None, out: Container[str]
+) -> list[Board]:  # fmt: skip
     groups = inventory.groups
+    going = [board for board in boards if board.name not in out] or boards
     if canary is None:
         in_group = [board for board in boards if board.name in groups.get(CANARY, ())]
-        return in_group or list(boards[:1])
+        return in_group or list(going[:1])
     if canary.isdigit():
-        return list(boards[: int(canary)])
+        return list(going[: int(canary)])
     names = groups.get(canary) or ((canary,) if canary in {board.name for board in inventory.boards} else ())
     if not names:
         known = {*groups, *(board.name for board in inventory.boards)}

@@ -51,3 +51,11 @@ def test_a_controller_that_is_killed_is_continued_by_the_same_command(project: B
     output = project.inv("install-boards")
     assert re.search(r"one +good", output)
     assert installed(project.boards["one"])["demo"] == "1.0-1"
+
+
+def test_without_a_canary_that_passes_no_other_board_changes(project: BoardProject) -> None:
+    project.more["asleep"] = {"ansible_host": "127.0.0.1", "ansible_port": 9}
+    output = project.inv("install-boards", "--canary", "asleep", status=15)
+    assert "no board of the canary passed: asleep" in output
+    assert re.search(r"one +skipped +the rollout halted before it", output)
+    assert "demo" not in installed(project.boards["one"])

@@ -48,6 +48,12 @@ def test_one_board_has_no_canary() -> None:
     assert order(inventory("a")) == [("batch 1", "a")]
 
 
+def test_a_canary_that_nobody_named_is_a_board_that_answers() -> None:
+    found = inventory(*"abc")
+    assert [wave.boards[0].name for wave in waves(found, found.boards, None, None, {"a"})] == ["b", "a"]
+    assert [wave.boards[0].name for wave in waves(found, found.boards, "a", None, {"a"})] == ["a", "b"]
+
+
 def test_boards_of_other_batch_sizes_do_not_meet() -> None:
     assert order(inventory(*"abcde", b=1, c=1), "0") == [("batch 1", "ade"), ("batch 2", "b"), ("batch 3", "c")]
 
