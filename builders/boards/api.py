@@ -1,11 +1,22 @@
 """Boards as the rest of Reef uses them: the only face of this stage."""
 
-from builders.boards.connection import KNOWN_HOSTS, BoardError, HostKey, HostKeyError, KnownHosts, Ssh, Stop
+from builders.boards.connection import (
+    KNOWN_HOSTS,
+    BoardError,
+    HostKey,
+    HostKeyError,
+    KnownHosts,
+    LineLost,
+    Ssh,
+    Stop,
+    Unreachable,
+)
 from builders.boards.connection.trust import known_to_user, offered_key
 from builders.boards.facts import BoardFacts, Finding, findings
 from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, load_inventory
 from builders.boards.inventory.add import add_board
 from builders.boards.inventory.holds import Hold, last_day, read_holds, write_holds
+from builders.boards.inventory.keys import BoardKeys
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Records, Rollout
@@ -23,6 +34,7 @@ __all__ = [
     "Board",
     "BoardError",
     "BoardFacts",
+    "BoardKeys",
     "BoardPlan",
     "BoardRun",
     "BoardTests",
@@ -34,6 +46,7 @@ __all__ = [
     "Inventory",
     "InventoryFile",
     "KnownHosts",
+    "LineLost",
     "Offer",
     "Options",
     "Outcome",
@@ -43,6 +56,7 @@ __all__ = [
     "RolloutRun",
     "Ssh",
     "Stop",
+    "Unreachable",
     "Wave",
     "add_board",
     "explain",

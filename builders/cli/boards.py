@@ -155,7 +155,8 @@ def asked(fleet: Fleet, board: Board) -> BoardFacts:
         offers = fleet.offers
     except PublishError:  # boards can be looked at before anything is published
         offers = {}
-    return probe(fleet.ssh(board), offers)
+    published = sorted({name for offer in offers.values() for name in offer.names})
+    return probe(fleet.ssh(board), offers, fleet.services(board, published))
 
 
 def _row(fleet: Fleet, board: Board, answer: BoardFacts | BoardError) -> tuple[str, ...]:

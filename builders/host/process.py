@@ -211,12 +211,14 @@ def ask(
 class Companion:
     """A program that runs beside this process; both its streams go to the end of ``log``."""
 
-    def __init__(self, argv: Sequence[str], *, log: Path, outlives: bool = False) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, outlives: bool = False
+    ) -> None:  # fmt: skip
         """Start it; it dies with this process unless it ``outlives`` it. Raises HostError if it is not installed."""
         with log.open("ab") as sink:
             self._child = subprocess.Popen(
-                list(argv) if outlives else _with_parent_death(argv), env=environment(), stdin=subprocess.DEVNULL,
-                stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
+                list(argv) if outlives else _with_parent_death(argv), cwd=cwd, env=environment(),
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     @property

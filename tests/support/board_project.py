@@ -6,28 +6,40 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from tests.support.checkout import CHECKOUT
-from tests.support.light_board import USER, LightBoard
+from tests.support.light_board import USER
 from tests.support.repository import DATE, Publisher
 
 MAIN = "from builders.cli.app import main; main()"
 DAY = 86400
 
 
+class ReachedBoard(Protocol):
+    """A light or a virtual board: its ssh server on loopback, and the shell of its root."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def identity(self) -> Path: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def shell(self, script: str) -> str: ...
+
+
 @dataclass
 class BoardProject:
-    """A project in the publisher's folder, with light boards by their names."""
+    """A project in the publisher's folder, with light or virtual boards by their names."""
 
     publisher: Publisher
-    boards: Mapping[str, LightBoard]
+    boards: Mapping[str, ReachedBoard]
     keys: dict[str, Any] = field(default_factory=dict)
     """Keys of all boards in boards.yml."""
     more: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Keys of single boards; a name without a light board is a board that does not exist."""
+    """Keys of single boards; a name without a running board is a board that does not exist."""
     canary: str | None = None
     _days: int = 0
 
@@ -46,7 +58,7 @@ class BoardProject:
             group["children"] = {"canary": {"hosts": {self.canary: None}}}
         (self.folder / "boards.yml").write_text(yaml.safe_dump({"all": group}))
 
-    def connection(self, board: LightBoard) -> dict[str, Any]:
+    def connection(self, board: ReachedBoard) -> dict[str, Any]:
         return {
             "ansible_host": "127.0.0.1", "ansible_port": board.port, "ansible_user": USER,
             "ansible_ssh_private_key_file": str(board.identity),
@@ -85,11 +97,43 @@ def version(publisher: Publisher, number: str, **fields: str) -> list[Path]:
     return [publisher.deb("demo", number, "amd64", fields=depends), publisher.deb("libdemo", number, "amd64")]
 
 
-def installed(board: LightBoard) -> dict[str, str]:
+UNIT = """\
+[Unit]
+Description=answers over HTTP
+[Service]
+ExecStart=/usr/bin/answer
+DynamicUser=yes
+Restart=on-failure
+[Install]
+WantedBy=multi-user.target
+"""
+STARTS = """\
+#!/bin/sh
+set -e
+systemctl daemon-reload
+systemctl enable --quiet answer.service
+systemctl restart answer.service
+"""
+STOPS = "#!/bin/sh\nset -e\nsystemctl disable --quiet --now answer.service\n"
+ANSWERS = "#!/bin/sh\nexec busybox httpd -f -p 127.0.0.1:8080 -h /usr/share/answer\n"
+ASKS = "busybox wget -q -O - http://127.0.0.1:8080/content"
+"""A gate that asks the service."""
+
+
+def service(publisher: Publisher, number: str, program: str = ANSWERS) -> Path:
+    """Return an arm64 .deb of a version of ``answer``: a service of systemd, which runs ``program``."""
+    return publisher.deb(
+        "answer", number, "arm64",
+        texts={"usr/bin/answer": program, "usr/lib/systemd/system/answer.service": UNIT,
+               "DEBIAN/postinst": STARTS, "DEBIAN/prerm": STOPS},
+    )  # fmt: skip
+
+
+def installed(board: ReachedBoard) -> dict[str, str]:
     text = board.shell("dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'")
     return {words[0]: words[1] for line in text.splitlines() if (words := line.split())[2] == "ii"}
 
 
-def files(board: LightBoard) -> str:
+def files(board: ReachedBoard) -> str:
     """Return digests of all that a rollout must not touch."""
     return board.shell("cat /var/lib/dpkg/status; find /etc /usr/local -type f -exec sha256sum {} + | sort -k 2")

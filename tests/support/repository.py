@@ -58,9 +58,13 @@ def make_deb(
     content: str = "",
     compression: str = "xz",
     files: Sequence[str] = (),
+    texts: Mapping[str, str] | None = None,
     changelog: bytes | None = None,
 ) -> Path:
-    """Build a .deb with dpkg-deb, the same bytes each time, and return its path."""
+    """Build a .deb with dpkg-deb, the same bytes each time, and return its path.
+
+    ``texts`` are more files by their paths, also maintainer scripts, as ``DEBIAN/postinst``.
+    """
     tree = folder / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
     control = {
@@ -80,6 +84,10 @@ def make_deb(
     for more in files:
         (tree / more).parent.mkdir(parents=True, exist_ok=True)
         (tree / more).touch()
+    for name_of, text_of in (texts or {}).items():
+        (tree / name_of).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name_of).write_text(text_of)
+        (tree / name_of).chmod(0o755 if "/bin/" in name_of or name_of.startswith("DEBIAN/") else 0o644)
     path = folder / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
     subprocess.run(
         ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "-b", str(tree), str(path)],

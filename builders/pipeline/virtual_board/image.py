@@ -21,6 +21,8 @@ PACKAGES = (
 NEEDED = (("qemu-system-aarch64", "qemu-system-arm"), ("qemu-img", "qemu-utils"), ("zstd", "zstd"))
 """Programs of this machine, and Debian's packages that have them."""
 MANIFEST = "manifest.yml"
+USER = "pi"
+"""The user who logs in, and may run sudo without a password."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def image(project: Project, suite: str = "trixie", more: Sequence[str] = ()) -> 
     root = Root(suite, ARM64, ARM64, tuple(sorted({*PACKAGES, *more})))
     document = {
         "suite": suite, "packages": list(root.packages), "script": (HERE / "image.sh").read_text(),
-        "qemu": process.capture(["qemu-system-aarch64", "--version"]).splitlines()[0],
+        "qemu": qemu_version(),
     }  # fmt: skip
     place = project.workspace.cache.path / "virtual" / f"{suite}-arm64-{document_digest(document)[:12]}"
     if (place / MANIFEST).is_file():
@@ -61,6 +63,11 @@ def image(project: Project, suite: str = "trixie", more: Sequence[str] = ()) -> 
         if not (place / MANIFEST).is_file():
             _make(project, root, place, document)
     return Image(place)
+
+
+def qemu_version() -> str:
+    """Return the version of this machine's QEMU, in its own words."""
+    return process.capture(["qemu-system-aarch64", "--version"]).splitlines()[0]
 
 
 def require_programs() -> None:

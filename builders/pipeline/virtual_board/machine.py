@@ -1,6 +1,7 @@
 """A running virtual board: started from the image or resumed from a saved state, reached by ssh on loopback."""
 
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,18 +18,32 @@ START_S = 60
 SAVE_S = 600
 CPU = "cortex-a53"
 """That of the Coral Dev Board and the Raspberry Pi 3."""
+MACHINE = (
+    "-M", "virt,gic-version=3", "-cpu", CPU, "-smp", "1", "-m", str(MEMORY_MB),
+    "-accel", "tcg,thread=multi", "-nodefaults", "-display", "none",
+    "-append", "console=ttyAMA0 quiet mitigations=off",
+    "-drive", "if=none,id=d0,file=disk.qcow2,format=qcow2,cache=writeback,discard=unmap",
+    "-device", "virtio-blk-pci,drive=d0,romfile=", "-device", "virtio-net-pci,netdev=n0,romfile=",
+    "-device", "virtio-rng-pci", "-serial", "file:console", "-qmp", "unix:qmp,server=on,wait=off",
+)  # fmt: skip
+"""The machine; its files are relative to the board's folder. A saved state fits no other."""
 STATE, DISK = "state.zst", "disk.qcow2"
 
 
 @dataclass
 class VirtualBoard:
-    """A board whose changes are in ``folder``. ``port`` is that of its ssh server, on this machine's loopback."""
+    """A board whose changes are in ``folder``. ``port`` is that of its ssh server, on this machine's loopback.
+
+    If ``port`` is 0, the kernel chooses one at each start.
+    """
 
     image: Image
     folder: Path
     offline: bool = True
-    child: process.Companion | None = None
+    outlives: bool = False
+    """Whether the board goes on after this process."""
     port: int = 0
+    child: process.Companion | None = None
     _qmp: Qmp | None = None
 
     @property
@@ -37,38 +52,50 @@ class VirtualBoard:
         return self.folder / "console"
 
     @property
+    def console_tail(self) -> str:
+        """The last lines that the board printed."""
+        return self.console.read_text(errors="replace")[-2000:] if self.console.exists() else ""
+
+    @property
     def qmp(self) -> Qmp:
         assert self._qmp
         return self._qmp
 
+    @property
+    def disk(self) -> Path:
+        return self.folder / DISK
+
     def boot(self, saved: Path | None = None) -> None:
         """Start the board: resumed from the folder ``saved``, else from its disk; it is a copy of the image's first."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        disk = self.folder / DISK
-        if not disk.exists():
-            base = saved / DISK if saved else self.image.folder / "base.qcow2"
-            process.run(
-                ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base.absolute()), "-F", "qcow2", str(disk)]
-            )
-        incoming = ["-incoming", f"exec:zstd -dcq {saved / STATE}"] if saved else []
-        self._start(incoming)
+        if not self.disk.exists():
+            self.make_disk(saved / DISK if saved else self.image.folder / "base.qcow2")
         if saved:
+            self._start("-incoming", f"exec:zstd -dcq {shlex.quote(str((saved / STATE).absolute()))}")
             self._wait("paused")  # a cont before that is lost
             self.qmp.ask("cont")
+        else:
+            self._start()
         self.port = self._forwarded()
 
-    def save(self, folder: Path) -> None:
-        """Write the running board to ``folder`` and end it; `boot` resumes any number of boards from there."""
+    def make_disk(self, base: Path) -> None:
+        """Make the disk, which has what differs from the disk ``base``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = self.folder / f"{DISK}.new"
+        process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base.resolve()), "-F", "qcow2", str(made)])
+        made.rename(self.disk)
+
+    def save(self, state: Path) -> None:
+        """Write the state of the running board to the file ``state`` and end the board; its disk belongs to it."""
         self.qmp.ask("stop")
-        folder.mkdir(parents=True)
-        self.qmp.ask("migrate", uri=f"exec:zstd -1 -q >{folder / STATE}")
+        unfinished = state.with_name(f"{state.name}.new")
+        self.qmp.ask("migrate", uri=f"exec:zstd -1 -q >{shlex.quote(str(unfinished.absolute()))}")
         until = time.monotonic() + SAVE_S
         while (status := self.qmp.ask("query-migrate").get("status")) != "completed":
             if status == "failed" or time.monotonic() > until:
                 raise HostError("the state of a virtual board cannot be saved", str(status), "free some space")
             time.sleep(0.1)
         self.stop()
-        (self.folder / DISK).rename(folder / DISK)
+        unfinished.rename(state)
 
     def cable(self, *, plugged: bool) -> None:
         """Plug the network cable in, or pull it."""
@@ -83,22 +110,17 @@ class VirtualBoard:
             self.child.kill()
             self.child = None
 
-    def _start(self, incoming: list[str]) -> None:
-        socket = self.folder / "qmp"
-        socket.unlink(missing_ok=True)
-        net = f"user,id=n0,restrict={'on' if self.offline else 'off'},hostfwd=tcp:127.0.0.1:0-:22"
+    def _start(self, *incoming: str) -> None:
+        (self.folder / "qmp").unlink(missing_ok=True)
+        restricted = "on" if self.offline else "off"
         argv = [
-            "qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", CPU, "-smp", "1", "-m", str(MEMORY_MB),
-            "-accel", "tcg,thread=multi", "-nodefaults", "-display", "none",
-            "-kernel", str(self.image.folder / "vmlinuz"), "-initrd", str(self.image.folder / "initrd.gz"),
-            "-append", "console=ttyAMA0 quiet mitigations=off",
-            "-drive", f"if=none,id=d0,file={self.folder / DISK},format=qcow2,cache=writeback,discard=unmap",
-            "-device", "virtio-blk-pci,drive=d0,romfile=", "-netdev", net,
-            "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci",
-            "-serial", f"file:{self.console}", "-qmp", f"unix:{socket},server=on,wait=off", *incoming,
+            "qemu-system-aarch64", *MACHINE,
+            "-kernel", str(self.image.folder.absolute() / "vmlinuz"),
+            "-initrd", str(self.image.folder.absolute() / "initrd.gz"),
+            "-netdev", f"user,id=n0,restrict={restricted},hostfwd=tcp:127.0.0.1:{self.port}-:22", *incoming,
         ]  # fmt: skip
-        self.child = process.Companion(argv, log=self.folder / "qemu.log")
-        self._qmp = Qmp(socket, START_S)
+        self.child = process.Companion(argv, log=self.folder / "qemu.log", cwd=self.folder, outlives=self.outlives)
+        self._qmp = Qmp(self.folder / "qmp", START_S, self.child)
 
     def _wait(self, status: str) -> None:
         until = time.monotonic() + SAVE_S
@@ -119,8 +141,8 @@ class VirtualBoard:
 @contextmanager
 def running(board: VirtualBoard, saved: Path | None = None) -> Iterator[VirtualBoard]:
     """Run a board for as long as the block takes."""
-    board.boot(saved)
     try:
+        board.boot(saved)
         yield board
     finally:
         with suppress(OSError):

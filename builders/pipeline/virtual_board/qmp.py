@@ -1,12 +1,14 @@
 """QEMU's control connection (QMP, docs/interop/qmp-spec in QEMU): one JSON object for each line."""
 
 import json
+import os
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
 from builders.errors import HostError
+from builders.host import process
 
 ANSWER_S = 120
 
@@ -14,20 +16,16 @@ ANSWER_S = 120
 class Qmp:
     """A connection to the socket of a running QEMU."""
 
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        """Connect as soon as QEMU listens; raises HostError after ``timeout_s``."""
+    def __init__(self, path: Path, timeout_s: float, child: process.Companion | None = None) -> None:
+        """Connect as soon as QEMU listens; raises HostError after ``timeout_s``, and at the end of the ``child``."""
         until = time.monotonic() + timeout_s
-        while True:
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.settimeout(ANSWER_S)
-            try:
-                self._socket.connect(str(path))
-                break
-            except OSError as error:
-                self._socket.close()
-                if time.monotonic() > until:
-                    raise HostError("QEMU does not answer", f"{path}: {error}", "look at its log beside it") from error
-                time.sleep(0.05)
+        while (connected := _connected(path)) is None:
+            if time.monotonic() > until or (child and not child.running):
+                log = path.with_name("qemu.log")
+                said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+                raise HostError("QEMU does not answer", said.strip() or str(path), f"look at {log}")
+            time.sleep(0.05)
+        self._socket = connected
         self._lines = self._socket.makefile("r")
         self._line()  # the greeting
         self.ask("qmp_capabilities")
@@ -52,3 +50,20 @@ class Qmp:
             raise HostError("QEMU has ended", fix="look at its log")
         found: dict[str, Any] = json.loads(text)
         return found
+
+
+def _connected(path: Path) -> socket.socket | None:
+    """Return a connection to a socket, None if nobody listens there."""
+    found = socket.socket(socket.AF_UNIX)
+    found.settimeout(ANSWER_S)
+    try:
+        # The path of a socket is limited to 108 bytes (unix(7)); that of an open folder is short.
+        folder = os.open(path.parent, os.O_PATH)
+        try:
+            found.connect(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+    except OSError:
+        found.close()
+        return None
+    return found

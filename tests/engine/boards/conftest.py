@@ -11,10 +11,11 @@ from builders.apt.keys.signing import SigningKey, signing_key
 from builders.host.log import Log
 from builders.model.settings import Settings
 from builders.pipeline.project import Project
-from tests.support.board_project import BoardProject, version
+from tests.support.board_project import ASKS, BoardProject, service, version
 from tests.support.checkout import CACHE
 from tests.support.light_board import LightBoard, light_board
 from tests.support.repository import Publisher
+from tests.support.virtual_board import TestedBoard, virtual_boards
 
 
 @pytest.fixture(scope="session")
@@ -55,4 +56,31 @@ def project(publisher: Publisher, boards: dict[str, LightBoard]) -> BoardProject
     found = BoardProject(publisher, boards, {"reef_packages": ["demo"]}, canary="one")
     found.trust()
     found.publish(*version(publisher, "1.0-1"))
+    return found
+
+
+@pytest.fixture
+def virtual_one(publisher: Publisher, roots: Project, tmp_path: Path) -> Iterator[BoardProject]:
+    """A virtual board ``one`` with a trusted key, and a publication of the service ``answer`` 1.0-1."""
+    with virtual_boards(roots, tmp_path / "virtual", ["one"]) as boards:
+        yield _serving(publisher, boards)
+
+
+@pytest.fixture
+def virtual_two(publisher: Publisher, roots: Project, tmp_path: Path) -> Iterator[BoardProject]:
+    """The same for the virtual boards ``one``, which is the canary, and ``two``."""
+    with virtual_boards(roots, tmp_path / "virtual", ["one", "two"]) as boards:
+        found = _serving(publisher, boards)
+        found.canary = "one"
+        yield found
+
+
+def _serving(publisher: Publisher, boards: dict[str, TestedBoard]) -> BoardProject:
+    (publisher.folder / "answers.sh").write_text(ASKS)
+    # Under emulation everything takes longer than on a board.
+    keys = {"reef_packages": ["answer"], "reef_service": "answer.service", "reef_gate": "./answers.sh",
+            "reef_settle_s": 2, "reef_gate_timeout_s": 60}  # fmt: skip
+    found = BoardProject(publisher, boards, keys)
+    found.trust()
+    found.publish(service(publisher, "1.0-1"))
     return found
