@@ -27,6 +27,8 @@ from builders.errors import InputError
 from builders.pipeline.fleet import Fleet, rollout
 
 DURATION = re.compile(r"(\d+)([smh]?)")
+DETAIL_LINES = 6
+"""Lines of a failed program that the summary shows; the board's log has all."""
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -149,7 +151,11 @@ def _show_end(fleet: Fleet, run: RolloutRun, halt: str = "") -> None:
 
 
 def _reasons(failed: dict[str, Outcome]) -> str:
-    return "\n".join(f"{name}: {outcome.state}: {outcome.reason}" for name, outcome in failed.items())
+    lines = []
+    for name, outcome in failed.items():
+        lines.append(f"{name}: {outcome.state}: {outcome.reason}")
+        lines += [f"    {line}" for line in outcome.detail.splitlines()[-DETAIL_LINES:]]
+    return "\n".join(lines)
 
 
 def _seconds(text: str) -> float:

@@ -153,12 +153,15 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
         apt.serving(workspace.apt, host="127.0.0.1") as url,
         workspace.scratch_folder("boards") as scratch,
     ):
+        ours = frozenset(fleet.records.rollouts)
         record = _new_record(Records(scratch) if only_plan else fleet.records)
         named = {wave.name: [board.name for board in wave.boards] for wave in order}
         record.begin({"by": options.who, "waves": named})
         display = Display(record, fleet.project.log)
         runs = {
-            board.name: BoardRun(fleet.ssh(board), fleet.offers, record.stamp, display.reporter(board.name), options)
+            board.name: BoardRun(
+                fleet.ssh(board), fleet.offers, record.stamp, display.reporter(board.name), options, ours
+            )
             for wave in order
             for board in wave.boards
         }

@@ -25,6 +25,9 @@ from tests.support.upload_hosts import wait_for
 
 ROOT = Root("trixie", AMD64, AMD64, ("openssh-server", "sudo"))
 USER = "pi"
+CHANGED = ("etc", "home", "root", "usr", "var")
+"""Folders that rollouts and tests change."""
+FOLDERS = f"^/({'|'.join(CHANGED)})/"
 # The clock and the power of this machine are not the board's: even root in it cannot reach them.
 STARTED = """
 if [ ! -e /disk/complete ]; then
@@ -113,6 +116,30 @@ class LightBoard:
             self.child.wait()
             self.child = None
 
+    def save(self) -> None:
+        """Keep the files as they are now, for `reset`."""
+        subprocess.run(["cp", "-a", *(str(self.path(name)) for name in CHANGED), str(self._saved)], check=True)
+
+    def reset(self) -> None:
+        """Return to the saved files and addresses, end what tests left running, and unmount what they mounted."""
+        if self.child is None:
+            self.start()
+        daemon = self._daemon()
+        for process in psutil.Process(daemon.ppid()).children(recursive=True):
+            if process.pid != daemon.pid:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self.shell(f"while umount $(findmnt -rno TARGET | grep -E '{FOLDERS}') 2>/dev/null; do :; done")
+        for name in CHANGED:
+            words = ["rsync", "-aHX", "--delete", f"{self._saved / name}/", f"{self.path(name)}/"]
+            subprocess.run(words, check=True)
+
+    @property
+    def _saved(self) -> Path:
+        place = self.folder / "saved"
+        place.mkdir(exist_ok=True)
+        return place
+
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the host key, as ssh-keygen shows it."""
@@ -121,10 +148,12 @@ class LightBoard:
 
     def shell(self, script: str) -> str:
         """Run a script as root in the board, without ssh, and return what it prints."""
+        words = ["nsenter", "--target", str(self._daemon().pid), "--mount", "--pid", "--root", "--wd"]
+        return subprocess.run([*words, "sh", "-euc", script], check=True, capture_output=True, text=True).stdout
+
+    def _daemon(self) -> psutil.Process:
         assert self.child
-        sshd = next(each for each in psutil.Process(self.child.pid).children(recursive=True) if each.name() == "sshd")
-        words = ["nsenter", "--target", str(sshd.pid), "--mount", "--pid", "--root", "--wd", "sh", "-euc", script]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        return next(each for each in psutil.Process(self.child.pid).children(recursive=True) if each.name() == "sshd")
 
     def path(self, inside: str) -> Path:
         """Return where a file of the board is on this machine."""

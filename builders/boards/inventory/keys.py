@@ -90,6 +90,8 @@ class BoardKeys(Model):
     """Time limit of each gate, in seconds."""
     reef_settle_s: Annotated[int, pydantic.Field(ge=0, le=600)] = 10
     """Time, in seconds, for which the service must stay active."""
+    reef_lock_wait_s: Annotated[int, pydantic.Field(ge=0, le=3600)] = 300
+    """Longest wait for another apt or another rollout on the board, in seconds."""
     reef_models: dict[ModelName, Text] = {}  # noqa: RUF012 - pydantic copies a field's default
     """Folders with a model's versions, by the model's name: ``NAME: FOLDER``, relative to boards.yml."""
     reef_offline: bool = False

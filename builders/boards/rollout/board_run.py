@@ -1,7 +1,7 @@
 """One board's way through a rollout, from state to state; each change of state is reported before it begins."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +10,7 @@ from builders.boards.rollout import steps
 from builders.boards.rollout.offer import Offer, offer_for
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan, plan_board
+from builders.boards.rollout.room import require_room
 from builders.boards.rollout.steps import Access, BoardTests, Mode, Prepared, Progress, RepositoryUnreadable
 
 State = Literal[
@@ -29,6 +30,8 @@ class Outcome:
 
     state: State
     reason: str = ""
+    detail: str = ""
+    """The words of the program that failed."""
 
     @property
     def failed(self) -> bool:
@@ -45,32 +48,43 @@ class BoardRun:
     stamp: str
     report: Callable[[State, str], None]
     options: Options = field(default_factory=Options)
-    outcome: Outcome | None = None
+    ours: Container[str] = ()
+    """The stamps of earlier rollouts of the same project, whose commands have ended."""
     plan: BoardPlan | None = None
     prepared: Prepared | None = None
 
-    def planned(self) -> BoardPlan:
-        """Reach the board, end what an earlier rollout left unfinished, and return the plan; raises BoardError."""
+    @property
+    def comment(self) -> str:
+        """The rollout in words, for apt's history and for people who find the board at work."""
+        return f"Reef {self.stamp} by {self.options.who}"
+
+    def planned(self) -> Outcome | None:
+        """Reach the board, end what an earlier rollout left unfinished, and make the plan; raises BoardError.
+
+        Returns the end of an earlier rollout of this project if that was bad, so that nothing bad is installed twice.
+        """
         facts = steps.probe(self.ssh, self.offers)
         self.report("reached", facts.text("os_name"))
         stamp, state = (list(facts.receipts.items()) or [("", "")])[-1]
-        name = state.split(" ")[0]
+        running, name = facts.text("running"), state.split(" ")[0]
+        if running and not any(word in self.ours for word in running.split()):
+            raise Busy(
+                f"{self.ssh.board}: another rollout is at work on it: {running}", "",
+                "wait for its end, then run the same command again",
+            )  # fmt: skip
         if name in ("installing", "gating", "rolling-back"):
-            if f"reef-{stamp}.service" in facts.words("running"):
-                raise Busy(
-                    f"{self.ssh.board}: the rollout {stamp} is at work on it ({name})", "",
-                    "wait for its end, then run the same command again",
-                )  # fmt: skip
             self.report("reached", f"the rollout {stamp} was interrupted ({name}): it continues")
-            end = self._follow(stamp, relaunch_first=True)
+            end = self._follow(stamp, relaunch_first=not running)
             self.report("reached", f"the rollout {stamp} is at its end: {end.state} {end.reason}".rstrip())
+            if end.state != "good" and stamp in self.ours:
+                return Outcome(end.state, f"{end.reason} (rollout {stamp})")  # type: ignore[arg-type]
             facts = steps.probe(self.ssh, self.offers)
         offer = offer_for(self.ssh.board, facts, self.offers)
         self.plan = plan_board(self.ssh.board, facts, offer, self.options.packages)
-        return self.plan
+        return None
 
     def stage(
-        self, ways: Sequence[Callable[[], Access]], receipt: Mapping[str, object], comment: str, tests: BoardTests
+        self, ways: Sequence[Callable[[], Access]], receipt: Mapping[str, object], tests: BoardTests
     ) -> None:  # fmt: skip
         """Make the board ready and download everything, by the first of ``ways`` to the repository that works.
 
@@ -78,7 +92,7 @@ class BoardRun:
         """
         assert self.plan
         self.prepared = self._prepared(self.plan, ways)
-        for text in self.prepared.repaired:
+        for text in (*self.prepared.repaired, *self.prepared.broken_sources):
             self.report("ready", text)
         if self.prepared.removals:
             raise BoardError(
@@ -87,8 +101,9 @@ class BoardRun:
                 "remove it there by hand, or leave out the package that needs that",
             )
         self.report("ready", self.prepared.sums)
-        program = steps.program(self.plan, self.prepared, self.stamp, comment, tests)
-        missing = steps.stage(self.ssh, self.plan, self.prepared, self.stamp, receipt, program, tests)
+        require_room(self.plan, self.prepared.sums)
+        program = steps.program(self.plan, self.prepared, self.stamp, self.comment, tests)
+        missing = steps.stage(self.ssh, self.plan, self.prepared, self.stamp, self.comment, receipt, program, tests)
         self.report("staged", f"no way back for {', '.join(missing)}" if missing else "")
 
     def install(self, mode: Mode) -> Outcome:
@@ -112,6 +127,8 @@ class BoardRun:
             )  # fmt: skip
         if state == "rolled-back":
             return Outcome("skipped", f"it went back from {found} before")
+        if state == "staged":
+            return Outcome("skipped", f"the rollout {found} installed nothing on it")
         steps.launch(self.ssh, found, "" if state == "rolling-back" else "back")
         end = self._follow(found)
         return Outcome("good" if end.state == "rolled-back" else end.state, end.reason)  # type: ignore[arg-type]
@@ -126,7 +143,7 @@ class BoardRun:
     def _prepared(self, plan: BoardPlan, ways: Sequence[Callable[[], Access]]) -> Prepared:
         for number, way in enumerate(ways, 1):
             try:
-                return steps.prepare(self.ssh, plan, way())
+                return steps.prepare(self.ssh, plan, way(), self.comment)
             except RepositoryUnreadable as error:
                 if number == len(ways):
                     raise

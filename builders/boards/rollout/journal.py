@@ -105,6 +105,11 @@ class Rollout:
         """Return the last state of each board."""
         return {entry.board: entry for entry in self.entries() if entry.board}
 
+    def keep(self, board: str, text: str) -> None:
+        """Append to a board's log."""
+        with disk_errors(self.log(board)), self.log(board).open("a") as file:
+            file.write(text)
+
     def log(self, board: str) -> Path:
         """Return the file of a board's log."""
         return self.folder / f"{board}.log"

@@ -43,8 +43,12 @@ class RolloutRun:
             self._end(name, Outcome("skipped", hold))
         names = [name for name in self.runs if name not in self.held]
         with self.display.step(f"ask {len(names)} boards", names):
-            for _ in self._side_by_side(names, lambda run: run.planned()):
+            for _ in self._side_by_side(names, self._ask):
                 pass
+
+    def _ask(self, run: BoardRun) -> None:
+        if ended := run.planned():
+            self._end(run.ssh.board.name, ended)
 
     def go(self, waves: Sequence[Wave]) -> str:
         """Install wave after wave, and return the reason of a halt, empty if all of them were tried."""
@@ -93,7 +97,7 @@ class RolloutRun:
                 {"name": package.name, "before": package.before, "after": package.after} for package in plan.packages
             ],
         }  # fmt: skip
-        run.stage(self.ways(run), receipt, f"Reef {run.stamp} by {self.options.who}", self.tests(plan))
+        run.stage(self.ways(run), receipt, self.tests(plan))
 
     def _finish(self, run: BoardRun) -> None:
         plan = self._plan_of(run.ssh.board.name)
@@ -143,14 +147,16 @@ class RolloutRun:
         try:
             future.result()
         except (Unreachable, Busy) as error:
-            self._end(name, Outcome("skipped", _reason(name, error)))
+            self._end(name, Outcome("skipped", _reason(name, error), error.detail))
         except BoardError as error:
-            self._end(name, Outcome("failed", _reason(name, error)))
+            self._end(name, Outcome("failed", _reason(name, error), error.detail))
 
     def _end(self, name: str, outcome: Outcome) -> None:
         with self._lock:
             self.outcomes[name] = outcome
             self.display.end(name, outcome)
+            if outcome.detail:
+                self.record.keep(name, f"{outcome.state}: {outcome.reason}\n{outcome.detail}\n")
 
 
 def _reason(board: str, error: ReefError) -> str:

@@ -93,16 +93,16 @@ def probe(ssh: Ssh, offers: Mapping[str, Offer], services: Sequence[str] = ()) -
     return parse_facts(ssh.board.name, reply.output, asked, time.time())
 
 
-def prepare(ssh: Ssh, plan: BoardPlan, access: Access) -> Prepared:
+def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared:
     """Make a board ready, and return what its apt would do; see ``prepare.sh``."""
     offer = plan.offer
     sources = re.sub(rb"(?m)^URIs:.*$", b"URIs: " + access.uri.encode(), offer.sources.content)
     text = script(
         "common", "apt", "prepare", now=str(int(time.time())), keyring=offer.keyring.path,
         keyring_text=_encoded(offer.keyring.content), sources=offer.sources.path, sources_text=_encoded(sources),
-        temporary="yes" if access.temporary else "no", wishes=wishes(plan),
+        temporary="yes" if access.temporary else "no", wishes=wishes(plan), comment=comment, **_patience(plan),
     )  # fmt: skip
-    facts = _facts(ssh, ssh.run(text, timeout_s=PREPARE_S))
+    facts = _facts(ssh, ssh.run(text, timeout_s=PREPARE_S + 5 * plan.board.keys.reef_lock_wait_s))
     installs = tuple(
         PlannedPackage(match[1].partition(":")[0], match[2], match[3])
         for step in facts.get("step", ()) if (match := INSTALLED.match(step))
@@ -115,15 +115,15 @@ def prepare(ssh: Ssh, plan: BoardPlan, access: Access) -> Prepared:
 
 
 def stage(  # noqa: PLR0917 - each is a part of the receipt
-    ssh: Ssh, plan: BoardPlan, prepared: Prepared, stamp: str, receipt: Mapping[str, object], program: str,
-    tests: BoardTests,
+    ssh: Ssh, plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, receipt: Mapping[str, object],
+    program: str, tests: BoardTests,
 ) -> tuple[str, ...]:  # fmt: skip
     """Download everything and write the receipt; return the packages whose present version cannot be kept."""
     text = script(
         "common", "apt", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
         program=_encoded(program.encode()),
         receipt=_encoded(json.dumps(receipt, indent=1).encode()),
-        gates=_gates(tests),
+        gates=_gates(tests), comment=comment, **_patience(plan),
     )  # fmt: skip
     return tuple(_facts(ssh, ssh.run(text, timeout_s=STAGE_S)).get("missing", ()))
 
@@ -132,10 +132,10 @@ def program(plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, tests
     """Return the script that installs, tests and goes back; see ``run.sh``."""
     fresh = [package.name for package in prepared.installs if package.before is None]
     return script(
-        "common", "apt", "judge", "run", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
-        fresh=" ".join(fresh),
+        "common", "apt", "judge", "run", stamp=stamp, wishes=wishes(plan), changes=changes(plan),
+        olds=olds(plan, prepared), fresh=" ".join(fresh),
         automatic=" ".join(package.name for package in plan.packages if package.automatic),
-        comment=comment, **_judgement(plan, tests),
+        comment=comment, **_judgement(plan, tests), **_patience(plan),
     )  # fmt: skip
 
 
@@ -171,6 +171,10 @@ def _judgement(plan: BoardPlan, tests: BoardTests) -> dict[str, str]:
     }  # fmt: skip
 
 
+def _patience(plan: BoardPlan) -> dict[str, str]:
+    return {"lock_wait_s": str(plan.board.keys.reef_lock_wait_s)}
+
+
 def _gates(tests: BoardTests) -> str:
     named = enumerate(tests.gates.items(), 10)
     return " ".join(f"{number}-{name}:{_encoded(content)}" for number, (name, content) in named)
@@ -185,6 +189,11 @@ def explain(ssh: Ssh, packages: Sequence[str], stamp: str = "") -> Mapping[str, 
 def wishes(plan: BoardPlan) -> str:
     """Return the versions that the board must have, in apt's words."""
     return " ".join(f"{package.name}={package.after}" for package in plan.packages)
+
+
+def changes(plan: BoardPlan) -> str:
+    """Return the versions that are new on the board, in apt's words."""
+    return " ".join(f"{package.name}={package.after}" for package in plan.changes)
 
 
 def olds(plan: BoardPlan, prepared: Prepared) -> str:

@@ -1,22 +1,36 @@
 # apt on the board, as every later script calls it.
 # shellcheck disable=SC2154 # common.sh sets the variables
 
-# apt_wait SECONDS COMMAND...: run apt again while another program holds one of its locks. apt-get itself waits for no
-# lock of its lists, and for dpkg's only from apt 1.9.11 on; locks are never removed, nor their holders.
+# Words of apt and dpkg (bullseye to trixie, and buster's) while another program holds a lock.
+locked='Could not get lock|is another process using it|locked by another process'
+
+# apt_wait COMMAND...: run apt, and run it again while another program holds one of its locks, for lock_wait_s seconds;
+# then the status is 75. apt-get itself waits for no lock of its lists, and for dpkg's only from apt 1.9.11 on; locks
+# are never removed, nor their holders. The output goes through a file: a daemon that a package starts would keep a pipe
+# open. It must not keep the rollout's lock either, which is file 9.
 apt_wait() {
-    left=$1
-    shift
+    left=$lock_wait_s
+    said=$(mktemp /run/reef-apt.XXXXXX)
     while :; do
         status=0
-        output=$("$@" 2>&1 </dev/null) || status=$?
-        printf '%s\n' "$output"
-        [ "$status" -ne 0 ] || return 0
-        printf '%s' "$output" | grep -Eq 'Could not get lock|Unable to (lock|acquire)|is another process using it' ||
-            return "$status"
-        [ "$left" -gt 0 ] || return 75
+        "$@" >"$said" 2>&1 </dev/null 9>&- || status=$?
+        cat "$said"
+        [ "$status" -ne 0 ] && grep -Eq "$locked" "$said" || break
+        status=75
+        [ "$left" -gt 0 ] || break
         left=$((left - 5))
         sleep 5
     done
+    rm -f "$said"
+    return "$status"
+}
+
+# apt_failed STATUS LOG EXIT WHAT: report a failure of apt_wait, and end with the status EXIT, or 75 after a lock.
+apt_failed() {
+    [ "$1" -ne 75 ] || set -- 75 "$2" 75 "another program holds a lock of apt"
+    fact failed "$4"
+    tail -n 20 "$2" >&2
+    exit "$3"
 }
 
 # apt_new MAJOR MINOR: whether apt is of this release or a later one.
@@ -29,7 +43,7 @@ apt_new() {
 # conffile that was edited stays beside it as .dpkg-dist.
 install_options() {
     printf '%s\n' --yes --quiet --no-install-recommends -o Dpkg::Options::=--force-confdef \
-        -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
         -o APT::Get::Upgrade-By-Source-Package=false -o APT::Get::Always-Include-Phased-Updates=true
 }
 
@@ -47,8 +61,8 @@ interrupted() {
 heal() {
     interrupted || return 0
     # After a full disk the first fails, and only the second helps; its status counts.
-    apt_wait 300 dpkg --configure -a --force-confdef --force-confold || :
+    apt_wait dpkg --configure -a --force-confdef --force-confold || :
     # shellcheck disable=SC2046
-    apt_wait 300 apt-get $(apt_options) $(install_options) --fix-broken install || return 1
+    apt_wait apt-get $(apt_options) $(install_options) --fix-broken install || return "$?"
     ! interrupted
 }

@@ -5,6 +5,7 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # shellcheck disable=SC2034 # the scripts after this one use it
 state=/var/lib/reef
+: "${lock_wait_s:=300}"
 
 # fact NAME VALUE: a line of the answer. Tabs and line ends in the value become spaces.
 fact() {
@@ -19,6 +20,13 @@ quiet() {
 # boot_and_uptime: the id of this start of the board, and the seconds since: clocks of boards jump.
 boot_and_uptime() {
     printf '%s %s' "$(cat /proc/sys/kernel/random/boot_id)" "$(cut -d. -f1 /proc/uptime)"
+}
+
+# take_lock: let no other rollout work on this board until the end of this script. The variable comment says whose it is.
+take_lock() {
+    exec 9>>"$state/lock"
+    flock -w "$lock_wait_s" 9 || { fact failed "another rollout is at work on it: $(quiet cat "$state/holder")"; exit 75; }
+    printf '%s\n' "$comment" >"$state/holder"
 }
 
 # has PROGRAM: whether the board has a program.

@@ -49,6 +49,17 @@ services_stay() {
     return 1
 }
 
+# run_gate SCRIPT: run a gate within its time limit, print the last 64 KiB of its output, and set its status. Its output
+# is no file: it could fill the disk.
+run_gate() {
+    exec 4>&1
+    status=$({
+        { timeout -k 10 "$gate_timeout_s" sh "$1" 2>&1 3>&- 4>&- 9>&-; echo "$?" >&3; } |
+            timeout "$((gate_timeout_s + 30))" tail -c 65536 >&4
+    } 3>&1)
+    exec 4>&-
+}
+
 # gates_pass: whether every gate succeeds within its time limit.
 gates_pass() {
     for gate in "$gates_folder"/*; do
@@ -56,11 +67,11 @@ gates_pass() {
         name=${gate##*/}
         name=${name#[0-9][0-9]-}
         echo "reef: gate $name"
-        status=0
-        timeout -k 10 "$gate_timeout_s" sh "$gate" || status=$?
+        run_gate "$gate"
         case $status in
         0) ;;
-        124 | 137) reason="gate $name: no end within $gate_timeout_s s"; return 1 ;;
+        124) reason="gate $name: no end within $gate_timeout_s s"; return 1 ;;
+        137) reason="gate $name: killed: no end within $gate_timeout_s s, or no memory left"; return 1 ;;
         *) reason="gate $name: status $status"; return 1 ;;
         esac
     done

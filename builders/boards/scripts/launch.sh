@@ -4,6 +4,19 @@
 
 here=$state/receipts/$stamp
 [ -r "$here/run.sh" ] || { fact failed "another rollout took over: $here is gone"; exit 75; }
+now=$(cut -d' ' -f1 "$here/state")
+holder=$(quiet cat "$state/holder")
+# Another rollout may be at work, or may have begun since this was staged: the last that was staged goes on.
+case "$holder" in
+*"$stamp"*) ;;
+*) [ "$now" != staged ] || { fact failed "another rollout took over: $holder"; exit 75; } ;;
+esac
+if ! flock -w 5 "$state/lock" true; then
+    case "$mode $holder" in
+    " "*"$stamp"*) fact end complete; exit 0 ;;
+    *) fact failed "another rollout is at work on it: $holder"; exit 75 ;;
+    esac
+fi
 unit=reef-$stamp.service
 case $mode in
 test) printf 'gating %s\n' "$(boot_and_uptime)" ;;

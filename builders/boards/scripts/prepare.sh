@@ -1,27 +1,24 @@
 # Makes a board ready and finds what apt would do: sets the clock, repairs dpkg, adds the repository, updates.
 # now: seconds since 1970; keyring, keyring_text: path and base64 of the public keys; sources, sources_text: the same for
-# the .sources file; temporary: yes for a repository that boards reach during this rollout alone; wishes: NAME=VERSION words.
+# the .sources file; comment: the rollout; temporary: yes for a repository that boards reach during this rollout alone; wishes: NAME=VERSION words.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
 mkdir -p "$state/receipts" "$state/previous" "$state/apt"
 chmod 700 "$state/receipts"
-exec 9>>"$state/lock"
-flock -w 60 9 || { fact failed "another rollout holds $state/lock"; exit 75; }
+take_lock
 
 offset=$((now - $(date +%s)))
 if [ "$offset" -gt 10 ] || [ "$offset" -lt -10 ]; then
-    date -u -s "@$now" >/dev/null && fact repaired "the clock was set: it was $offset s behind"
+    date -u -s "@$now" >/dev/null && fact repaired "the clock was set by $offset s"
     ! has fake-hwclock || quiet fake-hwclock save
 fi
 
 log=$state/prepare.log
 : >"$log"
 if interrupted; then
-    if ! heal >>"$log" 2>&1; then
-        fact failed "an interrupted installation cannot be completed"
-        tail -n 20 "$log" >&2
-        exit 70
-    fi
+    status=0
+    heal >>"$log" 2>&1 || status=$?
+    [ "$status" -eq 0 ] || apt_failed "$status" "$log" 70 "an interrupted installation cannot be completed"
     fact repaired "an interrupted installation was completed"
 fi
 
@@ -55,32 +52,24 @@ laid "$sources" "$sources_text"
 strict=
 ! apt_new 2 1 || strict=--error-on=any
 status=0
-apt_wait 300 apt-get --quiet $strict -o Dir::Etc::sourcelist="$sources" -o Dir::Etc::sourceparts=- \
+apt_wait apt-get --quiet $strict -o Dir::Etc::sourcelist="$sources" -o Dir::Etc::sourceparts=- \
     -o APT::Get::List-Cleanup=0 update >"$state/update.log" 2>&1 || status=$?
 if [ "$status" -eq 0 ] && grep -Eq '^(W|E|Err)[:]' "$state/update.log"; then
     grep -Eq '^E[:]|^W: (GPG error|Failed to fetch|An error occurred)' "$state/update.log" && status=100
 fi
-if [ "$status" -ne 0 ]; then
-    fact failed "apt cannot read the repository"
-    cat "$state/update.log" >&2
-    exit "$((status == 75 ? 75 : 71))"
-fi
+[ "$status" -eq 0 ] || apt_failed "$status" "$state/update.log" 71 "apt cannot read the repository"
 
 # simulate: the packages that apt would install, upgrade, downgrade or remove.
 simulate() {
     # shellcheck disable=SC2046,SC2086
-    apt_wait 120 apt-get $(apt_options) $(install_options) --allow-downgrades --simulate install $wishes
+    apt_wait apt-get $(apt_options) $(install_options) --allow-downgrades --simulate install $wishes
 }
 if ! simulate >"$state/simulate.log" 2>&1; then
     # The lists of the board's other sources may be missing or old. Failures of sources that are not needed stay theirs.
     # shellcheck disable=SC2046
-    apt_wait 300 apt-get --quiet $(apt_options) update >"$state/update-all.log" 2>&1 || :
+    apt_wait apt-get --quiet $(apt_options) update >"$state/update-all.log" 2>&1 || :
     grep -E '^(W|E): ' "$state/update-all.log" | while IFS= read -r line; do fact source "$line"; done
-    if ! simulate >"$state/simulate.log" 2>&1; then
-        fact failed "apt cannot install this"
-        cat "$state/simulate.log" >&2
-        exit 72
-    fi
+    simulate >"$state/simulate.log" 2>&1 || apt_failed "$?" "$state/simulate.log" 72 "apt cannot install this"
 fi
 sed -n 's/^\(Inst\|Remv\) /\1 /p' "$state/simulate.log" | while IFS= read -r line; do fact step "$line"; done
 # The sums, as apt shows them to a person who must answer.

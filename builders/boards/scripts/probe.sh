@@ -81,5 +81,8 @@ fi
 for receipt in "$state"/receipts/*/state; do
     [ ! -r "$receipt" ] || fact receipt "$(basename "$(dirname "$receipt")") $(cat "$receipt")"
 done
-fact running "$(quiet systemctl list-units --plain --no-legend 'reef-*' | cut -d' ' -f1)"
+# A rollout that is at work holds its lock.
+if [ -e "$state/lock" ] && ! flock -n "$state/lock" true; then
+    fact running "$(quiet cat "$state/holder")"
+fi
 fact end complete

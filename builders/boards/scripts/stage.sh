@@ -1,23 +1,18 @@
 # Downloads all that an installation and its way back need, and writes the receipt; installs nothing.
 # stamp; wishes: NAME=VERSION words; olds: the same of the packages that change; program: base64 of the script to run;
-# receipt: base64 of the receipt in JSON; gates: words NAME:BASE64 of scripts.
+# receipt: base64 of the receipt in JSON; comment: the rollout; gates: words NAME:BASE64 of scripts.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
-exec 9>>"$state/lock"
-flock -w 60 9 || { fact failed "another rollout holds $state/lock"; exit 75; }
+take_lock
 here=$state/receipts/$stamp
 mkdir -p "$here/previous" "$here/gates"
 
 log=$here/stage.log
 status=0
 # shellcheck disable=SC2046,SC2086
-apt_wait 300 apt-get $(apt_options) $(install_options) --allow-downgrades --download-only install $wishes >"$log" 2>&1 ||
+apt_wait apt-get $(apt_options) $(install_options) --allow-downgrades --download-only install $wishes >"$log" 2>&1 ||
     status=$?
-if [ "$status" -ne 0 ]; then
-    fact failed "apt cannot download this"
-    tail -n 20 "$log" >&2
-    exit 73
-fi
+[ "$status" -eq 0 ] || apt_failed "$status" "$log" 73 "apt cannot download this"
 
 # The way back needs no network: the .debs of the present versions stay on the board. apt names files so (deb822 has no
 # name): name_version_architecture.deb, a colon of the version as %3a.
@@ -31,7 +26,7 @@ for old in $olds; do
     done
     ! ls "$file"*.deb >/dev/null 2>&1 || continue
     # shellcheck disable=SC2046
-    apt_wait 120 apt-get --quiet $(apt_options) download "$old" >>"$log" 2>&1 || fact missing "$old"
+    apt_wait apt-get --quiet $(apt_options) download "$old" >>"$log" 2>&1 || fact missing "$old"
 done
 
 printf '%s' "$program" | base64 -d >"$here/run.sh"

@@ -44,10 +44,22 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.open(folder, Log(quiet=True), settings_alone=True)
 
 
-@pytest.fixture
-def boards(roots: Project, tmp_path: Path) -> Iterator[dict[str, LightBoard]]:
-    with light_board(roots, tmp_path / "one") as one, light_board(roots, tmp_path / "two") as two:
+@pytest.fixture(scope="session")
+def running(roots: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LightBoard]]:
+    """Two boards that all tests of a process share."""
+    folder = tmp_path_factory.mktemp("boards")
+    with light_board(roots, folder / "one") as one, light_board(roots, folder / "two") as two:
+        for board in (one, two):
+            board.save()
         yield {"one": one, "two": two}
+
+
+@pytest.fixture
+def boards(running: dict[str, LightBoard]) -> dict[str, LightBoard]:
+    """Two boards as they were at their first start."""
+    for board in running.values():
+        board.reset()
+    return dict(running)
 
 
 @pytest.fixture
