@@ -10,6 +10,7 @@ from builders.boards.api import (
     Board,
     BoardError,
     BoardFacts,
+    Finding,
     HostKey,
     HostKeyError,
     add_board,
@@ -125,7 +126,7 @@ def check_boards(names: Sequence[str], groups: Sequence[str], *, ask_sudo: bool)
                 bad.append(board.name)
                 log.note(f"{facts.what}\n    {facts.fix}")
                 continue
-            found = findings(facts)
+            found = _judged(fleet, board, facts)
             log.note(f"{board}: {facts.text('os_name')}, {facts.architecture}, apt {facts.text('apt')}")
             for finding in found:
                 log.note(f"    {finding.severity}: {finding}")
@@ -133,6 +134,19 @@ def check_boards(names: Sequence[str], groups: Sequence[str], *, ask_sudo: bool)
                 bad.append(board.name)
         if bad:
             raise BoardError(f"{len(bad)} of {len(boards)} boards cannot be installed", ", ".join(bad), "see above")
+
+
+def _judged(fleet: Fleet, board: Board, facts: BoardFacts) -> Sequence[Finding]:
+    """Return the findings on a board, and the obstacle to its plan if something is published."""
+    try:
+        return plan_board(board, facts, offer_for(board, facts, fleet.offers)).notes
+    except PublishError:
+        return findings(facts)
+    except BoardError as error:
+        found = findings(facts)
+        if any(finding.severity == "error" for finding in found):
+            return found
+        return [Finding("error", error.what.removeprefix(f"{board}: "), error.fix), *found]
 
 
 def boards(names: Sequence[str], groups: Sequence[str], *, ask_sudo: bool) -> None:

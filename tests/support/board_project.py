@@ -41,6 +41,8 @@ class BoardProject:
     more: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Keys of single boards; a name without a running board is a board that does not exist."""
     canary: str | None = None
+    suite: str = "trixie"
+    """The suite to publish into."""
     _days: int = 0
 
     @property
@@ -73,7 +75,7 @@ class BoardProject:
     def publish(self, *debs: Path) -> None:
         """Publish packages, a day after the last publication."""
         self._days += 1
-        self.publisher.publish(*debs, date=DATE + self._days * DAY)
+        self.publisher.publish(*debs, suite=self.suite, date=DATE + self._days * DAY)
 
     def inv(self, *words: str, status: int = 0) -> str:
         """Run a command, which must end with ``status``, and return all that it printed."""
@@ -91,10 +93,12 @@ class BoardProject:
         )  # fmt: skip
 
 
-def version(publisher: Publisher, number: str, **fields: str) -> list[Path]:
+def version(publisher: Publisher, number: str, architecture: str = "amd64", **fields: str) -> list[Path]:
     """Return the .debs of demo and libdemo in a version; ``fields`` are demo's."""
     depends = {"Depends": "libdemo (>= 1.0-1)"} | fields
-    return [publisher.deb("demo", number, "amd64", fields=depends), publisher.deb("libdemo", number, "amd64")]
+    return [
+        publisher.deb("demo", number, architecture, fields=depends), publisher.deb("libdemo", number, architecture)
+    ]  # fmt: skip
 
 
 UNIT = """\

@@ -17,13 +17,13 @@ import psutil
 
 from builders.engines.chroot.entry import ChrootEntry, Overlay, enter_words
 from builders.engines.roots import bootstrap, namespaces
-from builders.model.arch import AMD64
+from builders.model.arch import AMD64, Architecture
 from builders.model.jobs import Root
 from builders.pipeline.project import Project
 from tests.support.ports import free_port
 from tests.support.upload_hosts import wait_for
 
-ROOT = Root("trixie", AMD64, AMD64, ("openssh-server", "sudo"))
+PACKAGES = ("mount", "openssh-server", "sudo")
 USER = "pi"
 CHANGED = ("etc", "home", "root", "usr", "var")
 """Folders that rollouts and tests change."""
@@ -46,8 +46,9 @@ SERVES = f"""
 id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {USER}
 printf '%s:%s\\n' {USER} raspberry | chpasswd
 printf '{USER} ALL=(ALL) %sALL\\n' "$NOPASSWD" >/etc/sudoers.d/{USER}
-mkdir -p /run/sshd /home/{USER}/.ssh
+mkdir -p /run/sshd /home/{USER}/.ssh /root/.ssh
 cp /board/authorized_keys /home/{USER}/.ssh/authorized_keys
+cp /board/authorized_keys /root/.ssh/authorized_keys
 chown -R {USER}: /home/{USER}
 cp /board/host_key /etc/ssh/board_key
 chmod 600 /etc/ssh/board_key
@@ -58,11 +59,16 @@ exec setpriv --bounding-set=-sys_time,-sys_boot /usr/sbin/sshd -D -e -h /etc/ssh
 
 @dataclass
 class LightBoard:
-    """A board at ``port`` of loopback, whose files are in ``folder``; ``user`` logs in with the key ``identity``."""
+    """A board at ``port`` of loopback, whose files are in ``folder``; `USER` and root log in with the key ``identity``.
+
+    Its root is Debian's ``suite`` for an ``architecture``, which QEMU may emulate; sudo does not work in QEMU.
+    """
 
     project: Project
     folder: Path
     nopasswd: bool = True
+    suite: str = "trixie"
+    architecture: Architecture = AMD64
     port: int = field(default_factory=free_port)
     child: "subprocess.Popen[bytes] | None" = None
 
@@ -86,7 +92,8 @@ class LightBoard:
 
     def start(self) -> None:
         """Start the board; files that an earlier start left are still in it."""
-        rootfs, _ = bootstrap.make(ROOT, self.project)
+        root = Root(self.suite, self.architecture, self.architecture, PACKAGES)
+        rootfs, _ = bootstrap.make(root, self.project)
         (self.folder / "mnt").mkdir(exist_ok=True)
         entry = ChrootEntry(
             mountpoint=str(self.folder / "mnt"),
@@ -103,7 +110,8 @@ class LightBoard:
             self.child = subprocess.Popen(
                 [*namespaces.prefix(network=True), *enter_words(self.folder / "entry.json")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**os.environ, **self.architecture.emulation,
+                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 start_new_session=True,
             )  # fmt: skip
         wait_for(self.port, self.child)
@@ -161,9 +169,11 @@ class LightBoard:
 
 
 @contextlib.contextmanager
-def light_board(project: Project, folder: Path, *, nopasswd: bool = True) -> Iterator[LightBoard]:
+def light_board(
+    project: Project, folder: Path, *, nopasswd: bool = True, suite: str = "trixie", architecture: Architecture = AMD64
+) -> Iterator[LightBoard]:  # fmt: skip
     """Run a light board for as long as the block takes."""
-    board = LightBoard(project, folder, nopasswd)
+    board = LightBoard(project, folder, nopasswd, suite, architecture)
     board.start()
     try:
         yield board

@@ -1,6 +1,7 @@
 """The published packages, as boards can install them."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from builders.boards.facts import BoardFacts
 from builders.boards.inventory import Board
 from builders.errors import nearest
 from builders.model.packages import DEBUG_SUFFIX, PackageFile
+from builders.model.target import SUITES, Suite
 
 EVERY_CPU = "all"
 KEYRING_PACKAGE = "reef-archive-keyring"
@@ -61,9 +63,12 @@ class Offer:
 
 
 def offer_for(board: Board, facts: BoardFacts, offers: Mapping[str, Offer]) -> Offer:
-    """Return the suite that a board installs from; raises BoardError if none fits its system and CPU."""
-    suite = board.keys.reef_suite or facts.text("os_codename")
-    system = facts.text("os_name") or "an unknown system"
+    """Return the suite that a board installs from; raises BoardError if none fits its system and CPU.
+
+    Debian and Raspberry Pi OS take their own suite, whose packages are native or portable. Any other relative of
+    Debian, as Ubuntu and Mendel, takes the newest suite that needs no newer C library and systemd than it has.
+    """
+    suite = board.keys.reef_suite or suite_of(facts, offers)
     offer = offers.get(suite)
     if offer is None and board.keys.reef_suite:
         raise BoardError(
@@ -71,12 +76,7 @@ def offer_for(board: Board, facts: BoardFacts, offers: Mapping[str, Offer]) -> O
             "publish it, or correct boards.yml",
         )  # fmt: skip
     if offer is None:
-        target = f"{suite or 'SUITE'}/{facts.architecture}"
-        raise BoardError(
-            f"{board}: nothing is published for {system}", f"published: {', '.join(offers) or 'nothing'}",
-            f"./inv build-arm --target {target} publish-apt; for other systems than Debian set reef_suite: "
-            "(Reef's docs/portable.md)",
-        )  # fmt: skip
+        raise _unpublished(board, facts, suite, offers)
     if facts.architecture not in offer.architectures:
         raise BoardError(
             f"{board}: {suite} has no packages for {facts.architecture}",
@@ -84,6 +84,40 @@ def offer_for(board: Board, facts: BoardFacts, offers: Mapping[str, Offer]) -> O
             f"./inv build-arm --target {suite}/{facts.architecture} publish-apt",
         )
     return offer
+
+
+def suite_of(facts: BoardFacts, offers: Mapping[str, Offer]) -> str:
+    """Return the suite for a board's system, the newest suitable one if none is published; empty if none suits it."""
+    codename = facts.text("os_codename")
+    if codename in SUITES or codename in offers:
+        return codename
+    suitable = [suite.name for suite in SUITES.values() if _runs(facts, suite)]
+    published = [
+        name for name in suitable if name in offers and facts.architecture in offers[name].architectures
+    ]  # fmt: skip
+    return (published or suitable or [""])[-1]
+
+
+def _runs(facts: BoardFacts, suite: Suite) -> bool:
+    """Return whether packages of a suite fit a system of another name: its C library, and its systemd if it runs."""
+    libc = tuple(int(number) for number in re.findall(r"\d+", facts.text("glibc")))
+    systemd = facts.number("systemd")
+    return libc >= suite.glibc and (systemd is None or systemd >= suite.systemd)
+
+
+def _unpublished(board: Board, facts: BoardFacts, suite: str, offers: Mapping[str, Offer]) -> BoardError:
+    system = facts.text("os_name") or "an unknown system"
+    if not suite:
+        has = ", ".join(filter(None, (facts.text("glibc"), f"systemd {facts.text('systemd')}".strip())))
+        return BoardError(
+            f"{board}: no suite fits {system}", f"it has {has}; the oldest suite is {next(iter(SUITES))}",
+            "install a system that is not older than Debian 10, or set reef_suite: in boards.yml",
+        )  # fmt: skip
+    return BoardError(
+        f"{board}: nothing is published for {system}",
+        f"it takes packages of {suite}; published: {', '.join(offers) or 'nothing'}",
+        f"./inv build-arm --target {suite}/{facts.architecture} publish-apt; reef_suite: in boards.yml names another",
+    )
 
 
 def names_of(offers: Iterable[Offer]) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str
             "\n".join(str(finding) for finding in errors[1:]), errors[0].fix,
         )  # fmt: skip
     packages = tuple(_packages(board, facts, offer, only))
-    return BoardPlan(board, facts, offer, packages, (*found, *_newer(packages, facts, offer)))
+    notes = (*found, *_other_system(facts, offer), *_newer(packages, facts, offer))
+    return BoardPlan(board, facts, offer, packages, notes)
 
 
 def _packages(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str]) -> Iterator[PlannedPackage]:
@@ -114,6 +115,12 @@ def _chosen(board: Board, name: str, version: str, published: Sequence[str], off
 
 def _automatic(facts: BoardFacts, name: str) -> bool:
     return name in facts.packages and facts.packages[name].automatic
+
+
+def _other_system(facts: BoardFacts, offer: Offer) -> Iterator[Finding]:
+    """Yield a note if the board's system is not that of the suite that it takes."""
+    if facts.text("os_codename") != offer.suite:
+        yield Finding("note", f"{facts.text('os_name')} takes the packages of {offer.suite}")
 
 
 def _newer(packages: Sequence[PlannedPackage], facts: BoardFacts, offer: Offer) -> Iterator[Finding]:

@@ -47,15 +47,15 @@ if [ "$temporary" = yes ]; then
 fi
 laid "$sources" "$sources_text"
 
-# Only ours, and strictly: apt exits with 0 where a signature is wrong, unless it is asked for errors (2.1.16). Older
-# releases say so in words.
+# Only ours, and strictly: apt exits with 0 where a signature is wrong, unless it is asked for errors (2.1.16; 2.2 is the
+# first release of Debian and Ubuntu with it). Older releases say so in words.
 strict=
-! apt_new 2 1 || strict=--error-on=any
+! apt_new 2 2 || strict=--error-on=any
 status=0
 apt_wait apt-get --quiet $strict -o Dir::Etc::sourcelist="$sources" -o Dir::Etc::sourceparts=- \
     -o APT::Get::List-Cleanup=0 update >"$state/update.log" 2>&1 || status=$?
-if [ "$status" -eq 0 ] && grep -Eq '^(W|E|Err)[:]' "$state/update.log"; then
-    grep -Eq '^E[:]|^W: (GPG error|Failed to fetch|An error occurred)' "$state/update.log" && status=100
+if grep -Eq '^E: |^W: (GPG error|Failed to fetch|Some index files|An error occurred)' "$state/update.log"; then
+    status=$((status ? status : 100))
 fi
 [ "$status" -eq 0 ] || apt_failed "$status" "$state/update.log" 71 "apt cannot read the repository"
 
