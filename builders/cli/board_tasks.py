@@ -59,18 +59,20 @@ def boards(_: Context, board: list[str], group: list[str], ask_sudo: bool = Fals
     soak="time between the canary and the others, as in 10m; the canary is then tested again",
     most_failures="boards that may fail before the rollout halts",
     package="NAME or NAME=VERSION: only this package instead of reef_packages, also an older version (may be repeated)",
+    reboot="restart each board that changed, and test it again",
     ask_sudo=ASK_SUDO,
 )
 def install_boards(  # noqa: PLR0917 - Invoke passes options so
     _: Context, board: list[str], group: list[str], package: list[str], plan: bool = False, canary: str | None = None,
-    batch: str | None = None, soak: str = "0s", most_failures: str = "0", ask_sudo: bool = False,
+    batch: str | None = None, soak: str = "0s", most_failures: str = "0", reboot: bool = False, ask_sudo: bool = False,
 ) -> None:  # fmt: skip
     """Install on boards; a failure goes back."""
     from builders.cli import rollout
 
     rollout.install_boards(
         board, group, plan=plan, canary=canary, batch=number("--batch", batch) if batch else None, soak=soak,
-        most_failures=number("--most-failures", most_failures), packages=package, ask_sudo=ask_sudo,
+        most_failures=number("--most-failures", most_failures), packages=package, reboot=reboot,
+        ask_sudo=ask_sudo,
     )  # fmt: skip
 
 

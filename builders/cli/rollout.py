@@ -34,10 +34,10 @@ SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 def install_boards(
     names: Sequence[str], groups: Sequence[str], *, plan: bool, canary: str | None, batch: int | None, soak: str,
-    most_failures: int, packages: Sequence[str], ask_sudo: bool,
+    most_failures: int, packages: Sequence[str], reboot: bool, ask_sudo: bool,
 ) -> None:  # fmt: skip
     """Install what is published: on the canary first, then in batches; a board whose test fails goes back."""
-    options = Options(_seconds(soak), most_failures, package_words(packages))
+    options = Options(_seconds(soak), most_failures, package_words(packages), reboot)
     with opened_fleet(ask_sudo=ask_sudo) as fleet:
         chosen = fleet.inventory.select(names, groups)
         order = waves(fleet.inventory, chosen, canary, batch)
@@ -125,7 +125,8 @@ def _show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
                 )
                 continue
             changes = ", ".join(map(str, planned.changes))
-            rows.append((wave.name, board.name, "change" if changes else "test", changes or "nothing changes"))
+            action = f"change{', restart' if run.options.reboot else ''}" if changes else "test"
+            rows.append((wave.name, board.name, action, changes or "nothing changes"))
             for note in planned.notes:
                 rows.append(("", "", note.severity, str(note)))
     fleet.project.log.table("plan", ("wave", "board", "action", "detail"), rows)

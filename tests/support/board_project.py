@@ -77,10 +77,10 @@ class BoardProject:
         self._days += 1
         self.publisher.publish(*debs, suite=self.suite, date=DATE + self._days * DAY)
 
-    def inv(self, *words: str, status: int = 0) -> str:
+    def inv(self, *words: str, status: int = 0, timeout_s: float = 600) -> str:
         """Run a command, which must end with ``status``, and return all that it printed."""
         done = self.start(*words)
-        output, _ = done.communicate(timeout=600)
+        output, _ = done.communicate(timeout=timeout_s)
         assert done.returncode == status, output
         return output
 

@@ -14,12 +14,14 @@ from builders.boards.rollout.room import require_room
 from builders.boards.rollout.steps import Access, BoardTests, Mode, Prepared, Progress, RepositoryUnreadable
 
 State = Literal[
-    "planned", "reached", "ready", "staged", "installing", "gating", "good", "rolling-back", "rolled-back", "broken",
-    "skipped", "failed", "lost",
+    "planned", "reached", "ready", "staged", "installing", "gating", "restarting", "good", "rolling-back",
+    "rolled-back", "broken", "skipped", "failed", "lost",
 ]  # fmt: skip
 LOST_S = 900
 """Seconds for which a board may stay out of reach while its program runs; a reboot takes a part of that."""
 RETRY_S = 5
+UNFINISHED = ("installing", "gating", "restarting", "rolling-back")
+"""States of a board's program that it leaves by itself."""
 RELAUNCHES = 3
 """How often a program that ended without a last state is started again: after power cuts."""
 
@@ -65,6 +67,11 @@ class BoardRun:
         """
         facts = steps.probe(self.ssh, self.offers)
         self.report("reached", facts.text("os_name"))
+        if self.options.reboot and not facts.text("systemd"):
+            raise BoardError(
+                f"{self.ssh.board}: --reboot needs systemd, which continues the rollout after the restart",
+                f"the board runs {facts.text('init') or 'something else'}", "leave out --reboot, or this board",
+            )  # fmt: skip
         stamp, state = (list(facts.receipts.items()) or [("", "")])[-1]
         running, name = facts.text("running"), state.split(" ")[0]
         if running and not any(word in self.ours for word in running.split()):
@@ -72,7 +79,7 @@ class BoardRun:
                 f"{self.ssh.board}: another rollout is at work on it: {running}", "",
                 "wait for its end, then run the same command again",
             )  # fmt: skip
-        if name in ("installing", "gating", "rolling-back"):
+        if name in UNFINISHED:
             self.report("reached", f"the rollout {stamp} was interrupted ({name}): it continues")
             end = self._follow(stamp, relaunch_first=not running)
             self.report("reached", f"the rollout {stamp} is at its end: {end.state} {end.reason}".rstrip())
@@ -102,7 +109,7 @@ class BoardRun:
             )
         self.report("ready", self.prepared.sums)
         require_room(self.plan, self.prepared.sums)
-        program = steps.program(self.plan, self.prepared, self.stamp, self.comment, tests)
+        program = steps.program(self.plan, self.prepared, self.stamp, self.comment, tests, reboot=self.options.reboot)
         missing = steps.stage(self.ssh, self.plan, self.prepared, self.stamp, self.comment, receipt, program, tests)
         self.report("staged", f"no way back for {', '.join(missing)}" if missing else "")
 
@@ -152,7 +159,8 @@ class BoardRun:
 
     def _follow(self, stamp: str, *, relaunch_first: bool = False) -> Progress:
         """Return the last state of a program; report those on the way. The board goes on without the connection."""
-        known, heard, launches, idle = "", time.monotonic(), 0, 0
+        known, launches, idle = "", 0, 0
+        heard = entered = time.monotonic()
         while True:
             try:
                 if relaunch_first or idle > 1:
@@ -161,19 +169,27 @@ class BoardRun:
                 found = steps.poll(self.ssh, stamp, known)
             except (LineLost, Unreachable) as error:
                 if time.monotonic() - heard > LOST_S:
-                    return Progress("lost", f"{error.what}; its last state was {known or 'staged'}", False, False, "")
+                    return Progress("lost", _lost(error.what, known), False, False, "")
                 self.ssh.stop.wait(RETRY_S)
                 continue
             heard = time.monotonic()
             if found.state != known:
-                known = found.state
+                known, entered = found.state, heard
                 if not found.ended:  # whoever follows reports the end
                     self.report(found.state, found.reason)  # type: ignore[arg-type]
             if found.ended:
                 return found
-            # Right after its start a program holds no lock yet; later it has died.
-            idle = 0 if found.alive else idle + 1
+            # Right after its start a program holds no lock yet; later it has died. The shutdown of a board ends it too.
+            leaving = found.state == "restarting" and found.same_boot and time.monotonic() - entered < steps.RESTART_S
+            idle = 0 if found.alive else idle + (not leaving)
             if idle > 1 and launches >= RELAUNCHES:
                 return Progress("lost", f"its program ends without a result: {found.line}", False, False, found.line)
-            if idle:
+            if not found.alive:
                 self.ssh.stop.wait(RETRY_S)
+
+
+def _lost(what: str, known: str) -> str:
+    """Return the reason of a board that stays away, with the advice."""
+    if known == "restarting":
+        return f"{what}; it did not come back from its restart: look at its power and its console, then run this again"
+    return f"{what}; its last state was {known or 'staged'}"

@@ -11,7 +11,8 @@ from builders.errors import InputError
 
 @dataclass(frozen=True)
 class Options:
-    """How a rollout proceeds. ``soak_s``: seconds between the canary and the rest.
+    """How a rollout proceeds. ``soak_s``: seconds between the canary and the rest. ``reboot``: whether each board that
+    changed is restarted and tested again.
 
     ``packages`` (words ``NAME`` or ``NAME=VERSION``) replace reef_packages of boards.yml, and nothing else changes.
     """
@@ -19,6 +20,7 @@ class Options:
     soak_s: float = 0
     most_failures: int = 0
     packages: tuple[str, ...] = ()
+    reboot: bool = False
     who: str = field(default_factory=lambda: f"{getpass.getuser()}@{platform.node()}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from builders.boards.connection import BoardError, Busy, Reply, Ssh
+from builders.boards.connection import BoardError, Busy, LineLost, Reply, Ssh
 from builders.boards.facts import BoardFacts, parse_facts
 from builders.boards.rollout.offer import Offer, names_of
 from builders.boards.rollout.plan import BoardPlan, PlannedPackage
@@ -18,6 +18,8 @@ INSTALLED = re.compile(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) ")
 REMOVED = re.compile(r"Remv (\S+)")
 PROBE_S, PREPARE_S, STAGE_S = 120, 1800, 7200
 POLL_S = 20
+RESTART_S = 600
+"""The longest time for a board's shutdown, and for its start, in seconds."""
 Mode = Literal["", "test", "back"]
 FINAL = ("good", "rolled-back", "broken")
 """The last states of a board's program."""
@@ -128,14 +130,17 @@ def stage(  # noqa: PLR0917 - each is a part of the receipt
     return tuple(_facts(ssh, ssh.run(text, timeout_s=STAGE_S)).get("missing", ()))
 
 
-def program(plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, tests: BoardTests) -> str:
-    """Return the script that installs, tests and goes back; see ``run.sh``."""
+def program(
+    plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, tests: BoardTests, *, reboot: bool
+) -> str:  # fmt: skip
+    """Return the script that installs, tests, restarts the board if asked to, and goes back; see ``run.sh``."""
     fresh = [package.name for package in prepared.installs if package.before is None]
     return script(
-        "common", "apt", "judge", "run", stamp=stamp, wishes=wishes(plan), changes=changes(plan),
+        "common", "apt", "judge", "unit", "run", stamp=stamp, wishes=wishes(plan), changes=changes(plan),
         olds=olds(plan, prepared), fresh=" ".join(fresh),
         automatic=" ".join(package.name for package in plan.packages if package.automatic),
-        comment=comment, **_judgement(plan, tests), **_patience(plan),
+        comment=comment, reboot="yes" if reboot else "no", restart_s=str(RESTART_S),
+        **_judgement(plan, tests), **_patience(plan),
     )  # fmt: skip
 
 
@@ -149,7 +154,7 @@ def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> str:
 
 def launch(ssh: Ssh, stamp: str, mode: Mode) -> None:
     """Start the program of a receipt, or continue it; safe to repeat."""
-    _facts(ssh, ssh.run(script("common", "launch", stamp=stamp, mode=mode)))
+    _facts(ssh, ssh.run(script("common", "unit", "launch", stamp=stamp, mode=mode)))
 
 
 def poll(ssh: Ssh, stamp: str, known: str) -> Progress:
@@ -215,7 +220,8 @@ def _facts(ssh: Ssh, reply: Reply) -> dict[str, list[str]]:
         if tab:
             found.setdefault(name, []).append(value)
     if reply.status or "end" not in found:
-        kind = KINDS.get(reply.status, BoardError)
+        # A script that gives no reason was ended from outside, as by a shutdown of the board.
+        kind = KINDS.get(reply.status, BoardError if "failed" in found or reply.status in FIXES else LineLost)
         what = "".join(found.get("failed", [])) or f"its script ended with status {reply.status}"
         raise kind(f"{ssh.board}: {what}", reply.errors.strip()[-3000:], FIXES.get(reply.status, "look at the message"))
     return found

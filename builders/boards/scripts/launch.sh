@@ -17,7 +17,10 @@ if ! flock -w 5 "$state/lock" true; then
     *) fact failed "another rollout is at work on it: $holder"; exit 75 ;;
     esac
 fi
-unit=reef-$stamp.service
+# The program that came to its end may still be about to exit; only then does systemd start it again.
+case $now in
+good | rolled-back | broken) [ ! -d /run/systemd/system ] || quiet systemctl stop "$unit" ;;
+esac
 case $mode in
 test) printf 'gating %s\n' "$(boot_and_uptime)" ;;
 back) printf 'rolling-back %s asked for\n' "$(boot_and_uptime)" ;;
@@ -26,8 +29,7 @@ esac >"$here/state.new"
 mv "$here/state.new" "$here/state"
 if [ ! -d /run/systemd/system ]; then
     setsid sh "$here/run.sh" >/dev/null 2>&1 </dev/null &
-elif [ "$(quiet systemctl is-active "$unit")" != activating ]; then
-    systemd-run --quiet --collect --no-block --unit="$unit" --service-type=oneshot --description="Reef: rollout $stamp" \
-        --property=TimeoutStartSec=2h sh "$here/run.sh" || exit 74
+else
+    { add_unit && systemctl start --no-block "$unit"; } || exit 74
 fi
 fact end complete

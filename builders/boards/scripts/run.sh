@@ -1,9 +1,10 @@
 # Installs, tests what was installed, and goes back where a test fails. A unit of systemd runs it, so that it goes on
-# without a connection; run again after a power cut, it continues.
+# without a connection; run again after a power cut or a restart, it continues.
 # stamp; wishes: NAME=VERSION words to install; changes: those of them that change something; olds: the same of Reef's
 # packages as they were before, to return to;
 # fresh: names that were not installed; automatic: names that apt had installed by itself; services: units;
-# settle_s, gate_timeout_s: seconds; comment: for apt's history.
+# settle_s, gate_timeout_s: seconds; comment: for apt's history; reboot: whether the board is restarted and tested again;
+# restart_s: the longest time for its shutdown, and for its start.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
 here=$state/receipts/$stamp
@@ -25,6 +26,23 @@ enter() {
     mv "$here/state.new" "$here/state"
     printf '%s\n' "$line" >>"$here/journal"
     sync
+}
+
+# finish STATE [REASON]: record the last state. Before that, nothing of the rollout stays in /etc.
+finish() {
+    remove_unit
+    enter "$@"
+    exit 0
+}
+
+# restart: restart the board. Its shutdown ends this program, and its start runs it again.
+restart() {
+    enter restarting
+    sleep 5 # whoever follows sees this state before the connection breaks
+    systemctl reboot
+    sleep "$restart_s"
+    reason="it did not restart within $restart_s s"
+    go_back
 }
 
 # apt_install WORDS...: install these versions, from what was downloaded where possible.
@@ -95,22 +113,24 @@ go_back() {
     [ -z "$left" ] || reason="these cannot be removed: $left"
     # shellcheck disable=SC2086
     if [ -z "$left" ] && installed_as $olds && { [ -z "$olds" ] || { services_stay && gates_pass; }; }; then
-        enter rolled-back "$bad"
-    else
-        enter broken "$bad; after going back: $reason"
+        finish rolled-back "$bad"
     fi
-    exit 0
+    finish broken "$bad; after going back: $reason"
 }
 
 reason=
-now=$(cut -d' ' -f1 "$here/state")
-case $now in
+boot=$(cat /proc/sys/kernel/random/boot_id)
+boot_then=$(cut -d' ' -f2 "$here/state")
+# After a start of the board its services start first, before they are judged.
+[ "$boot_then" = "$boot" ] || quiet timeout "$restart_s" systemctl is-system-running --wait
+case $(cut -d' ' -f1 "$here/state") in
 rolling-back)
     reason=$(cut -d' ' -f4- "$here/state")
     go_back
     ;;
 gating) ;;
-good | rolled-back | broken) exit 0 ;;
+good | rolled-back | broken) remove_unit; exit 0 ;;
+restarting) [ "$boot_then" != "$boot" ] || restart ;;
 *)
     [ -e "$here/conffiles" ] || new_conffiles >"$here/conffiles"
     enter installing
@@ -126,5 +146,8 @@ esac
 enter gating
 # shellcheck disable=SC2086
 judged $wishes || go_back
+if [ "$reboot" = yes ] && [ "$(sed -n 's/^installing \([^ ]*\) .*/\1/p' "$here/journal" | tail -n 1)" = "$boot" ]; then
+    restart
+fi
 kept=$(new_conffiles | grep -vxF -f "$here/conffiles" | tr '\n' ' ')
-enter good "${kept:+edited files stay; the packages' own are beside them: $kept}"
+finish good "${kept:+edited files stay, with the new text beside them: $kept}"

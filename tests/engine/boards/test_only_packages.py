@@ -20,3 +20,9 @@ def test_one_package_goes_back_to_an_older_version_alone(project: BoardProject) 
     output = project.inv("install-boards", "--board", "one", "--package", "demo", status=15)
     assert re.search(r"one +broken", output)
     assert (installed(project.boards["one"])["demo"], installed(project.boards["one"])["libdemo"]) == ("1.0-1", "1.1-1")
+
+
+def test_a_board_without_systemd_is_not_restarted(project: BoardProject) -> None:
+    output = project.inv("install-boards", "--reboot", status=15)
+    assert re.search(r"one +failed +--reboot needs systemd", output), output
+    assert "demo" not in installed(project.boards["one"])
