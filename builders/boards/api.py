@@ -12,7 +12,7 @@ from builders.boards.connection import (
     Unreachable,
 )
 from builders.boards.connection.trust import known_to_user, offered_key
-from builders.boards.facts import BoardFacts, Finding, findings
+from builders.boards.facts import BoardFacts, Finding, findings, require_distinct
 from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, load_inventory
 from builders.boards.inventory.add import add_board
 from builders.boards.inventory.holds import Hold, last_day, read_holds, write_holds
@@ -26,17 +26,24 @@ from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.run import RolloutRun
 from builders.boards.rollout.steps import Access, BoardTests, explain, probe
 from builders.boards.rollout.waves import Wave, waves
+from builders.boards.status.board_status import Background, BoardStatus, status_of
+from builders.boards.status.document import fleet_document
+from builders.boards.status.drift import expected_packages
+from builders.boards.status.last_rollout import recorded_rollouts
+from builders.boards.status.tables import fleet_table, versions_table
 
 __all__ = [
     "FILE",
     "KNOWN_HOSTS",
     "Access",
+    "Background",
     "Board",
     "BoardError",
     "BoardFacts",
     "BoardKeys",
     "BoardPlan",
     "BoardRun",
+    "BoardStatus",
     "BoardTests",
     "Display",
     "Finding",
@@ -59,8 +66,11 @@ __all__ = [
     "Unreachable",
     "Wave",
     "add_board",
+    "expected_packages",
     "explain",
     "findings",
+    "fleet_document",
+    "fleet_table",
     "known_to_user",
     "last_day",
     "load_inventory",
@@ -70,6 +80,10 @@ __all__ = [
     "plan_board",
     "probe",
     "read_holds",
+    "recorded_rollouts",
+    "require_distinct",
+    "status_of",
+    "versions_table",
     "waves",
     "write_holds",
 ]  # fmt: skip

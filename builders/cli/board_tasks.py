@@ -41,12 +41,21 @@ def check_boards(_: Context, board: list[str], group: list[str], ask_sudo: bool 
     command.check_boards(board, group, ask_sudo=ask_sudo)
 
 
-@task("boards", board=BOARD, group=GROUP, ask_sudo=ASK_SUDO)
-def boards(_: Context, board: list[str], group: list[str], ask_sudo: bool = False) -> None:
-    """Show the boards: packages, services, drift."""
-    from builders.cli import boards as command
+@task(
+    "boards",
+    board=BOARD,
+    group=GROUP,
+    cached="ask nothing: show the boards as they answered last",
+    json="print a document for programs",
+    ask_sudo=ASK_SUDO,
+)
+def boards(
+    _: Context, board: list[str], group: list[str], cached: bool = False, json: bool = False, ask_sudo: bool = False
+) -> None:  # fmt: skip
+    """Show the boards: versions, services, drift."""
+    from builders.cli import board_status as command
 
-    command.boards(board, group, ask_sudo=ask_sudo)
+    command.boards(board, group, cached=cached, as_json=json, ask_sudo=ask_sudo)
 
 
 @task(

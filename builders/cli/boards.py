@@ -1,4 +1,4 @@
-"""The commands of boards that install nothing: their state, first contact, checks."""
+"""The commands of boards that install nothing: first contact, checks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +19,13 @@ from builders.boards.api import (
     offer_for,
     offered_key,
     plan_board,
-    probe,
+    require_distinct,
 )
 from builders.cli.app import open_project
 from builders.errors import InputError, PublishError
 from builders.host import process
 from builders.pipeline.fleet import Fleet, opened
+from builders.pipeline.fleet_status import ask
 
 MOST_AT_ONCE = 32
 Result = TypeVar("Result")
@@ -77,7 +78,7 @@ def trust_boards(names: Sequence[str], groups: Sequence[str], accepted: Sequence
     with opened_fleet() as fleet:
         boards = fleet.inventory.select(names, groups)
         failed: list[str] = []
-        for board, offered in each(fleet, boards, lambda board: offered_key(fleet.ssh(board))):
+        for board, offered in each(fleet, boards, lambda board: _offered(fleet, board)):
             if isinstance(offered, BoardError):
                 fleet.project.log.warn(f"{offered.what}; {offered.fix}")
                 failed.append(board.name)
@@ -93,22 +94,26 @@ def trust_boards(names: Sequence[str], groups: Sequence[str], accepted: Sequence
         fleet.project.log.note(f"{len(boards)} boards are trusted; their keys are in {fleet.known_hosts.path}")
 
 
+def _offered(fleet: Fleet, board: Board) -> HostKey:
+    return offered_key(fleet.ssh(board), fleet.known_hosts.keys(board.name))
+
+
 def _trusted(fleet: Fleet, board: Board, offered: HostKey, accepted: Sequence[str]) -> bool:
     log, known = fleet.project.log, fleet.known_hosts.keys(board.name)
     if offered in known:
         log.note(f"{board}: known, {offered.fingerprint}")
         return True
-    others = ", ".join(key.fingerprint for key in known if key.kind == offered.kind)
-    if others:
-        log.warn(f"{board}: its key has changed: it was {others}, it is {offered.fingerprint}")
+    if known:
+        before = " or ".join(key.fingerprint for key in known)
+        log.warn(f"{board}: its host key has changed: it was {before}, it is {offered.fingerprint}")
     elif known_to_user(board, fleet.ssh(board), offered):
         log.note(f"{board}: taken from your own known_hosts, {offered.fingerprint}")
-        fleet.known_hosts.replace(board.name, [*known, offered])
+        fleet.known_hosts.replace(board.name, [offered])
         return True
     if offered.fingerprint not in accepted:
         offer = f"{board} ({board.destination}) has the key {offered.fingerprint} ({offered.kind})"
         if not process.on_terminal():
-            log.note(f"{board}: not known, {offered.fingerprint}")
+            log.note(f"{board}: not accepted, {offered.fingerprint}")
             return False
         if input(f"{offer}. Is it the board's? [y/N] ").strip().lower() not in ("y", "yes"):
             return False
@@ -119,21 +124,27 @@ def _trusted(fleet: Fleet, board: Board, offered: HostKey, accepted: Sequence[st
 def check_boards(names: Sequence[str], groups: Sequence[str], *, ask_sudo: bool) -> None:
     """Read what decides an installation on each board, and show each finding with its fix."""
     with opened_fleet(ask_sudo=ask_sudo) as fleet:
-        log, bad = fleet.project.log, []
+        log, answers, bad = fleet.project.log, dict[str, BoardFacts](), list[str]()
         boards = fleet.inventory.select(names, groups)
-        for board, facts in each(fleet, boards, lambda board: asked(fleet, board)):
-            if isinstance(facts, BoardError):
-                bad.append(board.name)
-                log.note(f"{facts.what}\n    {facts.fix}")
-                continue
-            found = _judged(fleet, board, facts)
-            log.note(f"{board}: {facts.text('os_name')}, {facts.architecture}, apt {facts.text('apt')}")
+        for board, answer in each(fleet, boards, lambda board: ask(fleet, board)):
+            if isinstance(answer, BoardError):
+                found: Sequence[Finding] = [Finding("error", answer.what.removeprefix(f"{board}: "), answer.fix)]
+                log.note(f"{board}:")
+            else:
+                answers[board.name] = answer
+                found = _judged(fleet, board, answer)
+                log.note(f"{board}: {answer.text('os_name')}, {answer.architecture}, apt {answer.text('apt')}")
             for finding in found:
                 log.note(f"    {finding.severity}: {finding}")
             if any(finding.severity == "error" for finding in found):
                 bad.append(board.name)
+        log.note(f"{len(boards) - len(bad)} of {len(boards)} boards are ready for an installation")
+        require_distinct(answers)
         if bad:
-            raise BoardError(f"{len(bad)} of {len(boards)} boards cannot be installed", ", ".join(bad), "see above")
+            raise BoardError(
+                f"{len(bad)} of {len(boards)} boards cannot be installed", ", ".join(bad),
+                "see the errors above, each with its fix",
+            )  # fmt: skip
 
 
 def _judged(fleet: Fleet, board: Board, facts: BoardFacts) -> Sequence[Finding]:
@@ -147,52 +158,3 @@ def _judged(fleet: Fleet, board: Board, facts: BoardFacts) -> Sequence[Finding]:
         if any(finding.severity == "error" for finding in found):
             return found
         return [Finding("error", error.what.removeprefix(f"{board}: "), error.fix), *found]
-
-
-def boards(names: Sequence[str], groups: Sequence[str], *, ask_sudo: bool) -> None:
-    """Show every board: its system, its packages, and the difference from what is published."""
-    with opened_fleet(ask_sudo=ask_sudo) as fleet:
-        chosen = fleet.inventory.select(names, groups)
-        answers = list(each(fleet, chosen, lambda board: asked(fleet, board)))
-        rows = [_row(fleet, board, answer) for board, answer in answers]
-        fleet.project.log.table("boards", ("board", "system", "packages", "services", "drift", "last rollout"), rows)
-        silent = [board.name for board, answer in answers if isinstance(answer, BoardError)]
-        if silent:
-            raise BoardError(
-                f"{len(silent)} of {len(chosen)} boards do not answer", ", ".join(silent), "./inv check-boards"
-            )
-
-
-def asked(fleet: Fleet, board: Board) -> BoardFacts:
-    """Return the facts of a board; raises BoardError."""
-    try:
-        offers = fleet.offers
-    except PublishError:  # boards can be looked at before anything is published
-        offers = {}
-    published = sorted({name for offer in offers.values() for name in offer.names})
-    return probe(fleet.ssh(board), offers, fleet.services(board, published))
-
-
-def _row(fleet: Fleet, board: Board, answer: BoardFacts | BoardError) -> tuple[str, ...]:
-    if isinstance(answer, BoardError):
-        return board.name, "?", answer.what.removeprefix(f"{board}: "), "", "", ""
-    stamp, state = (list(answer.receipts.items()) or [("", "")])[-1]
-    system = f"{answer.text('os_codename')}/{answer.architecture}"
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(answer.versions.items()))
-    services = ", ".join(f"{name} {active}" for name, active in answer.services.items())
-    return (
-        board.name,
-        system,
-        packages or "-",
-        services,
-        _drift(fleet, board, answer),
-        f"{stamp} {state.split(' ')[0]}".strip(),
-    )
-
-
-def _drift(fleet: Fleet, board: Board, facts: BoardFacts) -> str:
-    try:
-        plan = plan_board(board, facts, offer_for(board, facts, fleet.offers))
-    except (BoardError, PublishError) as error:
-        return error.what.removeprefix(f"{board}: ")
-    return ", ".join(map(str, plan.changes)) or "none"

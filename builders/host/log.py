@@ -6,11 +6,14 @@ of life in between, inside GitHub's or GitLab's folds. With `Log.keep` every ste
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -27,6 +30,10 @@ SHOWN = 60
 """Characters of a live line's text."""
 LARGEST_FILE = 5_000_000
 """Size in bytes beyond which a new file of steps begins; the previous file is kept beside it."""
+GAP = "  "
+"""Between the columns of a table."""
+NARROWEST = 12
+"""Characters of a column below which no table goes to fit a terminal."""
 YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
 COUNTED = re.compile(r"^\[\s*(\d+)/(\d+)\]")
 """A line with the progress of ninja or of the Bazel driver."""
@@ -210,12 +217,16 @@ class Log:
             thread.join()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print an aligned table with whole cells."""
+        """Print an aligned table with whole cells; on a terminal the widest columns are wrapped to its width."""
         lines = [columns, *rows]
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+        if self._on_terminal():
+            widths = _fitted(widths, shutil.get_terminal_size().columns - len(GAP) * (len(widths) - 1))
         self._print(title)
         for line in lines:
-            self._print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+            wrapped = [_wrapped(cell, width) for cell, width in zip(line, widths, strict=True)]
+            for cells in zip_longest(*wrapped, fillvalue=""):
+                self._print(GAP.join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
 
     def _begin(self, step: Step) -> None:
         with self._lock:
@@ -284,6 +295,18 @@ class Log:
             from rich.text import Text
 
             self._progress.console.print(Text.from_ansi(text), soft_wrap=True)  # above the live lines
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """Return widths of columns that fit in a row of ``room`` characters: the widest shrink, down to `NARROWEST`."""
+    found = list(widths)
+    while sum(found) > room and max(found) > NARROWEST:
+        found[found.index(max(found))] -= 1
+    return found
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    return [cell] if len(cell) <= width else textwrap.wrap(cell, width)
 
 
 def _bars(console: "Console | None") -> "Progress":

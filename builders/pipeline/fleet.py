@@ -87,6 +87,10 @@ class Fleet:
         packages = [package for recipe in self.project.recipes.values() for package in recipe.packages]
         return tuple(f"{each.name}.service" for each in packages if each.systemd and each.name in names)
 
+    def known_services(self, board: Board) -> tuple[str, ...]:
+        """Return the services that a board may have of any published package."""
+        return self.services(board, [name for offer in self.offers.values() for name in offer.names])
+
     def tests(self, plan: BoardPlan) -> BoardTests:
         """Return the tests of a board after its plan: boards.yml's, else the gates of the recipes of its packages."""
         names = {*plan.facts.versions, *(package.name for package in plan.packages)}
@@ -160,7 +164,14 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
         display = Display(record, fleet.project.log)
         runs = {
             board.name: BoardRun(
-                fleet.ssh(board), fleet.offers, record.stamp, display.reporter(board.name), options, ours
+                fleet.ssh(board),
+                fleet.offers,
+                record.stamp,
+                display.reporter(board.name),
+                partial(fleet.records.see, board.name),
+                fleet.known_services(board),
+                options,
+                ours,
             )
             for wave in order
             for board in wave.boards

@@ -39,9 +39,12 @@ if [ ! -e /disk/complete ]; then
 fi
 rm -rf /disk/run/*
 for folder in proc dev board; do mount --rbind "/$folder" "/disk/$folder"; done
+cat /proc/sys/kernel/random/uuid >/disk/run/boot_id
+mount --bind /disk/run/boot_id /disk/proc/sys/kernel/random/boot_id
 exec chroot /disk sh -eu /board/started.sh
 """
-"""The root is a folder of a disk, not the overlay of the engine: Reef refuses boards with an overlay."""
+"""The root is a folder of a disk, not the overlay of the engine: Reef refuses boards with an overlay. Each start has a
+boot id of its own, as on a machine with its own kernel."""
 SERVES = f"""
 id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {USER}
 printf '%s:%s\\n' {USER} raspberry | chpasswd

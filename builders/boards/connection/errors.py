@@ -1,7 +1,7 @@
 """Failures on the way to a board. Each names its cause in words, from the texts that ssh and sudo print."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from builders.errors import ReefError
 
@@ -37,6 +37,8 @@ class Busy(BoardError):
 
 
 TRUST = "compare it with the board's own: ./inv trust-boards --board {board}"
+SENT = re.compile(r"sent by the remote host is\s+(SHA256:\S+?)\.?\s")
+"""ssh's words for the key that it refused."""
 REASONS: tuple[tuple[str, type[BoardError], str, str], ...] = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED|Offending .* key in", HostKeyError,
      "its host key is another than before", "./inv trust-boards --board {board} shows both keys"),
@@ -79,6 +81,19 @@ def ssh_error(board: str, destination: str, text: str) -> BoardError:
         if re.search(pattern, text):
             return kind(f"{board}: {what}", _shown(text), fix.format(board=board, destination=destination))
     return LineLost(f"{board}: ssh ended", _shown(text) or "it printed nothing", "run the same command again")
+
+
+def with_fingerprints(error: BoardError, text: str, recorded: Sequence[str]) -> BoardError:
+    """Return a HostKeyError that names the recorded keys and the one that the board sent, if ssh printed it."""
+    sent = SENT.search(text)
+    if not isinstance(error, HostKeyError) or not recorded:
+        return error
+    board = error.what.partition(": ")[0]
+    now = f"it is {sent[1]}" if sent else "the board sends none of them"
+    return HostKeyError(
+        f"{board}: its host key has changed: it was {' or '.join(recorded)}, {now}", "",
+        f"if the board was set up again, {TRUST.format(board=board)}; if not, another machine answers for it",
+    )  # fmt: skip
 
 
 def sudo_error(board: str, text: str) -> SudoRefused | None:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.boards.connection.errors import BoardError, LineLost, Unreachable, ssh_error, sudo_error
+from builders.boards.connection.errors import (
+    BoardError,
+    LineLost,
+    Unreachable,
+    ssh_error,
+    sudo_error,
+    with_fingerprints,
+)
+from builders.boards.connection.known_hosts import KnownHosts
 from builders.boards.inventory import Board
 from builders.host import process
 
@@ -136,7 +144,7 @@ class Ssh:
                 f"{self.board}: no answer within {timeout_s:.0f} s", answer.stderr[-2000:], "run the same command again"
             )
         if answer.returncode == SSH_FAILED:
-            raise ssh_error(self.board.name, self.board.destination, answer.stderr)
+            raise self._failed(answer.stderr)
         noise, mark, output = answer.stdout.decode(errors="replace").partition(f"{REPLY}\n")
         if not mark:
             error = sudo_error(self.board.name, answer.stderr) if root else None
@@ -146,6 +154,11 @@ class Ssh:
                 f"log in by hand and look: ssh {self.board.destination}",
             )
         return Reply(answer.returncode, output, answer.stderr)
+
+    def _failed(self, text: str) -> BoardError:
+        error = ssh_error(self.board.name, self.board.destination, text)
+        recorded = KnownHosts(self.known_hosts).keys(self.board.name)
+        return with_fingerprints(error, text, [key.fingerprint for key in recorded])
 
     def _control(self, command: str, *words: str) -> process.Answer:
         return process.ask([*self.argv("-O", command, *words)], timeout_s=CONNECT_S)

@@ -1,6 +1,7 @@
 """First contact: the host key that a board offers, without a login."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from builders.boards.connection.errors import ssh_error
@@ -9,19 +10,26 @@ from builders.boards.connection.ssh import CONNECT_S, Ssh
 from builders.boards.inventory import Board
 from builders.host import process
 
+ALGORITHMS = {"ssh-rsa": "rsa-sha2-512,rsa-sha2-256"}
+"""The algorithms of a type of key, where they have other names (ssh_config(5), HostKeyAlgorithms)."""
 
-def offered_key(ssh: Ssh) -> HostKey:
+
+def offered_key(ssh: Ssh, known: Sequence[HostKey] = ()) -> HostKey:
     """Return the host key that a board offers now; raises a BoardError if it cannot be reached.
 
-    It is ssh's own choice among the board's keys, through the same jump hosts as later connections.
+    It is ssh's own choice among the board's keys, those of the ``known`` types first, through the same jump hosts as
+    later connections.
     """
     with tempfile.TemporaryDirectory(prefix="reef-trust-") as name:
         scratch = Path(name) / "known_hosts"
         first = ("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={scratch}", "ControlMaster=no",
                  "ControlPath=none", "PreferredAuthentications=none", "GlobalKnownHostsFile=/dev/null")  # fmt: skip
+        preferred = (
+            [f"HostKeyAlgorithms=^{','.join(ALGORITHMS.get(key.kind, key.kind) for key in known)}"] if known else []
+        )
         # ssh takes the first value of an option, so these come before its own.
         program, *rest = ssh.argv()
-        argv = [program, *(word for option in first for word in ("-o", option)), *rest, "true"]
+        argv = [program, *(word for option in (*first, *preferred) for word in ("-o", option)), *rest, "true"]
         answer = process.ask(argv, timeout_s=2 * CONNECT_S, on_sample=ssh.stop.check)
         if not scratch.exists():
             raise ssh_error(ssh.board.name, ssh.board.destination, answer.stderr)

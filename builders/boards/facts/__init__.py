@@ -1,6 +1,11 @@
 """The facts of a board that decide an installation, and the findings on them."""
 
 from builders.boards.facts.board_facts import BoardFacts, InstalledPackage, parse_facts
-from builders.boards.facts.findings import Finding, findings
+from builders.boards.facts.findings import CLOCK_S, Finding, duration, findings
+from builders.boards.facts.identity import require_distinct
+from builders.boards.facts.local_changes import ChangedFile, Pin, changed_files, pins
 
-__all__ = ["BoardFacts", "Finding", "InstalledPackage", "findings", "parse_facts"]
+__all__ = [
+    "CLOCK_S", "BoardFacts", "ChangedFile", "Finding", "InstalledPackage", "Pin", "changed_files", "duration",
+    "findings", "parse_facts", "pins", "require_distinct",
+]  # fmt: skip

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from builders.boards.connection import BoardError
 
@@ -40,6 +41,16 @@ class BoardFacts:
     values: Mapping[str, Sequence[str]]
     asked: float
     answered: float
+
+    def document(self) -> dict[str, Any]:
+        """Return the facts for a JSON file; `read` reads them again."""
+        return {"asked": self.asked, "answered": self.answered, "facts": {n: list(v) for n, v in self.values.items()}}
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "BoardFacts":
+        """Return the facts of a `document`; raises KeyError, TypeError, ValueError or AttributeError for others."""
+        values = {str(name): [str(value) for value in values] for name, values in document["facts"].items()}
+        return cls(values, float(document["asked"]), float(document["answered"]))
 
     def text(self, name: str) -> str:
         """Return a fact, an empty text if the board does not know it."""

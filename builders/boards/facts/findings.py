@@ -112,10 +112,10 @@ def _packages(facts: BoardFacts) -> Iterator[Finding]:
 def _clock(facts: BoardFacts) -> Iterator[Finding]:
     offset = facts.clock_offset_s
     if abs(offset) > CLOCK_S:
-        yield Finding("repaired", f"its clock is {_duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}")
+        yield Finding("repaired", f"its clock is {duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a duration in the largest unit that fits: ``3 days``."""
     for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:

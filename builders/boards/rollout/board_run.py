@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 from builders.boards.connection import BoardError, Busy, LineLost, Ssh, Unreachable
+from builders.boards.facts import BoardFacts
 from builders.boards.rollout import steps
 from builders.boards.rollout.offer import Offer, offer_for
 from builders.boards.rollout.options import Options
@@ -43,12 +45,14 @@ class Outcome:
 
 @dataclass
 class BoardRun:
-    """A board in a rollout called ``stamp``."""
+    """A board in a rollout called ``stamp``. ``see`` records its facts, those of ``services`` too."""
 
     ssh: Ssh
     offers: Mapping[str, Offer]
     stamp: str
     report: Callable[[State, str], None]
+    see: Callable[[BoardFacts], None]
+    services: Sequence[str]
     options: Options = field(default_factory=Options)
     ours: Container[str] = ()
     """The stamps of earlier rollouts of the same project, whose commands have ended."""
@@ -65,7 +69,7 @@ class BoardRun:
 
         Returns the end of an earlier rollout of this project if that was bad, so that nothing bad is installed twice.
         """
-        facts = steps.probe(self.ssh, self.offers)
+        facts = self._asked()
         self.report("reached", facts.text("os_name"))
         if self.options.reboot and not facts.text("systemd"):
             raise BoardError(
@@ -85,7 +89,7 @@ class BoardRun:
             self.report("reached", f"the rollout {stamp} is at its end: {end.state} {end.reason}".rstrip())
             if end.state != "good" and stamp in self.ours:
                 return Outcome(end.state, f"{end.reason} (rollout {stamp})")  # type: ignore[arg-type]
-            facts = steps.probe(self.ssh, self.offers)
+            facts = self._asked()
         offer = offer_for(self.ssh.board, facts, self.offers)
         self.plan = plan_board(self.ssh.board, facts, offer, self.options.packages)
         return None
@@ -119,12 +123,12 @@ class BoardRun:
         The mode ``test`` only tests what the rollout installed before, ``back`` returns to the packages before it.
         """
         steps.launch(self.ssh, self.stamp, mode)
-        end = self._follow(self.stamp)
+        end = self._ended(self.stamp)
         return Outcome(end.state, end.reason)  # type: ignore[arg-type] # a last state, or lost
 
     def back(self, stamp: str) -> Outcome:
         """Return to the packages before the rollout ``stamp``, or the newest if it is empty; raises BoardError."""
-        receipts = steps.probe(self.ssh, self.offers).receipts
+        receipts = self._asked().receipts
         found = stamp or (list(receipts) or [""])[-1]
         state = receipts.get(found, "").split(" ")[0]
         if not state:
@@ -137,7 +141,7 @@ class BoardRun:
         if state == "staged":
             return Outcome("skipped", f"the rollout {found} installed nothing on it")
         steps.launch(self.ssh, found, "" if state == "rolling-back" else "back")
-        end = self._follow(found)
+        end = self._ended(found)
         return Outcome("good" if end.state == "rolled-back" else end.state, end.reason)  # type: ignore[arg-type]
 
     def gate(self, tests: BoardTests) -> Outcome:
@@ -146,6 +150,18 @@ class BoardRun:
         self.report("gating", "")
         bad = steps.gate(self.ssh, self.plan, tests)
         return Outcome("failed", bad) if bad else Outcome("good", "unchanged")
+
+    def _asked(self, *, verify: bool = False) -> BoardFacts:
+        facts = steps.probe(self.ssh, self.offers, self.services, verify=verify)
+        self.see(facts)
+        return facts
+
+    def _ended(self, stamp: str) -> Progress:
+        """Return the last state of a program, and record the board as it is then."""
+        end = self._follow(stamp)
+        with suppress(BoardError):  # the outcome is known; only the record stays older
+            self._asked(verify=True)
+        return end
 
     def _prepared(self, plan: BoardPlan, ways: Sequence[Callable[[], Access]]) -> Prepared:
         for number, way in enumerate(ways, 1):

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from builders.boards.facts import BoardFacts
 from builders.errors import DiskError
 from builders.host.files import disk_errors, write_whole
 
@@ -34,19 +35,19 @@ class Records:
     def rollout(self, stamp: str) -> "Rollout":
         return Rollout(self.folder / "rollouts" / stamp)
 
-    def see(self, board: str, facts: Mapping[str, Any]) -> None:
-        """Record a board as it is now."""
-        text = yaml.safe_dump(dict(facts), sort_keys=False, allow_unicode=True)
-        write_whole(self.folder / "seen" / f"{board}.yml", text)
+    def see(self, board: str, facts: BoardFacts) -> None:
+        """Record a board as it answered."""
+        write_whole(self._seen(board), json.dumps(facts.document(), indent=1, ensure_ascii=False) + "\n")
 
-    def seen(self, board: str) -> Mapping[str, Any]:
-        """Return a board as it was seen last, empty if never."""
-        path = self.folder / "seen" / f"{board}.yml"
-        if not path.is_file():
-            return {}
-        with disk_errors(path):
-            found = yaml.safe_load(path.read_text())
-        return found if isinstance(found, dict) else {}
+    def seen(self, board: str) -> BoardFacts | None:
+        """Return a board as it answered last, None if it never did or if the record is of another form."""
+        try:
+            return BoardFacts.read(json.loads(self._seen(board).read_text()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def _seen(self, board: str) -> Path:
+        return self.folder / "seen" / f"{board}.json"
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,26 @@ class Rollout:
         """Append to a board's log."""
         with disk_errors(self.log(board)), self.log(board).open("a") as file:
             file.write(text)
+
+    def keep_receipt(self, board: str, receipt: Mapping[str, Any]) -> None:
+        """Write a copy of a board's receipt: the versions before and after, the publication, the person."""
+        write_whole(self._receipt(board), json.dumps(receipt, indent=1) + "\n")
+
+    def receipt(self, board: str) -> Mapping[str, Any]:
+        """Return the copy of a board's receipt, empty if there is none."""
+        try:
+            found = json.loads(self._receipt(board).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _receipt(self, board: str) -> Path:
+        return self.folder / "receipts" / f"{board}.json"
+
+    def wave(self, board: str) -> str:
+        """Return the wave of a board: ``canary``, ``batch 2``, or ``back``; empty if it is in none."""
+        waves = self.plan.get("waves") or {}
+        return next((name for name, boards in waves.items() if board in boards), "")
 
     def log(self, board: str) -> Path:
         """Return the file of a board's log."""

@@ -70,12 +70,15 @@ def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str
             f"{board}: {errors[0].text}" + (f", and {len(errors) - 1} more" if errors[1:] else ""),
             "\n".join(str(finding) for finding in errors[1:]), errors[0].fix,
         )  # fmt: skip
-    packages = tuple(_packages(board, facts, offer, only))
+    packages = tuple(planned_packages(board, facts, offer, only))
     notes = (*found, *_other_system(facts, offer), *_newer(packages, facts, offer))
     return BoardPlan(board, facts, offer, packages, notes)
 
 
-def _packages(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str]) -> Iterator[PlannedPackage]:
+def planned_packages(
+    board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str] = ()
+) -> Iterator[PlannedPackage]:  # fmt: skip
+    """Yield Reef's packages of a board with their versions before and after; raises BoardError as `plan_board`."""
     versions, installed = offer.versions(facts.architecture), facts.versions
     wishes = [wish.partition("=") for wish in only or board.keys.reef_packages]
     keyring = offer.url and KEYRING_PACKAGE in versions and not only

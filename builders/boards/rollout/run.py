@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from builders.boards.connection import BoardError, Busy, Stop, Unreachable
+from builders.boards.facts import require_distinct
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Rollout
@@ -45,6 +46,7 @@ class RolloutRun:
         with self.display.step(f"ask {len(names)} boards", names):
             for _ in self._side_by_side(names, self._ask):
                 pass
+        require_distinct({name: run.plan.facts for name, run in self.runs.items() if run.plan})
 
     def _ask(self, run: BoardRun) -> None:
         if ended := run.planned():
@@ -97,6 +99,7 @@ class RolloutRun:
                 {"name": package.name, "before": package.before, "after": package.after} for package in plan.packages
             ],
         }  # fmt: skip
+        self.record.keep_receipt(run.ssh.board.name, receipt)
         run.stage(self.ways(run), receipt, self.tests(plan))
 
     def _finish(self, run: BoardRun) -> None:

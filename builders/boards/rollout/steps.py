@@ -83,11 +83,17 @@ class Progress:
         return self.state in FINAL
 
 
-def probe(ssh: Ssh, offers: Mapping[str, Offer], services: Sequence[str] = ()) -> BoardFacts:
-    """Read a board's facts, those of ``services`` too; changes nothing."""
+def probe(
+    ssh: Ssh, offers: Mapping[str, Offer], services: Sequence[str] = (), *, verify: bool = False
+) -> BoardFacts:  # fmt: skip
+    """Read a board's facts, those of ``services`` too; changes nothing on it.
+
+    With ``verify`` dpkg compares the files of the packages with what they brought, and has to read them all.
+    """
     files = {file.path for offer in offers.values() for file in (offer.keyring, offer.sources)}
     text = script(
-        "common", "probe", packages=" ".join(names_of(offers.values())), services=" ".join(services),
+        "common", "changes", "probe", verify="yes" if verify else "no",
+        packages=" ".join(names_of(offers.values())), services=" ".join(services),
         files=" ".join(sorted(files)),
     )  # fmt: skip
     asked = time.time()
@@ -187,7 +193,7 @@ def _gates(tests: BoardTests) -> str:
 
 def explain(ssh: Ssh, packages: Sequence[str], stamp: str = "") -> Mapping[str, Sequence[str]]:
     """Return a board's records of a rollout, by default the newest, and apt's view of its packages."""
-    text = script("common", "explain", stamp=stamp, packages=" ".join(packages))
+    text = script("common", "changes", "explain", verify="yes", stamp=stamp, packages=" ".join(packages))
     return _facts(ssh, ssh.run(text, timeout_s=PROBE_S))
 
 

@@ -12,10 +12,4 @@ if [ -r "$here/receipt.json" ]; then
 fi
 # shellcheck disable=SC2086
 [ -z "$packages" ] || quiet apt-cache policy $packages | while IFS= read -r line; do fact policy "$line"; done
-for name in $packages; do
-    dpkg -V "$name" 2>/dev/null | while IFS= read -r line; do fact changed "$name: $line"; done
-done
-for pin in /etc/apt/preferences.d/reef-bad-*.pref; do
-    [ ! -e "$pin" ] || fact pinned "$(grep -h -E '^(Explanation|Package|Pin):' "$pin" | tr '\n' ' ')"
-done
 fact end complete

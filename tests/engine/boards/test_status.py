@@ -1,0 +1,61 @@
+"""The state of boards over light boards: the table, the records, one board's history, host keys."""
+
+import json
+import re
+import subprocess
+
+from tests.support.board_project import BoardProject, version
+from tests.support.light_board import LightBoard
+
+
+def test_boards_show_versions_drift_and_the_last_rollout(project: BoardProject, boards: dict[str, LightBoard]) -> None:
+    project.inv("install-boards")
+    assert re.search(r"^one +now +trixie/amd64 +none +good \d{8}T\d{6}Z$", project.inv("boards"), re.MULTILINE)
+    project.publish(*version(project.publisher, "1.1-1"))
+    project.boards["one"].shell("apt-mark hold libdemo; echo other >/usr/share/demo/content")
+    boards["two"].stop()
+    output = project.inv("boards", status=15)
+    assert re.search(r"^one +now +trixie/amd64 +3 +good", output, re.MULTILINE)
+    assert re.search(r"^two +(\d+ s|\d minutes) +trixie/amd64 +2 +good", output, re.MULTILINE), "as it answered last"
+    assert "drift: demo 1.0-1 -> 1.1-1" in output
+    assert "drift: libdemo 1.0-1 is held on the board; published: 1.1-1" in output
+    assert "drift: /usr/share/demo/content of demo differs from the package" in output
+    assert "1 of 2 boards do not answer" in output
+    cached, _ = json.JSONDecoder().raw_decode(project.inv("boards", "--cached", "--json"))
+    assert [(board["name"], board["answers"], board["error"]) for board in cached["boards"]] == [
+        ("one", False, None), ("two", False, None),
+    ]  # fmt: skip
+    assert cached["boards"][0]["packages"] == [
+        {"name": "demo", "installed": "1.0-1", "expected": "1.1-1"},
+        {"name": "libdemo", "installed": "1.0-1", "expected": "1.0-1"},
+    ]
+
+
+def test_a_host_key_that_changed_is_shown_beside_the_old_one_by_every_command(
+    project: BoardProject, boards: dict[str, LightBoard]
+) -> None:
+    board = boards["one"]
+    before = board.fingerprint
+    board.stop()
+    for path in (board.folder / "host_key", board.folder / "host_key.pub"):
+        path.unlink()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(board.folder / "host_key")], check=True)
+    (board.folder / "board" / "host_key").write_bytes((board.folder / "host_key").read_bytes())
+    board.start()
+    for words in (["boards"], ["check-boards"], ["explain-board", "one"], ["trust-boards"]):
+        output = project.inv(*words, status=15)
+        assert f"its host key has changed: it was {before}, it is {board.fingerprint}" in output, output
+    assert re.search(rf"one +failed +its host key has changed: .*{re.escape(board.fingerprint)}",
+                     project.inv("install-boards", status=15))  # fmt: skip
+    project.inv("trust-boards", "--accept", board.fingerprint)
+    project.inv("check-boards")
+    assert before not in (project.folder / "boards.known_hosts").read_text()
+
+
+def test_one_board_under_two_names_is_an_error_that_names_both(project: BoardProject) -> None:
+    project.more["copy"] = project.connection(project.boards["two"]) | {"ansible_host": "localhost"}
+    keys = project.folder / "boards.known_hosts"
+    keys.write_text(keys.read_text() + keys.read_text().splitlines()[-1].replace("two ", "copy ", 1) + "\n")
+    for words in (["boards"], ["check-boards"], ["install-boards"]):
+        output = project.inv(*words, status=15)
+        assert "copy and two are the same board" in output
