@@ -13,6 +13,7 @@ from builders.apt.operations import extend_keys, phase, promote, prune, retire_k
 from builders.apt.packages.foreign import fields_of as foreign_fields
 from builders.apt.packages.published_files import published_files
 from builders.apt.publish.change import Candidate, ask_clients, change, staged, switch
+from builders.apt.publish.small import small_repository
 from builders.apt.repository.board_files import BoardSuite, board_suites
 from builders.apt.repository.context import state_folder
 from builders.apt.repository.layout import suffixed
@@ -34,6 +35,6 @@ __all__ = [
     "load_key",
     "locked", "phase", "previous_revision", "promote", "prune", "published", "published_files",
     "published_versions", "retire_key",
-    "rollback", "rotate_keys", "serving", "snapshots", "staged", "state_folder", "suffixed", "switch", "until",
-    "upload", "verify", "verify_all",
+    "rollback", "rotate_keys", "serving", "small_repository", "snapshots", "staged", "state_folder", "suffixed",
+    "switch", "until", "upload", "verify", "verify_all",
 ]  # fmt: skip

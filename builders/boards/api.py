@@ -1,5 +1,7 @@
 """Boards as the rest of Reef uses them: the only face of this stage."""
 
+from builders.boards.bundle.lacking import BoardSystem, Lacking
+from builders.boards.bundle.pack import pack
 from builders.boards.connection import (
     KNOWN_HOSTS,
     BoardError,
@@ -24,7 +26,7 @@ from builders.boards.rollout.offer import Offer, PublishedFile, offer_for
 from builders.boards.rollout.options import Options, package_words
 from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.run import RolloutRun
-from builders.boards.rollout.steps import Access, BoardTests, explain, probe
+from builders.boards.rollout.steps import Access, BoardTests, bundle_folder, explain, probe
 from builders.boards.rollout.waves import Wave, waves
 from builders.boards.status.board_status import Background, BoardStatus, status_of
 from builders.boards.status.document import fleet_document
@@ -44,6 +46,7 @@ __all__ = [
     "BoardPlan",
     "BoardRun",
     "BoardStatus",
+    "BoardSystem",
     "BoardTests",
     "Display",
     "Finding",
@@ -53,6 +56,7 @@ __all__ = [
     "Inventory",
     "InventoryFile",
     "KnownHosts",
+    "Lacking",
     "LineLost",
     "Offer",
     "Options",
@@ -66,6 +70,7 @@ __all__ = [
     "Unreachable",
     "Wave",
     "add_board",
+    "bundle_folder",
     "expected_packages",
     "explain",
     "findings",
@@ -76,6 +81,7 @@ __all__ = [
     "load_inventory",
     "offer_for",
     "offered_key",
+    "pack",
     "package_words",
     "plan_board",
     "probe",

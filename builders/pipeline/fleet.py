@@ -34,6 +34,7 @@ from builders.boards.api import (
 )
 from builders.errors import InputError, nearest
 from builders.model.recipe import Recipe
+from builders.pipeline.bundle import Bundles
 from builders.pipeline.project import Project
 
 if TYPE_CHECKING:
@@ -177,15 +178,21 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
             for board in wave.boards
         }
         port = int(url.rsplit(":", 1)[1])
-        ways = partial(_ways, fleet.project.settings.repository.url, port)
+        ways = partial(_ways, fleet.project.settings.repository.url, port, Bundles(fleet.project))
         held = {name: str(hold) for name, hold in read_holds(fleet.inventory.path.parent).items() if name in runs}
         yield RolloutRun(record, runs, fleet.tests, ways, options, fleet.stop, display, held)
 
 
-def _ways(url: str | None, port: int, run: BoardRun) -> Sequence[Callable[[], Access]]:
-    """Return a board's ways to the repository: its address if boards know one, then the connection itself."""
+def _ways(url: str | None, port: int, bundles: Bundles, run: BoardRun) -> Sequence[Callable[[], Access]]:
+    """Return a board's ways to the repository: its address if boards know one, the connection itself, a bundle.
+
+    A board without a network gets a bundle at once: it needs Debian's packages too.
+    """
+    bundle = partial(bundles.deliver, run)
+    if run.ssh.board.keys.reef_offline:
+        return [bundle]
     tunnel = lambda: Access(f"http://127.0.0.1:{run.ssh.forward(port)}/", temporary=True)  # noqa: E731
-    return [*([lambda: Access(url, temporary=False)] if url else []), tunnel]
+    return [*([lambda: Access(url, temporary=False)] if url else []), tunnel, bundle]
 
 
 def _new_record(records: Records) -> Rollout:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import yaml
 
 from tests.support.checkout import CHECKOUT
-from tests.support.light_board import USER
+from tests.support.light_board import USER, LightBoard
 from tests.support.repository import DATE, Publisher
 
 MAIN = "from builders.cli.app import main; main()"
@@ -61,7 +61,9 @@ class BoardProject:
         (self.folder / "boards.yml").write_text(yaml.safe_dump({"all": group}))
 
     def connection(self, board: ReachedBoard) -> dict[str, Any]:
-        return {
+        alone = board if isinstance(board, LightBoard) and not board.network else None
+        proxy = {"ansible_ssh_common_args": f"-o ProxyCommand='{alone.proxy}'"} if alone else {}
+        return proxy | {
             "ansible_host": "127.0.0.1", "ansible_port": board.port, "ansible_user": USER,
             "ansible_ssh_private_key_file": str(board.identity),
         }  # fmt: skip
@@ -77,18 +79,18 @@ class BoardProject:
         self._days += 1
         self.publisher.publish(*debs, suite=self.suite, date=DATE + self._days * DAY)
 
-    def inv(self, *words: str, status: int = 0, timeout_s: float = 600) -> str:
+    def inv(self, *words: str, status: int = 0, timeout_s: float = 600, main: str = MAIN) -> str:
         """Run a command, which must end with ``status``, and return all that it printed."""
-        done = self.start(*words)
+        done = self.start(*words, main=main)
         output, _ = done.communicate(timeout=timeout_s)
         assert done.returncode == status, output
         return output
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str, main: str = MAIN) -> "subprocess.Popen[str]":
         self.write()
         environment = {**os.environ, "REEF_FOLDER": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
         return subprocess.Popen(
-            [sys.executable, "-c", MAIN, *words], env=environment, cwd="/", text=True,
+            [sys.executable, "-c", main, *words], env=environment, cwd="/", text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 

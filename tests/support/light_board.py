@@ -20,6 +20,7 @@ from builders.engines.roots import bootstrap, namespaces
 from builders.model.arch import AMD64, Architecture
 from builders.model.jobs import Root
 from builders.pipeline.project import Project
+from tests.support.model_server import until
 from tests.support.ports import free_port
 from tests.support.upload_hosts import wait_for
 
@@ -56,7 +57,7 @@ chown -R {USER}: /home/{USER}
 cp /board/host_key /etc/ssh/board_key
 chmod 600 /etc/ssh/board_key
 exec setpriv --bounding-set=-sys_time,-sys_boot /usr/sbin/sshd -D -e -h /etc/ssh/board_key -p "$PORT" \\
-    -o ListenAddress=127.0.0.1 -o PidFile=none -o UsePAM=no -o MaxStartups=50
+    -o ListenAddress=127.0.0.1 -o PidFile=none -o UsePAM=no -o MaxStartups=50 -o AllowTcpForwarding="$FORWARDING"
 """
 
 
@@ -64,7 +65,8 @@ exec setpriv --bounding-set=-sys_time,-sys_boot /usr/sbin/sshd -D -e -h /etc/ssh
 class LightBoard:
     """A board at ``port`` of loopback, whose files are in ``folder``; `USER` and root log in with the key ``identity``.
 
-    Its root is Debian's ``suite`` for an ``architecture``, which QEMU may emulate; sudo does not work in QEMU.
+    Its root is Debian's ``suite`` for an ``architecture``, which QEMU may emulate; sudo does not work in QEMU. Without
+    ``network`` the loopback is that of a network namespace with nothing else: ssh needs the ``proxy``.
     """
 
     project: Project
@@ -72,6 +74,8 @@ class LightBoard:
     nopasswd: bool = True
     suite: str = "trixie"
     architecture: Architecture = AMD64
+    network: bool = True
+    forwarding: bool = True
     port: int = field(default_factory=free_port)
     child: "subprocess.Popen[bytes] | None" = None
 
@@ -102,22 +106,26 @@ class LightBoard:
             mountpoint=str(self.folder / "mnt"),
             overlays=[Overlay("/", [str(rootfs)], str(self.folder / "root"))],
             binds={"/board": str(self.folder / "board"), "/disk": str(self.folder / "disk")},
-            network=True,
+            network=self.network,
             environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PORT": str(self.port),
-                         "NOPASSWD": "NOPASSWD: " if self.nopasswd else ""},
+                         "NOPASSWD": "NOPASSWD: " if self.nopasswd else "",
+                         "FORWARDING": "yes" if self.forwarding else "no"},
             workdir="/",
             script=STARTED,
         )  # fmt: skip
         entry.write(self.folder / "entry.json")
         with (self.folder / "log").open("ab") as log:
             self.child = subprocess.Popen(
-                [*namespaces.prefix(network=True), *enter_words(self.folder / "entry.json")],
+                [*namespaces.prefix(network=self.network), *enter_words(self.folder / "entry.json")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
                 env={**os.environ, **self.architecture.emulation,
                      "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 start_new_session=True,
             )  # fmt: skip
-        wait_for(self.port, self.child)
+        if self.network:
+            wait_for(self.port, self.child)
+        else:
+            until(lambda: "Server listening" in self.log, 120)
 
     def stop(self) -> None:
         """End every process of the board at once, as pulled power does."""
@@ -159,12 +167,23 @@ class LightBoard:
 
     def shell(self, script: str) -> str:
         """Run a script as root in the board, without ssh, and return what it prints."""
-        words = ["nsenter", "--target", str(self._daemon().pid), "--mount", "--pid", "--root", "--wd"]
+        words = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--root", "--wd"]
         return subprocess.run([*words, "sh", "-euc", script], check=True, capture_output=True, text=True).stdout
 
     def _daemon(self) -> psutil.Process:
         assert self.child
         return next(each for each in psutil.Process(self.child.pid).children(recursive=True) if each.name() == "sshd")
+
+    @property
+    def pid(self) -> int:
+        """The process of its sshd."""
+        return self._daemon().pid
+
+    @property
+    def proxy(self) -> str:
+        """The ProxyCommand of ssh that reaches a board without a network."""
+        carries = Path(__file__).with_name("carries.py")
+        return f"nsenter --target {self.pid} --net {sys.executable} {carries} {self.port}"
 
     def path(self, inside: str) -> Path:
         """Return where a file of the board is on this machine."""
@@ -173,10 +192,11 @@ class LightBoard:
 
 @contextlib.contextmanager
 def light_board(
-    project: Project, folder: Path, *, nopasswd: bool = True, suite: str = "trixie", architecture: Architecture = AMD64
+    project: Project, folder: Path, *, nopasswd: bool = True, suite: str = "trixie",
+    architecture: Architecture = AMD64, network: bool = True, forwarding: bool = True,
 ) -> Iterator[LightBoard]:  # fmt: skip
     """Run a light board for as long as the block takes."""
-    board = LightBoard(project, folder, nopasswd, suite, architecture)
+    board = LightBoard(project, folder, nopasswd, suite, architecture, network, forwarding)
     board.start()
     try:
         yield board

@@ -6,6 +6,7 @@ from builders.boards.connection.errors import (
     HostKeyError,
     LineLost,
     LoginRefused,
+    NoForwarding,
     SudoRefused,
     Unreachable,
 )
@@ -14,6 +15,6 @@ from builders.boards.connection.known_hosts import HostKey, KnownHosts
 from builders.boards.connection.ssh import Reply, Ssh, Stop
 
 __all__ = [
-    "KNOWN_HOSTS", "BoardError", "Busy", "HostKey", "HostKeyError", "KnownHosts", "LineLost", "LoginRefused", "Reply",
-    "Ssh", "Stop", "SudoRefused", "Unreachable",
+    "KNOWN_HOSTS", "BoardError", "Busy", "HostKey", "HostKeyError", "KnownHosts", "LineLost", "LoginRefused",
+    "NoForwarding", "Reply", "Ssh", "Stop", "SudoRefused", "Unreachable",
 ]  # fmt: skip

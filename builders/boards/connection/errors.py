@@ -20,6 +20,10 @@ class LineLost(BoardError):
     """A connection ended while a command ran; the board may go on with it."""
 
 
+class NoForwarding(BoardError):
+    """A board's ssh server forwards no ports."""
+
+
 class HostKeyError(BoardError):
     """A board's host key is unknown, or another than before."""
 

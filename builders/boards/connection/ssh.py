@@ -10,6 +10,7 @@ from pathlib import Path
 from builders.boards.connection.errors import (
     BoardError,
     LineLost,
+    NoForwarding,
     Unreachable,
     ssh_error,
     sudo_error,
@@ -100,12 +101,12 @@ class Ssh:
     def forward(self, port: int) -> int:
         """Let the board reach ``port`` of this machine's loopback, and return the port of its own loopback.
 
-        Raises BoardError if the board's ssh server does not allow it.
+        Raises NoForwarding if the board's ssh server does not allow it.
         """
         answer = self._control("forward", "-R", f"127.0.0.1:0:127.0.0.1:{port}")
         found = re.search(rb"\b(\d+)\b", answer.stdout)
         if answer.returncode or not found:
-            raise BoardError(
+            raise NoForwarding(
                 f"{self.board}: its ssh server forwards no ports",
                 answer.stderr[-2000:],
                 "set AllowTcpForwarding yes in its sshd_config, or reef_offline: true in boards.yml",

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-from builders.boards.connection import BoardError, Busy, LineLost, Ssh, Unreachable
+from builders.boards.connection import BoardError, Busy, LineLost, NoForwarding, Ssh, Unreachable
 from builders.boards.facts import BoardFacts
 from builders.boards.rollout import steps
 from builders.boards.rollout.offer import Offer, offer_for
@@ -58,6 +58,7 @@ class BoardRun:
     """The stamps of earlier rollouts of the same project, whose commands have ended."""
     plan: BoardPlan | None = None
     prepared: Prepared | None = None
+    _bundled: bool = False
 
     @property
     def comment(self) -> str:
@@ -101,6 +102,17 @@ class BoardRun:
 
         Raises BoardError.
         """
+        try:
+            self._stage(ways, receipt, tests)
+        except BoardError:
+            if self._bundled:
+                with suppress(BoardError):  # the next rollout removes it
+                    steps.unbundle(self.ssh)
+            raise
+
+    def _stage(
+        self, ways: Sequence[Callable[[], Access]], receipt: Mapping[str, object], tests: BoardTests
+    ) -> None:  # fmt: skip
         assert self.plan
         self.prepared = self._prepared(self.plan, ways)
         for text in (*self.prepared.repaired, *self.prepared.broken_sources):
@@ -166,8 +178,10 @@ class BoardRun:
     def _prepared(self, plan: BoardPlan, ways: Sequence[Callable[[], Access]]) -> Prepared:
         for number, way in enumerate(ways, 1):
             try:
-                return steps.prepare(self.ssh, plan, way(), self.comment)
-            except RepositoryUnreadable as error:
+                access = way()
+                self._bundled = access.bundle
+                return steps.prepare(self.ssh, plan, access, self.comment)
+            except (RepositoryUnreadable, NoForwarding) as error:
                 if number == len(ways):
                     raise
                 self.report("reached", f"{error.what}; the next way is tried")

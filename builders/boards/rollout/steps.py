@@ -1,6 +1,7 @@
 """The steps of an installation on one board, each one script and one round trip."""
 
 import base64
+import gzip
 import json
 import re
 import time
@@ -20,6 +21,8 @@ PROBE_S, PREPARE_S, STAGE_S = 120, 1800, 7200
 POLL_S = 20
 RESTART_S = 600
 """The longest time for a board's shutdown, and for its start, in seconds."""
+BUNDLES = "/var/lib/reef/bundle"
+"""The folder of bundles on a board; ``drop_bundle`` in ``scripts/apt.sh`` removes it."""
 Mode = Literal["", "test", "back"]
 FINAL = ("good", "rolled-back", "broken")
 """The last states of a board's program."""
@@ -51,10 +54,19 @@ class BoardTests:
 
 @dataclass(frozen=True)
 class Access:
-    """The way by which a board reads the repository. ``temporary``: for this rollout alone."""
+    """The way by which a board reads the repository. ``temporary``: for this rollout alone.
+
+    ``bundle``: the repository has all that the board needs, and no other source of it is asked.
+    """
 
     uri: str
     temporary: bool
+    bundle: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The word for ``prepare.sh``."""
+        return "bundle" if self.bundle else "yes" if self.temporary else "no"
 
 
 @dataclass(frozen=True)
@@ -103,12 +115,11 @@ def probe(
 
 def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared:
     """Make a board ready, and return what its apt would do; see ``prepare.sh``."""
-    offer = plan.offer
-    sources = re.sub(rb"(?m)^URIs:.*$", b"URIs: " + access.uri.encode(), offer.sources.content)
+    offer, sources = plan.offer, sources_at(plan.offer, access.uri)
     text = script(
         "common", "apt", "prepare", now=str(int(time.time())), keyring=offer.keyring.path,
         keyring_text=_encoded(offer.keyring.content), sources=offer.sources.path, sources_text=_encoded(sources),
-        temporary="yes" if access.temporary else "no", wishes=wishes(plan), comment=comment, **_patience(plan),
+        temporary=access.kind, wishes=wishes(plan), comment=comment, **_patience(plan),
     )  # fmt: skip
     facts = _facts(ssh, ssh.run(text, timeout_s=PREPARE_S + 5 * plan.board.keys.reef_lock_wait_s))
     installs = tuple(
@@ -120,6 +131,24 @@ def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared
         installs, removals, tuple(facts.get("repaired", ())), tuple(facts.get("source", ())),
         " ".join(facts.get("sums", ())),
     )  # fmt: skip
+
+
+def sources_at(offer: Offer, uri: str) -> bytes:
+    """Return the ``.sources`` file of a suite with another address."""
+    return re.sub(rb"(?m)^URIs:.*$", lambda _: b"URIs: " + uri.encode(), offer.sources.content)
+
+
+def bundle_folder(ssh: Ssh, plan: BoardPlan, stamp: str, comment: str) -> tuple[str, bytes]:
+    """Make the folder for a rollout's bundle on a board; return it, and dpkg's list of installed packages."""
+    folder = f"{BUNDLES}/{stamp}"
+    text = script("common", "apt", "bundle", folder=folder, comment=comment, **_patience(plan))
+    facts = _facts(ssh, ssh.run(text, timeout_s=PROBE_S + plan.board.keys.reef_lock_wait_s))
+    return folder, gzip.decompress(base64.b64decode(_only(facts, "status")))
+
+
+def unbundle(ssh: Ssh) -> None:
+    """Remove a bundle from a board."""
+    _facts(ssh, ssh.run(script("common", "apt", "unbundle")))
 
 
 def stage(  # noqa: PLR0917 - each is a part of the receipt

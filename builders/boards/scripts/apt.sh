@@ -47,9 +47,17 @@ install_options() {
         -o APT::Get::Upgrade-By-Source-Package=false -o APT::Get::Always-Include-Phased-Updates=true
 }
 
-# apt_options: where apt finds its sources: the board's own, and Reef's.
+# apt_options: where apt finds its sources: the board's own and Reef's, or a bundle alone.
 apt_options() {
     [ ! -d "$state/apt/sources" ] || printf '%s\n' -o "Dir::Etc::sourceparts=$state/apt/sources"
+    [ ! -e "$state/apt/bundle" ] || printf '%s\n' -o Dir::Etc::sourcelist=/dev/null -o APT::Get::List-Cleanup=0
+}
+
+# drop_bundle: remove a bundle, and apt's lists of it.
+drop_bundle() {
+    rm -rf "$state/bundle"
+    rm -f /var/lib/apt/lists/_var_lib_reef_bundle_* /var/lib/apt/lists/partial/_var_lib_reef_bundle_*
+    [ ! -e "$state/apt/bundle" ] || rm -rf "$state/apt/sources" "$state/apt/bundle"
 }
 
 # interrupted: whether a run of dpkg did not come to its end (dpkg(1), --audit; apt refuses while updates has files).

@@ -1,6 +1,7 @@
 # Makes a board ready and finds what apt would do: sets the clock, repairs dpkg, adds the repository, updates.
 # now: seconds since 1970; keyring, keyring_text: path and base64 of the public keys; sources, sources_text: the same for
-# the .sources file; comment: the rollout; temporary: yes for a repository that boards reach during this rollout alone; wishes: NAME=VERSION words.
+# the .sources file; comment: the rollout; temporary: yes for a repository that boards reach during this rollout alone,
+# bundle for one that is on the board and needs no other source; wishes: NAME=VERSION words.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
 mkdir -p "$state/receipts" "$state/previous" "$state/apt"
@@ -37,11 +38,12 @@ laid() {
 
 mkdir -p /usr/share/keyrings /etc/apt/sources.list.d
 laid "$keyring" "$keyring_text"
-rm -rf "$state/apt/sources"
-if [ "$temporary" = yes ]; then
+rm -rf "$state/apt/sources" "$state/apt/bundle"
+if [ "$temporary" != no ]; then
     mkdir "$state/apt/sources"
+    [ "$temporary" = yes ] || : >"$state/apt/bundle"
     for file in /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
-        [ "$file" = "$sources" ] || [ ! -e "$file" ] || ln -s "$file" "$state/apt/sources/"
+        [ "$temporary" = bundle ] || [ "$file" = "$sources" ] || [ ! -e "$file" ] || ln -s "$file" "$state/apt/sources/"
     done
     sources=$state/apt/sources/${sources##*/}
 fi

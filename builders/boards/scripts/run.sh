@@ -28,9 +28,10 @@ enter() {
     sync
 }
 
-# finish STATE [REASON]: record the last state. Before that, nothing of the rollout stays in /etc.
+# finish STATE [REASON]: record the last state. Before that, nothing of the rollout stays in /etc, and no bundle.
 finish() {
     remove_unit
+    drop_bundle
     enter "$@"
     exit 0
 }

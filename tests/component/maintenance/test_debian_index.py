@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from builders.apt.keys.signing import SigningKey, signing_key
-from builders.host import debian_mirror, process
+from builders.host import debian_mirror, isolated_apt, process
 from builders.host.apt_access import AptAccess
 from builders.host.debian_mirror import Mirror
 from builders.host.log import Log
@@ -41,7 +41,7 @@ def key() -> Iterator[SigningKey]:
 @pytest.fixture(autouse=True)
 def away(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's apt has no proxy, no settings and no mirror for security updates."""
-    monkeypatch.setattr(debian_index, "access", lambda _: AptAccess())
+    monkeypatch.setattr(isolated_apt, "access", lambda _: AptAccess())
     monkeypatch.setattr(debian_mirror, "security_mirror", lambda: None)
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
@@ -170,7 +170,7 @@ def test_a_mirror_with_other_keys(project: Project, mirror: Publisher, monkeypat
 
 
 def test_a_mirror_that_never_answers(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian_index, "TIME_S", 1.0)
+    monkeypatch.setattr(isolated_apt, "TIME_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:  # connections wait in its queue for ever
         settings = Settings(debian_mirror=f"http://127.0.0.1:{server.getsockname()[1]}/")
         said, _ = report(replace(project, settings=settings))
@@ -189,7 +189,7 @@ def test_a_cache_that_is_being_cleaned(project: Project) -> None:
 
 def test_passwords_stay_private(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = 'Acquire::http::Proxy "http://me:secret@proxy/caf\udce9";'
-    monkeypatch.setattr(debian_index, "access", lambda _: AptAccess((proxy,), {}, "machine h login me password hush\n"))
+    monkeypatch.setattr(isolated_apt, "access", lambda _: AptAccess((proxy,), {}, "machine h login me password hush\n"))
     given: list[Path] = []
     run = process.run
 
@@ -211,7 +211,7 @@ def test_passwords_stay_private(project: Project, monkeypatch: pytest.MonkeyPatc
     assert not any(b"hush" in data or b"secret" in data for data in kept)
     assert stat.S_IMODE(file_of(project, "settings.sha256").stat().st_mode) == 0o600
     settings = AptAccess((proxy.replace("secret", "other"),))
-    monkeypatch.setattr(debian_index, "access", lambda _: settings)
+    monkeypatch.setattr(isolated_apt, "access", lambda _: settings)
     monkeypatch.setattr(process, "run", run)
     aged(project, "fetched", 3600)
     report(project)
