@@ -32,6 +32,7 @@ from builders.boards.status.board_status import Background, BoardStatus, status_
 from builders.boards.status.document import fleet_document
 from builders.boards.status.drift import expected_packages
 from builders.boards.status.last_rollout import recorded_rollouts
+from builders.boards.status.page import fleet_page
 from builders.boards.status.tables import fleet_table, versions_table
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "explain",
     "findings",
     "fleet_document",
+    "fleet_page",
     "fleet_table",
     "known_to_user",
     "last_day",

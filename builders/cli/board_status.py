@@ -3,22 +3,25 @@
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from builders.boards.api import (
     BoardError,
     BoardStatus,
     fleet_document,
+    fleet_page,
     fleet_table,
     require_distinct,
     versions_table,
 )
 from builders.cli.boards import each, opened_fleet
+from builders.host.files import write_whole
 from builders.host.log import Log
 from builders.pipeline.fleet_status import ask, recorded_statuses, statuses
 
 
 def boards(
-    names: Sequence[str], groups: Sequence[str], *, cached: bool, as_json: bool, ask_sudo: bool
+    names: Sequence[str], groups: Sequence[str], *, cached: bool, as_json: bool, html: str | None, ask_sudo: bool
 ) -> None:  # fmt: skip
     """Show every board: what it runs, what differs from what it should run, its last rollout."""
     with opened_fleet(ask_sudo=ask_sudo) as fleet:
@@ -28,8 +31,13 @@ def boards(
         else:
             found = statuses(fleet, each(fleet, chosen, lambda board: ask(fleet, board)))
         now = time.time()
+        if html:
+            title = f"{fleet.project.settings.repository.label} boards"
+            write_whole(Path(html).expanduser(), fleet_page(title, found, now))
         if as_json:
             log.note(json.dumps(fleet_document(found, now), indent=1, ensure_ascii=False))
+        elif html:
+            log.note(f"wrote {html}")
         else:
             _show(log, found, now)
         if not cached:

@@ -47,15 +47,17 @@ def check_boards(_: Context, board: list[str], group: list[str], ask_sudo: bool 
     group=GROUP,
     cached="ask nothing: show the boards as they answered last",
     json="print a document for programs",
+    html="file to write: the boards as a page for a browser",
     ask_sudo=ASK_SUDO,
 )
-def boards(
-    _: Context, board: list[str], group: list[str], cached: bool = False, json: bool = False, ask_sudo: bool = False
+def boards(  # noqa: PLR0917 - Invoke passes options so
+    _: Context, board: list[str], group: list[str], cached: bool = False, json: bool = False,
+    html: str | None = None, ask_sudo: bool = False,
 ) -> None:  # fmt: skip
     """Show the boards: versions, services, drift."""
     from builders.cli import board_status as command
 
-    command.boards(board, group, cached=cached, as_json=json, ask_sudo=ask_sudo)
+    command.boards(board, group, cached=cached, as_json=json, html=html, ask_sudo=ask_sudo)
 
 
 @task(

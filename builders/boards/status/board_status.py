@@ -60,10 +60,18 @@ class BoardStatus:
         return tuple(finding for finding in findings(self.facts) if finding.severity != "note") if self.facts else ()
 
     @property
-    def healthy(self) -> bool:
-        """Whether it answered, its services are active, nothing is in the way, and its last rollout is good."""
-        failed = self.rollout is not None and self.rollout.failed
-        return not (self.silent or self.findings or failed or self.service not in ("active", "-"))
+    def verdict(self) -> str:
+        """The state in a few words: ``good``, or the first thing that is not."""
+        words = (
+            (self.silent, "does not answer"),
+            (self.facts is None, "never asked"),
+            (self.rollout is not None and self.rollout.failed, self.rollout.state if self.rollout else ""),
+            (bool(self.findings), next((finding.text for finding in self.findings), "")),
+            (self.service not in ("active", "-"), f"service {self.service}"),
+            (bool(self.drift), "drift"),
+            (self.hold is not None, "held"),
+        )
+        return next((text for so, text in words if so), "good")
 
     def seen(self, now: float) -> str:
         """Return the age of its facts: ``now``, as in ``3 days``, or ``never``."""

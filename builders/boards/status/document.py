@@ -10,7 +10,7 @@ from builders.boards.status.last_rollout import LastRollout
 
 def fleet_document(statuses: Sequence[BoardStatus], now: float) -> dict[str, Any]:
     """Return the states of boards, in plain values; times are ISO 8601 in UTC, unknown values None."""
-    return {"time": _time(now), "boards": [_board(status) for status in statuses]}
+    return {"time": utc(now), "boards": [_board(status) for status in statuses]}
 
 
 def _board(status: BoardStatus) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def _board(status: BoardStatus) -> dict[str, Any]:
         "name": status.board.name,
         "groups": list(status.board.groups),
         "answers": facts is not None and status.asked and error is None,
-        "seen": _time(facts.answered) if facts else None,
+        "seen": utc(facts.answered) if facts else None,
         "error": {"text": error.what, "fix": error.fix} if error else None,
         "system": facts.text("os_name") if facts else None,
         "suite": facts.text("os_codename") if facts else None,
@@ -35,7 +35,7 @@ def _board(status: BoardStatus) -> dict[str, Any]:
             {"severity": found.severity, "text": found.text, "fix": found.fix} for found in status.findings
         ],
         "drift": list(status.drift),
-        "healthy": status.healthy,
+        "verdict": status.verdict,
         "rollout": _rollout(status.rollout) if status.rollout else None,
     }  # fmt: skip
 
@@ -44,5 +44,6 @@ def _rollout(rollout: LastRollout) -> dict[str, Any]:
     return {"stamp": rollout.stamp, "wave": rollout.wave, "state": rollout.state, "reason": rollout.reason}
 
 
-def _time(seconds: float) -> str:
+def utc(seconds: float) -> str:
+    """Return a time as ISO 8601 has it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

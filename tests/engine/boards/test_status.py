@@ -21,6 +21,9 @@ def test_boards_show_versions_drift_and_the_last_rollout(project: BoardProject, 
     assert "drift: libdemo 1.0-1 is held on the board; published: 1.1-1" in output
     assert "drift: /usr/share/demo/content of demo differs from the package" in output
     assert "1 of 2 boards do not answer" in output
+    place = project.folder / "fleet.html"
+    project.inv("boards", "--cached", "--html", str(place))
+    assert re.findall(r'<details id="board-(\w+)" open', place.read_text()) == ["one", "two"]
     cached, _ = json.JSONDecoder().raw_decode(project.inv("boards", "--cached", "--json"))
     assert [(board["name"], board["answers"], board["error"]) for board in cached["boards"]] == [
         ("one", False, None), ("two", False, None),

@@ -123,6 +123,26 @@ def test_tables_are_never_cut() -> None:
     assert "y" * 90 in output.getvalue()
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_tables_fit_a_terminal_and_lose_no_word(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    output = Terminal()
+    log = Log(console=Console(file=output), live=False)
+    rows = [("one", "no  answer", " ".join(f"word{number}" for number in range(20)), ""), ("", "", "", "")]
+    log.table("t", ("board", "state", "a long reason", "more"), rows)
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    assert [word for line in lines for word in line.split() if word.startswith("word")] == rows[0][2].split()
+    assert "one    no  answer  word0" in output.getvalue(), "the short columns stay whole"
+    assert (len(lines) == 4) == (columns == 200)
+
+
 def test_quiet_shows_warnings_only() -> None:
     log, output = plain(quiet=True)
     with log.step("outer"):
