@@ -115,8 +115,10 @@ def _require_debs(context: RepositoryContext, entries: Sequence[IndexEntry]) -> 
         raise PublishError("the pool lacks .debs of this publication", "\n".join(missing), "restore them from a copy")
 
 
-def phase(context: RepositoryContext, suite: str, package: str, percentage: int) -> tuple[Publication, str]:
-    """Let the newest version of a package reach ``percentage`` of the boards, and return that version too.
+def phase(
+    context: RepositoryContext, suite: str, packages: Sequence[str], percentage: int
+) -> tuple[Publication, dict[str, str]]:  # fmt: skip
+    """Let the newest version of each package reach ``percentage`` of the boards, and return these versions too.
 
     Each board draws a number per version (apt.conf(5), APT::Get::Phase-Policy) and keeps what it has. Raises
     InputError, PublishError.
@@ -128,14 +130,14 @@ def phase(context: RepositoryContext, suite: str, package: str, percentage: int)
         place = RepositoryLayout(context.workspace.apt)
         live = read_live(place, require_published(place, suite))
         entries = live.entries if live else ()
-        _require_known([package], entries, suite)
-        newest = ordered(e for e in entries if e.package == package and not e.is_source)[-1].version
+        _require_known(packages, entries, suite)
+        newest = {entry.package: entry.version for entry in ordered(e for e in entries if not e.is_source)}
+        versions = {package: newest[package] for package in packages}
         chosen = [
-            entry.phased(percentage) if (entry.package, entry.version) == (package, newest) else entry
-            for entry in entries
+            entry.phased(percentage) if versions.get(entry.package) == entry.version else entry for entry in entries
         ]
         (publication,) = change(context, {suite: []}, replacement={suite: chosen})
-    return publication, newest
+    return publication, versions
 
 
 def prune(context: RepositoryContext, *, show_only: bool = False) -> tuple[list[Publication], Unreferenced]:

@@ -22,12 +22,12 @@ from builders.boards.inventory.keys import BoardKeys
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Records, Rollout
-from builders.boards.rollout.offer import Offer, PublishedFile, offer_for
+from builders.boards.rollout.offer import Offer, PublishedFile, offer_for, suite_of
 from builders.boards.rollout.options import Options, package_words
 from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.run import RolloutRun
 from builders.boards.rollout.steps import Access, BoardTests, bundle_folder, explain, probe
-from builders.boards.rollout.waves import Wave, waves
+from builders.boards.rollout.waves import CANARY, Wave, waves
 from builders.boards.status.board_status import Background, BoardStatus, status_of
 from builders.boards.status.document import fleet_document
 from builders.boards.status.drift import expected_packages
@@ -36,6 +36,7 @@ from builders.boards.status.page import fleet_page
 from builders.boards.status.tables import fleet_table, versions_table
 
 __all__ = [
+    "CANARY",
     "FILE",
     "KNOWN_HOSTS",
     "Access",
@@ -91,6 +92,7 @@ __all__ = [
     "recorded_rollouts",
     "require_distinct",
     "status_of",
+    "suite_of",
     "versions_table",
     "waves",
     "write_holds",

@@ -1,10 +1,7 @@
 """Commands of boards: names, help, one call each; `tasks.py` takes them over."""
 
-from builders.cli.app import Context, number, task
-
-BOARD = "board of boards.yml (may be repeated; all by default)"
-GROUP = "group of boards.yml (may be repeated)"
-ASK_SUDO = "ask for the password for sudo on the boards"
+from builders.cli.app import Context, number, request_task, task
+from builders.cli.command_line import ASK_SUDO, BOARD, GROUP, DeployRequest, RolloutRequest
 
 
 @task(
@@ -60,31 +57,20 @@ def boards(  # noqa: PLR0917 - Invoke passes options so
     command.boards(board, group, cached=cached, as_json=json, html=html, ask_sudo=ask_sudo)
 
 
-@task(
-    "boards",
-    board=BOARD,
-    group=GROUP,
-    plan="only show what would be installed",
-    canary="board, group or number of boards that go first; 0 for none (by default the group canary, else one board)",
-    batch="boards that are installed side by side afterwards (by default reef_batch of boards.yml)",
-    soak="time between the canary and the others, as in 10m; the canary is then tested again",
-    most_failures="boards that may fail before the rollout halts",
-    package="NAME or NAME=VERSION: only this package instead of reef_packages, also an older version (may be repeated)",
-    reboot="restart each board that changed, and test it again",
-    ask_sudo=ASK_SUDO,
-)
-def install_boards(  # noqa: PLR0917 - Invoke passes options so
-    _: Context, board: list[str], group: list[str], package: list[str], plan: bool = False, canary: str | None = None,
-    batch: str | None = None, soak: str = "0s", most_failures: str = "0", reboot: bool = False, ask_sudo: bool = False,
-) -> None:  # fmt: skip
+@request_task("boards", RolloutRequest)
+def install_boards(_: Context, request: RolloutRequest) -> None:
     """Install on boards; a failure goes back."""
     from builders.cli import rollout
 
-    rollout.install_boards(
-        board, group, plan=plan, canary=canary, batch=number("--batch", batch) if batch else None, soak=soak,
-        most_failures=number("--most-failures", most_failures), packages=package, reboot=reboot,
-        ask_sudo=ask_sudo,
-    )  # fmt: skip
+    rollout.install_boards(request)
+
+
+@request_task("boards", DeployRequest)
+def deploy(context: Context, request: DeployRequest) -> None:
+    """Build what is stale, publish, and install."""
+    from builders.cli import deploy as command
+
+    command.deploy(context, request)
 
 
 @task(

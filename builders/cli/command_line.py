@@ -1,4 +1,4 @@
-"""Requests of a command line: the options of build-arm and publish-apt, each named once, here.
+"""Requests of a command line: the options of build-arm, publish-apt, install-boards and deploy, each named once, here.
 
 `./inv build-arm --target trixie/armhf publish-apt` is about one target: publish-apt takes the options that it was not
 given itself from the builds before it on the command line. They travel in the configuration that Invoke hands from
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # slow to import, and every command line passes here
 RECIPE = "recipe to take (may be repeated; by default what every machine can build, and what is built already)"
 TARGET = "suite/architecture, as in trixie/arm64 (may be repeated; reef.yml's targets by default)"
 ENGINE = "where jobs run: chroot, buildx, or auto (buildx where a Docker engine with buildx answers)"
+BOARD = "board of boards.yml (may be repeated; all by default)"
+GROUP = "group of boards.yml (may be repeated)"
+ASK_SUDO = "ask for the password for sudo on the boards"
 BUILT = "; after build-arm on the same command line, that of the build"
 REQUESTS = "reef_build_requests"
 """The key of the configuration under which build-arm leaves its requests."""
@@ -90,6 +93,48 @@ class PublishRequest(Request):
         "percentage of boards that take a new version when they upgrade; the command phase raises it later", "100"
     )
     upload: bool = option("afterwards upload to the destinations in reef.yml", True)
+
+
+@dataclass(frozen=True)
+class RolloutRequest:
+    """The options of install-boards."""
+
+    board: tuple[str, ...] = option(BOARD)
+    group: tuple[str, ...] = option(GROUP)
+    plan: bool = option("only show what would be installed", False)
+    canary: str | None = option(
+        "board, group or number of boards that go first; 0 for none (by default the group canary, else one board)", None
+    )
+    batch: str | None = option(
+        "boards that are installed side by side afterwards (by default reef_batch of boards.yml)", None
+    )
+    soak: str = option("time between the canary and the others, as in 10m; the canary is then tested again", "0s")
+    most_failures: str = option("boards that may fail before the rollout halts", "0")
+    package: tuple[str, ...] = option(
+        "NAME or NAME=VERSION: only this package instead of reef_packages, also an older version (may be repeated)"
+    )
+    reboot: bool = option("restart each board that changed, and test it again", False)
+    ask_sudo: bool = option(ASK_SUDO, False)
+
+
+@dataclass(frozen=True)
+class DeployRequest(RolloutRequest):
+    """The options of deploy."""
+
+    plan: bool = option("only show what would be built, published and installed", False)
+    recipe: tuple[str, ...] = option(
+        "recipe to build (may be repeated; by default those of the boards' packages, and of what these depend on)"
+    )
+    target: tuple[str, ...] = option(
+        "suite/architecture to build for (may be repeated; by default those of the boards)"
+    )
+    engine: str | None = option(ENGINE, None)
+    testing: bool = option(
+        "publish into SUITE-testing first, and promote from there once the canary passed its tests", False
+    )
+    phase: str = option(
+        "percentage of other boards that take a new version when they upgrade; raised to 100 after the rollout", "100"
+    )
 
 
 def remember(context: Context, request: BuildRequest) -> None:

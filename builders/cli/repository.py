@@ -29,8 +29,11 @@ MOST_NAMED = 5
 """Packages that one row of a table names."""
 
 
-def publish_apt(context: Context, request: PublishRequest) -> None:
-    """Publish builds after an installation test from the staged repository on the target CPU, then upload."""
+def publish_apt(context: Context, request: PublishRequest) -> list[Checked]:
+    """Publish builds after an installation test from the staged repository on the target CPU, then upload.
+
+    Return what was published.
+    """
     phase = number("--phase", request.phase)
     if not 0 <= phase <= 100:
         raise InputError(f"not a percentage: {phase}", "expected 0 to 100", "correct --phase")
@@ -45,7 +48,7 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
     ) as of_debs:
         if request.plan:
             _show_publish_plan(project, build_targets, of_debs, request.suffix)
-            return
+            return []
         if of_debs:
             build.build(project, plan(of_debs), engine=engine)
         publications, checked = publish.publish(
@@ -62,7 +65,14 @@ def publish_apt(context: Context, request: PublishRequest) -> None:
         project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to the address "
                          "that they read from, and publish again")  # fmt: skip
     project.log.note('to use it on a board, see README.md, "On the board"')
-    if request.upload and project.settings.repository.upload:
+    if request.upload:
+        upload_if_any(project)
+    return checked
+
+
+def upload_if_any(project: Project) -> None:
+    """Upload the repository to the destinations in reef.yml, if there are any."""
+    if project.settings.repository.upload:
         _upload(project, [])
 
 
@@ -152,9 +162,11 @@ def promote(source: str, target: str, package: list[str]) -> None:
 def phase(suite: str, package: str, percentage: int) -> None:
     """Set the percentage of boards that install a package's newest version when they upgrade."""
     project = open_project(settings_alone=True)
-    publication, version = apt.phase(project, suite, package, percentage)
+    publication, versions = apt.phase(project, suite, [package], percentage)
     _show(project, [publication])
-    project.log.note(f"{package} {version} in {suite}: {percentage} of 100 boards install it when they upgrade")
+    project.log.note(
+        f"{package} {versions[package]} in {suite}: {percentage} of 100 boards install it when they upgrade"
+    )
 
 
 def prune(*, plan: bool) -> None:

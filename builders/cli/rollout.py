@@ -4,11 +4,14 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 
 from builders.boards.api import (
+    Board,
     BoardError,
     Hold,
+    Inventory,
     Options,
     Outcome,
     RolloutRun,
@@ -21,8 +24,9 @@ from builders.boards.api import (
     waves,
     write_holds,
 )
-from builders.cli.app import open_project
+from builders.cli.app import number, open_project
 from builders.cli.boards import opened_fleet
+from builders.cli.command_line import RolloutRequest
 from builders.errors import InputError
 from builders.pipeline.fleet import Fleet, rollout
 
@@ -32,23 +36,48 @@ DETAIL_LINES = 6
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-def install_boards(
-    names: Sequence[str], groups: Sequence[str], *, plan: bool, canary: str | None, batch: int | None, soak: str,
-    most_failures: int, packages: Sequence[str], reboot: bool, ask_sudo: bool,
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class Order:
+    """The boards of a rollout and their order, as a command line names them."""
+
+    boards: tuple[Board, ...]
+    canary: str | None
+    batch: int | None
+
+    @staticmethod
+    def of(inventory: Inventory, request: RolloutRequest) -> "Order":
+        """Return the order of a request; raises InputError for names that boards.yml does not have."""
+        batch = number("--batch", request.batch) if request.batch else None
+        return Order(inventory.select(request.board, request.group), request.canary, batch)
+
+    def waves(self, inventory: Inventory, out: Container[str] = ()) -> list[Wave]:
+        """Return the waves, without the boards ``out`` in a canary that no group names."""
+        return waves(inventory, self.boards, self.canary, self.batch, out)
+
+
+def options_of(request: RolloutRequest) -> Options:
+    """Return the options of a rollout; raises InputError."""
+    most = number("--most-failures", request.most_failures)
+    return Options(_seconds(request.soak), most, package_words(request.package), request.reboot)
+
+
+def install_boards(request: RolloutRequest) -> None:
     """Install what is published: on the canary first, then in batches; a board whose test fails goes back."""
-    options = Options(_seconds(soak), most_failures, package_words(packages), reboot)
-    with opened_fleet(ask_sudo=ask_sudo) as fleet:
-        chosen = fleet.inventory.select(names, groups)
-        order = waves(fleet.inventory, chosen, canary, batch)
-        with rollout(fleet, order, options, only_plan=plan) as run:
-            run.plan()
-            order = waves(fleet.inventory, chosen, canary, batch, run.outcomes)
-            _show_plan(fleet, run, order)
-            if plan:
-                return
-            halt = run.go(order)
-            _show_end(fleet, run, halt)
+    options = options_of(request)
+    with opened_fleet(ask_sudo=request.ask_sudo) as fleet:
+        roll_out(fleet, Order.of(fleet.inventory, request), options, only_plan=request.plan)
+
+
+def roll_out(fleet: Fleet, order: Order, options: Options, *, only_plan: bool = False) -> None:
+    """Plan, install wave after wave, and show the end; raises BoardError for a failure."""
+    with rollout(fleet, order.waves(fleet.inventory), options, only_plan=only_plan) as run:
+        run.plan()
+        found = order.waves(fleet.inventory, run.outcomes)
+        show_plan(fleet, run, found)
+        if not only_plan:
+            halt = run.go(found)
+            show_end(fleet, run)
+            require_passed(run, halt)
 
 
 def rollback_boards(names: Sequence[str], groups: Sequence[str], stamp: str, *, ask_sudo: bool) -> None:
@@ -57,7 +86,8 @@ def rollback_boards(names: Sequence[str], groups: Sequence[str], stamp: str, *, 
         order = [Wave("back", fleet.inventory.select(names, groups))]
         with rollout(fleet, order, Options()) as run:
             run.back(stamp)
-            _show_end(fleet, run)
+            show_end(fleet, run)
+            require_passed(run, "")
 
 
 def hold_boards(
@@ -114,7 +144,7 @@ def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
                     log.note(f"    {line}")
 
 
-def _show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
+def show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
     rows: list[tuple[str, ...]] = []
     for wave in order:
         for board in wave.boards:
@@ -132,23 +162,28 @@ def _show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
     fleet.project.log.table("plan", ("wave", "board", "action", "detail"), rows)
 
 
-def _show_end(fleet: Fleet, run: RolloutRun, halt: str = "") -> None:
+def show_end(fleet: Fleet, run: RolloutRun) -> None:
+    """Show the end of each board."""
     rows = [(name, outcome.state, outcome.reason) for name, outcome in sorted(run.outcomes.items())]
     fleet.project.log.table(f"rollout {run.record.stamp}", ("board", "state", "reason"), rows)
     counts = Counter(outcome.state for outcome in run.outcomes.values())
     fleet.project.log.note(", ".join(f"{number} {state}" for state, number in counts.items()))
+
+
+def require_passed(run: RolloutRun, halt: str, more: str = "") -> None:
+    """Raise BoardError if a board failed or the rollout halted; ``more`` says what that means for the repository."""
     failed = {name: outcome for name, outcome in run.outcomes.items() if outcome.failed}
+    more = f"; {more}" if more else ""
     if failed:
         raise BoardError(
-            f"{len(failed)} of {len(run.outcomes)} boards failed", _reasons(failed),
+            f"{len(failed)} of {len(run.outcomes)} boards failed{more}", _reasons(failed),
             f"{'the rollout halted; ' if halt else ''}correct the cause, then run this again: it continues",
         )  # fmt: skip
-    if halt:
+    if halt or (more and not run.passed):
         raise BoardError(
-            "the rollout halted after its canary",
-            halt,
+            f"the rollout halted after its canary{more}", halt or "no board of it passed",
             "wake the canary, name another with --canary, or none: --canary 0",
-        )
+        )  # fmt: skip
 
 
 def _reasons(failed: dict[str, Outcome]) -> str:

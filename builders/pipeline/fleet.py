@@ -72,7 +72,11 @@ class Fleet:
 
     @cached_property
     def offers(self) -> Mapping[str, Offer]:
-        """The published suites by name; raises PublishError if there is none."""
+        """The suites that were published when they were asked for first; raises PublishError if there is none."""
+        return self.published()
+
+    def published(self) -> Mapping[str, Offer]:
+        """Return the suites that are published now, by name; raises PublishError if there is none."""
         url = self.project.settings.repository.url
         return {
             suite.name: Offer(
@@ -146,12 +150,17 @@ def opened(project: Project, password: str | None = None) -> Iterator[Fleet]:
 
 
 @contextmanager
-def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan: bool = False) -> Iterator[RolloutRun]:
-    """Give a new rollout. Its repository is served on loopback until the end, for ``ssh -R``.
+def rollout(
+    fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan: bool = False,
+    offers: Mapping[str, Offer] | None = None, temporary: bool = False,
+) -> Iterator[RolloutRun]:  # fmt: skip
+    """Give a new rollout of ``offers``, by default of the published suites. Its repository is served on loopback until
+    the end, for ``ssh -R``.
 
-    With ``only_plan`` nothing of it is kept.
+    With ``only_plan`` nothing of it is kept. With ``temporary`` boards know the sources for this rollout alone.
     """
     fleet.require_gates()
+    offers = fleet.offers if offers is None else offers
     workspace = fleet.project.workspace
     with (
         workspace.locked("boards", wait_s=0, what="the boards of this project"),
@@ -166,7 +175,7 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
         runs = {
             board.name: BoardRun(
                 fleet.ssh(board),
-                fleet.offers,
+                offers,
                 record.stamp,
                 display.reporter(board.name),
                 partial(fleet.records.see, board.name),
@@ -178,12 +187,14 @@ def rollout(fleet: Fleet, order: Sequence[Wave], options: Options, *, only_plan:
             for board in wave.boards
         }
         port = int(url.rsplit(":", 1)[1])
-        ways = partial(_ways, fleet.project.settings.repository.url, port, Bundles(fleet.project))
+        ways = partial(_ways, fleet.project.settings.repository.url, port, Bundles(fleet.project), temporary)
         held = {name: str(hold) for name, hold in read_holds(fleet.inventory.path.parent).items() if name in runs}
         yield RolloutRun(record, runs, fleet.tests, ways, options, fleet.stop, display, held)
 
 
-def _ways(url: str | None, port: int, bundles: Bundles, run: BoardRun) -> Sequence[Callable[[], Access]]:
+def _ways(
+    url: str | None, port: int, bundles: Bundles, temporary: bool, run: BoardRun
+) -> Sequence[Callable[[], Access]]:
     """Return a board's ways to the repository: its address if boards know one, the connection itself, a bundle.
 
     A board without a network gets a bundle at once: it needs Debian's packages too.
@@ -192,7 +203,7 @@ def _ways(url: str | None, port: int, bundles: Bundles, run: BoardRun) -> Sequen
     if run.ssh.board.keys.reef_offline:
         return [bundle]
     tunnel = lambda: Access(f"http://127.0.0.1:{run.ssh.forward(port)}/", temporary=True)  # noqa: E731
-    return [*([lambda: Access(url, temporary=False)] if url else []), tunnel, bundle]
+    return [*([lambda: Access(url, temporary=temporary)] if url else []), tunnel, bundle]
 
 
 def _new_record(records: Records) -> Rollout:

@@ -98,7 +98,8 @@ class BoardRun:
     def stage(
         self, ways: Sequence[Callable[[], Access]], receipt: Mapping[str, object], tests: BoardTests
     ) -> None:  # fmt: skip
-        """Make the board ready and download everything, by the first of ``ways`` to the repository that works.
+        """Make the board ready and download everything, by the first of ``ways`` to the repository that works. Where no
+        package changes, it is only made ready, and what it can return to stays as it is.
 
         Raises BoardError.
         """
@@ -124,6 +125,10 @@ class BoardRun:
                 "remove it there by hand, or leave out the package that needs that",
             )
         self.report("ready", self.prepared.sums)
+        if not self.plan.changes:
+            if self._bundled:
+                steps.unbundle(self.ssh)
+            return
         require_room(self.plan, self.prepared.sums)
         program = steps.program(self.plan, self.prepared, self.stamp, self.comment, tests, reboot=self.options.reboot)
         missing = steps.stage(self.ssh, self.plan, self.prepared, self.stamp, self.comment, receipt, program, tests)

@@ -34,7 +34,10 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Offer:
-    """The packages of one published suite. ``stamp`` is its publication; ``url`` is the address that boards know."""
+    """The packages of one published suite. ``stamp`` is its publication; ``url`` is the address that boards know.
+
+    ``beside`` is the .sources file of another suite, whose packages are among ``debs`` too: a candidate's.
+    """
 
     suite: str
     stamp: str
@@ -42,6 +45,7 @@ class Offer:
     keyring: PublishedFile
     sources: PublishedFile
     url: str | None = None
+    beside: PublishedFile | None = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:

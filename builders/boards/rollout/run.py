@@ -58,7 +58,7 @@ class RolloutRun:
         for number, wave in enumerate(waves):
             self.record.add("", wave.name, ", ".join(board.name for board in wave.boards))
             self._wave(wave)
-            if wave.name == CANARY and self.options.soak_s and waves[number + 1 :]:
+            if wave.name == CANARY and self.options.soak_s:
                 self._soak(wave)
             for board in wave.boards:
                 if self.outcomes[board.name].failed:
@@ -71,6 +71,13 @@ class RolloutRun:
                 return halt
         self.record.add("", "done")
         return ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether boards passed, and no more failed than the rollout bears."""
+        failed = sum(outcome.failed for outcome in self.outcomes.values())
+        good = any(outcome.state == "good" for outcome in self.outcomes.values())
+        return good and failed <= self.options.most_failures
 
     def _halt(self, wave: Wave, budget: Budget) -> str:
         """Return the reason not to go on after a wave, empty if there is none."""
@@ -104,7 +111,7 @@ class RolloutRun:
 
     def _finish(self, run: BoardRun) -> None:
         plan = self._plan_of(run.ssh.board.name)
-        outcome = run.gate(self.tests(plan)) if plan.nothing_to_do else run.install("")
+        outcome = run.install("") if plan.changes else run.gate(self.tests(plan))
         self._end(run.ssh.board.name, outcome)
 
     def back(self, stamp: str) -> None:

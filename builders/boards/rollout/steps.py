@@ -115,7 +115,7 @@ def probe(
 
 def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared:
     """Make a board ready, and return what its apt would do; see ``prepare.sh``."""
-    offer, sources = plan.offer, sources_at(plan.offer, access.uri)
+    offer, sources = plan.offer, sources_at(plan.offer, access.uri, alone=access.bundle)
     text = script(
         "common", "apt", "prepare", now=str(int(time.time())), keyring=offer.keyring.path,
         keyring_text=_encoded(offer.keyring.content), sources=offer.sources.path, sources_text=_encoded(sources),
@@ -133,9 +133,12 @@ def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared
     )  # fmt: skip
 
 
-def sources_at(offer: Offer, uri: str) -> bytes:
-    """Return the ``.sources`` file of a suite with another address."""
-    return re.sub(rb"(?m)^URIs:.*$", lambda _: b"URIs: " + uri.encode(), offer.sources.content)
+def sources_at(offer: Offer, uri: str, *, alone: bool = False) -> bytes:
+    """Return the ``.sources`` file of a suite with another address, ``alone`` without that of a suite beside it."""
+    text = offer.sources.content
+    if offer.beside and not alone:
+        text = text.rstrip(b"\n") + b"\n\n" + offer.beside.content  # a stanza each (sources.list(5)): CPUs may differ
+    return re.sub(rb"(?m)^URIs:.*$", lambda _: b"URIs: " + uri.encode(), text)
 
 
 def bundle_folder(ssh: Ssh, plan: BoardPlan, stamp: str, comment: str) -> tuple[str, bytes]:

@@ -101,6 +101,6 @@ def test_a_phase_is_for_the_newest_and_never_for_the_keyring(publisher: Publishe
     found = {version: phase for (name, version), phase in phases(publisher).items() if name == "reef-demo"}
     assert found == {"1": "20", "2": "30"}
     assert {phase for (name, _), phase in phases(publisher).items() if name == KEYRING_PACKAGE} == {"100"}
-    apt.phase(project, "trixie", "reef-demo", 60)
+    apt.phase(project, "trixie", ["reef-demo"], 60)
     found = {version: phase for (name, version), phase in phases(publisher).items() if name == "reef-demo"}
     assert found == {"1": "20", "2": "60"}

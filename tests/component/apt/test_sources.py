@@ -414,8 +414,8 @@ def test_phases_and_rollbacks_leave_sources_alone(publisher: Publisher) -> None:
     publisher.publish(publisher.deb(), publisher.source())
     publisher.publish(publisher.source("reef-demo", "0.9-1"), publisher.source(version="1.0-9"), date=DATE + 1)
     before = stanzas(publisher)
-    _, version = apt.phase(publisher.project(), "trixie", "reef-demo", 10)
-    assert version == "1.0-1"
+    _, versions = apt.phase(publisher.project(), "trixie", ["reef-demo"], 10)
+    assert versions == {"reef-demo": "1.0-1"}
     assert "Phased-Update-Percentage: 10" in publisher.index()
     assert stanzas(publisher) == before
     publisher.publish(publisher.source(version="1.0-2"), date=DATE + 10**7)

@@ -321,8 +321,8 @@ def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -
     machine = ["-o", "APT::Machine-ID=912e43bd1c1d4ba481f9f8ccab25f9ee"]
     apt_client.update()
     assert "Inst reef-demo" not in apt_client.run(*machine, "-s", "upgrade")
-    publication, version = apt.phase(project, "trixie", "reef-demo", 100)
-    assert (publication.changed, version) == (True, "2")
+    publication, versions = apt.phase(project, "trixie", ["reef-demo"], 100)
+    assert (publication.changed, versions) == (True, {"reef-demo": "2"})
     assert "Phased" not in publisher.index()
     apt_client.update()
     assert "Inst reef-demo" in apt_client.run(*machine, "-s", "upgrade")
@@ -332,9 +332,9 @@ def test_phased_updates(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -
     assert "Phased" not in publisher.index()
     assert "Phased-Update-Percentage: 20" in publisher.index(suite="trixie-testing")
     with pytest.raises(InputError, match="not a percentage"):
-        apt.phase(project, "trixie", "reef-demo", 101)
+        apt.phase(project, "trixie", ["reef-demo"], 101)
     with pytest.raises(InputError, match="did you mean 'reef-demo'"):
-        apt.phase(project, "trixie", "reef-dmo", 50)
+        apt.phase(project, "trixie", ["reef-dmo"], 50)
 
 
 def test_contents_alone_make_a_publication(publisher: Publisher) -> None:

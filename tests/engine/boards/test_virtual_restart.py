@@ -34,13 +34,13 @@ def answer(publisher: Publisher, number: str, program: str = ANSWERS, starts: st
     )  # fmt: skip
 
 
-def until(child: "subprocess.Popen[str]", text: str) -> str:
-    """Return what a command prints up to a ``text``."""
+def until(child: "subprocess.Popen[str]", pattern: str) -> str:
+    """Return what a command prints up to a line with a ``pattern``."""
     assert child.stdout
     seen = ""
     for line in child.stdout:
         seen += line
-        if text in line:
+        if re.search(pattern, line):
             return seen
     raise AssertionError(seen)
 
@@ -78,14 +78,14 @@ def test_a_board_restarts_and_goes_back_where_it_fails_then(virtual_one: BoardPr
     virtual_one.publish(answer(virtual_one.publisher, "1.1-1", UNTIL_RESTART, starts))
     since = len(board.machine.console.read_text(errors="replace"))
     child = virtual_one.start("install-boards", "--reboot")
-    seen = until(child, "one: restarting")
+    seen = until(child, "one +restarting")
     board.machine.cable(plugged=False)
     until_console(board, "gate of 1.1-1", since)
     until_console(board, "gate of 1.0-1", since)  # without a connection
     board.machine.cable(plugged=True)
     output, _ = child.communicate(timeout=WAIT_S)
     assert child.returncode == 15, seen + output
-    assert re.search(r"one +rolled-back +answer.service is", output), seen + output
+    assert re.search(r"one +rolled-back +.*answer.service", output), seen + output
     assert [state for state, _ in states(board)] == [
         "installing", "gating", "restarting", "gating", "rolling-back", "rolled-back",
     ]  # fmt: skip
