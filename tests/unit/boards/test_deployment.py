@@ -60,10 +60,8 @@ def test_the_recipes_of_packages_and_of_their_dependencies() -> None:
 
 
 def test_candidates_are_beside_what_is_published() -> None:
-    found = with_candidates(
-        {"trixie": offer("trixie", "1"), "bookworm": offer("bookworm", "1"), "trixie-testing": offer("trixie-testing", "2")},
-        ["trixie"], "testing",
-    )  # fmt: skip
+    published = {name: offer(name, "2" if "-" in name else "1") for name in ("trixie", "bookworm", "trixie-testing")}
+    found = with_candidates(published, ["trixie"], "testing")
     assert found["trixie"].versions("arm64") == {"demo": ("1", "2")}
     assert found["trixie"].sources.path == "/etc/trixie.sources"
     text = sources_at(found["trixie"], "http://here/")
