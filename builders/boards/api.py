@@ -1,7 +1,9 @@
 """Boards as the rest of Reef uses them: the only face of this stage."""
 
+from builders.boards.bundle import stick
 from builders.boards.bundle.lacking import BoardSystem, Lacking
-from builders.boards.bundle.pack import pack
+from builders.boards.bundle.pack import files_of, pack
+from builders.boards.bundle.stick import StickBoard
 from builders.boards.connection import (
     KNOWN_HOSTS,
     BoardError,
@@ -68,6 +70,7 @@ __all__ = [
     "Rollout",
     "RolloutRun",
     "Ssh",
+    "StickBoard",
     "Stop",
     "Unreachable",
     "Wave",
@@ -75,6 +78,7 @@ __all__ = [
     "bundle_folder",
     "expected_packages",
     "explain",
+    "files_of",
     "findings",
     "fleet_document",
     "fleet_page",
@@ -92,6 +96,7 @@ __all__ = [
     "recorded_rollouts",
     "require_distinct",
     "status_of",
+    "stick",
     "suite_of",
     "versions_table",
     "waves",

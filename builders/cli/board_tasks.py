@@ -113,3 +113,19 @@ def explain_board(_: Context, board: str, rollout: str = "", ask_sudo: bool = Fa
     from builders.cli import rollout as command
 
     command.explain_board(board, rollout, ask_sudo=ask_sudo)
+
+
+@task(
+    "boards",
+    board=BOARD,
+    group=GROUP,
+    export="folder to make, as on a USB stick; on the board: sudo sh FOLDER/install.sh",
+    receipts="folder that was brought back: read the boards' answers",
+)
+def bundle_boards(
+    _: Context, board: list[str], group: list[str], export: str | None = None, receipts: str | None = None
+) -> None:  # fmt: skip
+    """Make a folder for boards out of reach."""
+    from builders.cli import bundle as command
+
+    command.bundle_boards(board, group, export=export, receipts=receipts)

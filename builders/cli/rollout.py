@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from builders.boards.api import (
@@ -21,6 +21,7 @@ from builders.boards.api import (
     load_inventory,
     package_words,
     read_holds,
+    stick,
     waves,
     write_holds,
 )
@@ -123,7 +124,7 @@ def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
         (board,) = fleet.inventory.select([name], [])
         log = fleet.project.log
         packages = [wish.partition("=")[0] for wish in board.keys.reef_packages]
-        found = explain(fleet.ssh(board), packages, stamp)
+        found = _explained(fleet, board, packages, stamp)
         if "receipt" not in found:
             log.note(f"{board}: no rollout of Reef was on it")
         else:
@@ -142,6 +143,20 @@ def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
                 log.note(f"  {title}:")
                 for line in lines:
                     log.note(f"    {line}")
+
+
+def _explained(
+    fleet: Fleet, board: Board, packages: Sequence[str], stamp: str
+) -> Mapping[str, Sequence[str]]:  # fmt: skip
+    """Ask a board, or take what a person brought from it in a folder; raises BoardError if there is neither."""
+    try:
+        return explain(fleet.ssh(board), packages, stamp)
+    except BoardError:
+        answer = stick.brought_answer(fleet.records, board.name)
+        if answer is None or stamp not in ("", answer.stamp):
+            raise
+        fleet.project.log.note(f"{board} does not answer; a folder of bundle-boards brought this from it")
+        return answer.explained
 
 
 def show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:

@@ -168,7 +168,7 @@ def rollout(
         workspace.scratch_folder("boards") as scratch,
     ):
         ours = frozenset(fleet.records.rollouts)
-        record = _new_record(Records(scratch) if only_plan else fleet.records)
+        record = new_record(Records(scratch) if only_plan else fleet.records)
         named = {wave.name: [board.name for board in wave.boards] for wave in order}
         record.begin({"by": options.who, "waves": named})
         display = Display(record, fleet.project.log)
@@ -206,7 +206,7 @@ def _ways(
     return [*([lambda: Access(url, temporary=temporary)] if url else []), tunnel, bundle]
 
 
-def _new_record(records: Records) -> Rollout:
+def new_record(records: Records) -> Rollout:
     """Return a rollout with a stamp of its own."""
     while True:
         record = records.rollout(time.strftime(STAMP, time.gmtime()))

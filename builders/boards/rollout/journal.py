@@ -46,6 +46,10 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
+    def brought(self, board: str) -> Path:
+        """Return the folder of the answer of a board that a person brought."""
+        return self.folder / "brought" / board
+
     def _seen(self, board: str) -> Path:
         return self.folder / "seen" / f"{board}.json"
 

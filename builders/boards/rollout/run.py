@@ -14,7 +14,7 @@ from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Rollout
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan
-from builders.boards.rollout.steps import Access, BoardTests
+from builders.boards.rollout.steps import Access, BoardTests, receipt_of
 from builders.boards.rollout.waves import CANARY, Budget, Wave
 from builders.errors import ReefError
 
@@ -100,12 +100,7 @@ class RolloutRun:
 
     def _stage(self, run: BoardRun) -> None:
         plan = self._plan_of(run.ssh.board.name)
-        receipt = {
-            "rollout": run.stamp, "by": self.options.who, "suite": plan.offer.suite, "publication": plan.offer.stamp,
-            "packages": [
-                {"name": package.name, "before": package.before, "after": package.after} for package in plan.packages
-            ],
-        }  # fmt: skip
+        receipt = receipt_of(plan, run.stamp, self.options.who)
         self.record.keep_receipt(run.ssh.board.name, receipt)
         run.stage(self.ways(run), receipt, self.tests(plan))
 

@@ -102,25 +102,27 @@ def probe(
 
     With ``verify`` dpkg compares the files of the packages with what they brought, and has to read them all.
     """
-    files = {file.path for offer in offers.values() for file in (offer.keyring, offer.sources)}
-    text = script(
-        "common", "changes", "probe", verify="yes" if verify else "no",
-        packages=" ".join(names_of(offers.values())), services=" ".join(services),
-        files=" ".join(sorted(files)),
-    )  # fmt: skip
+    text = probe_script(offers, services, verify=verify)
     asked = time.time()
     reply = ssh.run(text, timeout_s=PROBE_S)
     return parse_facts(ssh.board.name, reply.output, asked, time.time())
 
 
+def probe_script(
+    offers: Mapping[str, Offer], services: Sequence[str] = (), *, verify: bool = False
+) -> str:  # fmt: skip
+    """Return the script of `probe`."""
+    files = {file.path for offer in offers.values() for file in (offer.keyring, offer.sources)}
+    return script(
+        "common", "changes", "probe", verify="yes" if verify else "no",
+        packages=" ".join(names_of(offers.values())), services=" ".join(services),
+        files=" ".join(sorted(files)),
+    )  # fmt: skip
+
+
 def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared:
     """Make a board ready, and return what its apt would do; see ``prepare.sh``."""
-    offer, sources = plan.offer, sources_at(plan.offer, access.uri, alone=access.bundle)
-    text = script(
-        "common", "apt", "prepare", now=str(int(time.time())), keyring=offer.keyring.path,
-        keyring_text=_encoded(offer.keyring.content), sources=offer.sources.path, sources_text=_encoded(sources),
-        temporary=access.kind, wishes=wishes(plan), comment=comment, **_patience(plan),
-    )  # fmt: skip
+    text = prepare_script(plan, access, comment, now=str(int(time.time())))
     facts = _facts(ssh, ssh.run(text, timeout_s=PREPARE_S + 5 * plan.board.keys.reef_lock_wait_s))
     installs = tuple(
         PlannedPackage(match[1].partition(":")[0], match[2], match[3])
@@ -130,6 +132,16 @@ def prepare(ssh: Ssh, plan: BoardPlan, access: Access, comment: str) -> Prepared
     return Prepared(
         installs, removals, tuple(facts.get("repaired", ())), tuple(facts.get("source", ())),
         " ".join(facts.get("sums", ())),
+    )  # fmt: skip
+
+
+def prepare_script(plan: BoardPlan, access: Access, comment: str, **clock: str) -> str:
+    """Return the script of `prepare`; ``clock`` is its variable ``now``, unless the environment sets that."""
+    offer, sources = plan.offer, sources_at(plan.offer, access.uri, alone=access.bundle)
+    return script(
+        "common", "apt", "prepare", keyring=offer.keyring.path, keyring_text=_encoded(offer.keyring.content),
+        sources=offer.sources.path, sources_text=_encoded(sources), temporary=access.kind, wishes=wishes(plan),
+        comment=comment, **clock, **_patience(plan),
     )  # fmt: skip
 
 
@@ -159,13 +171,29 @@ def stage(  # noqa: PLR0917 - each is a part of the receipt
     program: str, tests: BoardTests,
 ) -> tuple[str, ...]:  # fmt: skip
     """Download everything and write the receipt; return the packages whose present version cannot be kept."""
-    text = script(
+    text = stage_script(plan, prepared, stamp, comment, receipt, program, tests)
+    return tuple(_facts(ssh, ssh.run(text, timeout_s=STAGE_S)).get("missing", ()))
+
+
+def stage_script(  # noqa: PLR0917 - each is a part of the receipt
+    plan: BoardPlan, prepared: Prepared, stamp: str, comment: str, receipt: Mapping[str, object], program: str,
+    tests: BoardTests,
+) -> str:  # fmt: skip
+    """Return the script of `stage`."""
+    return script(
         "common", "apt", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
         program=_encoded(program.encode()),
         receipt=_encoded(json.dumps(receipt, indent=1).encode()),
         gates=_gates(tests), comment=comment, **_patience(plan),
     )  # fmt: skip
-    return tuple(_facts(ssh, ssh.run(text, timeout_s=STAGE_S)).get("missing", ()))
+
+
+def receipt_of(plan: BoardPlan, stamp: str, who: str) -> dict[str, object]:
+    """Return the receipt of a rollout by ``who`` for a board, as `stage` writes it."""
+    packages = [{"name": package.name, "before": package.before, "after": package.after} for package in plan.packages]
+    return {
+        "rollout": stamp, "by": who, "suite": plan.offer.suite, "publication": plan.offer.stamp, "packages": packages,
+    }  # fmt: skip
 
 
 def program(
@@ -192,17 +220,27 @@ def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> str:
 
 def launch(ssh: Ssh, stamp: str, mode: Mode) -> None:
     """Start the program of a receipt, or continue it; safe to repeat."""
-    _facts(ssh, ssh.run(script("common", "unit", "launch", stamp=stamp, mode=mode)))
+    _facts(ssh, ssh.run(launch_script(stamp, mode)))
+
+
+def launch_script(stamp: str, mode: Mode) -> str:
+    """Return the script of `launch`."""
+    return script("common", "unit", "launch", stamp=stamp, mode=mode)
 
 
 def poll(ssh: Ssh, stamp: str, known: str) -> Progress:
     """Return the state of a board's program when it is another than ``known``, or after `POLL_S` seconds."""
-    text = script("common", "poll", stamp=stamp, known=known, patience_s=str(POLL_S))
+    text = poll_script(stamp, known=known)
     facts = _facts(ssh, ssh.run(text, timeout_s=3 * POLL_S))
     words = _only(facts, "state").split(" ", 3)
     state, boot, reason = (words[place] if place < len(words) else "" for place in (0, 1, 3))
     same_boot = boot == _only(facts, "boot_id")
     return Progress(state, reason.strip(), same_boot, _only(facts, "alive") == "yes", _only(facts, "line"))
+
+
+def poll_script(stamp: str, **known: str) -> str:
+    """Return the script of `poll`; the environment may set its variable ``known``."""
+    return script("common", "poll", stamp=stamp, patience_s=str(POLL_S), **known)
 
 
 def _judgement(plan: BoardPlan, tests: BoardTests) -> dict[str, str]:
@@ -225,8 +263,12 @@ def _gates(tests: BoardTests) -> str:
 
 def explain(ssh: Ssh, packages: Sequence[str], stamp: str = "") -> Mapping[str, Sequence[str]]:
     """Return a board's records of a rollout, by default the newest, and apt's view of its packages."""
-    text = script("common", "changes", "explain", verify="yes", stamp=stamp, packages=" ".join(packages))
-    return _facts(ssh, ssh.run(text, timeout_s=PROBE_S))
+    return _facts(ssh, ssh.run(explain_script(packages, stamp), timeout_s=PROBE_S))
+
+
+def explain_script(packages: Sequence[str], stamp: str) -> str:
+    """Return the script of `explain`."""
+    return script("common", "changes", "explain", verify="yes", stamp=stamp, packages=" ".join(packages))
 
 
 def wishes(plan: BoardPlan) -> str:
@@ -250,13 +292,19 @@ def _only(facts: Mapping[str, Sequence[str]], name: str) -> str:
     return (facts.get(name) or [""])[0].strip()
 
 
-def _facts(ssh: Ssh, reply: Reply) -> dict[str, list[str]]:
-    """Return the facts that a script printed; raises BoardError if it failed."""
+def read_facts(output: str) -> dict[str, list[str]]:
+    """Return the facts in a script's output, each line a name, a tab and a value; complete ones contain ``end``."""
     found: dict[str, list[str]] = {}
-    for line in reply.output.splitlines():
+    for line in output.splitlines():
         name, tab, value = line.partition("\t")
         if tab:
             found.setdefault(name, []).append(value)
+    return found
+
+
+def _facts(ssh: Ssh, reply: Reply) -> dict[str, list[str]]:
+    """Return the facts that a script printed; raises BoardError if it failed."""
+    found = read_facts(reply.output)
     if reply.status or "end" not in found:
         # A script that gives no reason was ended from outside, as by a shutdown of the board.
         kind = KINDS.get(reply.status, BoardError if "failed" in found or reply.status in FIXES else LineLost)
