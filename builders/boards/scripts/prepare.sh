@@ -74,10 +74,10 @@ if ! simulate >"$state/simulate.log" 2>&1; then
     simulate >"$state/simulate.log" 2>&1 || apt_failed "$?" "$state/simulate.log" 72 "apt cannot install this"
 fi
 sed -n 's/^\(Inst\|Remv\) /\1 /p' "$state/simulate.log" | while IFS= read -r line; do fact step "$line"; done
-# The sums, as apt shows them to a person who must answer.
+# The sums, as apt shows them to a person. --assume-no would install: apt does not ask where all packages are named.
 # shellcheck disable=SC2046,SC2086
-fact sums "$(quiet apt-get $(apt_options) $(install_options | grep -v '^--yes$') --allow-downgrades --assume-no install \
-    $wishes | sed -n 's/^Need to get \(.*\) of archives\.$/\1 to download,/p
+fact sums "$(quiet apt-get $(apt_options) $(install_options) --allow-downgrades --print-uris install $wishes |
+    sed -n 's/^Need to get \(.*\) of archives\.$/\1 to download,/p
         s/^After this operation, \(.*\) of additional disk space will be used\.$/\1 more on the disk/p
         s/^After this operation, \(.*\) disk space will be freed\.$/\1 less on the disk/p')"
 fact end complete

@@ -21,6 +21,18 @@ def test_a_rollout_installs_and_a_second_changes_nothing(project: BoardProject) 
     assert before == {name: files(board) for name, board in project.boards.items()}
 
 
+def test_an_upgrade_is_installed_by_the_rollouts_unit_alone(project: BoardProject) -> None:
+    """apt installs without a question where all packages are named, as they are in an upgrade."""
+    board = project.boards["one"]
+    project.inv("install-boards", "--board", "one")
+    project.publish(*version(project.publisher, "1.1-1", Depends="libdemo (>= 1.1-1)"))
+    output = project.inv("install-boards", "--board", "one")
+    assert re.search(r"ready: \d+ B to download, 0 B more on the disk", output), output
+    lines = board.shell("grep '^Commandline: ' /var/log/apt/history.log").splitlines()
+    assert len(lines) == 2
+    assert all("--comment" in line for line in lines), lines
+
+
 def test_a_canary_whose_gate_fails_goes_back_and_halts_the_rollout(project: BoardProject) -> None:
     project.inv("install-boards")
     (project.folder / "gate.sh").write_text(OLD_ALONE)
