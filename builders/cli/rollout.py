@@ -32,7 +32,7 @@ from builders.errors import InputError
 from builders.pipeline.fleet import Fleet, rollout
 
 DURATION = re.compile(r"(\d+)([smh]?)")
-DETAIL_LINES = 6
+DETAIL_LINES = 12
 """Lines of a failed program that the summary shows; the board's log has all."""
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 

@@ -1,15 +1,18 @@
 """A project with a published repository and boards.yml, whose commands tests run as a user does."""
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
+from builders.boards.connection import KNOWN_HOSTS, KnownHosts
 from tests.support.checkout import CHECKOUT
 from tests.support.light_board import USER, LightBoard
 from tests.support.repository import DATE, Publisher
@@ -88,11 +91,44 @@ class BoardProject:
 
     def start(self, *words: str, main: str = MAIN) -> "subprocess.Popen[str]":
         self.write()
-        environment = {**os.environ, "REEF_FOLDER": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
         return subprocess.Popen(
-            [sys.executable, "-c", main, *words], env=environment, cwd="/", text=True,
+            # A shell starts what it puts in the background deaf to Ctrl-C, and tests inherit that.
+            ["env", "--default-signal=INT", *command(words, main)], env=self._environment, cwd="/", text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+    def typed(self, answer: str, *words: str) -> tuple[int, str]:
+        """Run a command on a terminal of its own, type an answer to its first question; return its status and text."""
+        self.write()
+        ours, its = pty.openpty()
+        with subprocess.Popen(
+            ["setsid", "--ctty", *command(words)], env=self._environment, cwd="/",
+            stdin=its, stdout=its, stderr=its,
+        ) as child, open(ours, "r+b", buffering=0) as terminal:  # fmt: skip
+            os.close(its)
+            text = b""
+            # The terminal's own error says that the command has ended.
+            with contextlib.suppress(OSError):
+                while more := terminal.read(4096):
+                    text += more
+                    if answer and text.rstrip().endswith(b":"):
+                        terminal.write(f"{answer}\n".encode())
+                        answer = ""
+            status = child.wait()
+        return status, text.decode()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "REEF_FOLDER": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
+
+    @property
+    def known_hosts(self) -> KnownHosts:
+        return KnownHosts(self.folder / KNOWN_HOSTS)
+
+
+def command(words: Sequence[str], main: str = MAIN) -> list[str]:
+    """Return the command line of Reef's program."""
+    return [sys.executable, "-c", main, *words]
 
 
 def version(publisher: Publisher, number: str, architecture: str = "amd64", **fields: str) -> list[Path]:
@@ -137,7 +173,7 @@ def service(publisher: Publisher, number: str, program: str = ANSWERS) -> Path:
 
 def installed(board: ReachedBoard) -> dict[str, str]:
     text = board.shell("dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'")
-    return {words[0]: words[1] for line in text.splitlines() if (words := line.split())[2] == "ii"}
+    return {words[0]: words[1] for line in text.splitlines() if (words := line.split())[2][1] == "i"}
 
 
 def files(board: ReachedBoard) -> str:

@@ -53,11 +53,11 @@ REASONS: tuple[tuple[str, type[BoardError], str, str], ...] = (
     ("[Nn]o route to host|Network is unreachable|Host is down|[Oo]peration timed out|Connection timed out|"
      "timed out during banner exchange", Unreachable, "it does not answer",
      "switch it on, or correct ansible_host:; other boards go on without it"),
-    ("Permission denied \\(|Too many authentication failures|Authentication failed|no mutual signature", LoginRefused,
-     "it does not accept the login", "copy a public key to it: ssh-copy-id {destination}; or correct ansible_user:"),
     ("Load key .*: (?:Permission denied|invalid format|error in libcrypto)|UNPROTECTED PRIVATE KEY|"
      "Identity file .* not accessible", LoginRefused, "the private key cannot be used",
      "correct ansible_ssh_private_key_file:, or the file's permissions (chmod 600)"),
+    ("Permission denied \\(|Too many authentication failures|Authentication failed|no mutual signature", LoginRefused,
+     "it does not accept the login", "copy a public key to it: ssh-copy-id {destination}; or correct ansible_user:"),
     ("no matching (?:host key type|key exchange method|cipher|MAC) found|Unable to negotiate", Unreachable,
      "its ssh is too old for this machine's", "update ssh on the board, or allow its algorithm in ~/.ssh/config"),
     ("Bad configuration option|Bad owner or permissions on|terminating, \\d+ bad configuration|"
@@ -77,6 +77,9 @@ SUDO: tuple[tuple[str, str, str], ...] = (
      "add the user to the group sudo on the board, or set ansible_user: root"),
     ("sudo: .*not found|sudo: No such file", "sudo is not installed on it", "install sudo, or set ansible_user: root"),
 )  # fmt: skip
+
+
+UNSAID = re.compile("@@@|Add correct host key in|remove with:|ssh-keygen -f")
 
 
 def ssh_error(board: str, destination: str, text: str) -> BoardError:
@@ -109,9 +112,9 @@ def sudo_error(board: str, text: str) -> SudoRefused | None:
 
 
 def _shown(text: str) -> str:
-    """Return ssh's lines without its banner of '@' signs and without advice to remove keys."""
+    """Return ssh's lines without its frame of '@' signs and without its advice to remove keys."""
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
-    return "\n".join(line for line in lines if line and "@@@" not in line)[:2000]
+    return "\n".join(line for line in lines if line and not UNSAID.match(line))[:2000]
 
 
 def in_words(errors: Mapping[str, BoardError]) -> str:

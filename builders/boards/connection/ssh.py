@@ -1,5 +1,6 @@
 """Commands on a board through OpenSSH's client, over one shared connection (ControlMaster of ssh_config(5))."""
 
+import hashlib
 import re
 import shlex
 import threading
@@ -122,7 +123,7 @@ class Ssh:
         keys = self.board.keys
         paths = [f"UserKnownHostsFile={self.known_hosts}", f"HostKeyAlias={self.board.name}"]
         words = [word for option in (*OPTIONS, *paths) for word in ("-o", option)]
-        words += ["-o", f"ControlPath={self.sockets}/%C", *more]
+        words += ["-o", f"ControlPath={self._socket}", *more]
         if keys.ansible_port:
             words += ["-p", str(keys.ansible_port)]
         if keys.ansible_user:
@@ -130,6 +131,11 @@ class Ssh:
         if keys.ansible_ssh_private_key_file:
             words += ["-i", keys.ansible_ssh_private_key_file]
         return ["ssh", *words, *shlex.split(keys.ansible_ssh_common_args or ""), self.board.host]
+
+    @property
+    def _socket(self) -> Path:
+        """A name of the board's own: ssh's %C is the same for boards of one address behind different jump hosts."""
+        return self.sockets / hashlib.sha256(self.board.name.encode()).hexdigest()[:12]
 
     def _run(self, program: Sequence[str], content: bytes | Path, timeout_s: float, *, root: bool) -> Reply:
         """Run a program that reads ``content``; raises as `run`."""

@@ -5,7 +5,7 @@
 locked='Could not get lock|is another process using it|locked by another process'
 
 # apt_wait COMMAND...: run apt, and run it again while another program holds one of its locks, for lock_wait_s seconds;
-# then the status is 75. apt-get itself waits for no lock of its lists, and for dpkg's only from apt 1.9.11 on; locks
+# then the status is 75. It prints the last run's output. apt-get itself waits for no lock of its lists, and for dpkg's only from apt 1.9.11 on; locks
 # are never removed, nor their holders. The output goes through a file: a daemon that a package starts would keep a pipe
 # open. It must not keep the rollout's lock either, which is file 9.
 apt_wait() {
@@ -14,13 +14,13 @@ apt_wait() {
     while :; do
         status=0
         "$@" >"$said" 2>&1 </dev/null 9>&- || status=$?
-        cat "$said"
         [ "$status" -ne 0 ] && grep -Eq "$locked" "$said" || break
         status=75
         [ "$left" -gt 0 ] || break
         left=$((left - 5))
         sleep 5
     done
+    cat "$said"
     rm -f "$said"
     return "$status"
 }

@@ -4,12 +4,19 @@
 # shellcheck disable=SC2034 # callers read the reason
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
-# installed_as NAME=VERSION...: whether these versions are installed and configured, their files as packaged. A conffile
-# that its owner edited is no fault.
-installed_as() {
+# versions_are NAME=VERSION...: whether these versions are installed and configured.
+versions_are() {
     for word in "$@"; do
         found=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "${word%%=*}" 2>/dev/null)
         [ "$found" = "installed ${word#*=}" ] || { reason="${word%%=*} is ${found:-missing}, not ${word#*=}"; return 1; }
+    done
+}
+
+# installed_as NAME=VERSION...: whether these versions are installed and configured, their files as packaged. A conffile
+# that its owner edited is no fault.
+installed_as() {
+    versions_are "$@" || return 1
+    for word in "$@"; do
         broken=$(dpkg -V "${word%%=*}" 2>/dev/null | grep -v '^.\{9\}  *c ' | head -n 1)
         [ -z "$broken" ] || { reason="${word%%=*}: files differ from the package: $broken"; return 1; }
     done
@@ -55,7 +62,7 @@ run_gate() {
     exec 4>&1
     status=$({
         { timeout -k 10 "$gate_timeout_s" sh "$1" 2>&1 3>&- 4>&- 9>&-; echo "$?" >&3; } |
-            timeout "$((gate_timeout_s + 30))" tail -c 65536 >&4
+            timeout "$((gate_timeout_s + 15))" tail -c 65536 >&4
     } 3>&1)
     exec 4>&-
 }
@@ -77,7 +84,7 @@ gates_pass() {
     done
 }
 
-# judged WORDS...: whether these versions are installed, the services stay, and the gates pass.
+# judged WORDS...: whether these versions are installed, the services stay, and the gates pass and change no version.
 judged() {
-    installed_as "$@" && services_stay && gates_pass
+    installed_as "$@" && services_stay && gates_pass && versions_are "$@"
 }

@@ -70,8 +70,12 @@ if ! simulate >"$state/simulate.log" 2>&1; then
     # The lists of the board's other sources may be missing or old. Failures of sources that are not needed stay theirs.
     # shellcheck disable=SC2046
     apt_wait apt-get --quiet $(apt_options) update >"$state/update-all.log" 2>&1 || :
-    grep -E '^(W|E): ' "$state/update-all.log" | while IFS= read -r line; do fact source "$line"; done
-    simulate >"$state/simulate.log" 2>&1 || apt_failed "$?" "$state/simulate.log" 72 "apt cannot install this"
+    grep -E '^(W|E): ' "$state/update-all.log" >"$log"
+    while IFS= read -r line; do fact source "$line"; done <"$log"
+    if ! simulate >"$state/simulate.log" 2>&1; then
+        cat "$log" >>"$state/simulate.log"
+        apt_failed 72 "$state/simulate.log" 72 "apt cannot install this"
+    fi
 fi
 sed -n 's/^\(Inst\|Remv\) /\1 /p' "$state/simulate.log" | while IFS= read -r line; do fact step "$line"; done
 # The sums, as apt shows them to a person. --assume-no would install: apt does not ask where all packages are named.

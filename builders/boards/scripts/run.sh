@@ -53,6 +53,11 @@ apt_install() {
     apt_wait apt-get $(apt_options) $(install_options) --allow-downgrades --no-remove install "$@"
 }
 
+# dpkg_install FILES...: install .debs without apt, which refuses while a bad version lacks what it needs.
+dpkg_install() {
+    apt_wait dpkg --force-confdef --force-confold --install "$@"
+}
+
 # apt_reason: the first error of apt or dpkg in the log, which the lines after it only repeat.
 apt_reason() {
     tail -n 200 "$here/log" | sed -n '/^dpkg: error/{N;s/\n */ /p;q;};/^E: /{p;q;}'
@@ -96,15 +101,16 @@ go_back() {
         printf 'Explanation: %s\nPackage: %s\nPin: version %s\nPin-Priority: -1\n' \
             "a rollout of Reef ($stamp) went back from it" "${word%%=*}" "${word#*=}" >"$(pin_of "$word")"
     done
-    files=
+    files= debs=
     for word in $olds; do
         file=$here/previous/${word%%=*}_$(printf '%s' "${word#*=}" | sed 's/:/%3a/g')_
         for deb in "$file"*.deb; do
-            if [ -e "$deb" ]; then files="$files $deb"; else files="$files $word"; fi
+            if [ -e "$deb" ]; then files="$files $deb" debs="$debs $deb"; else files="$files $word"; fi
         done
     done
     # shellcheck disable=SC2086
-    installed_as $olds || apt_install $files || bad="$bad; the old versions cannot be installed: $(apt_reason)"
+    installed_as $olds || apt_install $files || dpkg_install $debs ||
+        bad="$bad; the old versions cannot be installed: $(apt_reason)"
     purge_fresh || :
     mark
     new_conffiles | grep -vxF -f "$here/conffiles" | while IFS= read -r file; do rm -f "$file"; done
