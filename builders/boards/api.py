@@ -17,13 +17,14 @@ from builders.boards.connection import (
 )
 from builders.boards.connection.trust import known_to_user, offered_key
 from builders.boards.facts import BoardFacts, Finding, findings, require_distinct
-from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, load_inventory
+from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, load_inventory, require_models
 from builders.boards.inventory.add import add_board
 from builders.boards.inventory.holds import Hold, last_day, read_holds, write_holds
 from builders.boards.inventory.keys import BoardKeys
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
 from builders.boards.rollout.journal import Records, Rollout
+from builders.boards.rollout.models import Archives
 from builders.boards.rollout.offer import Offer, PublishedFile, offer_for, suite_of
 from builders.boards.rollout.options import Options, package_words
 from builders.boards.rollout.plan import BoardPlan, plan_board
@@ -42,6 +43,7 @@ __all__ = [
     "FILE",
     "KNOWN_HOSTS",
     "Access",
+    "Archives",
     "Background",
     "Board",
     "BoardError",
@@ -95,6 +97,7 @@ __all__ = [
     "read_holds",
     "recorded_rollouts",
     "require_distinct",
+    "require_models",
     "status_of",
     "stick",
     "suite_of",

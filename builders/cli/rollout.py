@@ -21,6 +21,7 @@ from builders.boards.api import (
     load_inventory,
     package_words,
     read_holds,
+    require_models,
     stick,
     waves,
     write_holds,
@@ -71,6 +72,7 @@ def install_boards(request: RolloutRequest) -> None:
 
 def roll_out(fleet: Fleet, order: Order, options: Options, *, only_plan: bool = False) -> None:
     """Plan, install wave after wave, and show the end; raises BoardError for a failure."""
+    require_models(fleet.inventory.path)
     with rollout(fleet, order.waves(fleet.inventory), options, only_plan=only_plan) as run:
         run.plan()
         found = order.waves(fleet.inventory, run.outcomes)
@@ -135,6 +137,9 @@ def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
             )
             for package in receipt["packages"]:
                 log.note(f"  {package['name']}: {package['before'] or 'not installed'} -> {package['after']}")
+            for model in receipt.get("models", ()):
+                before, after = (" ".join(map(str, model[when])) or "-" for when in ("before", "after"))
+                log.note(f"  model {model['name']}: {before} -> {after}")
             log.note("  states:")
             for line in found.get("journal", ()):
                 log.note(f"    {line}")
@@ -169,7 +174,7 @@ def show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
                     (wave.name, board.name, outcome.state if outcome else "", outcome.reason if outcome else "")
                 )
                 continue
-            changes = ", ".join(map(str, planned.changes))
+            changes = planned.summary
             action = f"change{', restart' if run.options.reboot else ''}" if changes else "test"
             rows.append((wave.name, board.name, action, changes or "nothing changes"))
             for note in planned.notes:

@@ -13,6 +13,7 @@ from builders.apt import api as apt
 from builders.boards.api import (
     KNOWN_HOSTS,
     Access,
+    Archives,
     Board,
     BoardPlan,
     BoardRun,
@@ -171,12 +172,13 @@ def rollout(
         record = new_record(Records(scratch) if only_plan else fleet.records)
         named = {wave.name: [board.name for board in wave.boards] for wave in order}
         record.begin({"by": options.who, "waves": named})
-        display = Display(record, fleet.project.log)
+        display, archives = Display(record, fleet.project.log), Archives(scratch)
         runs = {
             board.name: BoardRun(
                 fleet.ssh(board),
                 offers,
                 record.stamp,
+                archives,
                 display.reporter(board.name),
                 partial(fleet.records.see, board.name),
                 fleet.known_services(board),

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.apt import api as apt
@@ -92,7 +92,8 @@ class Stick:
             if answer is None:
                 return Carried(board.name, "asked", "it writes its facts; bring the folder back, and export it again")
             facts = answer.facts_of([name for offer in self.fleet.offers.values() for name in offer.names])
-            plan = plan_board(board, facts, offer_for(board, facts, self.fleet.offers))
+            # Folders carry packages alone; models need a connection.
+            plan = replace(plan_board(board, facts, offer_for(board, facts, self.fleet.offers)), models=())
             debs = Bundles(self.fleet.project).lacking(plan, BoardSystem(facts, answer.status), scratch)
         except ReefError as error:
             reason = f"{error.what.removeprefix(f'{board}: ')}; {error.fix}"

@@ -38,7 +38,7 @@ AS_ROOT = (
     'export LC_ALL=C; if [ "$(id -u)" -eq 0 ]; then exec sh -c "$begin" reef "$@"; '
     'else exec sudo {options} -- sh -c "$begin" reef "$@"; fi'
 )
-UNPACK = 'mkdir -p -- "$1" && exec tar -x -f - -C "$1"'
+UNPACK = 'umask 022; mkdir -p -- "$1" && exec tar -x -f - -C "$1"'
 
 
 class Stop:

@@ -93,7 +93,8 @@ class BoardKeys(Model):
     reef_lock_wait_s: Annotated[int, pydantic.Field(ge=0, le=3600)] = 300
     """Longest wait for another apt or another rollout on the board, in seconds."""
     reef_models: dict[ModelName, Text] = {}  # noqa: RUF012 - pydantic copies a field's default
-    """Folders with a model's versions, by the model's name: ``NAME: FOLDER``, relative to boards.yml."""
+    """Models to serve, each as ``NAME: FOLDER``. The folder is relative to boards.yml. It holds a folder for each
+    version, whose name is a number, as TensorFlow Serving reads them."""
     reef_offline: bool = False
     """Whether the board has no network: packages then come as a bundle, with all that they need."""
     reef_batch: Annotated[int, pydantic.Field(ge=1)] = 5

@@ -1,12 +1,13 @@
 """Reads ``boards.yml`` and gives each board the keys of its groups, by Ansible's rules."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builders.boards.inventory.keys import BoardKeys, Group, InventoryFile
+from builders.boards.model_folder import ModelFault, ModelVersion, model_versions
 from builders.errors import InputError, nearest
 from builders.model.yaml_file import Fault, load_judged
 
@@ -17,11 +18,15 @@ Place = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class Board:
-    """A board: its name, its groups (the outermost first, without ``all``), and its keys with those of its groups."""
+    """A board: its name, its groups (the outermost first, without ``all``), and its keys with those of its groups.
+
+    Paths in its keys are relative to ``home``.
+    """
 
     name: str
     groups: tuple[str, ...]
     keys: BoardKeys
+    home: Path = Path()
 
     @property
     def host(self) -> str:
@@ -34,6 +39,11 @@ class Board:
         user = f"{self.keys.ansible_user}@" if self.keys.ansible_user else ""
         port = f":{self.keys.ansible_port}" if self.keys.ansible_port else ""
         return f"{user}{self.host}{port}"
+
+    @property
+    def models(self) -> Mapping[str, Mapping[int, ModelVersion]]:
+        """The versions of each model that the board serves, on this machine; raises ModelFault."""
+        return {name: model_versions(_path(self.home, folder)) for name, folder in self.keys.reef_models.items()}
 
     def __str__(self) -> str:
         return self.name
@@ -77,11 +87,19 @@ def load_inventory(folder: Path) -> Inventory:
     path = folder / FILE
     if not path.exists():
         raise InputError("this project has no boards", f"no such file: {path}", NO_FILE)
-    file = load_judged(path, InventoryFile, lambda found: _Graph(found.all).faults())
-    boards = _Graph(file.all).boards()
+    file = load_judged(path, InventoryFile, lambda found: _Graph(found.all, folder).faults())
+    boards = _Graph(file.all, folder).boards()
     if not boards:
         raise InputError(f"{path} names no board", "no group has hosts:", NO_FILE)
     return Inventory(path, boards)
+
+
+def require_models(path: Path) -> None:
+    """Raise InputError with the line of each model in boards.yml whose folder cannot be put on boards.
+
+    Only rollouts need that: the state of boards can be looked at where their models are missing.
+    """
+    load_judged(path, InventoryFile, lambda found: _Graph(found.all, path.parent).model_faults())
 
 
 @dataclass
@@ -89,6 +107,7 @@ class _Graph:
     """All groups of a file, of which each may be written in several places."""
 
     top: Group
+    home: Path
     places: dict[str, list[tuple[Place, Group]]] = field(init=False)
     """Each group by its name, with the places in the file that define it."""
 
@@ -126,7 +145,7 @@ class _Graph:
             own = [keys for _, _, keys in entries[host]]
             layers = [group.vars for name in ordered for _, group in self.places[name]]
             keys = BoardKeys(**{key: value for layer in (*layers, *own) if layer for key, value in _given(layer)})
-            result.append(Board(host, tuple(name for name in ordered if name != "all"), keys))
+            result.append(Board(host, tuple(name for name in ordered if name != "all"), keys, self.home))
         return tuple(result)
 
     def faults(self) -> Iterator[Fault]:
@@ -144,6 +163,13 @@ class _Graph:
         for host, entries in hosts.items():
             yield from _contradictions(f"board {host}", [(place, keys) for _, place, keys in entries])
         yield from self._same_addresses(hosts)
+
+    def model_faults(self) -> Iterator[Fault]:
+        """Yield the faults of the folders of models."""
+        sets = [((*place, "vars"), group.vars) for name in self.places for place, group in self.places[name]]
+        sets += [(place, keys) for entries in self.hosts().values() for _, place, keys in entries]
+        for place, keys in sets:
+            yield from _model_faults(self.home, place, keys)
 
     def _same_addresses(self, hosts: dict[str, list[tuple[str, Place, BoardKeys | None]]]) -> Iterator[Fault]:
         seen: dict[tuple[Any, ...], str] = {}
@@ -200,3 +226,16 @@ def _contradictions(subject: str, sets: Sequence[tuple[Place, BoardKeys | None]]
         for key, value in _given(keys) if keys else ():
             if seen.setdefault(key, value) != value:
                 yield Fault((*place, key), f"{subject} has another value of {key} elsewhere in the file; keep one")
+
+
+def _model_faults(home: Path, place: Place, keys: BoardKeys | None) -> Iterator[Fault]:
+    for name, folder in keys.reef_models.items() if keys else ():
+        try:
+            model_versions(_path(home, folder))
+        except ModelFault as fault:
+            yield Fault((*place, "reef_models", name), fault.what)
+
+
+def _path(home: Path, folder: str) -> Path:
+    """Return the folder that a key of ``home``/boards.yml names."""
+    return home / Path(folder).expanduser()

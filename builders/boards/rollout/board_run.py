@@ -9,6 +9,7 @@ from typing import Literal
 from builders.boards.connection import BoardError, Busy, LineLost, NoForwarding, Ssh, Unreachable
 from builders.boards.facts import BoardFacts
 from builders.boards.rollout import steps
+from builders.boards.rollout.models import Archives
 from builders.boards.rollout.offer import Offer, offer_for
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan, plan_board
@@ -50,6 +51,7 @@ class BoardRun:
     ssh: Ssh
     offers: Mapping[str, Offer]
     stamp: str
+    archives: Archives
     report: Callable[[State, str], None]
     see: Callable[[BoardFacts], None]
     services: Sequence[str]
@@ -115,7 +117,7 @@ class BoardRun:
         self, ways: Sequence[Callable[[], Access]], receipt: Mapping[str, object], tests: BoardTests
     ) -> None:  # fmt: skip
         assert self.plan
-        self.prepared = self._prepared(self.plan, ways)
+        self.prepared = self._prepared(self.plan, ways) if self.plan.needs_apt else Prepared()
         for text in (*self.prepared.repaired, *self.prepared.broken_sources):
             self.report("ready", text)
         if self.prepared.removals:
@@ -130,6 +132,8 @@ class BoardRun:
                 steps.unbundle(self.ssh)
             return
         require_room(self.plan, self.prepared.sums)
+        if archive := self.archives.of(self.plan.models, self.stamp):
+            self.ssh.send(archive, "/")
         program = steps.program(self.plan, self.prepared, self.stamp, self.comment, tests, reboot=self.options.reboot)
         missing = steps.stage(self.ssh, self.plan, self.prepared, self.stamp, self.comment, receipt, program, tests)
         self.report("staged", f"no way back for {', '.join(missing)}" if missing else "")

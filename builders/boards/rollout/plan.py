@@ -8,6 +8,7 @@ from debian.debian_support import Version
 from builders.boards.connection import BoardError
 from builders.boards.facts import BoardFacts, Finding, findings
 from builders.boards.inventory import Board
+from builders.boards.rollout.models import PlannedModel, model_notes, plan_models
 from builders.boards.rollout.offer import KEYRING_PACKAGE, Offer
 from builders.errors import nearest
 
@@ -41,11 +42,17 @@ class BoardPlan:
     offer: Offer
     packages: tuple[PlannedPackage, ...]
     notes: tuple[Finding, ...] = ()
+    models: tuple[PlannedModel, ...] = ()
 
     @property
     def changes(self) -> tuple[PlannedPackage, ...]:
         """The packages that change."""
         return tuple(package for package in self.packages if package.changes)
+
+    @property
+    def summary(self) -> str:
+        """All that changes, in words."""
+        return ", ".join(map(str, (*self.changes, *(model for model in self.models if model.changes))))
 
     @property
     def repository_known(self) -> bool:
@@ -54,9 +61,14 @@ class BoardPlan:
         return all(self.facts.files.get(file.path) == file.sha256 for file in files)
 
     @property
+    def needs_apt(self) -> bool:
+        """Whether the board's packages or its way to the repository change."""
+        return bool(self.changes) or not self.repository_known or self.facts.interrupted
+
+    @property
     def nothing_to_do(self) -> bool:
-        """Whether the board is as the publication is, so that only the gate runs."""
-        return not self.changes and self.repository_known and not self.facts.interrupted
+        """Whether the board is as the publication and the models here are, so that only the gate runs."""
+        return not self.needs_apt and not any(model.changes for model in self.models)
 
 
 def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str] = ()) -> BoardPlan:
@@ -71,8 +83,11 @@ def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str
             "\n".join(str(finding) for finding in errors[1:]), errors[0].fix,
         )  # fmt: skip
     packages = tuple(planned_packages(board, facts, offer, only))
-    notes = (*found, *_other_system(facts, offer), *_newer(packages, facts, offer))
-    return BoardPlan(board, facts, offer, packages, notes)
+    models = plan_models(board, facts, [package.name for package in packages], frozen=bool(only))
+    notes = (
+        *found, *_other_system(facts, offer), *_newer(packages, facts, offer), *model_notes(board, facts, models)
+    )  # fmt: skip
+    return BoardPlan(board, facts, offer, packages, notes, models)
 
 
 def planned_packages(

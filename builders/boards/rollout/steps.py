@@ -11,6 +11,7 @@ from typing import Literal
 
 from builders.boards.connection import BoardError, Busy, LineLost, Reply, Ssh
 from builders.boards.facts import BoardFacts, parse_facts
+from builders.boards.rollout.models import model_lines, models_asked
 from builders.boards.rollout.offer import Offer, names_of
 from builders.boards.rollout.plan import BoardPlan, PlannedPackage
 from builders.boards.scripts import script
@@ -73,11 +74,11 @@ class Access:
 class Prepared:
     """The board's own plan, as its apt computes it: packages to install and to remove, repairs, and other faults."""
 
-    installs: tuple[PlannedPackage, ...]
-    removals: tuple[str, ...]
-    repaired: tuple[str, ...]
-    broken_sources: tuple[str, ...]
-    sums: str
+    installs: tuple[PlannedPackage, ...] = ()
+    removals: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
+    broken_sources: tuple[str, ...] = ()
+    sums: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,21 +103,21 @@ def probe(
 
     With ``verify`` dpkg compares the files of the packages with what they brought, and has to read them all.
     """
-    text = probe_script(offers, services, verify=verify)
+    text = probe_script(offers, services, models_asked(ssh.board), verify=verify)
     asked = time.time()
     reply = ssh.run(text, timeout_s=PROBE_S)
     return parse_facts(ssh.board.name, reply.output, asked, time.time())
 
 
 def probe_script(
-    offers: Mapping[str, Offer], services: Sequence[str] = (), *, verify: bool = False
+    offers: Mapping[str, Offer], services: Sequence[str] = (), models: str = "", *, verify: bool = False
 ) -> str:  # fmt: skip
-    """Return the script of `probe`."""
+    """Return the script of `probe`; ``models`` is of `models_asked`."""
     files = {file.path for offer in offers.values() for file in (offer.keyring, offer.sources)}
     return script(
-        "common", "changes", "probe", verify="yes" if verify else "no",
+        "common", "changes", "models", "probe", verify="yes" if verify else "no",
         packages=" ".join(names_of(offers.values())), services=" ".join(services),
-        files=" ".join(sorted(files)),
+        files=" ".join(sorted(files)), models=models,
     )  # fmt: skip
 
 
@@ -181,10 +182,10 @@ def stage_script(  # noqa: PLR0917 - each is a part of the receipt
 ) -> str:  # fmt: skip
     """Return the script of `stage`."""
     return script(
-        "common", "apt", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
-        program=_encoded(program.encode()),
+        "common", "apt", "models", "stage", stamp=stamp, wishes=wishes(plan), olds=olds(plan, prepared),
+        changes=changes(plan), program=_encoded(program.encode()),
         receipt=_encoded(json.dumps(receipt, indent=1).encode()),
-        gates=_gates(tests), comment=comment, **_patience(plan),
+        gates=_gates(tests), comment=comment, models=model_lines(plan.models), **_patience(plan),
     )  # fmt: skip
 
 
@@ -193,6 +194,7 @@ def receipt_of(plan: BoardPlan, stamp: str, who: str) -> dict[str, object]:
     packages = [{"name": package.name, "before": package.before, "after": package.after} for package in plan.packages]
     return {
         "rollout": stamp, "by": who, "suite": plan.offer.suite, "publication": plan.offer.stamp, "packages": packages,
+        "models": [model.record for model in plan.models],
     }  # fmt: skip
 
 
@@ -202,7 +204,7 @@ def program(
     """Return the script that installs, tests, restarts the board if asked to, and goes back; see ``run.sh``."""
     fresh = [package.name for package in prepared.installs if package.before is None]
     return script(
-        "common", "apt", "judge", "unit", "run", stamp=stamp, wishes=wishes(plan), changes=changes(plan),
+        "common", "apt", "models", "judge", "unit", "run", stamp=stamp, wishes=wishes(plan), changes=changes(plan),
         olds=olds(plan, prepared), fresh=" ".join(fresh),
         automatic=" ".join(package.name for package in plan.packages if package.automatic),
         comment=comment, reboot="yes" if reboot else "no", restart_s=str(RESTART_S),
@@ -212,9 +214,11 @@ def program(
 
 def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> str:
     """Judge a board on which nothing changes, and return the reason of a bad judgement, empty if it is good."""
-    text = script("common", "judge", "gate", wishes=wishes(plan), gates=_gates(tests), **_judgement(plan, tests))
+    text = script(
+        "common", "models", "judge", "gate", wishes=wishes(plan), gates=_gates(tests), **_judgement(plan, tests)
+    )
     keys = plan.board.keys
-    patience_s = keys.reef_settle_s + keys.reef_gate_timeout_s * (len(tests.gates) + 1) + PROBE_S
+    patience_s = keys.reef_settle_s + keys.reef_gate_timeout_s * (len(tests.gates) + len(plan.models) + 1) + PROBE_S
     return _only(_facts(ssh, ssh.run(text, timeout_s=patience_s)), "bad")
 
 
@@ -248,7 +252,7 @@ def _judgement(plan: BoardPlan, tests: BoardTests) -> dict[str, str]:
     keys = plan.board.keys
     return {
         "services": " ".join(tests.services), "settle_s": str(keys.reef_settle_s),
-        "gate_timeout_s": str(keys.reef_gate_timeout_s),
+        "gate_timeout_s": str(keys.reef_gate_timeout_s), "models": model_lines(plan.models),
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 # Judges a board on which nothing changes.
-# wishes: NAME=VERSION words that must be installed; gates: words NAME:BASE64 of scripts.
+# wishes: NAME=VERSION words that must be installed; gates: words NAME:BASE64 of scripts; models: as
+# for models.sh.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
 gates_folder=$(mktemp -d)

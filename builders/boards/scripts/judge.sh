@@ -84,7 +84,8 @@ gates_pass() {
     done
 }
 
-# judged WORDS...: whether these versions are installed, the services stay, and the gates pass and change no version.
+# judged WORDS...: whether these versions are installed, the services stay, the models are served, and the gates pass and
+# change no version.
 judged() {
-    installed_as "$@" && services_stay && gates_pass && versions_are "$@"
+    installed_as "$@" && services_stay && models_answer serve && gates_pass && versions_are "$@"
 }

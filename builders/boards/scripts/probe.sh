@@ -1,5 +1,5 @@
 # Reads what decides an installation, and changes nothing.
-# packages: names of packages; services: units; files: paths whose digests are asked for.
+# packages: names of packages; services: units; files: paths whose digests are asked for; models: words NAME:VERSION,...
 # shellcheck disable=SC2016 # dpkg-query reads the fields
 # shellcheck disable=SC2154 # common.sh and builders/boards/scripts/__init__.py set the variables
 
@@ -85,4 +85,16 @@ done
 if [ -e "$state/lock" ] && ! flock -n "$state/lock" true; then
     fact running "$(quiet cat "$state/holder")"
 fi
+model_server
+fact model_server "$([ ! -r "/etc/default/$server" ] || echo "$server")"
+for model in $models; do
+    tell_model "${model%%:*}" "${model#*:}"
+done
+for model in "$state"/models/*/; do
+    model=$(basename "$model")
+    case " $models" in
+    *" $model:"*) ;;
+    *) [ ! -d "$state/models/$model" ] || tell_model "$model" "" ;;
+    esac
+done
 fact end complete

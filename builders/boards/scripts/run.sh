@@ -1,10 +1,10 @@
 # Installs, tests what was installed, and goes back where a test fails. A unit of systemd runs it, so that it goes on
 # without a connection; run again after a power cut or a restart, it continues.
-# stamp; wishes: NAME=VERSION words to install; changes: those of them that change something; olds: the same of Reef's
-# packages as they were before, to return to;
+# stamp; wishes: NAME=VERSION words to install; changes: those of them that change something, nothing where only models
+# do; olds: the same of Reef's packages as they were before, to return to;
 # fresh: names that were not installed; automatic: names that apt had installed by itself; services: units;
 # settle_s, gate_timeout_s: seconds; comment: for apt's history; reboot: whether the board is restarted and tested again;
-# restart_s: the longest time for its shutdown, and for its start.
+# restart_s: the longest time for its shutdown, and for its start; models: as for models.sh.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
 here=$state/receipts/$stamp
@@ -90,9 +90,20 @@ mark() {
     [ -z "$automatic" ] || quiet apt-mark auto $automatic >/dev/null
 }
 
+# had_something: whether the board had any of this before, which must work again.
+had_something() {
+    [ -n "$olds" ] || printf '%s\n' "$models" | grep -q '^served '
+}
+
+# old_works: whether the services stay, the models of before are served, and the gates pass.
+old_works() {
+    services_stay && models_answer served && gates_pass
+}
+
 go_back() {
     enter rolling-back "$reason"
     bad=$reason
+    models_back
     # What is new goes first: on a full disk it makes room.
     purge_fresh || :
     heal || :
@@ -119,7 +130,7 @@ go_back() {
     left=$([ -z "$fresh" ] || present $fresh | tr '\n' ' ')
     [ -z "$left" ] || reason="these cannot be removed: $left"
     # shellcheck disable=SC2086
-    if [ -z "$left" ] && installed_as $olds && { [ -z "$olds" ] || { services_stay && gates_pass; }; }; then
+    if [ -z "$left" ] && installed_as $olds && { ! had_something || old_works; }; then
         finish rolled-back "$bad"
     fi
     finish broken "$bad; after going back: $reason"
@@ -146,8 +157,9 @@ restarting) [ "$boot_then" != "$boot" ] || restart ;;
         rm -f "$(pin_of "$word")"
     done
     # shellcheck disable=SC2086
-    apt_install $wishes || { reason="apt failed: $(apt_reason)"; go_back; }
+    [ -z "$changes" ] || apt_install $wishes || { reason="apt failed: $(apt_reason)"; go_back; }
     mark
+    models_forward || go_back
     ;;
 esac
 enter gating
@@ -156,5 +168,6 @@ judged $wishes || go_back
 if [ "$reboot" = yes ] && [ "$(sed -n 's/^installing \([^ ]*\) .*/\1/p' "$here/journal" | tail -n 1)" = "$boot" ]; then
     restart
 fi
+models_pruned
 kept=$(new_conffiles | grep -vxF -f "$here/conffiles" | tr '\n' ' ')
 finish good "${kept:+edited files stay, with the new text beside them: $kept}"

@@ -1,16 +1,26 @@
 # Downloads all that an installation and its way back need, and writes the receipt; installs nothing.
 # stamp; wishes: NAME=VERSION words; olds: the same of the packages that change; program: base64 of the script to run;
-# receipt: base64 of the receipt in JSON; comment: the rollout; gates: words NAME:BASE64 of scripts.
+# receipt: base64 of the receipt in JSON; comment: the rollout; gates: words NAME:BASE64 of scripts; models: as for
+# models.sh; changes: as for run.sh.
 # shellcheck disable=SC2154 # the variables come from builders/boards/scripts/__init__.py
 
+mkdir -p "$state/receipts"
+chmod 700 "$state/receipts"
 take_lock
 here=$state/receipts/$stamp
 mkdir -p "$here/previous" "$here/gates"
 
+# Models came before this script; a half or an older one must not be placed.
+if ! each_model place model_came; then
+    fact failed "$reason"
+    exit 73
+fi
+
 log=$here/stage.log
 status=0
 # shellcheck disable=SC2046,SC2086
-apt_wait apt-get $(apt_options) $(install_options) --allow-downgrades --download-only install $wishes >"$log" 2>&1 ||
+[ -z "$changes" ] || apt_wait apt-get $(apt_options) $(install_options) --allow-downgrades --download-only install $wishes \
+    >"$log" 2>&1 ||
     status=$?
 [ "$status" -eq 0 ] || apt_failed "$status" "$log" 73 "apt cannot download this"
 
@@ -31,6 +41,7 @@ done
 
 printf '%s' "$program" | base64 -d >"$here/run.sh"
 printf '%s' "$receipt" | base64 -d >"$here/receipt.json"
+printf '%s\n' "$models" >"$here/models.txt"
 for gate in $gates; do
     printf '%s' "${gate#*:}" | base64 -d >"$here/gates/${gate%%:*}"
 done
@@ -42,4 +53,5 @@ mv "$here/state.new" "$here/state"
 sync
 # Older receipts than the last three are no longer needed for a way back.
 find "$state/receipts" -mindepth 1 -maxdepth 1 | sort -r | tail -n +4 | while IFS= read -r old; do rm -rf "$old"; done
+each_model serve model_swept
 fact end complete

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from builders.boards.connection import BoardError
-from builders.boards.facts import CLOCK_S, BoardFacts, Finding, duration, findings
+from builders.boards.facts import CLOCK_S, BoardFacts, Finding, duration, findings, models_on
 from builders.boards.inventory import Board
 from builders.boards.inventory.holds import Hold
 from builders.boards.rollout.journal import Records
@@ -58,6 +58,12 @@ class BoardStatus:
     def findings(self) -> tuple[Finding, ...]:
         """Obstacles, and what an installation repairs."""
         return tuple(finding for finding in findings(self.facts) if finding.severity != "note") if self.facts else ()
+
+    @property
+    def models(self) -> dict[str, tuple[int, ...]]:
+        """The versions of each model that its server serves."""
+        found = models_on(self.facts) if self.facts else {}
+        return {name: model.served for name, model in found.items() if model.served}
 
     @property
     def verdict(self) -> str:

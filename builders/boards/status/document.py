@@ -28,6 +28,7 @@ def _board(status: BoardStatus) -> dict[str, Any]:
             {"name": package.name, "installed": package.before, "expected": package.after}
             for package in status.packages
         ],
+        "models": {name: list(versions) for name, versions in status.models.items()},
         "services": facts.services if facts else {},
         "clock_offset_s": facts.clock_offset_s if facts else None,
         "hold": {"until": str(hold.until), "reason": hold.reason, "by": hold.by} if hold else None,

@@ -1,10 +1,11 @@
 """Differences between a board and what it should be: boards.yml, the publication, and the packages' own files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from builders.boards.connection import BoardError
 from builders.boards.facts import BoardFacts, changed_files, pins
 from builders.boards.inventory import Board
+from builders.boards.rollout.models import model_notes, plan_models
 from builders.boards.rollout.offer import Offer, offer_for
 from builders.boards.rollout.plan import PlannedPackage, planned_packages
 
@@ -21,8 +22,19 @@ def drift(board: Board, facts: BoardFacts, offers: Mapping[str, Offer]) -> tuple
     except BoardError as error:
         return (error.what.removeprefix(f"{board}: "), *_files(facts))
     offer = offer_for(board, facts, offers)
-    return (*map(str, (package for package in packages if package.changes)), *_held(facts, offer),
-            *_repository(facts, offer), *_files(facts))  # fmt: skip
+    return (*map(str, (package for package in packages if package.changes)), *_models(board, facts, packages),
+            *_held(facts, offer), *_repository(facts, offer), *_files(facts))  # fmt: skip
+
+
+def _models(board: Board, facts: BoardFacts, packages: Sequence[PlannedPackage]) -> Iterator[str]:
+    """Yield the models of boards.yml that the board does not serve so, and those that boards.yml does not name."""
+    try:
+        models = plan_models(board, facts, [package.name for package in packages])
+    except BoardError as error:
+        yield error.what.removeprefix(f"{board}: ")
+        return
+    yield from (str(model) for model in models if model.changes)
+    yield from map(str, model_notes(board, facts, models))
 
 
 def _held(facts: BoardFacts, offer: Offer) -> Iterator[str]:

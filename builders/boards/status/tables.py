@@ -24,11 +24,13 @@ def fleet_table(statuses: Sequence[BoardStatus], now: float) -> Table:
 
 
 def versions_table(statuses: Sequence[BoardStatus]) -> Table:
-    """Return a row for each version of a package on any board, with the boards that have it."""
+    """Return a row for each version of a package or a model on any board, with the boards that have it."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for status in statuses:
         for package in status.packages:
             found[package.name, package.before or "not installed"].append(status.board.name)
+        for name, versions in status.models.items():
+            found[f"model {name}", " ".join(map(str, versions))].append(status.board.name)
     rows = [(name, version, ", ".join(boards)) for (name, version), boards in sorted(found.items())]
     return ("package", "version", "boards"), rows
 

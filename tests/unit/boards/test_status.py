@@ -112,8 +112,8 @@ def test_the_document_is_plain_and_whole(tmp_path: Path) -> None:
     document = fleet_document(Fleet(tmp_path).statuses(), NOW)
     assert document["time"] == "2026-09-21T14:13:20Z"
     good, old, asleep, back, held, new = document["boards"]
-    keys = {"name", "groups", "answers", "seen", "error", "system", "suite", "architecture", "packages", "services",
-            "clock_offset_s", "hold", "findings", "drift", "verdict", "rollout"}  # fmt: skip
+    keys = {"name", "groups", "answers", "seen", "error", "system", "suite", "architecture", "packages", "models",
+            "services", "clock_offset_s", "hold", "findings", "drift", "verdict", "rollout"}  # fmt: skip
     assert all(set(entry) == keys for entry in document["boards"])
     assert good["rollout"] == {"stamp": STAMP, "wave": "batch 1", "state": "good", "reason": ""}
     assert old["packages"][1] == {"name": "edge-model-server", "installed": "1.1-1", "expected": "1.2-1"}
