@@ -1,32 +1,19 @@
 """One board's way through a rollout, from state to state; each change of state is reported before it begins."""
 
-import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
 
-from builders.boards.connection import BoardError, Busy, LineLost, NoForwarding, Ssh, Unreachable
+from builders.boards.connection import BoardError, Busy, NoForwarding, Ssh
 from builders.boards.facts import BoardFacts
 from builders.boards.rollout import steps
+from builders.boards.rollout.follow import MOST_IDLE, UNFINISHED, Follower, State
 from builders.boards.rollout.models import Archives
 from builders.boards.rollout.offer import Offer, offer_for
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.room import require_room
 from builders.boards.rollout.steps import Access, BoardTests, Mode, Prepared, Progress, RepositoryUnreadable
-
-State = Literal[
-    "planned", "reached", "ready", "staged", "installing", "gating", "restarting", "good", "rolling-back",
-    "rolled-back", "broken", "skipped", "failed", "lost",
-]  # fmt: skip
-LOST_S = 900
-"""Seconds for which a board may stay out of reach while its program runs; a reboot takes a part of that."""
-RETRY_S = 5
-UNFINISHED = ("installing", "gating", "restarting", "rolling-back")
-"""States of a board's program that it leaves by itself."""
-RELAUNCHES = 3
-"""How often a program that ended without a last state is started again: after power cuts."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ class BoardRun:
             )  # fmt: skip
         if name in UNFINISHED:
             self.report("reached", f"the rollout {stamp} was interrupted ({name}): it continues")
-            end = self._follow(stamp, relaunch_first=not running)
+            end = Follower(self.ssh, stamp, self.report, idle=0 if running else MOST_IDLE + 1).end()
             self.report("reached", f"the rollout {stamp} is at its end: {end.state} {end.reason}".rstrip())
             if end.state != "good" and stamp in self.ours:
                 return Outcome(end.state, f"{end.reason} (rollout {stamp})")  # type: ignore[arg-type]
@@ -127,7 +114,7 @@ class BoardRun:
                 "remove it there by hand, or leave out the package that needs that",
             )
         self.report("ready", self.prepared.sums)
-        if not self.plan.changes:
+        if not self.plan.installs:
             if self._bundled:
                 steps.unbundle(self.ssh)
             return
@@ -179,7 +166,7 @@ class BoardRun:
 
     def _ended(self, stamp: str) -> Progress:
         """Return the last state of a program, and record the board as it is then."""
-        end = self._follow(stamp)
+        end = Follower(self.ssh, stamp, self.report).end()
         with suppress(BoardError):  # the outcome is known; only the record stays older
             self._asked(verify=True)
         return end
@@ -195,40 +182,3 @@ class BoardRun:
                     raise
                 self.report("reached", f"{error.what}; the next way is tried")
         raise AssertionError("a board has a way to the repository")
-
-    def _follow(self, stamp: str, *, relaunch_first: bool = False) -> Progress:
-        """Return the last state of a program; report those on the way. The board goes on without the connection."""
-        known, launches, idle = "", 0, 0
-        heard = entered = time.monotonic()
-        while True:
-            try:
-                if relaunch_first or idle > 1:
-                    relaunch_first, idle, launches = False, 0, launches + 1
-                    steps.launch(self.ssh, stamp, "")
-                found = steps.poll(self.ssh, stamp, known)
-            except (LineLost, Unreachable) as error:
-                if time.monotonic() - heard > LOST_S:
-                    return Progress("lost", _lost(error.what, known), False, False, "")
-                self.ssh.stop.wait(RETRY_S)
-                continue
-            heard = time.monotonic()
-            if found.state != known:
-                known, entered = found.state, heard
-                if not found.ended:  # whoever follows reports the end
-                    self.report(found.state, found.reason)  # type: ignore[arg-type]
-            if found.ended:
-                return found
-            # Right after its start a program holds no lock yet; later it has died. The shutdown of a board ends it too.
-            leaving = found.state == "restarting" and found.same_boot and time.monotonic() - entered < steps.RESTART_S
-            idle = 0 if found.alive else idle + (not leaving)
-            if idle > 1 and launches >= RELAUNCHES:
-                return Progress("lost", f"its program ends without a result: {found.line}", False, False, found.line)
-            if not found.alive:
-                self.ssh.stop.wait(RETRY_S)
-
-
-def _lost(what: str, known: str) -> str:
-    """Return the reason of a board that stays away, with the advice."""
-    if known == "restarting":
-        return f"{what}; it did not come back from its restart: look at its power and its console, then run this again"
-    return f"{what}; its last state was {known or 'staged'}"

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from builders.boards.rollout.board_run import Outcome, State
+from builders.boards.rollout.board_run import Outcome
+from builders.boards.rollout.follow import State
 from builders.boards.rollout.journal import Rollout
 from builders.host.log import Log, Tracks
 

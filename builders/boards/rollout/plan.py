@@ -66,9 +66,14 @@ class BoardPlan:
         return bool(self.changes) or not self.repository_known or self.facts.interrupted
 
     @property
+    def installs(self) -> bool:
+        """Whether something is installed, with a receipt and a way back; else a board is only made ready and tested."""
+        return bool(self.changes) or any(model.changes for model in self.models)
+
+    @property
     def nothing_to_do(self) -> bool:
         """Whether the board is as the publication and the models here are, so that only the gate runs."""
-        return not self.needs_apt and not any(model.changes for model in self.models)
+        return not self.needs_apt and not self.installs
 
 
 def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str] = ()) -> BoardPlan:

@@ -106,7 +106,7 @@ class RolloutRun:
 
     def _finish(self, run: BoardRun) -> None:
         plan = self._plan_of(run.ssh.board.name)
-        outcome = run.install("") if plan.changes else run.gate(self.tests(plan))
+        outcome = run.install("") if plan.installs else run.gate(self.tests(plan))
         self._end(run.ssh.board.name, outcome)
 
     def back(self, stamp: str) -> None:
@@ -119,7 +119,7 @@ class RolloutRun:
     def _soak(self, wave: Wave) -> None:
         """Wait, and test the canary again: a fault that needs time shows itself there."""
         good = [board.name for board in wave.boards if self.outcomes[board.name].state == "good"]
-        changed = [name for name in good if not self._plan_of(name).nothing_to_do]
+        changed = [name for name in good if self._plan_of(name).installs]
         with self.display.step(f"soak: {self.options.soak_s:.0f} s, then test {wave.name} again", changed):
             self.stop.wait(self.options.soak_s)
             for _ in self._side_by_side(changed, self._again):

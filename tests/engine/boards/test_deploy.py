@@ -2,6 +2,8 @@
 
 import gzip
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -9,6 +11,7 @@ from builders.apt.keys.signing import SigningKey
 from tests.support.board_project import BoardProject, installed
 from tests.support.checkout import CACHE
 from tests.support.light_board import LightBoard
+from tests.support.ports import free_port
 from tests.support.repository import Publisher
 
 RECIPE = """\
@@ -55,6 +58,24 @@ class Deployment(BoardProject):
         path = self.folder / "apt" / "dists" / suite / "main" / "binary-amd64" / "Packages.gz"
         return gzip.decompress(path.read_bytes()).decode()
 
+    def sources(self) -> list[str]:
+        """Return the sources of each board's apt, with their digests."""
+        return [board.shell("sha256sum /etc/apt/sources.list.d/* || :") for board in self.boards.values()]
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """Serve the repository, from its first publication on, at the address that boards know."""
+        port = free_port()
+        with (self.folder / "reef.yml").open("a") as file:
+            file.write(f"repository: {{url: 'http://127.0.0.1:{port}/'}}\n")
+        (self.folder / "apt").mkdir()
+        child = self.start("serve-apt", "--host", "127.0.0.1", "--port", str(port))
+        try:
+            yield
+        finally:
+            child.terminate()
+            child.communicate()
+
     def tools(self) -> list[str | None]:
         """Return the version of the tool on each board."""
         return [installed(board).get("reef-tool") for board in self.boards.values()]
@@ -93,20 +114,26 @@ def test_deploy_builds_publishes_and_installs(deployment: Deployment) -> None:
 
 @pytest.mark.nightly
 def test_what_a_canary_refuses_is_not_promoted(deployment: Deployment) -> None:
-    deployment.inv("deploy")
-    deployment.write_recipe("1.1", "bad")
-    sources = deployment.boards["one"].shell("ls /etc/apt/sources.list.d")
-    output = deployment.inv("deploy", "--testing", status=15)
-    assert "1 of 1 boards failed; nothing was promoted" in output
-    assert deployment.tools() == ["1.0-1~deb13", "1.0-1~deb13"]
-    assert (deployment.packages(), deployment.packages("trixie-testing")) == (["1.0-1~deb13"], ["1.1-1~deb13"])
+    with deployment.served():
+        deployment.inv("deploy")
+        sources = deployment.sources()
+        assert any("/reef-trixie.sources" in line for line in sources)
+        deployment.write_recipe("1.1", "bad")
+        output = deployment.inv("deploy", "--testing", status=15)
+        assert "1 of 1 boards failed; nothing was promoted" in output
+        assert deployment.tools() == ["1.0-1~deb13", "1.0-1~deb13"]
+        assert (deployment.packages(), deployment.packages("trixie-testing")) == (["1.0-1~deb13"], ["1.1-1~deb13"])
+        assert deployment.sources() == sources
 
-    deployment.write_recipe("1.2")
-    output = deployment.inv("deploy", "--testing", "--soak", "1s")
-    assert output.index("soak") < output.index("promoted from trixie-testing to trixie")
-    assert deployment.tools() == ["1.2-1~deb13", "1.2-1~deb13"]
-    assert deployment.packages()[-1] == "1.2-1~deb13"
-    assert deployment.boards["one"].shell("ls /etc/apt/sources.list.d") == sources
+        deployment.write_recipe("1.2")
+        output = deployment.inv("deploy", "--testing", "--soak", "1s")
+        assert output.index("soak") < output.index("promoted from trixie-testing to trixie")
+        assert deployment.tools() == ["1.2-1~deb13", "1.2-1~deb13"]
+        assert deployment.packages()[-1] == "1.2-1~deb13"
+        assert deployment.sources() == sources
+    # The second rollout changed nothing on the canary, so its way back is that of the first.
+    deployment.inv("rollback-boards")
+    assert deployment.tools() == ["1.0-1~deb13", "1.0-1~deb13"]
 
 
 @pytest.mark.nightly

@@ -8,7 +8,8 @@ import pytest
 from builders.boards.facts import BoardFacts
 from builders.boards.inventory import Board
 from builders.boards.inventory.keys import BoardKeys
-from builders.boards.rollout.board_run import Outcome, State
+from builders.boards.rollout.board_run import Outcome
+from builders.boards.rollout.follow import State
 from builders.boards.rollout.offer import Offer, PublishedFile
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.run import RolloutRun
