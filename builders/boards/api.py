@@ -34,6 +34,7 @@ from builders.boards.rollout.waves import CANARY, Wave, waves
 from builders.boards.status.board_status import Background, BoardStatus, status_of
 from builders.boards.status.document import fleet_document
 from builders.boards.status.drift import expected_packages
+from builders.boards.status.explanation import BoardHistory, Section
 from builders.boards.status.last_rollout import recorded_rollouts
 from builders.boards.status.page import fleet_page
 from builders.boards.status.tables import fleet_table, versions_table
@@ -48,6 +49,7 @@ __all__ = [
     "Board",
     "BoardError",
     "BoardFacts",
+    "BoardHistory",
     "BoardKeys",
     "BoardPlan",
     "BoardRun",
@@ -71,6 +73,7 @@ __all__ = [
     "Records",
     "Rollout",
     "RolloutRun",
+    "Section",
     "Ssh",
     "StickBoard",
     "Stop",

@@ -17,7 +17,7 @@ from builders.boards.api import (
 from builders.cli.boards import each, opened_fleet
 from builders.host.files import write_whole
 from builders.host.log import Log
-from builders.pipeline.fleet_status import ask, recorded_statuses, statuses
+from builders.pipeline.fleet_status import ask, history, origin_sections, recorded_statuses, statuses
 
 
 def boards(
@@ -42,6 +42,22 @@ def boards(
             _show(log, found, now)
         if not cached:
             _require_answers(found)
+
+
+def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
+    """Show why a board runs what it runs: rollout, tests, publication, builds, apt's policy, changes on the board.
+
+    Raises BoardError at the end if the board does not answer: all is then from the records of this machine.
+    """
+    with opened_fleet(ask_sudo=ask_sudo) as fleet:
+        (board,) = fleet.inventory.select([name], [])
+        known = history(fleet, board, stamp)
+        for section in (*known.before(time.time()), *origin_sections(fleet, known), *known.after()):
+            fleet.project.log.note(f"{section.title}:")
+            for line in section.lines:
+                fleet.project.log.note(f"  {line}")
+        if known.status.error and known.status.silent:
+            raise known.status.error
 
 
 def _show(log: Log, found: Sequence[BoardStatus], now: float) -> None:

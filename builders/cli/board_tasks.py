@@ -110,7 +110,7 @@ def hold_boards(
 @task("boards", board="board to explain", rollout="stamp of the rollout (by default the newest)", ask_sudo=ASK_SUDO)
 def explain_board(_: Context, board: str, rollout: str = "", ask_sudo: bool = False) -> None:
     """Show why a board runs what it runs."""
-    from builders.cli import rollout as command
+    from builders.cli import board_status as command
 
     command.explain_board(board, rollout, ask_sudo=ask_sudo)
 

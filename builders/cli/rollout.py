@@ -1,10 +1,9 @@
 """The commands that install on boards."""
 
-import json
 import re
 import time
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from builders.boards.api import (
@@ -16,13 +15,11 @@ from builders.boards.api import (
     Outcome,
     RolloutRun,
     Wave,
-    explain,
     last_day,
     load_inventory,
     package_words,
     read_holds,
     require_models,
-    stick,
     waves,
     write_holds,
 )
@@ -118,50 +115,6 @@ def hold_boards(
         project.log.table("held boards", ("board", "until", "reason", "by"), rows)
     else:
         project.log.note("no board is held")
-
-
-def explain_board(name: str, stamp: str, *, ask_sudo: bool) -> None:
-    """Show why a board runs what it runs: the rollout, the publication, the test's answer, apt's view."""
-    with opened_fleet(ask_sudo=ask_sudo) as fleet:
-        (board,) = fleet.inventory.select([name], [])
-        log = fleet.project.log
-        packages = [wish.partition("=")[0] for wish in board.keys.reef_packages]
-        found = _explained(fleet, board, packages, stamp)
-        if "receipt" not in found:
-            log.note(f"{board}: no rollout of Reef was on it")
-        else:
-            receipt = json.loads(found["receipt"][0])
-            log.note(
-                f"{board}: rollout {found['stamp'][0]} by {receipt['by']}, of publication {receipt['publication']} of "
-                f"{receipt['suite']}"
-            )
-            for package in receipt["packages"]:
-                log.note(f"  {package['name']}: {package['before'] or 'not installed'} -> {package['after']}")
-            for model in receipt.get("models", ()):
-                before, after = (" ".join(map(str, model[when])) or "-" for when in ("before", "after"))
-                log.note(f"  model {model['name']}: {before} -> {after}")
-            log.note("  states:")
-            for line in found.get("journal", ()):
-                log.note(f"    {line}")
-        for title in ("gate", "policy", "changed", "pinned"):
-            if lines := found.get(title):
-                log.note(f"  {title}:")
-                for line in lines:
-                    log.note(f"    {line}")
-
-
-def _explained(
-    fleet: Fleet, board: Board, packages: Sequence[str], stamp: str
-) -> Mapping[str, Sequence[str]]:  # fmt: skip
-    """Ask a board, or take what a person brought from it in a folder; raises BoardError if there is neither."""
-    try:
-        return explain(fleet.ssh(board), packages, stamp)
-    except BoardError:
-        answer = stick.brought_answer(fleet.records, board.name)
-        if answer is None or stamp not in ("", answer.stamp):
-            raise
-        fleet.project.log.note(f"{board} does not answer; a folder of bundle-boards brought this from it")
-        return answer.explained
 
 
 def show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:

@@ -8,7 +8,7 @@ if [ -r "$here/receipt.json" ]; then
     fact stamp "${stamp##*/}"
     fact receipt "$(tr -d '\n' <"$here/receipt.json")"
     while IFS= read -r line; do fact journal "$line"; done <"$here/journal"
-    quiet grep -A 20 '^reef: gate ' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
+    quiet awk '/^reef: / {of_gate = /^reef: gate /} of_gate' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
 fi
 # shellcheck disable=SC2086
 [ -z "$packages" ] || quiet apt-cache policy $packages | while IFS= read -r line; do fact policy "$line"; done

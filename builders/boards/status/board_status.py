@@ -31,6 +31,11 @@ class BoardStatus:
     drift: tuple[str, ...] = ()
 
     @property
+    def answers(self) -> bool:
+        """Whether its facts are of now."""
+        return self.facts is not None and self.asked and self.error is None
+
+    @property
     def silent(self) -> bool:
         """Whether it should have answered and did not: a held board and one without a network need not."""
         return self.error is not None and self.hold is None and not self.board.keys.reef_offline
@@ -83,10 +88,14 @@ class BoardStatus:
         """Return the age of its facts: ``now``, as in ``3 days``, or ``never``."""
         if self.facts is None:
             return "never"
-        return "now" if self.asked and not self.error else duration(max(now - self.facts.answered, 0))
+        return "now" if self.answers else duration(max(now - self.facts.answered, 0))
 
     def lines(self) -> list[str]:
         """Return a line for everything on it that a person should know."""
+        return [*self.problems(), *(f"drift: {line}" for line in self.drift)]
+
+    def problems(self) -> list[str]:
+        """Return the lines that are no drift."""
         found = [f"{self.error.what.removeprefix(f'{self.board}: ')}; {self.error.fix}"] if self.error else []
         found += [str(self.hold)] if self.hold else []
         found += map(str, self.findings)
@@ -94,7 +103,7 @@ class BoardStatus:
         found += [f"{name} is {state}" for name, state in services.items() if state != "active"]
         if self.rollout and self.rollout.failed:
             found.append(f"rollout {self.rollout.stamp}: {self.rollout.state}: {self.rollout.reason}")
-        return [*found, *(f"drift: {line}" for line in self.drift)]
+        return found
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def _board(status: BoardStatus) -> dict[str, Any]:
     return {
         "name": status.board.name,
         "groups": list(status.board.groups),
-        "answers": facts is not None and status.asked and error is None,
+        "answers": status.answers,
         "seen": utc(facts.answered) if facts else None,
         "error": {"text": error.what, "fix": error.fix} if error else None,
         "system": facts.text("os_name") if facts else None,

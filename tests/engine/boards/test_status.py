@@ -2,8 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
+from builders.host.files import sha256_of
+from builders.model.packages import DebFile
+from builders.model.source_tree import FetchedSource
+from builders.pipeline.planning.records import Record, write_record
 from tests.support.board_project import BoardProject, version
 from tests.support.light_board import LightBoard
 
@@ -32,6 +38,56 @@ def test_boards_show_versions_drift_and_the_last_rollout(project: BoardProject, 
         {"name": "demo", "installed": "1.0-1", "expected": "1.1-1"},
         {"name": "libdemo", "installed": "1.0-1", "expected": "1.0-1"},
     ]
+
+
+def build_record(project: BoardProject, deb: Path) -> str:
+    """Leave the record of a build that gave ``deb``, and return the digest of its source."""
+    folder = project.folder / "builds" / "demo" / "trixie-amd64"
+    folder.mkdir(parents=True)
+    shutil.copy(deb, folder)
+    file = DebFile("demo", "1.1-1", "amd64", deb.stat().st_size, sha256_of(deb), folder / deb.name)
+    source = FetchedSource("demo", "archive", "https://example.org/demo.tar.gz", "sha256:" + 64 * "5")
+    write_record(folder, Record({"strategy": "native"}, (file,), (source,), (), (0, 0), "chroot", ()))
+    return source.digest
+
+
+def test_explain_shows_the_whole_way_from_the_source_to_the_board(
+    project: BoardProject, boards: dict[str, LightBoard]
+) -> None:
+    debs = version(project.publisher, "1.1-1")
+    digest = build_record(project, debs[0])
+    project.publish(*debs)
+    project.inv("install-boards")
+    output = project.inv("explain-board", "one")
+    assert re.search(r"in its wave 'canary'\n  canary: one\n  batch 1: two\n  demo: not installed -> 1.1-1\n", output)
+    assert re.search(r"states:\n(  20\S+ \S+ UTC  \S+.*\n)+  20\S+ \S+ UTC  good\n", output)
+    assert re.search(r"publication:\n  \S+ of trixie, the live one\n", output)
+    assert (
+        f"demo 1.1-1: sha256 {sha256_of(debs[0])}\n    built by the recipe demo for trixie/amd64 (native in" in output
+    )
+    assert f"    from archive https://example.org/demo.tar.gz {digest}\n" in output
+    assert "libdemo 1.1-1: sha256" in output
+    assert "Installed: 1.1-1" in output
+
+    (project.folder / "gate.sh").write_text("echo no answer; dpkg -s demo | grep -q '^Version: 1.1'")
+    project.keys["reef_gate"] = "./gate.sh"
+    project.publish(*version(project.publisher, "1.2-1"))
+    project.inv("install-boards", status=15)
+    boards["one"].shell("rm /usr/share/demo/content; apt-mark hold demo")
+    online = project.inv("explain-board", "one")
+    boards["one"].stop()
+    offline = project.inv("explain-board", "one", status=15)
+    for output in (online, offline):
+        assert "rolled-back: gate gate: status 1" in output
+        assert re.search(r"demo 1.2-1 is kept away: .*sudo rm /etc/apt/preferences.d/reef-bad-demo.pref", output)
+        assert "/usr/share/demo/content of demo is missing" in output
+        assert "demo is held: sudo apt-mark unhold demo" in output
+        assert f"from archive https://example.org/demo.tar.gz {digest}" in output
+    assert "the tests' answer:\n  reef: gate gate\n  no answer\n  reef: gate gate\n  no answer\npublication" in online
+    assert "apt's policy:" in online
+    assert "apt's policy:" not in offline
+    assert re.search(r"all about the board is \d+ (s|minutes) old", offline)
+    assert "no rollout 2000" in project.inv("explain-board", "one", "--rollout", "2000", status=15)
 
 
 def test_a_host_key_that_changed_is_shown_beside_the_old_one_by_every_command(
