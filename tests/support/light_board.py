@@ -4,6 +4,7 @@ They show what Reef's scripts do with apt and with ssh. Services, reboots and cl
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from tests.support.upload_hosts import wait_for
 
 PACKAGES = ("mount", "openssh-server", "sudo")
 USER = "pi"
+FRONTEND, LISTS = "/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"
 CHANGED = ("etc", "home", "root", "usr", "var")
 """Folders that rollouts and tests change."""
 FOLDERS = f"^/({'|'.join(CHANGED)})/"
@@ -184,6 +186,13 @@ class LightBoard:
         """The ProxyCommand of ssh that reaches a board without a network."""
         carries = Path(__file__).with_name("carries.py")
         return f"nsenter --target {self.pid} --net {sys.executable} {carries} {self.port}"
+
+    @contextlib.contextmanager
+    def locked(self, lock: str) -> Iterator[None]:
+        """Hold a lock of apt, as another apt on the board does."""
+        with self.path(lock).open("a") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            yield
 
     def path(self, inside: str) -> Path:
         """Return where a file of the board is on this machine."""

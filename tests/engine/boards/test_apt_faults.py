@@ -1,33 +1,19 @@
 """Faults of apt and of the board's disk before anything is installed: locks, sources, keys, room, holds."""
 
-import fcntl
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.support.board_project import BoardProject, files, installed, version
-from tests.support.light_board import LightBoard
-
-FRONTEND, LISTS = "/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"
-
-
-@contextmanager
-def held(board: LightBoard, lock: str) -> Iterator[None]:
-    """Hold a lock of apt as another apt does."""
-    with board.path(lock).open("a") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
+from tests.support.light_board import FRONTEND, LISTS, LightBoard
 
 
 @pytest.mark.parametrize("lock", [FRONTEND, LISTS])
 def test_a_lock_is_waited_for(project: BoardProject, boards: dict[str, LightBoard], lock: str) -> None:
-    with held(boards["one"], lock):
+    with boards["one"].locked(lock):
         child = project.start("install-boards", "--board", "one")
         # apt has found the lock when its words are in a file of Reef's.
         project.boards["one"].shell("until grep -qs 'Could not get lock' /run/reef-apt.*; do sleep 0.1; done")
@@ -43,7 +29,7 @@ def test_a_lock_that_is_held_for_ever_skips_the_board(
     project.keys["reef_lock_wait_s"] = 0
     one = boards["one"]
     before = files(one)
-    with held(one, lock):
+    with one.locked(lock):
         output = project.inv("install-boards", "--canary", "0", status=0)
     assert (
         "one  skipped  another program holds a lock of apt; wait for its end" in " ".join(output.split(" ")) or output
@@ -75,12 +61,12 @@ def test_a_repository_of_another_key_is_refused(project: BoardProject) -> None:
 
 def public_key() -> bytes:
     """Return a public key that has signed nothing."""
-    home = Path(tempfile.mkdtemp(prefix="rk", dir="/tmp"))
-    gpg = ["gpg", "--batch", "--homedir", str(home)]
+    home = tempfile.mkdtemp(prefix="rk", dir="/tmp")
+    gpg = ["gpg", "--batch", "--homedir", home]
     making = [*gpg, "--passphrase", "", "--quick-gen-key", "other@localhost", "ed25519", "sign"]
     subprocess.run(making, check=True, capture_output=True)
     found = subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
     shutil.rmtree(home)
     return found
 
