@@ -118,19 +118,35 @@ class Ssh:
         """End the shared connection, if there is one."""
         self._control("exit")
 
+    @property
+    def own_host_keys(self) -> tuple[str, str]:
+        """The options of ssh that name the board's host keys."""
+        # ssh accepts several files here, separated by blanks, and replaces what follows a %.
+        path = str(self.known_hosts).replace("%", "%%")
+        return f'UserKnownHostsFile="{path}"', f"HostKeyAlias={self.board.name}"
+
     def argv(self, *more: str) -> list[str]:
         """Return ssh's command line without the remote command."""
-        keys = self.board.keys
-        paths = [f"UserKnownHostsFile={self.known_hosts}", f"HostKeyAlias={self.board.name}"]
-        words = [word for option in (*OPTIONS, *paths) for word in ("-o", option)]
+        words = [word for option in (*OPTIONS, *self.own_host_keys) for word in ("-o", option)]
         words += ["-o", f"ControlPath={self._socket}", *more]
+        return ["ssh", *words, *self._address]
+
+    @property
+    def login(self) -> list[str]:
+        """The command line that logs in to the board by hand."""
+        return ["ssh", *(word for option in self.own_host_keys for word in ("-o", option)), *self._address]
+
+    @property
+    def _address(self) -> list[str]:
+        keys, words = self.board.keys, []
         if keys.ansible_port:
             words += ["-p", str(keys.ansible_port)]
         if keys.ansible_user:
             words += ["-l", keys.ansible_user]
         if keys.ansible_ssh_private_key_file:
-            words += ["-i", keys.ansible_ssh_private_key_file]
-        return ["ssh", *words, *shlex.split(keys.ansible_ssh_common_args or ""), self.board.host]
+            # Else ssh offers every key of an agent first, and servers end a login after six.
+            words += ["-i", keys.ansible_ssh_private_key_file, "-o", "IdentitiesOnly=yes"]
+        return [*words, *shlex.split(keys.ansible_ssh_common_args or ""), self.board.host]
 
     @property
     def _socket(self) -> Path:

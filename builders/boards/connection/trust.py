@@ -57,7 +57,7 @@ def known_to_user(board: Board, ssh: Ssh, key: HostKey) -> bool:
 def _without_own_files(ssh: Ssh) -> list[str]:
     """Return ssh's command line with the user's own files of host keys."""
     argv = ssh.argv()
-    own = {f"UserKnownHostsFile={ssh.known_hosts}", f"HostKeyAlias={ssh.board.name}"}
+    own = ssh.own_host_keys
     return [
         word for number, word in enumerate(argv)
         if word not in own and not (word == "-o" and argv[number + 1 : number + 2] and argv[number + 1] in own)

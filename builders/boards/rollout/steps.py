@@ -18,7 +18,8 @@ from builders.boards.scripts import script
 
 INSTALLED = re.compile(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) ")
 REMOVED = re.compile(r"Remv (\S+)")
-PROBE_S, PREPARE_S, STAGE_S = 120, 1800, 7200
+PROBE_S, PREPARE_S, STAGE_S = 300, 1800, 7200
+"""Seconds. An emulated board on a busy machine answers the first within half a minute."""
 POLL_S = 20
 RESTART_S = 600
 """The longest time for a board's shutdown, and for its start, in seconds."""

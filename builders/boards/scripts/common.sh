@@ -9,7 +9,10 @@ state=/var/lib/reef
 
 # fact NAME VALUE: a line of the answer. Tabs and line ends in the value become spaces.
 fact() {
-    printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n\r' '   ')"
+    case $2 in
+    *[[:cntrl:]]*) printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n\r' '   ')" ;;
+    *) printf '%s\t%s\n' "$1" "$2" ;; # no programs: a slow board starts few of them in a second
+    esac
 }
 
 # quiet COMMAND...: what a command prints, nothing where it fails or is missing; it waits for nobody.

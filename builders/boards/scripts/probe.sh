@@ -64,9 +64,10 @@ fact writable "$(for folder in /usr /etc /var/lib/dpkg; do [ -w "$folder" ] || p
 for file in $files; do
     fact file "$(quiet sha256sum "$file")"
 done
-for name in $packages; do
-    quiet dpkg-query -W -f 'package\t${Package} ${Version} ${Architecture} ${db:Status-Abbrev}\n' "$name"
-done
+# Of a name that it does not know, dpkg-query prints nothing here.
+# shellcheck disable=SC2086
+[ -z "$packages" ] ||
+    quiet dpkg-query -W -f 'package\t${Package} ${Version} ${Architecture} ${db:Status-Abbrev}\n' $packages
 # shellcheck disable=SC2086
 fact automatic "$([ -z "$packages" ] || quiet apt-mark showauto $packages)"
 for service in $services; do
