@@ -18,7 +18,7 @@ from builders.boards.connection import (
 from builders.boards.connection.trust import known_to_user, offered_key
 from builders.boards.facts import BoardFacts, Finding, findings, require_distinct
 from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, load_inventory, require_models
-from builders.boards.inventory.add import add_board
+from builders.boards.inventory.add import add_board, require_name
 from builders.boards.inventory.holds import Hold, last_day, read_holds, write_holds
 from builders.boards.inventory.keys import BoardKeys
 from builders.boards.rollout.board_run import BoardRun, Outcome
@@ -101,6 +101,7 @@ __all__ = [
     "recorded_rollouts",
     "require_distinct",
     "require_models",
+    "require_name",
     "status_of",
     "stick",
     "suite_of",

@@ -22,6 +22,23 @@ def new_board(
     command.new_board(name, address, user, number("--port", port) if port else None, package)
 
 
+@task(
+    "boards",
+    board="name of a virtual board (may be repeated; by default virtual-1, with --stop all of the project)",
+    package="package to install on all boards of a new boards.yml (may be repeated)",
+    stop="save the boards and end them; the next start resumes them in seconds",
+    remove="end the boards, and forget what is on them",
+    show="only show the virtual boards of the project",
+)
+def virtual_board(
+    _: Context, board: list[str], package: list[str], stop: bool = False, remove: bool = False, show: bool = False
+) -> None:  # fmt: skip
+    """Start a board in QEMU, to try without hardware."""
+    from builders.cli import virtual as command
+
+    command.virtual_board(board, package, stop=stop, remove=remove, show=show)
+
+
 @task("boards", board=BOARD, group=GROUP, accept="fingerprint that you have compared: SHA256:... (may be repeated)")
 def trust_boards(_: Context, board: list[str], group: list[str], accept: list[str]) -> None:
     """Record the boards' host keys, once compared."""

@@ -148,6 +148,11 @@ class Cache(RunFolder):
         """Build roots, by manifest."""
         return self.path / "roots"
 
+    @property
+    def virtual(self) -> Path:
+        """Images and saved states of virtual boards, by manifest."""
+        return self.path / "virtual"
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Exclude `alone` of other runs; raises BusyError, and DiskError if this user cannot work here."""
@@ -220,6 +225,11 @@ class Workspace(RunFolder):
     def apt(self) -> Path:
         """The published apt repository."""
         return self.path / "apt"
+
+    @property
+    def virtual_boards(self) -> Path:
+        """The project's virtual boards, by name."""
+        return self.path / "virtual-boards"
 
     def build(self, recipe: str, slug: str) -> Path:
         """Return the folder of one recipe's finished build for one target."""

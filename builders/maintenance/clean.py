@@ -9,6 +9,7 @@ from builders.host.files import disk_errors, remove_tree
 from builders.host.log import size
 from builders.host.workspace import Workspace
 from builders.pipeline.project import Project
+from builders.pipeline.virtual_board.named import named_boards
 
 CLEANABLE = {
     "scratch": "unfinished work of runs that were killed",
@@ -19,15 +20,21 @@ CLEANABLE = {
     "caches": "ccache and Debian packages",
     "logs": "logs",
     "builds": "built packages",
+    "virtual": "images and saved states of virtual boards; boards that were made from them cannot start again",
+    "virtual-boards": "this project's virtual boards, with all that is on them",
     "images": "this project's images and containers in Docker engines, and unused roots there",
 }
-IN_CACHE = {"roots", "trees", "downloads", "caches"}
+IN_CACHE = {"roots", "trees", "downloads", "caches", "virtual"}
 """Parts in the cache, which other projects may use."""
+ATTRIBUTES = {"caches": "mounts", "virtual-boards": "virtual_boards"}
+"""Parts whose folder has another name in `Workspace` or `Cache`."""
 MARKERS = {
     "roots": ("*/manifest.yml",),
     "trees": ("*.json",),
     "downloads": ("git/*.git/HEAD",),
     "builds": ("*/*/record.json",),
+    "virtual": ("*/manifest.yml",),
+    "virtual-boards": ("*/board.yml",),
 }
 """Completion markers of each part; removed first, so that a partly removed folder is never used."""
 
@@ -51,6 +58,9 @@ def clean(project: Project, what: list[str]) -> None:
                     for removed in engine.clean():
                         project.log.note(f"removed {removed}")
                 continue
+            if name == "virtual-boards":
+                for board in named_boards(project):
+                    board.remove()
             folder = folder_of(space, name)
             freed = _bytes_below(folder)
             if name == "failed":
@@ -63,7 +73,7 @@ def folder_of(space: Workspace, name: str) -> Path:
     """Return the folder of a part of ``artifacts/`` or of the cache."""
     if name == "failed":
         return space.path / "failed"
-    found: Path = getattr(space.cache if name in IN_CACHE else space, {"caches": "mounts"}.get(name, name))
+    found: Path = getattr(space.cache if name in IN_CACHE else space, ATTRIBUTES.get(name, name))
     return found
 
 

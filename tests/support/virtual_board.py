@@ -1,6 +1,6 @@
 """Virtual boards of tests: whole arm64 machines with real systemd, each resumed from one saved state of the cache.
 
-They are slow: a login takes 2 s, a start after pulled power a minute. No more than `MOST` run at once on this machine.
+They are slow: a login takes 2 s, a start after pulled power a minute. No more than `MOST` run at once.
 """
 
 import time
@@ -17,11 +17,11 @@ from builders.pipeline.virtual_board import reach
 from builders.pipeline.virtual_board.image import Image, image
 from builders.pipeline.virtual_board.machine import VirtualBoard
 from builders.pipeline.virtual_board.saved import saved_state
-from tests.support.checkout import CACHE
+from tests.support.checkout import RUN
 from tests.support.ports import free_port
 
 MOST = 2
-"""Boards that run at once in all tests of this machine: more would starve each other."""
+"""Boards that run at once in all processes of a test run: more would starve each other."""
 WAIT_S = 3600
 
 
@@ -84,7 +84,7 @@ def virtual_boards(project: Project, folder: Path, names: Sequence[str]) -> Iter
     """Run boards, by their names, for as long as the block takes; waits until few enough others run."""
     assert len(names) <= MOST
     found, saved = saved_board(project)
-    with _places(len(names)), ExitStack() as stack:
+    with places(len(names)), ExitStack() as stack:
         boards = {name: TestedBoard(name, VirtualBoard(found, folder / name, port=free_port())) for name in names}
         for board in boards.values():
             stack.callback(board.pull_power)
@@ -97,20 +97,20 @@ def virtual_boards(project: Project, folder: Path, names: Sequence[str]) -> Iter
 
 
 @contextmanager
-def _places(number: int) -> Iterator[None]:
+def places(number: int) -> Iterator[None]:
     """Hold places for boards. All are taken under one lock, so that no two tests wait for each other's second."""
-    folder = CACHE / "virtual"
+    folder = RUN / "virtual"
     with ExitStack() as held:
         with FileLock(folder / "boards.lock", timeout=WAIT_S):
             until = time.monotonic() + WAIT_S
-            while len(places := _free(folder)) < number:
-                for place in places:
+            while len(free := _free(folder)) < number:
+                for place in free:
                     place.release()
                 assert time.monotonic() < until, "other virtual boards run on and on"
                 time.sleep(0.5)
-            for place in places[number:]:
+            for place in free[number:]:
                 place.release()
-            for place in places[:number]:
+            for place in free[:number]:
                 held.callback(place.release)
         yield
 

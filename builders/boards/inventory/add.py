@@ -33,8 +33,7 @@ def add_board(folder: Path, name: str, keys: dict[str, str | int], packages: tup
     written line by line.
     """
     path = folder / FILE
-    if not BOARD.fullmatch(name):
-        raise InputError(f"not a board's name: {name!r}", fix="use letters, digits, '.', '_' and '-'")
+    require_name(name)
     flow = yaml.safe_dump(keys, default_flow_style=True, width=10_000, sort_keys=False).strip()
     entry = f"{name}: {flow}" if keys else f"{name}:"
     try:
@@ -69,6 +68,12 @@ def add_board(folder: Path, name: str, keys: dict[str, str | int], packages: tup
         write_whole(path, text)
         raise
     return path
+
+
+def require_name(name: str) -> None:
+    """Raise InputError for what is no name of a board."""
+    if not BOARD.fullmatch(name):
+        raise InputError(f"not a board's name: {name!r}", fix="use letters, digits, '.', '_' and '-'")
 
 
 def _hosts(node: yaml.Node | None) -> yaml.MappingNode | None:

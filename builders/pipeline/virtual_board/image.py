@@ -54,7 +54,7 @@ def image(project: Project, suite: str = "trixie", more: Sequence[str] = ()) -> 
         "suite": suite, "packages": list(root.packages), "script": (HERE / "image.sh").read_text(),
         "qemu": qemu_version(),
     }  # fmt: skip
-    place = project.workspace.cache.path / "virtual" / f"{suite}-arm64-{document_digest(document)[:12]}"
+    place = project.workspace.cache.virtual / f"{suite}-arm64-{document_digest(document)[:12]}"
     if (place / MANIFEST).is_file():
         return Image(place)
     with project.workspace.locked(

@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.errors import HostError
 from builders.host import process
 from builders.pipeline.virtual_board.image import Image
-from builders.pipeline.virtual_board.qmp import Qmp
+from builders.pipeline.virtual_board.qmp import Qmp, listens
 
 MEMORY_MB = 384
 START_S = 60
@@ -27,7 +27,7 @@ MACHINE = (
     "-device", "virtio-rng-pci", "-serial", "file:console", "-qmp", "unix:qmp,server=on,wait=off",
 )  # fmt: skip
 """The machine; its files are relative to the board's folder. A saved state fits no other."""
-STATE, DISK = "state.zst", "disk.qcow2"
+STATE, DISK, SOCKET = "state.zst", "disk.qcow2", "qmp"
 
 
 @dataclass
@@ -70,11 +70,18 @@ class VirtualBoard:
         if not self.disk.exists():
             self.make_disk(saved / DISK if saved else self.image.folder / "base.qcow2")
         if saved:
-            self._start("-incoming", f"exec:zstd -dcq {shlex.quote(str((saved / STATE).absolute()))}")
-            self._wait("paused")  # a cont before that is lost
-            self.qmp.ask("cont")
+            self.resume(saved / STATE)
         else:
             self._start()
+            self.port = self._forwarded()
+
+    def resume(self, state: Path, *, once: bool = False) -> None:
+        """Start the board from a state that fits its disk. ``once``: the state is removed, as the disk changes."""
+        self._start("-incoming", f"exec:zstd -dcq {shlex.quote(str(state.absolute()))}")
+        self._wait("paused")  # a cont before that is lost
+        if once:
+            state.unlink()
+        self.qmp.ask("cont")
         self.port = self._forwarded()
 
     def make_disk(self, base: Path) -> None:
@@ -103,15 +110,34 @@ class VirtualBoard:
 
     def stop(self) -> None:
         """End the board at once, as pulled power does."""
-        if self._qmp:
-            self._qmp.close()
-            self._qmp = None
         if self.child:
             self.child.kill()
             self.child = None
+        elif self._qmp:
+            self._qmp.quit()
+        self.leave()
+
+    def attach(self) -> bool:
+        """Connect to the board that an earlier process started in ``folder``; return whether it runs."""
+        if listens(self.folder / SOCKET):
+            self._qmp = Qmp(self.folder / SOCKET, START_S)
+            self.port = self._forwarded()
+        return self._qmp is not None
+
+    def leave(self) -> None:
+        """End the connection to QEMU; a board that ``outlives`` this process goes on."""
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
+
+    def go_on(self) -> None:
+        """Let the board run, also after a `save` that was interrupted."""
+        if self.qmp.ask("query-status")["status"] != "running":
+            self.qmp.ask("migrate_cancel")
+            self.qmp.ask("cont")
 
     def _start(self, *incoming: str) -> None:
-        (self.folder / "qmp").unlink(missing_ok=True)
+        (self.folder / SOCKET).unlink(missing_ok=True)
         restricted = "on" if self.offline else "off"
         argv = [
             "qemu-system-aarch64", *MACHINE,
@@ -120,7 +146,7 @@ class VirtualBoard:
             "-netdev", f"user,id=n0,restrict={restricted},hostfwd=tcp:127.0.0.1:{self.port}-:22", *incoming,
         ]  # fmt: skip
         self.child = process.Companion(argv, log=self.folder / "qemu.log", cwd=self.folder, outlives=self.outlives)
-        self._qmp = Qmp(self.folder / "qmp", START_S, self.child)
+        self._qmp = Qmp(self.folder / SOCKET, START_S, self.child)
 
     def _wait(self, status: str) -> None:
         until = time.monotonic() + SAVE_S

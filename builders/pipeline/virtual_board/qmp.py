@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ class Qmp:
             if "error" in answer:
                 raise HostError(f"QEMU refuses {command}", answer["error"].get("desc", ""), "look at its log")
 
+    def quit(self) -> None:
+        """End QEMU, and return at its end."""
+        with suppress(HostError, OSError):
+            self.ask("quit")
+            while True:
+                self._line()
+
     def close(self) -> None:
         self._lines.close()
         self._socket.close()
@@ -50,6 +58,13 @@ class Qmp:
             raise HostError("QEMU has ended", fix="look at its log")
         found: dict[str, Any] = json.loads(text)
         return found
+
+
+def listens(path: Path) -> bool:
+    """Return whether a QEMU has this socket."""
+    if found := _connected(path):
+        found.close()
+    return found is not None
 
 
 def _connected(path: Path) -> socket.socket | None:

@@ -24,6 +24,11 @@ printf '127.0.0.1 localhost %s\n' "$1" >/etc/hosts
 printf '%s\n' "$2" >/etc/machine-id
 systemctl restart systemd-journald # journalctl reads the folder that has the id in its name
 """
+# The state was saved without a way to other machines, so DHCP gave it no router.
+ROUTER = """
+systemctl restart systemd-networkd
+until ip route | grep -q '^default'; do sleep 0.2; done
+"""
 CLOCK = 'date -u -s "@$1" >/dev/null'
 
 
@@ -40,13 +45,18 @@ def host_key(board: VirtualBoard) -> HostKey:
     return HostKey(*board.image.host_key)
 
 
+def as_board(board: VirtualBoard, name: str) -> Board:
+    """Return a virtual board as boards.yml would have it."""
+    return Board(name, (), BoardKeys.model_validate(keys(board)))
+
+
 @contextmanager
 def connected(board: VirtualBoard, name: str) -> Iterator[Ssh]:
     """Give a connection to a board, which ends with the block."""
     with tempfile.TemporaryDirectory(prefix="reef-ssh-") as folder:
         known = KnownHosts(Path(folder) / "known_hosts")
         known.replace(name, [host_key(board)])
-        ssh = Ssh(Board(name, (), BoardKeys.model_validate(keys(board))), known.path, Path(folder))
+        ssh = Ssh(as_board(board, name), known.path, Path(folder))
         try:
             yield ssh
         finally:
@@ -78,6 +88,11 @@ def set_clock(ssh: Ssh) -> None:
 def make_own(ssh: Ssh) -> None:
     """Give a copy of a saved board its own name and machine id (machine-id(5)), from which apt derives its phases."""
     _done(ssh, OWN, ssh.board.name, uuid.uuid4().hex)
+
+
+def find_router(ssh: Ssh) -> None:
+    """Let a board that is not ``offline`` ask for its router by DHCP."""
+    _done(ssh, ROUTER)
 
 
 def free_memory(ssh: Ssh) -> None:

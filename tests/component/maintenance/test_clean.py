@@ -58,10 +58,18 @@ def a_clone(project: Project) -> Callable[[], object]:
     return lambda: process.run(asked, check=False).returncode == 0
 
 
+def an_image(project: Project) -> Callable[[], object]:
+    manifest = project.workspace.cache.virtual / "trixie-arm64-1" / "manifest.yml"
+    manifest.parent.mkdir(parents=True)
+    manifest.touch()
+    return manifest.is_file
+
+
 @pytest.mark.parametrize(
     ("part", "make"),
-    [("roots", a_root), ("builds", a_build), ("failed", a_failed_job), ("trees", a_tree), ("downloads", a_clone)],
-)
+    [("roots", a_root), ("builds", a_build), ("failed", a_failed_job), ("trees", a_tree), ("downloads", a_clone),
+     ("virtual", an_image)],
+)  # fmt: skip
 def test_what_is_half_removed_is_not_taken_for_whole(
     project: Project, monkeypatch: pytest.MonkeyPatch, part: str, make: Callable[[Project], Callable[[], object]]
 ) -> None:
