@@ -29,7 +29,7 @@ from builders.boards.rollout.offer import Offer, PublishedFile, offer_for, suite
 from builders.boards.rollout.options import Options, package_words
 from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.run import RolloutRun
-from builders.boards.rollout.steps import Access, BoardTests, bundle_folder, explain, probe
+from builders.boards.rollout.steps import Access, BoardTests, bundle_folder, explain, probe, unbundle
 from builders.boards.rollout.waves import CANARY, Wave, waves
 from builders.boards.status.board_status import Background, BoardStatus, status_of
 from builders.boards.status.document import fleet_document
@@ -105,6 +105,7 @@ __all__ = [
     "status_of",
     "stick",
     "suite_of",
+    "unbundle",
     "versions_table",
     "waves",
     "write_holds",

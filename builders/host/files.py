@@ -87,6 +87,17 @@ def write_whole(path: Path, content: bytes | str) -> None:
             raise
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file another name, as a copy on another disk; a name that exists stays. Raises DiskError."""
+    with disk_errors(target):
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            return
+        except OSError:
+            shutil.copyfile(source, target)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder with its content; files of a user namespace's other ids are removed from inside a namespace."""
     if not path.exists():

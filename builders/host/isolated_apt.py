@@ -159,7 +159,8 @@ def settings(folder: Path, cpus: Sequence[str]) -> list[str]:
         'Dir::Cache "cache";', 'Dir::Cache::srcpkgcache "";',
         f'APT::Architecture "{cpus[0]}";', f"APT::Architectures {{ {names} }};",
         'APT::Sandbox::User "root";',  # the cache may be in a folder that apt's own user cannot enter
-        'Acquire::Languages "none";', 'Acquire::GzipIndexes "true";', 'Acquire::Retries "0";',
+        # Of compressed lists apt unpacks all that precedes a package, for each package.
+        'Acquire::Languages "none";', 'Acquire::GzipIndexes "false";', 'Acquire::Retries "0";',
         *(f'Acquire::{method}::Timeout "{CONNECT_S}";' for method in ("http", "https")),
     ]  # fmt: skip
 

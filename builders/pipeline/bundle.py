@@ -1,12 +1,13 @@
 """Bundles for boards without a network: what a board lacks, as a small repository with the signature of ours."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from builders.apt import api as apt
-from builders.boards.api import Access, BoardError, BoardPlan, BoardRun, BoardSystem, Lacking, pack
+from builders.boards.api import Access, BoardError, BoardPlan, BoardRun, BoardSystem, Lacking, pack, unbundle
 from builders.boards.api import bundle_folder as make_folder
 from builders.errors import ReefError
 from builders.host.isolated_apt import DebianLists
@@ -14,8 +15,8 @@ from builders.host.log import size
 from builders.model.packages import DebFile
 from builders.pipeline.project import Project
 
-DEBS = "bundle-debs"
-"""The folder in `Cache.mounts` of Debian's packages for bundles, by digest."""
+FOLDER = "bundles"
+"""The folder in `Cache.mounts` of Debian's packages and lists for bundles."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class Bundles:
                 archive = self.archive(run.plan.offer.suite, debs, scratch)
                 run.report("reached", f"it gets a bundle: {len(debs)} packages, {size(archive.stat().st_size)}")
                 run.ssh.send(archive, folder)
-        except BoardError:
-            raise
         except ReefError as error:
+            with suppress(BoardError):  # the next rollout removes it
+                unbundle(run.ssh)
+            if isinstance(error, BoardError):
+                raise
             raise BoardError(f"{board}: no bundle can be made: {error.what}", error.detail, error.fix) from error
         return Access(f"file:{folder}", temporary=True, bundle=True)
 
@@ -48,13 +51,13 @@ class Bundles:
 
     def archive(self, suite: str, debs: Sequence[DebFile], scratch: Path) -> Path:
         """Return an archive in ``scratch`` of a signed repository of .debs; raises a ReefError."""
-        made = apt.small_repository(self.project, {suite: debs}, scratch)
+        apt.small_repository(self.project, {suite: debs}, scratch / "repository")
         archive = scratch / "bundle.tar"
-        pack(made, suite, archive)
+        pack(scratch / "repository", suite, archive)
         return archive
 
     @cached_property
     def _lacking(self) -> Lacking:
         workspace, settings = self.project.workspace, self.project.settings
         lists = DebianLists(workspace, self.project.log, settings.debian_mirror)
-        return Lacking(lists, workspace.apt, workspace.cache.mounts / DEBS)
+        return Lacking(lists, workspace.apt, workspace.cache.mounts / FOLDER)

@@ -132,20 +132,16 @@ class Stick:
             debs.setdefault(made.plan.offer.suite, {}).update({deb.sha256: deb for deb in made.debs})
         if not debs:
             return {}
-        made_at = scratch / "small"
-        with disk_errors(made_at):
-            made_at.mkdir()
-        repository = apt.small_repository(
-            self.fleet.project, {suite: list(some.values()) for suite, some in debs.items()}, made_at
-        )
-        digests = {deb.path: deb.sha256 for suite in debs for deb in apt.published(repository, suite)}
+        repository = scratch / "repository"
+        found = {suite: list(some.values()) for suite, some in debs.items()}
+        digests = {path: sha256 for sha256, path in apt.small_repository(self.fleet.project, found, repository).items()}
         files = dict(files_of(repository, debs))
         for name, path in files.items():
             target = new / stick.REPOSITORY / name
             with disk_errors(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-        return {name: digests.get(repository / name, "") for name in files}
+        return {name: digests.get(name, "") for name in files}
 
     def _received(self, board: Board) -> Carried:
         records, place = self.fleet.records, self.folder / stick.ANSWERS / board.name

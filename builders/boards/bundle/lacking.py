@@ -1,8 +1,6 @@
 """The .debs that a board lacks, as this machine's apt finds them from the board's own list of installed packages."""
 
-import os
 import re
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,7 @@ from builders.boards.rollout.plan import BoardPlan
 from builders.boards.rollout.steps import sources_at
 from builders.errors import HostError
 from builders.host.apt_access import CONFIG
-from builders.host.files import disk_errors, sha256_of
+from builders.host.files import disk_errors, document_digest, link_or_copy, sha256_of
 from builders.host.isolated_apt import DAY_S, DebianLists, IsolatedApt, settings, written
 from builders.model.deb_file import read_deb
 from builders.model.packages import DebFile
@@ -27,6 +25,8 @@ INSTALL = (
     "-o", "APT::Get::Upgrade-By-Source-Package=false", "-o", "APT::Get::Always-Include-Phased-Updates=true",
 )  # fmt: skip
 """apt's words for an installation, as ``scripts/apt.sh`` has them."""
+REEF = "reef.sources"
+"""The file of the published repository in a folder of apt."""
 URI = re.compile(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})")
 DOWNLOAD_S = 3600.0
 SYSTEM = "debian"
@@ -68,11 +68,15 @@ class BoardSystem:
 
 @dataclass(frozen=True)
 class Lacking:
-    """Finds what boards lack: in the published ``repository``, then in Debian, whose .debs are kept in ``debs``."""
+    """Finds what boards lack: in the published ``repository``, then in Debian.
+
+    ``folder`` keeps Debian's .debs, and the lists with the cache that apt makes of them: it takes apt seconds.
+    """
 
     lists: DebianLists
     repository: Path
-    debs: Path
+    folder: Path
+    _known: set[Path] = field(default_factory=set)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, plan: BoardPlan, system: BoardSystem, scratch: Path) -> tuple[DebFile, ...]:
@@ -82,7 +86,7 @@ class Lacking:
         BoardError if the board's packages need others that cannot be found, HostError, DiskError.
         """
         wishes = [f"{package.name}={package.after}" for package in plan.packages]
-        with tempfile.TemporaryDirectory(prefix="reef-") as private:  # apt does not take every path
+        with tempfile.TemporaryDirectory(prefix="reef-") as private:
             apt = self._apt(Path(private), system, plan.offer)
             try:
                 found = tuple(self._fetched(apt, wishes, scratch))
@@ -90,20 +94,33 @@ class Lacking:
                 found = self._with_debian(plan, system, apt, scratch, error)
         return (*found, *_olds(plan, found))
 
+    @property
+    def debs(self) -> Path:
+        """The folder of Debian's .debs, by digest."""
+        return self.folder / "debs"
+
     def _apt(self, private: Path, system: BoardSystem, offer: Offer) -> IsolatedApt:
         """Return apt of a machine with the board's packages, which knows the published repository alone."""
-        apt = IsolatedApt(private / "apt", private / CONFIG)
-        apt.make_folders()
-        keyring, link, sources = private / "keyring.gpg", private / "repository", apt.folder / "etc" / "reef.sources"
+        name = "-".join([offer.suite, *system.cpus, document_digest(str(self.repository.absolute()))[:12]])
+        apt = IsolatedApt(self.folder / name, private / CONFIG)
+        places = [f'Dir::Etc::sourcelist "{REEF}";', 'Dir::Cache::pkgcache "";']
         with disk_errors(private):
-            (apt.folder / "state" / "status").write_bytes(system.status)
-            keyring.write_bytes(offer.keyring.content)
-            link.symlink_to(self.repository.absolute())
-            text = sources_at(offer, f"file:{link}")
-            sources.write_bytes(re.sub(rb"(?m)^Signed-By:.*$", b"Signed-By: " + os.fsencode(keyring), text))
-        apt.write_settings([*settings(apt.folder, system.cpus), f'Dir::Etc::sourcelist "{sources}";'], {})
-        apt.run("apt-get", "update", "--error-on=any")
+            (private / "status").write_bytes(system.status)
+        apt.write_settings([*self._settings(apt, system), *places], {})
+        with self._turn:
+            if apt.folder not in self._known:
+                apt.make_folders()
+                with disk_errors(apt.folder):
+                    # Instead of Signed-By, whose path may have no spaces; Debian's lines name Debian's keyring.
+                    (apt.folder / "etc" / "trusted.gpg.d" / "reef.gpg").write_bytes(offer.keyring.content)
+                    text = sources_at(offer, self.repository.absolute().as_uri())
+                    (apt.folder / "etc" / REEF).write_bytes(re.sub(rb"(?m)^Signed-By:.*\n", b"", text))
+                apt.run("apt-get", "update", "--error-on=any", "-o", "APT::Get::List-Cleanup=0")
+                self._known.add(apt.folder)
         return apt
+
+    def _settings(self, apt: IsolatedApt, system: BoardSystem) -> list[str]:
+        return [*settings(apt.folder, system.cpus), f'Dir::State::status "{apt.config.parent / "status"}";']
 
     def _with_debian(
         self, plan: BoardPlan, system: BoardSystem, apt: IsolatedApt, scratch: Path, error: HostError
@@ -129,20 +146,21 @@ class Lacking:
 
     def _add_debian(self, apt: IsolatedApt, system: BoardSystem, oldest_s: float) -> None:
         """Let apt know the board's release of Debian too, by lists that are at most ``oldest_s`` seconds old."""
-        private = apt.config.parent
         with self._turn, self.lists.of(system.debian, system.cpus[0], oldest_s=oldest_s) as index:
             for path in index.lists.iterdir():
                 if path.is_file() and path.name != "lock":
-                    _linked(path, apt.lists / path.name)
-        lines, files = self.lists.access(private)
-        written(apt.folder / "etc" / "debian.list", self.lists.sources(system.debian))
+                    _renewed(path, apt.lists / path.name)
+        lines, files = self.lists.access(apt.config.parent)
         parts = apt.folder / "etc" / "parts"
         with disk_errors(parts):
             parts.mkdir(exist_ok=True)
-            for name in ("reef.sources", "debian.list"):
-                _linked(apt.folder / "etc" / name, parts / name)
-        places = ['Dir::Etc::sourcelist "/dev/null";', f'Dir::Etc::sourceparts "{parts}";']
-        apt.write_settings([*lines, *settings(apt.folder, system.cpus), *places], files)
+            written(parts / "debian.list", self.lists.sources(system.debian))
+            written(parts / REEF, (apt.folder / "etc" / REEF).read_text().splitlines())
+        places = [
+            'Dir::Etc::sourcelist "/dev/null";', 'Dir::Etc::sourceparts "parts";', 'Dir::Cache::pkgcache "";',
+            'Dir::Cache::srcpkgcache "srcpkgcache.bin";',
+        ]  # fmt: skip
+        apt.write_settings([*lines, *self._settings(apt, system), *places], files)
 
     def _fetched(self, apt: IsolatedApt, wishes: Sequence[str], scratch: Path) -> Iterator[DebFile]:
         """Yield the .debs that an installation of ``wishes`` needs; each has the digest that apt's lists name."""
@@ -150,23 +168,25 @@ class Lacking:
         downloads = [Download(match[1], match[2], match[4]) for match in URI.finditer(said)]
         remote = [download for download in downloads if download.local is None]
         with disk_errors(scratch):
-            (scratch / "partial").mkdir(parents=True, exist_ok=True)
+            scratch.mkdir(parents=True, exist_ok=True)
             self.debs.mkdir(parents=True, exist_ok=True)
             for download in remote:
                 kept = self.debs / f"{download.sha256}.deb"
                 if kept.is_file() and sha256_of(kept) == download.sha256:
-                    _linked(kept, scratch / download.name)
+                    link_or_copy(kept, scratch / download.name)
                 else:
                     kept.unlink(missing_ok=True)
-        if not all((scratch / download.name).exists() for download in remote):
-            words = ["-o", f"Dir::Cache::archives={scratch}", "--download-only", "install", *wishes]
-            apt.run("apt-get", "-qq", *INSTALL, *words, timeout_s=DOWNLOAD_S)
+        missing = [download for download in remote if not (scratch / download.name).exists()]
+        # apt-get would compute the installation once more.
+        words = [word for each in missing for word in (each.uri, str(scratch / each.name), f"SHA256:{each.sha256}")]
+        if words:
+            apt.run("/usr/lib/apt/apt-helper", "-qq", "download-file", *words, timeout_s=DOWNLOAD_S)
         for download in downloads:
             deb = read_deb(download.local.resolve() if download.local else scratch / download.name)
             if deb.sha256 != download.sha256:
                 raise HostError(f"{deb.path} differs from apt's list", fix="run the same command again")
             if download in remote:
-                _linked(deb.path, self.debs / f"{deb.sha256}.deb")
+                link_or_copy(deb.path, self.debs / f"{deb.sha256}.deb")
             yield deb
 
 
@@ -180,12 +200,9 @@ def _olds(plan: BoardPlan, found: Sequence[DebFile]) -> Iterator[DebFile]:
             yield deb
 
 
-def _linked(source: Path, target: Path) -> None:
-    """Give a file another name, as a copy where that is another disk. A name that exists stays."""
+def _renewed(source: Path, target: Path) -> None:
+    """Give a list of packages another name, instead of an older list."""
     with disk_errors(target):
-        try:
-            os.link(source, target)
-        except FileExistsError:
-            return
-        except OSError:
-            shutil.copyfile(source, target)
+        if target.exists() and not target.samefile(source):
+            target.unlink()
+    link_or_copy(source, target)

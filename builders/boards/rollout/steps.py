@@ -31,8 +31,9 @@ FINAL = ("good", "rolled-back", "broken")
 FIXES = {
     70: "repair it on the board: sudo dpkg --configure -a; sudo apt-get -f install",
     71: "look at the message; if the key is unknown or expired: ./inv keys, ./inv publish-apt, then run this again",
-    72: "look at the message: another package conflicts, or a source of the board is missing",
-    73: "free some space on the board, or look at its network; then run the same command again",
+    72: "look at the message: another package conflicts, or a source of the board is missing (without a network: "
+    "reef_offline: true in boards.yml)",
+    73: "free some space on the board, or look at its network (without one: reef_offline: true in boards.yml)",
     74: "look at the board's systemd: systemctl status",
     75: "wait for its end, then run the same command again",
 }
@@ -148,9 +149,11 @@ def prepare_script(plan: BoardPlan, access: Access, comment: str, **clock: str) 
 
 
 def sources_at(offer: Offer, uri: str, *, alone: bool = False) -> bytes:
-    """Return the ``.sources`` file of a suite with another address, ``alone`` without that of a suite beside it."""
+    """Return the ``.sources`` file of a suite with another address, ``alone`` for a bundle, which has one suite."""
     text = offer.sources.content
-    if offer.beside and not alone:
+    if alone:
+        text = re.sub(rb"(?m)^Types:.*$", b"Types: deb", text)  # a bundle has no sources, of which apt would warn
+    elif offer.beside:
         text = text.rstrip(b"\n") + b"\n\n" + offer.beside.content  # a stanza each (sources.list(5)): CPUs may differ
     return re.sub(rb"(?m)^URIs:.*$", lambda _: b"URIs: " + uri.encode(), text)
 

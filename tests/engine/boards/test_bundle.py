@@ -132,3 +132,20 @@ def test_a_tampered_bundle_and_half_a_bundle_are_refused_by_apt(
         assert "demo" not in installed(board)
     changed = set(files(board).splitlines()) - set(before.splitlines())
     assert not changed, changed
+
+
+def test_another_system_gets_nothing_of_debian(offline: BoardProject) -> None:
+    board = offline.boards["lonely"]
+    board.shell("sed -i s/^ID=debian/ID=raspbian/ /usr/lib/os-release")
+    output = offline.inv("install-boards", status=15)
+    assert re.search(r"the bundle lacks packages of Debian GNU/Linux 13 \(trixie\): .*held broken packages", output)
+    assert remains(board) == ""
+    # What needs nothing of Debian is installed all the same.
+    offline.publish(*version(offline.publisher, "1.1-1"))
+    assert re.search(r"lonely +good", offline.inv("install-boards"))
+
+
+def test_a_repository_with_sources_makes_bundles_without(offline: BoardProject) -> None:
+    offline.publish(offline.publisher.source("demo", "1.0-1"))
+    assert "Types: deb deb-src" in (offline.publisher.repository / "reef-trixie.sources").read_text()
+    assert re.search(r"lonely +good", offline.inv("install-boards"))
