@@ -29,6 +29,7 @@ def _board(status: BoardStatus, now: float) -> dict[str, Any]:
         "Hardware": facts.text("model") if facts else "",
         "Groups": ", ".join(status.board.groups),
         "Services": ", ".join(f"{name} {state}" for name, state in facts.services.items()) if facts else "",
+        "Models": ", ".join(f"{name} {' '.join(map(str, served))}" for name, served in status.models.items()),
         "Clock": status.clock if facts else "",
         "Hold": str(status.hold) if status.hold else "",
     }
