@@ -54,8 +54,9 @@ def test_a_repository_of_another_key_is_refused(project: BoardProject) -> None:
     one = project.boards["one"]
     project.publisher.keyring.write_bytes(public_key())
     output = project.inv("install-boards", "--board", "one", status=15)
-    assert "one    failed  apt cannot read the repository" in output
-    assert "is not signed" in output or "NO_PUBKEY" in output or "Missing key" in output
+    assert "apt cannot read the repository; the next way is tried" in output
+    assert re.search(r"one +failed", output)
+    assert re.search("is not signed|NO_PUBKEY|Missing key", output)
     assert "demo" not in installed(one)
 
 
@@ -67,7 +68,7 @@ def public_key() -> bytes:
     subprocess.run(making, check=True, capture_output=True)
     found = subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
-    shutil.rmtree(home)
+    shutil.rmtree(home, ignore_errors=True)  # the agent removes its sockets meanwhile
     return found
 
 
