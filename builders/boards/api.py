@@ -15,6 +15,7 @@ from builders.boards.connection import (
     Stop,
     Unreachable,
 )
+from builders.boards.connection.sockets import sockets_folder
 from builders.boards.connection.trust import known_to_user, offered_key
 from builders.boards.facts import BoardFacts, Finding, findings, require_distinct
 from builders.boards.inventory import FILE, Board, Inventory, InventoryFile, load_inventory, require_models
@@ -102,6 +103,7 @@ __all__ = [
     "require_distinct",
     "require_models",
     "require_name",
+    "sockets_folder",
     "status_of",
     "stick",
     "suite_of",

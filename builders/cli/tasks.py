@@ -233,14 +233,18 @@ def test(_: Context, only: str = "", quick: bool = False, nightly: bool = False)
     apt="publishing instead of building: thousands of .debs, beside apt-ftparchive, reprepro and aptly",
     server="the model server instead, beside servers written in Python",
     portable="portable packages instead, beside the native packages",
+    boards="rollouts instead, beside the same by hand over ssh",
     strict="end with exit code 9 if a budget is not met",
 )
-def bench(_: Context, apt: bool = False, server: bool = False, portable: bool = False, strict: bool = False) -> None:
+def bench(
+    _: Context, apt: bool = False, server: bool = False, portable: bool = False, boards: bool = False,
+    strict: bool = False,
+) -> None:  # fmt: skip
     """Measure speed and memory as ratios (an hour)."""
     from builders.cli import maintenance
 
     wish = ["--strict"] if strict else []
-    parts = {"publishing": apt, "model_server": server, "portable": portable}
+    parts = {"publishing": apt, "model_server": server, "portable": portable, "boards": boards}
     chosen = [name for name, asked in parts.items() if asked]
     names = chosen or ["start_up", "toolkit", "engines"]
     maintenance.run_tools(*(["python", "-m", f"tests.bench.{name}", *wish] for name in names))

@@ -7,6 +7,7 @@ group before the interrupt propagates.
 import codecs
 import io
 import os
+import select
 import selectors
 import shlex
 import shutil
@@ -192,8 +193,7 @@ def ask(
         )  # fmt: skip
         try:
             while child.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
-                    child.wait(SAMPLE_S)
+                _await_end(child, SAMPLE_S)
                 if on_sample:
                     on_sample()
                 if time.monotonic() - started > timeout_s and child.poll() is None:
@@ -380,6 +380,22 @@ def _pump(
             with suppress(subprocess.TimeoutExpired):
                 child.wait(SAMPLE_S)
         return "\n".join(output.tail)
+
+
+def _await_end(child: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """Return at the end of a child, or after so many seconds. `Popen.wait` sees an end up to 50 ms late."""
+    try:
+        descriptor = os.pidfd_open(child.pid)
+    except (AttributeError, OSError):  # not on Linux, or too old a kernel
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(seconds)
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(seconds * 1000)
+    finally:
+        os.close(descriptor)
 
 
 def _pipe_of(child: "subprocess.Popen[bytes]") -> IO[bytes]:

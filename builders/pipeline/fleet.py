@@ -1,6 +1,5 @@
 """The boards of a project: published packages and recipes' gates, as rollouts use them."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from builders.boards.api import (
     Wave,
     load_inventory,
     read_holds,
+    sockets_folder,
 )
 from builders.errors import InputError, nearest
 from builders.model.recipe import Recipe
@@ -140,9 +140,8 @@ class Fleet:
 def opened(project: Project, password: str | None = None) -> Iterator[Fleet]:
     """Give the boards of a project, and end all connections at the end; raises InputError for faults in boards.yml."""
     inventory = load_inventory(project.folder)
-    # The paths of sockets are limited to some 100 characters (unix(7)), so they are not below artifacts/.
-    with tempfile.TemporaryDirectory(prefix="reef-ssh-") as sockets:
-        fleet = Fleet(project, inventory, Path(sockets), password)
+    with sockets_folder() as sockets:
+        fleet = Fleet(project, inventory, sockets, password)
         try:
             yield fleet
         finally:

@@ -27,9 +27,16 @@ back) printf 'rolling-back %s asked for\n' "$(boot_and_uptime)" ;;
 *) cat "$here/state" ;;
 esac >"$here/state.new"
 mv "$here/state.new" "$here/state"
+begun=$(cat "$here/state")
 if [ ! -d /run/systemd/system ]; then
     setsid sh "$here/run.sh" >/dev/null 2>&1 </dev/null &
 else
     { add_unit && systemctl start --no-block "$unit"; } || exit 74
 fi
+# Whoever waits for the program takes a free lock for its end, so it must have begun.
+tries=50
+while [ "$tries" -gt 0 ] && [ "$(cat "$here/state")" = "$begun" ] && flock -n "$state/lock" true; do
+    tries=$((tries - 1))
+    sleep 0.1
+done
 fact end complete

@@ -7,10 +7,17 @@ here=$state/receipts/$stamp
 alive() {
     ! flock -n "$state/lock" true
 }
-left=$patience_s
-while [ "$(quiet cut -d' ' -f1 "$here/state")" = "$known" ] && [ "$left" -gt 0 ] && alive; do
-    left=$((left - 1))
-    sleep 1
+# changed: whether the state is another than the known one; a line of it is always whole.
+changed() {
+    now=
+    { read -r now _ <"$here/state"; } 2>/dev/null || :
+    [ "$now" != "$known" ]
+}
+# Small packages take less than a second: the first seconds are looked at more often.
+tries=0
+while [ "$tries" -lt "$((patience_s + 16))" ] && ! changed && alive; do
+    tries=$((tries + 1))
+    if [ "$tries" -le 20 ]; then sleep 0.2; else sleep 1; fi
 done
 fact state "$(quiet cat "$here/state")"
 fact boot_id "$(quiet cat /proc/sys/kernel/random/boot_id)"
