@@ -90,7 +90,8 @@ def main() -> None:
         (place / "roots" / "reef.yml").write_text(f"cache: {CACHE}\n")
         roots = Project.open(place / "roots", Log(quiet=True), settings_alone=True)
         publisher = Publisher(place / "project", signing_key(Settings(), Log(quiet=True)), Log(quiet=True))
-        with log.step(f"start {BOARDS} light boards"), many_boards(roots, place / "boards", BOARDS) as boards:
+        log.note(f"starting {BOARDS} light boards")
+        with many_boards(roots, place / "boards", BOARDS) as boards:
             names = tuple(f"demo-{number}" for number in range(PACKAGES))
             bench = Bench(BoardProject(publisher, boards, {"reef_packages": list(names)}), names)
             bench.boards.trust()
