@@ -115,6 +115,10 @@ class VirtualBoard:
             self.child = None
         elif self._qmp:
             self._qmp.quit()
+            until = time.monotonic() + START_S
+            # QEMU ends its connections before it ends itself.
+            while listens(self.folder / SOCKET) and time.monotonic() < until:
+                time.sleep(0.05)
         self.leave()
 
     def attach(self) -> bool:
