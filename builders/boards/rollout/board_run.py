@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from builders.boards.connection import BoardError, Busy, NoForwarding, Ssh
+from builders.boards.connection import BoardError, Busy, LineLost, NoForwarding, Ssh, Unreachable
 from builders.boards.facts import BoardFacts
 from builders.boards.rollout import steps
 from builders.boards.rollout.follow import MOST_IDLE, UNFINISHED, Follower, State
@@ -13,7 +13,15 @@ from builders.boards.rollout.offer import Offer, offer_for
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan, plan_board
 from builders.boards.rollout.room import require_room
-from builders.boards.rollout.steps import Access, BoardTests, Mode, Prepared, Progress, RepositoryUnreadable
+from builders.boards.rollout.steps import (
+    Access,
+    BoardTests,
+    Mode,
+    Prepared,
+    Progress,
+    RepositoryUnreadable,
+    SignatureRefused,
+)
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,12 @@ class BoardRun:
 
         The mode ``test`` only tests what the rollout installed before, ``back`` returns to the packages before it.
         """
-        steps.launch(self.ssh, self.stamp, mode)
+        try:
+            steps.launch(self.ssh, self.stamp, mode)
+        except (LineLost, Unreachable):
+            # The board may have begun, so it is followed; a program that has not begun is started then.
+            if mode:
+                raise
         end = self._ended(self.stamp)
         return Outcome(end.state, end.reason)  # type: ignore[arg-type] # a last state, or lost
 
@@ -160,7 +173,10 @@ class BoardRun:
         return Outcome("failed", bad) if bad else Outcome("good", "unchanged")
 
     def _asked(self, *, verify: bool = False) -> BoardFacts:
-        facts = steps.probe(self.ssh, self.offers, self.services, verify=verify)
+        try:
+            facts = steps.probe(self.ssh, self.offers, self.services, verify=verify)
+        except LineLost:  # it only reads, so that a second try does no harm
+            facts = steps.probe(self.ssh, self.offers, self.services, verify=verify)
         self.see(facts)
         return facts
 
@@ -178,7 +194,9 @@ class BoardRun:
                 self._bundled = access.bundle
                 return steps.prepare(self.ssh, plan, access, self.comment)
             except (RepositoryUnreadable, NoForwarding) as error:
-                if number == len(ways):
+                # The published address may have an old copy; beyond it, every way leads to the same signature.
+                if number == len(ways) or (isinstance(error, SignatureRefused) and access.temporary):
                     raise
-                self.report("reached", f"{error.what}; the next way is tried")
+                what = error.what.removeprefix(f"{self.ssh.board}: ")
+                self.report("reached", f"{what}; the next way is tried")
         raise AssertionError("a board has a way to the repository")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from builders.boards.connection import BoardError, Busy, Stop, Unreachable
+from builders.boards.connection import BoardError, Busy, LineLost, Stop, Unreachable
 from builders.boards.facts import require_distinct
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
@@ -54,14 +54,15 @@ class RolloutRun:
 
     def go(self, waves: Sequence[Wave]) -> str:
         """Install wave after wave, and return the reason of a halt, empty if all of them were tried."""
-        budget = Budget(self.options.most_failures)
+        budget, refused = Budget(self.options.most_failures), set(self.outcomes)
         for number, wave in enumerate(waves):
             self.record.add("", wave.name, ", ".join(board.name for board in wave.boards))
             self._wave(wave)
             if wave.name == CANARY and self.options.soak_s:
                 self._soak(wave)
             for board in wave.boards:
-                if self.outcomes[board.name].failed:
+                # A board that refused before anything was sent says nothing about the new version.
+                if self.outcomes[board.name].failed and board.name not in refused:
                     budget.count(board.name)
             halt = self._halt(wave, budget) if waves[number + 1 :] else ""
             if halt:
@@ -90,7 +91,9 @@ class RolloutRun:
 
     def _wave(self, wave: Wave) -> None:
         going = [board.name for board in wave.boards if board.name not in self.outcomes]
-        with self.display.step(f"{wave.name}: {', '.join(board.name for board in wave.boards)}", going):
+        if not going:
+            return
+        with self.display.step(f"{wave.name}: {', '.join(going)}", going):
             changed = [name for name in going if not self._plan_of(name).nothing_to_do]
             # Everything is on all boards of the wave before one of them changes.
             for _ in self._side_by_side(changed, self._stage):
@@ -151,7 +154,7 @@ class RolloutRun:
     def _judge(self, name: str, future: "Future[object]") -> None:
         try:
             future.result()
-        except (Unreachable, Busy) as error:
+        except (Unreachable, Busy, LineLost) as error:
             self._end(name, Outcome("skipped", _reason(name, error), error.detail))
         except BoardError as error:
             self._end(name, Outcome("failed", _reason(name, error), error.detail))

@@ -30,12 +30,13 @@ FINAL = ("good", "rolled-back", "broken")
 """The last states of a board's program."""
 FIXES = {
     70: "repair it on the board: sudo dpkg --configure -a; sudo apt-get -f install",
-    71: "look at the message; if the key is unknown or expired: ./inv keys, ./inv publish-apt, then run this again",
+    71: "look at the message, and at the way to the repository; then run the same command again",
     72: "look at the message: another package conflicts, or a source of the board is missing (without a network: "
     "reef_offline: true in boards.yml)",
     73: "free some space on the board, or look at its network (without one: reef_offline: true in boards.yml)",
     74: "look at the board's systemd: systemctl status",
     75: "wait for its end, then run the same command again",
+    76: "look at the message; if the key is unknown or expired: ./inv keys, ./inv publish-apt, then run this again",
 }
 """Advice by the exit status of a script."""
 
@@ -44,7 +45,11 @@ class RepositoryUnreadable(BoardError):
     """A board's apt cannot read the repository on the way that was tried."""
 
 
-KINDS: dict[int, type[BoardError]] = {71: RepositoryUnreadable, 75: Busy}
+class SignatureRefused(RepositoryUnreadable):
+    """A board's apt refuses the signature of the repository."""
+
+
+KINDS: dict[int, type[BoardError]] = {71: RepositoryUnreadable, 75: Busy, 76: SignatureRefused}
 
 
 @dataclass(frozen=True)

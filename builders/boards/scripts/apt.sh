@@ -14,7 +14,8 @@ apt_wait() {
     while :; do
         status=0
         "$@" >"$said" 2>&1 </dev/null 9>&- || status=$?
-        [ "$status" -ne 0 ] && grep -Eq "$locked" "$said" || break
+        [ "$status" -ne 0 ] || break
+        grep -Eq "$locked" "$said" || break
         status=75
         [ "$left" -gt 0 ] || break
         left=$((left - 5))

@@ -59,7 +59,11 @@ apt_wait apt-get --quiet $strict -o Dir::Etc::sourcelist="$sources" -o Dir::Etc:
 if grep -Eq '^E: |^W: (GPG error|Failed to fetch|Some index files|An error occurred)' "$state/update.log"; then
     status=$((status ? status : 100))
 fi
-[ "$status" -eq 0 ] || apt_failed "$status" "$state/update.log" 71 "apt cannot read the repository"
+# Words of gpgv and sqv about a signature that is wrong: no other way to the same repository helps.
+unsigned='NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|Missing key|not signed|has been manipulated|Not live until'
+unreadable=71
+! grep -Eq "$unsigned" "$state/update.log" || unreadable=76
+[ "$status" -eq 0 ] || apt_failed "$status" "$state/update.log" "$unreadable" "apt cannot read the repository"
 
 # simulate: the packages that apt would install, upgrade, downgrade or remove.
 simulate() {

@@ -112,7 +112,7 @@ go_back() {
         printf 'Explanation: %s\nPackage: %s\nPin: version %s\nPin-Priority: -1\n' \
             "a rollout of Reef ($stamp) went back from it" "${word%%=*}" "${word#*=}" >"$(pin_of "$word")"
     done
-    files= debs=
+    files='' debs=''
     for word in $olds; do
         file=$here/previous/${word%%=*}_$(printf '%s' "${word#*=}" | sed 's/:/%3a/g')_
         for deb in "$file"*.deb; do

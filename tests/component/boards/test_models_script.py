@@ -242,8 +242,3 @@ def test_states_of_versions_over_rest(board: Board) -> None:
 def test_states_of_versions_by_the_client(board: Board) -> None:
     client = "edge_model_client() { printf 'digits version 3: AVAILABLE\\ndigits version 10: END: no such op\\n'; }"
     assert board.run(f"{client}; rest_port=0 grpc_port=1; model_states digits") == "3 AVAILABLE \n10 END no such op\n"
-
-
-def test_shellcheck() -> None:
-    words = ["shellcheck", "--shell=sh", str(FOLDER / "models.sh")]
-    assert not subprocess.run(words, capture_output=True, text=True, check=False).stdout
