@@ -102,8 +102,10 @@ class Ssh:
     def forward(self, port: int) -> int:
         """Let the board reach ``port`` of this machine's loopback, and return the port of its own loopback.
 
-        Raises NoForwarding if the board's ssh server does not allow it.
+        Raises NoForwarding if the board's ssh server does not allow it, else as `run`.
         """
+        if self._control("check").returncode:  # the shared connection ends by itself after a time without use
+            self.run("true", root=False)
         answer = self._control("forward", "-R", f"127.0.0.1:0:127.0.0.1:{port}")
         found = re.search(rb"\b(\d+)\b", answer.stdout)
         if answer.returncode or not found:

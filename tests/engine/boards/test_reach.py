@@ -5,7 +5,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from builders.boards.connection import HostKey
+from builders.boards.connection import HostKey, Ssh
+from builders.boards.connection.sockets import sockets_folder
+from builders.boards.inventory import load_inventory
 from tests.support.board_project import BoardProject, installed
 from tests.support.light_board import USER, LightBoard
 from tests.support.ports import free_port
@@ -106,3 +108,17 @@ def moved(board: LightBoard) -> None:
     board.stop()
     board.port = free_port()
     board.start()
+
+
+def test_the_way_through_ssh_opens_after_the_shared_connection_ended(project: BoardProject) -> None:
+    project.write()
+    (board,) = load_inventory(project.folder).select(["one"], [])
+    with sockets_folder() as sockets, socket.create_server(("127.0.0.1", free_port())) as repository:
+        ssh = Ssh(board, project.known_hosts.path, sockets)
+        assert ssh.run("true").status == 0
+        ssh.close()  # as it ends by itself while the canary takes its time
+        port = ssh.forward(repository.getsockname()[1])
+        with socket.create_connection(("127.0.0.1", port)):  # a light board shares this machine's loopback
+            repository.settimeout(60)
+            repository.accept()[0].close()
+        ssh.close()

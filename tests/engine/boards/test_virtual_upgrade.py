@@ -16,7 +16,7 @@ def test_upgrades_reach_the_canary_first_and_bad_ones_end_there(virtual_two: Boa
     # The same way for both: the canary, then the other.
     virtual_two.publish(service(virtual_two.publisher, "1.1-1"))
     output = virtual_two.inv("install-boards")
-    assert output.index("canary: one") < output.index("one: good") < output.index("two: good")
+    assert output.index("canary: one") < output.index("one  good") < output.index("two  good")
     for board, (_, process) in zip((one, two), before, strict=True):
         assert board.shell(ASKS) == "answer 1.1-1\n"
         state, now = board.shell(RUNS).split()
