@@ -233,7 +233,7 @@ def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> str:
 
 def launch(ssh: Ssh, stamp: str, mode: Mode) -> None:
     """Start the program of a receipt, or continue it; safe to repeat."""
-    _facts(ssh, ssh.run(launch_script(stamp, mode)))
+    _facts(ssh, ssh.run(launch_script(stamp, mode), timeout_s=PROBE_S))
 
 
 def launch_script(stamp: str, mode: Mode) -> str:

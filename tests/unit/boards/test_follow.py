@@ -8,6 +8,7 @@ import pytest
 
 from builders.boards.connection import Unreachable
 from builders.boards.rollout import steps
+from builders.boards.rollout.board_run import BoardRun
 from builders.boards.rollout.follow import LOST_S, RELAUNCHES, Follower
 from builders.boards.rollout.steps import RESTART_S, Progress
 
@@ -86,3 +87,26 @@ def test_a_program_that_died_is_started_again(play: Any) -> None:
     end, board = play(dead)
     assert (end.state, board.launches) == ("lost", RELAUNCHES)
     assert end.reason == "its program ends without a result: last line"
+
+
+def test_a_start_whose_answer_does_not_come_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have begun, so the board is not skipped."""
+    dead = found("staged", alive=False)
+    board = PlayedBoard(iter([dead, dead, found("good")]))
+
+    def launch(*_: Any) -> None:
+        board.launches += 1
+        if board.launches == 1:
+            raise Unreachable("one: no answer within 300 s")
+
+    def probe(*_: Any, **__: Any) -> None:
+        raise Unreachable("one: it does not answer")
+
+    for name, played in (("launch", launch), ("poll", board.poll), ("probe", probe)):
+        monkeypatch.setattr(steps, name, played)
+    monkeypatch.setattr("time.monotonic", lambda: board.now)
+    unused: Any = None
+    ssh: Any = board
+    run = BoardRun(ssh, {}, "stamp", unused, lambda state, _: board.states.append(state), lambda _: None, ())
+    assert run.install("").state == "good"
+    assert (board.launches, board.states) == (2, ["staged"])
