@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -160,15 +161,36 @@ STOPS = "#!/bin/sh\nset -e\nsystemctl disable --quiet --now answer.service\n"
 ANSWERS = "#!/bin/sh\nexec busybox httpd -f -p 127.0.0.1:8080 -h /usr/share/answer\n"
 ASKS = "busybox wget -q -O - http://127.0.0.1:8080/content"
 """A gate that asks the service."""
+JOURNAL = "cut -d' ' -f1,2 $(ls -d /var/lib/reef/receipts/* | tail -n 1)/journal"
 
 
-def service(publisher: Publisher, number: str, program: str = ANSWERS) -> Path:
-    """Return an arm64 .deb of a version of ``answer``: a service of systemd, which runs ``program``."""
-    return publisher.deb(
-        "answer", number, "arm64",
-        texts={"usr/bin/answer": program, "usr/lib/systemd/system/answer.service": UNIT,
-               "DEBIAN/postinst": STARTS, "DEBIAN/prerm": STOPS},
-    )  # fmt: skip
+def service(
+    publisher: Publisher, number: str, program: str = ANSWERS, *, unit: str = UNIT, depends: str = "", **scripts: str
+) -> Path:  # fmt: skip
+    """Return an arm64 .deb of a version of ``answer``: a service of systemd, which runs ``program``.
+
+    ``scripts`` are maintainer scripts by their names.
+    """
+    texts = {"usr/bin/answer": program, "usr/lib/systemd/system/answer.service": unit}
+    texts |= {f"DEBIAN/{name}": text for name, text in ({"postinst": STARTS, "prerm": STOPS} | scripts).items()}
+    fields = {"Depends": depends} if depends else {}
+    return publisher.deb("answer", number, "arm64", texts=texts, fields=fields)
+
+
+def until(child: "subprocess.Popen[str]", pattern: str) -> str:
+    """Return what a command prints up to a line with a ``pattern``."""
+    assert child.stdout
+    seen = ""
+    for line in child.stdout:
+        seen += line
+        if re.search(pattern, line):
+            return seen
+    raise AssertionError(seen)
+
+
+def states(board: ReachedBoard) -> list[tuple[str, str]]:
+    """Return the states of a board in its newest rollout, each with the id of the board's start."""
+    return [(words[0], words[1]) for line in board.shell(JOURNAL).splitlines() if (words := line.split())]
 
 
 def installed(board: ReachedBoard) -> dict[str, str]:

@@ -61,6 +61,13 @@ class TestedBoard:
             self._ssh = self._stack.enter_context(reach.connected(self.machine, self.name))
         return self._ssh
 
+    def until_console(self, text: str, since: int = 0) -> None:
+        """Wait until the board prints a text on its console, after the first ``since`` characters."""
+        console, limit = self.machine.console, time.monotonic() + WAIT_S
+        while text not in console.read_text(errors="replace")[since:]:
+            assert time.monotonic() < limit, console.read_text(errors="replace")[since:]
+            time.sleep(0.2)
+
     def pull_power(self) -> None:
         """End the board at once; its disk stays."""
         self._stack.close()

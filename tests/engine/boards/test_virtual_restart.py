@@ -1,14 +1,10 @@
 """Restarts and power cuts during a rollout, on a virtual board: what was begun continues at the board's next start."""
 
 import re
-import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
-from tests.support.board_project import ANSWERS, STARTS, STOPS, UNIT, BoardProject, installed
-from tests.support.repository import Publisher
+from tests.support.board_project import ANSWERS, STARTS, BoardProject, installed, service, states, until
 from tests.support.virtual_board import TestedBoard
 
 pytestmark = pytest.mark.nightly
@@ -21,41 +17,7 @@ TELLS = (
     "dpkg-query -W -f 'gate of ${Version}\\n' answer >/dev/console; busybox wget -q -O - http://127.0.0.1:8080/content"
 )
 OURS = "find /etc/systemd /run/systemd -name 'reef-*'"
-JOURNAL = "cut -d' ' -f1,2 $(ls -d /var/lib/reef/receipts/* | tail -n 1)/journal"
 ENDED = "until grep -Eqs '^(good|rolled-back|broken)' /var/lib/reef/receipts/*/state; do sleep 1; done"
-
-
-def answer(publisher: Publisher, number: str, program: str = ANSWERS, starts: str = STARTS, **texts: str) -> Path:
-    """Return a version of the service ``answer``; ``texts`` are more maintainer scripts."""
-    return publisher.deb(
-        "answer", number, "arm64",
-        texts={"usr/bin/answer": program, "usr/lib/systemd/system/answer.service": UNIT, "DEBIAN/postinst": starts,
-               "DEBIAN/prerm": STOPS} | {f"DEBIAN/{name}": text for name, text in texts.items()},
-    )  # fmt: skip
-
-
-def until(child: "subprocess.Popen[str]", pattern: str) -> str:
-    """Return what a command prints up to a line with a ``pattern``."""
-    assert child.stdout
-    seen = ""
-    for line in child.stdout:
-        seen += line
-        if re.search(pattern, line):
-            return seen
-    raise AssertionError(seen)
-
-
-def until_console(board: TestedBoard, text: str, since: int) -> None:
-    """Wait for a text on the board's console after the first ``since`` characters."""
-    console, limit = board.machine.console, time.monotonic() + WAIT_S
-    while text not in console.read_text(errors="replace")[since:]:
-        assert time.monotonic() < limit, console.read_text(errors="replace")[since:]
-        time.sleep(0.2)
-
-
-def states(board: TestedBoard) -> list[tuple[str, str]]:
-    """Return the states of a board in its newest rollout, each with the id of the board's start."""
-    return [(words[0], words[1]) for line in board.shell(JOURNAL).splitlines() if (words := line.split())]
 
 
 @pytest.fixture
@@ -75,13 +37,13 @@ def test_a_board_restarts_and_goes_back_where_it_fails_then(virtual_one: BoardPr
     assert board.shell(OURS) == ""
 
     starts = STARTS.replace("set -e", "set -e\ntouch /run/answer-installed")
-    virtual_one.publish(answer(virtual_one.publisher, "1.1-1", UNTIL_RESTART, starts))
+    virtual_one.publish(service(virtual_one.publisher, "1.1-1", UNTIL_RESTART, postinst=starts))
     since = len(board.machine.console.read_text(errors="replace"))
     child = virtual_one.start("install-boards", "--reboot")
     seen = until(child, "one +restarting")
     board.machine.cable(plugged=False)
-    until_console(board, "gate of 1.1-1", since)
-    until_console(board, "gate of 1.0-1", since)  # without a connection
+    board.until_console("gate of 1.1-1", since)
+    board.until_console("gate of 1.0-1", since)  # without a connection
     board.machine.cable(plugged=True)
     output, _ = child.communicate(timeout=WAIT_S)
     assert child.returncode == 15, seen + output
@@ -95,7 +57,7 @@ def test_a_board_restarts_and_goes_back_where_it_fails_then(virtual_one: BoardPr
 
 
 def test_a_board_whose_power_is_cut_continues_at_its_next_start(virtual_one: BoardProject, board: TestedBoard) -> None:
-    virtual_one.publish(answer(virtual_one.publisher, "1.1-1", preinst=INTERRUPTED))
+    virtual_one.publish(service(virtual_one.publisher, "1.1-1", preinst=INTERRUPTED))
     child = virtual_one.start("install-boards")
     board.shell("until [ -e /var/tmp/cut ]; do sleep 1; done")
     child.kill()
