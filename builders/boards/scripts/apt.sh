@@ -4,10 +4,15 @@
 # Words of apt and dpkg (bullseye to trixie, and buster's) while another program holds a lock.
 locked='Could not get lock|is another process using it|locked by another process'
 
+# shown FILE: print what apt said.
+shown() {
+    cat "$1"
+}
+
 # apt_wait COMMAND...: run apt, and run it again while another program holds one of its locks, for lock_wait_s seconds;
-# then the status is 75. It prints the last run's output. apt-get itself waits for no lock of its lists, and for dpkg's only from apt 1.9.11 on; locks
-# are never removed, nor their holders. The output goes through a file: a daemon that a package starts would keep a pipe
-# open. It must not keep the rollout's lock either, which is file 9.
+# then the status is 75. It prints the last run's output. apt-get itself waits for no lock of its lists, and for dpkg's
+# only from apt 1.9.11 on; locks are never removed, nor their holders. The output goes through a file: a daemon that a
+# package starts would keep a pipe open. It must not keep the rollout's lock either, which is file 9.
 apt_wait() {
     left=$lock_wait_s
     said=$(mktemp /run/reef-apt.XXXXXX)
@@ -21,7 +26,7 @@ apt_wait() {
         left=$((left - 5))
         sleep 5
     done
-    cat "$said"
+    shown "$said"
     rm -f "$said"
     return "$status"
 }

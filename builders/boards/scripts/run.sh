@@ -28,11 +28,18 @@ enter() {
     sync
 }
 
+# shown FILE: print what apt said, also on a full disk.
+# shellcheck disable=SC2317 # apt_wait calls it
+shown() {
+    cat "$1" 2>/dev/null || { rm -f "$here/ballast"; cat "$1"; }
+}
+
 # finish STATE [REASON]: record the last state. Before that, nothing of the rollout stays in /etc, and no bundle.
 finish() {
     remove_unit
     drop_bundle
     enter "$@"
+    quiet truncate -c -s 128K "$here/ballast" # room for the states of later tests
     exit 0
 }
 
@@ -60,7 +67,7 @@ dpkg_install() {
 
 # apt_reason: the first error of apt or dpkg in the log, which the lines after it only repeat.
 apt_reason() {
-    tail -n 200 "$here/log" | sed -n '/^dpkg: error/{N;s/\n */ /p;q;};/^E: /{p;q;}'
+    tail -n 200 "$here/log" | sed -n '/^dpkg: \(error\|unrecoverable\)/{N;s/\n */ /p;q;};/^E: /{p;q;}'
 }
 
 # present NAMES...: those of the packages of which dpkg still has something.
@@ -103,21 +110,25 @@ old_works() {
 go_back() {
     enter rolling-back "$reason"
     bad=$reason
+    rm -f "$here/ballast"
     models_back
     # What is new goes first: on a full disk it makes room.
     purge_fresh || :
-    heal || :
-    # Nothing must bring the bad versions back: apt_preferences(5), a negative priority prevents the installation.
-    for word in $changes; do
-        printf 'Explanation: %s\nPackage: %s\nPin: version %s\nPin-Priority: -1\n' \
-            "a rollout of Reef ($stamp) went back from it" "${word%%=*}" "${word#*=}" >"$(pin_of "$word")"
-    done
     files='' debs=''
     for word in $olds; do
         file=$here/previous/${word%%=*}_$(printf '%s' "${word#*=}" | sed 's/:/%3a/g')_
         for deb in "$file"*.deb; do
             if [ -e "$deb" ]; then files="$files $deb" debs="$debs $deb"; else files="$files $word"; fi
         done
+    done
+    # Where dpkg was interrupted the old versions go first: to complete the new ones may fill the disk again.
+    # shellcheck disable=SC2086
+    ! interrupted || [ -z "$debs" ] || dpkg_install $debs || :
+    heal || :
+    # Nothing must bring the bad versions back: apt_preferences(5), a negative priority prevents the installation.
+    for word in $changes; do
+        printf 'Explanation: %s\nPackage: %s\nPin: version %s\nPin-Priority: -1\n' \
+            "a rollout of Reef ($stamp) went back from it" "${word%%=*}" "${word#*=}" >"$(pin_of "$word")"
     done
     # shellcheck disable=SC2086
     installed_as $olds || apt_install $files || dpkg_install $debs ||

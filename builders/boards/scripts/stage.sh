@@ -45,8 +45,13 @@ printf '%s\n' "$models" >"$here/models.txt"
 for gate in $gates; do
     printf '%s' "${gate#*:}" | base64 -d >"$here/gates/${gate%%:*}"
 done
-# Room for the last states on a disk that becomes full.
-dd if=/dev/zero of="$here/ballast" bs=64k count=2 2>/dev/null
+# Room for the way back on a disk that becomes full: the old versions beside the new ones, dpkg's lists, the last states.
+# shellcheck disable=SC2016,SC2046,SC2086
+room=$({ [ -z "$olds" ] || quiet dpkg-query -W -f '${Installed-Size}\n' $(printf '%s\n' $olds | sed 's/=.*//'); } |
+    awk -v lists="$(du -k /var/lib/dpkg/status | cut -f1)" '{sum += $1} END {print sum + 2 * lists + 512}')
+fallocate -l "${room}K" "$here/ballast" 2>/dev/null ||
+    dd if=/dev/zero of="$here/ballast" bs=1k count="$room" 2>/dev/null ||
+    { rm -f "$here/ballast"; fact failed "too little room for the way back: $room kB"; exit 73; }
 sync
 printf 'staged %s\n' "$(boot_and_uptime)" >"$here/state.new"
 mv "$here/state.new" "$here/state"
