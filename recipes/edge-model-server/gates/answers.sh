@@ -25,12 +25,18 @@ for port in 18500 18510 18520 18530 18540; do
     server=$!
     tries=0
     while kill -0 "$server" 2>/dev/null && [ "$tries" -lt 300 ]; do
-        if answer=$(edge_model_client predict digits --server "127.0.0.1:$port" --top=1 \
-            --input "$digits/digit-7.pgm" 2>"$place/client"); then
+        status=0
+        answer=$(edge_model_client --server "127.0.0.1:$port" predict digits --top=1 \
+            --input "$digits/digit-7.pgm" 2>"$place/client") || status=$?
+        case $status in
+        0)
             printf '%s\n' "$answer"
-            printf '%s\n' "$answer" | grep -q '^  7 ' && exit 0
-            exit 1
-        fi
+            printf '%s\n' "$answer" | grep -q '^  7 ' || exit 1
+            exit 0
+            ;;
+        3 | 4) ;; # not yet there, or not yet serving: edge_model_client(1)
+        *) break ;;
+        esac
         tries=$((tries + 1))
         sleep 0.2
     done
