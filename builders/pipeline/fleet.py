@@ -93,9 +93,9 @@ class Fleet:
         packages = [package for recipe in self.project.recipes.values() for package in recipe.packages]
         return tuple(f"{each.name}.service" for each in packages if each.systemd and each.name in names)
 
-    def known_services(self, board: Board) -> tuple[str, ...]:
-        """Return the services that a board may have of any published package."""
-        return self.services(board, [name for offer in self.offers.values() for name in offer.names])
+    def known_services(self, board: Board, offers: Mapping[str, Offer]) -> tuple[str, ...]:
+        """Return the services that a board may have of any package of ``offers``."""
+        return self.services(board, [name for offer in offers.values() for name in offer.names])
 
     def tests(self, plan: BoardPlan) -> BoardTests:
         """Return the tests of a board after its plan: boards.yml's, else the gates of the recipes of its packages."""
@@ -180,7 +180,7 @@ def rollout(
                 archives,
                 display.reporter(board.name),
                 partial(fleet.records.see, board.name),
-                fleet.known_services(board),
+                fleet.known_services(board, offers),
                 options,
                 ours,
             )

@@ -111,7 +111,8 @@ class Stick:
         write_whole(new / stick.INSTALL, stick.install_script(int(time.time())))
         for board in boards:
             place = new / stick.BOARDS / board.name
-            write_whole(place / "probe.sh", stick.probe_script(self.fleet.offers, self.fleet.known_services(board)))
+            services = self.fleet.known_services(board, self.fleet.offers)
+            write_whole(place / "probe.sh", stick.probe_script(self.fleet.offers, services))
             seen = self.fleet.records.seen(board.name)
             write_whole(place / "hostname", f"{board.name}\n{seen.text('hostname') if seen else board.host}\n")
             if made := ready.get(board.name):
