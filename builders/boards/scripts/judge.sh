@@ -39,10 +39,9 @@ inactive() {
 # services_stay: whether the services are active, and stay so for settle_s seconds without a restart.
 services_stay() {
     [ -n "$services" ] && [ -d /run/systemd/system ] || return 0
-    tries=0
-    while [ -n "$(inactive)" ]; do
-        tries=$((tries + 1))
-        [ "$tries" -lt "$gate_timeout_s" ] || break
+    # In seconds since the start of the board: systemctl itself takes a second on a slow one, and clocks jump.
+    limit=$(($(cut -d. -f1 /proc/uptime) + gate_timeout_s))
+    while [ -n "$(inactive)" ] && [ "$(cut -d. -f1 /proc/uptime)" -lt "$limit" ]; do
         sleep 1
     done
     first=$(restarts)
