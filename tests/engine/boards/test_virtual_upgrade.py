@@ -2,26 +2,25 @@
 
 import re
 
-from tests.support.board_project import ASKS, BoardProject, files, installed, service
+from tests.support.board_project import ASKS, BoardProject, ReachedBoard, files, installed, service
 
-RUNS = "systemctl show answer.service -p ActiveState -p MainPID --value"
+RUNS = "systemctl show answer.service -p ActiveState -p MainPID"
 DIES = "#!/bin/sh\nsleep 1\nexit 1\n"
 
 
 def test_upgrades_reach_the_canary_first_and_bad_ones_end_there(virtual_two: BoardProject) -> None:
     one, two = virtual_two.boards["one"], virtual_two.boards["two"]
     virtual_two.inv("install-boards")
-    before = [board.shell(RUNS).split() for board in (one, two)]
+    before = [state_of(board)["MainPID"] for board in (one, two)]
 
     # The same way for both: the canary, then the other.
     virtual_two.publish(service(virtual_two.publisher, "1.1-1"))
     output = virtual_two.inv("install-boards")
     assert output.index("canary: one") < output.index("one  good") < output.index("two  good")
-    for board, (_, process) in zip((one, two), before, strict=True):
+    for board, process in zip((one, two), before, strict=True):
         assert board.shell(ASKS) == "answer 1.1-1\n"
-        state, now = board.shell(RUNS).split()
-        assert state == "active"
-        assert now != process
+        assert state_of(board)["ActiveState"] == "active"
+        assert state_of(board)["MainPID"] != process
 
     # A gate that the new version fails.
     (virtual_two.folder / "answers.sh").write_text(f"{ASKS} | grep -F 1.1-1")
@@ -31,6 +30,11 @@ def test_upgrades_reach_the_canary_first_and_bad_ones_end_there(virtual_two: Boa
     # A service that ends again and again.
     virtual_two.publish(service(virtual_two.publisher, "1.3-1", DIES))
     goes_back(virtual_two, "1.3-1", "(a service was restarted|answer.service is)")
+
+
+def state_of(board: ReachedBoard) -> dict[str, str]:
+    """Return the state of the service, by systemd's names."""
+    return dict(line.split("=", 1) for line in board.shell(RUNS).splitlines())
 
 
 def goes_back(project: BoardProject, bad: str, reason: str) -> None:
@@ -43,5 +47,5 @@ def goes_back(project: BoardProject, bad: str, reason: str) -> None:
     assert files(two) == untouched
     assert installed(one)["answer"] == "1.1-1"
     assert one.shell(ASKS) == "answer 1.1-1\n"
-    assert one.shell(RUNS).split()[0] == "active"
+    assert state_of(one)["ActiveState"] == "active"
     assert f"Pin: version {bad}\nPin-Priority: -1" in one.shell("cat /etc/apt/preferences.d/reef-bad-answer.pref")
