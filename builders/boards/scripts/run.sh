@@ -78,7 +78,7 @@ present() {
 # purge_fresh: remove what was not installed before. dpkg orders the packages, and keeps those that others need.
 purge_fresh() {
     # shellcheck disable=SC2046,SC2086
-    [ -z "$fresh" ] || [ -z "$(present $fresh)" ] || apt_wait dpkg --purge $(present $fresh)
+    [ -z "$fresh" ] || [ -z "$(present $fresh)" ] || apt_wait dpkg --purge --force-remove-reinstreq $(present $fresh)
 }
 
 # new_conffiles: the files in which packages brought their own text of a conffile that the owner edited.
@@ -163,7 +163,8 @@ restarting) [ "$boot_then" != "$boot" ] || restart ;;
 *)
     [ -e "$here/conffiles" ] || new_conffiles >"$here/conffiles"
     enter installing
-    heal || { reason="dpkg cannot be repaired"; go_back; }
+    # apt may leave a package that must be reinstalled; its installation by name does that.
+    heal || :
     for word in $wishes; do
         rm -f "$(pin_of "$word")"
     done
