@@ -211,3 +211,10 @@ def light_board(
         yield board
     finally:
         board.stop()
+
+
+def moved(board: LightBoard) -> None:
+    """Pull the power of a board, and start it again at another address."""
+    board.stop()
+    board.port = free_port()
+    board.start()

@@ -71,11 +71,21 @@ interrupted() {
     [ -n "$(dpkg --audit 2>/dev/null)" ] || [ -n "$(quiet find /var/lib/dpkg/updates -name '[0-9]*')" ]
 }
 
+# half_installed: the packages that must be reinstalled, as NAME=VERSION. Neither apt's repair nor their names in an
+# installation do that; both end with status 0 and leave them.
+half_installed() {
+    # shellcheck disable=SC2016 # dpkg-query reads the fields
+    dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}=${Version}\n' | sed -n 's/^reinstreq //p'
+}
+
 # heal: complete what an interrupted dpkg left, or report that it cannot.
 heal() {
     interrupted || return 0
     # After a full disk the first fails, and only the second helps; its status counts.
     apt_wait dpkg --configure -a --force-confdef --force-confold || :
+    half=$(half_installed)
+    # shellcheck disable=SC2046,SC2086
+    [ -z "$half" ] || apt_wait apt-get $(apt_options) $(install_options) --reinstall install $half || :
     # shellcheck disable=SC2046
     apt_wait apt-get $(apt_options) $(install_options) --fix-broken install || return "$?"
     ! interrupted

@@ -163,8 +163,7 @@ restarting) [ "$boot_then" != "$boot" ] || restart ;;
 *)
     [ -e "$here/conffiles" ] || new_conffiles >"$here/conffiles"
     enter installing
-    # apt may leave a package that must be reinstalled; its installation by name does that.
-    heal || :
+    heal || { reason="dpkg cannot be repaired"; go_back; }
     for word in $wishes; do
         rm -f "$(pin_of "$word")"
     done

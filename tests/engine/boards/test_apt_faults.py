@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from tests.support.board_project import BoardProject, files, installed, version
-from tests.support.light_board import FRONTEND, LISTS, LightBoard
+from tests.support.light_board import FRONTEND, LISTS, LightBoard, moved
 
 
 @pytest.mark.parametrize("lock", [FRONTEND, LISTS])
@@ -131,3 +131,21 @@ def test_an_interrupted_dpkg_is_completed(project: BoardProject, boards: dict[st
     output = project.inv("install-boards", "--board", "one")
     assert "one  ready: an interrupted installation was completed" in output
     assert installed(one).keys() >= {"slow", "demo"}
+
+
+def test_a_package_that_power_left_half_installed_is_reinstalled(
+    project: BoardProject, boards: dict[str, LightBoard]
+) -> None:  # fmt: skip
+    one = boards["one"]
+    waits = "#!/bin/sh\nif mkdir /root/began; then sync; exec sleep 600; fi\n"
+    demo = project.publisher.deb("demo", "1.1-1", "amd64", texts={"DEBIAN/preinst": waits})
+    project.publish(demo, project.publisher.deb("libdemo", "1.1-1", "amd64"))
+    child = project.start("install-boards", "--board", "one")
+    one.shell("until [ -e /root/began ]; do sleep 0.1; done")
+    child.kill()
+    child.communicate()
+    moved(one)
+    assert "reinstreq" in one.shell("dpkg-query -W -f '${db:Status-Eflag}' demo")
+    output = project.inv("install-boards", "--board", "one")
+    assert re.search(r"one +good", output), output
+    assert installed(one)["demo"] == "1.1-1"

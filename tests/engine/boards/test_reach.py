@@ -9,7 +9,7 @@ from builders.boards.connection import HostKey, Ssh
 from builders.boards.connection.sockets import sockets_folder
 from builders.boards.inventory import load_inventory
 from tests.support.board_project import BoardProject, installed
-from tests.support.light_board import USER, LightBoard
+from tests.support.light_board import USER, LightBoard, moved
 from tests.support.ports import free_port
 
 
@@ -103,13 +103,6 @@ def test_a_shell_that_prints_a_banner_and_another_address(
     moved(one)
     project.inv("install-boards", "--board", "one")
     assert installed(one)["demo"] == "1.0-1"
-
-
-def moved(board: LightBoard) -> None:
-    """Start a board again at another address."""
-    board.stop()
-    board.port = free_port()
-    board.start()
 
 
 def test_the_way_through_ssh_opens_after_the_shared_connection_ended(project: BoardProject) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.support.board_project import ANSWERS, STARTS, BoardProject, installed, service, states, until
 from tests.support.virtual_board import TestedBoard
 
-pytestmark = pytest.mark.nightly
 WAIT_S = 1800
 UNTIL_RESTART = ANSWERS.replace("exec", "[ -e /run/answer-installed ] || exit 1\nexec")
 """A program that works until the next start of the board: what it needs is gone then."""
@@ -28,6 +27,7 @@ def board(virtual_one: BoardProject) -> TestedBoard:
     return found
 
 
+@pytest.mark.nightly  # two restarts
 def test_a_board_restarts_and_goes_back_where_it_fails_then(virtual_one: BoardProject, board: TestedBoard) -> None:
     output = virtual_one.inv("install-boards", "--reboot", timeout_s=WAIT_S)
     assert re.search(r"one +good", output), output
