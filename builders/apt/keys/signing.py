@@ -64,7 +64,8 @@ class SigningKey:
     def sign(self, release: Path, *, date: int) -> None:
         """Write ``InRelease`` and ``Release.gpg`` beside ``release``; same bytes and ``date``, same signatures.
 
-        ``date`` in seconds since 1970: no earlier than the key, no later than now. Raises PublishError and DiskError.
+        ``date`` in seconds since 1970: no earlier than the key, no later than now; gpg does not stop its clock in the
+        present second, which alone may end before it signs. Raises PublishError and DiskError.
         """
         # Publications within one second are dated ahead, which apt accepts; sqv (apt 3) accepts no such signature.
         moment = max(min(date, int(time.time())), self.created)

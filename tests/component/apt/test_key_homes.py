@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def signed(log: Log, folder: Path, name: str = "Release") -> list[bytes]:
     release = folder / name
     release.write_text("Suite: x\n")
     key = signing_key(Settings(), log)
+    while int(time.time()) <= key.created:  # gpg's clock stands still in each second but the present one
+        time.sleep(0.05)
     key.sign(release, date=key.created)
     return [(folder / "InRelease").read_bytes(), (folder / "Release.gpg").read_bytes(), key.public, key.armored]
 
