@@ -7,13 +7,18 @@ verified=
 # shellcheck disable=SC2086
 [ "$verify" != yes ] || [ -z "$packages" ] ||
     verified=$(quiet dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages | sed -n 's/ installed$//p' | sort -u)
-for name in $verified; do
-    quiet dpkg --verify --verify-format rpm "$name" | while IFS= read -r line; do fact changed "$name $line"; done
+# All at once, as each call reads dpkg's whole database; one by one only to name the package.
+# shellcheck disable=SC2086
+if [ -n "$verified" ]; then
+    [ -z "$(quiet dpkg --verify $verified)" ] ||
+        for name in $verified; do
+            quiet dpkg --verify --verify-format rpm "$name" | while IFS= read -r line; do fact changed "$name $line"; done
+        done
     # dpkg(1), --force-confold: the package's own file stays beside the one that its owner edited.
-    quiet dpkg-query -W -f '${Conffiles}\n' "$name" | while read -r file _; do
+    quiet dpkg-query -W -f '${Conffiles}\n' $verified | while read -r file _; do
         [ ! -e "$file.dpkg-dist" ] || fact beside "$file.dpkg-dist"
     done
-done
+fi
 for pin in /etc/apt/preferences.d/reef-bad-*.pref; do
     [ ! -e "$pin" ] || fact pinned "$pin $(sed -n 's/^Package: //p' "$pin") $(sed -n 's/^Pin: version //p' "$pin")\
  $(sed -n 's/^Explanation: //p' "$pin")"

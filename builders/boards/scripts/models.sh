@@ -118,7 +118,7 @@ tell_model() {
         fact "model_version:$1" "$number $found $owner"
     done
     while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-    disk "disk_model:$1" "$folder"
+    disks "model:$1" "$folder"
 }
 
 # model_came NAME VERSION DIGEST FOLDER: whether a version arrived whole; its manifest is kept for model_placed.

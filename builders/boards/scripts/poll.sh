@@ -15,9 +15,9 @@ changed() {
 }
 # Small packages take less than a second: the first seconds are looked at more often.
 tries=0
-while [ "$tries" -lt "$((patience_s + 16))" ] && ! changed && alive; do
+while [ "$tries" -lt "$((patience_s + 36))" ] && ! changed && alive; do
     tries=$((tries + 1))
-    if [ "$tries" -le 20 ]; then sleep 0.2; else sleep 1; fi
+    if [ "$tries" -le 40 ]; then sleep 0.1; else sleep 1; fi
 done
 fact state "$(quiet cat "$here/state")"
 fact boot_id "$(quiet cat /proc/sys/kernel/random/boot_id)"

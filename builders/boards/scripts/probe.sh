@@ -13,10 +13,25 @@ os() {
     )
 }
 
-# disk NAME FOLDER: free kilobytes and inodes ("-": no limit) of the file system of a folder, and where it is mounted.
-disk() {
-    inodes=$(quiet df -Pi "$2" | awk 'NR == 2 && $2 + 0 {print $4}')
-    fact "$1" "$(quiet df -Pk "$2" | awk -v inodes="${inodes:--}" 'NR == 2 {print $4, inodes, $6}')"
+# disks NAME FOLDER...: the facts disk_NAME: free kilobytes and inodes ("-": no limit) of the file system of a folder, and
+# where it is mounted.
+disks() {
+    names='' left=$#
+    while [ "$left" -gt 0 ]; do
+        [ ! -d "$2" ] || { names="$names $1"; set -- "$@" "$2"; }
+        shift 2
+        left=$((left - 2))
+    done
+    # df prints a line for each folder, in their order.
+    { quiet df -Pk -- "$@"; quiet df -Pi -- "$@"; } | awk -v names="$names" '
+        /^Filesystem/ {part++; row = 0; next}
+        part == 1 {row++; free[row] = $4; at[row] = $6}
+        part == 2 {row++; if ($2 + 0) inodes[row] = $4}
+        END {
+            count = split(names, name)
+            for (row = 1; row <= count; row++)
+                print "disk_" name[row] "\t" free[row], row in inodes ? inodes[row] : "-", at[row]
+        }'
 }
 
 # mounted FOLDER: the type and the options of the file system at a folder.
@@ -50,15 +65,13 @@ fact dpkg "$(quiet dpkg-query -W -f '${Version}' dpkg)"
 # Files there, and names of packages: both say that dpkg was interrupted (dpkg(1), --audit).
 fact journal "$(quiet find /var/lib/dpkg/updates -name '[0-9]*' | wc -l)"
 fact audit "$(quiet dpkg --audit | sed -n 's/^ \([a-z0-9][a-z0-9+.-]*\(:[a-z0-9]*\)\{0,1\}\) .*/\1/p')"
-fact held "$(quiet apt-mark showhold)"
+# As apt-mark showhold tells them, which opens apt's cache: half a second, and some on a board.
+fact held "$(quiet dpkg --get-selections '*' | sed -n 's/[[:space:]]*hold$//p')"
 
 fact root "$(mounted /)"
 fact usr "$(mounted /usr)"
 fact var "$(mounted /var)"
-disk disk_root /
-disk disk_usr /usr
-disk disk_var /var/lib/dpkg
-disk disk_archives /var/cache/apt/archives
+disks root / usr /usr var /var/lib/dpkg archives /var/cache/apt/archives
 fact writable "$(for folder in /usr /etc /var/lib/dpkg; do [ -w "$folder" ] || printf '%s ' "$folder"; done)"
 
 for file in $files; do
@@ -68,8 +81,12 @@ done
 # shellcheck disable=SC2086
 [ -z "$packages" ] ||
     quiet dpkg-query -W -f 'package\t${Package} ${Version} ${Architecture} ${db:Status-Abbrev}\n' $packages
-# shellcheck disable=SC2086
-fact automatic "$([ -z "$packages" ] || quiet apt-mark showauto $packages)"
+# As apt-mark showauto tells them, from its file (apt-mark(8), FILES).
+fact automatic "$(quiet awk -v names=" $packages " -v native="$(quiet dpkg --print-architecture)" '
+    /^Package: / {name = $2}
+    /^Architecture: / {architecture = $2}
+    /^Auto-Installed: 1/ && architecture == native && index(names, " " name " ") {print name}
+    ' /var/lib/apt/extended_states)"
 for service in $services; do
     fact service "$service $(quiet systemctl show "$service" -p LoadState -p ActiveState -p SubState -p NRestarts |
         tr '\n' ' ')"

@@ -52,7 +52,7 @@ class Board:
         text = f"{script('common', models=models, stamp='S')}\n{(FOLDER / 'models.sh').read_text()}\n"
         text += f"state={self.folder} here={self.folder}/receipts/S counter={self.folder}/counter deadly={deadly}\n"
         text += f"model_server() {{ config={self.config} root={self.folder}/srv server=none; }}; model_server\n"
-        text += f"disk() {{ :; }}\n{KILL if deadly else ''}\n{commands}\n"
+        text += f"disks() {{ :; }}\n{KILL if deadly else ''}\n{commands}\n"
         return subprocess.run(["sh"], input=text, text=True, capture_output=True, check=False)
 
     def run(self, commands: str, models: str = "") -> str:
