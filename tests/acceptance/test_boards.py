@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
+from tests.support.checkout import CHECKOUT
 from tests.support.stranger import Stranger
 from tests.support.virtual_board import places
 
@@ -22,6 +24,12 @@ def on_a_board(stranger: Stranger) -> Iterator[Stranger]:
             stranger.inv("clean", "--what", "virtual-boards")
 
 
+def model(project: Stranger, number: int, content: bytes) -> None:
+    folder = project.project / "models" / "numbers" / str(number)
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(content)
+
+
 def test_the_model_server_answers_on_a_board_after_one_command(on_a_board: Stranger) -> None:
     output = on_a_board.inv("install-boards")
     assert re.search(r"virtual-1 +good", output), output
@@ -29,3 +37,16 @@ def test_the_model_server_answers_on_a_board_after_one_command(on_a_board: Stran
     explained = on_a_board.inv("explain-board", "virtual-1")
     assert "reef: gate digits" in explained
     assert re.search(r"reef: gate answers.*^ +7 ", explained, re.DOTALL | re.MULTILINE), explained
+
+    # A model of the owner: the real server loads it, and refuses one that is none.
+    model(on_a_board, 1, (CHECKOUT / "recipes" / "tensorflow-lite" / "files" / "digits" / "digits.tflite").read_bytes())
+    inventory = on_a_board.project / "boards.yml"
+    boards = yaml.safe_load(inventory.read_text())
+    boards["all"]["hosts"]["virtual-1"]["reef_models"] = {"numbers": "models/numbers"}
+    inventory.write_text(yaml.safe_dump(boards))
+    assert re.search(r"virtual-1 +good", on_a_board.inv("install-boards"))
+    assert "model numbers: - -> 1" in on_a_board.inv("explain-board", "virtual-1")
+    model(on_a_board, 2, b"not a model")
+    output = on_a_board.inv("install-boards", status=15)
+    assert re.search(r"virtual-1 +rolled-back +model numbers 2 is not available: END .*model.tflite", output), output
+    assert re.search(r"virtual-1 +now .* active .* rolled-back", on_a_board.inv("boards")), output

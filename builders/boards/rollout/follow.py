@@ -63,7 +63,7 @@ class Follower:
         self._heard = time.monotonic()
         if found.state != self._known:
             self._known, self._entered = found.state, self._heard
-            if not found.ended:
+            if not found.ended and found.state != "staged":  # whoever staged it reported that
                 self.report(found.state, found.reason)  # type: ignore[arg-type] # run.sh knows no others
         self.idle = self.idle + 1 if not found.alive and not self._leaving(found) else 0
         return found

@@ -81,7 +81,8 @@ def offer_for(board: Board, facts: BoardFacts, offers: Mapping[str, Offer]) -> O
         )  # fmt: skip
     if offer is None:
         raise _unpublished(board, facts, suite, offers)
-    if facts.architecture not in offer.architectures:
+    wished, offered = {*board.keys.reef_packages}, {*offer.versions(facts.architecture)}
+    if facts.architecture not in offer.architectures and not (wished and wished <= offered):
         raise BoardError(
             f"{board}: {suite} has no packages for {facts.architecture}",
             f"published: {', '.join(sorted(offer.architectures)) or 'none'}",

@@ -70,15 +70,24 @@ apt_reason() {
     tail -n 200 "$here/log" | sed -n '/^dpkg: \(error\|unrecoverable\)/{N;s/\n */ /p;q;};/^E: /{p;q;}'
 }
 
-# present NAMES...: those of the packages of which dpkg still has something.
-present() {
-    dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n '/^not-installed /!s/^[^ ]* //p'
+# states NAMES...: a line for each package that dpkg knows: its state and its name.
+states() {
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null
 }
 
-# purge_fresh: remove what was not installed before. dpkg orders the packages, and keeps those that others need.
-purge_fresh() {
-    # shellcheck disable=SC2046,SC2086
-    [ -z "$fresh" ] || [ -z "$(present $fresh)" ] || apt_wait dpkg --purge --force-remove-reinstreq $(present $fresh)
+# present: those of the packages that were not installed before of which dpkg has more than before.
+present() {
+    # shellcheck disable=SC2086
+    [ -z "$fresh" ] || states $fresh | grep -vxF -f "$here/leftovers" | sed -n '/^not-installed /!s/^[^ ]* //p'
+}
+
+# remove_fresh: remove what was not installed before, with its conffiles unless they were there: an owner who removes a
+# package and does not purge it keeps them. dpkg orders the packages, and keeps those that others need.
+remove_fresh() {
+    for verb in --remove --purge; do
+        # shellcheck disable=SC2046
+        [ -z "$(present)" ] || apt_wait dpkg "$verb" --force-remove-reinstreq $(present) || return "$?"
+    done
 }
 
 # new_conffiles: the files in which packages brought their own text of a conffile that the owner edited.
@@ -113,7 +122,7 @@ go_back() {
     rm -f "$here/ballast"
     models_back
     # What is new goes first: on a full disk it makes room.
-    purge_fresh || :
+    remove_fresh || :
     files='' debs=''
     for word in $olds; do
         file=$here/previous/${word%%=*}_$(printf '%s' "${word#*=}" | sed 's/:/%3a/g')_
@@ -133,12 +142,11 @@ go_back() {
     # shellcheck disable=SC2086
     installed_as $olds || apt_install $files || dpkg_install $debs ||
         bad="$bad; the old versions cannot be installed: $(apt_reason)"
-    purge_fresh || :
+    remove_fresh || :
     mark
     new_conffiles | grep -vxF -f "$here/conffiles" | while IFS= read -r file; do rm -f "$file"; done
     reason=
-    # shellcheck disable=SC2086
-    left=$([ -z "$fresh" ] || present $fresh | tr '\n' ' ')
+    left=$(present | tr '\n' ' ')
     [ -z "$left" ] || reason="these cannot be removed: $left"
     # shellcheck disable=SC2086
     if [ -z "$left" ] && installed_as $olds && { ! had_something || old_works; }; then
@@ -161,6 +169,8 @@ gating) ;;
 good | rolled-back | broken) remove_unit; exit 0 ;;
 restarting) [ "$boot_then" != "$boot" ] || restart ;;
 *)
+    # shellcheck disable=SC2086
+    [ -e "$here/leftovers" ] || states $fresh | grep '^config-files ' >"$here/leftovers"
     [ -e "$here/conffiles" ] || new_conffiles >"$here/conffiles"
     enter installing
     heal || { reason="dpkg cannot be repaired"; go_back; }

@@ -76,6 +76,22 @@ def test_a_package_that_cannot_be_configured(old: BoardProject) -> None:
     assert "fresh" not in old.boards["one"].shell("dpkg-query -W")
 
 
+def test_what_an_owner_kept_of_a_removed_package_stays(old: BoardProject) -> None:
+    one = old.boards["one"]
+    text = {"etc/fresh.conf": "as packaged\n", "DEBIAN/conffiles": "/etc/fresh.conf\n"}
+    fresh = old.publisher.deb("fresh", "1.1-1", "amd64", texts=text)
+    old.publish(*version(old.publisher, "1.0-2"), fresh)
+    old.inv("install-boards", "--package", "fresh=1.1-1")
+    one.shell("echo by its owner >/etc/fresh.conf; dpkg --remove fresh")
+    gate(old, "exit 1")
+    new = old.publisher.deb("newer", "1.1-1", "amd64")
+    old.publish(*version(old.publisher, "1.1-1", Depends="libdemo (>= 1.1-1), fresh, newer"), new)
+    assert re.search(r"one +rolled-back +gate gate: status 1", old.inv("install-boards", status=15))
+    assert one.shell("cat /etc/fresh.conf") == "by its owner\n"
+    assert one.shell("dpkg-query -W -f '${db:Status-Status}' fresh") == "config-files"
+    assert "newer" not in one.shell("dpkg-query -W")
+
+
 def test_a_new_package_that_cannot_be_removed_breaks_the_board_and_halts(project: BoardProject) -> None:
     project.inv("install-boards")
     gate(project, "exit 1")

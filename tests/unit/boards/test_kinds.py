@@ -115,6 +115,11 @@ def test_a_suite_without_the_cpu_is_refused() -> None:
     assert "--target bookworm/armhf publish-apt" in caught.value.fix
 
 
+def test_packages_for_every_cpu_need_no_others_of_the_suite() -> None:
+    found = offer_for(board(reef_packages=["demo"]), facts_of(**RASPBIAN_12), offers("bookworm", architectures=("all",)))
+    assert found.versions("armhf") == {"demo": ("1.0-1",)}
+
+
 def test_a_dev_board_with_mendel_has_no_obstacle() -> None:
     assert not findings(facts_of(**MENDEL))
 
