@@ -199,8 +199,8 @@ def keys(*, extend: int, rotate: bool, retire: str | None, load: bool = False) -
         publications = apt.retire_key(project, retire)
         _show_signed(project, publications)
         if publications:
-            project.log.note("boards without the reef-archive-keyring of the overlap refuse the repository now: copy "
-                             "the keyring file to them by hand")  # fmt: skip
+            project.log.note("boards without the reef-archive-keyring of the overlap refuse the repository now: "
+                             "./inv install-boards brings them the new one")  # fmt: skip
     rows = [
         (key.fingerprint, key.role, *_times(key)) for key in apt.list_keys(project.settings)
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A fake model server of a light board: TensorFlow Serving's state of models, from the folders that are on the board.
+"""A fake model server of a light board: the state of models as the real one tells it, from the board's folders.
 
 Light boards have no systemd and share this machine's network, so the tests' process answers. A version is available if
 its file `model.tflite` is not the text "broken". The real server answers on virtual boards.
@@ -56,6 +56,7 @@ def _states(board: LightBoard, name: str) -> str:
     if not numbers or f'name: "{name}"' not in board.path(CONFIG).read_text():
         return ""
     broken = board.path(f"{BASE}/{name}/{max(numbers)}/model.tflite").read_text() == "broken"
-    status = {"error_code": "INTERNAL" if broken else "OK", "error_message": "not a model" if broken else ""}
-    version = {"version": str(max(numbers)), "state": "END" if broken else "AVAILABLE", "status": status}
+    message = 'this is no model (no "TFL3")' if broken else ""
+    status = {"error_code": "INTERNAL" if broken else "OK", "error_message": message}
+    version = {"version": str(max(numbers)), "state": "LOADING" if broken else "AVAILABLE", "status": status}
     return json.dumps({"model_version_status": [version]}, indent=1)

@@ -257,17 +257,17 @@ models_answer() {
 }
 
 model_answers() {
-    tries=0 ended=0
+    tries=0 failed=0
     while :; do
         line=$(model_states "$1" | grep "^$2 " | tail -n 1)
         case $line in
         "$2 AVAILABLE"*) return 0 ;;
-        "$2 END "?*) ended=$((ended + 1)) ;;
-        *) ended=0 ;;
+        "$2 "[A-Z]*" "?*) failed=$((failed + 1)) ;;
+        *) failed=0 ;;
         esac
         tries=$((tries + 1))
-        # An end with an error may be an older load's; it counts when it stays.
-        if [ "$tries" -ge "$gate_timeout_s" ] || [ "$ended" -ge 10 ]; then break; fi
+        # An error may be an older load's; it counts when it stays. Between its tries to load a server is LOADING.
+        if [ "$tries" -ge "$gate_timeout_s" ] || [ "$failed" -ge 10 ]; then break; fi
         sleep 1
     done
     line=${line#"$2 "}
@@ -285,6 +285,7 @@ model_states() {
         # shellcheck disable=SC2016 # bash reads its arguments
         quiet timeout 10 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0"; printf "GET /v1/models/%s HTTP/1.0\r\n\r\n" "$1" >&3; cat <&3' \
             "$rest_port" "$1" | tr -d '\r\n' | sed 's/"version"/\n&/g' | sed -n \
-            's/^"version": *"\([0-9]*\)", *"state": *"\([A-Z_]*\)".*"error_message": *"\([^"]*\)".*/\1 \2 \3/p'
+            's/^"version": *"\([0-9]*\)", *"state": *"\([A-Z_]*\)".*"error_message": *"\(\([^"\\]\|\\.\)*\)".*/\1 \2 \3/
+            T; s/\\\(.\)/\1/g; p'
     fi
 }

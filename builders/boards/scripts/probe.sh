@@ -65,7 +65,7 @@ fact dpkg "$(quiet dpkg-query -W -f '${Version}' dpkg)"
 # Files there, and names of packages: both say that dpkg was interrupted (dpkg(1), --audit).
 fact journal "$(quiet find /var/lib/dpkg/updates -name '[0-9]*' | wc -l)"
 fact audit "$(quiet dpkg --audit | sed -n 's/^ \([a-z0-9][a-z0-9+.-]*\(:[a-z0-9]*\)\{0,1\}\) .*/\1/p')"
-# As apt-mark showhold tells them, which opens apt's cache: half a second, and some on a board.
+# As apt-mark showhold prints them; it opens apt's cache: half a second here, seconds on a board.
 fact held "$(quiet dpkg --get-selections '*' | sed -n 's/[[:space:]]*hold$//p')"
 
 fact root "$(mounted /)"
@@ -81,7 +81,7 @@ done
 # shellcheck disable=SC2086
 [ -z "$packages" ] ||
     quiet dpkg-query -W -f 'package\t${Package} ${Version} ${Architecture} ${db:Status-Abbrev}\n' $packages
-# As apt-mark showauto tells them, from its file (apt-mark(8), FILES).
+# As apt-mark showauto prints them, from its file (apt-mark(8), FILES).
 fact automatic "$(quiet awk -v names=" $packages " -v native="$(quiet dpkg --print-architecture)" '
     /^Package: / {name = $2}
     /^Architecture: / {architecture = $2}

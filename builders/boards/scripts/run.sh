@@ -81,12 +81,12 @@ present() {
     [ -z "$fresh" ] || states $fresh | grep -vxF -f "$here/leftovers" | sed -n '/^not-installed /!s/^[^ ]* //p'
 }
 
-# remove_fresh: remove what was not installed before, with its conffiles unless they were there: an owner who removes a
-# package and does not purge it keeps them. dpkg orders the packages, and keeps those that others need.
+# remove_fresh: remove what was not installed before. An owner who removed a package and did not purge it keeps its
+# conffiles; others go. dpkg orders the packages, and keeps those that others need.
 remove_fresh() {
     for verb in --remove --purge; do
         # shellcheck disable=SC2046
-        [ -z "$(present)" ] || apt_wait dpkg "$verb" --force-remove-reinstreq $(present) || return "$?"
+        [ -z "$(present)" ] || apt_wait dpkg "$verb" --force-remove-reinstreq $(present) || :
     done
 }
 
@@ -122,7 +122,7 @@ go_back() {
     rm -f "$here/ballast"
     models_back
     # What is new goes first: on a full disk it makes room.
-    remove_fresh || :
+    remove_fresh
     files='' debs=''
     for word in $olds; do
         file=$here/previous/${word%%=*}_$(printf '%s' "${word#*=}" | sed 's/:/%3a/g')_
@@ -142,7 +142,7 @@ go_back() {
     # shellcheck disable=SC2086
     installed_as $olds || apt_install $files || dpkg_install $debs ||
         bad="$bad; the old versions cannot be installed: $(apt_reason)"
-    remove_fresh || :
+    remove_fresh
     mark
     new_conffiles | grep -vxF -f "$here/conffiles" | while IFS= read -r file; do rm -f "$file"; done
     reason=

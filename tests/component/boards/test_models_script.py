@@ -222,7 +222,7 @@ def test_a_configuration_without_a_list_is_not_touched(board: Board) -> None:
 ANSWER = """
 {
  "model_version_status": [
-  {"version": "10", "state": "END", "status": {"error_code": "INTERNAL", "error_message": "no such op"}},
+  {"version": "10", "state": "END", "status": {"error_code": "INTERNAL", "error_message": "no op \\"X\\": C:\\\\"}},
   {
    "version": "3",
    "state": "AVAILABLE",
@@ -236,7 +236,7 @@ ANSWER = """
 def test_states_of_versions_over_rest(board: Board) -> None:
     with answering(lambda path: ANSWER if path == "/v1/models/digits" else "") as port:
         asked = board.run(f"rest_port={port}; model_states digits; model_states cats")
-    assert asked.splitlines() == ["10 END no such op", "3 AVAILABLE "]
+    assert asked.splitlines() == ['10 END no op "X": C:\\', "3 AVAILABLE "]
 
 
 def test_states_of_versions_by_the_client(board: Board) -> None:

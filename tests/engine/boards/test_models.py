@@ -70,7 +70,7 @@ def test_a_model_that_cannot_be_loaded_goes_back_with_the_packages(served: Board
     model(served, 4, "broken")
     served.publish(*version(served.publisher, "1.1-1"))
     output = served.inv("install-boards", status=15)
-    assert re.search(r"one +rolled-back +model digits 4 is not available: END not a model", output)
+    assert re.search(r"one +rolled-back +model digits 4 is not available: LOADING this is no model .no .TFL3", output)
     assert installed(board)["demo"] == "1.0-1"
     assert versions(board) == ["3"]
     assert "digits 3 -> 4" in served.inv("boards")

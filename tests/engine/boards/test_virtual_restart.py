@@ -1,6 +1,9 @@
 """Restarts and power cuts during a rollout, on a virtual board: what was begun continues at the board's next start."""
 
 import re
+import subprocess
+import time
+from random import Random
 
 import pytest
 
@@ -8,6 +11,7 @@ from tests.support.board_project import ANSWERS, STARTS, BoardProject, installed
 from tests.support.virtual_board import TestedBoard
 
 WAIT_S = 1800
+CUTS = 20
 UNTIL_RESTART = ANSWERS.replace("exec", "[ -e /run/answer-installed ] || exit 1\nexec")
 """A program that works until the next start of the board: what it needs is gone then."""
 INTERRUPTED = "#!/bin/sh\n[ ! -e /var/tmp/cut ] || exit 0\ntouch /var/tmp/cut\nsync\nexec sleep 3600\n"
@@ -25,6 +29,14 @@ def board(virtual_one: BoardProject) -> TestedBoard:
     found = virtual_one.boards["one"]
     assert isinstance(found, TestedBoard)
     return found
+
+
+LEFT = r"""
+dpkg --audit
+find /var/lib/dpkg/updates -type f -name '[0-9]*'
+find /etc /usr/share/keyrings /var/lib/reef -name '*.reef-new' -o -name '*.new' -o -name 'reef-bad-*'
+"""
+"""Prints what an interrupted installation left."""
 
 
 @pytest.mark.nightly  # two restarts
@@ -70,3 +82,40 @@ def test_a_board_whose_power_is_cut_continues_at_its_next_start(virtual_one: Boa
     assert board.shell(OURS) == ""
     output = virtual_one.inv("install-boards")
     assert re.search(r"one +good +unchanged", output), output
+
+
+@pytest.mark.nightly  # a start after each cut
+def test_power_cuts_at_any_moment(virtual_one: BoardProject, board: TestedBoard) -> None:
+    """The command that follows the board goes on after each start."""
+    chance = Random(15)
+    _, whole_s, output = rollout(virtual_one, WAIT_S)
+    assert "1 good" in output
+    for number in range(1, CUTS + 1):
+        virtual_one.publish(service(virtual_one.publisher, f"1.{number}-1"))
+        moment_s = chance.uniform(0, whole_s)
+        child, _, seen = rollout(virtual_one, moment_s)
+        board.pull_power()
+        board.start()
+        output, _ = child.communicate(timeout=WAIT_S)
+        case = f"power cut {moment_s:.1f} of {whole_s:.1f} s after it was staged\n{seen}{output}"
+        if child.returncode:  # the board had nothing to continue yet
+            case += virtual_one.inv("install-boards", timeout_s=WAIT_S)
+        assert installed(board)["answer"] == f"1.{number}-1", case
+        assert states(board)[-1][0] == "good", case
+        assert board.shell(f"{OURS}\n{LEFT}") == "", case
+        assert board.shell("systemctl is-active answer") == "active\n", case
+
+
+def rollout(project: BoardProject, seconds: float) -> "tuple[subprocess.Popen[str], float, str]":
+    """Start a rollout, and follow it for so many seconds after the board is staged, or to its end.
+
+    Return the command, the seconds, and what it printed.
+    """
+    child = project.start("install-boards")
+    seen = until(child, "one +staged")
+    started = time.monotonic()
+    try:
+        output, _ = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        output = ""
+    return child, time.monotonic() - started, seen + output

@@ -116,7 +116,9 @@ def test_a_suite_without_the_cpu_is_refused() -> None:
 
 
 def test_packages_for_every_cpu_need_no_others_of_the_suite() -> None:
-    found = offer_for(board(reef_packages=["demo"]), facts_of(**RASPBIAN_12), offers("bookworm", architectures=("all",)))
+    found = offer_for(
+        board(reef_packages=["demo"]), facts_of(**RASPBIAN_12), offers("bookworm", architectures=("all",))
+    )
     assert found.versions("armhf") == {"demo": ("1.0-1",)}
 
 
