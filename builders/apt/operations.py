@@ -41,13 +41,15 @@ def rollback(context: RepositoryContext, suite: str, stamp: str | None = None) -
 
 
 def promote(
-    context: RepositoryContext, source: str, target: str, packages: Sequence[str] = (), *, judge: Judge | None = None
-) -> tuple[Publication, list[IndexEntry]]:
+    context: RepositoryContext, source: str, target: str, packages: Sequence[str] = (), *, newest: bool = False,
+    judge: Judge | None = None,
+) -> tuple[Publication, list[IndexEntry]]:  # fmt: skip
     """Add the packages of ``source`` that ``target`` lacks, with the same bytes; only ``packages`` where any are named.
 
-    Their source packages are added too, where the suite has them. ``judge`` gets the arriving .debs and the SHA-256 of
-    all .debs of ``source``, and raises PublishError where boards cannot have them beside those of ``target``. Return
-    the publication and its new entries. Raises InputError for suites of two board releases, PublishError.
+    With ``newest`` only the newest version of each for each architecture: older candidates may have failed. The source
+    packages are added too, where the suite has them. ``judge`` gets the arriving .debs and the SHA-256 of all .debs of
+    ``source``, and raises PublishError where boards cannot have them beside those of ``target``. Return the publication
+    and its new entries. Raises InputError for suites of two board releases, PublishError.
     """
     if codename(source) != codename(target):
         raise InputError(
@@ -65,7 +67,9 @@ def promote(
         _require_known(packages, entries, source)
         present = {entry.filename for entry in live.entries} if live else set()
         names = set(packages) or {entry.package for entry in entries} - {KEYRING_PACKAGE}  # each suite has its own
-        binary = [entry for entry in entries if entry.package in names and not entry.is_source]
+        binary = [entry for entry in ordered(entries) if entry.package in names and not entry.is_source]
+        if newest:
+            binary = list({(entry.package, entry.architecture): entry for entry in binary}.values())
         built_from = {entry.built_from for entry in binary}
         promoted = [*binary, *(e for e in entries if e.is_source and (e.package, e.version) in built_from)]
         new = [entry for entry in promoted if entry.filename not in present]

@@ -124,7 +124,7 @@ class _Deployment:
             show_end(self.fleet, run)
             require_passed(run, "", "nothing was promoted")
         for suite, names in self.published.items():
-            repository.promote(apt.suffixed(suite, TESTING), suite, list(names))
+            repository.promote(apt.suffixed(suite, TESTING), suite, list(names), newest=True)
         repository.upload_if_any(self.fleet.project)
 
     def install(self, phase: int) -> None:

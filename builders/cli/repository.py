@@ -150,11 +150,11 @@ def rollback(suite: str, stamp: str | None) -> None:
                      "apt install PACKAGE=VERSION --allow-downgrades")  # fmt: skip
 
 
-def promote(source: str, target: str, package: list[str]) -> None:
-    """Add one suite's packages to another, the same bytes."""
+def promote(source: str, target: str, package: list[str], *, newest: bool = False) -> None:
+    """Add one suite's packages to another, the same bytes; of each only the ``newest`` version if asked."""
     project = open_project(without_recipes=True)  # which accept faults
     judge = functools.partial(require_promotable, project, target)
-    publication, new = apt.promote(project, source, target, package, judge=judge)
+    publication, new = apt.promote(project, source, target, package, newest=newest, judge=judge)
     _show(project, [publication])
     project.log.note(f"promoted from {source} to {target}: {_named([str(entry) for entry in new]) or 'nothing new'}")
 

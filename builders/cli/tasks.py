@@ -244,7 +244,9 @@ def bench(
     from builders.cli import maintenance
 
     wish = ["--strict"] if strict else []
-    parts = {"publishing": apt, "model_server": server, "portable": portable, "boards": boards}
+    parts = {
+        "publishing": apt, "model_server": server, "portable": portable, "boards": boards, "bundle": boards,
+    }  # fmt: skip
     chosen = [name for name, asked in parts.items() if asked]
     names = chosen or ["start_up", "toolkit", "engines"]
     maintenance.run_tools(*(["python", "-m", f"tests.bench.{name}", *wish] for name in names))

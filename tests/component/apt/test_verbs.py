@@ -65,6 +65,13 @@ def test_testing_stands_beside_and_is_promoted(publisher: Publisher) -> None:
     assert facts_of(publisher.repository) == facts
 
 
+def test_older_candidates_stay_where_they_are_if_asked(publisher: Publisher) -> None:
+    both = publisher.deb(version="3"), publisher.deb(version="2", architecture="armhf")
+    publisher.publish(publisher.deb(version="2"), *both, suite="trixie-testing")
+    _, entries = apt.promote(publisher.project(), "trixie-testing", "trixie", ["reef-demo"], newest=True)
+    assert {(entry.version, entry.architecture) for entry in entries} == {("3", "arm64"), ("2", "armhf")}
+
+
 @pytest.mark.parametrize(
     ("source", "target", "packages", "told"),
     [
