@@ -233,6 +233,18 @@ ANSWER = """
 """
 
 
+@pytest.mark.parametrize("state", ["END", "LOADING"])
+def test_an_error_that_stays_ends_the_wait(board: Board, state: str) -> None:
+    with answering(lambda _: ANSWER.replace("END", state)) as port:
+        asked = board.run(
+            f"sleep() {{ echo again; }}; rest_port={port} gate_timeout_s=600\n"
+            'model_answers digits 10 - - || echo "$reason"'
+        )
+    *waits, reason = asked.splitlines()
+    assert len(waits) == 9
+    assert reason == f'model digits 10 is not available: {state} no op "X": C:\\'
+
+
 def test_states_of_versions_over_rest(board: Board) -> None:
     with answering(lambda path: ANSWER if path == "/v1/models/digits" else "") as port:
         asked = board.run(f"rest_port={port}; model_states digits; model_states cats")
