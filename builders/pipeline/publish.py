@@ -22,7 +22,7 @@ from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.prebuilt import require_same_bytes
 from builders.pipeline.project import Project
-from builders.pipeline.together import published_together
+from builders.pipeline.together import published_together, require_newest
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def publish(
         for build_target, record, _ in ready:  # before the first long act
             if not already_passed(project, build_target, record, suffix=suffix):
                 runner.check(checks.board_root(build_target.target))
+                require_newest(project, build_target, record, suffix=suffix)
         debs: dict[str, list[DebFile]] = {}
         for build_target, record, _ in ready:
             debs.setdefault(apt.suffixed(build_target.target.suite.name, suffix), []).extend(record.published)

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from debian.debian_support import Version
+
 from builders import checks
+from builders.errors import PublishError
 from builders.model.packages import DEBUG_SUFFIX, DebFile, Report
 from builders.pipeline.file_owners import ArrivingBuild, beside_owners
 from builders.pipeline.planning.plan import BuildTarget
@@ -60,6 +63,22 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
     return [
         replace(report, verdicts=report.verdicts + verdicts) for report, verdicts in zip(reports, more, strict=True)
     ]
+
+
+def require_newest(project: Project, build_target: BuildTarget, record: Record, *, suffix: str) -> None:
+    """Raise PublishError if the suite has a newer version of a build's package for its CPU: apt would install that."""
+    from builders.apt import api as apt
+
+    suite, cpu = apt.suffixed(build_target.target.suite.name, suffix), build_target.target.architecture.debian
+    built = {deb.package: deb.version for deb in record.debs}
+    for deb in apt.published_versions(project.workspace.apt, suite, set(built), state=apt.state_folder(project)):
+        if deb.architecture in (cpu, "all") and Version(deb.version) > Version(built[deb.package]):
+            raise PublishError(
+                f"{suite} has {deb.package} {deb.version}, which is newer than {built[deb.package]}",
+                "apt installs the newest version that is published",
+                f"give the recipe {build_target.recipe.name} a higher revision, or return to an earlier publication: "
+                f"./inv rollback {suite}",
+            )
 
 
 def _report(build_target: BuildTarget, debs: Sequence[DebFile], others: Sequence[DebFile]) -> Report:

@@ -21,7 +21,7 @@ from builders.model.packages import DebFile, Report
 from builders.pipeline.planning.plan import BuildTarget
 from builders.pipeline.planning.records import Record
 from builders.pipeline.prebuilt import given
-from builders.pipeline.together import built_together, published_together
+from builders.pipeline.together import built_together, published_together, require_newest
 from tests.support.repository import Publisher, tree_of
 
 SHARED = "/usr/share/reef-demo/content: different content"
@@ -61,6 +61,19 @@ def builds(publisher: Publisher, stack: ExitStack, *debs: DebFile) -> list[tuple
 
 def failed(reports: list[Report]) -> list[str]:
     return [verdict.faults[0] for report in reports for verdict in report.verdicts if not verdict.passed]
+
+
+def test_an_older_version_than_the_published_is_refused(publisher: Publisher, stack: ExitStack) -> None:
+    publisher.publish(deb(publisher, "arm64", "", "1.0-10"), deb(publisher, "armhf", "", "1.0-2"))
+    old, same, new = (deb(publisher, "arm64", "", version) for version in ("1.0-9", "1.0-10", "1.0-11"))
+    for build in (*builds(publisher, stack, same), *builds(publisher, stack, new),
+                  *builds(publisher, stack, deb(publisher, "armhf", "", "1.0-9"))):  # fmt: skip
+        require_newest(publisher.project(), *build, suffix="")
+    (build,) = builds(publisher, stack, old)
+    require_newest(publisher.project(), *build, suffix="testing")
+    with pytest.raises(PublishError, match=r"trixie has reef-demo 1\.0-10, which is newer than 1\.0-9") as caught:
+        require_newest(publisher.project(), *build, suffix="")
+    assert "./inv rollback trixie" in caught.value.fix
 
 
 def test_built_and_published_at_once(publisher: Publisher, stack: ExitStack) -> None:
