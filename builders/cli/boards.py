@@ -124,6 +124,7 @@ def _trusted(fleet: Fleet, board: Board, offered: HostKey, accepted: Sequence[st
 def check_boards(names: Sequence[str], groups: Sequence[str], *, ask_sudo: bool) -> None:
     """Read what decides an installation on each board, and show each finding with its fix."""
     with opened_fleet(ask_sudo=ask_sudo) as fleet:
+        fleet.require_gates()
         log, answers, bad = fleet.project.log, dict[str, BoardFacts](), list[str]()
         boards = fleet.inventory.select(names, groups)
         for board, answer in each(fleet, boards, lambda board: ask(fleet, board)):

@@ -63,8 +63,8 @@ def publish_apt(context: Context, request: PublishRequest) -> list[Checked]:
                          f"tried on {each.build_target.target.architecture}: {took}")  # fmt: skip
     if not project.settings.repository.url:
         project.log.warn("boards cannot reach a folder of this machine: set repository.url in reef.yml to the address "
-                         "that they read from, and publish again")  # fmt: skip
-    project.log.note('to use it on a board, see README.md, "On the board"')
+                         "that they read from, and publish again (./inv install-boards needs none)")  # fmt: skip
+    project.log.note('to use it on a board, see README.md, "On the board"; on all boards: docs/boards.md')
     if request.upload:
         upload_if_any(project)
     return checked

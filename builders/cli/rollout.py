@@ -29,6 +29,7 @@ from builders.cli.command_line import RolloutRequest
 from builders.errors import InputError
 from builders.pipeline.fleet import Fleet, rollout
 
+STAMP = re.compile(r"\d{8}T\d{6}Z")
 DURATION = re.compile(r"(\d+)([smh]?)")
 DETAIL_LINES = 12
 """Lines of a failed program that the summary shows; the board's log has all."""
@@ -47,6 +48,8 @@ class Order:
     def of(inventory: Inventory, request: RolloutRequest) -> "Order":
         """Return the order of a request; raises InputError for names that boards.yml does not have."""
         batch = number("--batch", request.batch) if request.batch else None
+        if batch == 0:
+            raise InputError("a batch of no boards", "given with --batch", "write 1 or more")
         return Order(inventory.select(request.board, request.group), request.canary, batch)
 
     def waves(self, inventory: Inventory, out: Container[str] = ()) -> list[Wave]:
@@ -74,14 +77,31 @@ def roll_out(fleet: Fleet, order: Order, options: Options, *, only_plan: bool = 
         run.plan()
         found = order.waves(fleet.inventory, run.outcomes)
         show_plan(fleet, run, found)
+        halt = ""
         if not only_plan:
-            halt = run.go(found)
+            halt = _gone(fleet, run, found)
             show_end(fleet, run)
-            require_passed(run, halt)
+        require_passed(run, halt)
+        if run.unreached and len(run.unreached) + len(run.held) == len(run.outcomes):
+            raise BoardError("no board was reached", ", ".join(sorted(run.unreached)), "see the reason of each above")
+
+
+def _gone(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> str:
+    """Install wave after wave; where a person interrupts, say which boards go on."""
+    try:
+        return run.go(order)
+    except KeyboardInterrupt:
+        if run.at_work:
+            fleet.project.log.note(
+                f"the installation goes on to its end, without this command: {', '.join(run.at_work)}"
+            )
+        raise
 
 
 def rollback_boards(names: Sequence[str], groups: Sequence[str], stamp: str, *, ask_sudo: bool) -> None:
     """Return boards to the packages before a rollout, by default each board's newest."""
+    if stamp and not STAMP.fullmatch(stamp):
+        raise InputError(f"not the stamp of a rollout: {stamp!r}", "as in 20261201T120000Z", "./inv boards shows them")
     with opened_fleet(ask_sudo=ask_sudo) as fleet:
         order = [Wave("back", fleet.inventory.select(names, groups))]
         with rollout(fleet, order, Options()) as run:
@@ -126,6 +146,8 @@ def show_plan(fleet: Fleet, run: RolloutRun, order: Sequence[Wave]) -> None:
                 rows.append(
                     (wave.name, board.name, outcome.state if outcome else "", outcome.reason if outcome else "")
                 )
+                if outcome and outcome.detail.startswith("did you mean"):
+                    rows.append(("", "", "", outcome.detail))
                 continue
             changes = planned.summary
             action = f"change{', restart' if run.options.reboot else ''}" if changes else "test"

@@ -74,6 +74,7 @@ EXPECTED = {
     "model_type": "expected a mapping of keys to values",
     "dict_type": "expected a mapping of keys to values",
     "list_type": "expected a list",
+    "tuple_type": "expected a list",
 }
 """Faults by pydantic's names, in the words of YAML."""
 WORD = re.compile(r"'([^']*)'")

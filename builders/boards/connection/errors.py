@@ -57,7 +57,7 @@ REASONS: tuple[tuple[str, type[BoardError], str, str], ...] = (
      "Identity file .* not accessible", LoginRefused, "the private key cannot be used",
      "correct ansible_ssh_private_key_file:, or the file's permissions (chmod 600)"),
     ("Permission denied \\(|Too many authentication failures|Authentication failed|no mutual signature", LoginRefused,
-     "it does not accept the login", "copy a public key to it: ssh-copy-id {destination}; or correct ansible_user:"),
+     "it does not accept the login", "copy a public key to it: ssh-copy-id {login}; or correct ansible_user:"),
     ("no matching (?:host key type|key exchange method|cipher|MAC) found|Unable to negotiate", Unreachable,
      "its ssh is too old for this machine's", "update ssh on the board, or allow its algorithm in ~/.ssh/config"),
     ("Bad configuration option|Bad owner or permissions on|terminating, \\d+ bad configuration|"
@@ -86,7 +86,9 @@ def ssh_error(board: str, destination: str, text: str) -> BoardError:
     """Return the error for ssh's own failure (its status 255) from what it printed."""
     for pattern, kind, what, fix in REASONS:
         if re.search(pattern, text):
-            return kind(f"{board}: {what}", _shown(text), fix.format(board=board, destination=destination))
+            host, _, port = destination.rpartition(":")  # ssh-copy-id takes no port behind the host
+            login = f"-p {port} {host}" if port.isdigit() and host else destination
+            return kind(f"{board}: {what}", _shown(text), fix.format(board=board, login=login))
     return LineLost(f"{board}: ssh ended", _shown(text) or "it printed nothing", "run the same command again")
 
 

@@ -145,7 +145,7 @@ class BoardRun:
             if mode:
                 raise
         end = self._ended(self.stamp)
-        return Outcome(end.state, end.reason)  # type: ignore[arg-type] # a last state, or lost
+        return Outcome(end.state, end.reason, end.words)  # type: ignore[arg-type] # a last state, or lost
 
     def back(self, stamp: str) -> Outcome:
         """Return to the packages before the rollout ``stamp``, or the newest if it is empty; raises BoardError."""
@@ -163,14 +163,16 @@ class BoardRun:
             return Outcome("skipped", f"the rollout {found} installed nothing on it")
         steps.launch(self.ssh, found, "" if state == "rolling-back" else "back")
         end = self._ended(found)
-        return Outcome("good" if end.state == "rolled-back" else end.state, end.reason)  # type: ignore[arg-type]
+        if end.state == "rolled-back":
+            return Outcome("good", f"as it was before the rollout {found}")
+        return Outcome(end.state, end.reason, end.words)  # type: ignore[arg-type]
 
     def gate(self, tests: BoardTests) -> Outcome:
         """Test a board on which nothing changes."""
         assert self.plan
         self.report("gating", "")
-        bad = steps.gate(self.ssh, self.plan, tests)
-        return Outcome("failed", bad) if bad else Outcome("good", "unchanged")
+        bad, words = steps.gate(self.ssh, self.plan, tests)
+        return Outcome("failed", bad, words) if bad else Outcome("good", "unchanged")
 
     def _asked(self, *, verify: bool = False) -> BoardFacts:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from debian.debian_support import Version
 
 from builders.boards.connection import BoardError
-from builders.boards.facts import BoardFacts, Finding, findings
+from builders.boards.facts import BoardFacts, Finding, findings, pins
 from builders.boards.inventory import Board
 from builders.boards.rollout.models import PlannedModel, model_notes, plan_models
 from builders.boards.rollout.offer import KEYRING_PACKAGE, Offer
@@ -90,7 +90,8 @@ def plan_board(board: Board, facts: BoardFacts, offer: Offer, only: Sequence[str
     packages = tuple(planned_packages(board, facts, offer, only))
     models = plan_models(board, facts, [package.name for package in packages], frozen=bool(only))
     notes = (
-        *found, *_other_system(facts, offer), *_newer(packages, facts, offer), *model_notes(board, facts, models)
+        *found, *_other_system(facts, offer), *_newer(packages, facts, offer), *_bad(packages, facts, offer),
+        *model_notes(board, facts, models)
     )  # fmt: skip
     return BoardPlan(board, facts, offer, packages, notes, models)
 
@@ -144,6 +145,17 @@ def _other_system(facts: BoardFacts, offer: Offer) -> Iterator[Finding]:
     """Yield a note if the board's system is not that of the suite that it takes."""
     if facts.text("os_codename") != offer.suite:
         yield Finding("note", f"{facts.text('os_name')} takes the packages of {offer.suite}")
+
+
+def _bad(packages: Sequence[PlannedPackage], facts: BoardFacts, offer: Offer) -> Iterator[Finding]:
+    """Yield a note for each version that the board went back from before."""
+    known = {(pin.package, pin.version): pin.reason for pin in pins(facts)}
+    for package in packages:
+        if package.changes and (reason := known.get((package.name, package.after))):
+            yield Finding(
+                "note", f"{package.name} {package.after}: {reason}",
+                f"publish a higher revision, or take it out: ./inv rollback {offer.suite}",
+            )  # fmt: skip
 
 
 def _newer(packages: Sequence[PlannedPackage], facts: BoardFacts, offer: Offer) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from builders.boards.connection import BoardError, Busy, LineLost, Stop, Unreach
 from builders.boards.facts import require_distinct
 from builders.boards.rollout.board_run import BoardRun, Outcome
 from builders.boards.rollout.display import Display
+from builders.boards.rollout.follow import UNFINISHED
 from builders.boards.rollout.journal import Rollout
 from builders.boards.rollout.options import Options
 from builders.boards.rollout.plan import BoardPlan
@@ -36,6 +37,8 @@ class RolloutRun:
     display: Display
     held: Mapping[str, str] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    unreached: set[str] = field(default_factory=set)
+    """Boards that did not answer."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self) -> None:
@@ -79,6 +82,14 @@ class RolloutRun:
         failed = sum(outcome.failed for outcome in self.outcomes.values())
         good = any(outcome.state == "good" for outcome in self.outcomes.values())
         return good and failed <= self.options.most_failures
+
+    @property
+    def at_work(self) -> list[str]:
+        """Boards whose program goes on without this command."""
+        states = self.record.states()
+        return [
+            name for name, entry in states.items() if entry.state in UNFINISHED and name not in self.outcomes
+        ]  # fmt: skip
 
     def _halt(self, wave: Wave, budget: Budget) -> str:
         """Return the reason not to go on after a wave, empty if there is none."""
@@ -155,6 +166,8 @@ class RolloutRun:
         try:
             future.result()
         except (Unreachable, Busy, LineLost) as error:
+            if isinstance(error, Unreachable):
+                self.unreached.add(name)
             self._end(name, Outcome("skipped", _reason(name, error), error.detail))
         except BoardError as error:
             self._end(name, Outcome("failed", _reason(name, error), error.detail))

@@ -97,6 +97,8 @@ class Progress:
     same_boot: bool
     alive: bool
     line: str
+    words: str = ""
+    """The end of the log when something failed, before the way back."""
 
     @property
     def ended(self) -> bool:
@@ -221,14 +223,16 @@ def program(
     )  # fmt: skip
 
 
-def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> str:
-    """Judge a board on which nothing changes, and return the reason of a bad judgement, empty if it is good."""
+def gate(ssh: Ssh, plan: BoardPlan, tests: BoardTests) -> tuple[str, str]:
+    """Judge a board on which nothing changes; return the reason of a bad judgement, empty if it is good, and the end of
+    what the tests printed."""
     text = script(
         "common", "models", "judge", "gate", wishes=wishes(plan), gates=_gates(tests), **_judgement(plan, tests)
     )
     keys = plan.board.keys
     patience_s = keys.reef_settle_s + keys.reef_gate_timeout_s * (len(tests.gates) + len(plan.models) + 1) + PROBE_S
-    return _only(_facts(ssh, ssh.run(text, timeout_s=patience_s)), "bad")
+    reply = ssh.run(text, timeout_s=patience_s)
+    return _only(_facts(ssh, reply), "bad"), reply.errors.strip()
 
 
 def launch(ssh: Ssh, stamp: str, mode: Mode) -> None:
@@ -248,7 +252,8 @@ def poll(ssh: Ssh, stamp: str, known: str) -> Progress:
     words = _only(facts, "state").split(" ", 3)
     state, boot, reason = (words[place] if place < len(words) else "" for place in (0, 1, 3))
     same_boot = boot == _only(facts, "boot_id")
-    return Progress(state, reason.strip(), same_boot, _only(facts, "alive") == "yes", _only(facts, "line"))
+    said = "\n".join(facts.get("words", ()))
+    return Progress(state, reason.strip(), same_boot, _only(facts, "alive") == "yes", _only(facts, "line"), said)
 
 
 def poll_script(stamp: str, **known: str) -> str:

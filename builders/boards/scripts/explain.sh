@@ -8,6 +8,7 @@ if [ -r "$here/receipt.json" ]; then
     fact stamp "${stamp##*/}"
     fact receipt "$(tr -d '\n' <"$here/receipt.json")"
     while IFS= read -r line; do fact journal "$line"; done <"$here/journal"
+    quiet cat "$here/failed" | while IFS= read -r line; do fact words "$line"; done
     quiet awk '/^reef: / {of_gate = /^reef: gate /} of_gate' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
 fi
 # shellcheck disable=SC2086

@@ -35,7 +35,10 @@ restarts() {
 inactive() {
     for service in $services; do
         state_of=$(systemctl is-active "$service" 2>/dev/null)
-        [ "$state_of" = active ] || { echo "$service is $state_of"; return; }
+        [ "$state_of" != active ] || continue
+        [ "$(quiet systemctl show "$service" -p LoadState --value)" != not-found ] || state_of="unknown to systemd"
+        echo "$service is $state_of"
+        return
     done
 }
 

@@ -23,4 +23,7 @@ fact state "$(quiet cat "$here/state")"
 fact boot_id "$(quiet cat /proc/sys/kernel/random/boot_id)"
 fact alive "$(if alive; then echo yes; else echo no; fi)"
 fact line "$(quiet tail -n 1 "$here/log")"
+case $now in
+rolled-back | broken) quiet cat "$here/failed" | while IFS= read -r line; do fact words "$line"; done ;;
+esac
 fact end complete

@@ -120,6 +120,13 @@ go_back() {
     enter rolling-back "$reason"
     bad=$reason
     rm -f "$here/ballast"
+    how='went back from it'
+    if [ "$reason" = 'asked for' ]; then
+        how='was taken back by hand'
+    elif [ ! -e "$here/failed" ]; then # the words of what failed, before the way back adds its own
+        tail -c 16384 "$here/log" | tail -n 40 >"$here/failed.new"
+        mv "$here/failed.new" "$here/failed"
+    fi
     models_back
     # What is new goes first: on a full disk it makes room.
     remove_fresh
@@ -137,7 +144,7 @@ go_back() {
     # Nothing must bring the bad versions back: apt_preferences(5), a negative priority prevents the installation.
     for word in $changes; do
         printf 'Explanation: %s\nPackage: %s\nPin: version %s\nPin-Priority: -1\n' \
-            "a rollout of Reef ($stamp) went back from it" "${word%%=*}" "${word#*=}" >"$(pin_of "$word")"
+            "a rollout of Reef ($stamp) $how" "${word%%=*}" "${word#*=}" >"$(pin_of "$word")"
     done
     # shellcheck disable=SC2086
     installed_as $olds || apt_install $files || dpkg_install $debs ||

@@ -51,7 +51,11 @@ class BoardHistory:
             Section(f"{self.status.board} ({self.status.board.destination})", tuple(self._state(now))),
             Section(f"rollout {self.stamp}".strip(), tuple(self._rollout())),
             *_some("states", self._states()),
-            *_some("the tests' answer", self.answer.get("gate", ())),
+            *_some("the words of what failed", self.answer.get("words", ())),
+            *_some(
+                "the tests after the way back" if self.answer.get("words") else "the tests' answer",
+                self.answer.get("gate", ()),
+            ),
         ]
 
     def after(self) -> list[Section]:

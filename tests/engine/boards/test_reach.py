@@ -56,7 +56,7 @@ def test_each_fault_of_a_connection_has_its_words_and_other_boards_go_on(project
         "stranger": ("failed", "its host key is unknown; compare it with the board's own"),
         "nobody": (
             "failed",
-            "it does not accept the login; copy a public key to it: ssh-copy-id nobody-here@127.0.0.1",
+            f"it does not accept the login; copy a public key to it: ssh-copy-id -p {one.port} nobody-here@127.0.0.1",
         ),
         "refused": ("failed", "it does not accept the login; copy a public key"),
         "keyless": ("failed", "the private key cannot be used; correct ansible_ssh_private_key_file:"),

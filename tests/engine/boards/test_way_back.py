@@ -76,6 +76,23 @@ def test_a_package_that_cannot_be_configured(old: BoardProject) -> None:
     assert "fresh" not in old.boards["one"].shell("dpkg-query -W")
 
 
+def test_the_words_of_what_failed_are_shown_and_kept(old: BoardProject) -> None:
+    gate(old, "echo my own words; exit 5")
+    old.publish(*version(old.publisher, "1.1-1", Depends="libdemo (>= 1.1-1)"))
+    output = old.inv("install-boards", status=15)
+    assert "    my own words\n" in output
+    (log,) = old.folder.glob("boards/rollouts/*/one.log")
+    assert "my own words" in log.read_text()
+    explained = old.inv("explain-board", "one")
+    failed, back = explained.index("the words of what failed"), explained.index("the tests after the way back")
+    assert failed < explained.index("my own words") < back
+    assert re.search(r"demo 1.1-1: a rollout of Reef \(.*\) went back from it", old.inv("install-boards", "--plan"))
+
+    (old.folder / "gate.sh").write_text("echo of the old version; exit 6")
+    output = old.inv("install-boards", "--package", "demo=1.0-1", status=15)  # nothing changes
+    assert re.search(r"one: failed: gate gate: status 6\n +.*of the old version", output, re.DOTALL)
+
+
 def test_what_an_owner_kept_of_a_removed_package_stays(old: BoardProject) -> None:
     one = old.boards["one"]
     text = {"etc/fresh.conf": "as packaged\n", "DEBIAN/conffiles": "/etc/fresh.conf\n"}
