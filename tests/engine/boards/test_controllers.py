@@ -59,6 +59,8 @@ def test_the_same_command_continues(slow: BoardProject, moment: str, number: sig
     output, _ = child.communicate(timeout=120)
     assert child.returncode == (130 if number == signal.SIGINT else -number), output
     assert "Traceback" not in output
+    goes_on = "the installation goes on to its end, without this command: one"
+    assert (goes_on in output) == (number == signal.SIGINT and moment in ("installing", "gating"))
     output = slow.inv("install-boards")
     assert re.search(r"one +good", output)
     assert installed(slow.boards["one"])["demo"] == "1.1-1"

@@ -4,6 +4,7 @@ import re
 import signal
 
 from tests.support.board_project import BoardProject, files, installed, version
+from tests.support.ports import free_port
 
 OLD_ALONE = "dpkg -s demo | grep -q '^Version: 1.0'"
 """A gate that a new version fails."""
@@ -71,3 +72,23 @@ def test_without_a_canary_that_passes_no_other_board_changes(project: BoardProje
     assert "no board of the canary passed: asleep" in output
     assert re.search(r"one +skipped +the rollout halted before it", output)
     assert "demo" not in installed(project.boards["one"])
+
+
+def test_a_rollout_that_reaches_no_board_is_a_failure(project: BoardProject) -> None:
+    project.more = {"closed": {"ansible_host": "127.0.0.1", "ansible_port": free_port()}}
+    output = project.inv("install-boards", "--board", "closed", status=15)
+    assert "error: no board was reached\n  closed\n" in output
+    project.inv("hold-boards", "--board", "closed", "--reason", "away", "--until", "3d")
+    assert "1 skipped" in project.inv("install-boards", "--board", "closed")
+
+
+def test_mistakes_on_the_command_line_end_before_a_board_is_asked(project: BoardProject) -> None:
+    assert "a batch of no boards" in project.inv("install-boards", "--batch", "0", status=3)
+    assert "not the stamp of a rollout: '2026'" in project.inv("rollback-boards", "--rollout", "2026", status=3)
+    project.keys["reef_gate"] = "./none.sh"
+    assert "none.sh" in project.inv("check-boards", status=3)
+
+
+def test_a_plan_that_cannot_be_carried_out_fails(project: BoardProject) -> None:
+    output = project.inv("install-boards", "--board", "one", "--package", "dmo", "--plan", status=15)
+    assert "did you mean 'demo'?" in output
