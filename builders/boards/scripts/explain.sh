@@ -9,7 +9,12 @@ if [ -r "$here/receipt.json" ]; then
     fact receipt "$(tr -d '\n' <"$here/receipt.json")"
     while IFS= read -r line; do fact journal "$line"; done <"$here/journal"
     quiet cat "$here/failed" | while IFS= read -r line; do fact words "$line"; done
-    quiet awk '/^reef: / {of_gate = /^reef: gate /} of_gate' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
+    # Of a rollout that went back the tests after that; what failed has its own words.
+    quiet awk '
+        /^reef: rolling-back / {count = 0}
+        /^reef: / {of_gate = /^reef: gate /}
+        of_gate {line[++count] = $0}
+        END {for (number = 1; number <= count; number++) print line[number]}' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
 fi
 # shellcheck disable=SC2086
 [ -z "$packages" ] || quiet apt-cache policy $packages | while IFS= read -r line; do fact policy "$line"; done

@@ -123,8 +123,12 @@ go_back() {
     how='went back from it'
     if [ "$reason" = 'asked for' ]; then
         how='was taken back by hand'
-    elif [ ! -e "$here/failed" ]; then # the words of what failed, before the way back adds its own
-        tail -c 16384 "$here/log" | tail -n 40 >"$here/failed.new"
+    elif [ ! -e "$here/failed" ]; then
+        # The words of the step that failed, up to the line of this state, before the way back adds its own.
+        tail -c 16384 "$here/log" | awk '
+            /^reef: (installing|gating|gate) / {count = 0}
+            {line[++count] = $0}
+            END {for (number = 1; number < count; number++) print line[number]}' | tail -n 40 >"$here/failed.new"
         mv "$here/failed.new" "$here/failed"
     fi
     models_back

@@ -83,7 +83,8 @@ def test_explain_shows_the_whole_way_from_the_source_to_the_board(
         assert "/usr/share/demo/content of demo is missing" in output
         assert "demo is held: sudo apt-mark unhold demo" in output
         assert f"from archive https://example.org/demo.tar.gz {digest}" in output
-    assert "the tests' answer:\n  reef: gate gate\n  no answer\n  reef: gate gate\n  no answer\npublication" in online
+    assert "the words of what failed:\n  reef: gate gate\n  no answer\nthe tests after the way back:\n" in online
+    assert "the tests after the way back:\n  reef: gate gate\n  no answer\npublication" in online
     assert "apt's policy:" in online
     assert "apt's policy:" not in offline
     assert re.search(r"all about the board is \d+ (s|minutes) old", offline)
