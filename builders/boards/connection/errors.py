@@ -87,7 +87,7 @@ def ssh_error(board: str, destination: str, text: str) -> BoardError:
     for pattern, kind, what, fix in REASONS:
         if re.search(pattern, text):
             host, _, port = destination.rpartition(":")  # ssh-copy-id takes no port behind the host
-            login = f"-p {port} {host}" if port.isdigit() and host else destination
+            login = f"-p {port} {host}" if port.isdigit() and ":" not in host else destination  # IPv6 has more colons
             return kind(f"{board}: {what}", _shown(text), fix.format(board=board, login=login))
     return LineLost(f"{board}: ssh ended", _shown(text) or "it printed nothing", "run the same command again")
 

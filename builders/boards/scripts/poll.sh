@@ -19,11 +19,12 @@ while [ "$tries" -lt "$((patience_s + 36))" ] && ! changed && alive; do
     tries=$((tries + 1))
     if [ "$tries" -le 40 ]; then sleep 0.1; else sleep 1; fi
 done
-fact state "$(quiet cat "$here/state")"
+now=$(quiet cat "$here/state")
+fact state "$now"
 fact boot_id "$(quiet cat /proc/sys/kernel/random/boot_id)"
 fact alive "$(if alive; then echo yes; else echo no; fi)"
 fact line "$(quiet tail -n 1 "$here/log")"
 case $now in
-rolled-back | broken) quiet cat "$here/failed" | while IFS= read -r line; do fact words "$line"; done ;;
+rolled-back* | broken*) quiet cat "$here/failed" | while IFS= read -r line; do fact words "$line"; done ;;
 esac
 fact end complete

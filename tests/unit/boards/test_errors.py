@@ -65,6 +65,13 @@ def test_a_failure_of_ssh(text: str, kind: type[BoardError], what: str) -> None:
     assert error.exit_code == 15
 
 
+@pytest.mark.parametrize(("destination", "words"), [
+    ("pi@pi5", "ssh-copy-id pi@pi5;"), ("pi@pi5:22", "ssh-copy-id -p 22 pi@pi5;"), ("fe80::1", "ssh-copy-id fe80::1;"),
+])  # fmt: skip
+def test_advice_to_copy_a_key_is_a_command(destination: str, words: str) -> None:
+    assert words in ssh_error("two", destination, "pi@10.0.0.9: Permission denied (publickey).").fix
+
+
 def test_advice_to_remove_keys_is_not_shown() -> None:
     detail = ssh_error("two", "two", CHANGED).detail
     assert "SOMEONE IS DOING SOMETHING NASTY" in detail
