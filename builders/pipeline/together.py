@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from debian.debian_support import Version
-
 from builders import checks
 from builders.errors import PublishError
 from builders.model.packages import DEBUG_SUFFIX, DebFile, Report
@@ -67,6 +65,8 @@ def published_together(project: Project, ready: Iterable[tuple[BuildTarget, Reco
 
 def require_newest(project: Project, build_target: BuildTarget, record: Record, *, suffix: str) -> None:
     """Raise PublishError if the suite has a newer version of a build's package for its CPU: apt would install that."""
+    from debian.debian_support import Version  # slow to import, and an up-to-date build publishes nothing
+
     from builders.apt import api as apt
 
     suite, cpu = apt.suffixed(build_target.target.suite.name, suffix), build_target.target.architecture.debian
