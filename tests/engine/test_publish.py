@@ -13,6 +13,7 @@ import pytest
 
 from builders.apt.repository.publication import published
 from builders.apt.verify.verify import verify
+from builders.errors import PublishError
 from tests.support.place import Place, give_build, gone, kill
 
 NATIVE = ("--target", "trixie/amd64")
@@ -89,6 +90,11 @@ def test_a_new_revision_stands_beside_the_old_one_that_it_upgrades(place: Place)
     again = place.run("publish-apt", *NATIVE)
     assert "known from an earlier run" in again
     assert "trixie: unchanged" in again
+    place.edit("  - revision: 3\n    date: 2026-02-03T12:00:00Z\n    changes: [Again.]\n", "")
+    place.run("build-arm", *NATIVE)
+    output = place.run("publish-apt", *NATIVE, status=PublishError.exit_code)
+    assert "1.2-3~deb13, which is newer than 1.2-2~deb13" in output
+    assert "./inv rollback trixie" in output
 
 
 def versions(place: Place) -> set[str]:

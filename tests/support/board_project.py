@@ -20,6 +20,13 @@ from tests.support.repository import DATE, Publisher
 
 MAIN = "from builders.cli.app import main; main()"
 DAY = 86400
+LEFT = r"""
+dpkg --audit
+find /var/lib/dpkg/updates -type f -name '[0-9]*'
+find /etc /usr/share/keyrings /var/lib/reef -name '*.reef-new' -o -name '*.new' -o -name 'reef-bad-*'
+flock -w 10 /var/lib/reef/lock true || echo "the lock is held"
+"""
+"""Prints what an interrupted installation left."""
 
 
 class ReachedBoard(Protocol):

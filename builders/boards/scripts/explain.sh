@@ -14,7 +14,8 @@ if [ -r "$here/receipt.json" ]; then
         /^reef: rolling-back / {count = 0}
         /^reef: / {of_gate = /^reef: gate /}
         of_gate {line[++count] = $0}
-        END {for (number = 1; number <= count; number++) print line[number]}' "$here/log" | tail -n 40 | while IFS= read -r line; do fact gate "$line"; done
+        END {for (number = 1; number <= count; number++) print line[number]}' "$here/log" | tail -n 40 |
+        while IFS= read -r line; do fact gate "$line"; done
 fi
 # shellcheck disable=SC2086
 [ -z "$packages" ] || quiet apt-cache policy $packages | while IFS= read -r line; do fact policy "$line"; done

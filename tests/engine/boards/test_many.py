@@ -10,20 +10,13 @@ from random import Random
 import pytest
 
 from builders.pipeline.project import Project
-from tests.support.board_project import BoardProject, ReachedBoard, installed, version
+from tests.support.board_project import LEFT, BoardProject, ReachedBoard, installed, version
 from tests.support.many_boards import many_boards
 from tests.support.repository import Publisher
 
 pytestmark = pytest.mark.nightly
 BOARDS, BAD = 20, "board-10"
 KILLS = 50
-LEFT = r"""
-dpkg --audit
-find /var/lib/dpkg/updates -type f -name '[0-9]*'
-find /etc /usr/share/keyrings /var/lib/reef -name '*.reef-new' -o -name '*.new' -o -name 'reef-bad-*'
-flock -w 10 /var/lib/reef/lock true || echo "the lock is held"
-"""
-"""Prints what an interrupted installation left."""
 
 
 def test_one_of_twenty_boards_fails_in_the_middle(publisher: Publisher, roots: Project, tmp_path: Path) -> None:

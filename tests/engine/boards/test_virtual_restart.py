@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.support.board_project import ANSWERS, STARTS, BoardProject, installed, service, states, until
+from tests.support.board_project import ANSWERS, LEFT, STARTS, BoardProject, installed, service, states, until
 from tests.support.virtual_board import TestedBoard
 
 WAIT_S = 1800
@@ -29,14 +29,6 @@ def board(virtual_one: BoardProject) -> TestedBoard:
     found = virtual_one.boards["one"]
     assert isinstance(found, TestedBoard)
     return found
-
-
-LEFT = r"""
-dpkg --audit
-find /var/lib/dpkg/updates -type f -name '[0-9]*'
-find /etc /usr/share/keyrings /var/lib/reef -name '*.reef-new' -o -name '*.new' -o -name 'reef-bad-*'
-"""
-"""Prints what an interrupted installation left."""
 
 
 @pytest.mark.nightly  # two restarts
